@@ -1,0 +1,108 @@
+"""Immutable, slotted, keyword-only value classes, cheap to import and to create.
+
+The PDUs, events and messages are values. A frozen dataclass would do, at twice the cost per
+instance and five times the cost per class at import; both matter here (a fragment is an
+instance, and `dicomproto echoscu` starts in milliseconds). A `Record` writes its own
+`__init__` from its annotations, as dataclasses do, and stores through slot descriptors.
+
+Two fields are special by name: `warnings` takes no part in equality, so that a tolerated
+oddity does not make a PDU unequal to the clean one; and every bytes-like value is shown by
+its length alone, so that no patient data can reach a log through `repr`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, dataclass_transform
+
+_MISSING: Any = object()
+
+
+def _write_init(name: str, fields: dict[str, object], slots: dict[str, Any]) -> Any:
+    """Return an `__init__` that stores each field through its slot descriptor."""
+    scope: dict[str, Any] = {}
+    parameters, stores = [], []
+    for field, default in fields.items():
+        scope[f"_set_{field}"] = slots[field].__set__
+        if default is _MISSING:
+            parameters.append(field)
+        else:
+            scope[f"_default_{field}"] = default
+            parameters.append(f"{field}=_default_{field}")
+        stores.append(f"    _set_{field}(self, {field})\n")
+    head = f"self, *, {', '.join(parameters)}" if parameters else "self"
+    exec(f"def __init__({head}):\n{''.join(stores) or '    pass'}", scope)
+    init = scope["__init__"]
+    init.__qualname__ = f"{name}.__init__"
+    return init
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+class _RecordType(type):
+    """Turns the annotations of a class body into slots and an `__init__`."""
+
+    def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> _RecordType:
+        own = [
+            field
+            for field, kind in namespace.get("__annotations__", {}).items()
+            if not kind.startswith("ClassVar")
+        ]
+        defaults = {field: namespace.pop(field, _MISSING) for field in own}
+        namespace["__slots__"] = tuple(own)
+        cls = super().__new__(mcs, name, bases, namespace)
+        inherited: dict[str, object] = {}
+        for base in reversed(cls.__mro__[1:]):
+            inherited.update(base.__dict__.get("_own_defaults", {}))
+        fields = inherited | defaults
+        slots = {field: getattr(cls, field) for field in fields}
+        cls._own_defaults = defaults
+        cls._fields = tuple(fields)
+        cls._compared = tuple(field for field in fields if field != "warnings")
+        if "__init__" not in namespace:
+            cls.__init__ = _write_init(name, fields, slots)  # type: ignore[misc]
+        return cls
+
+    _own_defaults: dict[str, object]
+    _fields: tuple[str, ...]
+    _compared: tuple[str, ...]
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return f"<{len(value)} bytes>"
+    return repr(value)
+
+
+class Record(metaclass=_RecordType):
+    """Base of all value classes: immutable, compared by value, shown without payloads."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{type(self).__name__} is immutable; use replace({name}=...)")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"{type(self).__name__} is immutable")
+
+    def _values(self) -> tuple[object, ...]:
+        return tuple([getattr(self, field) for field in type(self)._compared])
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self._values() == other._values()
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._values()))
+
+    def __repr__(self) -> str:
+        shown = (f"{field}={_shown(getattr(self, field))}" for field in type(self)._fields)
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), {f: getattr(self, f) for f in type(self)._fields})
+
+    def replace(self, **changes: object) -> Any:
+        """Return a copy with some fields changed; raises TypeError for an unknown field."""
+        return type(self)(**{f: getattr(self, f) for f in type(self)._fields} | changes)
+
+
+def _rebuild(kind: type[Record], fields: dict[str, object]) -> Record:
+    return kind(**fields)

@@ -1,0 +1,79 @@
+"""`Limits` and `Timeouts`: every bound the engine and the adapters keep, one docstring a field."""
+
+from __future__ import annotations
+
+from ._record import Record
+
+KIB = 1024
+MIB = 1024 * 1024
+
+
+class Limits(Record):
+    """What a peer may make us hold or parse. Checked on declared sizes, before anything is buffered."""
+
+    associate_length: int = 1 * MIB
+    """Bytes of an A-ASSOCIATE-RQ or -AC after its header. Valid ones of 130 KB exist."""
+
+    presentation_contexts: int = 256
+    """Presentation context items in one A-ASSOCIATE PDU; 128 are conformant, an id is one byte."""
+
+    transfer_syntaxes: int = 256
+    """Transfer syntax sub-items in one presentation context."""
+
+    items: int = 2048
+    """All other items and sub-items of one A-ASSOCIATE PDU together."""
+
+    p_data_length: int = 1 * MIB
+    """Bytes of a P-DATA-TF after its header that are always taken, whatever we announced.
+
+    Four times the announced maximum length is taken if that is more; an announced 0 means no limit.
+    """
+
+    empty_fragments: int = 64
+    """PDVs without data within one message."""
+
+    command_length: int = 64 * KIB
+    """Bytes of one command set."""
+
+    outstanding_requests: int = 64
+    """Requests of the peer that are not answered yet."""
+
+    collect: int = 512 * MIB
+    """Bytes of a data set that `DataSetCollector` holds, hence of one given whole to a handler."""
+
+
+class Timeouts(Record):
+    """How long each wait may last, in seconds; None means no bound."""
+
+    connect: float | None = 15.0
+    """For the TCP connection, all addresses of a host together."""
+
+    association: float | None = 30.0
+    """For the answer to our A-ASSOCIATE-RQ, and for the answer to our A-RELEASE-RQ."""
+
+    artim: float | None = 30.0
+    """For the peer's A-ASSOCIATE-RQ, from the moment the connection stands (PS3.8 9.1.5)."""
+
+    pdu: float | None = 60.0
+    """For the rest of a PDU once its first byte came; in a P-DATA-TF each byte starts it again."""
+
+    write: float | None = 60.0
+    """For the peer to take any byte of what we send."""
+
+    response: float | None = 60.0
+    """For the response to a request, from the end of sending it."""
+
+    action: float | None = 300.0
+    """For the response to an N-ACTION, in place of `response`."""
+
+    retrieve: float | None = 3600.0
+    """For the next response to a C-GET or C-MOVE, in place of `response`."""
+
+    cancel: float | None = 10.0
+    """For the final response after a C-CANCEL."""
+
+    idle: float | None = 900.0
+    """An acceptor's, between the messages of an established association."""
+
+    close: float | None = 2.0
+    """For the peer to close the connection after our last words."""

@@ -1,0 +1,41 @@
+"""The UIDs that the protocol itself needs (PS3.6 Annex A), and our own identification."""
+
+from __future__ import annotations
+
+APPLICATION_CONTEXT_NAME = "1.2.840.10008.3.1.1.1"
+"""The only DICOM application context (PS3.7 Annex A)."""
+
+VERIFICATION = "1.2.840.10008.1.1"
+
+IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
+EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
+DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1.99"
+EXPLICIT_VR_BIG_ENDIAN = "1.2.840.10008.1.2.2"
+
+UNCOMPRESSED_TRANSFER_SYNTAXES = (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_BIG_ENDIAN,
+)
+"""Transfer syntaxes that any data set of native pixel data can be re-encoded in."""
+
+IMPLEMENTATION_CLASS_UID = "2.25.309536743520180466219374226474853067201"
+"""Sent in item 52H; derived from a UUID (PS3.5 B.2), so no registered root is claimed."""
+
+IMPLEMENTATION_VERSION_NAME = "DICOMPROTO_010"
+"""Sent in item 55H, at most 16 characters (PS3.7 D.3.3.2)."""
+
+
+def normalize_uid(uid: str) -> str:
+    """Return `uid` without the trailing NULs and spaces that some peers pad it with."""
+    return uid.rstrip("\0 ")
+
+
+def is_valid_uid(uid: str) -> bool:
+    """Tell whether `uid` is conformant: dotted numbers without leading zeros, 64 at most (PS3.5 9.1)."""
+    if not 0 < len(uid) <= 64:
+        return False
+    return all(
+        part.isdigit() and part.isascii() and (part == "0" or part[0] != "0")
+        for part in uid.split(".")
+    )

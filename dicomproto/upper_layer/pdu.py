@@ -1,0 +1,218 @@
+"""The seven PDUs and their items as values (PS3.8 9.3, PS3.7 Annex D).
+
+The same classes are sent and received. Text that a peer sent is kept as it came: one
+character per byte (ISO 8859-1), so that nothing is lost and nothing can fail to decode;
+`normalize_ae_title` and `normalize_uid` give what it means. Only the trailing spaces that pad
+an AE title to 16 bytes are left out.
+"""
+
+from __future__ import annotations
+
+from typing import Union
+
+from .._record import Record
+from ..uids import APPLICATION_CONTEXT_NAME
+
+Buffer = Union[bytes, bytearray, memoryview]
+
+
+def normalize_ae_title(title: str) -> str:
+    """Return `title` without leading and trailing spaces and NULs, none of which is significant."""
+    return title.strip(" \0")
+
+
+class PresentationContextRQ(Record):
+    """One proposed presentation context (20H; PS3.8 9.3.2.2)."""
+
+    context_id: int
+    abstract_syntax: str
+    transfer_syntaxes: tuple[str, ...]
+
+
+class PresentationContextAC(Record):
+    """The answer to one proposed presentation context (21H; PS3.8 9.3.3.2).
+
+    `result` is 0 acceptance, 1 user-rejection, 2 no-reason, 3 abstract-syntax-not-supported,
+    4 transfer-syntaxes-not-supported. `transfer_syntax` means nothing unless `result` is 0.
+    """
+
+    context_id: int
+    result: int
+    transfer_syntax: str = ""
+
+
+class AsynchronousOperationsWindow(Record):
+    """Operations that may be outstanding at once, 0 for any number (53H; PS3.7 D.3.3.3)."""
+
+    maximum_invoked: int
+    maximum_performed: int
+
+
+class RoleSelection(Record):
+    """Roles that the requestor proposes for itself, or that it is granted (54H; PS3.7 D.3.3.4)."""
+
+    sop_class_uid: str
+    scu_role: bool
+    scp_role: bool
+
+
+class SOPClassExtendedNegotiation(Record):
+    """Service class application information for one SOP class (56H; PS3.7 D.3.3.5)."""
+
+    sop_class_uid: str
+    application_information: bytes
+
+
+class SOPClassCommonExtendedNegotiation(Record):
+    """Service class and related general SOP classes of a SOP class (57H; PS3.7 D.3.3.6)."""
+
+    sop_class_uid: str
+    service_class_uid: str
+    related_general_sop_class_uids: tuple[str, ...] = ()
+    version: int = 0
+
+
+class UserIdentityRQ(Record):
+    """Who the requestor's user is (58H; PS3.7 D.3.3.7.1).
+
+    `identity_type` is 1 user name, 2 user name and passcode, 3 Kerberos ticket, 4 SAML assertion, 5 JWT.
+    """
+
+    identity_type: int
+    primary_field: bytes
+    secondary_field: bytes = b""
+    positive_response_requested: bool = False
+
+
+class UserIdentityAC(Record):
+    """The acceptor's positive response to a user identity (59H; PS3.7 D.3.3.7.2)."""
+
+    server_response: bytes = b""
+
+
+class UnknownItem(Record):
+    """An item of a type that the standard does not define, kept raw and otherwise ignored (PS3.8 9.3.1)."""
+
+    item_type: int
+    data: bytes
+    in_user_information: bool = True
+
+
+class _Associate(Record):
+    """What A-ASSOCIATE-RQ and -AC have in common; `warnings` lists what was tolerated in it."""
+
+    called_ae_title: str
+    calling_ae_title: str
+    application_context_name: str = APPLICATION_CONTEXT_NAME
+    maximum_length: int | None = None
+    implementation_class_uid: str | None = None
+    implementation_version_name: str | None = None
+    asynchronous_operations_window: AsynchronousOperationsWindow | None = None
+    role_selections: tuple[RoleSelection, ...] = ()
+    sop_class_extended: tuple[SOPClassExtendedNegotiation, ...] = ()
+    sop_class_common_extended: tuple[SOPClassCommonExtendedNegotiation, ...] = ()
+    user_identity: UserIdentityRQ | None = None
+    user_identity_response: UserIdentityAC | None = None
+    unknown_items: tuple[UnknownItem, ...] = ()
+    protocol_version: int = 1
+    warnings: tuple[str, ...] = ()
+
+
+class AssociateRQ(_Associate):
+    """A-ASSOCIATE-RQ (PS3.8 9.3.2).
+
+    An absent user information item is None; items that belong to the other direction are kept as well.
+    """
+
+    presentation_contexts: tuple[PresentationContextRQ, ...] = ()
+
+
+class AssociateAC(_Associate):
+    """A-ASSOCIATE-AC (PS3.8 9.3.3). Its AE title fields are reserved: sent as received, never tested."""
+
+    presentation_contexts: tuple[PresentationContextAC, ...] = ()
+
+
+class AssociateRJ(Record):
+    """A-ASSOCIATE-RJ (PS3.8 9.3.4); any value from 0 to 255 is kept."""
+
+    result: int
+    source: int
+    reason: int
+
+    @property
+    def meaning(self) -> str:
+        """The three fields in words (PS3.8 Table 9-21)."""
+        result = {1: "rejected permanently", 2: "rejected transiently"}.get(
+            self.result, f"rejected (result {self.result})"
+        )
+        source = _REJECT_SOURCES.get(self.source, f"source {self.source}")
+        reason = _REJECT_REASONS.get((self.source, self.reason), f"reason {self.reason}")
+        return f"{result} by the {source}: {reason}"
+
+
+class PresentationDataValue(Record):
+    """One PDV item: a fragment of a command set or data set (PS3.8 9.3.5.1, Annex E.2)."""
+
+    context_id: int
+    is_command: bool
+    is_last: bool
+    data: Buffer
+
+
+class PDataTF(Record):
+    """P-DATA-TF, whole (PS3.8 9.3.5). Received ones come out as `PDVChunk`s instead."""
+
+    values: tuple[PresentationDataValue, ...]
+
+
+class ReleaseRQ(Record):
+    """A-RELEASE-RQ (PS3.8 9.3.6)."""
+
+
+class ReleaseRP(Record):
+    """A-RELEASE-RP (PS3.8 9.3.7)."""
+
+
+class Abort(Record):
+    """A-ABORT (PS3.8 9.3.8): source 0 is the service-user, 2 the service-provider."""
+
+    source: int = 0
+    reason: int = 0
+
+    @property
+    def meaning(self) -> str:
+        """Both fields in words (PS3.8 Table 9-26)."""
+        if self.source == 2:
+            reason = _ABORT_REASONS.get(self.reason, f"reason {self.reason}")
+            return f"aborted by the service-provider: {reason}"
+        if self.source == 0:
+            return "aborted by the service-user"
+        return f"aborted (source {self.source}, reason {self.reason})"
+
+
+PDU = Union[AssociateRQ, AssociateAC, AssociateRJ, PDataTF, ReleaseRQ, ReleaseRP, Abort]
+
+_REJECT_SOURCES = {
+    1: "service-user",
+    2: "service-provider (ACSE related function)",
+    3: "service-provider (presentation related function)",
+}
+_REJECT_REASONS = {
+    (1, 1): "no reason given",
+    (1, 2): "application context name not supported",
+    (1, 3): "calling AE title not recognized",
+    (1, 7): "called AE title not recognized",
+    (2, 1): "no reason given",
+    (2, 2): "protocol version not supported",
+    (3, 1): "temporary congestion",
+    (3, 2): "local limit exceeded",
+}
+_ABORT_REASONS = {
+    0: "reason not specified",
+    1: "unrecognized PDU",
+    2: "unexpected PDU",
+    4: "unrecognized PDU parameter",
+    5: "unexpected PDU parameter",
+    6: "invalid PDU parameter value",
+}
