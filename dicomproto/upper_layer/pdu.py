@@ -21,12 +21,20 @@ def normalize_ae_title(title: str) -> str:
     return title.strip(" \0")
 
 
+class UnknownItem(Record):
+    """An item of a type that the standard does not define, kept raw and otherwise ignored (PS3.8 9.3.1)."""
+
+    item_type: int
+    data: bytes
+
+
 class PresentationContextRQ(Record):
     """One proposed presentation context (20H; PS3.8 9.3.2.2)."""
 
     context_id: int
     abstract_syntax: str
     transfer_syntaxes: tuple[str, ...]
+    unknown_items: tuple[UnknownItem, ...] = ()
 
 
 class PresentationContextAC(Record):
@@ -39,6 +47,7 @@ class PresentationContextAC(Record):
     context_id: int
     result: int
     transfer_syntax: str = ""
+    unknown_items: tuple[UnknownItem, ...] = ()
 
 
 class AsynchronousOperationsWindow(Record):
@@ -90,14 +99,6 @@ class UserIdentityAC(Record):
     server_response: bytes = b""
 
 
-class UnknownItem(Record):
-    """An item of a type that the standard does not define, kept raw and otherwise ignored (PS3.8 9.3.1)."""
-
-    item_type: int
-    data: bytes
-    in_user_information: bool = True
-
-
 class _Associate(Record):
     """What A-ASSOCIATE-RQ and -AC have in common; `warnings` lists what was tolerated in it."""
 
@@ -114,6 +115,7 @@ class _Associate(Record):
     user_identity: UserIdentityRQ | None = None
     user_identity_response: UserIdentityAC | None = None
     unknown_items: tuple[UnknownItem, ...] = ()
+    unknown_user_information: tuple[UnknownItem, ...] = ()
     protocol_version: int = 1
     warnings: tuple[str, ...] = ()
 
