@@ -1,0 +1,124 @@
+"""`Stream` and `Backend`: all that the high level knows of the world that waits.
+
+The association logic is written once, as `async def` over a `Stream`; a flavour (blocking, trio,
+anyio, the lockstep scheduler of the tests) supplies the streams. In the blocking flavour the same
+methods wait inside and never suspend.
+
+Three rules hold for every stream:
+
+- *Time* is the stream's: `now()` and every deadline are seconds on one monotonic clock, which may
+  be virtual. A deadline of None means no bound. What passes its deadline raises `TimeoutError`,
+  and no other failure raises that class (the kernel's ETIMEDOUT comes as ConnectionAbortedError).
+- *A wait may be ended from outside*: trio and anyio raise their cancellation, the blocking flavour
+  `ServerShutdown`. Both are BaseExceptions. `close` alone is shielded from it.
+- *A send that was cut is final*: after `send` raised, nothing more is written, because the peer
+  would take it for the rest of a PDU. `close` then resets the connection whatever its last words.
+  What the peer sent before that can still be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from dicomproto.upper_layer.pdu import Buffer
+
+Address = tuple[str, int] | tuple[str, int, int, int] | None
+"""What `getsockname()` and `getpeername()` return; None when the transport has no addresses."""
+
+
+class ServerShutdown(BaseException):
+    """The server of this association shuts down: raised by the waits of the blocking flavour.
+
+    What cancellation is to trio and anyio. Abort, `close` the stream, and let it pass on.
+    """
+
+
+class Stream(Protocol):
+    """A connected byte stream with deadlines, used by one task or thread at a time."""
+
+    @property
+    def local_address(self) -> Address:
+        """Where this end is bound; stays known after `close`."""
+
+    @property
+    def peer_address(self) -> Address:
+        """Where the other end is bound; stays known after `close`."""
+
+    def now(self) -> float:
+        """Seconds on the clock that this stream's deadlines refer to."""
+
+    async def receive(self, deadline: float | None) -> bytes:
+        """Return what has arrived, at least one byte, or b"" at the end of the stream.
+
+        Never returns the same object twice: what was returned stays as it is. Raises TimeoutError
+        at the deadline and OSError (ConnectionResetError...) when the connection broke.
+        """
+
+    def try_receive(self) -> bytes | None:
+        """Return what has arrived without waiting: None if nothing did, b"" at the end.
+
+        Raises OSError when the connection broke.
+        """
+
+    async def send(self, buffers: Sequence[Buffer], deadline: float | None) -> list[Buffer]:
+        """Send the buffers in order and return what was not sent, [] when all is gone.
+
+        Returns early, with the rest, when output is blocked and input can be read (two peers that
+        both send would stall each other otherwise), and when the deadline passed but something
+        was taken. Read, then call again with the rest and a new deadline. Raises TimeoutError when
+        the peer took nothing until the deadline, OSError when the connection broke.
+        """
+
+    async def close(self, last_words: Sequence[Buffer], deadline: float) -> None:
+        """Flush the last words, shut down writing, discard input until EOF, close. Never raises.
+
+        Shielded from cancellation and bounded by the deadline. With no last words and a deadline
+        that has passed the connection ends at once. Idempotent.
+        """
+
+
+class Backend(Protocol):
+    """What a flavour supplies to the requestor's side."""
+
+    def now(self) -> float:
+        """Seconds on the clock of this flavour's streams."""
+
+    async def connect(
+        self,
+        host: str,
+        port: int,
+        *,
+        bind_address: tuple[str, int] | None = None,
+        deadline: float | None = None,
+    ) -> Stream:
+        """Connect to the first address of the host that answers, IPv6 or IPv4.
+
+        The deadline bounds all addresses together. Raises `ConnectionLost`, whose text gives the
+        reason for each address, and `TimedOut` with phase "connect".
+        """
+
+    async def checkpoint(self) -> None:
+        """Let others run; nothing in the blocking flavour."""
+
+
+class ConnectionServer(Protocol):
+    """What a server needs to know of the acceptor's side.
+
+    `stream_established` is set by the server before the first connection; the acceptor calls it
+    with the stream as soon as a valid A-ASSOCIATE-RQ has come. Until then the connection counts
+    as pending, and the oldest pending ones are dropped when there are too many.
+    """
+
+    stream_established: Callable[[Stream], None]
+
+    async def serve_connection(self, stream: Stream) -> None:
+        """Run one association to its end and close the stream.
+
+        Raises nothing but cancellation or `ServerShutdown`, and those only after the stream has
+        been closed.
+        """
+
+    def begin_shutdown(self) -> None:
+        """The server is about to end all associations; no new ones will come."""
