@@ -1,0 +1,64 @@
+# `make demo` and `make test` set up all that they need, from Python 3.11 on. The set-up is done again
+# when pyproject.toml changes; everything lies in .venv, .venv-test and .build.
+
+PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+SEED ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all bench lint format types docs clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo 'make demo      send real objects from storescu to storescp and print the table'
+	@echo 'make test      every gate: lint, types, the wheel and its tests, docs, 20 s of fuzzing'
+	@echo 'make test-all  the same, with attack, kill and long fuzz runs'
+	@echo 'make bench     against DCMTK and pynetdicom in the same run'
+	@echo 'make lint, make format, make types, make docs, make clean: one part'
+
+demo: .venv/.installed
+	@$(BIN)/python docs/examples/demo.py
+
+test: .venv/.developer
+	@$(BIN)/python tests/gates.py $(if $(SEED),--seed $(SEED))
+
+test-all: .venv/.developer
+	@$(BIN)/python tests/gates.py --all $(if $(SEED),--seed $(SEED))
+
+bench: .venv/.developer
+	@$(BIN)/python -m tests.benchmarks
+
+lint types docs: .venv/.developer
+	@$(BIN)/python tests/gates.py --only $@
+
+format: .venv/.developer
+	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+clean:
+	rm -rf .venv .venv-test .build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# Debian keeps `ensurepip` in a package of its own.
+.venv/bin/python:
+	@test -n '$(PYTHON)' || { echo 'no Python from 3.11 on was found; set PYTHON=...' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
+		package=$$($(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])'); \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			export DEBIAN_FRONTEND=noninteractive; \
+			apt-get -q update && apt-get -qy install $$package; \
+		else \
+			echo "$(PYTHON) cannot make virtual environments; install $$package" >&2; exit 1; \
+		fi; }
+	@$(PYTHON) -m venv .venv
+	@$(PIP) install --quiet --upgrade 'pip>=25.1' # the first that knows dependency groups
+
+.venv/.installed: pyproject.toml | .venv/bin/python
+	@echo 'installing dicomproto and its extras in .venv'
+	@$(PIP) install --quiet --editable '.[trio,anyio,apps,testing]'
+	@touch $@
+
+.venv/.developer: .venv/.installed
+	@echo 'installing the developer tools in .venv'
+	@$(PIP) install --quiet --group dev
+	@touch $@

@@ -1,0 +1,91 @@
+"""What every test run has: order, markers, seeds, and the counts that `make test` prints.
+
+Test modules are imported by path (`--import-mode=importlib`), so no folder of the source tree is on
+`sys.path` and `import dicomproto` finds the installed wheel. Helper modules are still imported as
+`tests.NAME`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from hypothesis import settings
+
+TESTS = Path(__file__).parent
+ROOT = TESTS.parent
+IN_CI = os.environ.get("CI") == "true"
+
+settings.register_profile("dicomproto", deadline=None)
+settings.register_profile("dicomproto-ci", deadline=None, derandomize=True, database=None, print_blob=True)
+settings.load_profile("dicomproto-ci" if IN_CI else "dicomproto")
+
+if "tests" not in sys.modules:
+    _tests = ModuleType("tests")
+    _tests.__path__ = [str(TESTS)]
+    sys.modules["tests"] = _tests
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--counts", metavar="FILE", help="write the numbers of tests by outcome, as JSON")
+    parser.addoption("--wheel", action="store_true", help="fail unless dicomproto is an installed wheel")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not config.getoption("--wheel"):
+        return
+    for package in ("dicomproto", "dicomproto_transports"):
+        spec = importlib.util.find_spec(package)
+        origin = Path(spec.origin) if spec and spec.origin else ROOT
+        if "site-packages" not in origin.parts:
+            raise pytest.UsageError(f"{package} comes from {origin}, not from the wheel")
+
+
+_ADAPTERS = re.compile(r"^\s*(from|import)\s+(dicomproto_transports|pynetdicom)\b", re.MULTILINE)
+
+
+def _is_engine_test(path: Path, known: dict[Path, bool]) -> bool:
+    """Tell whether a test module does without the adapters, by its place and its imports."""
+    if path not in known:
+        place = path.relative_to(TESTS).parts if path.is_relative_to(TESTS) else ()
+        elsewhere = {"transports", "apps", "interop", "benchmarks", "docs"}.intersection(place)
+        known[path] = not elsewhere and not _ADAPTERS.search(path.read_text(encoding="utf-8"))
+    return known[path]
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` selects by these markers
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    known: dict[Path, bool] = {}
+    has_dcmtk = shutil.which("dcmdump") is not None
+    for item in items:
+        if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+            item.add_marker("hypothesis")
+        if _is_engine_test(item.path, known):
+            item.add_marker("engine")
+        if not has_dcmtk and not IN_CI and item.get_closest_marker("dcmtk"):
+            item.add_marker(pytest.mark.skip(reason="DCMTK is not installed (Debian package dcmtk)"))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    path = session.config.getoption("--counts")
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if path is None or reporter is None or hasattr(session.config, "workerinput"):
+        return
+
+    def count(outcomes: Iterable[str]) -> int:
+        return sum(len(reporter.stats.get(outcome, ())) for outcome in outcomes)
+
+    counts = {
+        "passed": count(["passed"]),
+        "failed": count(["failed", "error"]),
+        "skipped": count(["skipped", "xfailed", "xpassed"]),
+    }
+    Path(path).write_text(json.dumps(counts), encoding="utf-8")
