@@ -1,0 +1,54 @@
+"""`import dicomproto` loads nothing that waits, and not pydicom either (150 ms)."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {
+    "pydicom",
+    "socket",
+    "asyncio",
+    "trio",
+    "anyio",
+    "ssl",
+    "threading",
+    "logging",
+    "selectors",
+    "select",
+    "rich",
+    "hypothesis",
+    "dataclasses",
+    "inspect",
+}
+
+
+def loaded_by(statement: str) -> set[str]:
+    """Run a statement in a new interpreter; return which of `HEAVY` it had loaded afterwards."""
+    shown = f"{statement}\nimport sys\nprint(*{{name.split('.')[0] for name in sys.modules}})"
+    result = subprocess.run([sys.executable, "-c", shown], capture_output=True, text=True, check=True)
+    return set(result.stdout.splitlines()[-1].split()) & HEAVY
+
+
+@pytest.fixture(scope="module")
+def bare() -> set[str]:
+    """What a bare interpreter has loaded: a `.pth` file in site-packages may load some."""
+    return loaded_by("pass")
+
+
+def test_importing_the_engine_loads_nothing_that_waits(bare: set[str]) -> None:
+    assert loaded_by("import dicomproto") == bare
+
+
+def test_using_every_public_name_loads_nothing_that_waits(bare: set[str]) -> None:
+    # Names may be loaded on first use; that must not bring in more than the import did.
+    every_name = "import dicomproto\nfor name in dir(dicomproto): getattr(dicomproto, name)"
+    assert loaded_by(every_name) == bare
+
+
+def test_the_command_line_imports_pydicom_and_the_frameworks_only_where_used(bare: set[str]) -> None:
+    called = "import sys\nfrom dicomproto_transports.apps import main\n"
+    called += "try: main(['echoscu', '--help'])\nexcept SystemExit: pass"
+    assert not (loaded_by(called) - bare) & {"pydicom", "rich", "trio", "anyio", "asyncio", "hypothesis"}
