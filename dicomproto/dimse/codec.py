@@ -1,0 +1,365 @@
+"""Command sets to bytes and back (PS3.7 6.3): Implicit VR Little Endian, driven by the element table.
+
+What is written is exact: the group length first, tags ascending, even lengths, nothing that
+does not belong to the message. What is read may be in disorder, have a wrong or no group
+length, elements of the wrong size, several values where one is due, or elements that belong
+to no message: as long as it can be told what the message is and what it answers, it is
+delivered with warnings. Only what is outside group 0000, or runs beyond the data, is refused:
+there the bytes are not a command set, or their reading has gone astray.
+
+Each class has a plan, made once from its fields and the element table: all values fetched by
+one `attrgetter`, one prepared encoder per element. `decode_command` reads a command set in
+one pass and looks twice only at what is odd.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator
+from functools import partial
+from operator import attrgetter
+from typing import Any
+
+from ..errors import InvalidCommand, LocalProtocolError
+from ..uids import is_valid_uid
+from ..upper_layer.pdu import Buffer
+from .commands import COMMANDS, NO_DATA_SET, Command, Request, Response
+from .elements import ELEMENTS, RETIRED_ELEMENTS, Element
+
+_Encoder = Callable[[object], bytes]
+_Reader = Callable[[bytes, str, list[str]], object]
+
+MAXIMUM_UID_LENGTH = 64  # PS3.5 9.1
+MAXIMUM_AE_TITLE_LENGTH = 16  # PS3.5 Table 6.2-1
+MAXIMUM_COMMENT_LENGTH = 64  # LO
+
+_HEADER = struct.Struct("<HHI")
+_GROUP_LENGTH = struct.Struct("<HHII")
+_GROUP_LENGTH_HEADER = _HEADER.pack(0, 0, 4)
+_TAG = struct.Struct("<HH")
+_SHORT = struct.Struct("<HHIH")
+
+# A command may have more sub-operations than its counters can say.
+_CLAMPED = frozenset(e.keyword for e in ELEMENTS.values() if e.keyword.startswith("NumberOf"))
+
+
+# --- encoding -----------------------------------------------------------------------------
+
+
+def _encode_clamped(number: int, value: object) -> bytes:
+    if not isinstance(value, int) or value < 0:
+        raise ValueError
+    return _SHORT.pack(0, number, 2, min(value, 0xFFFF))
+
+
+def _encode_own_text(number: int, maximum: int, pad: bytes, value: object) -> bytes:
+    """Encode a UID or AE title that we answer for, hence conformant in length and characters."""
+    if not isinstance(value, str):
+        raise TypeError("be a string")
+    size = len(value)
+    if not 0 < size <= maximum:
+        raise ValueError(f"have 1 to {maximum} characters, not {size}")
+    if not value.isascii() or not value.isprintable() or "\\" in value:
+        raise ValueError("have printable ASCII characters only, and no backslash")
+    data = value.encode("ascii")
+    if size & 1:
+        return _HEADER.pack(0, number, size + 1) + data + pad
+    return _HEADER.pack(0, number, size) + data
+
+
+def _encode_echoed_uid(number: int, value: object) -> bytes:
+    """Encode a UID of a response: what the peer sent goes back to it, whatever it was."""
+    if not isinstance(value, str):
+        raise TypeError("be a string")
+    data = value.encode("latin-1")
+    if len(data) & 1:
+        data += b"\0"
+    return _HEADER.pack(0, number, len(data)) + data
+
+
+def _encode_comment(number: int, value: object) -> bytes:
+    """Encode an Error Comment: cut to what LO can hold, so that no response fails for its comment."""
+    if not isinstance(value, str):
+        raise TypeError("be a string")
+    text = value[:MAXIMUM_COMMENT_LENGTH]
+    if not text.isascii() or not text.isprintable() or "\\" in text:
+        # PS3.7 C.4.1: only characters of the Default Character Repertoire.
+        text = "".join(c if c.isascii() and c.isprintable() and c != "\\" else "?" for c in text)
+    data = text.encode("ascii")
+    if len(data) & 1:
+        data += b" "
+    return _HEADER.pack(0, number, len(data)) + data
+
+
+def _encode_tags(number: int, value: object) -> bytes:
+    if not isinstance(value, tuple):
+        raise TypeError
+    tags = [_TAG.pack(tag >> 16, tag & 0xFFFF) for tag in value]
+    return b"".join([_HEADER.pack(0, number, 4 * len(value)), *tags])
+
+
+def _encode_if_present(encode: _Encoder, value: object) -> bytes:
+    """Encode an optional element; empty texts and lists mean the same as none."""
+    return b"" if value is None or value == "" or value == () else encode(value)
+
+
+def _encoder_for(element: Element, command: type[Command]) -> _Encoder:
+    number, vr = element.number, element.vr
+    if element.keyword in _CLAMPED:
+        return partial(_encode_clamped, number)
+    if vr == "US":
+        return partial(_SHORT.pack, 0, number, 2)
+    if vr == "UI":
+        if issubclass(command, Response):
+            return partial(_encode_echoed_uid, number)
+        return partial(_encode_own_text, number, MAXIMUM_UID_LENGTH, b"\0")
+    if vr == "AE":
+        return partial(_encode_own_text, number, MAXIMUM_AE_TITLE_LENGTH, b" ")
+    return partial(_encode_comment if vr == "LO" else _encode_tags, number)
+
+
+class _Plan:
+    """How one class is encoded, and what its command set must and may have."""
+
+    def __init__(self, command: type[Command]) -> None:
+        defaults: dict[str, object] = {}
+        for base in reversed(command.__mro__):
+            defaults.update(vars(base).get("_own_defaults", {}))
+        self.elements = [e for e in ELEMENTS.values() if e.keyword in defaults or e.number == 0x0100]
+        self.names = [_attribute(element) for element in self.elements]
+        optional = {name for name in self.names if defaults.get(name, 0) is None}
+        self.values = attrgetter(*self.names)
+        self.encoders = [
+            partial(_encode_if_present, _encoder_for(element, command))
+            if name in optional
+            else _encoder_for(element, command)
+            for element, name in zip(self.elements, self.names, strict=True)
+        ]
+        self.message_id = self.names.index("MessageID") if "MessageID" in self.names else None
+        self.allowed = frozenset(e.keyword for e in self.elements)
+        self.mandatory = self.allowed - optional - {"CommandField"}
+        vital = ("MessageID",) if issubclass(command, Request) else ("MessageIDBeingRespondedTo",)
+        self.vital = (*vital, "Status") if issubclass(command, Response) else vital
+
+
+def _attribute(element: Element) -> str:
+    return "command_field" if element.keyword == "CommandField" else element.keyword
+
+
+_PLANS = {command: _Plan(command) for command in COMMANDS.values()}
+
+
+def encode_command(command: Command, message_id: int | None = None) -> bytes:
+    """Return the command set of `command`, with `message_id` in place of its Message ID if given.
+
+    The four sub-operation counters are clamped to 65535 and an Error Comment is cut to 64
+    characters of ASCII. `unknown_elements` are not sent. Raises LocalProtocolError for a value
+    that the standard does not allow, except for UIDs in responses, which are echoed as they are.
+    """
+    plan = _PLANS.get(type(command))
+    if plan is None:
+        raise LocalProtocolError(f"{type(command).__name__} is none of the DIMSE commands")
+    if command.CommandDataSetType == NO_DATA_SET:
+        if command.data_set_required:
+            raise LocalProtocolError(f"{command.name} has a data set; set CommandDataSetType to 0001H")
+    elif not command.data_set_allowed:
+        raise LocalProtocolError(f"{command.name} has no data set; set CommandDataSetType to 0101H")
+    values = plan.values(command)
+    if message_id is not None:
+        if plan.message_id is None:
+            raise LocalProtocolError(f"{command.name} has no Message ID of its own")
+        values = (*values[: plan.message_id], message_id, *values[plan.message_id + 1 :])
+    try:
+        body = b"".join([encode(value) for encode, value in zip(plan.encoders, values, strict=True)])
+    except (struct.error, TypeError, ValueError):
+        raise LocalProtocolError(_fault(plan, command, values)) from None
+    return _GROUP_LENGTH.pack(0, 0, 4, len(body)) + body
+
+
+# Where the error itself would speak of Python's types and formats.
+_DEMANDS = {"US": "be a number from 0 to 65535", "AT": "be a tuple of tags, each a number of 32 bits"}
+
+
+def _fault(plan: _Plan, command: Command, values: tuple[object, ...]) -> str:
+    """Return which value could not be encoded, and why; the value itself is not shown."""
+    reason = ""
+    for element, encode, value in zip(plan.elements, plan.encoders, values, strict=True):
+        try:
+            encode(value)
+        except UnicodeEncodeError:
+            reason = f"{element.keyword} has characters outside ISO 8859-1"
+        except (struct.error, TypeError, ValueError) as error:
+            demand = _DEMANDS.get(element.vr, error)
+            reason = f"{element.keyword} must {demand}"
+    return f"{command.name}: {reason}"
+
+
+# --- decoding -----------------------------------------------------------------------------
+
+
+def _read_short(raw: bytes, keyword: str, warnings: list[str]) -> object:
+    """Read an US of any length but 2: the first value, of which the low bytes come first."""
+    if not raw:
+        return None
+    warnings.append(f"wrong-length: {keyword} has {len(raw)} bytes, not 2")
+    return int.from_bytes(raw[:2], "little")
+
+
+def _read_uid(raw: bytes, keyword: str, warnings: list[str]) -> object:
+    if raw[-1:] == b"\0":
+        raw = raw[:-1]
+    text = raw.decode("latin-1")
+    if len(raw) <= MAXIMUM_UID_LENGTH and raw.replace(b".", b"").isdigit():
+        # Most valid UIDs are told at once: no empty part, and no leading zero but in "0" itself.
+        dotted = b"." + raw + b"."
+        if b".." not in dotted and b".0" not in dotted.replace(b".0.", b"."):
+            return text
+    if "\\" in text:
+        warnings.append(f"several-values: {keyword}, took the first")
+        text = text.partition("\\")[0]
+    if text and not is_valid_uid(text):
+        warnings.append(f"invalid-uid: {keyword}")
+    return text or None
+
+
+def _read_text(raw: bytes, keyword: str, warnings: list[str]) -> object:
+    """Read an AE or LO: trailing spaces and NULs are padding, all else is kept (Q18)."""
+    return raw.rstrip(b" \0").decode("latin-1") or None
+
+
+def _read_tags(raw: bytes, keyword: str, warnings: list[str]) -> object:
+    if len(raw) % 4:
+        warnings.append(f"wrong-length: {keyword} has {len(raw)} bytes, no multiple of 4")
+    pairs = _TAG.iter_unpack(raw[: len(raw) // 4 * 4])
+    return tuple([group << 16 | number for group, number in pairs]) or None
+
+
+_READERS: dict[str, _Reader] = {
+    "US": _read_short,
+    "UI": _read_uid,
+    "AE": _read_text,
+    "LO": _read_text,
+    "AT": _read_tags,
+}
+_KNOWN = {e.number: (e.keyword, _READERS[e.vr]) for e in ELEMENTS.values() if e.number}
+
+
+def decode_command(data: Buffer) -> Command:
+    """Return the command that a command set encodes, with `warnings` for what was tolerated.
+
+    Raises InvalidCommand, and nothing else, if an element is outside group 0000 or runs beyond
+    the data, if the Command Field is missing or unknown, or if the Message ID (Being Responded
+    To) or the Status is missing. Time and memory are a small multiple of `len(data)`, which
+    the caller bounds (`Limits.command_length`).
+    """
+    if type(data) is not bytes:
+        data = bytes(data)
+    end = len(data)
+    position = 0
+    fields: dict[str, Any] = {}
+    warnings: list[str] = []
+    is_odd = False
+    if data.startswith(_GROUP_LENGTH_HEADER) and end >= 12:
+        position = 12
+        if int.from_bytes(data[8:12], "little") != end - 12:
+            warnings.append("wrong-group-length")
+    else:
+        warnings.append("missing-group-length")
+    unpack = _HEADER.unpack_from
+    while position < end:
+        start = position + 8
+        if start > end:
+            raise InvalidCommand(f"{end - position} bytes at byte {position} are no element")
+        group, number, length = unpack(data, position)
+        if group or start + length > end:
+            raise InvalidCommand(_beyond(group, number, length, position, end - start))
+        position = start + length
+        known = _KNOWN.get(number)
+        if known is None or known[0] in fields:
+            is_odd = True
+            continue
+        keyword, read = known
+        if read is _read_short and length == 2:
+            fields[keyword] = data[start] | data[start + 1] << 8
+        else:
+            value = read(data[start:position], keyword, warnings)
+            if value is not None:
+                fields[keyword] = value
+    command_field = fields.pop("CommandField", None)
+    if command_field is None:
+        raise InvalidCommand("the Command Field is missing")
+    command = COMMANDS.get(command_field)
+    if command is None:
+        raise InvalidCommand(f"unknown Command Field {command_field:04X}H")
+    plan = _PLANS[command]
+    if not fields.keys() >= plan.mandatory:
+        _complete(fields, plan, command, warnings)
+    if is_odd or not fields.keys() <= plan.allowed:
+        _set_aside(fields, data, plan, warnings)
+    has_data_set = fields["CommandDataSetType"] != NO_DATA_SET
+    if has_data_set and not command.data_set_allowed:
+        warnings.append("unexpected-data-set")
+    elif not has_data_set and command.data_set_required:
+        warnings.append("missing-data-set")
+    if warnings:
+        fields["warnings"] = tuple(warnings)
+    return command(**fields)
+
+
+def _beyond(group: int, number: int, length: int, position: int, left: int) -> str:
+    where = f"({group:04X},{number:04X}) at byte {position}"
+    if group:
+        return f"{where} is outside group 0000"
+    if length == 0xFFFFFFFF:
+        return f"{where} has an undefined length"
+    return f"{where} has {length} bytes, of which {left} are there"
+
+
+def _complete(fields: dict[str, object], plan: _Plan, command: type[Command], warnings: list[str]) -> None:
+    """Fill in what is mandatory but missing; InvalidCommand if the message cannot do without."""
+    for keyword in plan.vital:
+        if keyword not in fields:
+            raise InvalidCommand(f"{command.name} without {keyword}")
+    for element in plan.elements:
+        keyword = element.keyword
+        if keyword in plan.mandatory and keyword not in fields:
+            warnings.append(f"missing-element: {keyword}")
+            if keyword == "CommandDataSetType":
+                fields[keyword] = NO_DATA_SET
+            else:
+                fields[keyword] = 0 if element.vr == "US" else ""
+
+
+def _elements(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield (element number, value) of a command set whose structure was checked."""
+    position = 0
+    while position < len(data):
+        _, number, length = _HEADER.unpack_from(data, position)
+        yield number, data[position + 8 : position + 8 + length]
+        position += 8 + length
+
+
+def _set_aside(fields: dict[str, object], data: bytes, plan: _Plan, warnings: list[str]) -> None:
+    """Move what is not of this message to `unknown_elements`; each kind of oddity is told once."""
+    kept: list[tuple[int, bytes]] = []
+    seen: set[int] = set()
+    told: dict[str, list[int]] = {}
+    for number, raw in _elements(data):
+        if number == 0:
+            continue
+        if number not in ELEMENTS:
+            kept.append((number, raw))
+            if number not in RETIRED_ELEMENTS:
+                told.setdefault("unknown-element", []).append(number)
+        elif ELEMENTS[number].keyword not in plan.allowed:
+            kept.append((number, raw))
+            fields.pop(ELEMENTS[number].keyword, None)
+            told.setdefault("unexpected-element", []).append(number)
+        elif number in seen:
+            told.setdefault("repeated-element", []).append(number)
+        seen.add(number)
+    for code, numbers in told.items():
+        more = f" and {len(numbers) - 1} more" if len(numbers) > 1 else ""
+        warnings.append(f"{code}: (0000,{numbers[0]:04X}){more}")
+    if kept:
+        fields["unknown_elements"] = tuple(kept)

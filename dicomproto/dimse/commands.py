@@ -1,0 +1,395 @@
+"""The 23 DIMSE messages of PS3.7 9.3 and 10.3 as values, with the DICOM keywords as fields.
+
+A command says what a message is about; its data set, if any, travels apart. Text that a peer
+sent is kept as it came, one character per byte, without the padding that makes a value even:
+a UID that came with a trailing space goes back with it. `sop_class_uid` and
+`sop_instance_uid` give what is meant.
+
+An absent element and an empty one mean the same. In a received request, a mandatory UID or AE
+title that was missing is "" and a missing number 0; `warnings` says so.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from .._record import Record
+from ..uids import normalize_uid
+from .status import Category, category_of
+from .status import Status as StatusCode
+
+NO_DATA_SET = 0x0101
+"""Command Data Set Type of a message without a data set; any other value means there is one."""
+
+DATA_SET_PRESENT = 0x0001
+"""Command Data Set Type that we send when a data set follows."""
+
+LOW, MEDIUM, HIGH = 2, 0, 1
+"""The values of Priority."""
+
+
+class Command(Record):
+    """What all messages have in common.
+
+    `unknown_elements` are the (element number, value) pairs of a received command set that do
+    not belong to this message; `warnings` lists as "code: detail" what was tolerated in it.
+    """
+
+    command_field: ClassVar[int]
+    name: ClassVar[str]
+    data_set_allowed: ClassVar[bool] = False
+    data_set_required: ClassVar[bool] = False
+
+    CommandDataSetType: int = NO_DATA_SET
+    unknown_elements: tuple[tuple[int, bytes], ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def has_data_set(self) -> bool:
+        """Whether the command says that a data set follows (PS3.7 E.1: anything but 0101H)."""
+        return self.CommandDataSetType != NO_DATA_SET
+
+    @property
+    def sop_class_uid(self) -> str:
+        """The Affected or Requested SOP Class UID without padding, or ""."""
+        return _uid_of(self, "AffectedSOPClassUID", "RequestedSOPClassUID")
+
+    @property
+    def sop_instance_uid(self) -> str:
+        """The Affected or Requested SOP Instance UID without padding, or ""."""
+        return _uid_of(self, "AffectedSOPInstanceUID", "RequestedSOPInstanceUID")
+
+
+def _uid_of(command: Command, affected: str, requested: str) -> str:
+    uid: str = getattr(command, affected, None) or getattr(command, requested, None) or ""
+    return normalize_uid(uid)
+
+
+class Request(Command):
+    """A message that is answered by a `Response`. `MessageID` 0 lets the connection allot one."""
+
+    response_class: ClassVar[type[Response]]
+    _echoed: ClassVar[tuple[tuple[str, str], ...]] = (("AffectedSOPClassUID", "AffectedSOPClassUID"),)
+
+    MessageID: int = 0
+
+    def response(self, Status: int = 0, **fields: object) -> Response:
+        """Return the response to this request.
+
+        Message ID, SOP Class and Instance UID, event and action type are echoed as they came
+        (some peers compare them byte for byte); `fields` adds or replaces fields.
+        """
+        values: dict[str, object] = {"MessageIDBeingRespondedTo": self.MessageID, "Status": Status}
+        for source, target in self._echoed:
+            # A missing UID is "" here and must be absent there.
+            value = getattr(self, source)
+            values[target] = None if value == "" else value
+        values.update(fields)
+        return self.response_class(**values)  # type: ignore[arg-type]
+
+
+class Response(Command):
+    """A message that answers a request; the fields about an error are those of PS3.7 Annex C."""
+
+    MessageIDBeingRespondedTo: int
+    Status: int = 0
+    AffectedSOPClassUID: str | None = None
+    OffendingElement: tuple[int, ...] | None = None
+    ErrorComment: str | None = None
+    ErrorID: int | None = None
+    AttributeIdentifierList: tuple[int, ...] | None = None
+
+    @property
+    def status(self) -> StatusCode:
+        """`Status` with its category and meaning."""
+        return StatusCode(self.Status)
+
+    @property
+    def category(self) -> Category:
+        """The category of `Status`."""
+        return category_of(self.Status)
+
+
+# --- the composite services (PS3.7 9.3) ---------------------------------------------------
+
+
+class CStoreRSP(Response):
+    """C-STORE-RSP (PS3.7 Table 9.3-2)."""
+
+    command_field = 0x8001
+    name = "C-STORE-RSP"
+
+    AffectedSOPInstanceUID: str | None = None
+
+
+class CStoreRQ(Request):
+    """C-STORE-RQ (PS3.7 Table 9.3-1); the data set is the object to store."""
+
+    command_field = 0x0001
+    name = "C-STORE-RQ"
+    response_class = CStoreRSP
+    data_set_allowed = data_set_required = True
+    _echoed = (*Request._echoed, ("AffectedSOPInstanceUID", "AffectedSOPInstanceUID"))
+
+    AffectedSOPClassUID: str
+    AffectedSOPInstanceUID: str
+    Priority: int = MEDIUM
+    MoveOriginatorApplicationEntityTitle: str | None = None
+    MoveOriginatorMessageID: int | None = None
+    CommandDataSetType: int = DATA_SET_PRESENT
+
+
+class CFindRSP(Response):
+    """C-FIND-RSP (PS3.7 Table 9.3-4); a pending one has the identifier that matched."""
+
+    command_field = 0x8020
+    name = "C-FIND-RSP"
+    data_set_allowed = True
+
+
+class CFindRQ(Request):
+    """C-FIND-RQ (PS3.7 Table 9.3-3); the data set is the identifier to match."""
+
+    command_field = 0x0020
+    name = "C-FIND-RQ"
+    response_class = CFindRSP
+    data_set_allowed = data_set_required = True
+
+    AffectedSOPClassUID: str
+    Priority: int = MEDIUM
+    CommandDataSetType: int = DATA_SET_PRESENT
+
+
+class _RetrieveResponse(Response):
+    """The sub-operation counters of C-GET and C-MOVE."""
+
+    data_set_allowed = True
+
+    NumberOfRemainingSuboperations: int | None = None
+    NumberOfCompletedSuboperations: int | None = None
+    NumberOfFailedSuboperations: int | None = None
+    NumberOfWarningSuboperations: int | None = None
+
+
+class CGetRSP(_RetrieveResponse):
+    """C-GET-RSP (PS3.7 Table 9.3-7)."""
+
+    command_field = 0x8010
+    name = "C-GET-RSP"
+
+
+class CGetRQ(Request):
+    """C-GET-RQ (PS3.7 Table 9.3-6); the data set is the identifier to match."""
+
+    command_field = 0x0010
+    name = "C-GET-RQ"
+    response_class = CGetRSP
+    data_set_allowed = data_set_required = True
+
+    AffectedSOPClassUID: str
+    Priority: int = MEDIUM
+    CommandDataSetType: int = DATA_SET_PRESENT
+
+
+class CMoveRSP(_RetrieveResponse):
+    """C-MOVE-RSP (PS3.7 Table 9.3-10)."""
+
+    command_field = 0x8021
+    name = "C-MOVE-RSP"
+
+
+class CMoveRQ(Request):
+    """C-MOVE-RQ (PS3.7 Table 9.3-9); the data set is the identifier to match."""
+
+    command_field = 0x0021
+    name = "C-MOVE-RQ"
+    response_class = CMoveRSP
+    data_set_allowed = data_set_required = True
+
+    AffectedSOPClassUID: str
+    MoveDestination: str
+    Priority: int = MEDIUM
+    CommandDataSetType: int = DATA_SET_PRESENT
+
+
+class CEchoRSP(Response):
+    """C-ECHO-RSP (PS3.7 Table 9.3-13)."""
+
+    command_field = 0x8030
+    name = "C-ECHO-RSP"
+
+
+class CEchoRQ(Request):
+    """C-ECHO-RQ (PS3.7 Table 9.3-12)."""
+
+    command_field = 0x0030
+    name = "C-ECHO-RQ"
+    response_class = CEchoRSP
+
+    AffectedSOPClassUID: str
+
+
+class CCancelRQ(Command):
+    """C-CANCEL-FIND-RQ, C-CANCEL-GET-RQ and C-CANCEL-MOVE-RQ (PS3.7 Tables 9.3-5, -8, -11).
+
+    It has no Message ID of its own and no response.
+    """
+
+    command_field = 0x0FFF
+    name = "C-CANCEL-RQ"
+
+    MessageIDBeingRespondedTo: int
+
+
+# --- the normalized services (PS3.7 10.3) -------------------------------------------------
+
+
+class _NormalizedResponse(Response):
+    """What the responses of the normalized services share."""
+
+    data_set_allowed = True
+
+    AffectedSOPInstanceUID: str | None = None
+
+
+class _RequestOfInstance(Request):
+    """What N-GET, N-SET, N-ACTION and N-DELETE requests share."""
+
+    _echoed: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("RequestedSOPClassUID", "AffectedSOPClassUID"),
+        ("RequestedSOPInstanceUID", "AffectedSOPInstanceUID"),
+    )
+
+    RequestedSOPClassUID: str
+    RequestedSOPInstanceUID: str
+
+
+class NEventReportRSP(_NormalizedResponse):
+    """N-EVENT-REPORT-RSP (PS3.7 Table 10.3-2); the data set is the event reply."""
+
+    command_field = 0x8100
+    name = "N-EVENT-REPORT-RSP"
+
+    EventTypeID: int | None = None
+
+
+class NEventReportRQ(Request):
+    """N-EVENT-REPORT-RQ (PS3.7 Table 10.3-1); the data set is the event information."""
+
+    command_field = 0x0100
+    name = "N-EVENT-REPORT-RQ"
+    response_class = NEventReportRSP
+    data_set_allowed = True
+    _echoed = (
+        *Request._echoed,
+        ("AffectedSOPInstanceUID", "AffectedSOPInstanceUID"),
+        ("EventTypeID", "EventTypeID"),
+    )
+
+    AffectedSOPClassUID: str
+    AffectedSOPInstanceUID: str
+    EventTypeID: int
+
+
+class NGetRSP(_NormalizedResponse):
+    """N-GET-RSP (PS3.7 Table 10.3-4); the data set is the attribute list."""
+
+    command_field = 0x8110
+    name = "N-GET-RSP"
+
+
+class NGetRQ(_RequestOfInstance):
+    """N-GET-RQ (PS3.7 Table 10.3-3); without an attribute identifier list all are asked for."""
+
+    command_field = 0x0110
+    name = "N-GET-RQ"
+    response_class = NGetRSP
+
+    AttributeIdentifierList: tuple[int, ...] | None = None
+
+
+class NSetRSP(_NormalizedResponse):
+    """N-SET-RSP (PS3.7 Table 10.3-6); the data set is the attribute list."""
+
+    command_field = 0x8120
+    name = "N-SET-RSP"
+
+
+class NSetRQ(_RequestOfInstance):
+    """N-SET-RQ (PS3.7 Table 10.3-5); the data set is the modification list."""
+
+    command_field = 0x0120
+    name = "N-SET-RQ"
+    response_class = NSetRSP
+    data_set_allowed = data_set_required = True
+
+    CommandDataSetType: int = DATA_SET_PRESENT
+
+
+class NActionRSP(_NormalizedResponse):
+    """N-ACTION-RSP (PS3.7 Table 10.3-8); the data set is the action reply."""
+
+    command_field = 0x8130
+    name = "N-ACTION-RSP"
+
+    ActionTypeID: int | None = None
+
+
+class NActionRQ(_RequestOfInstance):
+    """N-ACTION-RQ (PS3.7 Table 10.3-7); the data set is the action information."""
+
+    command_field = 0x0130
+    name = "N-ACTION-RQ"
+    response_class = NActionRSP
+    data_set_allowed = True
+    _echoed = (*_RequestOfInstance._echoed, ("ActionTypeID", "ActionTypeID"))
+
+    ActionTypeID: int
+
+
+class NCreateRSP(_NormalizedResponse):
+    """N-CREATE-RSP (PS3.7 Table 10.3-10); the data set is the attribute list."""
+
+    command_field = 0x8140
+    name = "N-CREATE-RSP"
+
+
+class NCreateRQ(Request):
+    """N-CREATE-RQ (PS3.7 Table 10.3-9); without an instance UID the SCP allots one."""
+
+    command_field = 0x0140
+    name = "N-CREATE-RQ"
+    response_class = NCreateRSP
+    data_set_allowed = True
+    _echoed = (*Request._echoed, ("AffectedSOPInstanceUID", "AffectedSOPInstanceUID"))
+
+    AffectedSOPClassUID: str
+    AffectedSOPInstanceUID: str | None = None
+
+
+class NDeleteRSP(_NormalizedResponse):
+    """N-DELETE-RSP (PS3.7 Table 10.3-12)."""
+
+    command_field = 0x8150
+    name = "N-DELETE-RSP"
+    data_set_allowed = False
+
+
+class NDeleteRQ(_RequestOfInstance):
+    """N-DELETE-RQ (PS3.7 Table 10.3-11)."""
+
+    command_field = 0x0150
+    name = "N-DELETE-RQ"
+    response_class = NDeleteRSP
+
+
+COMMANDS: dict[int, type[Command]] = {
+    command.command_field: command
+    for command in (
+        *(CStoreRQ, CStoreRSP, CFindRQ, CFindRSP, CGetRQ, CGetRSP, CMoveRQ, CMoveRSP),
+        *(CEchoRQ, CEchoRSP, CCancelRQ),
+        *(NEventReportRQ, NEventReportRSP, NGetRQ, NGetRSP, NSetRQ, NSetRSP),
+        *(NActionRQ, NActionRSP, NCreateRQ, NCreateRSP, NDeleteRQ, NDeleteRSP),
+    )
+}
+"""Command Field -> class, all 23 of them."""

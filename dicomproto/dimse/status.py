@@ -1,0 +1,121 @@
+"""Status codes: the category of any code, and its meaning (PS3.7 Annex C).
+
+A code says by its range what it is, so that codes that no table lists still have a category.
+What a code means within one service class is told by `dicomproto.services`.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Category(Enum):
+    """What a status means for the operation; only after PENDING more responses follow."""
+
+    SUCCESS = "Success"
+    WARNING = "Warning"
+    FAILURE = "Failure"
+    CANCEL = "Cancel"
+    PENDING = "Pending"
+
+
+_CATEGORIES = {
+    0x0000: Category.SUCCESS,
+    0x0001: Category.WARNING,
+    0x0107: Category.WARNING,
+    0x0116: Category.WARNING,
+    0xFE00: Category.CANCEL,
+    0xFF00: Category.PENDING,
+    0xFF01: Category.PENDING,
+}
+
+
+def category_of(code: int) -> Category:
+    """Return the category of any status code.
+
+    Codes outside the ranges of PS3.7 Annex C may not be used; they count as failures, which
+    ends the operation and promises nothing.
+    """
+    category = _CATEGORIES.get(code)
+    if category is not None:
+        return category
+    return Category.WARNING if code & 0xF000 == 0xB000 else Category.FAILURE
+
+
+_MEANINGS = {
+    0x0000: "Success",
+    0x0001: "Requested optional attributes are not supported",
+    0x0105: "No such attribute",
+    0x0106: "Invalid attribute value",
+    0x0107: "Attribute list error",
+    0x0110: "Processing failure",
+    0x0111: "Duplicate SOP instance",
+    0x0112: "No such SOP instance",
+    0x0113: "No such event type",
+    0x0114: "No such argument",
+    0x0115: "Invalid argument value",
+    0x0116: "Attribute value out of range",
+    0x0117: "Invalid SOP instance",
+    0x0118: "No such SOP class",
+    0x0119: "Class-instance conflict",
+    0x0120: "Missing attribute",
+    0x0121: "Missing attribute value",
+    0x0122: "Refused: SOP class not supported",
+    0x0123: "No such action type",
+    0x0124: "Refused: not authorized",
+    0x0210: "Duplicate invocation",
+    0x0211: "Unrecognized operation",
+    0x0212: "Mistyped argument",
+    0x0213: "Resource limitation",
+    0xA801: "Refused: move destination unknown",
+    0xFE00: "Cancel",
+    0xFF00: "Pending",
+    0xFF01: "Pending, with a warning about optional keys",
+}
+
+# The types of status that PS3.7 C.5 leaves to the service classes, by the ranges that all of them use.
+_RANGES = {
+    0xA700: "Refused: out of resources",
+    0xA900: "Data set does not match SOP class",
+}
+
+
+class Status(int):
+    """A status code with its category and its general meaning. Equal to the plain number."""
+
+    __slots__ = ()
+
+    @property
+    def category(self) -> Category:
+        """The category of this code."""
+        return category_of(self)
+
+    @property
+    def meaning(self) -> str:
+        """What the code means in any service class, as far as the standard says."""
+        meaning = _MEANINGS.get(self) or _RANGES.get(self & 0xFF00)
+        if meaning:
+            return meaning
+        if self & 0xF000 == 0xC000:
+            return "Cannot understand, or unable to process"
+        return f"{self.category.value} of the service class"
+
+    def __repr__(self) -> str:
+        return f"Status({self:#06x})"
+
+    def __str__(self) -> str:
+        return f"{self:04X}H ({self.meaning})"
+
+
+SUCCESS = Status(0x0000)
+PROCESSING_FAILURE = Status(0x0110)
+SOP_CLASS_NOT_SUPPORTED = Status(0x0122)
+NOT_AUTHORIZED = Status(0x0124)
+DUPLICATE_INVOCATION = Status(0x0210)
+UNRECOGNIZED_OPERATION = Status(0x0211)
+MISTYPED_ARGUMENT = Status(0x0212)
+RESOURCE_LIMITATION = Status(0x0213)
+OUT_OF_RESOURCES = Status(0xA700)
+CANNOT_UNDERSTAND = Status(0xC000)
+CANCEL = Status(0xFE00)
+PENDING = Status(0xFF00)
