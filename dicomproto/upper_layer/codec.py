@@ -60,6 +60,10 @@ _U32 = struct.Struct(">I")
 
 _APPLICATION_CONTEXT, _CONTEXT_RQ, _CONTEXT_AC = 0x10, 0x20, 0x21
 _ABSTRACT_SYNTAX, _TRANSFER_SYNTAX, _USER_INFORMATION = 0x30, 0x40, 0x50
+_ASSOCIATE_PDUS: dict[int, Callable[..., AssociateRQ | AssociateAC]] = {
+    ASSOCIATE_RQ: AssociateRQ,
+    ASSOCIATE_AC: AssociateAC,
+}
 _STANDARD_ITEMS = {_APPLICATION_CONTEXT, _CONTEXT_RQ, _CONTEXT_AC, _ABSTRACT_SYNTAX, _TRANSFER_SYNTAX,
                    _USER_INFORMATION, 0x51, 0x52, 0x53, 0x54, 0x55, 0x56, 0x57, 0x58, 0x59}  # fmt: skip
 
@@ -298,16 +302,14 @@ class _AssociateDecoder:
         if "application_context_name" not in self.fields:
             self.warnings.append("missing-item: application context")
             self.fields["application_context_name"] = ""
-        fields = self.fields | {name: tuple(values) for name, values in self.lists.items()}
-        fields["warnings"] = tuple(self.warnings)
-        kind: Callable[..., AssociateRQ | AssociateAC]
-        kind = AssociateRQ if self.pdu_type == ASSOCIATE_RQ else AssociateAC
-        return kind(
+        return _ASSOCIATE_PDUS[self.pdu_type](
             called_ae_title=titles[0],
             calling_ae_title=titles[1],
             protocol_version=_U16.unpack_from(body)[0],
             presentation_contexts=tuple(self.contexts),
-            **fields,
+            warnings=tuple(self.warnings),
+            **self.fields,
+            **{name: tuple(values) for name, values in self.lists.items()},
         )
 
     def items(self, position: int, end: int, path: str) -> Iterator[tuple[int, int, int]]:

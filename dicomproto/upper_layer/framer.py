@@ -1,0 +1,258 @@
+"""From bytes, however they were cut, to PDUs and PDV chunks.
+
+A PDU other than P-DATA-TF is gathered until it is whole, up to the limit for its type. A
+P-DATA-TF is never gathered: each PDV's bytes leave as views of what was received. Every decision
+is taken on a complete header (6 bytes of a PDU, 6 of a PDV) and on declared lengths, so that it
+cannot depend on how the bytes were cut; nothing is held but what has arrived.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final, Union
+
+from ..config import Limits
+from ..errors import InvalidPDU
+from .codec import (
+    ASSOCIATE_AC,
+    ASSOCIATE_RQ,
+    HEADER,
+    INVALID_PARAMETER,
+    P_DATA_TF,
+    PDU_NAMES,
+    PDV_HEADER,
+    UNRECOGNIZED_PDU,
+    check_pdv,
+    decode_body,
+)
+from .events import PDVChunk
+from .pdu import PDU, Buffer
+
+
+class _PDataHeader:
+    """The header of a P-DATA-TF was valid: Evt10 happens now, before its PDVs."""
+
+
+P_DATA_HEADER: Final = _PDataHeader()
+
+Item = Union[PDU, PDVChunk, _PDataHeader]
+
+
+class Framer:
+    """Cuts a byte stream into PDUs and PDV chunks; raises InvalidPDU with offsets into the stream."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._waiting: deque[memoryview] = deque()
+        self._view = memoryview(b"")
+        self._position = 0
+        self._partial = bytearray()  # a header, or the body of a PDU that is not P-DATA-TF
+        self._body: tuple[int, int] | None = None  # type and length of the PDU being gathered
+        self._pdu_rest = 0  # bytes of the P-DATA-TF not yet consumed
+        self._pdv_rest = 0  # bytes of the PDV not yet given out
+        self._pdv = (0, False, False)
+        self._starts_pdu = False
+        self._warnings: tuple[str, ...] = ()
+        self.maximum_length = 0
+        """What we announced for P-DATA-TF; 0 means no limit."""
+        self.consumed = 0
+        """Bytes of the stream consumed so far."""
+        self.pdus = 0
+        """PDUs begun so far."""
+
+    def receive(self, data: Buffer) -> None:
+        """Add received bytes; they must not change afterwards."""
+        if len(data):
+            self._waiting.append(memoryview(data).toreadonly())
+
+    def discard(self) -> None:
+        """Forget all that is held; nothing of the stream matters any more."""
+        self._waiting.clear()
+        self._view = memoryview(b"")
+        self._position = 0
+        self._partial = bytearray()
+
+    @property
+    def is_mid_pdu(self) -> bool:
+        """Whether a PDU has begun and is not complete."""
+        return bool(self._partial or self._body or self._pdu_rest or self._pdv_rest)
+
+    @property
+    def is_in_p_data(self) -> bool:
+        """Whether the PDU that has begun is a P-DATA-TF whose header is complete."""
+        return bool(self._pdu_rest or self._pdv_rest)
+
+    @property
+    def first_bytes(self) -> bytes:
+        """The incomplete or refused header, for telling what else it could be."""
+        return bytes(self._partial)
+
+    def next(self) -> Item | None:
+        """Return the next item, or None when more bytes are needed."""
+        if self._pdv_rest:
+            return self._chunk()
+        if self._body is not None:
+            return self._gathered()
+        if self._pdu_rest:
+            return self._pdv_header()
+        return self._pdu_header()
+
+    def _available(self) -> int:
+        """Return how many bytes the current view still has, moving on to the next view if it is used up."""
+        rest = len(self._view) - self._position
+        if rest == 0 and self._waiting:
+            self._view = self._waiting.popleft()
+            self._position = 0
+            rest = len(self._view)
+        return rest
+
+    def _gather(self, size: int) -> bool:
+        """Move bytes into `_partial` until it holds `size`; tell whether it does."""
+        while (missing := size - len(self._partial)) and (rest := self._available()):
+            taken = min(missing, rest)
+            self._partial += self._view[self._position : self._position + taken]
+            self._position += taken
+            self.consumed += taken
+        return not missing
+
+    def _header(self) -> Buffer | None:
+        """Return 6 header bytes, or None; they stay in `_partial` if they came in pieces."""
+        if not self._partial and self._available() >= 6:
+            header = self._view[self._position : self._position + 6]
+            self._position += 6
+            self.consumed += 6
+            return header
+        return self._partial if self._gather(6) else None
+
+    def _pdu_header(self) -> Item | None:
+        header = self._header()
+        if header is None:
+            return None
+        pdu_type, length = HEADER.unpack_from(header)
+        name = PDU_NAMES.get(pdu_type)
+        if name is None:
+            self._partial = bytearray(header)
+            text = f"unknown PDU type {pdu_type:02X}H"
+            raise InvalidPDU(text, offset=self.consumed - 6, item_path="PDU", reason=UNRECOGNIZED_PDU)
+        self._partial = bytearray()
+        self.pdus += 1
+        if pdu_type == P_DATA_TF:
+            return self._p_data_header(length)
+        self._check_length(pdu_type, name, length)
+        self._body = pdu_type, length
+        return self._gathered()
+
+    def _check_length(self, pdu_type: int, name: str, length: int) -> None:
+        if pdu_type in (ASSOCIATE_RQ, ASSOCIATE_AC):
+            if length <= self._limits.associate_length:
+                return
+            limit = f"at most {self._limits.associate_length} are taken (Limits.associate_length)"
+        elif length == 4:
+            return
+        else:
+            limit = "it has 4"
+        text = f"declares {length} bytes after its header, {limit}"
+        raise InvalidPDU(text, offset=self.consumed - 4, item_path=name, reason=INVALID_PARAMETER)
+
+    def _p_data_header(self, length: int) -> Item:
+        announced = self.maximum_length
+        self._warnings = ()
+        if announced and length > announced:
+            limit = max(4 * announced, self._limits.p_data_length)
+            if length > limit:
+                text = (
+                    f"declares {length} bytes, {announced} were announced, "
+                    f"at most {limit} are taken (Limits.p_data_length)"
+                )
+                raise self._p_data_error(text, 4)
+            self._warnings = (f"p-data-too-long: {length} bytes, {announced} were announced",)
+        if length < 6:
+            raise self._p_data_error(f"declares {length} bytes, too few for a PDV", 4)
+        self._pdu_rest = length
+        self._starts_pdu = True
+        return P_DATA_HEADER
+
+    def _p_data_error(self, text: str, back: int) -> InvalidPDU:
+        return InvalidPDU(
+            text, offset=self.consumed - back, item_path=PDU_NAMES[P_DATA_TF], reason=INVALID_PARAMETER
+        )
+
+    def _pdv_header(self) -> PDVChunk | None:
+        if self._pdu_rest < 6:
+            raise self._p_data_error(f"its last {self._pdu_rest} bytes are no PDV", 0)
+        header = self._header()
+        if header is None:
+            return None
+        length, context_id, control = PDV_HEADER.unpack_from(header)
+        check_pdv(length, self._pdu_rest, self.consumed - 6)
+        self._partial = bytearray()
+        self._pdu_rest -= 4 + length
+        self._pdv_rest = length - 2
+        self._pdv = context_id, bool(control & 1), bool(control & 2)
+        if length & 1:
+            self._warnings += (f"odd-fragment: {length - 2} bytes",)
+        if not self._pdv_rest:
+            return self._give(memoryview(b""))
+        return self._chunk()
+
+    def _chunk(self) -> PDVChunk | None:
+        available = self._available()
+        if not available:
+            return None
+        start = self._position
+        taken = self._pdv_rest if self._pdv_rest < available else available
+        self._position = start + taken
+        self.consumed += taken
+        self._pdv_rest -= taken
+        return self._give(self._view[start : start + taken])
+
+    def _give(self, data: memoryview) -> PDVChunk:
+        context_id, is_command, is_last = self._pdv
+        chunk = PDVChunk(
+            context_id=context_id,
+            is_command=is_command,
+            is_last=is_last,
+            data=data,
+            end_of_pdv=not self._pdv_rest,
+            starts_pdu=self._starts_pdu,
+            warnings=self._warnings,
+        )
+        self._starts_pdu = False
+        self._warnings = ()
+        return chunk
+
+    def _gathered(self) -> PDU | None:
+        assert self._body is not None
+        pdu_type, length = self._body
+        if not self._gather(length):
+            return None
+        body, start = bytes(self._partial), self.consumed - length - 6
+        self._partial = bytearray()
+        self._body = None
+        try:
+            return decode_body(pdu_type, body, self._limits)
+        except InvalidPDU as error:
+            raise InvalidPDU(
+                error.text, offset=start + error.offset, item_path=error.item_path, reason=error.reason
+            ) from None
+
+
+_SIGNATURES = (
+    (b"\x16\x03", "tls"),
+    (b"SSH-", "ssh"),
+    (b"PROXY ", "proxy"),
+    (b"\r\n\r\n\x00\r", "proxy"),
+    (b"GET ", "http"),
+    (b"HEAD ", "http"),
+    (b"POST ", "http"),
+    (b"PUT ", "http"),
+    (b"OPTION", "http"),
+    (b"DELETE", "http"),
+    (b"PRI * ", "http"),
+    (b"HTTP/", "http"),
+)
+
+
+def sniff(header: bytes) -> str:
+    """Return which protocol the first 6 bytes of a connection belong to, "unknown" if none of those known."""
+    return next((kind for signature, kind in _SIGNATURES if header.startswith(signature)), "unknown")

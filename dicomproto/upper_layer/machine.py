@@ -1,0 +1,528 @@
+"""`UpperLayer`: the state machine of PS3.8 on top of the framer, at the level of P-DATA.
+
+Bytes, end of file and time go in; PDUs, PDV chunks and one terminal event come out, and bytes to
+send. Each action of Table 9-10 is one method (`_ae_1` ... `_aa_8`); `_fire` looks the cell up and
+is the only place where the state changes.
+
+A PDU leaves whole: its header is queued together with its payload, so an A-ABORT always falls on a
+PDU boundary. After the terminal event everything received is discarded unparsed: PS3.8 has AA-7
+answer further PDUs with further A-ABORTs, but nothing may follow our last words on a connection
+whose sending side is being shut down.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from ..config import MIB, Limits, Timeouts
+from ..errors import InvalidPDU, LocalProtocolError
+from .codec import INVALID_PARAMETER, PDU_NAMES, UNEXPECTED_PDU, encode_pdu, p_data_header
+from .conformance import MINIMUM_LENGTH, check_associate_ac, check_associate_rq
+from .events import (
+    CLOSED,
+    NEED_DATA,
+    CloseAction,
+    Closed,
+    ConnectionClosed,
+    LocallyEnded,
+    NeedData,
+    NotDicom,
+    PDVChunk,
+    ProtocolViolation,
+    Role,
+    Terminal,
+    TimerExpired,
+    UpperLayerEvent,
+)
+from .framer import P_DATA_HEADER, Framer, Item, sniff
+from .pdu import PDU, Abort, AssociateAC, AssociateRJ, AssociateRQ, Buffer, PDataTF, ReleaseRP, ReleaseRQ
+from .states import TRANSITIONS, State
+
+UNLIMITED_LENGTH = 1 * MIB
+"""Largest P-DATA-TF we send, after its header, to a peer that announces no maximum length."""
+
+_JOINED = 512  # messages up to this size are joined with their header: one buffer, no measurable copy
+
+_SENT_EVENTS: dict[type, str] = {
+    AssociateRQ: "Evt1",
+    AssociateAC: "Evt7",
+    AssociateRJ: "Evt8",
+    PDataTF: "Evt9",
+    ReleaseRQ: "Evt11",
+    ReleaseRP: "Evt14",
+    Abort: "Evt15",
+}
+_RECEIVED_EVENTS: dict[type, tuple[str, str]] = {
+    AssociateRQ: ("Evt6", PDU_NAMES[1]),
+    AssociateAC: ("Evt3", PDU_NAMES[2]),
+    AssociateRJ: ("Evt4", PDU_NAMES[3]),
+    type(P_DATA_HEADER): ("Evt10", PDU_NAMES[4]),
+    ReleaseRQ: ("Evt12", PDU_NAMES[5]),
+    ReleaseRP: ("Evt13", PDU_NAMES[6]),
+    Abort: ("Evt16", PDU_NAMES[7]),
+}
+
+
+class UpperLayer:
+    """One end of one association at the P-DATA level: for proxies, routers, test rigs and fuzzers.
+
+    A requestor calls `send(AssociateRQ(...))`, then `transport_connected()` when the TCP connection
+    stands; an acceptor calls `transport_connected()` and waits for the AssociateRQ event.
+    """
+
+    def __init__(self, role: Role, *, limits: Limits | None = None, timeouts: Timeouts | None = None) -> None:
+        self.role = role
+        self.limits = limits or Limits()
+        self.timeouts = timeouts or Timeouts()
+        self.state = State.STA1
+        self.request: AssociateRQ | None = None
+        """The A-ASSOCIATE-RQ that was sent or received."""
+        self.answer: AssociateAC | None = None
+        """The A-ASSOCIATE-AC that was sent or received."""
+        self.peer_maximum_length = UNLIMITED_LENGTH
+        """Bytes after the header that a P-DATA-TF of ours may have."""
+        self._framer = Framer(self.limits)
+        self._events: deque[UpperLayerEvent] = deque()
+        self._outbox: list[Buffer] = []
+        self._accepted: frozenset[int] = frozenset()
+        self._terminal: Terminal | None = None
+        self._eof = False
+        self._timers: dict[str, float | None] = {}
+        self._pdu_progress: tuple[int, int] | None = None
+
+    # --- bytes ---------------------------------------------------------------------------------
+
+    def transport_connected(self) -> None:
+        """The TCP connection stands (Evt2, Evt5)."""
+        event = "Evt2" if self.role is Role.REQUESTOR else "Evt5"
+        self._check_local(event, "transport_connected()")
+        self._fire(event, None)
+
+    def receive_data(self, data: Buffer) -> None:
+        """Take bytes that were received; `data` must not change afterwards. Empty is a no-op."""
+        if self._terminal is not None:
+            return
+        if self.state in (State.STA1, State.STA4):
+            raise LocalProtocolError(f"receive_data() before transport_connected(), in {self._where()}")
+        if self._eof and len(data):
+            raise LocalProtocolError("receive_data() after receive_eof()")
+        self._framer.receive(data)
+
+    def receive_eof(self) -> None:
+        """The peer closed the connection, or it failed. Idempotent."""
+        if self.state is State.STA13:
+            self._fire("Evt17", None)
+        self._eof = True
+
+    def data_to_send(self) -> list[Buffer]:
+        """Return, and forget, what is to be sent: headers and the caller's own payload views, in order."""
+        outbox, self._outbox = self._outbox, []
+        return outbox
+
+    # --- events --------------------------------------------------------------------------------
+
+    def next_event(self) -> UpperLayerEvent | NeedData | Closed:
+        """Return the next event, NEED_DATA or CLOSED. Never raises for anything that the peer does."""
+        while True:
+            if self._events:
+                return self._events.popleft()
+            if self._terminal is not None:
+                return CLOSED
+            item = None
+            if self.state not in (State.STA1, State.STA4):
+                try:
+                    item = self._framer.next()
+                except InvalidPDU as error:
+                    self._fire("Evt19", error)
+                    continue
+            if item is None:
+                if not self._eof or self.state is State.STA1:
+                    return NEED_DATA
+                self._fire("Evt17", None)
+            elif type(item) is not PDVChunk:
+                self._receive(item)
+            elif item.context_id in self._accepted:
+                return item
+            else:
+                self.violate(
+                    f"presentation context {item.context_id} was not accepted",
+                    item_path="P-DATA-TF / PDV",
+                    reason=INVALID_PARAMETER,
+                )
+
+    def _receive(self, item: Item) -> None:
+        event, name = _RECEIVED_EVENTS[type(item)]
+        if TRANSITIONS[event, self.state][0] in ("AE-3", "AE-6"):
+            assert isinstance(item, (AssociateRQ, AssociateAC))
+            if 0 < (item.maximum_length or 0) < MINIMUM_LENGTH:
+                # An amplification: 13 bytes on the wire for each byte or two of data.
+                text = f"maximum length {item.maximum_length}, at least {MINIMUM_LENGTH} is needed"
+                self.violate(text, item_path=f"{name} / user information", reason=INVALID_PARAMETER)
+                return
+        self._fire(event, item)
+
+    def violate(self, text: str, *, item_path: str, reason: int = 0) -> None:
+        """End the association because the peer broke a rule of a higher layer (Evt19); for `Connection`."""
+        error = InvalidPDU(text, offset=self._framer.consumed, item_path=item_path, reason=reason)
+        self._fire("Evt19", error)
+
+    # --- sending -------------------------------------------------------------------------------
+
+    def send(self, pdu: PDU) -> None:
+        """Queue `pdu` and change state; LocalProtocolError leaves both as they were.
+
+        An Abort is idempotent: after the end it does nothing.
+        """
+        if isinstance(pdu, Abort) and self._terminal is not None:
+            return
+        event = _SENT_EVENTS[type(pdu)]
+        self._check_local(event, type(pdu).__name__)
+        if isinstance(pdu, AssociateRQ):
+            if self.role is not Role.REQUESTOR:
+                raise LocalProtocolError("an acceptor sends no AssociateRQ")
+            check_associate_rq(pdu)
+        elif isinstance(pdu, AssociateAC):
+            assert self.request is not None
+            check_associate_ac(pdu, self.request)
+        elif isinstance(pdu, PDataTF):
+            self._check_p_data(pdu)
+            self._fire(event, [encode_pdu(pdu)])
+            return
+        self._fire(event, (pdu, encode_pdu(pdu)))
+
+    def _check_p_data(self, pdu: PDataTF) -> None:
+        length = sum(len(value.data) + 6 for value in pdu.values)
+        if not 6 <= length <= self.peer_maximum_length:
+            raise LocalProtocolError(
+                f"a P-DATA-TF of {length} bytes; the peer takes 6 to {self.peer_maximum_length}"
+            )
+        for value in pdu.values:
+            self._check_pdv(value.context_id, len(value.data))
+
+    def _check_pdv(self, context_id: int, length: int) -> None:
+        if context_id not in self._accepted:
+            raise LocalProtocolError(f"presentation context {context_id} was not accepted")
+        if length & 1:  # PS3.8 Annex E.1
+            raise LocalProtocolError(f"a fragment of {length} bytes; fragments have an even length")
+
+    def send_p_data(
+        self, context_id: int, parts: Sequence[Buffer], *, is_command: bool, is_last: bool
+    ) -> None:
+        """Queue `parts`, joined in order, as PDVs of one context, as many as the peer's maximum length asks for.
+
+        Each PDV travels in a P-DATA-TF of its own. The total must be even; `is_last` marks the last PDV.
+        The buffers must not change until the send that carries them has returned.
+        """
+        self._check_local("Evt9", "P-DATA")
+        self._check_pdv(context_id, sum(map(len, parts)))
+        self._fire("Evt9", self._fragments(context_id, parts, is_command, is_last))
+
+    def _fragments(
+        self, context_id: int, parts: Sequence[Buffer], is_command: bool, is_last: bool
+    ) -> list[Buffer]:
+        buffers: list[Buffer] = []
+        room = self.peer_maximum_length - 6
+        rest = sum(map(len, parts))
+        if rest <= min(room, _JOINED):
+            header = p_data_header(context_id, is_command | is_last << 1, rest)
+            return [b"".join((header, *parts))]
+        queue = deque(memoryview(part) for part in parts)
+        while rest:
+            size = min(room, rest)
+            rest -= size
+            buffers.append(p_data_header(context_id, is_command | (is_last and not rest) << 1, size))
+            _move(queue, buffers, size)
+        return buffers
+
+    # --- time ----------------------------------------------------------------------------------
+
+    def next_deadline(self, now: float) -> float | None:
+        """Return when `handle_timeout` is to be called, in the clock of `now` (seconds), or None.
+
+        A timer that was armed since the last call starts to run at `now`.
+        """
+        self._watch_pdu()
+        timers = self._timers
+        for name, deadline in timers.items():
+            if deadline is None:
+                timers[name] = now + getattr(self.timeouts, name)
+        return min((at for at in timers.values() if at is not None), default=None)
+
+    def handle_timeout(self, now: float) -> None:
+        """Act on every timer whose deadline has come."""
+        for name, deadline in tuple(self._timers.items()):
+            if deadline is not None and deadline <= now and name in self._timers:
+                del self._timers[name]
+                self.expire(name)
+
+    def expire(self, timer: str) -> None:
+        """End the association because a wait was too long; for `Connection`'s own timers too."""
+        cause = TimerExpired(timer=timer, state=self.state.value)
+        if self.state in (State.STA2, State.STA13):
+            self._fire("Evt18", cause)
+        else:
+            self._fire("Evt15", cause)
+
+    def _arm(self, timer: str) -> None:
+        if getattr(self.timeouts, timer) is not None:
+            self._timers[timer] = None
+
+    def _disarm(self, timer: str) -> None:
+        self._timers.pop(timer, None)
+
+    def _watch_pdu(self) -> None:
+        """Let the `pdu` timer follow the framer: one PDU, or the last byte of a P-DATA-TF, is one wait."""
+        framer = self._framer
+        if self._terminal is not None or not framer.is_mid_pdu:
+            self._pdu_progress = None
+            self._disarm("pdu")
+            return
+        progress = framer.pdus, framer.consumed if framer.is_in_p_data else 0
+        if progress != self._pdu_progress:
+            self._pdu_progress = progress
+            self._arm("pdu")
+
+    # --- closing -------------------------------------------------------------------------------
+
+    @property
+    def close_action(self) -> CloseAction:
+        """What is to be done with the transport connection now."""
+        if self._terminal is None:
+            return CloseAction.NONE
+        return CloseAction.SHUTDOWN if self.state is State.STA13 else CloseAction.CLOSE
+
+    @property
+    def is_mid_pdu(self) -> bool:
+        """Whether the peer has begun a PDU and not ended it."""
+        return self._framer.is_mid_pdu
+
+    @property
+    def bytes_received(self) -> int:
+        """Bytes consumed so far; with `is_mid_pdu`, what tells progress from silence."""
+        return self._framer.consumed
+
+    # --- the table -----------------------------------------------------------------------------
+
+    def _where(self) -> str:
+        return f"{self.state.value} ({self.state.meaning})"
+
+    def _check_local(self, event: str, what: str) -> None:
+        if (event, self.state) not in TRANSITIONS or self._terminal is not None:
+            raise LocalProtocolError(f"{what} is not allowed in {self._where()}")
+
+    def _fire(self, event: str, argument: object) -> None:
+        action, following = TRANSITIONS[event, self.state]
+        chosen = _ACTIONS[action](self, argument)
+        self.state = chosen or following[0]
+
+    def _end(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+        self._events.append(terminal)
+        self._framer.discard()
+        self._timers.clear()
+
+    def _await_close(self) -> None:
+        self._timers.clear()
+        self._arm("close")
+
+    # Association establishment (PS3.8 Table 9-6)
+
+    def _ae_1(self, sent: tuple[AssociateRQ, bytes]) -> None:
+        self.request = sent[0]
+        self._framer.maximum_length = self.request.maximum_length or 0
+
+    def _ae_2(self, _: None) -> None:
+        assert self.request is not None
+        self._outbox.append(encode_pdu(self.request))
+        self._arm("association")
+
+    def _ae_3(self, answer: AssociateAC) -> None:
+        self._disarm("association")
+        self._establish(answer, answer.maximum_length)
+        self._events.append(answer)
+
+    def _ae_4(self, rejection: AssociateRJ) -> None:
+        self._end(rejection)
+
+    def _ae_5(self, _: None) -> None:
+        self._arm("artim")
+
+    def _ae_6(self, request: AssociateRQ) -> State | None:
+        self._disarm("artim")
+        if not request.protocol_version & 1:
+            rejection = AssociateRJ(result=1, source=2, reason=2)
+            self._ae_8((rejection, encode_pdu(rejection)))
+            return State.STA13
+        self.request = request
+        self._set_peer_maximum_length(request.maximum_length)
+        self._events.append(request)
+        return None
+
+    def _ae_7(self, sent: tuple[AssociateAC, bytes]) -> None:
+        answer, encoded = sent
+        self._framer.maximum_length = answer.maximum_length or 0
+        self._establish(answer, None)
+        self._outbox.append(encoded)
+
+    def _ae_8(self, sent: tuple[AssociateRJ, bytes]) -> None:
+        rejection, encoded = sent
+        self._outbox.append(encoded)
+        self._end(LocallyEnded(pdu=rejection))
+        self._await_close()
+
+    def _establish(self, answer: AssociateAC, peer_maximum_length: int | None) -> None:
+        self.answer = answer
+        if self.role is Role.REQUESTOR:
+            self._set_peer_maximum_length(peer_maximum_length)
+        assert self.request is not None
+        proposed = {context.context_id for context in self.request.presentation_contexts}
+        accepted = {answer.context_id for answer in answer.presentation_contexts if answer.result == 0}
+        self._accepted = frozenset(proposed & accepted)
+
+    def _set_peer_maximum_length(self, announced: int | None) -> None:
+        """PS3.8 D.1: 0 is no limit; an odd value is rounded down, for fragments have an even length."""
+        self.peer_maximum_length = min((announced or UNLIMITED_LENGTH) & ~1, UNLIMITED_LENGTH)
+
+    # Data transfer (PS3.8 Table 9-7)
+
+    def _dt_1(self, buffers: list[Buffer]) -> None:
+        self._outbox += buffers
+
+    def _dt_2(self, _: object) -> None:
+        """The PDVs follow from the framer."""
+
+    # Association release (PS3.8 Table 9-8)
+
+    def _ar_1(self, sent: tuple[ReleaseRQ, bytes]) -> None:
+        self._outbox.append(sent[1])
+        self._arm("association")
+
+    def _ar_2(self, request: ReleaseRQ) -> None:
+        self._events.append(request)
+
+    def _ar_3(self, response: ReleaseRP) -> None:
+        self._end(response)
+
+    def _ar_4(self, sent: tuple[ReleaseRP, bytes]) -> None:
+        response, encoded = sent
+        self._outbox.append(encoded)
+        self._end(LocallyEnded(pdu=response))
+        self._await_close()
+
+    def _ar_5(self, _: None) -> None:
+        self._timers.clear()
+
+    def _ar_8(self, request: ReleaseRQ) -> State:
+        self._events.append(request)
+        return State.STA9 if self.role is Role.REQUESTOR else State.STA10
+
+    def _ar_9(self, sent: tuple[ReleaseRP, bytes]) -> None:
+        self._outbox.append(sent[1])
+
+    def _ar_10(self, response: ReleaseRP) -> None:
+        self._disarm("association")
+        self._events.append(response)
+
+    # Abort (PS3.8 Table 9-9)
+
+    def _aa_1(self, cause: object) -> None:
+        self._abort(cause, source=0)
+
+    def _aa_2(self, cause: object) -> None:
+        self._timers.clear()
+        if self._terminal is not None:
+            return  # Sta13: only the connection is left to be closed
+        if isinstance(cause, tuple):
+            self._end(LocallyEnded(pdu=cause[0]))
+        else:
+            assert isinstance(cause, (Abort, TimerExpired))
+            self._end(cause)
+
+    def _aa_3(self, abort: Abort) -> None:
+        self._end(abort)
+
+    def _aa_4(self, _: None) -> None:
+        framer = self._framer
+        quiet = not framer.consumed
+        self._end(ConnectionClosed(state=self.state.value, mid_pdu=framer.is_mid_pdu, quiet=quiet))
+
+    def _aa_6(self, _: object) -> None:
+        """Ignore the PDU."""
+
+    def _aa_8(self, cause: object) -> None:
+        self._abort(cause, source=2)
+
+    def _abort(self, cause: object, *, source: int) -> None:
+        """Send A-ABORT and end with what explains it: our own request, a timer, or the peer's fault."""
+        if isinstance(cause, tuple):
+            abort: Abort = cause[0]
+            terminal: Terminal = LocallyEnded(pdu=abort)
+        elif isinstance(cause, TimerExpired):
+            abort, terminal = Abort(source=0, reason=0), cause
+        else:
+            abort, terminal = self._fault(cause, source)
+        self._outbox.append(encode_pdu(abort))
+        self._end(terminal)
+        self._await_close()
+
+    def _fault(self, cause: object, source: int) -> tuple[Abort, Terminal]:
+        if isinstance(cause, InvalidPDU):
+            reason, text, offset, path = cause.reason, cause.text, cause.offset, cause.item_path
+        else:
+            path = _RECEIVED_EVENTS[type(cause)][1]
+            reason, text, offset = UNEXPECTED_PDU, f"not expected in {self._where()}", self._framer.consumed
+        # Source 0, the service-user, has no reasons (PS3.8 Table 9-26).
+        abort = Abort(source=source, reason=reason if source else 0)
+        header = self._framer.first_bytes
+        if len(header) == 6 and not self._framer.pdus:
+            return abort, NotDicom(kind=sniff(header), abort=abort)
+        violation = ProtocolViolation(
+            text=text, offset=offset, item_path=path, state=self.state.value, abort=abort
+        )
+        return abort, violation
+
+
+def _move(queue: deque[memoryview], buffers: list[Buffer], size: int) -> None:
+    """Move `size` bytes of views from the head of `queue` to `buffers`, without copying."""
+    while size:
+        view = queue[0]
+        if len(view) <= size:
+            buffers.append(queue.popleft())
+            size -= len(view)
+        else:
+            buffers.append(view[:size])
+            queue[0] = view[size:]
+            size = 0
+
+
+_ACTIONS: dict[str, Callable[..., State | None]] = {
+    "AE-1": UpperLayer._ae_1,
+    "AE-2": UpperLayer._ae_2,
+    "AE-3": UpperLayer._ae_3,
+    "AE-4": UpperLayer._ae_4,
+    "AE-5": UpperLayer._ae_5,
+    "AE-6": UpperLayer._ae_6,
+    "AE-7": UpperLayer._ae_7,
+    "AE-8": UpperLayer._ae_8,
+    "DT-1": UpperLayer._dt_1,
+    "DT-2": UpperLayer._dt_2,
+    "AR-1": UpperLayer._ar_1,
+    "AR-2": UpperLayer._ar_2,
+    "AR-3": UpperLayer._ar_3,
+    "AR-4": UpperLayer._ar_4,
+    "AR-5": UpperLayer._ar_5,
+    "AR-6": UpperLayer._dt_2,
+    "AR-7": UpperLayer._dt_1,
+    "AR-8": UpperLayer._ar_8,
+    "AR-9": UpperLayer._ar_9,
+    "AR-10": UpperLayer._ar_10,
+    "AA-1": UpperLayer._aa_1,
+    "AA-2": UpperLayer._aa_2,
+    "AA-3": UpperLayer._aa_3,
+    "AA-4": UpperLayer._aa_4,
+    "AA-5": UpperLayer._aa_4,
+    "AA-6": UpperLayer._aa_6,
+    "AA-7": UpperLayer._aa_6,
+    "AA-8": UpperLayer._aa_8,
+}
