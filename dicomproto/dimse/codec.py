@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from operator import attrgetter
 from typing import Any
 
@@ -146,7 +146,12 @@ def _attribute(element: Element) -> str:
     return "command_field" if element.keyword == "CommandField" else element.keyword
 
 
-_PLANS = {command: _Plan(command) for command in COMMANDS.values()}
+@cache
+def _plan_of(command: type[Command]) -> _Plan:
+    """Return the plan of one of the 23 classes, made at its first use."""
+    if COMMANDS.get(getattr(command, "command_field", 0)) is not command:
+        raise LocalProtocolError(f"{command.__name__} is none of the DIMSE commands")
+    return _Plan(command)
 
 
 def encode_command(command: Command, message_id: int | None = None) -> bytes:
@@ -156,9 +161,7 @@ def encode_command(command: Command, message_id: int | None = None) -> bytes:
     characters of ASCII. `unknown_elements` are not sent. Raises LocalProtocolError for a value
     that the standard does not allow, except for UIDs in responses, which are echoed as they are.
     """
-    plan = _PLANS.get(type(command))
-    if plan is None:
-        raise LocalProtocolError(f"{type(command).__name__} is none of the DIMSE commands")
+    plan = _plan_of(type(command))
     if command.CommandDataSetType == NO_DATA_SET:
         if command.data_set_required:
             raise LocalProtocolError(f"{command.name} has a data set; set CommandDataSetType to 0001H")
@@ -291,7 +294,7 @@ def decode_command(data: Buffer) -> Command:
     command = COMMANDS.get(command_field)
     if command is None:
         raise InvalidCommand(f"unknown Command Field {command_field:04X}H")
-    plan = _PLANS[command]
+    plan = _plan_of(command)
     if not fields.keys() >= plan.mandatory:
         _complete(fields, plan, command, warnings)
     if is_odd or not fields.keys() <= plan.allowed:
