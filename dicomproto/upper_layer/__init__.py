@@ -1,5 +1,7 @@
 """PS3.8: the PDUs, their codec, the framer, the state table and `UpperLayer`."""
 
+from __future__ import annotations
+
 from .codec import decode_pdu, encode_pdu
 from .events import (
     CLOSED,

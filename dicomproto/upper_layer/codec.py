@@ -126,6 +126,10 @@ def _context_ac(context: PresentationContextAC) -> bytes:
     return _item(_CONTEXT_AC, *parts, _unknown(context.unknown_items))
 
 
+def _extended(item: SOPClassExtendedNegotiation) -> bytes:
+    return _item(0x56, _counted(_text(item.sop_class_uid)), item.application_information)
+
+
 def _common_extended(item: SOPClassCommonExtendedNegotiation) -> bytes:
     related = b"".join([_counted(_text(uid)) for uid in item.related_general_sop_class_uids])
     return _item(
@@ -150,8 +154,7 @@ def _user_information(pdu: AssociateRQ | AssociateAC) -> bytes:
         parts.append(_item(0x54, _counted(_text(role.sop_class_uid)), roles))
     if pdu.implementation_version_name is not None:
         parts.append(_item(0x55, _text(pdu.implementation_version_name)))
-    for extended in pdu.sop_class_extended:
-        parts.append(_item(0x56, _counted(_text(extended.sop_class_uid)), extended.application_information))
+    parts += [_extended(extended) for extended in pdu.sop_class_extended]
     parts += [_common_extended(common) for common in pdu.sop_class_common_extended]
     if (identity := pdu.user_identity) is not None:
         head = bytes((identity.identity_type, identity.positive_response_requested))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Final, Literal, Union
+from typing import Final, Literal
 
 from .._record import Record
 from .pdu import Abort, AssociateAC, AssociateRJ, AssociateRQ, Buffer, ReleaseRP, ReleaseRQ
@@ -105,12 +105,19 @@ class LocallyEnded(Record):
     pdu: Abort | AssociateRJ | ReleaseRP
 
 
-Terminal = Union[
-    AssociateRJ, ReleaseRP, Abort, ProtocolViolation, NotDicom, ConnectionClosed, TimerExpired, LocallyEnded
-]
+Terminal = (
+    AssociateRJ
+    | ReleaseRP
+    | Abort
+    | ProtocolViolation
+    | NotDicom
+    | ConnectionClosed
+    | TimerExpired
+    | LocallyEnded
+)
 """Exactly one of these ends every connection. (A ReleaseRP that crosses our own release is not terminal.)"""
 
-UpperLayerEvent = Union[AssociateRQ, AssociateAC, ReleaseRQ, PDVChunk, Terminal]
+UpperLayerEvent = AssociateRQ | AssociateAC | ReleaseRQ | PDVChunk | Terminal
 
 NeedData = Literal[Signal.NEED_DATA]
 Closed = Literal[Signal.CLOSED]

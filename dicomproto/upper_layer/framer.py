@@ -9,7 +9,7 @@ cannot depend on how the bytes were cut; nothing is held but what has arrived.
 from __future__ import annotations
 
 from collections import deque
-from typing import Final, Union
+from typing import Final
 
 from ..config import Limits
 from ..errors import InvalidPDU
@@ -35,7 +35,7 @@ class _PDataHeader:
 
 P_DATA_HEADER: Final = _PDataHeader()
 
-Item = Union[PDU, PDVChunk, _PDataHeader]
+Item = PDU | PDVChunk | _PDataHeader
 
 
 class Framer:
@@ -200,7 +200,7 @@ class Framer:
         if not available:
             return None
         start = self._position
-        taken = self._pdv_rest if self._pdv_rest < available else available
+        taken = min(self._pdv_rest, available)
         self._position = start + taken
         self.consumed += taken
         self._pdv_rest -= taken

@@ -209,7 +209,7 @@ class UpperLayer:
     def send_p_data(
         self, context_id: int, parts: Sequence[Buffer], *, is_command: bool, is_last: bool
     ) -> None:
-        """Queue `parts`, joined in order, as PDVs of one context, as many as the peer's maximum length asks for.
+        """Queue `parts`, joined in order, as PDVs of one context that fit the peer's maximum length.
 
         Each PDV travels in a P-DATA-TF of its own. The total must be even; `is_last` marks the last PDV.
         The buffers must not change until the send that carries them has returned.

@@ -8,12 +8,10 @@ an AE title to 16 bytes are left out.
 
 from __future__ import annotations
 
-from typing import Union
-
 from .._record import Record
 from ..uids import APPLICATION_CONTEXT_NAME
 
-Buffer = Union[bytes, bytearray, memoryview]
+Buffer = bytes | bytearray | memoryview
 
 
 def normalize_ae_title(title: str) -> str:
@@ -193,7 +191,7 @@ class Abort(Record):
         return f"aborted (source {self.source}, reason {self.reason})"
 
 
-PDU = Union[AssociateRQ, AssociateAC, AssociateRJ, PDataTF, ReleaseRQ, ReleaseRP, Abort]
+PDU = AssociateRQ | AssociateAC | AssociateRJ | PDataTF | ReleaseRQ | ReleaseRP | Abort
 
 _REJECT_SOURCES = {
     1: "service-user",
