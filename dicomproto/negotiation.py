@@ -118,7 +118,7 @@ def accepted_contexts(
     PS3.7 D.3.3.4 has it; many acceptors of C-GET leave the answer out.
     """
     proposals, answers = _by_id(rq.presentation_contexts), _by_id(ac.presentation_contexts)
-    proposed_roles, answered_roles = _roles(rq), _roles(ac)
+    proposed_roles, answered_roles = _proposed_roles(rq), _roles(ac)
     accepted = {}
     for context_id, proposal in proposals.items():
         answer = answers.get(context_id)
@@ -320,7 +320,7 @@ class AcceptorPolicy(Record):
     """Accept an application context name that is not the DICOM one."""
 
     request: Callable[[AssociateRQ], AssociateRJ | None] | None = None
-    """Sees the whole request first and may reject it."""
+    """Sees the whole request, once titles and application context have passed, and may reject it."""
 
     user_identity: Callable[[UserIdentityRQ], IdentityVerdict] | None = None
     """Judges a user identity; without it every identity is ignored and none is answered."""
@@ -400,7 +400,7 @@ def _answer_contexts(
     rq: AssociateRQ, policy: AcceptorPolicy
 ) -> tuple[tuple[PresentationContextAC, ...], tuple[RoleSelection, ...]]:
     common = accepted_common_extended(rq, policy)
-    proposed_roles = _roles(rq)
+    proposed_roles = _proposed_roles(rq)
     answered_roles: dict[str, RoleSelection] = {}
     contexts = []
     for context_id, raw in _by_id(rq.presentation_contexts).items():
@@ -415,8 +415,7 @@ def _answer_contexts(
             # Several contexts of one SOP class have one answer; that of a supported one counts.
             if supported is not None or uid not in answered_roles:
                 answered_roles[uid] = answer
-            proposes_a_role = role.scu_role or role.scp_role
-            if result == ACCEPTANCE and proposes_a_role and not (answer.scu_role or answer.scp_role):
+            if result == ACCEPTANCE and not (answer.scu_role or answer.scp_role):
                 result = USER_REJECTION
         contexts.append(
             PresentationContextAC(context_id=context_id, result=result, transfer_syntax=transfer_syntax)
@@ -666,6 +665,11 @@ def _roles(pdu: AssociateRQ | AssociateAC) -> dict[str, RoleSelection]:
     for role in pdu.role_selections:
         roles.setdefault(normalize_uid(role.sop_class_uid), role)
     return roles
+
+
+def _proposed_roles(rq: AssociateRQ) -> dict[str, RoleSelection]:
+    """Return the proposed roles by SOP class; a proposal of neither role is as good as none."""
+    return {uid: role for uid, role in _roles(rq).items() if role.scu_role or role.scp_role}
 
 
 def _refusal(proposal: PresentationContextRQ, answer: PresentationContextAC) -> str:
