@@ -19,13 +19,16 @@ Three rules hold for every stream:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from dicomproto.upper_layer.pdu import Buffer
 
 Address = tuple[str, int] | tuple[str, int, int, int] | None
 """What `getsockname()` and `getpeername()` return; None when the transport has no addresses."""
+
+
+T = TypeVar("T")
 
 
 class ServerShutdown(BaseException):
@@ -101,6 +104,12 @@ class Backend(Protocol):
 
     async def checkpoint(self) -> None:
         """Let others run; nothing in the blocking flavour."""
+
+    async def in_thread(self, function: Callable[[], T]) -> T:
+        """Return what the function returns, run where it may wait: in a worker thread.
+
+        In the blocking flavour that is the caller's own. A cancellation waits for the function.
+        """
 
 
 class ConnectionServer(Protocol):

@@ -1,0 +1,295 @@
+"""What trio and anyio have in common: waiting for sockets, the backend, the server.
+
+The two libraries offer the same things under slightly different names. `Library` is that common
+part, `trio.py` and `anyio.py` fill it in, and all that is built on it is written here once.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
+from functools import partial
+from math import inf
+from types import TracebackType
+from typing import Any, Protocol, Self, TypeVar
+
+from . import _socket
+from ._server import MAXIMUM_PENDING, PAUSE, Pending, accept, addresses, listen, report
+from ._socket import AddressInfo, SocketStream
+from ._stream import Address, ConnectionServer, Stream
+
+T = TypeVar("T")
+
+
+class Scope(Protocol):
+    """The part of a cancel scope that is used here."""
+
+    @property
+    def cancelled_caught(self) -> bool: ...
+    def cancel(self) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> bool | None: ...
+
+
+class Group(Protocol):
+    """The part of a nursery or task group that is used here."""
+
+    def start_soon(
+        self, function: Callable[..., Coroutine[Any, Any, object]], /, *args: object
+    ) -> object: ...
+
+
+class Event(Protocol):
+    """The part of an event that is used here."""
+
+    def set(self) -> object: ...
+    async def wait(self) -> object: ...
+
+
+class Library(Protocol):
+    """What trio and anyio both give."""
+
+    def now(self) -> float: ...
+    async def checkpoint(self) -> None: ...
+    async def sleep(self, seconds: float, /) -> None: ...
+    async def wait_readable(self, sock: socket.socket | int, /) -> None: ...
+    async def wait_writable(self, sock: socket.socket | int, /) -> None: ...
+    async def getaddrinfo(self, host: str, port: int, /) -> Sequence[AddressInfo]: ...
+    async def in_thread(self, function: Callable[[], T], /) -> T: ...
+    def scope(self, deadline: float = inf, *, shield: bool = False) -> Scope: ...
+    def open_group(self) -> AbstractAsyncContextManager[Group]: ...
+    def event(self) -> Event: ...
+    def is_cancellation(self, error: BaseException, /) -> bool: ...
+
+
+class AsyncWaiter:
+    """Waits for one socket in the event loop."""
+
+    def __init__(self, library: Library, sock: socket.socket) -> None:
+        self._library = library
+        self._sock = sock
+        self.now = library.now
+        self.checkpoint = library.checkpoint
+
+    async def readable(self, deadline: float | None) -> None:
+        """Wait until a receive would not block."""
+        await self._until(deadline, self._library.wait_readable, self._sock)
+
+    async def writable(self, deadline: float | None) -> None:
+        """Wait until a send would not block."""
+        await self._until(deadline, self._library.wait_writable, self._sock)
+
+    async def either(self, deadline: float | None) -> None:
+        """Wait until a receive or a send would not block."""
+        try:
+            both = select.epoll()
+        except (AttributeError, OSError):  # not Linux, or no descriptor left
+            await self._until(deadline, self._first)
+            return
+        with both:  # an epoll descriptor can be waited on itself: a seventh of the cost of two tasks
+            both.register(self._sock, select.EPOLLIN | select.EPOLLOUT)
+            await self._until(deadline, self._library.wait_readable, both.fileno())
+
+    async def _first(self) -> None:
+        done = self._library.scope()
+
+        async def wait(how: Callable[[socket.socket], Awaitable[object]]) -> None:
+            await how(self._sock)
+            done.cancel()
+
+        with done:
+            async with self._library.open_group() as group:
+                group.start_soon(wait, self._library.wait_readable)
+                group.start_soon(wait, self._library.wait_writable)
+
+    async def _until(
+        self, deadline: float | None, wait: Callable[..., Awaitable[object]], *args: object
+    ) -> None:
+        if deadline is None:
+            await wait(*args)
+            return
+        with self._library.scope(deadline) as scope:
+            await wait(*args)
+        if scope.cancelled_caught:
+            raise TimeoutError
+
+    def shield(self) -> AbstractContextManager[object]:
+        """A block that cancellation does not end."""
+        return self._library.scope(shield=True)
+
+
+class AsyncBackend:
+    """The `Backend` over a library."""
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self.now = library.now
+        self.checkpoint = library.checkpoint
+        self.in_thread = library.in_thread
+
+    async def connect(
+        self,
+        host: str,
+        port: int,
+        *,
+        bind_address: tuple[str, int] | None = None,
+        deadline: float | None = None,
+    ) -> Stream:
+        """Connect to the first address of the host that answers; see `Backend`."""
+        return await _socket.connect(
+            host,
+            port,
+            bind_address,
+            deadline,
+            resolve=self._resolve,
+            make_waiter=partial(AsyncWaiter, self._library),
+            now=self._library.now,
+        )
+
+    async def _resolve(self, host: str, port: int, deadline: float | None) -> Sequence[AddressInfo]:
+        found: Sequence[AddressInfo] = ()
+        with self._library.scope(inf if deadline is None else deadline) as scope:
+            found = await self._library.getaddrinfo(host, port)
+        if scope.cancelled_caught:
+            raise TimeoutError
+        return found
+
+
+class AsyncServer:
+    """A server for trio and anyio: one task per association, all within `async with`.
+
+    It listens from the moment it is made, and accepts from the moment it is entered. Leaving the
+    block ends every association.
+    """
+
+    def __init__(
+        self,
+        core: ConnectionServer,
+        address: tuple[str, int],
+        *,
+        library: Library,
+        maximum_pending: int = MAXIMUM_PENDING,
+    ) -> None:
+        self._core = core
+        self._library = library
+        self._pending = Pending(maximum_pending)
+        core.stream_established = self._pending.settle
+        self._listeners = listen(address)
+        self._addresses = addresses(self._listeners)
+        self._port: int = self._listeners[0].getsockname()[1]
+        self._ended = library.event()
+        self._accepting, self._serving = library.scope(), library.scope()
+        self._running = self._run()
+        self._entered = False
+
+    @property
+    def addresses(self) -> list[Address]:
+        """Where the server listens."""
+        return self._addresses
+
+    @property
+    def address(self) -> Address:
+        """The first of `addresses`."""
+        return self._addresses[0]
+
+    @property
+    def port(self) -> int:
+        """The port that the server listens on."""
+        return self._port
+
+    async def __aenter__(self) -> Self:
+        await self._running.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        return await self._running.__aexit__(kind, error, traceback)
+
+    async def shutdown(self, grace: float = 0.0) -> None:
+        """Take no more connections, give the associations `grace` seconds, end those that are left.
+
+        Each is aborted and closed within `Timeouts.close`. A handler may call this; it is then
+        among those that are ended.
+        """
+        self._core.begin_shutdown()
+        if not self._entered:
+            self._close_listeners()
+            return
+        self._accepting.cancel()
+        if grace > 0:
+            with self._library.scope(self._library.now() + grace):
+                await self._ended.wait()
+        self._serving.cancel()
+        await self._ended.wait()
+
+    def _close_listeners(self) -> None:
+        for listener in self._listeners:
+            listener.close()
+
+    @asynccontextmanager
+    async def _run(self) -> AsyncIterator[None]:
+        carried = None
+        self._entered = True
+        try:
+            async with self._library.open_group() as group:
+                group.start_soon(self._serve_all)
+                try:
+                    yield
+                except BaseException as error:
+                    if self._library.is_cancellation(error):
+                        raise
+                    carried = error  # past the group, which would wrap it
+                await self.shutdown()
+        finally:
+            self._close_listeners()
+        if carried is not None:
+            raise carried
+
+    async def _serve_all(self) -> None:
+        try:
+            with self._serving:
+                async with self._library.open_group() as associations:
+                    with self._accepting:
+                        async with self._library.open_group() as group:
+                            for listener in self._listeners:
+                                group.start_soon(self._accept, listener, associations)
+                    self._close_listeners()
+        finally:
+            self._ended.set()
+
+    async def _accept(self, listener: socket.socket, associations: Group) -> None:
+        waiter = AsyncWaiter(self._library, listener)
+        while True:
+            try:
+                sock = accept(listener)
+            except OSError:
+                self._pending.drop_oldest()
+                await self._library.sleep(PAUSE)
+                continue
+            if sock is None:
+                await waiter.readable(None)
+                continue
+            stream = SocketStream(sock, AsyncWaiter(self._library, sock))
+            self._pending.add(stream)
+            associations.start_soon(self._serve, stream)
+            await waiter.checkpoint()
+
+    async def _serve(self, stream: SocketStream) -> None:
+        try:
+            await self._core.serve_connection(stream)
+        except Exception:
+            report(stream)
+        finally:
+            stream.close_now()

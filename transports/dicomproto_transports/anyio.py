@@ -1,0 +1,64 @@
+"""The anyio flavour, on asyncio or trio: plain `await`, one task per association in a server.
+
+Deadlines and cancellation are the library's own.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from math import inf
+from typing import TypeVar
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+
+from ._async import AsyncBackend, Event, Group, Library, Scope
+from ._socket import AddressInfo
+
+T = TypeVar("T")
+
+
+class _Anyio(Library):
+    """What the flavour takes from the library."""
+
+    def now(self) -> float:
+        return anyio.current_time()
+
+    async def checkpoint(self) -> None:
+        await anyio.lowlevel.checkpoint()
+
+    async def sleep(self, seconds: float, /) -> None:
+        await anyio.sleep(seconds)
+
+    async def wait_readable(self, sock: socket.socket | int, /) -> None:
+        await anyio.wait_readable(sock)
+
+    async def wait_writable(self, sock: socket.socket | int, /) -> None:
+        await anyio.wait_writable(sock)
+
+    async def getaddrinfo(self, host: str, port: int, /) -> Sequence[AddressInfo]:
+        return await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+
+    async def in_thread(self, function: Callable[[], T], /) -> T:
+        return await anyio.to_thread.run_sync(function)
+
+    def scope(self, deadline: float = inf, *, shield: bool = False) -> Scope:
+        return anyio.CancelScope(deadline=deadline, shield=shield)
+
+    def open_group(self) -> AbstractAsyncContextManager[Group]:
+        return anyio.create_task_group()
+
+    def event(self) -> Event:
+        return anyio.Event()
+
+    def is_cancellation(self, error: BaseException, /) -> bool:
+        return isinstance(error, anyio.get_cancelled_exc_class())
+
+
+_LIBRARY = _Anyio()
+
+BACKEND = AsyncBackend(_LIBRARY)
+"""The `Backend` of this flavour."""
