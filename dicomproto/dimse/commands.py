@@ -59,6 +59,17 @@ class Command(Record):
         """The Affected or Requested SOP Instance UID without padding, or ""."""
         return _uid_of(self, "AffectedSOPInstanceUID", "RequestedSOPInstanceUID")
 
+    def __repr__(self) -> str:
+        shown = []
+        for field in type(self)._fields:
+            value = getattr(self, field)
+            if field == "unknown_elements":
+                # They may hold anything, so only their sizes are shown.
+                value = tuple(f"(0000,{number:04X}) <{len(raw)} bytes>" for number, raw in value)
+            if value is not None and value != ():
+                shown.append(f"{field}={value!r}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
 
 def _uid_of(command: Command, affected: str, requested: str) -> str:
     uid: str = getattr(command, affected, None) or getattr(command, requested, None) or ""
