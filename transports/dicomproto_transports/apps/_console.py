@@ -1,0 +1,128 @@
+"""Where the applications write: results on stdout, diagnostics on stderr, JSON lines on request.
+
+Text that a peer or a file system supplied may hold control characters; nothing reaches a
+terminal unescaped. Data set values never come here at all.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from threading import Lock
+from typing import TextIO
+
+CRITICAL, ERROR, WARN, INFO, DEBUG = 50, 40, 30, 20, 10
+
+LEVELS = {"critical": CRITICAL, "error": ERROR, "warn": WARN, "info": INFO, "debug": DEBUG}
+"""The names that `--log-level` takes, most severe first."""
+
+_LETTERS = {CRITICAL: "F", ERROR: "E", WARN: "W", INFO: "I", DEBUG: "D"}
+
+
+def printable(text: str) -> str:
+    """Return `text` on one line, with control, format and surrogate characters escaped."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+class Console:
+    """The two output streams of an application; safe to use from several threads.
+
+    `level` is the least severe level that is shown on stderr. With `json` stdout carries one
+    JSON object a line and no text; with `quiet` it carries no text either.
+    """
+
+    def __init__(self, level: int = WARN, *, json: bool = False, quiet: bool = False) -> None:
+        self.level = level
+        self.json = json
+        self.quiet = quiet
+        self.above: Callable[[str], None] | None = None
+        """Takes the diagnostics in place of stderr, while a progress bar stands there."""
+        self._lock = Lock()
+
+    def result(self, text: str) -> None:
+        """Show a line of the result to a human."""
+        if not self.json and not self.quiet:
+            self._write(sys.stdout, printable(text))
+
+    def event(self, event: str, **facts: object) -> None:
+        """Show a machine one event of the run: an object with the member "event" and `facts`."""
+        if self.json:
+            from json import dumps
+
+            self._write(sys.stdout, dumps({"event": event, **facts}))
+
+    def error(self, text: str) -> None:
+        """Say that something asked for was not done."""
+        self._log(ERROR, text)
+
+    def warn(self, text: str) -> None:
+        """Say that something was done, but is odd."""
+        self._log(WARN, text)
+
+    def info(self, text: str) -> None:
+        """Say what is going on (shown with -v)."""
+        self._log(INFO, text)
+
+    def debug(self, text: str) -> None:
+        """Say in detail what is going on (shown with -d)."""
+        self._log(DEBUG, text)
+
+    def take_logging(self) -> None:
+        """Show what the library logs, too. Called late: `logging` is not imported for `--help`."""
+        import logging
+
+        console = self
+
+        class Handler(logging.Handler):
+            def emit(self, record: logging.LogRecord) -> None:
+                console._log(record.levelno, record.getMessage())
+
+        logger = logging.getLogger("dicomproto")
+        logger.handlers[:] = [Handler()]
+        logger.propagate = False
+        logger.setLevel(self.level)
+
+    def _log(self, level: int, text: str) -> None:
+        if level < self.level:
+            return
+        line = f"{_LETTERS.get(level, 'D')}: {printable(text)}"
+        if self.above is None:
+            self._write(sys.stderr, line)
+        else:
+            self.above(line)
+
+    def _write(self, stream: TextIO, line: str) -> None:
+        data = line.encode(stream.encoding or "utf-8", "backslashreplace").decode(
+            stream.encoding or "utf-8", "replace"
+        )
+        with self._lock:
+            try:
+                stream.write(data + "\n")
+                stream.flush()
+            except (BrokenPipeError, ValueError):
+                # Who read the output has left. The work goes on: a receiver must not lose objects
+                # because of a closed pipe. The descriptor is replaced so that the interpreter's
+                # last flush finds an open one.
+                self._discard(stream)
+
+    @staticmethod
+    def _discard(stream: TextIO) -> None:
+        try:
+            sink = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(sink, stream.fileno())
+            os.close(sink)
+        except (OSError, ValueError):
+            pass
+
+
+def size(count: float) -> str:
+    """Return a number of bytes for a human: "39.1 kB", "1.07 GB" (powers of 1000)."""
+    units = iter(("B", "kB", "MB", "GB"))
+    for unit in units:
+        if count < 999.5:
+            return f"{count:.0f} {unit}" if unit == "B" or count >= 99.95 else f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"

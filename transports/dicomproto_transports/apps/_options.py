@@ -1,0 +1,256 @@
+"""The options that the applications share, spelled as users of pynetdicom's and DCMTK's tools know them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Iterable
+
+from dicomproto.config import Timeouts
+from dicomproto.uids import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
+
+from ._console import LEVELS, WARN, Console
+
+EXIT_DONE, EXIT_NOT_DONE = 0, 1
+"""Exit statuses; argparse's own for a wrong command line is 2, a second Ctrl-C ends with 130."""
+
+
+class _Version(argparse.Action):
+    """`--version`, which works without the positional arguments and imports what it needs only then."""
+
+    def __call__(
+        self, parser: ArgumentParser, namespace: object, values: object, option_string: str | None = None
+    ) -> None:
+        import dicomproto
+
+        print(f"dicomproto {dicomproto.__version__}")
+        parser.exit(0)
+
+
+def add_version(parser: ArgumentParser) -> None:
+    """Add `--version`."""
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+
+
+def new_parser(name: str, description: str, events: str) -> ArgumentParser:
+    """Return the parser of the application `name`; `events` documents what `--json` prints."""
+    parser = ArgumentParser(
+        prog=f"dicomproto {name}",
+        description=description,
+        epilog=f"Results go to stdout, diagnostics to stderr.\n\n{events}\n\n{_STATUS}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    general = parser.add_argument_group("general options")
+    add_version(parser)
+    level = general.add_mutually_exclusive_group()
+    level.add_argument("-q", "--quiet", action="store_true", help="print neither results nor diagnostics")
+    level.add_argument("-v", "--verbose", action="store_true", help="say what is going on")
+    level.add_argument("-d", "--debug", action="store_true", help="say it in detail")
+    level.add_argument(
+        "-ll", "--log-level", choices=LEVELS, metavar="LEVEL",
+        help=f"one of {', '.join(LEVELS)} (default: warn)",
+    )  # fmt: skip
+    general.add_argument("--json", action="store_true", help="print results as JSON, one object a line")
+    return parser
+
+
+_STATUS = """exit status: 0 when all that was asked for was done, 1 when something was not,
+2 when the command line is wrong."""
+
+
+def ae_title(text: str) -> str:
+    """Return `text` if it may be an AE title (PS3.5 6.2: 16 characters, no backslash or control)."""
+    if not 0 < len(text.strip(" ")) <= 16 or not text.isascii() or not text.isprintable() or "\\" in text:
+        raise ArgumentTypeError("an AE title has 1 to 16 printable ASCII characters and no backslash")
+    return text.strip(" ")
+
+
+def port(text: str) -> int:
+    """Return the TCP port that `text` names."""
+    return _number(text, 0, 65535, "a port")
+
+
+def peer_port(text: str) -> int:
+    """Return the TCP port of a peer that `text` names."""
+    return _number(text, 1, 65535, "a port")
+
+
+def positive(text: str) -> int:
+    """Return the positive number that `text` is."""
+    return _number(text, 1, 2**31, "this")
+
+
+def seconds(text: str) -> float:
+    """Return the finite number of seconds, 0 or more, that `text` is."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1e9:
+        raise ArgumentTypeError("a number of seconds, 0 or more, is needed")
+    return value
+
+
+def max_pdu(text: str) -> int:
+    """Return the maximum length to announce; 0 stands for unlimited."""
+    value = _number(text, 0, 2**32 - 1, "a maximum length")
+    if 0 < value < 128:
+        raise ArgumentTypeError("a maximum length is 0 (unlimited) or 128 and more")
+    return value
+
+
+def _number(text: str, low: int, high: int, what: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = low - 1
+    if not low <= value <= high:
+        raise ArgumentTypeError(f"{what} is a whole number from {low} to {high}")
+    return value
+
+
+def add_network(parser: ArgumentParser, own_title: str, *, long: str) -> argparse._ArgumentGroup:
+    """Add `-aet`, `-pdu` and the timeouts; `long` is the long form of `-aet`, which differs by role."""
+    group = parser.add_argument_group("network options")
+    group.add_argument(
+        "-aet", long, dest="ae_title", type=ae_title, default=own_title, metavar="TITLE",
+        help=f"own AE title (default: {own_title})",
+    )  # fmt: skip
+    group.add_argument(
+        "-pdu", "--max-pdu", type=max_pdu, default=131_072, metavar="BYTES",
+        help="largest P-DATA-TF to announce, 0: unlimited (default: %(default)s)",
+    )  # fmt: skip
+    standard = Timeouts()
+    for option, name, target, help_text in (
+        ("-ta", "--acse-timeout", "association", "for the answer to A-ASSOCIATE and A-RELEASE"),
+        ("-td", "--dimse-timeout", "response", "for the response to a request"),
+        ("-tn", "--network-timeout", "pdu", "for the network to bring or take any byte of a message"),
+    ):
+        group.add_argument(
+            option, name, type=seconds, metavar="S",
+            help=f"seconds {help_text}, 0: no limit (default: {getattr(standard, target):g})",
+        )  # fmt: skip
+    return group
+
+
+def add_peer(parser: ArgumentParser, own_title: str) -> argparse._ArgumentGroup:
+    """Add what a requestor needs to reach its peer."""
+    parser.add_argument("addr", help="host name or address of the peer")
+    parser.add_argument("port", type=peer_port, help="TCP port of the peer")
+    group = add_network(parser, own_title, long="--calling-aet")
+    group.add_argument(
+        "-aec", "--called-aet", type=ae_title, default="ANY-SCP", metavar="TITLE",
+        help="AE title of the peer (default: ANY-SCP)",
+    )  # fmt: skip
+    group.add_argument(
+        "-tc", "--connection-timeout", type=seconds, metavar="S",
+        help=f"seconds for the TCP connection, 0: no limit (default: {Timeouts().connect:g})",
+    )  # fmt: skip
+    return group
+
+
+def add_listener(parser: ArgumentParser, own_title: str) -> argparse._ArgumentGroup:
+    """Add what an acceptor needs to listen."""
+    parser.add_argument("port", type=port, help="TCP port to listen on; 0: any free one, which is printed")
+    group = add_network(parser, own_title, long="--ae-title")
+    group.add_argument(
+        "-ba", "--bind-address", default="", metavar="ADDRESS",
+        help="address of the interface to listen on (default: all)",
+    )  # fmt: skip
+    group.add_argument(
+        "-ti", "--idle-timeout", type=seconds, metavar="S",
+        help=f"seconds that an association may be idle, 0: no limit (default: {Timeouts().idle:g})",
+    )  # fmt: skip
+    group.add_argument(
+        "--grace", type=seconds, default=30.0, metavar="S",
+        help="seconds that what is under way has to be finished when the program is to end (default: 30)",
+    )  # fmt: skip
+    group.add_argument(
+        "--max-associations", type=positive, default=100, metavar="N",
+        help="reject more than N associations at once (default: 100)",
+    )  # fmt: skip
+    return group
+
+
+def add_requested_syntax(parser: ArgumentParser) -> None:
+    """Add `-xe`, `-xb`, `-xi` of a requestor."""
+    _add_syntaxes(parser, {
+        "-xe --request-little": "request Explicit VR Little Endian only",
+        "-xb --request-big": "request Explicit VR Big Endian only",
+        "-xi --request-implicit": "request Implicit VR Little Endian only",
+    })  # fmt: skip
+
+
+def add_preferred_syntax(parser: ArgumentParser) -> None:
+    """Add `-x=`, `-xe`, `-xb`, `-xi` of an acceptor."""
+    _add_syntaxes(parser, {
+        "-x= --prefer-uncompr": "prefer Explicit VR in the byte order of this machine",
+        "-xe --prefer-little": "prefer Explicit VR Little Endian",
+        "-xb --prefer-big": "prefer Explicit VR Big Endian",
+        "-xi --implicit": "accept Implicit VR Little Endian only",
+    })  # fmt: skip
+
+
+def _add_syntaxes(parser: ArgumentParser, options: dict[str, str]) -> None:
+    group = parser.add_argument_group("transfer syntax options").add_mutually_exclusive_group()
+    for spelling, help_text in options.items():
+        short, long = spelling.split()
+        group.add_argument(short, long, dest="syntax", action="store_const", const=short[1:], help=help_text)
+
+
+def only_syntax(options: argparse.Namespace) -> str | None:
+    """Return the one transfer syntax that `-xe`, `-xb` or `-xi` asks for."""
+    return _SYNTAXES.get(options.syntax)
+
+
+_SYNTAXES = {
+    "xe": EXPLICIT_VR_LITTLE_ENDIAN,
+    "xb": EXPLICIT_VR_BIG_ENDIAN,
+    "xi": IMPLICIT_VR_LITTLE_ENDIAN,
+}
+
+
+def preferred_syntaxes(options: argparse.Namespace, supported: Iterable[str]) -> tuple[str, ...]:
+    """Return `supported` in the order that the options prefer, or what is left of it with `-xi`."""
+    order = list(supported)
+    if options.syntax == "xi":
+        return (IMPLICIT_VR_LITTLE_ENDIAN,)
+    if options.syntax == "x=":
+        first = EXPLICIT_VR_LITTLE_ENDIAN if sys.byteorder == "little" else EXPLICIT_VR_BIG_ENDIAN
+    else:
+        first = _SYNTAXES.get(options.syntax, "")
+    order.sort(key=lambda uid: uid != first)
+    return tuple(order)
+
+
+def console_of(options: argparse.Namespace) -> Console:
+    """Return the console that the general options ask for."""
+    if options.quiet:
+        level = 100
+    elif options.log_level:
+        level = LEVELS[options.log_level]
+    else:
+        level = LEVELS["debug"] if options.debug else LEVELS["info"] if options.verbose else WARN
+    return Console(level, json=options.json, quiet=options.quiet)
+
+
+def timeouts_of(options: argparse.Namespace) -> Timeouts:
+    """Return the library's timeouts with those changed that the options name."""
+    changes: dict[str, float | None] = {}
+    for option, fields in _TIMEOUTS.items():
+        value = getattr(options, option, None)
+        if value is not None:
+            changes |= dict.fromkeys(fields, value or None)
+    changed: Timeouts = Timeouts().replace(**changes)
+    return changed
+
+
+_TIMEOUTS = {
+    "connection_timeout": ("connect",),
+    "acse_timeout": ("association", "artim"),
+    "dimse_timeout": ("response", "action", "retrieve"),
+    "network_timeout": ("pdu", "write"),
+    "idle_timeout": ("idle",),
+}

@@ -1,0 +1,260 @@
+"""Received objects become files: complete under their own name, or not at all.
+
+Theory of operation. An object is written, as it arrives, to a temporary file beside its
+destination (`.dicomproto-<random>.part`). When it is complete it is published with `link`,
+which fails if the name exists: that one atomic step makes associations, and processes, that
+receive the same SOP Instance UID at the same time safe without a lock. What exists is
+compared; an identical data set is kept once, a different one goes to the next free suffix
+(`_2`, `_3`, ...). Whatever goes wrong, the temporary file is removed.
+
+Nothing is flushed to the disk before the answer unless `fsync` is set: what was answered with
+success survives the end of the process, but perhaps not a power failure.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterable
+
+from dicomproto._record import Record
+
+from .. import _part10
+from ._naming import ALL_PREFIXES, file_name, stem
+
+Buffer = bytes | memoryview
+
+SUCCESS = 0x0000
+DUPLICATE_SOP_INSTANCE = 0x0111
+INVALID_SOP_INSTANCE = 0x0117
+OUT_OF_RESOURCES = 0xA700
+"""Statuses of PS3.4 B.2.3 and PS3.7 Annex C that the store answers with."""
+
+POLICIES = ("keep", "replace", "refuse")
+"""What to do with a SOP Instance UID that is there already."""
+
+_BATCH_BYTES = 256 * 1024
+_BATCH_BUFFERS = 64
+_COMPARED_AT_ONCE = 1024 * 1024
+
+
+class Receipt(Record):
+    """What became of an object: the status to answer, and where it is."""
+
+    status: int
+    outcome: str
+    """"stored", "identical" (was there, kept once), "variant" (something else was there, both kept),
+    "replaced", "refused" or "failed"; the application adds "discarded"."""
+    path: str | None = None
+    size: int = 0
+    """Bytes of the data set."""
+    text: str = ""
+    """Why, for a person."""
+
+
+class ObjectStore:
+    """Writes objects into `directory`; one instance serves all associations of a server."""
+
+    def __init__(self, directory: str, *, on_duplicate: str = "keep", fsync: bool = False) -> None:
+        if on_duplicate not in POLICIES:
+            raise ValueError(f"on_duplicate is one of {', '.join(POLICIES)}")
+        self.directory = directory
+        self.on_duplicate = on_duplicate
+        self.fsync = fsync
+
+    def refusal(self, sop_instance_uid: str) -> Receipt | None:
+        """Return the receipt of an object that need not be received at all, or None."""
+        if not sop_instance_uid:
+            return Receipt(status=INVALID_SOP_INSTANCE, outcome="refused", text="it has no SOP Instance UID")
+        if self.on_duplicate == "refuse":
+            there = self._elsewhere(stem(sop_instance_uid))
+            if there is not None:
+                return _refused(there)
+        return None
+
+    def receive(
+        self, *, sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str, chunks: Iterable[Buffer]
+    ) -> Receipt:
+        """Write the data set that `chunks` brings, and return what became of it.
+
+        Errors of the file system end in a receipt; `chunks` is then not read to its end. What
+        `chunks` raises (the association is lost) passes through, and no file is left.
+        """
+        refused = self.refusal(sop_instance_uid)
+        if refused is not None:
+            return refused
+        meta = _part10.file_meta_bytes(
+            sop_class_uid=sop_class_uid,
+            sop_instance_uid=sop_instance_uid,
+            transfer_syntax_uid=transfer_syntax_uid,
+        )
+        try:
+            part = _Part(self.directory, meta)
+        except OSError as error:
+            return _failed(error)
+        try:
+            for chunk in chunks:
+                try:
+                    part.write(chunk)
+                except OSError as error:
+                    return _failed(error)
+            try:
+                part.finish(fsync=self.fsync)
+                return self._publish(part, sop_class_uid, sop_instance_uid, transfer_syntax_uid)
+            except OSError as error:
+                return _failed(error)
+        finally:
+            part.discard()
+
+    def _publish(
+        self, part: _Part, sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str
+    ) -> Receipt:
+        name = file_name(sop_class_uid, sop_instance_uid)
+        path = os.path.join(self.directory, name)
+        if self.on_duplicate == "replace":
+            there = os.path.lexists(path)
+            os.replace(part.path, path)
+            self._settle()
+            return Receipt(
+                status=SUCCESS, outcome="replaced" if there else "stored", path=path, size=part.size,
+                text="the object that was there is gone" if there else "",
+            )  # fmt: skip
+        number = 1
+        while not _claim(part.path, path):
+            if self.on_duplicate == "refuse":
+                return _refused(path)
+            if _holds(path, part, transfer_syntax_uid):
+                return Receipt(status=SUCCESS, outcome="identical", path=path, size=part.size)
+            number += 1
+            path = os.path.join(self.directory, f"{name}_{number}")
+        self._settle()
+        if number == 1:
+            there_too = self._elsewhere(stem(sop_instance_uid), but=name)
+            if there_too is None:
+                return Receipt(status=SUCCESS, outcome="stored", path=path, size=part.size)
+        return Receipt(
+            status=SUCCESS, outcome="variant", path=path, size=part.size,
+            text="another object with the same SOP Instance UID is there; both are kept",
+        )  # fmt: skip
+
+    def _elsewhere(self, uid: str, but: str = "") -> str | None:
+        """Return a file that holds the same SOP Instance UID, whatever its SOP class."""
+        for prefix in ALL_PREFIXES:
+            name = f"{prefix}.{uid}"
+            if name != but:
+                path = os.path.join(self.directory, name)
+                if os.path.lexists(path):
+                    return path
+        return None
+
+    def _settle(self) -> None:
+        """Make the new name as durable as the contents."""
+        if self.fsync:
+            directory = os.open(self.directory, os.O_RDONLY)
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)
+
+
+class _Part:
+    """The temporary file of an object that is being received."""
+
+    def __init__(self, directory: str, meta: bytes) -> None:
+        self.path = os.path.join(directory, f".dicomproto-{os.urandom(8).hex()}.part")
+        self.meta_length = len(meta)
+        self.size = 0
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+        self._file = os.open(self.path, flags, 0o666)
+        self._waiting: list[Buffer] = [meta]
+        self._waiting_bytes = len(meta)
+
+    def write(self, chunk: Buffer) -> None:
+        """Take a chunk; a few are collected so that small fragments do not cost a system call each."""
+        self._waiting.append(chunk)
+        self._waiting_bytes += len(chunk)
+        self.size += len(chunk)
+        if self._waiting_bytes >= _BATCH_BYTES or len(self._waiting) >= _BATCH_BUFFERS:
+            self._flush()
+
+    def _flush(self) -> None:
+        waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
+        while waiting:
+            written = os.writev(self._file, waiting)
+            while waiting and written >= len(waiting[0]):
+                written -= len(waiting.pop(0))
+            if written:
+                waiting[0] = memoryview(waiting[0])[written:]
+
+    def finish(self, *, fsync: bool) -> None:
+        """Write what waits and close: some file systems report a full disk only then."""
+        self._flush()
+        if fsync:
+            os.fsync(self._file)
+        file, self._file = self._file, -1
+        os.close(file)
+
+    def discard(self) -> None:
+        """Remove the temporary name, if it is still there; never raises."""
+        if self._file >= 0:
+            file, self._file = self._file, -1
+            try:
+                os.close(file)
+            except OSError:
+                pass
+        try:
+            os.unlink(self.path)
+        except OSError:
+            pass
+
+
+def _claim(temporary: str, path: str) -> bool:
+    """Give the file its name, and return True, unless something bears that name."""
+    try:
+        os.link(temporary, path)
+        return True
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+    return _reserve(temporary, path)
+
+
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+
+
+def _reserve(temporary: str, path: str) -> bool:
+    """Do what `_claim` does where the file system has no links: an empty file holds the name."""
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+    except FileExistsError:
+        return False
+    os.replace(temporary, path)
+    return True
+
+
+def _holds(path: str, part: _Part, transfer_syntax_uid: str) -> bool:
+    """Tell whether the file at `path` has the same transfer syntax and data set as `part`."""
+    try:
+        with open(path, "rb") as there, open(part.path, "rb") as new:
+            head = _part10.read_head(there)
+            if head.transfer_syntax_uid != transfer_syntax_uid or head.data_set_length != part.size:
+                return False
+            there.seek(head.data_set_offset)
+            new.seek(part.meta_length)
+            while block := new.read(_COMPARED_AT_ONCE):
+                if there.read(_COMPARED_AT_ONCE) != block:
+                    return False
+            return True
+    except (OSError, ValueError):
+        return False
+
+
+def _refused(path: str) -> Receipt:
+    text = "its SOP Instance UID is there already"
+    return Receipt(status=DUPLICATE_SOP_INSTANCE, outcome="refused", path=path, text=text)
+
+
+def _failed(error: OSError) -> Receipt:
+    return Receipt(status=OUT_OF_RESOURCES, outcome="failed", text=error.strerror or type(error).__name__)

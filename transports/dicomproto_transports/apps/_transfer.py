@@ -1,0 +1,172 @@
+"""Sending files so that one that fails, or an association that ends, never stops the rest.
+
+A group of files goes out on one association. When that ends before its time the rest goes on a
+new one, and the file that was under way comes back once, at the very end: it may be what the peer
+cannot stand. The whole is bounded: after `FRUITLESS` associations in a row on which the peer
+answered for no file, or if it cannot be reached or will not have us at all, what is left is given up.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from dicomproto._record import Record
+from dicomproto.dimse.status import Category
+from dicomproto.errors import AssociationError, AssociationRejected, DicomProtoError, NoAcceptedContext
+
+from ._console import Console
+from ._plan import Group, Proposal
+from ._progress import Progress
+from ._sources import Source
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+    from ..blocking import Association
+
+FRUITLESS = 3
+_ATTEMPTS = 2
+_PERMANENT = 1
+"""The result of a rejection after which it makes no sense to ask again (PS3.8 Table 9-21)."""
+
+_PAUSE = 0.5
+"""Seconds before a peer that has just ended an association is asked for another, after the first time."""
+
+
+class Outcome(Record):
+    """What became of a file.
+
+    `state` is "sent", "warning" (stored, with a status that says more), "refused" (by a status),
+    "failed" (it could not be sent), "lost" (the association ended), "untried", "unreadable" or "skipped".
+    """
+
+    path: str
+    state: str
+    reason: str = ""
+    status: int | None = None
+    size: int = 0
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the peer has the object."""
+        return self.state in ("sent", "warning")
+
+
+class Transfer:
+    """Sends groups of files, one association after the other, and records what became of each file."""
+
+    def __init__(
+        self,
+        associate: Callable[[Iterable[Proposal]], Association],
+        record: Callable[[Outcome], None],
+        console: Console,
+        progress: Progress,
+        *,
+        never_convert: bool,
+    ) -> None:
+        self.associations = 0
+        self._associate = associate
+        self._record = record
+        self._console = console
+        self._progress = progress
+        self._never_convert = never_convert
+        self._under_way: Source | None = None
+        self._answered = 0
+        self._fruitless = 0
+        self._given_up = ""
+
+    def send(self, group: Group) -> None:
+        """Send the files of a group; those that were given up are recorded, too."""
+        waiting = deque(group.sources)
+        setbacks: Counter[Source] = Counter()
+        while waiting and not self._given_up:
+            associations, answered = self.associations, self._answered
+            try:
+                self._use_association(group.contexts, waiting)
+            except KeyboardInterrupt:
+                self._given_up = "interrupted"
+                self._drop(waiting)
+            except DicomProtoError as error:
+                self._console.warn(str(error))
+                self._retreat(error, waiting, setbacks)
+                established = self.associations > associations
+                self._judge(error, established=established, fruitful=self._answered > answered)
+        for source in waiting:
+            self._finish(source, "untried", self._given_up)
+
+    def _use_association(self, contexts: Iterable[Proposal], waiting: deque[Source]) -> None:
+        with self._associate(contexts) as association:
+            self.associations += 1
+            while waiting and association.is_established:
+                self._under_way = waiting.popleft()
+                self._send(association, self._under_way)
+                self._under_way = None
+
+    def _send(self, association: Association, source: Source) -> None:
+        self._console.info(f"sending {source.path}")
+        try:
+            if self._progress.wants_bytes:
+                with _CountingFile(source.path, self._progress.bytes_of_file) as file:
+                    response = association.send_c_store(file, never_convert=self._never_convert)
+            else:
+                response = association.send_c_store(source.path, never_convert=self._never_convert)
+        except OSError as error:
+            return self._finish(source, "failed", error.strerror or type(error).__name__)
+        except (NoAcceptedContext, ValueError) as error:
+            return self._finish(source, "failed", str(error))
+        self._answered += 1
+        status = response.status
+        self._console.info(f"response to {source.path}: {status} {response.ErrorComment or ''}".rstrip())
+        state = {Category.SUCCESS: "sent", Category.WARNING: "warning"}.get(status.category, "refused")
+        return self._finish(source, state, "" if status == 0 else str(status), int(status))
+
+    def _retreat(self, error: DicomProtoError, waiting: deque[Source], setbacks: Counter[Source]) -> None:
+        """Put the file that was under way at the end of the queue, or record that it is lost."""
+        source, self._under_way = self._under_way, None
+        if source is None:
+            return
+        setbacks[source] += 1
+        if setbacks[source] < _ATTEMPTS:
+            waiting.append(source)
+        else:
+            self._finish(source, "lost", str(error))
+
+    def _judge(self, error: DicomProtoError, *, established: bool, fruitful: bool) -> None:
+        """Decide whether another association is worth a try."""
+        self._fruitless = 0 if fruitful else self._fruitless + 1
+        for_good = isinstance(error, AssociationRejected) and error.result == _PERMANENT
+        unreachable = not established and self.associations == 0
+        if for_good or unreachable or not isinstance(error, AssociationError):
+            self._given_up = str(error)
+        elif self._fruitless >= FRUITLESS:
+            self._given_up = f"given up after {FRUITLESS} associations without an answer, the last: {error}"
+        elif self._fruitless:
+            time.sleep(_PAUSE * self._fruitless)
+
+    def _drop(self, waiting: deque[Source]) -> None:
+        source, self._under_way = self._under_way, None
+        if source is not None:
+            self._finish(source, "lost", "interrupted")
+
+    def _finish(self, source: Source, state: str, reason: str = "", status: int | None = None) -> None:
+        self._progress.file_done(source.size)
+        self._record(Outcome(path=source.path, state=state, reason=reason, status=status, size=source.size))
+
+
+class _CountingFile(io.FileIO):
+    """A file that tells how much of it has been read."""
+
+    def __init__(self, path: str, tell: Callable[[int], None]) -> None:
+        super().__init__(path, "rb")
+        self._tell = tell
+        self._count = 0
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int | None:
+        count = super().readinto(buffer)
+        self._count += count or 0
+        self._tell(self._count)
+        return count

@@ -1,0 +1,65 @@
+"""`dicomproto echoscp`: answer C-ECHO."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from itertools import count
+from typing import TYPE_CHECKING
+
+from dicomproto.uids import UNCOMPRESSED_TRANSFER_SYNTAXES, VERIFICATION
+
+from ._options import (
+    EXIT_DONE,
+    EXIT_NOT_DONE,
+    add_listener,
+    add_preferred_syntax,
+    console_of,
+    new_parser,
+    preferred_syntaxes,
+)
+
+if TYPE_CHECKING:
+    from ..evt import Event
+
+_EVENTS = """With --json stdout has one JSON object a line:
+  {"event": "listening", "address": "", "port": 11112}
+  {"event": "echo", "calling_ae_title": "ECHOSCU", "status": 0}
+  {"event": "summary", "echoes": 1, "ok": true}
+"listening" is always the first line and tells the port that was found for port 0.
+
+Ctrl-C and SIGTERM end the program."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    result = new_parser("echoscp", "Listen for associations and answer C-ECHO requests.", _EVENTS)
+    add_listener(result, "ECHOSCP")
+    add_preferred_syntax(result)
+    return result
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the application and return its exit status."""
+    options = parser().parse_args(arguments)
+    console = console_of(options)
+    from .. import evt
+    from ._listener import Listener
+
+    listener = Listener(options, console)
+    listener.ae.add_supported_context(
+        VERIFICATION, preferred_syntaxes(options, UNCOMPRESSED_TRANSFER_SYNTAXES)
+    )
+    numbers, echoes = count(1), 0
+
+    def echo(event: Event) -> int:
+        nonlocal echoes
+        with listener.work():
+            echoes = next(numbers)
+            console.info(f"C-ECHO from {event.assoc.requestor.ae_title}")
+            console.event("echo", calling_ae_title=event.assoc.requestor.ae_title, status=0)
+        return 0
+
+    ok = listener.run([(evt.EVT_C_ECHO, echo)])
+    console.event("summary", echoes=echoes, ok=ok)
+    return EXIT_DONE if ok else EXIT_NOT_DONE

@@ -1,0 +1,99 @@
+"""`dicomproto echoscu`: ask a peer for a sign of life."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from time import perf_counter
+
+from dicomproto.errors import DicomProtoError
+from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
+
+from ._console import Console
+from ._options import (
+    EXIT_DONE,
+    EXIT_NOT_DONE,
+    add_peer,
+    add_requested_syntax,
+    console_of,
+    new_parser,
+    only_syntax,
+    positive,
+)
+
+_USUAL = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
+
+_EVENTS = """With --json stdout has one JSON object a line:
+  {"event": "echo", "message_id": 1, "status": 0, "meaning": "Success", "seconds": 0.0004}
+  {"event": "error", "error": "AssociationRejected", "text": ..., "result": 1, "source": 1, "reason": 7}
+  {"event": "summary", "asked": 1, "succeeded": 1, "ok": true}
+The summary is always the last line."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    result = new_parser("echoscu", "Send C-ECHO requests to a peer and wait for the responses.", _EVENTS)
+    add_peer(result, "ECHOSCU")
+    add_requested_syntax(result)
+    other = result.add_argument_group("other options")
+    other.add_argument("--repeat", type=positive, default=1, metavar="N", help="send N requests (default: 1)")
+    other.add_argument("--abort", action="store_true", help="abort the association instead of releasing it")
+    return result
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the application and return its exit status."""
+    options = parser().parse_args(arguments)
+    console = console_of(options)
+    run = _Run(options, console)
+    try:
+        run.echo()
+    except DicomProtoError as error:
+        from ._peer import report
+
+        report(console, error)
+        run.failed = True
+    except KeyboardInterrupt:
+        console.error("interrupted")
+        run.failed = True
+    ok = run.succeeded == options.repeat and not run.failed
+    if options.repeat > 1:
+        console.result(f"{run.succeeded} of {options.repeat} requests succeeded")
+    console.event("summary", asked=options.repeat, succeeded=run.succeeded, ok=ok)
+    return EXIT_DONE if ok else EXIT_NOT_DONE
+
+
+class _Run:
+    """One run: what was asked for, and how far it came."""
+
+    def __init__(self, options: argparse.Namespace, console: Console) -> None:
+        self.options = options
+        self.console = console
+        self.succeeded = 0
+        self.failed = False
+
+    def echo(self) -> None:
+        """Associate, send the requests, release."""
+        from ._peer import Peer
+
+        options = self.options
+        only = only_syntax(options)
+        proposal = (VERIFICATION, (only,) if only else _USUAL)
+        with Peer(options, self.console).associate([proposal]) as association:
+            for _ in range(options.repeat):
+                began = perf_counter()
+                response = association.send_c_echo()
+                seconds = perf_counter() - began
+                status = response.status
+                self.succeeded += status == 0
+                where = f"{options.called_aet} at {options.addr}:{options.port}"
+                self.console.result(f"{where}: {status} in {seconds * 1000:.1f} ms")
+                self.console.event(
+                    "echo",
+                    message_id=response.MessageIDBeingRespondedTo,
+                    status=int(status),
+                    meaning=status.meaning,
+                    seconds=round(seconds, 6),
+                )
+            if options.abort:
+                association.abort()

@@ -1,0 +1,180 @@
+"""`dicomproto storescu`: send DICOM files."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Sequence
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from ._console import Console, size
+from ._options import (
+    EXIT_DONE,
+    EXIT_NOT_DONE,
+    add_peer,
+    add_requested_syntax,
+    console_of,
+    new_parser,
+    only_syntax,
+)
+
+if TYPE_CHECKING:
+    from ._sources import Source
+    from ._transfer import Outcome
+
+_DESCRIPTION = """Send DICOM files, and the DICOM files of directories, to a peer with C-STORE requests.
+
+The presentation contexts are planned from the files; if they need more than 128, several
+associations follow each other. Files travel as they are. If the peer refuses the transfer
+syntax of a file of native pixel data, the file is sent in another one that it accepted;
+compressed files are never converted. A file that cannot be sent never stops the others."""
+
+_EVENTS = """With --json stdout has one JSON object a line:
+  {"event": "file", "path": ..., "state": "sent", "status": 0, "reason": "", "bytes": 39016}
+  {"event": "summary", "files": 3, "sent": 2, "warning": 0, "refused": 1, "failed": 0, "lost": 0,
+   "untried": 0, "unreadable": 0, "skipped": 0, "bytes": 78032, "seconds": 0.02, "associations": 1,
+   "ok": false}
+The states are: sent; warning (stored, but the status says more); refused (by the status); failed
+(no fitting presentation context, or the file could not be read to its end); lost (the association
+ended while the file was under way, twice); untried (given up); unreadable (no DICOM object);
+skipped (found in a directory, but no DICOM object). The summary is always the last line."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    result = new_parser("storescu", _DESCRIPTION, _EVENTS)
+    add_peer(result, "STORESCU")
+    result.add_argument("path", nargs="+", help="DICOM file, or directory of such files")
+    files = result.add_argument_group("input options")
+    files.add_argument("-r", "--recurse", action="store_true", help="send the directories below, too")
+    add_requested_syntax(result)
+    other = result.add_argument_group("other options")
+    other.add_argument(
+        "-cx", "--required-contexts", "--never-convert", dest="never_convert", action="store_true",
+        help="propose the transfer syntaxes of the files only, and convert nothing",
+    )  # fmt: skip
+    return result
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the application and return its exit status."""
+    options = parser().parse_args(arguments)
+    console = console_of(options)
+    run = _Run(options, console)
+    try:
+        run.send(run.look())
+    except KeyboardInterrupt:  # while the files were looked at
+        console.error("interrupted")
+        return EXIT_NOT_DONE
+    run.summarize()
+    return EXIT_DONE if run.ok else EXIT_NOT_DONE
+
+
+class _Run:
+    """One run: what was asked for, and what became of it."""
+
+    def __init__(self, options: argparse.Namespace, console: Console) -> None:
+        self.options = options
+        self.console = console
+        self.states: Counter[str] = Counter()
+        self.remarkable: list[Outcome] = []
+        self.bytes = 0
+        self.seconds = 0.0
+        self.associations = 0
+
+    @property
+    def ok(self) -> bool:
+        """Whether the peer has every file that was asked for, and there was one."""
+        stored = self.states["sent"] + self.states["warning"]
+        return 0 < stored == self.states.total() - self.states["skipped"]
+
+    def look(self) -> list[Source]:
+        """Return the files that can be sent, and record those that cannot."""
+        from ._sources import Setback, find_sources
+        from ._transfer import Outcome
+
+        sources = []
+        for found in find_sources(self.options.path, recurse=self.options.recurse):
+            if isinstance(found, Setback):
+                state = "skipped" if found.skipped else "unreadable"
+                self.record(Outcome(path=found.path, state=state, reason=found.reason))
+            else:
+                sources.append(found)
+        return sources
+
+    def send(self, sources: Sequence[Source]) -> None:
+        """Send `sources`."""
+        if not sources:
+            self.console.error("there is no file to send")
+            return
+        from ._peer import Peer
+        from ._plan import plan_groups
+        from ._progress import Progress
+        from ._transfer import Transfer
+
+        never_convert = self.options.never_convert
+        groups = plan_groups(sources, only=only_syntax(self.options), convert=not never_convert)
+        if len(groups) > 1:
+            self.console.info(f"the files need {len(groups)} associations")
+        peer = Peer(self.options, self.console)
+        began = perf_counter()
+        with Progress(self.console, len(sources), sum(source.size for source in sources)) as progress:
+            transfer = Transfer(
+                peer.associate, self.record, self.console, progress, never_convert=never_convert
+            )
+            for group in groups:
+                transfer.send(group)
+        self.seconds = perf_counter() - began
+        self.associations = transfer.associations
+
+    def record(self, outcome: Outcome) -> None:
+        """Count what became of a file, and keep it for the summary if it is worth a word."""
+        self.states[outcome.state] += 1
+        self.bytes += outcome.size if outcome.is_stored else 0
+        if outcome.state != "sent":
+            self.remarkable.append(outcome)
+        self.console.event(
+            "file",
+            path=outcome.path,
+            state=outcome.state,
+            status=outcome.status,
+            reason=outcome.reason,
+            bytes=outcome.size,
+        )
+
+    def summarize(self) -> None:
+        """Print the result: numbers, then every file that was not simply sent, with the reason."""
+        states = self.states
+        stored = states["sent"] + states["warning"]
+        asked = states.total() - states["skipped"]
+        rate = ""
+        if stored and self.seconds:
+            rate = f": {stored / self.seconds:.0f} files/s, {size(self.bytes / self.seconds)}/s"
+        self.console.result(
+            f"{stored} of {asked} files sent, {size(self.bytes)} in {self.seconds:.2f} s{rate}"
+        )
+        for heading, chosen in _HEADINGS.items():
+            outcomes = [outcome for outcome in self.remarkable if outcome.state in chosen]
+            if outcomes:
+                self.console.result(f"{heading}:")
+            for outcome in outcomes:
+                self.console.result(f"  {outcome.path}: {outcome.reason}")
+        self.console.event(
+            "summary",
+            files=states.total(),
+            **{state: states[state] for state in STATES},
+            bytes=self.bytes,
+            seconds=round(self.seconds, 6),
+            associations=self.associations,
+            ok=self.ok,
+        )
+
+
+STATES = ("sent", "warning", "refused", "failed", "lost", "untried", "unreadable", "skipped")
+
+_HEADINGS = {
+    "Stored, with a warning": ("warning",),
+    "Skipped, since they are no DICOM objects": ("skipped",),
+    "Not sent": ("refused", "failed", "lost", "untried", "unreadable"),
+}
