@@ -74,5 +74,5 @@ def check_associate_ac(pdu: AssociateAC, request: AssociateRQ) -> None:
         offered = [normalize_uid(uid) for uid in context.transfer_syntaxes]
         if answer.result == 0 and normalize_uid(answer.transfer_syntax) not in offered:
             raise LocalProtocolError(
-                f"context {answer.context_id} is accepted with {answer.transfer_syntax!r}, not one of {offered}"
+                f"context {answer.context_id} accepted with {answer.transfer_syntax!r}, not one of {offered}"
             )

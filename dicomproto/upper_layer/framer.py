@@ -57,6 +57,8 @@ class Framer:
         """What we announced for P-DATA-TF; 0 means no limit."""
         self.consumed = 0
         """Bytes of the stream consumed so far."""
+        self.pdv_offset = 0
+        """Where in the stream the last PDV began: what is wrong with its contents is reported there."""
         self.pdus = 0
         """PDUs begun so far."""
 
@@ -184,7 +186,8 @@ class Framer:
         if header is None:
             return None
         length, context_id, control = PDV_HEADER.unpack_from(header)
-        check_pdv(length, self._pdu_rest, self.consumed - 6)
+        self.pdv_offset = self.consumed - 6
+        check_pdv(length, self._pdu_rest, self.pdv_offset)
         self._partial = bytearray()
         self._pdu_rest -= 4 + length
         self._pdv_rest = length - 2

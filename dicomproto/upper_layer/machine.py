@@ -163,8 +163,8 @@ class UpperLayer:
         self._fire(event, item)
 
     def violate(self, text: str, *, item_path: str, reason: int = 0) -> None:
-        """End the association because the peer broke a rule of a higher layer (Evt19); for `Connection`."""
-        error = InvalidPDU(text, offset=self._framer.consumed, item_path=item_path, reason=reason)
+        """End the association because what the last PDV says breaks a rule (Evt19); for `Connection` too."""
+        error = InvalidPDU(text, offset=self._framer.pdv_offset, item_path=item_path, reason=reason)
         self._fire("Evt19", error)
 
     # --- sending -------------------------------------------------------------------------------

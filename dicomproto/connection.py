@@ -1,0 +1,616 @@
+"""`Connection`: DIMSE messages on top of `UpperLayer` (PS3.7), for either side of an association.
+
+It allots Message IDs, matches responses to requests, keeps count of what is outstanding in either
+direction, streams data sets in and out as chunks, and answers by itself what must not reach a
+handler: requests in a role that was not negotiated, or that their presentation context does not
+allow. One message at a time is sent and received; fragments of two never interleave.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from .config import Limits, Timeouts
+from .dimse.assembly import Assembler, CommandReceived
+from .dimse.codec import encode_command
+from .dimse.commands import (
+    CCancelRQ,
+    CFindRQ,
+    CGetRQ,
+    CMoveRQ,
+    Command,
+    NActionRQ,
+    NEventReportRQ,
+    Request,
+    Response,
+)
+from .dimse.events import (
+    CancelReceived,
+    DataSetChunk,
+    MessageEvent,
+    MessageIncomplete,
+    RequestReceived,
+    RequestRefused,
+    ResponseReceived,
+    UnexpectedDataSet,
+)
+from .dimse.status import Category
+from .errors import InvalidCommand, LocalProtocolError
+from .negotiation import (
+    AcceptedContext,
+    RejectedContext,
+    accepted_contexts,
+    may_invoke,
+    operations_window,
+    rejected_contexts,
+)
+from .services import check_request
+from .upper_layer.events import (
+    CLOSED,
+    NEED_DATA,
+    CloseAction,
+    Closed,
+    NeedData,
+    PDVChunk,
+    Role,
+    Terminal,
+)
+from .upper_layer.machine import UpperLayer
+from .upper_layer.pdu import (
+    Abort,
+    AssociateAC,
+    AssociateRJ,
+    AssociateRQ,
+    Buffer,
+    PDataTF,
+    ReleaseRP,
+    ReleaseRQ,
+)
+from .upper_layer.states import State
+
+Event = AssociateRQ | AssociateAC | ReleaseRQ | Terminal | MessageEvent
+
+_CANCELLABLE = (CFindRQ, CGetRQ, CMoveRQ)
+_ENDED_WELL = (Category.SUCCESS, Category.WARNING)
+_REFUSED_SOP_CLASS, _DUPLICATE_INVOCATION = 0x0122, 0x0210
+
+
+class _Operation:
+    """A request of ours without its final response, and the wait for the next one."""
+
+    __slots__ = ("context_id", "deadline", "is_waiting", "request", "timer")
+
+    def __init__(self, request: Request, context_id: int) -> None:
+        self.request = request
+        self.context_id = context_id
+        self.timer = "response"
+        if isinstance(request, NActionRQ):
+            self.timer = "action"
+        elif isinstance(request, (CGetRQ, CMoveRQ)):
+            self.timer = "retrieve"
+        self.is_waiting = False
+        self.deadline: float | None = None
+
+    def wait(self) -> None:
+        """Start the wait for the next response, anew."""
+        self.is_waiting = True
+        self.deadline = None
+
+
+class Connection:
+    """One end of one association at the DIMSE level.
+
+    A requestor calls `send(AssociateRQ(...))`, then `transport_connected()` when the TCP connection
+    stands; an acceptor calls `transport_connected()`, waits for AssociateRQ and answers it.
+
+    `strict_roles` holds the peer to PS3.7 D.3.3.4 and `strict_dispatch` to the SOP class of the
+    context, where known peers do otherwise; `idle_release` makes an acceptor whose idle time is up
+    release the association, not abort it.
+    """
+
+    def __init__(
+        self,
+        role: Role,
+        *,
+        limits: Limits | None = None,
+        timeouts: Timeouts | None = None,
+        strict_roles: bool = False,
+        strict_dispatch: bool = False,
+        idle_release: bool = False,
+    ) -> None:
+        self._upper = UpperLayer(role, limits=limits, timeouts=timeouts)
+        self._assembler = Assembler(self._upper.limits)
+        self._strict_roles = strict_roles
+        self._strict_dispatch = strict_dispatch
+        self._idle_release = idle_release
+        self._events: deque[Event] = deque()
+        self._accepted: dict[int, AcceptedContext] = {}
+        self._rejected: dict[int, RejectedContext] = {}
+        self._window = 1
+        self._operations: dict[int, _Operation] = {}
+        self._unanswered: dict[int, RequestReceived] = {}
+        self._last_message_id = 0
+        self._sending: tuple[int, Command] | None = None  # context and command of the data set under way
+        self._odd_byte = b""
+        self._deferred: list[tuple[int, Response]] = []  # our refusals, while a data set is under way
+        self._drops_data_set = False
+        self._release_reply_is_due = False
+        self._messages_sent = 0
+        self._idle_since: tuple[int, int] | None = None
+        self._idle_deadline: float | None = None
+
+    # --- facts ---------------------------------------------------------------------------------
+
+    @property
+    def role(self) -> Role:
+        """Which side of the association this is."""
+        return self._upper.role
+
+    @property
+    def state(self) -> State:
+        """The state of PS3.8 Table 9-10."""
+        return self._upper.state
+
+    @property
+    def limits(self) -> Limits:
+        """The limits in force."""
+        return self._upper.limits
+
+    @property
+    def timeouts(self) -> Timeouts:
+        """The timeouts in force."""
+        return self._upper.timeouts
+
+    @property
+    def is_established(self) -> bool:
+        """Whether requests can be sent (Sta6)."""
+        return self._upper.state is State.STA6
+
+    @property
+    def request(self) -> AssociateRQ | None:
+        """The A-ASSOCIATE-RQ that was sent or received."""
+        return self._upper.request
+
+    @property
+    def answer(self) -> AssociateAC | None:
+        """The A-ASSOCIATE-AC that was sent or received."""
+        return self._upper.answer
+
+    @property
+    def accepted_contexts(self) -> Mapping[int, AcceptedContext]:
+        """The presentation contexts that may be used, by id."""
+        return MappingProxyType(self._accepted)
+
+    @property
+    def rejected_contexts(self) -> Mapping[int, RejectedContext]:
+        """The proposed presentation contexts that may not be used, by id."""
+        return MappingProxyType(self._rejected)
+
+    @property
+    def outstanding(self) -> Mapping[int, Request]:
+        """Our requests without final response, by Message ID."""
+        return {message_id: operation.request for message_id, operation in self._operations.items()}
+
+    @property
+    def unanswered(self) -> Mapping[int, RequestReceived]:
+        """The peer's requests without our final response, by Message ID."""
+        return MappingProxyType(self._unanswered)
+
+    @property
+    def can_invoke(self) -> bool:
+        """Whether the asynchronous operations window has room for another request."""
+        return len(self._operations) < self._window
+
+    @property
+    def is_sending(self) -> bool:
+        """Whether a data set was begun and its last chunk has not been given."""
+        return self._sending is not None
+
+    @property
+    def is_receiving(self) -> bool:
+        """Whether a message or PDU of the peer has begun and is not complete."""
+        return self._assembler.context_id is not None or self._upper.is_mid_pdu
+
+    @property
+    def peer_maximum_length(self) -> int:
+        """Bytes after the header that a P-DATA-TF of ours may have; 6 of them go to each PDV's header."""
+        return self._upper.peer_maximum_length
+
+    @property
+    def close_action(self) -> CloseAction:
+        """What is to be done with the transport connection now."""
+        return self._upper.close_action
+
+    # --- bytes and time ------------------------------------------------------------------------
+
+    def transport_connected(self) -> None:
+        """The TCP connection stands."""
+        self._upper.transport_connected()
+
+    def receive_data(self, data: Buffer) -> None:
+        """Take bytes that were received; `data` must not change afterwards. Empty is a no-op.
+
+        Read the socket only after `next_event()` returned NEED_DATA: that is the back-pressure.
+        """
+        self._upper.receive_data(data)
+
+    def receive_eof(self) -> None:
+        """The peer closed the connection, or it failed. Idempotent."""
+        self._upper.receive_eof()
+
+    def data_to_send(self) -> list[Buffer]:
+        """Return, and forget, what is to be sent: headers and the caller's own payload views, in order."""
+        return self._upper.data_to_send()
+
+    def next_deadline(self, now: float) -> float | None:
+        """Return when `handle_timeout` is to be called, in the clock of `now` (seconds), or None.
+
+        A timer that was armed since the last call starts to run at `now`.
+        """
+        deadlines = [self._upper.next_deadline(now), self._watch_idle(now)]
+        for operation in self._operations.values():
+            if operation.is_waiting:
+                if operation.deadline is None:
+                    duration = getattr(self.timeouts, operation.timer)
+                    operation.deadline = float("inf") if duration is None else now + duration
+                deadlines.append(operation.deadline)
+        earliest = min((at for at in deadlines if at is not None), default=None)
+        return None if earliest == float("inf") else earliest
+
+    def handle_timeout(self, now: float) -> None:
+        """Act on every timer whose deadline has come."""
+        self._upper.handle_timeout(now)
+        if self.close_action is not CloseAction.NONE:
+            return
+        for operation in self._operations.values():
+            if operation.deadline is not None and operation.deadline <= now:
+                self._upper.expire(operation.timer)
+                return
+        if self._idle_deadline is not None and self._idle_deadline <= now:
+            self._idle_since = self._idle_deadline = None
+            if self._idle_release:
+                self.send(ReleaseRQ())
+            else:
+                self._upper.expire("idle")
+
+    def _watch_idle(self, now: float) -> float | None:
+        """Let the `idle` timer run while an acceptor has nothing to do and nothing comes or goes."""
+        is_busy = self._operations or self._unanswered or self._sending
+        if self.role is Role.REQUESTOR or not self.is_established or is_busy:
+            self._idle_since = self._idle_deadline = None
+            return None
+        since = self._upper.bytes_received, self._messages_sent
+        if since != self._idle_since:
+            self._idle_since = since
+            duration = self.timeouts.idle
+            self._idle_deadline = None if duration is None else now + duration
+        return self._idle_deadline
+
+    # --- sending: the association --------------------------------------------------------------
+
+    def send(self, pdu: AssociateRQ | AssociateAC | AssociateRJ | ReleaseRQ | ReleaseRP | Abort) -> None:
+        """Queue an association PDU and change state; LocalProtocolError leaves both as they were.
+
+        ReleaseRQ needs all operations ended, in both directions. A ReleaseRP that answers a colliding
+        release is held back until the standard lets it go (Sta10). Abort is idempotent.
+        """
+        if isinstance(pdu, PDataTF):
+            raise LocalProtocolError("messages are sent with send_request(), send_response(), send_data()")
+        if isinstance(pdu, ReleaseRQ):
+            self._check_nothing_open()
+        elif isinstance(pdu, ReleaseRP) and self.state is State.STA10:
+            self._release_reply_is_due = True
+            return
+        self._upper.send(pdu)
+        if isinstance(pdu, AssociateAC):
+            self._establish()
+
+    def _check_nothing_open(self) -> None:
+        self._check_not_sending("A-RELEASE-RQ")
+        for what, ids in (("sent", self._operations), ("received", self._unanswered)):
+            if ids:
+                raise LocalProtocolError(
+                    f"A-RELEASE-RQ while requests {what} are not answered: {sorted(ids)}"
+                )
+
+    def _check_not_sending(self, what: str) -> None:
+        if self._sending is not None:
+            raise LocalProtocolError(f"{what} within the data set of a {self._sending[1].name}; end it first")
+
+    def _establish(self) -> None:
+        request, answer = self._upper.request, self._upper.answer
+        assert request is not None
+        assert answer is not None
+        self._accepted = accepted_contexts(request, answer, strict_roles=self._strict_roles)
+        self._rejected = rejected_contexts(request, answer)
+        window = operations_window(request, answer)
+        is_requestor = self.role is Role.REQUESTOR
+        # 0 is any number; Message IDs end at 65535.
+        self._window = (window.maximum_invoked if is_requestor else window.maximum_performed) or 65535
+
+    # --- sending: messages ---------------------------------------------------------------------
+
+    def send_request(self, command: Request, context_id: int) -> int:
+        """Queue a request on an accepted context; return its Message ID, allotted if it is 0.
+
+        If the command has a data set, `send_data` must give it, to the last chunk, before anything
+        else is sent.
+        """
+        self._check_not_sending(command.name)
+        if not self.is_established:
+            raise LocalProtocolError(f"{command.name} needs an association, this is {self.state.value}")
+        context = self._accepted.get(context_id)
+        if context is None:
+            raise LocalProtocolError(f"{command.name}: presentation context {context_id} was not accepted")
+        if self._may_invoke(command, context, by_us=True) == "no":
+            raise LocalProtocolError(
+                f"{command.name}: not in our role on context {context_id} ({context.abstract_syntax})"
+            )
+        if not self.can_invoke:
+            raise LocalProtocolError(
+                f"{command.name}: {len(self._operations)} operations are outstanding, as many as negotiated"
+            )
+        if not command.MessageID:
+            command = command.replace(MessageID=self._next_message_id())
+        message_id = command.MessageID
+        if message_id in self._operations:
+            raise LocalProtocolError(f"{command.name}: Message ID {message_id} is in use")
+        self._send_command(command, context_id)
+        self._last_message_id = message_id
+        operation = self._operations[message_id] = _Operation(command, context_id)
+        if not command.has_data_set:
+            operation.wait()
+        return message_id
+
+    def send_response(self, response: Response) -> None:
+        """Queue a response to the peer's request with that Message ID; the data set follows as for requests.
+
+        Before the peer has sent all of its data set only a failure can be answered (PS3.7 9.3.1).
+        """
+        message_id = response.MessageIDBeingRespondedTo
+        self._check_not_sending(response.name)
+        received = self._unanswered.get(message_id)
+        if received is None:
+            raise LocalProtocolError(
+                f"{response.name}: no request with Message ID {message_id} is unanswered"
+            )
+        if type(response) is not received.command.response_class:
+            raise LocalProtocolError(f"{response.name} does not answer a {received.command.name}")
+        if self._assembler.command is received.command and response.category in _ENDED_WELL:
+            raise LocalProtocolError(
+                f"{response.name} with status {response.Status:04X}H before the data set is complete"
+            )
+        self._send_command(response, received.context_id)
+        if response.category is not Category.PENDING:
+            del self._unanswered[message_id]
+
+    def send_data(self, data: Buffer, *, last: bool, pad: bool = False) -> None:
+        """Queue the next chunk, of any size, of the data set under way; `last` ends the message.
+
+        A data set has an even length: an odd one is a LocalProtocolError at its last chunk, unless
+        `pad` adds the one NUL. `data` must not change until the send that carries it has returned.
+        """
+        if self._sending is None:
+            raise LocalProtocolError("send_data() without a request or response that has a data set")
+        context_id, command = self._sending
+        odd_byte, parts = b"", [self._odd_byte, data] if self._odd_byte else [data]
+        if (len(self._odd_byte) + len(data)) & 1:
+            if not last:
+                # Fragments are even (PS3.8 Annex E.1): the odd byte waits for the next chunk.
+                view = memoryview(data)
+                parts[-1], odd_byte = view[:-1], bytes(view[-1:])
+                if not len(data):
+                    parts, odd_byte = [], self._odd_byte
+            elif pad:
+                parts.append(b"\0")
+            else:
+                raise LocalProtocolError("the data set has an odd length; pad=True adds a NUL")
+        if last or any(map(len, parts)):
+            self._upper.send_p_data(context_id, parts, is_command=False, is_last=last)
+        self._odd_byte = odd_byte
+        if last:
+            self._sending = None
+            self._message_sent(command)
+
+    def send_cancel(self, message_id: int) -> None:
+        """Queue a C-CANCEL for an outstanding C-FIND, C-GET or C-MOVE; its final response still comes."""
+        self._check_not_sending("C-CANCEL-RQ")
+        operation = self._operations.get(message_id)
+        if operation is None or not isinstance(operation.request, _CANCELLABLE):
+            raise LocalProtocolError(
+                f"no C-FIND, C-GET or C-MOVE with Message ID {message_id} is outstanding"
+            )
+        self._send_command(CCancelRQ(MessageIDBeingRespondedTo=message_id), operation.context_id)
+        operation.timer = "cancel"
+        operation.wait()
+
+    def _next_message_id(self) -> int:
+        message_id = self._last_message_id
+        while True:
+            message_id = message_id % 65535 + 1
+            if message_id not in self._operations:
+                return message_id
+
+    def _send_command(self, command: Command, context_id: int) -> None:
+        encoded = encode_command(command)
+        self._upper.send_p_data(context_id, (encoded,), is_command=True, is_last=True)
+        self._messages_sent += 1
+        if command.has_data_set:
+            self._sending = context_id, command
+
+    def _message_sent(self, command: Command) -> None:
+        if isinstance(command, Request) and (operation := self._operations.get(command.MessageID)):
+            operation.wait()
+        while self._deferred:
+            context_id, response = self._deferred.pop(0)
+            self._send_command(response, context_id)
+
+    def _may_invoke(self, command: Request, context: AcceptedContext, *, by_us: bool) -> str:
+        return may_invoke(
+            context,
+            by_requestor=(self.role is Role.REQUESTOR) is by_us,
+            is_event_report=isinstance(command, NEventReportRQ),
+            strict=self._strict_roles,
+        )
+
+    # --- receiving -----------------------------------------------------------------------------
+
+    def next_event(self) -> Event | NeedData | Closed:
+        """Return the next event, NEED_DATA or CLOSED. Never raises for anything that the peer does."""
+        while not self._events:
+            event = self._upper.next_event()
+            if event is NEED_DATA or event is CLOSED:
+                return event
+            if isinstance(event, PDVChunk):
+                try:
+                    self._chunk(event)
+                except InvalidCommand as error:
+                    self._violate(str(error))
+            elif isinstance(event, AssociateAC):
+                self._establish()
+                return event
+            elif isinstance(event, AssociateRQ):
+                return event
+            else:
+                self._interrupt(event)
+        return self._events.popleft()
+
+    def _violate(self, text: str) -> None:
+        self._upper.violate(text, item_path="P-DATA-TF / PDV / message")
+
+    def _interrupt(self, event: ReleaseRQ | Terminal) -> None:
+        """Report the message that `event` cuts short, if any, and then `event`."""
+        assembler = self._assembler
+        if assembler.context_id is not None:
+            if not self._drops_data_set:
+                cut = MessageIncomplete(context_id=assembler.context_id, command=assembler.command)
+                self._events.append(cut)
+            assembler.reset()
+        if self.state is State.STA12:
+            # Our own release was answered; the peer's still waits for our answer (AR-10).
+            if self._release_reply_is_due:
+                self._upper.send(ReleaseRP())
+            return
+        if not isinstance(event, ReleaseRQ):
+            self._sending = None
+            self._operations.clear()
+            self._unanswered.clear()
+        self._events.append(event)
+
+    def _chunk(self, chunk: PDVChunk) -> None:
+        if chunk.is_command and self._assembler.lacks_data_set:
+            missing = ("missing-data-set: the response announced one",)
+            self._assembler.reset()
+            empty = DataSetChunk(context_id=chunk.context_id, data=b"", last=True, warnings=missing)
+            self._events.append(empty)
+        item = self._assembler.feed(chunk)
+        if type(item) is DataSetChunk:
+            if not self._drops_data_set:
+                self._events.append(item)
+            elif item.last:
+                self._drops_data_set = False
+        elif type(item) is CommandReceived:
+            self._command(item)
+        elif isinstance(item, UnexpectedDataSet):
+            self._events.append(item)
+
+    def _command(self, received: CommandReceived) -> None:
+        command = received.command
+        if isinstance(command, Request):
+            self._request(received, command)
+        elif isinstance(command, Response):
+            self._response(received, command)
+        else:
+            assert isinstance(command, CCancelRQ)
+            self._drops_data_set = command.has_data_set
+            unanswered = self._unanswered.get(command.MessageIDBeingRespondedTo)
+            # One for an operation that has ended crosses our last response: nothing is wrong with it.
+            if unanswered is not None and isinstance(unanswered.command, _CANCELLABLE):
+                self._events.append(CancelReceived(message_id=command.MessageIDBeingRespondedTo))
+
+    def _request(self, received: CommandReceived, request: Request) -> None:
+        context = self._accepted.get(received.context_id)
+        if context is None:
+            raise InvalidCommand(f"presentation context {received.context_id} was not accepted")
+        if len(self._unanswered) + len(self._deferred) >= self.limits.outstanding_requests:
+            limit = self.limits.outstanding_requests
+            raise InvalidCommand(f"more than {limit} unanswered requests (Limits.outstanding_requests)")
+        context_id = context.context_id
+        invocation = self._may_invoke(request, context, by_us=False)
+        verdict = check_request(request, context.abstract_syntax, strict=self._strict_dispatch)
+        if request.MessageID in self._unanswered:
+            text = f"Message ID {request.MessageID} is in use"
+            self._refuse(context_id, request, _DUPLICATE_INVOCATION, text)
+        elif invocation == "no":
+            text = f"the role for {request.name} was not negotiated"
+            self._refuse(context_id, request, _REFUSED_SOP_CLASS, text)
+        elif verdict.status is not None:
+            self._refuse(context_id, request, verdict.status, verdict.text)
+        elif self.state is State.STA7:
+            self._refuse(context_id, request, None, "arrived after our A-RELEASE-RQ")
+        else:
+            warnings = received.warnings
+            if invocation == "warn":
+                warnings += (f"role-not-negotiated: for {request.name}",)
+            if verdict.warning is not None:
+                warnings += (verdict.warning,)
+            event = RequestReceived(
+                context_id=context_id,
+                command=request,
+                has_data_set=request.has_data_set,
+                warnings=warnings,
+            )
+            self._unanswered[request.MessageID] = event
+            self._events.append(event)
+
+    def _refuse(self, context_id: int, request: Request, status: int | None, text: str) -> None:
+        self._drops_data_set = request.has_data_set
+        if self.state is State.STA7:
+            status = None  # what crosses our A-RELEASE-RQ cannot be answered any more (AR-6)
+        if status is not None:
+            response = request.response(Status=status, ErrorComment=text)
+            if self._sending is None:
+                self._send_command(response, context_id)
+            else:
+                self._deferred.append((context_id, response))
+        refused = RequestRefused(context_id=context_id, command=request, status=status, text=text)
+        self._events.append(refused)
+
+    def _response(self, received: CommandReceived, response: Response) -> None:
+        message_id = response.MessageIDBeingRespondedTo
+        operation = self._operations.get(message_id)
+        if operation is None:
+            if self.state is State.STA7:  # too late to matter
+                self._drops_data_set = response.has_data_set
+                return
+            raise InvalidCommand(f"{response.name} to Message ID {message_id}, which is not outstanding")
+        request = operation.request
+        if type(response) is not request.response_class:
+            raise InvalidCommand(f"{response.name} to a {request.name}")
+        is_final = response.category is not Category.PENDING
+        if not is_final and not isinstance(request, _CANCELLABLE):
+            raise InvalidCommand(f"{response.name} with pending status {response.Status:04X}H")
+        is_early = self._sending is not None and self._sending[1] is request
+        if is_early and (not is_final or response.category in _ENDED_WELL):
+            raise InvalidCommand(
+                f"{response.name} with status {response.Status:04X}H before the data set was complete"
+            )
+        warnings = received.warnings
+        if received.context_id != operation.context_id:
+            warnings += (f"other-context: request on {operation.context_id}",)
+        if is_final:
+            del self._operations[message_id]
+        else:
+            operation.wait()
+        event = ResponseReceived(
+            context_id=received.context_id,
+            command=response,
+            request=request,
+            has_data_set=response.has_data_set,
+            is_final=is_final,
+            is_early=is_early,
+            warnings=warnings,
+        )
+        self._events.append(event)

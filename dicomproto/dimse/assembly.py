@@ -1,0 +1,126 @@
+"""PDV chunks to messages: command sets whole, data sets as they come (PS3.8 Annex E, PS3.7 6.3.1).
+
+A message is its command fragments, then its data set fragments, all on one context, none of
+another message in between. Only the command set is gathered, up to `Limits.command_length`.
+"""
+
+from __future__ import annotations
+
+from .._record import Record
+from ..config import Limits
+from ..errors import InvalidCommand
+from ..upper_layer.events import PDVChunk
+from .codec import decode_command
+from .commands import Command, Response
+from .events import DataSetChunk, UnexpectedDataSet
+
+
+class CommandReceived(Record):
+    """A command set is complete; `warnings` are those of its fragments and of its elements."""
+
+    context_id: int
+    command: Command
+    warnings: tuple[str, ...] = ()
+
+
+class Assembler:
+    """Puts messages together; raises InvalidCommand for what cannot be one."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._gathered = bytearray()
+        self._warnings: tuple[str, ...] = ()
+        self._data_length = 0
+        self._empty_fragments = 0
+        self.context_id: int | None = None
+        """Context of the message that has begun and is not complete."""
+        self.command: Command | None = None
+        """Command of that message, once it is complete and its data set is due."""
+        self._stray: int | None = None  # context of a response that said it had no data set
+
+    @property
+    def lacks_data_set(self) -> bool:
+        """Whether a response announced a data set of which nothing has come."""
+        return isinstance(self.command, Response) and not self._data_length
+
+    def reset(self) -> None:
+        """Forget the message that has begun."""
+        self._gathered = bytearray()
+        self._warnings = ()
+        self._data_length = self._empty_fragments = 0
+        self.context_id = self.command = None
+
+    def feed(self, chunk: PDVChunk) -> CommandReceived | DataSetChunk | UnexpectedDataSet | None:
+        """Take the next chunk; return what it completes or carries, if anything."""
+        context_id = chunk.context_id
+        if self.context_id is None:
+            if not chunk.is_command:
+                return self._unexpected(chunk)
+            self._begin(chunk)
+        elif context_id != self.context_id:
+            raise InvalidCommand(f"fragment on context {context_id} within a message on {self.context_id}")
+        elif chunk.is_command is not (self.command is None):
+            due, came = ("command", "data set") if self.command is None else ("data set", "command")
+            raise InvalidCommand(f"{came} fragment while the {due} is incomplete")
+        if not chunk.data:
+            self._count_empty()
+        return self._command(chunk) if self.command is None else self._data_set(chunk)
+
+    def _begin(self, chunk: PDVChunk) -> None:
+        self.context_id = chunk.context_id
+        self._stray = None
+        self._data_length = self._empty_fragments = 0
+        if not chunk.starts_pdu:  # PS3.8 Annex E.1 forbids it; some peers do it
+            self._warnings = ("several-messages: in one P-DATA-TF",)
+
+    def _count_empty(self) -> None:
+        self._empty_fragments += 1
+        if self._empty_fragments > self._limits.empty_fragments:
+            limit = self._limits.empty_fragments
+            raise InvalidCommand(f"more than {limit} empty fragments (Limits.empty_fragments)")
+
+    def _command(self, chunk: PDVChunk) -> CommandReceived | None:
+        if chunk.warnings:
+            self._warnings += chunk.warnings
+        if len(self._gathered) + len(chunk.data) > self._limits.command_length:
+            limit = self._limits.command_length
+            raise InvalidCommand(f"command set of more than {limit} bytes (Limits.command_length)")
+        is_complete = chunk.is_last and chunk.end_of_pdv
+        if self._gathered or not is_complete:
+            self._gathered += chunk.data
+            if not is_complete:
+                return None
+        command = decode_command(self._gathered or chunk.data)
+        received = CommandReceived(
+            context_id=chunk.context_id, command=command, warnings=self._warnings + command.warnings
+        )
+        self.reset()
+        if command.has_data_set:
+            self.context_id = chunk.context_id
+            self.command = command
+        elif isinstance(command, Response):
+            self._stray = chunk.context_id
+        return received
+
+    def _data_set(self, chunk: PDVChunk) -> DataSetChunk | None:
+        last = chunk.is_last and chunk.end_of_pdv
+        self._data_length += len(chunk.data)
+        if last:
+            self.reset()
+        elif not chunk.data:
+            return None
+        return DataSetChunk(context_id=chunk.context_id, data=chunk.data, last=last, warnings=chunk.warnings)
+
+    def _unexpected(self, chunk: PDVChunk) -> UnexpectedDataSet | None:
+        """Drop a data set that a response had denied; some peers send one with a final response."""
+        if self._stray != chunk.context_id:
+            raise InvalidCommand("data set fragment, a command was due")
+        if not chunk.data:
+            self._count_empty()
+        self._data_length += len(chunk.data)
+        if not (chunk.is_last and chunk.end_of_pdv):
+            return None
+        dropped = UnexpectedDataSet(context_id=chunk.context_id, length=self._data_length)
+        self._stray = None
+        self.reset()
+        return dropped
