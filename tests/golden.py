@@ -118,7 +118,7 @@ ASSOCIATE_RQ = GoldenPDU(
         00E9: 53 00 0004 0005 0000       # operations window (Table D.3-7): invoked, performed
         00F1: 54 00 0009 0005 '1.2.3' 00 01   # role selection (Table D.3-9): UID length, UID, SCU, SCP
         00FE: 55 00 0003 'V_1'           # implementation version name (Table D.3-3)
-        0105: 56 00 000A 0005 '1.2.3' 0100FF  # extended negotiation (Table D.3-11): UID, application information
+        0105: 56 00 000A 0005 '1.2.3' 0100FF  # extended negotiation (Table D.3-11): UID, information
         0113: 57 00 0019                 # common extended negotiation (Table D.3-12), version 0 in byte 2
         0117: 0005 '1.2.3'               # SOP class
         011E: 0003 '1.2'                 # service class
@@ -131,7 +131,7 @@ ASSOCIATE_RQ = GoldenPDU(
     ),
 )
 
-# PS3.8 Table 9-17: as A-ASSOCIATE-RQ, with presentation context items of its own; the title fields are reserved.
+# PS3.8 Table 9-17: as A-ASSOCIATE-RQ, with context items of its own; the title fields are reserved.
 ASSOCIATE_AC = GoldenPDU(
     "A-ASSOCIATE-AC",
     AssociateAC(
@@ -237,7 +237,7 @@ def user_information(items: bytes) -> bytes:
 
 
 class GoldenItem(NamedTuple):
-    """An item of an A-ASSOCIATE PDU: its bytes, its parents' type (RQ 1, AC 2; 50H if it lies there), its fields."""
+    """An item of an A-ASSOCIATE PDU (type 1 RQ, 2 AC): where it lies, its bytes and the fields they mean."""
 
     name: str
     pdu_type: int

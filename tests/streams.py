@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from dicomproto.config import Limits
 from dicomproto.errors import InvalidPDU
 from dicomproto.upper_layer import PDVChunk
-from dicomproto.upper_layer.framer import P_DATA_HEADER, Framer
+from dicomproto.upper_layer.framer import Framer
 
 
 def cut(data: bytes, at: Iterable[int]) -> list[bytes]:
     """Return `data` in pieces, cut at each position of `at` (modulo its length)."""
     positions = sorted({position % (len(data) + 1) for position in at} | {0, len(data)})
-    return [data[start:end] for start, end in zip(positions, positions[1:], strict=False)]
+    return [data[start:end] for start, end in pairwise(positions)]
 
 
 def cut_every(data: bytes, size: int) -> list[bytes]:
@@ -58,12 +59,3 @@ def joined(events: Sequence[object]) -> list[object]:
         else:
             result.append(event)
     return result
-
-
-def with_warnings(events: Sequence[object]) -> Iterator[tuple[object, object]]:
-    """Pair each event with its warnings, which take no part in equality."""
-    for event in events:
-        yield event, getattr(event, "warnings", ())
-
-
-__all__ = ["P_DATA_HEADER", "cut", "cut_every", "framed", "joined", "with_warnings"]
