@@ -131,6 +131,7 @@ class Connection:
         self._window = 1
         self._operations: dict[int, _Operation] = {}
         self._unanswered: dict[int, RequestReceived] = {}
+        self._cancelled: set[int] = set()
         self._last_message_id = 0
         self._sending: tuple[int, Command] | None = None  # context and command of the data set under way
         self._odd_byte = b""
@@ -385,6 +386,7 @@ class Connection:
         self._send_command(response, received.context_id)
         if response.category is not Category.PENDING:
             del self._unanswered[message_id]
+            self._cancelled.discard(message_id)
 
     def send_data(self, data: Buffer, *, last: bool, pad: bool = False) -> None:
         """Queue the next chunk, of any size, of the data set under way; `last` ends the message.
@@ -525,10 +527,13 @@ class Connection:
         else:
             assert isinstance(command, CCancelRQ)
             self._drops_data_set = command.has_data_set
-            unanswered = self._unanswered.get(command.MessageIDBeingRespondedTo)
+            message_id = command.MessageIDBeingRespondedTo
+            unanswered = self._unanswered.get(message_id)
             # One for an operation that has ended crosses our last response: nothing is wrong with it.
-            if unanswered is not None and isinstance(unanswered.command, _CANCELLABLE):
-                self._events.append(CancelReceived(message_id=command.MessageIDBeingRespondedTo))
+            is_useful = unanswered is not None and isinstance(unanswered.command, _CANCELLABLE)
+            if is_useful and message_id not in self._cancelled:
+                self._cancelled.add(message_id)
+                self._events.append(CancelReceived(message_id=message_id))
 
     def _request(self, received: CommandReceived, request: Request) -> None:
         context = self._accepted.get(received.context_id)
