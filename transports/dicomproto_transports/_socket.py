@@ -9,8 +9,7 @@ busy association costs one system call per message and no trip through a schedul
 - TCP_NODELAY is set. On Linux TCP_QUICKACK is armed before every receive, in both roles: a peer
   that leaves Nagle's algorithm on (DCMTK's tools) waits for our acknowledgement between the two
   writes of a message, and 40 ms of delayed ACK turn into 23 round trips a second.
-- TLS has its place between `SocketStream` and its socket: `try_receive`, `_write` and
-  the end of `_farewell` are the only three that touch bytes, hence where an `ssl.MemoryBIO` goes.
+- TLS has its place between `SocketStream` and its socket: see `RawSocket`.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ import socket
 import struct
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, suppress
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dicomproto.errors import ConnectionLost, TimedOut
 
@@ -43,6 +42,25 @@ YIELD_BYTES, YIELD_CALLS = 256 * 1024, 64
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 _RESET = struct.pack("ii", 1, 0)
 _INET = (socket.AF_INET, socket.AF_INET6)
+
+
+class RawSocket(Protocol):
+    """The part of a non-blocking `socket.socket` that a `SocketStream` drives.
+
+    TLS comes in here, as an object of this shape over `ssl.MemoryBIO` and a socket; the pipes of
+    `testing.py` do.
+    """
+
+    @property
+    def family(self) -> int: ...
+    def recv(self, size: int, flags: int = 0, /) -> bytes: ...
+    def sendmsg(self, buffers: Sequence[Buffer], /) -> int: ...
+    def shutdown(self, how: int, /) -> None: ...
+    def close(self) -> None: ...
+    def setblocking(self, flag: bool, /) -> None: ...
+    def setsockopt(self, level: int, option: int, value: int | bytes, /) -> None: ...
+    def getsockname(self) -> Any: ...
+    def getpeername(self) -> Any: ...
 
 
 class Waiter(Protocol):
@@ -75,7 +93,7 @@ Resolve = Callable[[str, int, "float | None"], Awaitable[Sequence[AddressInfo]]]
 class SocketStream:
     """A `Stream` over a connected stream socket, which it owns from now on."""
 
-    def __init__(self, sock: socket.socket, waiter: Waiter) -> None:
+    def __init__(self, sock: RawSocket, waiter: Waiter) -> None:
         self._sock = sock
         self._waiter = waiter
         self.local_address: Address = plain_address(sock.getsockname())
@@ -242,7 +260,7 @@ def _nothing() -> None:
     pass
 
 
-def _peer_name(sock: socket.socket) -> Address:
+def _peer_name(sock: RawSocket) -> Address:
     try:
         name: Address = sock.getpeername()
     except OSError:  # gone already; the first receive will tell

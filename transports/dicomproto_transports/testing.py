@@ -1,0 +1,503 @@
+"""Networks in memory, with a clock that jumps: test handlers and protocols without waiting.
+
+`Lockstep` runs coroutines in turns, always in the same order, in one thread. When all of them
+wait, its clock jumps to the next deadline, so a timeout of 15 minutes takes no time and a run is
+the same run every time. When all wait and none has a deadline, `Deadlock` says who waits for what.
+
+    with Lockstep() as world:
+        left, right = world.pair()
+
+        async def talk() -> bytes:
+            await left.send([b"hello"], None)
+            return await right.receive(None)
+
+        assert world.run(talk()) == b"hello"
+
+What travels goes through pipes of bounded capacity, driven by the same `SocketStream` that drives
+real sockets; `Faults` make them slow, cut them or break them.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections import deque
+from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar
+
+from dicomproto._record import Record
+from dicomproto.errors import ConnectionLost
+
+from ._socket import SocketStream
+from ._stream import Address, ConnectionServer, Stream
+
+if TYPE_CHECKING:
+    from dicomproto.upper_layer.pdu import Buffer
+
+T = TypeVar("T")
+
+CAPACITY = 64 * 1024
+"""Bytes that a pipe holds before its writer must wait, by default."""
+
+
+class Deadlock(RuntimeError):
+    """Every coroutine waits for another, and no deadline will end it."""
+
+
+class Cancelled(BaseException):
+    """A coroutine was cancelled, as trio and anyio cancel: every wait raises it again."""
+
+
+class Faults(Record):
+    """What goes wrong on one direction of a pipe."""
+
+    chunk: int | None = None
+    """A read returns at most so many bytes; 1 delivers byte by byte."""
+
+    accept: int | None = None
+    """A write takes at most so many bytes, so that sends are partial."""
+
+    cut_after: int | None = None
+    """Only so many bytes arrive; `how` says what comes then."""
+
+    how: Literal["eof", "reset", "stall"] = "eof"
+    """"eof": the end of the stream, and what is still written vanishes. "reset": the connection
+    breaks, for both. "stall": nothing, and the pipe fills up."""
+
+
+class _Wait:
+    """What a coroutine yields: a condition and a deadline."""
+
+    def __init__(self, what: str, ready: Callable[[], bool], deadline: float | None) -> None:
+        self.what = what
+        self.ready = ready
+        self.deadline = deadline
+
+    def __await__(self) -> Generator[_Wait, None, None]:
+        yield self
+
+
+class Task(Generic[T]):
+    """A coroutine that a `Lockstep` runs."""
+
+    def __init__(self, coroutine: Coroutine[Any, None, T], name: str) -> None:
+        self.name = name
+        self.done = False
+        self._coroutine = coroutine
+        self._outcome: list[T] = []
+        self._wait = _Wait("its first turn", lambda: True, None)
+        self._is_cancelled = False
+        self._shields = 0
+
+    def __repr__(self) -> str:
+        return f"<{self.name}: {'done' if self.done else f'waits for {self._wait.what}'}>"
+
+    @property
+    def result(self) -> T:
+        """What the coroutine returned; raises RuntimeError if it has not."""
+        if not self._outcome:
+            raise RuntimeError(f"{self!r} has no result")
+        return self._outcome[0]
+
+    def cancel(self) -> None:
+        """Raise `Cancelled` in the coroutine, at its next turn and in every wait after that."""
+        self._is_cancelled = True
+
+
+class Lockstep:
+    """A scheduler with a virtual clock, and the network in memory that lives in it.
+
+    As a context manager it cancels at the end of the block what still runs.
+    """
+
+    def __init__(self) -> None:
+        self._now = 0.0
+        self._tasks: list[Task[Any]] = []
+        self._current: Task[Any] | None = None
+        self._ports: dict[int, LockstepServer] = {}
+        self.backend = LockstepBackend(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for task in self._tasks:
+            task.cancel()
+        while self._tasks:
+            self._turn()
+
+    # Time and turns
+
+    def now(self) -> float:
+        """Seconds on the virtual clock, which starts at 0."""
+        return self._now
+
+    def spawn(self, coroutine: Coroutine[Any, None, T], name: str = "") -> Task[T]:
+        """Run a coroutine beside the others; what it raises, `run` raises."""
+        task = Task(coroutine, name or getattr(coroutine, "__qualname__", "task"))
+        self._tasks.append(task)
+        return task
+
+    def run(self, coroutine: Coroutine[Any, None, T]) -> T:
+        """Run a coroutine to its end, and the spawned ones meanwhile; return its result."""
+        return self.run_all(coroutine)[0]
+
+    def run_all(self, *coroutines: Coroutine[Any, None, T]) -> list[T]:
+        """Run coroutines side by side to their ends and return their results, in order."""
+        tasks = [self.spawn(coroutine) for coroutine in coroutines]
+        while not all(task.done for task in tasks):
+            self._turn()
+        return [task.result for task in tasks]
+
+    async def wait_for(
+        self, ready: Callable[[], bool], deadline: float | None = None, what: str = ""
+    ) -> None:
+        """Wait until `ready()`; raises TimeoutError when the deadline comes first."""
+        await _Wait(what or "a condition", ready, deadline)
+        if not ready():
+            raise TimeoutError
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait on the virtual clock."""
+        await _Wait("time to pass", lambda: False, self._now + seconds)
+
+    async def checkpoint(self) -> None:
+        """Give the others a turn."""
+        await _Wait("its turn", lambda: True, None)
+
+    @contextmanager
+    def shield(self) -> Iterator[None]:
+        """A block of the running coroutine in which `Task.cancel` takes no effect."""
+        task = self._current
+        assert task is not None
+        task._shields += 1
+        try:
+            yield
+        finally:
+            task._shields -= 1
+
+    def _turn(self) -> None:
+        """Give every coroutine that can go on one step, or let time pass."""
+        ready = [task for task in self._tasks if self._can_go_on(task)]
+        if not ready:
+            deadlines = [task._wait.deadline for task in self._tasks if task._wait.deadline is not None]
+            if not deadlines:
+                raise Deadlock(f"all wait for ever: {self._tasks}")
+            self._now = min(deadlines)
+        for task in ready:
+            if self._can_go_on(task):  # an earlier one in this turn may have changed that
+                self._step(task)
+
+    def _can_go_on(self, task: Task[Any]) -> bool:
+        wait = task._wait
+        if task._is_cancelled and not task._shields:
+            return True
+        return wait.ready() or (wait.deadline is not None and wait.deadline <= self._now)
+
+    def _step(self, task: Task[Any]) -> None:
+        self._current = task
+        try:
+            if task._is_cancelled and not task._shields:
+                task._wait = task._coroutine.throw(Cancelled())
+            else:
+                task._wait = task._coroutine.send(None)
+        except StopIteration as stop:
+            task._outcome.append(stop.value)
+            self._end(task)
+        except Cancelled:
+            self._end(task)
+        except BaseException:
+            self._end(task)
+            raise
+        finally:
+            self._current = None
+
+    def _end(self, task: Task[Any]) -> None:
+        task.done = True
+        self._tasks.remove(task)
+
+    # The network
+
+    def pair(
+        self,
+        to_left: Faults = Faults(),  # noqa: B008 - a Record is immutable
+        to_right: Faults = Faults(),  # noqa: B008
+        capacity: int = CAPACITY,
+        addresses: tuple[Address, Address] = (("127.0.0.1", 50000), ("127.0.0.1", 11112)),
+    ) -> tuple[SocketStream, SocketStream]:
+        """Return the two ends, left and right, of a connection in memory."""
+        leftward, rightward = _Channel(capacity, to_left), _Channel(capacity, to_right)
+        left = MemorySocket(leftward, rightward, addresses[0], addresses[1])
+        right = MemorySocket(rightward, leftward, addresses[1], addresses[0])
+        return (
+            SocketStream(left, _LockstepWaiter(self, left)),
+            SocketStream(right, _LockstepWaiter(self, right)),
+        )
+
+    def listen(self, core: ConnectionServer, port: int = 0) -> LockstepServer:
+        """Return a server on a port of this network; 0 chooses one. It serves at once."""
+        port = port or next(free for free in range(11112, 65536) if free not in self._ports)
+        if port in self._ports:
+            raise OSError(errno.EADDRINUSE, f"port {port} is taken")
+        server = self._ports[port] = LockstepServer(self, core, port)
+        return server
+
+
+class LockstepBackend:
+    """The `Backend` of a `Lockstep`: connects to the servers that listen in it."""
+
+    def __init__(self, world: Lockstep) -> None:
+        self._world = world
+        self._connections = 0
+        self.to_server = Faults()
+        """What goes wrong on connections that are still to be made, from here to the server."""
+        self.to_client = Faults()
+        """The same for the other direction."""
+        self.capacity = CAPACITY
+
+    def now(self) -> float:
+        """Seconds on the virtual clock."""
+        return self._world.now()
+
+    async def connect(
+        self,
+        host: str,
+        port: int,
+        *,
+        bind_address: tuple[str, int] | None = None,
+        deadline: float | None = None,
+    ) -> Stream:
+        """Connect to the server that listens on the port, whatever the host is called."""
+        await self._world.checkpoint()
+        server = self._world._ports.get(port)
+        if server is None:
+            raise ConnectionLost(f"cannot connect to {host} port {port} ({host}: nobody listens there)")
+        self._connections += 1
+        here = bind_address or ("127.0.0.1", 50000 + self._connections)
+        near, far = self._world.pair(self.to_client, self.to_server, self.capacity, (here, (host, port)))
+        server._take(far)
+        return near
+
+    async def checkpoint(self) -> None:
+        """Give the others a turn."""
+        await self._world.checkpoint()
+
+    async def in_thread(self, function: Callable[[], T]) -> T:
+        """Call the function here: there are no threads."""
+        return function()
+
+
+class LockstepServer:
+    """A server within a `Lockstep`, made by `Lockstep.listen`."""
+
+    def __init__(self, world: Lockstep, core: ConnectionServer, port: int) -> None:
+        self._world = world
+        self._core = core
+        self._tasks: list[Task[None]] = []
+        self.port = port
+        self.address: Address = ("127.0.0.1", port)
+        self.addresses = [self.address]
+        core.stream_established = lambda stream: None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.shutdown()
+
+    async def shutdown(self, grace: float = 0.0) -> None:
+        """Take no more connections, give the associations `grace` seconds, end those that are left."""
+        self._core.begin_shutdown()
+        self._world._ports.pop(self.port, None)
+        caller = self._world._current  # a handler's association ends after the handler
+
+        def all_ended() -> bool:
+            return all(task.done or task is caller for task in self._tasks)
+
+        try:
+            await self._world.wait_for(all_ended, self._world.now() + grace, "associations to end")
+        except TimeoutError:
+            for task in self._tasks:
+                task.cancel()
+            with self._world.shield():
+                await self._world.wait_for(all_ended, None, "cancelled associations to end")
+
+    def _take(self, stream: SocketStream) -> None:
+        self._tasks = [task for task in self._tasks if not task.done]
+        serving = self._core.serve_connection(stream)
+        self._tasks.append(self._world.spawn(serving, f"association with {stream.peer_address}"))
+
+
+class _LockstepWaiter:
+    """Waits for one `MemorySocket`."""
+
+    def __init__(self, world: Lockstep, sock: MemorySocket) -> None:
+        self._world = world
+        self._sock = sock
+        self.now = world.now
+        self.checkpoint = world.checkpoint
+        self.shield = world.shield
+
+    async def readable(self, deadline: float | None) -> None:
+        await self._world.wait_for(self._sock.is_readable, deadline, "input")
+
+    async def writable(self, deadline: float | None) -> None:
+        await self._world.wait_for(self._sock.is_writable, deadline, "room for output")
+
+    async def either(self, deadline: float | None) -> None:
+        sock = self._sock
+        await self._world.wait_for(
+            lambda: sock.is_readable() or sock.is_writable(), deadline, "input or room for output"
+        )
+
+
+class _Channel:
+    """One direction of a connection: bytes on their way, and how they end."""
+
+    def __init__(self, capacity: int, faults: Faults) -> None:
+        self.capacity = capacity
+        self.faults = faults
+        self.pieces: deque[memoryview] = deque()
+        self.size = 0
+        self.left = faults.cut_after
+        """Bytes that may still arrive, None for any number."""
+        self.is_ended = False
+        self.is_reset = False
+        self.is_read = True
+
+    @property
+    def is_cut(self) -> bool:
+        return self.left == 0
+
+    def room(self) -> int:
+        if self.is_cut and self.faults.how == "eof":
+            return self.capacity
+        return self.capacity - self.size
+
+    def put(self, data: bytes) -> None:
+        if not (self.is_cut and self.faults.how == "eof"):
+            self.pieces.append(memoryview(data))
+            self.size += len(data)
+
+    def has_data(self) -> bool:
+        return self.size > 0 and not self.is_cut
+
+    def take(self, most: int, *, keep: bool) -> bytes:
+        """Return up to `most` bytes of what is there, from its first piece."""
+        if self.left is not None:
+            most = min(most, self.left)
+        if self.faults.chunk is not None:
+            most = min(most, self.faults.chunk)
+        piece = self.pieces[0]
+        data, rest = piece[:most], piece[most:]
+        if not keep:
+            self.pieces.popleft()
+            if rest:
+                self.pieces.appendleft(rest)
+            self.size -= len(data)
+            if self.left is not None:
+                self.left -= len(data)
+        return bytes(data)
+
+
+class MemorySocket:
+    """One end of a connection in memory, with the face of a non-blocking socket."""
+
+    family = int(socket.AF_UNIX)
+
+    def __init__(self, inward: _Channel, outward: _Channel, here: Address, there: Address) -> None:
+        self._inward, self._outward = inward, outward
+        self._here, self._there = here, there
+        self._lingers = True
+        self._is_closed = False
+
+    def getsockname(self) -> Address:
+        return self._here
+
+    def getpeername(self) -> Address:
+        return self._there
+
+    def setblocking(self, flag: bool, /) -> None:
+        """It never blocks."""
+
+    def setsockopt(self, level: int, option: int, value: int | bytes, /) -> None:
+        """Only the wish to reset on `close` means something here."""
+        if (level, option) == (socket.SOL_SOCKET, socket.SO_LINGER):
+            self._lingers = False
+
+    def is_readable(self) -> bool:
+        return self._inward.has_data() or self._is_at_end()
+
+    def is_writable(self) -> bool:
+        return self._outward.room() > 0 or not self._outward.is_read or self._is_broken()
+
+    def _is_at_end(self) -> bool:
+        inward = self._inward
+        return self._is_broken() or inward.is_ended or (inward.is_cut and inward.faults.how == "eof")
+
+    def _is_broken(self) -> bool:
+        for channel in (self._inward, self._outward):
+            if channel.is_cut and channel.faults.how == "reset":
+                channel.is_reset = True
+        return self._inward.is_reset or self._outward.is_reset
+
+    def recv(self, size: int, flags: int = 0, /) -> bytes:
+        """Return what is there; raises BlockingIOError when nothing is."""
+        if self._is_closed:
+            raise OSError(errno.EBADF, "the socket is closed")
+        if self._inward.has_data():
+            return self._inward.take(size, keep=bool(flags & socket.MSG_PEEK))
+        if self._is_broken():
+            raise ConnectionResetError(errno.ECONNRESET, "the connection was reset")
+        if self._is_at_end():
+            return b""
+        raise BlockingIOError
+
+    def sendmsg(self, buffers: Sequence[Buffer], /) -> int:
+        """Take what there is room for; raises BlockingIOError when there is none."""
+        if self._is_closed:
+            raise OSError(errno.EBADF, "the socket is closed")
+        if self._is_broken() or not self._outward.is_read:
+            raise ConnectionResetError(errno.ECONNRESET, "the connection was reset")
+        room = min(self._outward.room(), self._outward.faults.accept or self._outward.capacity)
+        taken = bytearray()
+        for buffer in buffers:
+            taken += buffer[: room - len(taken)]
+            if len(taken) == room:
+                break
+        if taken:
+            self._outward.put(bytes(taken))
+        elif any(buffers):
+            raise BlockingIOError
+        return len(taken)
+
+    def shutdown(self, how: int, /) -> None:
+        """End one direction, or both."""
+        if self._is_broken():
+            raise OSError(errno.ENOTCONN, "the connection was reset")
+        if how in (socket.SHUT_WR, socket.SHUT_RDWR):
+            self._outward.is_ended = True
+        if how in (socket.SHUT_RD, socket.SHUT_RDWR):
+            self._inward.is_ended = True
+
+    def close(self) -> None:
+        """End the connection; a reset if input is left unread, as TCP does it, or by wish."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._outward.is_ended = True
+        self._inward.is_read = False
+        if not self._lingers or self._inward.size:
+            self._outward.is_reset = True
