@@ -1,19 +1,19 @@
-"""PS3.4: SOP classes, which DIMSE services each allows, its statuses."""
+"""PS3.4: the SOP classes, the requests that each allows, and its statuses."""
 
 from __future__ import annotations
 
-from .._record import Record
-from ..dimse.commands import Request
+from .dispatch import Verdict, check_request
+from .sop_classes import ServiceClass, allowed_requests, is_storage, keyword_of, service_class_of, uid_of
+from .statuses import status_meaning
 
-
-class Verdict(Record):
-    """Whether a request may reach its handler: refused with `status`, or allowed, perhaps with a warning."""
-
-    status: int | None = None
-    warning: str | None = None
-    text: str = ""
-
-
-def check_request(command: Request, abstract_syntax: str, *, strict: bool) -> Verdict:
-    """Return what PS3.4 says of `command` on a context of `abstract_syntax`."""
-    return Verdict()
+__all__ = [
+    "ServiceClass",
+    "Verdict",
+    "allowed_requests",
+    "check_request",
+    "is_storage",
+    "keyword_of",
+    "service_class_of",
+    "status_meaning",
+    "uid_of",
+]

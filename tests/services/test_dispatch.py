@@ -1,0 +1,139 @@
+"""Which request may pass on which context, and what a status means in its service class."""
+
+from __future__ import annotations
+
+import pytest
+
+from dicomproto.dimse.commands import (
+    COMMANDS,
+    CEchoRQ,
+    CFindRQ,
+    CMoveRQ,
+    CStoreRQ,
+    NActionRQ,
+    NCreateRQ,
+    NDeleteRQ,
+    NEventReportRQ,
+    Request,
+)
+from dicomproto.services import ServiceClass, Verdict, check_request, status_meaning, uid_of
+
+VERIFICATION = "1.2.840.10008.1.1"
+CT = "1.2.840.10008.5.1.4.1.1.2"
+MR = "1.2.840.10008.5.1.4.1.1.4"
+PALETTE = "1.2.840.10008.5.1.4.39.1"
+FIND = "1.2.840.10008.5.1.4.1.2.2.1"
+PRIVATE = "1.2.3.4"
+
+
+def echo(uid: str = VERIFICATION) -> CEchoRQ:
+    return CEchoRQ(AffectedSOPClassUID=uid)
+
+
+def store(uid: str) -> CStoreRQ:
+    return CStoreRQ(AffectedSOPClassUID=uid, AffectedSOPInstanceUID="1.2.9")
+
+
+PASS, WARN = "pass", "warn"
+
+
+@pytest.mark.parametrize(
+    ("command", "context", "lenient", "strict"),
+    [
+        (echo(), VERIFICATION, PASS, PASS),
+        (echo(), VERIFICATION + "\0", PASS, PASS),
+        (echo(VERIFICATION + "\0"), VERIFICATION, PASS, PASS),
+        (echo(""), VERIFICATION, PASS, PASS),
+        (echo(CT), VERIFICATION, WARN, 0x0122),
+        (echo(), CT, WARN, 0x0122),
+        (echo(CT), CT, WARN, 0x0122),
+        (echo(), FIND, WARN, 0x0122),
+        (echo(), PRIVATE, WARN, 0x0122),
+        (store(CT), CT, PASS, PASS),
+        (store(CT + " "), CT, PASS, PASS),
+        (store(""), CT, PASS, PASS),
+        (store(PALETTE), PALETTE, PASS, PASS),
+        (store(MR), CT, WARN, 0x0122),
+        (store(PALETTE), CT, WARN, 0x0122),
+        (store(VERIFICATION), CT, 0x0122, 0x0122),
+        (store(PRIVATE), CT, 0x0122, 0x0122),
+        (store(PRIVATE), PRIVATE, PASS, PASS),
+        (store(CT), PRIVATE, PASS, PASS),
+        (store(CT), VERIFICATION, 0x0211, 0x0211),
+        (CFindRQ(AffectedSOPClassUID=FIND), FIND, PASS, PASS),
+        (CFindRQ(AffectedSOPClassUID=FIND), CT, 0x0211, 0x0211),
+        (CFindRQ(AffectedSOPClassUID=FIND), VERIFICATION, 0x0211, 0x0211),
+        (CMoveRQ(AffectedSOPClassUID=CT, MoveDestination="A"), CT, 0x0211, 0x0211),
+        (NCreateRQ(AffectedSOPClassUID=PRIVATE), PRIVATE, PASS, PASS),
+        (NCreateRQ(AffectedSOPClassUID=CT), CT, 0x0211, 0x0211),
+        (NDeleteRQ(RequestedSOPClassUID=CT, RequestedSOPInstanceUID="1.2"), CT, 0x0211, 0x0211),
+        (
+            NActionRQ(RequestedSOPClassUID=CT, RequestedSOPInstanceUID="1.2", ActionTypeID=1),
+            VERIFICATION,
+            0x0211,
+            0x0211,
+        ),
+        (
+            NEventReportRQ(AffectedSOPClassUID=CT, AffectedSOPInstanceUID="1.2", EventTypeID=1),
+            CT,
+            0x0211,
+            0x0211,
+        ),
+    ],
+    ids=lambda value: value.name if isinstance(value, Request) else str(value),
+)
+def test_legality(command: Request, context: str, lenient: str | int, strict: str | int) -> None:
+    for wanted, verdict in (
+        (lenient, check_request(command, context)),
+        (strict, check_request(command, context, strict=True)),
+    ):
+        if wanted == PASS:
+            assert verdict == Verdict()
+        elif wanted == WARN:
+            assert verdict.status is None
+            assert verdict.warning is not None
+            assert verdict.warning.startswith("sop-class-mismatch: ")
+        else:
+            assert verdict.status == wanted
+            assert verdict.warning is None
+            assert 0 < len(verdict.text) <= 64
+            assert verdict.text.isascii()
+
+
+def test_a_refusal_fits_an_error_comment_for_every_request() -> None:
+    for kind in COMMANDS.values():
+        if issubclass(kind, Request):
+            fields = {name: "1.2" for name in kind._fields if "UID" in name or name.startswith("MoveD")}
+            fields |= {name: 1 for name in kind._fields if name.endswith("TypeID")}  # type: ignore[misc]
+            verdict = check_request(kind(**fields), CT, strict=True)  # type: ignore[arg-type]
+            assert verdict.status is not None
+            assert len(verdict.text) <= 64
+
+
+@pytest.mark.parametrize(
+    ("code", "service_class", "meaning"),
+    [
+        (0x0000, None, "Success"),
+        (0x0000, ServiceClass.VERIFICATION, "Success"),
+        (0x0000, ServiceClass.STORAGE, "Success"),
+        (0xA700, ServiceClass.STORAGE, "Refused: out of resources"),
+        (0xA7FF, ServiceClass.STORAGE, "Refused: out of resources"),
+        (0xA900, ServiceClass.STORAGE, "Error: data set does not match SOP class"),
+        (0xB000, ServiceClass.STORAGE, "Coercion of data elements"),
+        (0xB006, ServiceClass.STORAGE, "Elements discarded"),
+        (0xB007, ServiceClass.STORAGE, "Data set does not match SOP class"),
+        (0xB001, ServiceClass.STORAGE, "Warning of the service class"),
+        (0xC123, ServiceClass.STORAGE, "Error: cannot understand"),
+        (0xC123, ServiceClass.NON_PATIENT_OBJECT_STORAGE, "Cannot understand, or unable to process"),
+        (0xC000, ServiceClass.NON_PATIENT_OBJECT_STORAGE, "Error: cannot understand"),
+        (0x0122, ServiceClass.STORAGE, "Refused: SOP class not supported"),
+        (0xB000, None, "Warning of the service class"),
+    ],
+)
+def test_what_a_status_means(code: int, service_class: ServiceClass | None, meaning: str) -> None:
+    assert status_meaning(code, service_class) == meaning
+
+
+def test_the_contexts_of_these_tests_are_what_they_say() -> None:
+    assert uid_of("MRImageStorage") == MR
+    assert uid_of("ColorPaletteStorage") == PALETTE
