@@ -1,0 +1,164 @@
+"""The programs that are measured: each product's own SCP and SCU, run as its users run them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from dicomproto import Connection, ReleaseRQ, Role, build_associate_rq
+
+VERIFICATION = "1.2.840.10008.1.1"
+STARTUP_TIMEOUT = 30.0
+
+
+class Product:
+    """One product under one setting; `environment` is added to the tools' own."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        scp: list[str],
+        store: list[str],
+        echo: list[str],
+        environment: dict[str, str] | None = None,
+    ) -> None:
+        self.name = name
+        self._scp = scp
+        self._store = store
+        self._echo = echo
+        self._environment = os.environ | (environment or {})
+
+    @contextlib.contextmanager
+    def serving(self) -> Iterator[int]:
+        """Run the product's storescp, into a folder that is deleted afterwards; yield its port."""
+        port = free_port()
+        with tempfile.TemporaryDirectory() as folder, open(os.devnull, "wb") as null:
+            command = [part.format(port=port, folder=folder) for part in self._scp]
+            process = subprocess.Popen(
+                command, cwd=folder, env=self._environment, stdin=null, stdout=null, stderr=null
+            )
+            try:
+                wait_until_serving(port, process)
+                yield port
+            finally:
+                process.send_signal(signal.SIGTERM)
+                try:
+                    process.wait(10)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+
+    def store(self, port: int, folder: Path) -> list[str]:
+        """Return the command that sends the files of `folder`."""
+        return [part.format(port=port, folder=folder) for part in self._store]
+
+    def echo(self, port: int, count: int) -> list[str]:
+        """Return the command that sends `count` C-ECHO requests on one association."""
+        return [part.format(port=port, count=count) for part in self._echo]
+
+    def run(self, command: list[str]) -> None:
+        """Run a command of this product; a failure ends the benchmark with what it printed."""
+        done = subprocess.run(command, env=self._environment, capture_output=True, timeout=600)
+        if done.returncode:
+            raise RuntimeError(
+                f"{' '.join(command)}: status {done.returncode}\n{done.stderr.decode()[-2000:]}"
+            )
+
+
+def free_port() -> int:
+    """Return a port that was free a moment ago; the tools cannot be asked which they chose."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def associate_once(port: int) -> bool:
+    """Make and release one association with our engine over a bare socket; tell whether it was accepted."""
+    connection = Connection(Role.REQUESTOR)
+    contexts = [(VERIFICATION, ("1.2.840.10008.1.2",))]
+    connection.send(build_associate_rq("BENCH", "ANY-SCP", contexts))
+    with socket.create_connection(("127.0.0.1", port), timeout=STARTUP_TIMEOUT) as peer:
+        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.transport_connected()
+        released = False
+        while True:
+            peer.sendall(b"".join(connection.data_to_send()))
+            data = peer.recv(65536)
+            connection.receive_data(data)
+            if not data:
+                return False
+            connection.next_event()
+            if released:
+                return True
+            if not connection.is_established:
+                return False
+            connection.send(ReleaseRQ())
+            released = True
+
+
+def wait_until_serving(port: int, process: subprocess.Popen[bytes]) -> None:
+    """Return when an association with the process on `port` succeeds."""
+    deadline = time.monotonic() + STARTUP_TIMEOUT
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RuntimeError(f"the SCP ended with status {process.returncode}")
+        try:
+            if associate_once(port):
+                return
+        except OSError:
+            pass
+        time.sleep(0.05)
+    raise RuntimeError("the SCP does not answer")
+
+
+def dicomproto() -> Product:
+    """Ours, as installed in this environment."""
+    ours = [sys.executable, "-m", "dicomproto_transports.apps"]
+    return Product(
+        "dicomproto",
+        scp=[*ours, "storescp", "{port}", "-od", "{folder}", "-q"],
+        store=[*ours, "storescu", "127.0.0.1", "{port}", "{folder}", "-q"],
+        echo=[*ours, "echoscu", "127.0.0.1", "{port}", "--repeat", "{count}", "-q"],
+    )
+
+
+def pynetdicom() -> Product:
+    """pynetdicom's own applications."""
+    theirs = [sys.executable, "-m", "pynetdicom"]
+    return Product(
+        "pynetdicom",
+        scp=[*theirs, "storescp", "{port}", "-od", "{folder}", "-q"],
+        store=[*theirs, "storescu", "127.0.0.1", "{port}", "{folder}", "-cx", "-q"],
+        echo=[*theirs, "echoscu", "127.0.0.1", "{port}", "--repeat", "{count}", "-q"],
+    )
+
+
+def dcmtk(*, packaged: bool) -> Product | None:
+    """DCMTK's tools as packaged, or at their best: no Nagle, large PDUs, data sets stored undecoded.
+
+    pynetdicom installs scripts of the same names, so they are looked for where Debian has them.
+    """
+    tools = {name: shutil.which(name, path="/usr/bin") for name in ("storescp", "storescu", "echoscu")}
+    if None in tools.values():
+        return None
+    storescp, storescu, echoscu = (str(tools[name]) for name in ("storescp", "storescu", "echoscu"))
+    scp_options = [] if packaged else ["+B", "-pdu", "131072"]
+    scu_options = [] if packaged else ["-pdu", "131072"]
+    return Product(
+        "DCMTK as packaged" if packaged else "DCMTK",
+        scp=[storescp, *scp_options, "+xa", "-od", "{folder}", "{port}"],
+        store=[storescu, *scu_options, "-R", "+sd", "127.0.0.1", "{port}", "{folder}"],
+        echo=[echoscu, "--repeat", "{count}", "127.0.0.1", "{port}"],
+        environment=None if packaged else {"TCP_NODELAY": "1"},
+    )
