@@ -25,6 +25,7 @@ from .peers import Product, associate_once, dcmtk, dicomproto, pynetdicom
 
 KB, MB = 1000, 1_000_000
 SIZES = {"40 KB": (40 * KB, 500), "525 KB": (525 * KB, 100), "8 MB": (8 * MB, 20), "200 MB": (200 * MB, 1)}
+SUITES = ("echo", "store", "associations", "codec", "socket")
 SLOW = {"DCMTK as packaged", "pynetdicom"}
 
 
