@@ -138,11 +138,9 @@ def bench_bare_socket(rounds: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="times that each product does each task")
-    parser.add_argument(
-        "--only", choices=("echo", "store", "associations", "codec", "socket"), action="append"
-    )
+    parser.add_argument("--only", choices=SUITES, action="append", help="this suite alone")
     chosen = parser.parse_args()
-    wanted = set(chosen.only or ("echo", "store", "associations", "codec", "socket"))
+    wanted = set(chosen.only or SUITES)
     found = [dicomproto(), dcmtk(packaged=False), dcmtk(packaged=True), pynetdicom()]
     products = [product for product in found if product is not None]
     if len(products) < len(found):

@@ -68,7 +68,7 @@ class Product:
 
     def run(self, command: list[str]) -> None:
         """Run a command of this product; a failure ends the benchmark with what it printed."""
-        done = subprocess.run(command, env=self._environment, capture_output=True, timeout=600)
+        done = subprocess.run(command, check=False, env=self._environment, capture_output=True, timeout=600)
         if done.returncode:
             raise RuntimeError(
                 f"{' '.join(command)}: status {done.returncode}\n{done.stderr.decode()[-2000:]}"
