@@ -28,6 +28,9 @@ settings.register_profile("dicomproto", deadline=None)
 settings.register_profile("dicomproto-ci", deadline=None, derandomize=True, database=None, print_blob=True)
 settings.load_profile("dicomproto-ci" if IN_CI else "dicomproto")
 
+if paths := os.environ.get("PYTHONPATH"):  # tests start programs in folders of their own
+    os.environ["PYTHONPATH"] = os.pathsep.join(os.path.abspath(path) for path in paths.split(os.pathsep))
+
 if "tests" not in sys.modules:
     _tests = ModuleType("tests")
     _tests.__path__ = [str(TESTS)]
