@@ -71,10 +71,9 @@ def look_at(path: str, *, named: bool) -> Source | Setback:
         head = _part10.read_head(path)
     except OSError as error:
         return Setback(path=path, reason=_words(error))
-    except _part10.NotPart10 as error:
-        return Setback(path=path, reason=str(error), skipped=not named)
-    except ValueError as error:
-        return Setback(path=path, reason=str(error))
+    except _part10.InvalidFile as error:
+        is_other = isinstance(error, _part10.NotPart10)
+        return Setback(path=path, reason=error.reason, skipped=is_other and not named)
     if head.sop_class_uid == MEDIA_STORAGE_DIRECTORY:
         return Setback(path=path, reason="a DICOMDIR is no object to be stored", skipped=not named)
     return Source(

@@ -162,7 +162,7 @@ class _Part:
 
     def __init__(self, directory: str, meta: bytes) -> None:
         self.path = os.path.join(directory, f".dicomproto-{os.urandom(8).hex()}.part")
-        self.meta_length = len(meta)
+        self.meta = meta
         self.size = 0
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
         self._file = os.open(self.path, flags, 0o666)
@@ -238,15 +238,18 @@ def _holds(path: str, part: _Part, transfer_syntax_uid: str) -> bool:
     """Tell whether the file at `path` has the same transfer syntax and data set as `part`."""
     try:
         with open(path, "rb") as there, open(part.path, "rb") as new:
-            head = _part10.read_head(there)
-            if head.transfer_syntax_uid != transfer_syntax_uid or head.data_set_length != part.size:
-                return False
-            there.seek(head.data_set_offset)
-            new.seek(part.meta_length)
+            if there.read(len(part.meta)) != part.meta:
+                # Perhaps only the File Meta differs: another program, or another version of this one.
+                there.seek(0)
+                head = _part10.read_head(there)
+                if head.transfer_syntax_uid != transfer_syntax_uid or head.data_set_length != part.size:
+                    return False
+                there.seek(head.data_set_offset)
+            new.seek(len(part.meta))
             while block := new.read(_COMPARED_AT_ONCE):
                 if there.read(_COMPARED_AT_ONCE) != block:
                     return False
-            return True
+            return not there.read(1)
     except (OSError, ValueError):
         return False
 

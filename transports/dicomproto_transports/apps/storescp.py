@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ._listener import Listener
     from ._store import Receipt
 
-_DESCRIPTION = """Listen for associations and write the DICOM objects that come with C-STORE requests to files.
+_DESCRIPTION = """Listen for associations; write the DICOM objects that come with C-STORE requests to files.
 
 An object is written as it arrives, to a temporary file (.dicomproto-*.part) in the output
 directory; only when it is complete does it get its name, PREFIX.SOP-INSTANCE-UID, where PREFIX

@@ -1,0 +1,124 @@
+"""The two output streams: results and diagnostics apart, nothing unescaped, JSON one object a line."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+
+import pytest
+
+from dicomproto_transports.apps._console import DEBUG, ERROR, INFO, LEVELS, Console, printable, size
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain text", "plain text"),
+        ("Müller", "Müller"),
+        ("a\nE: forged", "a\\nE: forged"),
+        ("\x1b[2J\x07", "\\x1b[2J\\x07"),
+        ("\u202egnp.exe", "\\u202egnp.exe"),
+        ("\udcff", "\\udcff"),
+        ("tab\t", "tab\\t"),
+    ],
+)
+def test_control_characters_are_escaped(text: str, shown: str) -> None:
+    assert printable(text) == shown
+
+
+def test_results_and_diagnostics_have_a_stream_each(capsys: pytest.CaptureFixture[str]) -> None:
+    console = Console(DEBUG)
+    console.result("result")
+    console.error("error")
+    console.warn("warning")
+    console.info("information")
+    console.debug("detail")
+    console.event("never", text="shown")
+    output = capsys.readouterr()
+    assert output.out == "result\n"
+    assert output.err == "E: error\nW: warning\nI: information\nD: detail\n"
+
+
+@pytest.mark.parametrize("name", LEVELS)
+def test_each_level_shows_what_is_as_severe(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    console = Console(LEVELS[name])
+    for say in (console.error, console.warn, console.info, console.debug):
+        say("x")
+    letters = [line[0] for line in capsys.readouterr().err.splitlines()]
+    assert letters == ["E", "W", "I", "D"][: list(LEVELS).index(name)]
+
+
+def test_json_takes_the_place_of_text(capsys: pytest.CaptureFixture[str]) -> None:
+    console = Console(ERROR, json=True)
+    console.result("text")
+    console.event("file", path="\udcff\n\x1b", status=0)
+    console.event("summary", ok=True)
+    lines = capsys.readouterr().out.splitlines()
+    assert [json.loads(line) for line in lines] == [
+        {"event": "file", "path": "\udcff\n\x1b", "status": 0},
+        {"event": "summary", "ok": True},
+    ]
+
+
+def test_quiet_drops_text_but_not_json(capsys: pytest.CaptureFixture[str]) -> None:
+    Console(100, quiet=True).result("text")
+    Console(100, quiet=True).error("text")
+    assert capsys.readouterr() == ("", "")
+    Console(100, quiet=True, json=True).event("x")
+    assert capsys.readouterr().out == '{"event": "x"}\n'
+
+
+def test_what_the_library_logs_appears_at_its_level(capsys: pytest.CaptureFixture[str]) -> None:
+    logger = logging.getLogger("dicomproto")
+    before = logger.handlers[:], logger.propagate, logger.level
+    try:
+        Console(INFO).take_logging()
+        child = logging.getLogger("dicomproto.something")
+        child.warning("odd: %s", "\x07")
+        child.info("going on")
+        child.debug("not shown")
+    finally:
+        logger.handlers[:], logger.propagate = before[:2]
+        logger.setLevel(before[2])
+    assert capsys.readouterr().err == "W: odd: \\x07\nI: going on\n"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_any_terminal_encoding_will_do(encoding: str) -> None:
+    code = "from dicomproto_transports.apps._console import Console; Console().result('\\u20ac \\udcff')"
+    command = [sys.executable, "-X", "utf8=0", "-c", code]
+    done = subprocess.run(
+        command, env=os.environ | {"PYTHONIOENCODING": encoding}, stdout=subprocess.PIPE, check=True
+    )
+    assert done.stdout.decode(encoding) == ("€ \\udcff\n" if encoding == "utf-8" else "\\u20ac \\udcff\n")
+
+
+def test_a_closed_pipe_ends_nothing() -> None:
+    code = (
+        "import sys\n"
+        "from dicomproto_transports.apps._console import Console\n"
+        "sys.stdin.read()\n"
+        "for number in range(10): Console().result('x' * 100_000)\n"
+        "print('still here', file=sys.stderr)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        process.stdout = None
+        _, diagnostics = process.communicate(b"")
+    assert diagnostics == b"still here\n"
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (39_104, "39.1 kB"), (999_400, "999 kB"), (999_600, "1 MB"),
+     (1_073_741_824, "1.07 GB"), (5e12, "5 TB"), (5e15, "5e+03 TB")],
+)  # fmt: skip
+def test_sizes_are_for_people(count: float, shown: str) -> None:
+    assert size(count) == shown

@@ -1,0 +1,336 @@
+"""Received objects become files: complete under their own name, or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pydicom
+import pytest
+
+from dicomproto_transports._part10 import file_meta_bytes, read_head
+from dicomproto_transports.apps import _store
+from dicomproto_transports.apps._store import ObjectStore, Receipt
+
+CT = "1.2.840.10008.5.1.4.1.1.2"
+MR = "1.2.840.10008.5.1.4.1.1.4"
+EXPLICIT, JPEG = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.4.50"
+DATA = b"\x08\x00\x16\x00UI\x04\x001.2\0" + bytes(range(256)) * 40
+
+
+def receive(
+    store: ObjectStore,
+    data: bytes = DATA,
+    uid: str = "1.2.3",
+    sop_class: str = CT,
+    syntax: str = EXPLICIT,
+    step: int = 1000,
+) -> Receipt:
+    chunks = (memoryview(data)[start : start + step] for start in range(0, len(data), step))
+    return store.receive(
+        sop_class_uid=sop_class, sop_instance_uid=uid, transfer_syntax_uid=syntax, chunks=chunks
+    )
+
+
+def names(directory: Path) -> list[str]:
+    return sorted(os.listdir(directory))
+
+
+def data_of(path: str | Path) -> bytes:
+    head = read_head(path)
+    return Path(path).read_bytes()[head.data_set_offset :]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ObjectStore:
+    return ObjectStore(str(tmp_path))
+
+
+@pytest.mark.parametrize("step", [1, 7, 1000, 10**9])
+def test_an_object_becomes_a_part_10_file(store: ObjectStore, tmp_path: Path, step: int) -> None:
+    data = DATA[:2000] if step == 1 else DATA
+    receipt = receive(store, data, step=step)
+    assert receipt == Receipt(status=0, outcome="stored", path=str(tmp_path / "CT.1.2.3"), size=len(data))
+    assert names(tmp_path) == ["CT.1.2.3"]
+    content = (tmp_path / "CT.1.2.3").read_bytes()
+    assert content[:132] == bytes(128) + b"DICM"
+    assert content.endswith(data)
+    meta = pydicom.dcmread(tmp_path / "CT.1.2.3", specific_tags=[]).file_meta
+    assert meta.MediaStorageSOPClassUID == CT
+    assert meta.MediaStorageSOPInstanceUID == "1.2.3"
+    assert meta.TransferSyntaxUID == EXPLICIT
+    assert data_of(tmp_path / "CT.1.2.3") == data
+
+
+def test_an_empty_data_set_is_stored_too(store: ObjectStore, tmp_path: Path) -> None:
+    assert receive(store, b"").outcome == "stored"
+    assert names(tmp_path) == ["CT.1.2.3"]
+
+
+def test_the_file_has_the_permissions_that_the_user_wants(store: ObjectStore, tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        receive(store)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "CT.1.2.3").stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize("uid", ["../../escape", "/etc/passwd", "..", "a\0b", "1.2\n", "x" * 300, "\u0661"])
+def test_a_hostile_uid_stays_in_the_directory(tmp_path: Path, uid: str) -> None:
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    store = ObjectStore(str(inner))
+    assert receive(store, uid=uid).outcome == "stored"
+    assert receive(store, uid=uid).outcome == "identical"
+    assert names(tmp_path) == ["inner"]
+    (name,) = names(inner)
+    assert name.startswith("CT.sha256-")
+
+
+def test_an_object_without_a_uid_is_refused_before_it_is_read(store: ObjectStore, tmp_path: Path) -> None:
+    def never() -> Iterator[bytes]:
+        raise AssertionError("was read")
+        yield b""
+
+    receipt = store.receive(
+        sop_class_uid=CT, sop_instance_uid="", transfer_syntax_uid=EXPLICIT, chunks=never()
+    )
+    assert (receipt.status, receipt.outcome) == (0x0117, "refused")
+    assert names(tmp_path) == []
+
+
+# --- duplicates ------------------------------------------------------------------------------
+
+
+def test_the_same_object_again_is_kept_once(store: ObjectStore, tmp_path: Path) -> None:
+    receive(store)
+    before = (tmp_path / "CT.1.2.3").stat()
+    receipt = receive(store)
+    assert (receipt.status, receipt.outcome) == (0, "identical")
+    assert receipt.path == str(tmp_path / "CT.1.2.3")
+    assert names(tmp_path) == ["CT.1.2.3"]
+    assert (tmp_path / "CT.1.2.3").stat().st_ino == before.st_ino
+
+
+def test_who_wrote_the_file_makes_no_difference(store: ObjectStore, tmp_path: Path) -> None:
+    meta = file_meta_bytes(
+        sop_class_uid=CT, sop_instance_uid="1.2.3", transfer_syntax_uid=EXPLICIT, source_ae_title="OTHER"
+    )
+    (tmp_path / "CT.1.2.3").write_bytes(meta + DATA)
+    assert receive(store).outcome == "identical"
+
+
+def test_different_objects_are_all_kept(store: ObjectStore, tmp_path: Path) -> None:
+    others = [DATA[:-1] + b"x", DATA + b"\0\0", DATA[:-2], b"y" + DATA[1:]]
+    receive(store)
+    for number, other in enumerate(others, 2):
+        receipt = receive(store, other)
+        assert (receipt.status, receipt.outcome) == (0, "variant")
+        assert receipt.path == str(tmp_path / f"CT.1.2.3_{number}")
+        assert "both are kept" in receipt.text
+        again = receive(store, other)
+        assert (again.outcome, again.path) == ("identical", receipt.path)
+    assert [data_of(tmp_path / name) for name in names(tmp_path)] == [DATA, *others]
+
+
+def test_another_transfer_syntax_is_another_object(store: ObjectStore, tmp_path: Path) -> None:
+    receive(store)
+    assert receive(store, syntax=JPEG).outcome == "variant"
+    assert names(tmp_path) == ["CT.1.2.3", "CT.1.2.3_2"]
+
+
+def test_another_sop_class_does_not_hide_a_duplicate(store: ObjectStore, tmp_path: Path) -> None:
+    receive(store)
+    assert receive(store, sop_class=MR).outcome == "variant"
+    assert receive(store, sop_class=MR).outcome == "identical"
+    assert names(tmp_path) == ["CT.1.2.3", "MR.1.2.3"]
+
+
+@pytest.mark.parametrize("there", [b"", b"no DICOM", "directory", "dangling link"])
+def test_what_cannot_be_compared_is_left_alone(
+    store: ObjectStore, tmp_path: Path, there: bytes | str
+) -> None:
+    path = tmp_path / "CT.1.2.3"
+    if isinstance(there, bytes):
+        path.write_bytes(there)
+    elif there == "directory":
+        path.mkdir()
+    else:
+        path.symlink_to(tmp_path / "nowhere")
+    receipt = receive(store)
+    assert (receipt.outcome, receipt.path) == ("variant", str(tmp_path / "CT.1.2.3_2"))
+    assert names(tmp_path) == ["CT.1.2.3", "CT.1.2.3_2"]
+    if isinstance(there, bytes):
+        assert path.read_bytes() == there
+
+
+def test_the_last_one_may_replace_the_first(tmp_path: Path) -> None:
+    store = ObjectStore(str(tmp_path), on_duplicate="replace")
+    assert receive(store).outcome == "stored"
+    assert receive(store, b"other").outcome == "replaced"
+    assert names(tmp_path) == ["CT.1.2.3"]
+    assert data_of_any(tmp_path / "CT.1.2.3") == b"other"
+
+
+def data_of_any(path: Path) -> bytes:
+    return path.read_bytes()[132 + 12 + int.from_bytes(path.read_bytes()[140:144], "little") :]
+
+
+def test_a_duplicate_may_be_refused_before_it_is_read(tmp_path: Path) -> None:
+    store = ObjectStore(str(tmp_path), on_duplicate="refuse")
+    assert receive(store).outcome == "stored"
+    for sop_class in (CT, MR):
+        receipt = store.receive(
+            sop_class_uid=sop_class,
+            sop_instance_uid="1.2.3",
+            transfer_syntax_uid=EXPLICIT,
+            chunks=iter(lambda: pytest.fail("was read"), None),
+        )
+        assert (receipt.status, receipt.outcome) == (0x0111, "refused")
+    assert receive(store, uid="1.2.4").outcome == "stored"
+    assert names(tmp_path) == ["CT.1.2.3", "CT.1.2.4"]
+
+
+def test_of_two_that_arrive_together_one_is_refused(tmp_path: Path) -> None:
+    store = ObjectStore(str(tmp_path), on_duplicate="refuse")
+
+    def chunks() -> Iterator[bytes]:
+        yield DATA[:100]
+        assert receive(store).outcome == "stored"
+        yield DATA[100:]
+
+    receipt = store.receive(
+        sop_class_uid=CT, sop_instance_uid="1.2.3", transfer_syntax_uid=EXPLICIT, chunks=chunks()
+    )
+    assert (receipt.status, receipt.outcome) == (0x0111, "refused")
+    assert names(tmp_path) == ["CT.1.2.3"]
+
+
+def test_an_unknown_policy_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="keep, replace, refuse"):
+        ObjectStore(str(tmp_path), on_duplicate="overwrite")
+
+
+def test_threads_that_write_the_same_uid_lose_nothing(tmp_path: Path) -> None:
+    variants = [DATA + bytes([n]) * 2 for n in range(4)]
+    barrier = threading.Barrier(8)
+    receipts: list[Receipt] = []
+
+    def work(number: int) -> None:
+        store = ObjectStore(str(tmp_path))
+        for round_number in range(10):
+            barrier.wait(30)
+            receipts.append(receive(store, variants[number % 4], uid=f"1.{round_number}"))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(receipts) == 80
+    assert all(receipt.status == 0 for receipt in receipts)
+    for round_number in range(10):
+        suffixes = ("", "_2", "_3", "_4")
+        kept = {data_of(tmp_path / f"CT.1.{round_number}{suffix}") for suffix in suffixes}
+        assert kept == set(variants)
+    assert len(names(tmp_path)) == 40
+
+
+def test_without_links_an_empty_file_holds_the_name(tmp_path: Path) -> None:
+    (tmp_path / "part").write_bytes(b"new")
+    assert _store._reserve(str(tmp_path / "part"), str(tmp_path / "name"))
+    assert names(tmp_path) == ["name"]
+    (tmp_path / "part").write_bytes(b"newer")
+    assert not _store._reserve(str(tmp_path / "part"), str(tmp_path / "name"))
+    assert (tmp_path / "name").read_bytes() == b"new"
+    assert names(tmp_path) == ["name", "part"]
+
+
+# --- what goes wrong -------------------------------------------------------------------------
+
+
+def test_a_lost_association_leaves_no_file(store: ObjectStore, tmp_path: Path) -> None:
+    class Lost(Exception):
+        pass
+
+    def chunks() -> Iterator[bytes]:
+        yield DATA
+        assert len(names(tmp_path)) == 1
+        raise Lost
+
+    with pytest.raises(Lost):
+        store.receive(
+            sop_class_uid=CT, sop_instance_uid="1.2.3", transfer_syntax_uid=EXPLICIT, chunks=chunks()
+        )
+    assert names(tmp_path) == []
+
+
+def test_an_error_of_the_network_is_none_of_the_disk(store: ObjectStore) -> None:
+    def chunks() -> Iterator[bytes]:
+        yield DATA
+        raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        store.receive(
+            sop_class_uid=CT, sop_instance_uid="1.2.3", transfer_syntax_uid=EXPLICIT, chunks=chunks()
+        )
+
+
+def test_a_directory_that_is_gone_is_out_of_resources(tmp_path: Path) -> None:
+    receipt = receive(ObjectStore(str(tmp_path / "gone")))
+    assert (receipt.status, receipt.outcome) == (0xA700, "failed")
+    assert receipt.text == os.strerror(errno.ENOENT)
+
+
+FULL = """
+import resource, sys
+from dicomproto_transports.apps._store import ObjectStore
+limit = int(sys.argv[2])
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+taken = 0
+def chunks():
+    global taken
+    for _ in range(64):
+        taken += 1
+        yield bytes(65536)
+receipt = ObjectStore(sys.argv[1], fsync=True).receive(
+    sop_class_uid="1.2", sop_instance_uid="1.2.3", transfer_syntax_uid="1.2.840.10008.1.2.1", chunks=chunks())
+print(f"{receipt.status:04X} {receipt.outcome} {receipt.text}; {taken}")
+"""
+
+
+def test_out_of_space_is_said_at_once_and_leaves_nothing(tmp_path: Path) -> None:
+    # The limit of a file's size makes writes fail half-way, as a full disk does.
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(tmp_path), "1000000"], stdout=subprocess.PIPE, check=True, text=True
+    )
+    words, taken = done.stdout.strip().split("; ")
+    assert words == f"A700 failed {os.strerror(errno.EFBIG)}"
+    assert 1_000_000 / 65536 < int(taken) < 32
+    assert names(tmp_path) == []
+
+
+def test_with_fsync_an_object_is_stored_all_the_same(tmp_path: Path) -> None:
+    for policy in _store.POLICIES:
+        directory = tmp_path / policy
+        directory.mkdir()
+        assert receive(ObjectStore(str(directory), on_duplicate=policy, fsync=True)).outcome == "stored"
+        assert names(directory) == ["CT.1.2.3"]
+
+
+def test_descriptors_are_given_back(store: ObjectStore) -> None:
+    def lowest_free() -> int:
+        descriptor = os.open(os.devnull, os.O_RDONLY)
+        os.close(descriptor)
+        return descriptor
+
+    before = lowest_free()
+    for number in range(50):
+        receive(store, uid=f"1.{number % 5}")
+    assert lowest_free() == before
