@@ -60,7 +60,7 @@ def test_every_shorter_prefix_is_invalid_and_not_yet_a_pdu(value: PDU, data: byt
         while framer.next() is not None:
             pass
     assert not framer.is_mid_pdu
-    assert (framer.pdus, framer.consumed) == (1, len(data))
+    assert (framer.pdu_offset, framer.consumed) == (0, len(data))
 
 
 @pytest.mark.parametrize("item", ITEMS, ids=lambda item: item.name)
