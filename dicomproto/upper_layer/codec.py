@@ -78,7 +78,7 @@ def encode_pdu(pdu: PDU) -> bytes:
     """
     try:
         return _ENCODERS[type(pdu)](pdu)
-    except (struct.error, UnicodeEncodeError) as error:
+    except (struct.error, ValueError) as error:
         raise LocalProtocolError(f"{type(pdu).__name__} cannot be encoded: {error}") from error
 
 
@@ -183,10 +183,7 @@ def _encode_associate(pdu_type: int, pdu: AssociateRQ | AssociateAC, contexts: l
 
 
 def _short(pdu_type: int, *values: int) -> bytes:
-    try:
-        return HEADER.pack(pdu_type, 4) + bytes(values)
-    except ValueError as error:
-        raise LocalProtocolError(f"{PDU_NAMES[pdu_type]}: fields are one byte each, not {values}") from error
+    return HEADER.pack(pdu_type, 4) + bytes(values)
 
 
 def _encode_p_data(pdu: PDataTF) -> bytes:
@@ -267,11 +264,11 @@ def check_pdv(length: int, rest: int, offset: int) -> None:
 
 def _p_data_values(body: bytes) -> Iterator[PresentationDataValue]:
     position, end = 0, len(body)
-    if not end:
-        raise _invalid("P-DATA-TF", -4, "has no PDV")
+    if end < 6:
+        raise _invalid("P-DATA-TF", -4, f"declares {end} bytes, too few for a PDV")
     while position < end:
         if end - position < 6:
-            raise _invalid("P-DATA-TF / PDV", position, f"{end - position} bytes are no PDV")
+            raise _invalid("P-DATA-TF", position, f"its last {end - position} bytes are no PDV")
         length, context_id, control = PDV_HEADER.unpack_from(body, position)
         check_pdv(length, end - position, position + 6)
         data = body[position + 6 : position + 4 + length]

@@ -34,6 +34,7 @@ class _PDataHeader:
 
 
 P_DATA_HEADER: Final = _PDataHeader()
+_NOTHING: Final = memoryview(b"")
 
 Item = PDU | PDVChunk | _PDataHeader
 
@@ -44,7 +45,7 @@ class Framer:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._waiting: deque[memoryview] = deque()
-        self._view = memoryview(b"")
+        self._view = _NOTHING
         self._position = 0
         self._partial = bytearray()  # a header, or the body of a PDU that is not P-DATA-TF
         self._body: tuple[int, int] | None = None  # type and length of the PDU being gathered
@@ -59,8 +60,8 @@ class Framer:
         """Bytes of the stream consumed so far."""
         self.pdv_offset = 0
         """Where in the stream the last PDV began: what is wrong with its contents is reported there."""
-        self.pdus = 0
-        """PDUs begun so far."""
+        self.pdu_offset = 0
+        """Where in the stream the last PDU began whose header is complete."""
 
     def receive(self, data: Buffer) -> None:
         """Add received bytes; they must not change afterwards."""
@@ -70,7 +71,7 @@ class Framer:
     def discard(self) -> None:
         """Forget all that is held; nothing of the stream matters any more."""
         self._waiting.clear()
-        self._view = memoryview(b"")
+        self._view = _NOTHING
         self._position = 0
         self._partial = bytearray()
 
@@ -83,6 +84,13 @@ class Framer:
     def is_in_p_data(self) -> bool:
         """Whether the PDU that has begun is a P-DATA-TF whose header is complete."""
         return bool(self._pdu_rest or self._pdv_rest)
+
+    @property
+    def begun_at(self) -> int:
+        """Where in the stream the PDU began that is not complete."""
+        if self._body is not None or self.is_in_p_data:
+            return self.pdu_offset
+        return self.consumed - len(self._partial)
 
     @property
     def first_bytes(self) -> bytes:
@@ -102,8 +110,8 @@ class Framer:
     def _available(self) -> int:
         """Return how many bytes the current view still has, moving on to the next view if it is used up."""
         rest = len(self._view) - self._position
-        if rest == 0 and self._waiting:
-            self._view = self._waiting.popleft()
+        if rest == 0:
+            self._view = self._waiting.popleft() if self._waiting else _NOTHING  # let go of what is used up
             self._position = 0
             rest = len(self._view)
         return rest
@@ -132,12 +140,12 @@ class Framer:
             return None
         pdu_type, length = HEADER.unpack_from(header)
         name = PDU_NAMES.get(pdu_type)
+        self.pdu_offset = self.consumed - 6
         if name is None:
             self._partial = bytearray(header)
             text = f"unknown PDU type {pdu_type:02X}H"
-            raise InvalidPDU(text, offset=self.consumed - 6, item_path="PDU", reason=UNRECOGNIZED_PDU)
+            raise InvalidPDU(text, offset=self.pdu_offset, item_path="PDU", reason=UNRECOGNIZED_PDU)
         self._partial = bytearray()
-        self.pdus += 1
         if pdu_type == P_DATA_TF:
             return self._p_data_header(length)
         self._check_length(pdu_type, name, length)
@@ -195,7 +203,7 @@ class Framer:
         if length & 1:
             self._warnings += (f"odd-fragment: {length - 2} bytes",)
         if not self._pdv_rest:
-            return self._give(memoryview(b""))
+            return self._give(_NOTHING)
         return self._chunk()
 
     def _chunk(self) -> PDVChunk | None:
@@ -229,14 +237,15 @@ class Framer:
         pdu_type, length = self._body
         if not self._gather(length):
             return None
-        body, start = bytes(self._partial), self.consumed - length - 6
+        body = bytes(self._partial)
         self._partial = bytearray()
         self._body = None
         try:
             return decode_body(pdu_type, body, self._limits)
         except InvalidPDU as error:
+            offset = self.pdu_offset + error.offset
             raise InvalidPDU(
-                error.text, offset=start + error.offset, item_path=error.item_path, reason=error.reason
+                error.text, offset=offset, item_path=error.item_path, reason=error.reason
             ) from None
 
 

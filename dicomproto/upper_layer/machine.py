@@ -17,7 +17,14 @@ from collections.abc import Callable, Sequence
 
 from ..config import MIB, Limits, Timeouts
 from ..errors import InvalidPDU, LocalProtocolError
-from .codec import INVALID_PARAMETER, PDU_NAMES, UNEXPECTED_PDU, encode_pdu, p_data_header
+from .codec import (
+    INVALID_PARAMETER,
+    PDU_NAMES,
+    UNEXPECTED_PDU,
+    UNRECOGNIZED_PDU,
+    encode_pdu,
+    p_data_header,
+)
 from .conformance import MINIMUM_LENGTH, check_associate_ac, check_associate_rq
 from .events import (
     CLOSED,
@@ -101,11 +108,11 @@ class UpperLayer:
 
     def receive_data(self, data: Buffer) -> None:
         """Take bytes that were received; `data` must not change afterwards. Empty is a no-op."""
-        if self._terminal is not None:
+        if self._terminal is not None or not len(data):
             return
         if self.state in (State.STA1, State.STA4):
             raise LocalProtocolError(f"receive_data() before transport_connected(), in {self._where()}")
-        if self._eof and len(data):
+        if self._eof:
             raise LocalProtocolError("receive_data() after receive_eof()")
         self._framer.receive(data)
 
@@ -215,19 +222,20 @@ class UpperLayer:
         The buffers must not change until the send that carries them has returned.
         """
         self._check_local("Evt9", "P-DATA")
-        self._check_pdv(context_id, sum(map(len, parts)))
-        self._fire("Evt9", self._fragments(context_id, parts, is_command, is_last))
+        views = [memoryview(part).cast("B") for part in parts]  # a view of wider items counts items
+        length = sum(map(len, views))
+        self._check_pdv(context_id, length)
+        self._fire("Evt9", self._fragments(context_id, views, length, is_command, is_last))
 
     def _fragments(
-        self, context_id: int, parts: Sequence[Buffer], is_command: bool, is_last: bool
+        self, context_id: int, views: list[memoryview], rest: int, is_command: bool, is_last: bool
     ) -> list[Buffer]:
         buffers: list[Buffer] = []
         room = self.peer_maximum_length - 6
-        rest = sum(map(len, parts))
         if rest <= min(room, _JOINED):
             header = p_data_header(context_id, is_command | is_last << 1, rest)
-            return [b"".join((header, *parts))]
-        queue = deque(memoryview(part) for part in parts)
+            return [b"".join((header, *views))]
+        queue = deque(views)
         while rest:
             size = min(room, rest)
             rest -= size
@@ -251,6 +259,7 @@ class UpperLayer:
 
     def handle_timeout(self, now: float) -> None:
         """Act on every timer whose deadline has come."""
+        self._watch_pdu()
         for name, deadline in tuple(self._timers.items()):
             if deadline is not None and deadline <= now and name in self._timers:
                 del self._timers[name]
@@ -278,7 +287,7 @@ class UpperLayer:
             self._pdu_progress = None
             self._disarm("pdu")
             return
-        progress = framer.pdus, framer.consumed if framer.is_in_p_data else 0
+        progress = framer.begun_at, framer.consumed if framer.is_in_p_data else 0
         if progress != self._pdu_progress:
             self._pdu_progress = progress
             self._arm("pdu")
@@ -471,12 +480,11 @@ class UpperLayer:
             reason, text, offset, path = cause.reason, cause.text, cause.offset, cause.item_path
         else:
             path = _RECEIVED_EVENTS[type(cause)][1]
-            reason, text, offset = UNEXPECTED_PDU, f"not expected in {self._where()}", self._framer.consumed
+            reason, text, offset = UNEXPECTED_PDU, f"not expected in {self._where()}", self._framer.pdu_offset
         # Source 0, the service-user, has no reasons (PS3.8 Table 9-26).
         abort = Abort(source=source, reason=reason if source else 0)
-        header = self._framer.first_bytes
-        if len(header) == 6 and not self._framer.pdus:
-            return abort, NotDicom(kind=sniff(header), abort=abort)
+        if reason == UNRECOGNIZED_PDU and not offset:
+            return abort, NotDicom(kind=sniff(self._framer.first_bytes), abort=abort)
         violation = ProtocolViolation(
             text=text, offset=offset, item_path=path, state=self.state.value, abort=abort
         )
