@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import random
 import struct
 import warnings
 import zlib
@@ -174,6 +175,7 @@ def uids(order: str = "<") -> bytes:
 
 
 IMPLICIT_UIDS = implicit(0x0008_0016, CT) + implicit(0x0008_0018, INSTANCE)
+NOISE = random.Random(0).randbytes(60_000)
 PATIENT = explicit(0x0010_0010, b"PN", b"Nobody")
 
 
@@ -260,6 +262,15 @@ def deflated(data_set: bytes) -> bytes:
             EXPLICIT,
             174,
             id="an implicit element among explicit ones",
+        ),
+        pytest.param(
+            file(explicit(0x0002_0102, b"OB", bytes(5000)) + uids()), EXPLICIT, 5186, id="long File Meta"
+        ),
+        pytest.param(
+            file(deflated(explicit(0x0008_0001, b"UT", NOISE) + uids()), DEFLATED),
+            DEFLATED,
+            176,
+            id="long element that deflates badly",
         ),
         pytest.param(
             file(implicit(0x0002_0100, b"1.2 ") + uids(), EXPLICIT), EXPLICIT, 186, id="implicit meta element"

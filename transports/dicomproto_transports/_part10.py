@@ -177,19 +177,18 @@ class _Head:
         """Return the SOP UIDs of the data set, as far as they are there, and what kept it from being read."""
         if syntax != DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
             return self.elements(self.data, offset, syntax, is_whole=self.is_whole)
-        deflated = self.data[offset:]
         try:
-            for limit in (FIRST_READ // 4, INFLATE_LIMIT):
-                data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(deflated, limit)
-                whole = limit == INFLATE_LIMIT and (self.is_whole or len(data) == limit)
-                try:
-                    return self.elements(data, 0, syntax, is_whole=whole)
-                except _Short:
-                    if limit == INFLATE_LIMIT:
-                        raise
+            data = self.inflated(offset, FIRST_READ // 4)  # nearly always enough
+            try:
+                return self.elements(data, 0, syntax, is_whole=False)
+            except _Short:
+                data = self.inflated(offset, INFLATE_LIMIT)
         except zlib.error:
-            pass
-        return {}, "it cannot be inflated"
+            return {}, "it cannot be inflated"
+        return self.elements(data, 0, syntax, is_whole=self.is_whole or len(data) == INFLATE_LIMIT)
+
+    def inflated(self, offset: int, limit: int) -> bytes:
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(self.data[offset:], limit)
 
     def elements(
         self, data: bytes, position: int, syntax: str, *, is_whole: bool
