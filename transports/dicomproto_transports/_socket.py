@@ -268,7 +268,7 @@ def _peer_name(sock: RawSocket) -> Address:
     return name
 
 
-def plain_address(address: Address) -> Address:
+def plain_address(address: Address | str) -> Address:
     """Show an IPv4 peer of a dual stack listener by its IPv4 address; None for a Unix socket."""
     if not isinstance(address, tuple):
         return None

@@ -12,11 +12,13 @@ from math import inf
 from typing import TypeVar
 
 import anyio
+import anyio.abc
 import anyio.lowlevel
 import anyio.to_thread
 
 from ._async import AsyncBackend, Event, Group, Library, Scope
-from ._socket import AddressInfo
+from ._socket import AddressInfo, plain_address
+from ._wrapped import WrappedStream
 
 T = TypeVar("T")
 
@@ -62,3 +64,47 @@ _LIBRARY = _Anyio()
 
 BACKEND = AsyncBackend(_LIBRARY)
 """The `Backend` of this flavour."""
+
+
+class _ByteStream:
+    """An anyio stream in the shape that `WrappedStream` needs."""
+
+    def __init__(self, stream: anyio.abc.ByteStream) -> None:
+        self._stream = stream
+        attribute = anyio.abc.SocketAttribute
+        self.local_address = plain_address(stream.extra(attribute.local_address, None))
+        self.peer_address = plain_address(stream.extra(attribute.remote_address, None))
+
+    async def receive(self, size: int, /) -> bytes:
+        try:
+            return await self._stream.receive(size)
+        except anyio.EndOfStream:
+            return b""
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
+            raise ConnectionResetError(str(error)) from error
+
+    async def send(self, data: bytes, /) -> None:
+        try:
+            await self._stream.send(data)
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
+            raise ConnectionResetError(str(error)) from error
+
+    async def send_eof(self) -> bool:
+        try:
+            await self._stream.send_eof()
+        except NotImplementedError:  # TLS cannot
+            return False
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
+            raise ConnectionResetError(str(error)) from error
+        return True
+
+    async def close(self) -> None:
+        await self._stream.aclose()
+
+    async def force_close(self) -> None:
+        await anyio.aclose_forcefully(self._stream)
+
+
+def wrap_stream(stream: anyio.abc.ByteStream) -> WrappedStream:
+    """Return a `Stream` over any anyio byte stream, which it owns from now on."""
+    return WrappedStream(_LIBRARY, _ByteStream(stream))

@@ -14,7 +14,8 @@ from typing import TypeVar
 import trio
 
 from ._async import AsyncBackend, Event, Group, Library, Scope
-from ._socket import AddressInfo
+from ._socket import AddressInfo, plain_address
+from ._wrapped import WrappedStream
 
 T = TypeVar("T")
 
@@ -60,3 +61,45 @@ _LIBRARY = _Trio()
 
 BACKEND = AsyncBackend(_LIBRARY)
 """The `Backend` of this flavour."""
+
+
+class _ByteStream:
+    """A trio stream in the shape that `WrappedStream` needs."""
+
+    def __init__(self, stream: trio.abc.Stream) -> None:
+        self._stream = stream
+        sock = getattr(stream, "socket", None)
+        self.local_address = plain_address(sock.getsockname()) if sock else None
+        self.peer_address = plain_address(sock.getpeername()) if sock else None
+
+    async def receive(self, size: int, /) -> bytes:
+        try:
+            return bytes(await self._stream.receive_some(size))
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            raise ConnectionResetError(str(error)) from error
+
+    async def send(self, data: bytes, /) -> None:
+        try:
+            await self._stream.send_all(data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            raise ConnectionResetError(str(error)) from error
+
+    async def send_eof(self) -> bool:
+        if not isinstance(self._stream, trio.abc.HalfCloseableStream):
+            return False
+        try:
+            await self._stream.send_eof()
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            raise ConnectionResetError(str(error)) from error
+        return True
+
+    async def close(self) -> None:
+        await self._stream.aclose()
+
+    async def force_close(self) -> None:
+        await trio.aclose_forcefully(self._stream)
+
+
+def wrap_stream(stream: trio.abc.Stream) -> WrappedStream:
+    """Return a `Stream` over any trio stream, which it owns from now on."""
+    return WrappedStream(_LIBRARY, _ByteStream(stream))
