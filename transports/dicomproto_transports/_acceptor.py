@@ -1,0 +1,218 @@
+"""The acceptor's side of an application entity: one association from its first byte to its last.
+
+`ServerCore` decides whom a server serves; what listens and accepts calls `serve_connection` for
+each connection, in a task or thread of its own. Whatever a connection does stays within it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from threading import Lock
+from typing import TYPE_CHECKING, TypeVar
+
+from dicomproto.errors import AssociationError
+from dicomproto.negotiation import AcceptorPolicy, IdentityVerdict, SupportedContext, negotiate
+from dicomproto.uids import normalize_uid
+from dicomproto.upper_layer.events import ConnectionClosed, Role
+from dicomproto.upper_layer.pdu import (
+    AssociateAC,
+    AssociateRJ,
+    AssociateRQ,
+    AsynchronousOperationsWindow,
+    SOPClassCommonExtendedNegotiation,
+)
+
+from . import evt
+from ._ae import AECore, Context
+from ._association import AssociationCore
+
+if TYPE_CHECKING:
+    from ._stream import Backend, Stream
+
+T = TypeVar("T")
+
+log = logging.getLogger("dicomproto.association")
+
+# PS3.8 Table 9-21, the service-provider's presentation related function.
+_TOO_MANY = AssociateRJ(result=2, source=3, reason=2)  # local limit exceeded
+_SHUTTING_DOWN = AssociateRJ(result=2, source=3, reason=1)  # temporary congestion
+
+
+class ServerCore:
+    """What a server knows of associations: whom it accepts, for what, and how many at once.
+
+    A connection counts as an association from the moment that its request came; the one too many is
+    rejected (2, 3, 2). `stream_established` is called at that moment with its stream.
+    """
+
+    def __init__(
+        self,
+        ae: AECore,
+        backend: Backend,
+        evt_handlers: Iterable[evt.Binding] | None = None,
+        ae_title: str | bytes | None = None,
+        contexts: Iterable[Context | SupportedContext] | None = None,
+    ) -> None:
+        self.stream_established: Callable[[Stream], None] = lambda stream: None
+        self.handlers = ae.bind(evt_handlers)
+        self.maximum_associations = ae.maximum_associations
+        self._ae = ae
+        self._backend = backend
+        self._policy = ae.policy(ae_title, contexts)
+        self._associations: set[AssociationCore] = set()
+        self._lock = Lock()  # one server may have many threads
+        self._is_closing = False
+
+    @property
+    def active_associations(self) -> list[object]:
+        """The associations that are being served now."""
+        with self._lock:
+            return [association.facade for association in self._associations]
+
+    def begin_shutdown(self) -> None:
+        """Accept no more associations."""
+        self._is_closing = True
+
+    async def serve_connection(self, stream: Stream) -> None:
+        """Run one association to its end and close the stream.
+
+        Raises nothing but cancellation or `ServerShutdown`, when the association was aborted and the stream
+        closed.
+        """
+        connection = self._ae.new_connection(Role.ACCEPTOR)
+        association = self._ae.new_association(connection, stream, self._backend, self.handlers)
+        try:
+            await self._serve(association)
+        except AssociationError as error:
+            quiet = isinstance(association.terminal, ConnectionClosed) and association.terminal.quiet
+            log.log(logging.DEBUG if quiet or association.is_released else logging.INFO, "%s", error)
+        except Exception:
+            log.exception("serving %s failed", association.peer_name)
+            await association.end()
+        except BaseException:
+            await association.end()
+            raise
+        finally:
+            with self._lock:
+                self._associations.discard(association)
+
+    async def _serve(self, association: AssociationCore) -> None:
+        connection = association.connection
+        connection.transport_connected()
+        await association.notify(evt.EVT_CONN_OPEN, address=association.stream.peer_address)
+        rq = await association.next_event()
+        assert isinstance(rq, AssociateRQ)
+        self.stream_established(association.stream)
+        answer = self._enter(association) or await self._answer(association, rq)
+        if association.terminal is None:
+            connection.send(answer)
+        if isinstance(answer, AssociateAC) and association.terminal is None:
+            await association.notify(evt.EVT_ACCEPTED)
+            await association.notify(evt.EVT_ESTABLISHED)
+        while True:
+            await association.dispatch(await association.next_event())
+
+    def _enter(self, association: AssociationCore) -> AssociateRJ | None:
+        """Count a new association, or return what tells its requestor that it is one too many."""
+        if self._is_closing:
+            return _SHUTTING_DOWN
+        with self._lock:
+            limit = self.maximum_associations
+            if limit is not None and len(self._associations) >= limit:
+                return _TOO_MANY
+            self._associations.add(association)
+        return None
+
+    async def _answer(self, association: AssociationCore, rq: AssociateRQ) -> AssociateAC | AssociateRJ:
+        """Return the answer to a request, after the handlers that have a say in it."""
+        # Those whom the policy turns away without them are not shown to the handlers.
+        answer = negotiate(rq, self._policy)
+        if isinstance(answer, AssociateRJ):
+            return answer
+        event = evt.Event(evt.EVT_REQUESTED, association.facade, {"associate_request": rq})
+        await association.tell(event)
+        if event.rejection is not None:
+            result, source, reason = event.rejection
+            return AssociateRJ(result=result, source=source, reason=reason)
+        policy = await _intervene(association, rq, self._policy)
+        return answer if policy is self._policy else negotiate(rq, policy)
+
+
+# --- the handlers that have a say in the negotiation ----------------------------------------------
+
+
+async def _intervene(association: AssociationCore, rq: AssociateRQ, policy: AcceptorPolicy) -> AcceptorPolicy:
+    """Return the policy with what the handlers say to the extended negotiation items of `rq`.
+
+    They are asked here and not from within `negotiate`, because they may be async. What a handler that
+    failed was asked is not answered; a user identity is rejected then.
+    """
+    changes: dict[str, object] = {}
+    identity, window = rq.user_identity, rq.asynchronous_operations_window
+    if identity is not None and association.handlers.one(evt.EVT_USER_ID):
+        facts: dict[str, object] = {
+            "user_id_type": identity.identity_type,
+            "primary_field": identity.primary_field,
+            "secondary_field": identity.secondary_field,
+        }
+        verdict = await _ask(association, evt.EVT_USER_ID, rq, facts, _verdict)
+        changes["user_identity"] = lambda _: verdict or IdentityVerdict(accepted=False)
+    if window is not None:
+        facts = {"nr_invoked": window.maximum_invoked, "nr_performed": window.maximum_performed}
+        answered = await _ask(association, evt.EVT_ASYNC_OPS, rq, facts, _window)
+        if answered is not None:
+            changes["operations_window"] = answered
+    if rq.sop_class_extended:
+        proposed = {normalize_uid(e.sop_class_uid): e.application_information for e in rq.sop_class_extended}
+        information = await _ask(association, evt.EVT_SOP_EXTENDED, rq, {"app_info": proposed}, _information)
+        if information is not None:
+            changes["extended"] = lambda _: information
+    if rq.sop_class_common_extended:
+        items = {normalize_uid(item.sop_class_uid): item for item in rq.sop_class_common_extended}
+        accepted = await _ask(association, evt.EVT_SOP_COMMON, rq, {"items": items}, _items)
+        if accepted is not None:
+            changes["common_extended"] = lambda _: accepted
+    return policy.replace(**changes) if changes else policy
+
+
+async def _ask(
+    association: AssociationCore,
+    kind: evt.EventKind,
+    rq: AssociateRQ,
+    facts: dict[str, object],
+    read: Callable[[object], T],
+) -> T | None:
+    """Ask the handler of an event, if there is one, and read what it returned."""
+    bound = association.handlers.one(kind)
+    if bound is None:
+        return None
+    event = evt.Event(kind, association.facade, {"associate_request": rq, **facts})
+    try:
+        return read(await association.handle(kind, bound, event))
+    except Exception:
+        log.exception("the handler of %s failed", kind.name)
+        return None
+
+
+def _verdict(result: object) -> IdentityVerdict:
+    accepted, response = result if isinstance(result, tuple) else (result, None)
+    if not isinstance(accepted, bool) or not isinstance(response, bytes | None):
+        raise TypeError("the handler of EVT_USER_ID returns (bool, bytes or None)")
+    return IdentityVerdict(accepted=accepted, server_response=response)
+
+
+def _window(result: object) -> AsynchronousOperationsWindow:
+    invoked, performed = map(int, result)  # type: ignore[call-overload]
+    return AsynchronousOperationsWindow(maximum_invoked=invoked, maximum_performed=performed)
+
+
+def _information(result: object) -> dict[str, bytes]:
+    return {normalize_uid(str(uid)): bytes(value) for uid, value in dict(result).items()}  # type: ignore[call-overload]
+
+
+def _items(result: object) -> tuple[SOPClassCommonExtendedNegotiation, ...]:
+    items = tuple(dict(result).values())  # type: ignore[call-overload]
+    if not all(isinstance(item, SOPClassCommonExtendedNegotiation) for item in items):
+        raise TypeError("the handler of EVT_SOP_COMMON returns some of event.items")
+    return items

@@ -1,0 +1,418 @@
+"""The application entity: what it asks for, what it offers, and the association from either side.
+
+`AECore` holds the configuration and opens associations; `ServerCore` answers them, one call of
+`serve_connection` each. A flavour derives its `AE` from `AECore` and supplies the backend, the
+listening and the accepting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from dicomproto.config import Limits, Timeouts
+from dicomproto.connection import Connection
+from dicomproto.errors import LocalProtocolError, NoAcceptedContext
+from dicomproto.negotiation import (
+    DEFAULT_MAXIMUM_LENGTH,
+    AcceptorPolicy,
+    Proposal,
+    SupportedContext,
+    build_associate_rq,
+    index_supported,
+)
+from dicomproto.uids import (
+    IMPLEMENTATION_CLASS_UID,
+    IMPLEMENTATION_VERSION_NAME,
+    UNCOMPRESSED_TRANSFER_SYNTAXES,
+    normalize_uid,
+)
+from dicomproto.upper_layer.events import Role
+from dicomproto.upper_layer.pdu import (
+    AssociateAC,
+    AssociateRQ,
+    AsynchronousOperationsWindow,
+    PresentationContextRQ,
+    RoleSelection,
+    SOPClassCommonExtendedNegotiation,
+    SOPClassExtendedNegotiation,
+    UserIdentityRQ,
+    normalize_ae_title,
+)
+
+from . import evt
+from ._association import AssociationCore, Drive
+
+if TYPE_CHECKING:
+    from ._stream import Backend, Stream
+
+NegotiationItem = (
+    RoleSelection
+    | SOPClassExtendedNegotiation
+    | SOPClassCommonExtendedNegotiation
+    | UserIdentityRQ
+    | AsynchronousOperationsWindow
+)
+"""What `ext_neg` of `associate` may hold."""
+
+Context = Proposal | str
+"""A context to propose or support: a SOP class UID, (SOP class UID, transfer syntaxes), or a record."""
+
+MAXIMUM_ASSOCIATIONS = 10
+
+T = TypeVar("T")
+
+
+class AECore:
+    """An application entity: its name, and what it asks of others and offers to them.
+
+    What is set here holds for the associations and servers that are made afterwards.
+    """
+
+    drive: Drive | None = None
+    """How the blocking flavour runs a coroutine; None where handlers may be async."""
+
+    def __init__(
+        self,
+        ae_title: str | bytes = "DICOMPROTO",
+        *,
+        limits: Limits | None = None,
+        timeouts: Timeouts | None = None,
+    ) -> None:
+        self.ae_title = ae_title
+        self.limits = limits or Limits()
+        self.timeouts = timeouts or Timeouts()
+        self.maximum_pdu_size = DEFAULT_MAXIMUM_LENGTH
+        """Announced to peers: bytes of a P-DATA-TF after its header, 0 for any number."""
+        self.maximum_associations: int | None = MAXIMUM_ASSOCIATIONS
+        """Of one server at once; more are rejected (2, 3, 2). None for any number."""
+        self.require_called_aet = False
+        """Whether a server rejects requestors that call it by another name."""
+        self.require_calling_aet: Sequence[str | bytes] = ()
+        """The names of those that a server serves; empty for anyone. A name proves nothing."""
+        self.implementation_class_uid: str = IMPLEMENTATION_CLASS_UID
+        self.implementation_version_name: str | None = IMPLEMENTATION_VERSION_NAME
+        self.strict_roles = False
+        """Hold peers to the letter of role selection (PS3.7 D.3.3.4)."""
+        self.strict_dispatch = False
+        """Refuse requests for a SOP class other than that of their presentation context."""
+        self._requested: list[tuple[str, tuple[str, ...]]] = []
+        self._supported: dict[str, SupportedContext] = {}
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.ae_title!r}>"
+
+    @property
+    def ae_title(self) -> str:
+        """Our name, without padding. Set as str or ASCII bytes."""
+        return self._ae_title
+
+    @ae_title.setter
+    def ae_title(self, title: str | bytes) -> None:
+        self._ae_title = own_title(title)
+
+    # -- timeouts under the names that pynetdicom's users know --------------------------------
+
+    @property
+    def acse_timeout(self) -> float | None:
+        """Seconds for an association to be requested, answered and released: `association` and `artim`."""
+        return self.timeouts.association
+
+    @acse_timeout.setter
+    def acse_timeout(self, seconds: float | None) -> None:
+        self.timeouts = self.timeouts.replace(association=seconds, artim=seconds)
+
+    @property
+    def dimse_timeout(self) -> float | None:
+        """Seconds for each response: `response`, `action` and `retrieve`."""
+        return self.timeouts.response
+
+    @dimse_timeout.setter
+    def dimse_timeout(self, seconds: float | None) -> None:
+        self.timeouts = self.timeouts.replace(response=seconds, action=seconds, retrieve=seconds)
+
+    @property
+    def network_timeout(self) -> float | None:
+        """Seconds that an acceptor waits for the next message: `idle`."""
+        return self.timeouts.idle
+
+    @network_timeout.setter
+    def network_timeout(self, seconds: float | None) -> None:
+        self.timeouts = self.timeouts.replace(idle=seconds)
+
+    @property
+    def connection_timeout(self) -> float | None:
+        """Seconds for the TCP connection: `connect`."""
+        return self.timeouts.connect
+
+    @connection_timeout.setter
+    def connection_timeout(self, seconds: float | None) -> None:
+        self.timeouts = self.timeouts.replace(connect=seconds)
+
+    # -- presentation contexts ----------------------------------------------------------------
+
+    @property
+    def requested_contexts(self) -> list[PresentationContextRQ]:
+        """What `associate` proposes by default. Set from any `Context`s."""
+        return [
+            PresentationContextRQ(context_id=2 * i + 1, abstract_syntax=uid, transfer_syntaxes=syntaxes)
+            for i, (uid, syntaxes) in enumerate(self._requested)
+        ]
+
+    @requested_contexts.setter
+    def requested_contexts(self, contexts: Iterable[Context]) -> None:
+        self._requested = [_proposal(context) for context in contexts]
+
+    def add_requested_context(
+        self, abstract_syntax: str, transfer_syntax: str | Iterable[str] | None = None
+    ) -> None:
+        """Propose a SOP class, by default in the uncompressed transfer syntaxes.
+
+        An acceptor takes one transfer syntax of each context: where it matters which, add a context for each.
+        """
+        self._requested.append((_uid(abstract_syntax), _syntaxes(transfer_syntax)))
+
+    def remove_requested_context(
+        self, abstract_syntax: str, transfer_syntax: str | Iterable[str] | None = None
+    ) -> None:
+        """Propose a SOP class no longer, or no longer in some transfer syntaxes."""
+        uid, gone = _uid(abstract_syntax), _removed(transfer_syntax)
+        left = [(a, _without(s, gone) if a == uid else s) for a, s in self._requested]
+        self._requested = [(a, s) for a, s in left if s]
+
+    @property
+    def supported_contexts(self) -> list[SupportedContext]:
+        """What servers accept, by UID. Set from any `Context`s or `SupportedContext`s."""
+        return [self._supported[uid] for uid in sorted(self._supported)]
+
+    @supported_contexts.setter
+    def supported_contexts(self, contexts: Iterable[Context | SupportedContext]) -> None:
+        self._supported = supported_index(contexts)
+
+    def add_supported_context(
+        self,
+        abstract_syntax: str,
+        transfer_syntax: str | Iterable[str] | None = None,
+        scu_role: bool | None = None,
+        scp_role: bool | None = None,
+    ) -> None:
+        """Accept a SOP class, by default in the uncompressed transfer syntaxes, the preferred one first.
+
+        Added again, it gets more transfer syntaxes. The roles say whether a requestor that proposes
+        them for itself is granted them; None grants.
+        """
+        added = SupportedContext(
+            abstract_syntax=_uid(abstract_syntax),
+            transfer_syntaxes=_syntaxes(transfer_syntax),
+            scu_role=scu_role,
+            scp_role=scp_role,
+        )
+        known = self._supported.get(added.abstract_syntax)
+        self._supported.update(index_supported([added] if known is None else [known, added]))
+
+    def remove_supported_context(
+        self, abstract_syntax: str, transfer_syntax: str | Iterable[str] | None = None
+    ) -> None:
+        """Accept a SOP class no longer, or no longer in some transfer syntaxes."""
+        uid, gone = _uid(abstract_syntax), _removed(transfer_syntax)
+        context = self._supported.pop(uid, None)
+        left = () if context is None else _without(context.transfer_syntaxes, gone)
+        if context is not None and left:
+            self._supported[uid] = context.replace(transfer_syntaxes=left)
+
+    # -- associations -------------------------------------------------------------------------
+
+    def bind(self, bindings: Iterable[evt.Binding] | None) -> evt.Handlers:
+        """Check handlers and return them; raises TypeError, with a reason, for one that cannot be run."""
+        return evt.Handlers(bindings, allow_async=type(self).drive is None)
+
+    def new_connection(self, role: Role) -> Connection:
+        """Return an engine with this application entity's settings."""
+        return Connection(
+            role,
+            limits=self.limits,
+            timeouts=self.timeouts,
+            strict_roles=self.strict_roles,
+            strict_dispatch=self.strict_dispatch,
+        )
+
+    def new_association(
+        self, connection: Connection, stream: Stream, backend: Backend, handlers: evt.Handlers
+    ) -> AssociationCore:
+        """Return the association of an engine and a stream."""
+        core = AssociationCore(connection, stream, backend, self.timeouts, handlers, type(self).drive)
+        core.facade = self.wrap(core)
+        return core
+
+    def wrap(self, association: AssociationCore) -> object:
+        """Return the object that handlers get for an association; a flavour may have its own."""
+        return association
+
+    async def open_association(
+        self,
+        backend: Backend,
+        addr: str,
+        port: int,
+        contexts: Iterable[Context] | None = None,
+        ae_title: str | bytes = "ANY-SCP",
+        max_pdu: int | None = None,
+        ext_neg: Iterable[NegotiationItem] | None = None,
+        bind_address: tuple[str, int] | None = None,
+        evt_handlers: Iterable[evt.Binding] | None = None,
+    ) -> AssociationCore:
+        """Associate with a peer: `associate` of all flavours.
+
+        `contexts` replaces the requested ones; `max_pdu` the `maximum_pdu_size`; `ext_neg` holds items of the
+        extended negotiation. Raises an AssociationError that says who and why: ConnectionLost, TimedOut,
+        AssociationRejected, AssociationAborted, or NoAcceptedContext (after an abort) if nothing that was
+        proposed is accepted; LocalProtocolError for what cannot be proposed.
+        """
+        handlers = self.bind(evt_handlers)
+        connection = self.new_connection(Role.REQUESTOR)
+        connection.send(self._request(contexts, ae_title, max_pdu, ext_neg or ()))
+        wait = self.timeouts.connect
+        deadline = None if wait is None else backend.now() + wait
+        stream = await backend.connect(addr, port, bind_address=bind_address, deadline=deadline)
+        association = self.new_association(connection, stream, backend, handlers)
+        try:
+            connection.transport_connected()
+            await association.notify(evt.EVT_CONN_OPEN, address=stream.peer_address)
+            await association.notify(evt.EVT_REQUESTED)
+            event = await association.next_event()
+            assert isinstance(event, AssociateAC)
+            if not connection.accepted_contexts:
+                raise NoAcceptedContext(_nothing_accepted(association))
+            await association.notify(evt.EVT_ACCEPTED)
+            await association.notify(evt.EVT_ESTABLISHED)
+        except BaseException:
+            await association.end()
+            raise
+        return association
+
+    def _request(
+        self,
+        contexts: Iterable[Context] | None,
+        called: str | bytes,
+        max_pdu: int | None,
+        items: Iterable[object],
+    ) -> AssociateRQ:
+        proposals = self._requested if contexts is None else [_proposal(context) for context in contexts]
+        if not proposals:
+            raise LocalProtocolError(
+                "an association needs presentation contexts: add_requested_context() or contexts="
+            )
+        extended = tuple(items)
+        unknown = [item for item in extended if not isinstance(item, NegotiationItem)]
+        if unknown:
+            raise TypeError(f"ext_neg holds items of the extended negotiation, not {unknown[0]!r}")
+        return build_associate_rq(
+            self.ae_title,
+            own_title(called),
+            proposals,
+            maximum_length=self.maximum_pdu_size if max_pdu is None else max_pdu,
+            implementation_class_uid=self.implementation_class_uid,
+            implementation_version_name=self.implementation_version_name,
+            role_selections=_of(RoleSelection, extended),
+            sop_class_extended=_of(SOPClassExtendedNegotiation, extended),
+            sop_class_common_extended=_of(SOPClassCommonExtendedNegotiation, extended),
+            user_identity=_one_of(UserIdentityRQ, extended),
+            operations_window=_one_of(AsynchronousOperationsWindow, extended),
+        )
+
+    def policy(
+        self,
+        ae_title: str | bytes | None = None,
+        contexts: Iterable[Context | SupportedContext] | None = None,
+    ) -> AcceptorPolicy:
+        """Return what a server accepts, from whom; raises LocalProtocolError if that is nothing."""
+        supported = self._supported if contexts is None else supported_index(contexts)
+        if not supported:
+            raise LocalProtocolError(
+                "a server needs presentation contexts: add_supported_context() or contexts="
+            )
+        title = self.ae_title if ae_title is None else own_title(ae_title)
+        callers = [own_title(caller) for caller in self.require_calling_aet]
+        return AcceptorPolicy(
+            supported=dict(supported),
+            maximum_length=self.maximum_pdu_size,
+            implementation_class_uid=self.implementation_class_uid,
+            implementation_version_name=self.implementation_version_name,
+            called_ae_titles=(title,) if self.require_called_aet else None,
+            calling_ae_titles=frozenset(callers) if callers else None,
+        )
+
+
+# --- what users may give ------------------------------------------------------------------------
+
+
+def own_title(title: str | bytes) -> str:
+    """Return an AE title without padding; raises ValueError for one that PS3.5 Table 6.2-1 does not allow."""
+    text = title.decode("latin-1") if isinstance(title, bytes) else title
+    text = normalize_ae_title(text)
+    if not 0 < len(text) <= 16 or not all(" " <= c <= "~" and c != "\\" for c in text):
+        raise ValueError(f"an AE title has 1 to 16 ASCII characters and no backslash, unlike {title!r}")
+    return text
+
+
+def supported_index(contexts: Iterable[Context | SupportedContext]) -> dict[str, SupportedContext]:
+    """Return contexts by UID, from whatever form they have."""
+    records = []
+    for context in contexts:
+        if not isinstance(context, SupportedContext):
+            uid, syntaxes = _proposal(context)
+            context = SupportedContext(abstract_syntax=uid, transfer_syntaxes=syntaxes)
+        records.append(context)
+    return index_supported(records)
+
+
+def _proposal(context: Context) -> tuple[str, tuple[str, ...]]:
+    if isinstance(context, PresentationContextRQ):
+        return _uid(context.abstract_syntax), _syntaxes(context.transfer_syntaxes)
+    if isinstance(context, str):
+        return _uid(context), UNCOMPRESSED_TRANSFER_SYNTAXES
+    abstract_syntax, transfer_syntaxes = context
+    return _uid(abstract_syntax), _syntaxes(transfer_syntaxes)
+
+
+def _of(kind: type[T], items: Iterable[object]) -> list[T]:
+    return [item for item in items if isinstance(item, kind)]
+
+
+def _one_of(kind: type[T], items: Iterable[object]) -> T | None:
+    found = _of(kind, items)
+    if len(found) > 1:
+        raise ValueError(f"ext_neg holds {len(found)} items of {kind.__name__}, one is allowed")
+    return found[0] if found else None
+
+
+def _nothing_accepted(association: AssociationCore) -> str:
+    reasons: dict[str, None] = {}
+    for context in association.rejected_contexts:
+        reasons[f"{context.abstract_syntax}: {context.reason}"] = None
+    return f"{association.peer_name} accepted no presentation context ({'; '.join(reasons)})"
+
+
+def _uid(uid: str) -> str:
+    plain = normalize_uid(str(uid))
+    if not plain:
+        raise ValueError("an abstract syntax is a UID, not an empty string")
+    return plain
+
+
+def _syntaxes(given: str | Iterable[str] | None) -> tuple[str, ...]:
+    if given is None:
+        return UNCOMPRESSED_TRANSFER_SYNTAXES
+    syntaxes = _removed(given)
+    if not syntaxes:
+        raise ValueError("a presentation context needs a transfer syntax")
+    return tuple(dict.fromkeys(syntaxes))
+
+
+def _removed(given: str | Iterable[str] | None) -> tuple[str, ...] | None:
+    if given is None:
+        return None
+    return tuple(_uid(uid) for uid in ([given] if isinstance(given, str) else given))
+
+
+def _without(syntaxes: tuple[str, ...], gone: tuple[str, ...] | None) -> tuple[str, ...]:
+    return () if gone is None else tuple(uid for uid in syntaxes if uid not in gone)

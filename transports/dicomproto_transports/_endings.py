@@ -1,0 +1,117 @@
+"""Why an association ended, in words: the terminal events of the engine as exceptions.
+
+Each text names the peer, what happened and when, so that it can be shown as it is. Text that the
+peer sent is quoted with escapes, since it may hold anything.
+"""
+
+from __future__ import annotations
+
+from dicomproto.config import Timeouts
+from dicomproto.errors import (
+    AssociationAborted,
+    AssociationError,
+    AssociationRejected,
+    AssociationReleased,
+    ConnectionLost,
+    NotDicomError,
+    RemoteProtocolError,
+    TimedOut,
+)
+from dicomproto.upper_layer.events import (
+    ConnectionClosed,
+    LocallyEnded,
+    NotDicom,
+    ProtocolViolation,
+    Terminal,
+    TimerExpired,
+)
+from dicomproto.upper_layer.pdu import Abort, AssociateRJ, ReleaseRP
+
+_DURING = {
+    "Sta2": "before it requested an association",
+    "Sta3": "before its association request was answered",
+    "Sta4": "before the transport connection stood",
+    "Sta5": "before it answered the association request",
+    "Sta6": "on the established association",
+    "Sta7": "before it answered the release request",
+    "Sta8": "before its release request was answered",
+    "Sta13": "while the connection was being closed",
+}
+
+_WAITS = {
+    "association": "its answer to the association or release request",
+    "artim": "its association request",
+    "pdu": "the rest of a PDU",
+    "response": "its response",
+    "action": "its response to an N-ACTION",
+    "retrieve": "its next response to a C-GET or C-MOVE",
+    "cancel": "its final response after a C-CANCEL",
+    "idle": "its next message",
+    "close": "the connection to be closed",
+    "write": "it to take what was sent",
+    "connect": "the connection",
+}
+
+_KINDS = {
+    "tls": "TLS, where plain DICOM was expected",
+    "http": "HTTP",
+    "proxy": "the PROXY protocol",
+    "ssh": "SSH",
+}
+
+
+def during(state: str) -> str:
+    """Say in words what was going on in a state of PS3.8 Table 9-10."""
+    return _DURING.get(state, "during a release")
+
+
+def timed_out(peer: str, phase: str, seconds: float | None) -> TimedOut:
+    """Return the error for a wait that took longer than the field `phase` of `Timeouts` allows."""
+    bound = "" if seconds is None else f" within {seconds:g} s"
+    return TimedOut(f"{peer}: waited for {_WAITS.get(phase, phase)}{bound} ({phase} timeout)", phase=phase)
+
+
+def explain(
+    terminal: Terminal, peer: str, *, broken: OSError | None = None, timeouts: Timeouts | None = None
+) -> AssociationError:
+    """Return the exception for how an association ended; `broken` is the transport's error, if it had one."""
+    if isinstance(terminal, AssociateRJ):
+        return AssociationRejected(
+            f"{peer}: {terminal.meaning}",
+            result=terminal.result,
+            source=terminal.source,
+            reason=terminal.reason,
+        )
+    if isinstance(terminal, Abort):
+        text = f"{peer} ended the association: {terminal.meaning}"
+        return AssociationAborted(text, source=terminal.source, reason=terminal.reason, by_peer=True)
+    if isinstance(terminal, ReleaseRP):
+        return AssociationReleased(f"{peer}: the association was released")
+    if isinstance(terminal, LocallyEnded):
+        return _ended_here(terminal, peer)
+    if isinstance(terminal, ProtocolViolation):
+        text = f"{peer} broke the protocol: {terminal.item_path}: {terminal.text} (byte {terminal.offset})"
+        return RemoteProtocolError(text, offset=terminal.offset, item_path=terminal.item_path)
+    if isinstance(terminal, NotDicom):
+        spoken = _KINDS.get(terminal.kind, "no DICOM")
+        return NotDicomError(f"{peer} speaks {spoken}", kind=terminal.kind)
+    if isinstance(terminal, TimerExpired):
+        return timed_out(peer, terminal.timer, getattr(timeouts, terminal.timer, None))
+    return _lost(terminal, peer, broken)
+
+
+def _ended_here(terminal: LocallyEnded, peer: str) -> AssociationError:
+    pdu = terminal.pdu
+    if isinstance(pdu, Abort):
+        text = f"{peer}: the association was aborted from this side"
+        return AssociationAborted(text, source=pdu.source, reason=pdu.reason, by_peer=False)
+    if isinstance(pdu, AssociateRJ):
+        text = f"{peer}: the association was {pdu.meaning}, from this side"
+        return AssociationRejected(text, result=pdu.result, source=pdu.source, reason=pdu.reason)
+    return AssociationReleased(f"{peer} released the association")
+
+
+def _lost(terminal: ConnectionClosed, peer: str, broken: OSError | None) -> ConnectionLost:
+    how = "closed the connection" if broken is None else f"is gone ({broken.strerror or broken})"
+    where = " in the middle of a PDU" if terminal.mid_pdu else ""
+    return ConnectionLost(f"{peer} {how} {during(terminal.state)}{where}", state=terminal.state)

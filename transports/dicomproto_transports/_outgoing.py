@@ -1,0 +1,113 @@
+"""Where the data set of a message under way comes from: memory or a file, one piece at a time.
+
+A piece is about 1 MiB, so that between two of them there is time to look for what the peer says,
+and a whole number of fragments. Files are read into two buffers in turn: what was given to the
+engine must stay as it is until the send that carries it has returned.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import BinaryIO, Protocol
+
+from dicomproto.upper_layer.pdu import Buffer
+
+PIECE = 1024 * 1024
+_SMALL = 128 * 1024
+
+
+class SourceChanged(OSError):
+    """A file was written to while it was sent."""
+
+
+class Source(Protocol):
+    """A data set on its way out; `pad` says that an odd length gets one NUL."""
+
+    pad: bool
+
+    def next_piece(self) -> tuple[Buffer, bool]:
+        """Return the next piece and whether it is the last. Raises OSError."""
+
+
+def piece_size(peer_maximum_length: int) -> int:
+    """Return how many bytes to give at once, so that only the last fragment is not full."""
+    room = peer_maximum_length - 6  # PS3.8 9.3.5.1: length, context id and control header of the PDV
+    return max(PIECE // room, 1) * room
+
+
+class MemorySource:
+    """A data set in memory."""
+
+    __slots__ = ("pad", "_view", "_position", "_size")
+
+    def __init__(self, data: Buffer, size: int, *, pad: bool = False) -> None:
+        self.pad = pad
+        self._view = memoryview(data).cast("B")
+        self._position = 0
+        self._size = size
+
+    def next_piece(self) -> tuple[Buffer, bool]:
+        start, end = self._position, self._position + self._size
+        self._position = end
+        return self._view[start:end], end >= len(self._view)
+
+
+class PieceBuffers:
+    """The two buffers of an association, made when a file first needs them and then used for all files."""
+
+    __slots__ = ("_buffers", "_turn")
+
+    def __init__(self) -> None:
+        self._buffers = [bytearray(), bytearray()]
+        self._turn = 0
+
+    def next_buffer(self, size: int) -> memoryview:
+        """Return a view of `size` bytes of the buffer that was not used last."""
+        turn = self._turn = 1 - self._turn
+        if len(self._buffers[turn]) < size:
+            self._buffers[turn] = bytearray(max(size, _SMALL))
+        return memoryview(self._buffers[turn])[:size]
+
+
+class FileSource:
+    """`length` bytes of an open file from its current position on.
+
+    That the file stayed the same is checked before the last piece is given away: a peer never gets
+    an object whole that was cut or mixed.
+    """
+
+    __slots__ = ("pad", "_file", "_left", "_size", "_buffers", "_name", "_stamp")
+
+    def __init__(self, file: BinaryIO, length: int, size: int, buffers: PieceBuffers, name: str) -> None:
+        self.pad = True  # PS3.5: files of odd length exist, data sets of odd length do not
+        self._file = file
+        self._left = length
+        self._size = size
+        self._buffers = buffers
+        self._name = name
+        self._stamp = _stamp(file)
+
+    def next_piece(self) -> tuple[Buffer, bool]:
+        view = self._buffers.next_buffer(min(self._left, self._size))
+        filled = 0
+        while filled < len(view):
+            count: int | None = self._file.readinto(view[filled:])  # type: ignore[attr-defined]
+            if not count:
+                raise SourceChanged(f"{self._name} became shorter while it was sent")
+            filled += count
+        self._left -= filled
+        if self._left == 0:
+            if _stamp(self._file) != self._stamp:
+                raise SourceChanged(f"{self._name} was written to while it was sent")
+            if self._stamp is None and self._file.read(1):
+                raise SourceChanged(f"{self._name} became longer while it was sent")
+        return view, self._left == 0
+
+
+def _stamp(file: BinaryIO) -> tuple[int, int] | None:
+    """Return what tells whether a file was written to; None where there is no file below."""
+    try:
+        status = os.fstat(file.fileno())
+    except (OSError, ValueError, AttributeError):  # io.UnsupportedOperation is the first two
+        return None
+    return status.st_size, status.st_mtime_ns

@@ -1,0 +1,296 @@
+"""The part of an association that waits: bytes between engine and stream, until there is an event.
+
+`next_event` is the only place where an association waits. It takes events out of the engine, and
+while there are none it moves bytes: what is queued goes out first, then the next piece of the
+data set under way, and only when there is nothing to send does it read. So whoever waits, for
+whatever, a data set under way goes on leaving, and what the peer says is heard between two pieces.
+
+The terminal event closes the stream as the engine says; from then on `next_event` raises.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast, get_args
+
+from dicomproto.connection import Connection
+from dicomproto.errors import AssociationAborted, AssociationError
+from dicomproto.upper_layer.events import CLOSED, NEED_DATA, CloseAction, Role, Terminal
+from dicomproto.upper_layer.pdu import Abort, Buffer
+
+from ._endings import explain, timed_out
+from ._facts import name_of
+
+if TYPE_CHECKING:
+    from dicomproto.config import Timeouts
+    from dicomproto.connection import Event
+    from dicomproto.dimse.commands import Response
+
+    from ._outgoing import Source
+    from ._stream import Backend, Stream
+
+log = logging.getLogger("dicomproto.association")
+
+_TERMINAL_KINDS = frozenset(get_args(Terminal))
+
+# Others get their turn after this much work; a message counts as 4 KiB, so that 64 of them do.
+_TURN = 256 * 1024
+MESSAGE_WORK = 4 * 1024
+
+# However `Timeouts.close` is set, the end of a connection comes.
+_LONGEST_CLOSE = 3600.0
+
+
+class Pump:
+    """Moves the bytes of one association."""
+
+    def __init__(self, connection: Connection, stream: Stream, backend: Backend, timeouts: Timeouts) -> None:
+        self.connection = connection
+        self.stream = stream
+        self.backend = backend
+        self.timeouts = timeouts
+        self.terminal: Terminal | None = None
+        self.source: Source | None = None  # of the data set under way
+        self._deferred: list[Response] = []
+        self._unsent: list[Buffer] = []
+        self._write_due: float | None = None
+        self._deaf = False  # the peer takes nothing any more, but may have said why
+        self._broken: OSError | None = None
+        self._reason: Callable[[], AssociationError] | None = None
+        self._work = 0
+
+    @property
+    def peer_name(self) -> str:
+        """AE title and address of the other side, for error texts and logs."""
+        rq = self.connection.request
+        if rq is None:
+            title = ""
+        else:
+            title = rq.called_ae_title if self.connection.role is Role.REQUESTOR else rq.calling_ae_title
+        return name_of(title, self.stream.peer_address)
+
+    @property
+    def ending(self) -> AssociationError | None:
+        """Why the association ended; None as long as it has not."""
+        if self._reason is None:
+            return None
+        error = self._reason()
+        error.__cause__ = self._broken
+        return error
+
+    @property
+    def has_output(self) -> bool:
+        """Whether something that was begun has not left yet."""
+        return self.source is not None or bool(self._unsent or self._deferred)
+
+    # -- waiting ------------------------------------------------------------------------------
+
+    async def next_event(self, deadline: float | None = None) -> Event:
+        """Return the next event that is not terminal.
+
+        Raises TimeoutError if nothing came until `deadline`, and the AssociationError of the end.
+        """
+        next_event = self.connection.next_event
+        while True:
+            event = next_event()
+            if event is NEED_DATA:
+                await self._move(deadline)
+            elif event is CLOSED:
+                raise self._ended()
+            elif type(event) in _TERMINAL_KINDS:
+                await self._finish(cast(Terminal, event))
+                raise self._ended()
+            else:
+                return event
+
+    async def event_at_hand(self) -> Event | None:
+        """Return the next event if it is there without reading; None if not. Raises as `next_event`."""
+        event = self.connection.next_event()
+        if event is NEED_DATA:
+            return None
+        if event is CLOSED:
+            raise self._ended()
+        if type(event) in _TERMINAL_KINDS:
+            await self._finish(cast(Terminal, event))
+            raise self._ended()
+        return event
+
+    def _ended(self) -> AssociationError:
+        ending = self.ending
+        assert ending is not None
+        return ending
+
+    async def _move(self, deadline: float | None) -> None:
+        """Send what there is to send, else receive once, else let time pass."""
+        connection, stream = self.connection, self.stream
+        if self._work >= _TURN:
+            self._work = 0
+            await self.backend.checkpoint()
+        if self.source is not None and not self._unsent:
+            await self._feed()
+        if await self.send_queued():
+            self._look()
+            return
+        if self.source is not None:
+            self._look()
+            return
+        now = stream.now()
+        due = connection.next_deadline(now)
+        if due is not None and due <= now:
+            connection.handle_timeout(now)
+            return
+        until = due if deadline is None or (due is not None and due < deadline) else deadline
+        if self._deaf:
+            until = now + self._close_time()
+        try:
+            data = await stream.receive(until)
+        except TimeoutError:
+            if self._deaf:
+                connection.receive_eof()
+            elif until is deadline:
+                raise
+            else:
+                connection.handle_timeout(stream.now())
+        except OSError as error:
+            self._broken = self._broken or error
+            connection.receive_eof()
+        else:
+            if data:
+                self._work += MESSAGE_WORK + len(data)
+                connection.receive_data(data)
+            else:
+                connection.receive_eof()
+
+    def _look(self) -> None:
+        """Take in what has arrived while we send, and the time that has passed."""
+        connection, stream = self.connection, self.stream
+        try:
+            data = stream.try_receive()
+        except OSError as error:
+            self._broken = error
+            connection.receive_eof()
+            return
+        if data:
+            connection.receive_data(data)
+        elif data is not None:
+            connection.receive_eof()
+        now = stream.now()
+        due = connection.next_deadline(now)
+        if due is not None and due <= now:
+            connection.handle_timeout(now)
+
+    # -- sending ------------------------------------------------------------------------------
+
+    async def send_queued(self) -> bool:
+        """Send what the engine has ready, once; tell whether something is left for the next time."""
+        buffers = self.connection.data_to_send()
+        if self._unsent:
+            buffers = self._unsent + buffers
+        if not buffers or self._deaf:
+            return False
+        stream, due = self.stream, self._write_due
+        if due is None and self.timeouts.write is not None:
+            due = stream.now() + self.timeouts.write
+        self._unsent = buffers
+        try:
+            rest = await stream.send(buffers, due)
+        except TimeoutError:
+            # Not even an A-ABORT could be said: the stream resets what it failed to send.
+            peer, seconds = self.peer_name, self.timeouts.write
+            await self.end(lambda: timed_out(peer, "write", seconds))
+            raise self._ended() from None
+        except OSError as error:
+            # What the peer said before it went away is still to be read, its A-ABORT above all.
+            self._broken, self._deaf, self._unsent, self.source = error, True, [], None
+            return False
+        # The time to take something is over only for a peer that took nothing.
+        stalled = len(rest) == len(buffers) and len(rest[0]) == len(buffers[0])
+        self._write_due = due if stalled else None
+        self._unsent = rest
+        return bool(rest)
+
+    def begin(self, source: Source, piece: Buffer, last: bool) -> None:
+        """Give the engine the first piece of the data set of the message just begun."""
+        self.connection.send_data(piece, last=last, pad=source.pad)
+        self._work += len(piece)
+        if not last:
+            self.source = source
+
+    async def _feed(self) -> None:
+        """Give the engine the next piece of the data set under way."""
+        source = self.source
+        assert source is not None
+        try:
+            piece, last = source.next_piece()
+        except OSError as error:
+            # The peer must not take what it has for the whole object.
+            text = f"{self.peer_name}: the association was aborted from this side: {error}"
+            await self.end(lambda: AssociationAborted(text, source=0, reason=0, by_peer=False))
+            raise self._ended() from error
+        self.connection.send_data(piece, last=last, pad=source.pad)
+        self._work += len(piece)
+        if last:
+            self._sent_whole()
+
+    def stop_sending(self) -> None:
+        """End the data set under way early, because the peer has answered a failure (PS3.7 9.3.1)."""
+        if self.source is not None:
+            try:
+                piece, _ = self.source.next_piece()
+            except OSError:
+                piece = b""
+            # Two bytes, since not every peer takes a fragment without any.
+            self.connection.send_data(memoryview(piece)[:2], last=True, pad=True)
+            self._sent_whole()
+
+    def _sent_whole(self) -> None:
+        self.source = None
+        for response in self._deferred:
+            self.connection.send_response(response)
+        self._deferred.clear()
+
+    def respond(self, response: Response) -> None:
+        """Queue a response; behind the data set under way, since messages never interleave (PS3.8 E.1)."""
+        if self.source is None:
+            self.connection.send_response(response)
+        else:
+            self._deferred.append(response)
+
+    # -- ending -------------------------------------------------------------------------------
+
+    async def end(
+        self, reason: Callable[[], AssociationError] | None = None, abort: Abort | None = None
+    ) -> None:
+        """Abort and close; `reason` explains it in place of a plain "aborted from this side"."""
+        if self._reason is not None:
+            return
+        self._reason = reason
+        self.connection.send(abort or Abort())
+        while True:
+            event = self.connection.next_event()
+            if event is CLOSED:
+                return
+            if type(event) in _TERMINAL_KINDS:
+                await self._finish(cast(Terminal, event))
+                return
+
+    async def _finish(self, terminal: Terminal) -> None:
+        """Close the stream after the terminal event, as the engine says."""
+        self.terminal = terminal
+        if self._reason is None:
+            self._reason = lambda: explain(
+                terminal, self.peer_name, broken=self._broken, timeouts=self.timeouts
+            )
+        self.source = None
+        now = self.stream.now()
+        if self.connection.close_action is CloseAction.SHUTDOWN:
+            words = self._unsent + self.connection.data_to_send()
+            await self.stream.close(words, now + self._close_time())
+        else:
+            await self.stream.close([], now)
+        self._unsent = []
+
+    def _close_time(self) -> float:
+        close = self.timeouts.close
+        return _LONGEST_CLOSE if close is None else min(close, _LONGEST_CLOSE)

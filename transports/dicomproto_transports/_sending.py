@@ -1,0 +1,142 @@
+"""What `send_c_store` is given, made ready to be sent: a data set, a path or an open file.
+
+A file goes out as it lies on the disk; only its head is read, for the UIDs and the transfer
+syntax. Nothing is decoded unless the peer refused that transfer syntax and the pixel data is
+native: then it is re-encoded, if that is allowed.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
+
+from dicomproto.errors import NoAcceptedContext
+from dicomproto.negotiation import AcceptedContext, ContextMatch, find_context
+
+from ._outgoing import FileSource, MemorySource, PieceBuffers, Source
+from ._part10 import read_head
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+    from dicomproto.connection import Connection
+
+
+class ObjectToSend(Protocol):
+    """A composite SOP instance and its data set."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    warnings: tuple[str, ...]
+
+    def source(self, size: int, buffers: PieceBuffers) -> Source:
+        """Return the data set as it is, in pieces of `size` bytes."""
+
+    def converted(self, transfer_syntax: str, size: int) -> Source:
+        """Return the data set re-encoded in another transfer syntax."""
+
+    def close(self) -> None:
+        """Close what was opened for it."""
+
+
+class FileToSend:
+    """The object in a file, which is not decoded."""
+
+    def __init__(self, file: BinaryIO, name: str, *, is_ours: bool) -> None:
+        self._file = file
+        self._name = name
+        self._is_ours = is_ours
+        try:
+            self._start = file.tell()
+            head = read_head(file)
+        except BaseException:
+            self.close()
+            raise
+        self._head = head
+        self.sop_class_uid = head.sop_class_uid
+        self.sop_instance_uid = head.sop_instance_uid
+        self.transfer_syntax_uid = head.transfer_syntax_uid
+        self.warnings = head.warnings
+        if head.data_set_length & 1:
+            self.warnings += ("odd-length: the data set was sent with a NUL at its end",)
+
+    def source(self, size: int, buffers: PieceBuffers) -> Source:
+        self._file.seek(self._head.data_set_offset)
+        return FileSource(self._file, self._head.data_set_length, size, buffers, self._name)
+
+    def converted(self, transfer_syntax: str, size: int) -> Source:
+        from dicomproto.datasets import convert_file
+
+        self._file.seek(self._start)
+        return MemorySource(convert_file(self._file, transfer_syntax), size)
+
+    def close(self) -> None:
+        if self._is_ours:
+            self._file.close()
+
+
+class DatasetToSend:
+    """A pydicom data set."""
+
+    warnings: tuple[str, ...] = ()
+
+    def __init__(self, dataset: Dataset) -> None:
+        from dicomproto.datasets import transfer_syntax_of
+
+        self._dataset = dataset
+        for keyword in ("SOPClassUID", "SOPInstanceUID"):
+            if not getattr(dataset, keyword, None):
+                raise ValueError(f"the data set has no {keyword}, which C-STORE needs")
+        self.sop_class_uid = str(dataset.SOPClassUID)
+        self.sop_instance_uid = str(dataset.SOPInstanceUID)
+        self.transfer_syntax_uid = transfer_syntax_of(dataset)
+
+    def source(self, size: int, buffers: PieceBuffers) -> Source:
+        return self.converted(self.transfer_syntax_uid, size)
+
+    def converted(self, transfer_syntax: str, size: int) -> Source:
+        from dicomproto.datasets import encode_dataset
+
+        return MemorySource(encode_dataset(self._dataset, transfer_syntax), size)
+
+    def close(self) -> None:
+        pass
+
+
+def prepare(what: Dataset | str | os.PathLike[str] | BinaryIO) -> ObjectToSend:
+    """Return the object to send; close it afterwards. Raises OSError and ValueError."""
+    if isinstance(what, (str, os.PathLike)):
+        name = os.fspath(what)
+        return FileToSend(open(what, "rb", buffering=0), name, is_ours=True)
+    if hasattr(what, "readinto"):
+        file = cast("BinaryIO", what)
+        return FileToSend(file, str(getattr(file, "name", "the file")), is_ours=False)
+    if hasattr(what, "to_json_dict"):
+        return DatasetToSend(cast("Dataset", what))
+    raise TypeError(f"send_c_store: a data set, a path or an open binary file, not {type(what).__name__}")
+
+
+def choose_context(
+    connection: Connection, item: ObjectToSend, *, by_requestor: bool, never_convert: bool
+) -> AcceptedContext:
+    """Return the context to send an object on; raises NoAcceptedContext, which names the near misses."""
+    match = find_context(
+        connection.accepted_contexts,
+        item.sop_class_uid,
+        item.transfer_syntax_uid,
+        by_requestor=by_requestor,
+        rejected=connection.rejected_contexts,
+    )
+    if match.context is not None:
+        return match.context
+    if match.alternatives and not never_convert:
+        return match.alternatives[0]
+    raise NoAcceptedContext(_no_context(item, match, never_convert))
+
+
+def _no_context(item: ObjectToSend, match: ContextMatch, never_convert: bool) -> str:
+    text = f"SOP class {item.sop_class_uid} cannot be sent in transfer syntax {item.transfer_syntax_uid}"
+    if match.alternatives and never_convert:
+        text += " and may not be converted"
+    return f"{text}: {'; '.join(match.reasons)}"

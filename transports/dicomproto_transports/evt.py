@@ -1,0 +1,361 @@
+"""The events that handlers are bound to, and the `Event` that a handler receives.
+
+A handler is bound as `(event, handler)` or `(event, handler, [args])`, in `associate` or
+`start_server`. *Intervention* events ask the handler for a decision and have one handler each;
+*notification* events tell, and have any number. The handler receives one `Event`, then the args.
+
+In trio and anyio a handler may be `async`; a sync one runs inline and must not wait, unless it
+is bound as `in_thread(handler)`. The blocking flavour has sync handlers only.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from functools import partial
+from time import time
+from typing import TYPE_CHECKING
+
+from dicomproto._record import Record
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset, FileMetaDataset
+
+    from dicomproto.dimse.commands import Request
+    from dicomproto.negotiation import AcceptedContext
+    from dicomproto.upper_layer.pdu import AssociateRQ, Buffer
+
+    from ._provider import IncomingStore
+
+Handler = Callable[..., object]
+
+
+class EventKind:
+    """One of the `EVT_*` constants below; compared by identity."""
+
+    __slots__ = ("name", "description", "is_intervention")
+
+    def __init__(self, name: str, description: str, is_intervention: bool = False) -> None:
+        self.name = name
+        self.description = description
+        self.is_intervention = is_intervention
+
+    @property
+    def is_notification(self) -> bool:
+        """Whether the event only tells, so that the handler's result is not used."""
+        return not self.is_intervention
+
+    def __repr__(self) -> str:
+        return f"<{self.name}>"
+
+
+Binding = tuple[EventKind, Handler] | tuple[EventKind, Handler, Sequence[object]]
+
+EVT_CONN_OPEN = EventKind("EVT_CONN_OPEN", "the transport connection stands")
+EVT_CONN_CLOSE = EventKind("EVT_CONN_CLOSE", "the transport connection is closed")
+EVT_REQUESTED = EventKind("EVT_REQUESTED", "an association is requested of us")
+EVT_ACCEPTED = EventKind("EVT_ACCEPTED", "the association is accepted")
+EVT_REJECTED = EventKind("EVT_REJECTED", "the association is rejected")
+EVT_ESTABLISHED = EventKind("EVT_ESTABLISHED", "the association is established")
+EVT_RELEASED = EventKind("EVT_RELEASED", "the association is released")
+EVT_ABORTED = EventKind("EVT_ABORTED", "the association ended in any other way")
+
+EVT_ASYNC_OPS = EventKind(
+    "EVT_ASYNC_OPS", "an asynchronous operations window is proposed", is_intervention=True
+)
+EVT_SOP_COMMON = EventKind(
+    "EVT_SOP_COMMON", "SOP class common extended negotiation is proposed", is_intervention=True
+)
+EVT_SOP_EXTENDED = EventKind(
+    "EVT_SOP_EXTENDED", "SOP class extended negotiation is proposed", is_intervention=True
+)
+EVT_USER_ID = EventKind("EVT_USER_ID", "a user identity is presented", is_intervention=True)
+
+EVT_C_ECHO = EventKind("EVT_C_ECHO", "a C-ECHO request came", is_intervention=True)
+EVT_C_STORE = EventKind("EVT_C_STORE", "a C-STORE request and its whole data set came", is_intervention=True)
+EVT_C_STORE_STREAM = EventKind(
+    "EVT_C_STORE_STREAM", "a C-STORE request came, its data set follows in chunks", is_intervention=True
+)
+
+
+class InThread:
+    """A sync handler that is to run in a worker thread; made by `in_thread`."""
+
+    __slots__ = ("handler",)
+
+    def __init__(self, handler: Handler) -> None:
+        self.handler = handler
+
+    def __call__(self, *args: object) -> object:
+        return self.handler(*args)
+
+
+def in_thread(handler: Handler) -> InThread:
+    """Mark a sync handler that waits (for a disk, a database), so that it runs in a worker thread.
+
+    In the blocking flavour each association has a thread of its own already, and the mark means
+    nothing. The handler must not use the association.
+    """
+    if is_coroutine_function(handler):
+        raise TypeError(f"in_thread: {_name(handler)} is a coroutine function; bind it as it is")
+    return InThread(handler)
+
+
+def is_coroutine_function(handler: object) -> bool:
+    """Tell whether calling `handler` gives a coroutine, also through `partial` and `__call__`."""
+    while isinstance(handler, partial):
+        handler = handler.func
+    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
+        getattr(handler, "__call__", None)  # noqa: B004 - asked of the attribute, not of callability
+    )
+
+
+def _name(handler: object) -> str:
+    return getattr(handler, "__qualname__", None) or repr(handler)
+
+
+class Event:
+    """What a handler receives.
+
+    `assoc` is the association, `event` the kind, `timestamp` when it came. The other attributes exist
+    for the kinds that their docstrings name and raise AttributeError for the rest.
+    """
+
+    __slots__ = ("assoc", "event", "_came", "_facts", "_store")
+
+    def __init__(
+        self,
+        kind: EventKind,
+        assoc: object,
+        facts: dict[str, object],
+        store: IncomingStore | None = None,
+    ) -> None:
+        self.event = kind
+        self.assoc = assoc
+        self._came = time()
+        self._facts = facts
+        self._store = store
+
+    def __repr__(self) -> str:
+        return f"<Event {self.event.name}>"
+
+    @property
+    def timestamp(self) -> datetime:
+        """When the event came, as an aware local time."""
+        return datetime.fromtimestamp(self._came).astimezone()
+
+    def _fact(self, name: str) -> object:
+        try:
+            return self._facts[name]
+        except KeyError:
+            raise AttributeError(f"an {self.event.name} event has no {name!r}") from None
+
+    def _stored(self, name: str) -> IncomingStore:
+        if self._store is None:
+            raise AttributeError(f"an {self.event.name} event has no {name!r}")
+        return self._store
+
+    # -- requests ---------------------------------------------------------------------------
+
+    @property
+    def request(self) -> Request:
+        """The request, with its command elements as attributes (C-ECHO, C-STORE)."""
+        return self._fact("request")  # type: ignore[return-value]
+
+    @property
+    def context(self) -> AcceptedContext:
+        """The accepted presentation context that the request came on (C-ECHO, C-STORE)."""
+        return self._fact("context")  # type: ignore[return-value]
+
+    @property
+    def message_id(self) -> int:
+        """The Message ID of the request (C-ECHO, C-STORE)."""
+        return self.request.MessageID
+
+    @property
+    def data(self) -> Buffer:
+        """The data set as it came, in the context's transfer syntax (EVT_C_STORE)."""
+        return self._stored("data").data
+
+    @property
+    def dataset(self) -> Dataset:
+        """The data set, decoded by pydicom when first asked for (EVT_C_STORE)."""
+        return self._stored("dataset").dataset
+
+    @property
+    def file_meta(self) -> FileMetaDataset:
+        """A File Meta Information for the data set, made from the request (C-STORE)."""
+        return self._stored("file_meta").file_meta
+
+    def encoded_dataset(self, include_meta: bool = True) -> bytes:
+        """Return the data set as it came, as the content of a Part 10 file by default (EVT_C_STORE)."""
+        return self._stored("encoded_dataset").encoded(include_meta)
+
+    @property
+    def encoded_file_meta(self) -> bytes:
+        """What stands before the data set in a Part 10 file: preamble, prefix, File Meta (C-STORE)."""
+        return self._stored("encoded_file_meta").head
+
+    @property
+    def chunks(self) -> IncomingStore:
+        """The data set as it comes, an iterator of read-only views (EVT_C_STORE_STREAM).
+
+        `for` in the blocking flavour, `async for` in trio and anyio. A view is valid for as long as it is
+        referenced. Raises an AssociationError where the object is cut short.
+        """
+        return self._stored("chunks").streamed("chunks")
+
+    def refuse(self, status: int, comment: str | None = None) -> None:
+        """Answer a failure now; what still comes of the data set is discarded (EVT_C_STORE_STREAM).
+
+        PS3.7 9.3.1. The handler should return soon; what it returns is not used. LocalProtocolError if
+        `status` is no failure.
+        """
+        self._stored("refuse").streamed("refuse").refuse(status, comment)
+
+    # -- negotiation ------------------------------------------------------------------------
+
+    @property
+    def associate_request(self) -> AssociateRQ:
+        """The A-ASSOCIATE-RQ (EVT_REQUESTED and the negotiation events)."""
+        return self._fact("associate_request")  # type: ignore[return-value]
+
+    def reject(self, result: int = 1, source: int = 1, reason: int = 1) -> None:
+        """Reject the association, with the values of PS3.8 Table 9-21 (EVT_REQUESTED)."""
+        self._fact("associate_request")
+        if self.event is not EVT_REQUESTED:
+            raise AttributeError(f"an {self.event.name} event has no 'reject'")
+        self._facts["rejection"] = (result, source, reason)
+
+    @property
+    def rejection(self) -> tuple[int, int, int] | None:
+        """What `reject` was called with."""
+        return self._facts.get("rejection")  # type: ignore[return-value]
+
+    @property
+    def nr_invoked(self) -> int:
+        """Operations that the requestor would like to have outstanding, 0 for any number (EVT_ASYNC_OPS)."""
+        return self._fact("nr_invoked")  # type: ignore[return-value]
+
+    @property
+    def nr_performed(self) -> int:
+        """Operations that the requestor could perform at once, 0 for any number (EVT_ASYNC_OPS)."""
+        return self._fact("nr_performed")  # type: ignore[return-value]
+
+    @property
+    def items(self) -> dict[str, object]:
+        """The proposed items by SOP class UID (EVT_SOP_COMMON)."""
+        return self._fact("items")  # type: ignore[return-value]
+
+    @property
+    def app_info(self) -> dict[str, bytes]:
+        """The application information by SOP class UID (EVT_SOP_EXTENDED)."""
+        return self._fact("app_info")  # type: ignore[return-value]
+
+    @property
+    def user_id_type(self) -> int:
+        """1 user name, 2 with passcode, 3 Kerberos, 4 SAML, 5 JWT (EVT_USER_ID)."""
+        return self._fact("user_id_type")  # type: ignore[return-value]
+
+    @property
+    def primary_field(self) -> bytes:
+        """The user name, ticket, assertion or token (EVT_USER_ID)."""
+        return self._fact("primary_field")  # type: ignore[return-value]
+
+    @property
+    def secondary_field(self) -> bytes:
+        """The passcode, empty for all types but 2 (EVT_USER_ID)."""
+        return self._fact("secondary_field")  # type: ignore[return-value]
+
+    # -- transport --------------------------------------------------------------------------
+
+    @property
+    def address(self) -> object:
+        """The peer's address (EVT_CONN_OPEN, EVT_CONN_CLOSE)."""
+        return self._fact("address")
+
+
+class Bound(Record):
+    """One handler with its extra arguments; `in_thread` says where it runs."""
+
+    handler: Handler
+    args: tuple[object, ...] = ()
+    in_thread: bool = False
+
+
+class Handlers:
+    """The handlers of one association or server, by event kind. Empty for most kinds, so cheap to ask."""
+
+    __slots__ = ("_bound", "_allow_async")
+
+    def __init__(self, bindings: Iterable[Binding] | None = None, *, allow_async: bool) -> None:
+        self._bound: dict[EventKind, tuple[Bound, ...]] = {}
+        self._allow_async = allow_async
+        for binding in bindings or ():
+            if len(binding) not in (2, 3):
+                raise TypeError(
+                    f"a handler is bound as (event, handler) or (event, handler, [args]), not {binding!r}"
+                )
+            self.bind(*binding)
+
+    def bind(self, kind: EventKind, handler: Handler, args: Sequence[object] = ()) -> None:
+        """Bind `handler`; in place of the one before where the kind is an intervention."""
+        if not isinstance(kind, EventKind):
+            raise TypeError(f"{kind!r} is no event; the events are the EVT_* names of `evt`")
+        if not callable(handler):
+            raise TypeError(f"{kind.name}: {handler!r} is not callable")
+        if isinstance(args, (str, bytes)) or not isinstance(args, Sequence):
+            raise TypeError(f"{kind.name}: the arguments of a handler are a list or tuple, not {args!r}")
+        if is_coroutine_function(handler) and not self._allow_async:
+            raise TypeError(
+                f"{kind.name}: {_name(handler)} is a coroutine function; the blocking flavour has nothing to "
+                "run it, use dicomproto_transports.trio or .anyio"
+            )
+        threaded = isinstance(handler, InThread)
+        if threaded and kind is EVT_C_STORE_STREAM:
+            raise TypeError(
+                "EVT_C_STORE_STREAM: chunks are read by the association's own task, not in_thread"
+            )
+        other = {EVT_C_STORE: EVT_C_STORE_STREAM, EVT_C_STORE_STREAM: EVT_C_STORE}.get(kind)
+        if other in self._bound:
+            raise ValueError("EVT_C_STORE and EVT_C_STORE_STREAM exclude each other; bind one of them")
+        if isinstance(handler, InThread):
+            handler = handler.handler
+        bound = Bound(handler=handler, args=tuple(args), in_thread=threaded and self._allow_async)
+        before = () if kind.is_intervention else self._bound.get(kind, ())
+        self._bound[kind] = (*before, bound)
+
+    def unbind(self, kind: EventKind, handler: Handler) -> None:
+        """Undo `bind`; nothing happens if `handler` is not bound."""
+        if isinstance(handler, InThread):
+            handler = handler.handler
+        left = tuple(bound for bound in self._bound.get(kind, ()) if bound.handler != handler)
+        if left:
+            self._bound[kind] = left
+        else:
+            self._bound.pop(kind, None)
+
+    def one(self, kind: EventKind) -> Bound | None:
+        """Return the handler of an intervention event."""
+        bound = self._bound.get(kind)
+        return bound[0] if bound else None
+
+    def all(self, kind: EventKind) -> tuple[Bound, ...]:
+        """Return the handlers of a notification event, in the order they were bound."""
+        return self._bound.get(kind, ())
+
+    def get_events(self) -> list[EventKind]:
+        """Return the kinds that have a handler."""
+        return list(self._bound)
+
+
+async def call(bound: Bound, event: Event, *, is_blocking: bool) -> object:
+    """Run one handler and return its result, whatever kind of callable it is."""
+    result = bound.handler(event, *bound.args)
+    if inspect.iscoroutine(result):
+        if is_blocking:
+            result.close()
+            raise TypeError(f"{_name(bound.handler)} returned a coroutine; the blocking flavour runs none")
+        result = await result
+    return result
