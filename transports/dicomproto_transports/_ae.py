@@ -7,7 +7,7 @@ listening and the accepting.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from dicomproto.config import Limits, Timeouts
