@@ -1,0 +1,118 @@
+"""The value classes: immutable, compared by value and type, keyword-only, silent about payloads."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import ClassVar
+
+import pytest
+
+from dicomproto._record import Record
+
+
+class Point(Record):
+    kind: ClassVar[str] = "point"
+
+    x: int
+    y: int = 2
+    warnings: tuple[str, ...] = ()
+
+
+class Point3(Point):
+    z: int = 3
+    y: int = 20
+
+
+class Payload(Record):
+    data: bytes | bytearray | memoryview = b""
+
+
+class Bare(Record):
+    """No fields."""
+
+
+class Own(Record):
+    """Its `__init__` is its own, for speed or for shape."""
+
+    value: int
+
+    def __init__(self, value: int) -> None:
+        type(self).value.__set__(self, 2 * value)
+
+
+def test_fields_and_defaults() -> None:
+    point = Point(x=1)
+    assert (point.x, point.y, point.warnings, point.kind) == (1, 2, (), "point")
+    assert Point3(x=1).y == 20
+    assert (Point3(x=1, z=9).z, Point3(x=1).z) == (9, 3)
+    assert Bare() == Bare()
+    assert Own(4).value == 8
+    assert Point.__init__.__qualname__ == "Point.__init__"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [Point, lambda: Point(1), lambda: Point(x=1, nonsense=2), lambda: Bare(x=1)],
+    ids=["missing", "positional", "unknown", "no fields"],
+)
+def test_only_known_keywords(make) -> None:
+    with pytest.raises(TypeError):
+        make()
+
+
+def test_immutable_and_slotted() -> None:
+    point = Point(x=1)
+    with pytest.raises(AttributeError, match=r"use replace\(x=...\)"):
+        point.x = 5
+    with pytest.raises(AttributeError, match="immutable"):
+        del point.x
+    with pytest.raises(AttributeError):
+        point.nonsense = 5
+    assert not hasattr(point, "__dict__")
+    assert point.x == 1
+
+
+def test_equal_by_value_and_type() -> None:
+    assert Point(x=1) == Point(x=1, y=2)
+    assert Point(x=1) != Point(x=2)
+    assert Point(x=1, y=20) != Point3(x=1)
+    assert Point(x=1) != (1, 2, ())
+    assert hash(Point(x=1)) == hash(Point(x=1))
+    assert len({Point(x=1), Point(x=1), Point(x=2), Bare()}) == 3
+
+
+def test_warnings_take_no_part_in_equality() -> None:
+    assert Point(x=1, warnings=("odd",)) == Point(x=1)
+    assert hash(Point(x=1, warnings=("odd",))) == hash(Point(x=1))
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_payloads_are_shown_by_their_length(kind: type) -> None:
+    assert repr(Payload(data=kind(b"Doe^Jane"))) == "Payload(data=<8 bytes>)"
+    assert repr(Point(x=1)) == "Point(x=1, y=2, warnings=())"
+    assert repr(Bare()) == "Bare()"
+
+
+def test_replace() -> None:
+    point = Point3(x=1, z=7)
+    assert point.replace(y=5) == Point3(x=1, y=5, z=7)
+    assert point == Point3(x=1, z=7)
+    with pytest.raises(TypeError):
+        point.replace(nonsense=1)
+
+
+def test_copies_and_pickles() -> None:
+    point = Point3(x=1, z=7, warnings=("odd",))
+    for again in (copy.copy(point), copy.deepcopy(point), pickle.loads(pickle.dumps(point))):
+        assert again == point
+        assert type(again) is Point3
+        assert again.warnings == ("odd",)
+
+
+def test_patterns_match_by_keyword() -> None:
+    match Point(x=1):
+        case Point(x=1, y=y):
+            assert y == 2
+        case _:
+            pytest.fail("no match")
