@@ -182,6 +182,10 @@ async def _resolve(host: str, port: int, deadline: float | None) -> list[Address
     return found
 
 
+BACKEND = BlockingBackend()
+"""The `Backend` of this flavour."""
+
+
 class Server:
     """Listens and serves each association in a thread of its own.
 

@@ -1,0 +1,164 @@
+"""One face for the five ways to run the same `async def` code: the `backend` fixture.
+
+`run` runs one coroutine function to its end, `together` several side by side (tasks, or threads in
+the blocking flavour), `pair` gives two connected streams, `serving` a server for a core.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from typing import Any, Protocol
+
+import anyio
+import trio
+from dicomproto_transports import anyio as anyio_flavour
+from dicomproto_transports import blocking, testing
+from dicomproto_transports import trio as trio_flavour
+from dicomproto_transports._async import AsyncServer, AsyncWaiter
+from dicomproto_transports._socket import SocketStream
+from dicomproto_transports._stream import Backend, ConnectionServer, Stream
+
+AsyncFunction = Callable[..., Coroutine[Any, Any, Any]]
+
+NAMES = ("lockstep", "blocking", "trio", "anyio-asyncio", "anyio-trio")
+
+
+class Serving(Protocol):
+    """What the servers of all flavours have."""
+
+    @property
+    def port(self) -> int: ...
+
+
+def socket_pair(family: int = socket.AF_INET) -> tuple[socket.socket, socket.socket]:
+    """Return two connected TCP sockets on the loopback interface."""
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.bind(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0))
+        listener.listen()
+        left = socket.socket(family, socket.SOCK_STREAM)
+        left.connect(listener.getsockname())
+        right, _ = listener.accept()
+    return left, right
+
+
+class Lockstep:
+    name = "lockstep"
+    is_virtual = True
+
+    def __init__(self) -> None:
+        self.world = testing.Lockstep()
+        self.backend: Backend = self.world.backend
+
+    def run(self, function: AsyncFunction, *args: object) -> Any:
+        with self.world:
+            return self.world.run(function(*args))
+
+    async def together(self, *functions: AsyncFunction) -> list[Any]:
+        tasks = [self.world.spawn(function()) for function in functions]
+        await self.world.wait_for(lambda: all(task.done for task in tasks))
+        return [task.result for task in tasks]
+
+    async def pair(self) -> tuple[Stream, Stream]:
+        return self.world.pair()
+
+    @asynccontextmanager
+    async def serving(
+        self, core: ConnectionServer, address: tuple[str, int] = ("127.0.0.1", 0)
+    ) -> AsyncIterator[Serving]:
+        async with self.world.listen(core, address[1]) as server:
+            yield server
+
+
+class Blocking:
+    name = "blocking"
+    is_virtual = False
+
+    def __init__(self) -> None:
+        self.backend: Backend = blocking.BACKEND
+
+    def run(self, function: AsyncFunction, *args: object) -> Any:
+        return blocking.run(function(*args))
+
+    async def together(self, *functions: AsyncFunction) -> list[Any]:
+        results: dict[int, Any] = {}
+        failures: list[BaseException] = []
+
+        def call(index: int, function: AsyncFunction) -> None:
+            try:
+                results[index] = blocking.run(function())
+            except BaseException as error:  # raised again below
+                failures.append(error)
+
+        threads = [
+            threading.Thread(target=call, args=(index, function)) for index, function in enumerate(functions)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if failures:
+            raise failures[0]
+        return [results[index] for index in range(len(functions))]
+
+    async def pair(self) -> tuple[Stream, Stream]:
+        left, right = socket_pair()
+        return (
+            SocketStream(left, blocking.PollWaiter(left)),
+            SocketStream(right, blocking.PollWaiter(right)),
+        )
+
+    @asynccontextmanager
+    async def serving(
+        self, core: ConnectionServer, address: tuple[str, int] = ("127.0.0.1", 0), **options: int
+    ) -> AsyncIterator[Serving]:
+        with blocking.Server(core, address, **options) as server:
+            server.start()
+            yield server
+
+
+class Async:
+    is_virtual = False
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        flavour = trio_flavour if name == "trio" else anyio_flavour
+        self.library = flavour._LIBRARY
+        self.backend: Backend = flavour.BACKEND
+
+    def run(self, function: AsyncFunction, *args: object) -> Any:
+        if self.name == "trio":
+            return trio.run(function, *args)
+        return anyio.run(function, *args, backend=self.name.removeprefix("anyio-"))
+
+    async def together(self, *functions: AsyncFunction) -> list[Any]:
+        results: dict[int, Any] = {}
+
+        async def call(index: int, function: AsyncFunction) -> None:
+            results[index] = await function()
+
+        async with self.library.open_group() as group:
+            for index, function in enumerate(functions):
+                group.start_soon(call, index, function)
+        return [results[index] for index in range(len(functions))]
+
+    async def pair(self) -> tuple[Stream, Stream]:
+        left, right = (SocketStream(sock, AsyncWaiter(self.library, sock)) for sock in socket_pair())
+        return left, right
+
+    def serving(
+        self, core: ConnectionServer, address: tuple[str, int] = ("127.0.0.1", 0), **options: int
+    ) -> AbstractAsyncContextManager[Serving]:
+        return AsyncServer(core, address, library=self.library, **options)
+
+
+AnyBackend = Lockstep | Blocking | Async
+
+MAKE: dict[str, Callable[[], AnyBackend]] = {
+    "lockstep": Lockstep,
+    "blocking": Blocking,
+    **{name: partial(Async, name) for name in ("trio", "anyio-asyncio", "anyio-trio")},
+}
