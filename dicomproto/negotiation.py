@@ -352,6 +352,9 @@ def negotiate(rq: AssociateRQ, policy: AcceptorPolicy) -> AssociateAC | Associat
     if identity is not None and rq.user_identity is not None and rq.user_identity.positive_response_requested:
         positive_response = UserIdentityAC(server_response=identity.server_response or b"")
     contexts, roles = _answer_contexts(rq, policy)
+    extended = _answer_extended(rq, policy)
+    if not _fits(roles, extended, positive_response):
+        return AssociateRJ(result=1, source=3, reason=2)
     asked = rq.asynchronous_operations_window
     return AssociateAC(
         called_ae_title=rq.called_ae_title,
@@ -362,7 +365,7 @@ def negotiate(rq: AssociateRQ, policy: AcceptorPolicy) -> AssociateAC | Associat
         implementation_version_name=policy.implementation_version_name,
         asynchronous_operations_window=asked and _smaller_window(asked, policy.operations_window),
         role_selections=roles,
-        sop_class_extended=_answer_extended(rq, policy),
+        sop_class_extended=extended,
         user_identity_response=positive_response,
     )
 
@@ -482,6 +485,20 @@ def _answer_extended(rq: AssociateRQ, policy: AcceptorPolicy) -> tuple[SOPClassE
         for uid in proposed
         if uid in answers
     )
+
+
+def _fits(
+    roles: tuple[RoleSelection, ...],
+    extended: tuple[SOPClassExtendedNegotiation, ...],
+    response: UserIdentityAC | None,
+) -> bool:
+    """Tell whether the answers fit in a user information item, whose length has 16 bits.
+
+    What was asked came in one as well, but perhaps in a second, too, or without the items that we add.
+    """
+    size = 256 + sum([8 + len(role.sop_class_uid) for role in roles])
+    size += sum([6 + len(item.sop_class_uid) + len(item.application_information) for item in extended])
+    return size + (0 if response is None else len(response.server_response)) <= 0xFFFF
 
 
 # --- the requestor ------------------------------------------------------------------------------

@@ -43,11 +43,11 @@ def test_the_seeds_are_what_the_script_makes(harness: ModuleType) -> None:
 def test_the_harness_sees_a_machine_that_depends_on_the_cuts(
     harness: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A check that cannot fail proves nothing: count bytes per call, and the harness notices."""
+    """A check that cannot fail proves nothing: lose a byte of some pieces, and the harness notices."""
     original = harness.Connection.receive_data
 
     def receive_data(self: object, data: bytes) -> None:
-        original(self, data if len(data) < 64 else data[:-1])
+        original(self, data[:-1] if 64 <= len(data) < 128 else data)
 
     monkeypatch.setattr(harness.Connection, "receive_data", receive_data)
     with pytest.raises(AssertionError, match="byte by byte"):
