@@ -312,6 +312,17 @@ ITEMS = (
         },
     ),
     GoldenItem(
+        "presentation context of nothing but its id",
+        1,
+        False,
+        octets("0000: 20 00 0004 05 00 00 00"),
+        {
+            "presentation_contexts": (
+                PresentationContextRQ(context_id=5, abstract_syntax="", transfer_syntaxes=()),
+            )
+        },
+    ),
+    GoldenItem(
         "unknown item",
         2,
         False,

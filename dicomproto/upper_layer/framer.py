@@ -64,9 +64,8 @@ class Framer:
         """Where in the stream the last PDU began whose header is complete."""
 
     def receive(self, data: Buffer) -> None:
-        """Add received bytes; they must not change afterwards."""
-        if len(data):
-            self._waiting.append(memoryview(data).toreadonly())
+        """Add received bytes, at least one; they must not change afterwards."""
+        self._waiting.append(memoryview(data).toreadonly())
 
     def discard(self) -> None:
         """Forget all that is held; nothing of the stream matters any more."""
