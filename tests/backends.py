@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import anyio
 import trio
+
 from dicomproto_transports import anyio as anyio_flavour
 from dicomproto_transports import blocking, testing
 from dicomproto_transports import trio as trio_flavour

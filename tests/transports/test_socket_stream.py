@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from functools import partial
 
 import pytest
+
 from dicomproto_transports import blocking
 from dicomproto_transports._socket import SocketStream
 from dicomproto_transports._stream import Stream
-
 from tests.backends import AnyBackend, Async, socket_pair
 
 SOON = 0.05
+BROKEN = r"reset|pipe"
 MIB = 1024 * 1024
 
 
@@ -202,9 +203,13 @@ def test_what_the_peer_said_can_be_read_after_a_failed_send(backend: AnyBackend)
         left, right = await backend.pair()
         await right.send([b"abort"], None)
         await hang_up(right)
-        with pytest.raises(OSError, match="reset|pipe"):
+
+        async def send_on() -> None:
             while True:
                 await left.send([b"x"], left.now() + 10)
+
+        with pytest.raises(OSError, match=BROKEN):
+            await send_on()
         assert await left.receive(None) == b"abort"
         await hang_up(left)
 
@@ -249,10 +254,12 @@ def test_close_is_bounded_when_the_peer_floods(real_backend: AnyBackend) -> None
         left, right = await real_backend.pair()
 
         async def flood() -> None:
-            with pytest.raises(OSError, match="reset|pipe"):
-                while True:
+            while True:
+                try:
                     await right.send([b"x" * 65536], right.now() + 10)
-                    await real_backend.backend.checkpoint()
+                except OSError:
+                    break
+                await real_backend.backend.checkpoint()
 
         async def goodbye() -> None:
             start = left.now()

@@ -261,11 +261,13 @@ class AsyncServer:
         try:
             with self._serving:
                 async with self._library.open_group() as associations:
-                    with self._accepting:
-                        async with self._library.open_group() as group:
-                            for listener in self._listeners:
-                                group.start_soon(self._accept, listener, associations)
-                    self._close_listeners()
+                    try:
+                        with self._accepting:
+                            async with self._library.open_group() as group:
+                                for listener in self._listeners:
+                                    group.start_soon(self._accept, listener, associations)
+                    finally:
+                        self._close_listeners()
         finally:
             self._ended.set()
 
