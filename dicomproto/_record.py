@@ -49,20 +49,20 @@ class _RecordType(type):
         defaults = {field: namespace.pop(field, _MISSING) for field in own}
         namespace["__slots__"] = tuple(own)
         cls = super().__new__(mcs, name, bases, namespace)
-        inherited: dict[str, object] = {}
+        fields: dict[str, object] = {}
         for base in reversed(cls.__mro__[1:]):
-            inherited.update(base.__dict__.get("_own_defaults", {}))
-        fields = inherited | defaults
+            fields.update(base.__dict__.get("_fields", {}))
+        fields.update(defaults)
         slots = {field: getattr(cls, field) for field in fields}
-        cls._own_defaults = defaults
-        cls._fields = tuple(fields)
+        cls._fields = fields
         cls._compared = tuple(field for field in fields if field != "warnings")
         if "__init__" not in namespace:
             cls.__init__ = _write_init(name, fields, slots)  # type: ignore[misc]
         return cls
 
-    _own_defaults: dict[str, object]
-    _fields: tuple[str, ...]
+    _fields: dict[str, object]
+    """All fields in order, the inherited ones first, with their defaults (`_MISSING` for none)."""
+
     _compared: tuple[str, ...]
 
 

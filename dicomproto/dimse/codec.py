@@ -122,9 +122,7 @@ class _Plan:
     """How one class is encoded, and what its command set must and may have."""
 
     def __init__(self, command: type[Command]) -> None:
-        defaults: dict[str, object] = {}
-        for base in reversed(command.__mro__):
-            defaults.update(vars(base).get("_own_defaults", {}))
+        defaults = command._fields
         self.elements = [e for e in ELEMENTS.values() if e.keyword in defaults or e.number == 0x0100]
         self.names = [_attribute(element) for element in self.elements]
         optional = {name for name in self.names if defaults.get(name, 0) is None}
