@@ -1,4 +1,4 @@
-"""What trio and anyio have in common: waiting for sockets, the backend, the server.
+"""What trio and anyio have in common: waiting for sockets, the backend, the server, the facade.
 
 The two libraries offer the same things under slightly different names. `Library` is that common
 part, `trio.py` and `anyio.py` fill it in, and all that is built on it is written here once.
@@ -191,6 +191,11 @@ class AsyncServer:
         self._entered = False
 
     @property
+    def active_associations(self) -> list[object]:
+        """The associations that are being served now."""
+        return self._core.active_associations
+
+    @property
     def addresses(self) -> list[Address]:
         """Where the server listens."""
         return self._addresses
@@ -216,6 +221,11 @@ class AsyncServer:
         traceback: TracebackType | None,
     ) -> bool | None:
         return await self._running.__aexit__(kind, error, traceback)
+
+    async def serve_forever(self) -> None:
+        """Accept connections until `shutdown` is called or an exception comes."""
+        async with self:
+            await self._ended.wait()
 
     async def shutdown(self, grace: float = 0.0) -> None:
         """Take no more connections, give the associations `grace` seconds, end those that are left.

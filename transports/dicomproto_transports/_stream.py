@@ -122,6 +122,10 @@ class ConnectionServer(Protocol):
 
     stream_established: Callable[[Stream], None]
 
+    @property
+    def active_associations(self) -> list[object]:
+        """The associations that are being served now, as their handlers see them."""
+
     async def serve_connection(self, stream: Stream) -> None:
         """Run one association to its end and close the stream.
 

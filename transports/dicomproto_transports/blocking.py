@@ -11,18 +11,33 @@ import atexit
 import select
 import socket
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import wraps
 from math import ceil
 from time import monotonic
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Self, TypeVar, overload
+from weakref import WeakSet
 
-from . import _socket
+from . import _socket, evt
+from ._acceptor import ServerCore
+from ._ae import AECore, Context
+from ._association import AssociationCore
+from ._facade import Opener, named
+from ._facts import ServiceUser
 from ._server import MAXIMUM_PENDING, PAUSE, Pending, accept, addresses, listen, report
 from ._socket import AddressInfo, SocketStream
 from ._stream import Address, ConnectionServer, ServerShutdown, Stream
 
+if TYPE_CHECKING:
+    from dicomproto.config import Limits, Timeouts
+    from dicomproto.errors import AssociationError
+    from dicomproto.negotiation import AcceptedContext, RejectedContext, SupportedContext
+
+__all__ = ["AE", "BACKEND", "Association", "Server", "evt", "run"]
+
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _FOREVER = 1e9
@@ -215,6 +230,11 @@ class Server:
         self._grace = 0.0
 
     @property
+    def active_associations(self) -> list[object]:
+        """The associations that are being served now."""
+        return self._core.active_associations
+
+    @property
     def addresses(self) -> list[Address]:
         """Where the server listens."""
         return self._addresses
@@ -347,3 +367,190 @@ class Server:
             self._threads.discard(thread)
             self._changed.notify_all()
             self._close_when_done()
+
+
+# --- the facade -----------------------------------------------------------------------------------
+
+
+def _blocking(
+    method: Callable[Concatenate[AssociationCore, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[Association, P], T]:
+    @wraps(method)
+    def call(self: Association, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return run(method(self._core, *args, **kwargs))
+
+    return call
+
+
+class Association:
+    """One association; `AE.associate` returns the requestor's, handlers find theirs in `event.assoc`.
+
+    As a context manager it is released at the end of the block; with an exception it is aborted.
+    """
+
+    def __init__(self, core: AssociationCore) -> None:
+        self._core = core
+
+    def __repr__(self) -> str:
+        return repr(self._core).replace("AssociationCore", "Association", 1)
+
+    send_c_echo = _blocking(AssociationCore.send_c_echo)
+    send_c_store = _blocking(AssociationCore.send_c_store)
+    serve = _blocking(AssociationCore.serve)
+    release = _blocking(AssociationCore.release)
+    abort = _blocking(AssociationCore.abort)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        run(self._core.__aexit__(kind, error, traceback))
+
+    @property
+    def is_established(self) -> bool:
+        """Whether messages can be exchanged."""
+        return self._core.is_established
+
+    @property
+    def is_released(self) -> bool:
+        """Whether it ended in order, by a release from either side."""
+        return self._core.is_released
+
+    @property
+    def is_rejected(self) -> bool:
+        """Whether the acceptor rejected it."""
+        return self._core.is_rejected
+
+    @property
+    def is_aborted(self) -> bool:
+        """Whether it ended in any other way: aborted by either side, lost, or timed out."""
+        return self._core.is_aborted
+
+    @property
+    def is_requestor(self) -> bool:
+        """Whether this side proposed the association."""
+        return self._core.is_requestor
+
+    @property
+    def is_acceptor(self) -> bool:
+        """Whether the peer proposed the association."""
+        return self._core.is_acceptor
+
+    @property
+    def ending(self) -> AssociationError | None:
+        """Why the association ended; None as long as it has not."""
+        return self._core.ending
+
+    @property
+    def accepted_contexts(self) -> list[AcceptedContext]:
+        """The presentation contexts that can be used."""
+        return self._core.accepted_contexts
+
+    @property
+    def rejected_contexts(self) -> list[RejectedContext]:
+        """The presentation contexts that were refused, each with the reason."""
+        return self._core.rejected_contexts
+
+    @property
+    def requestor(self) -> ServiceUser:
+        """The side that proposed the association: its name, address and proposals."""
+        return self._core.requestor
+
+    @property
+    def acceptor(self) -> ServiceUser:
+        """The side that answered: its name, address and answers."""
+        return self._core.acceptor
+
+
+def _opened(opener: Opener[AE, P]) -> Callable[Concatenate[AE, P], Association]:
+    @named("associate", opener)
+    def associate(self: AE, /, *args: P.args, **kwargs: P.kwargs) -> Association:
+        association = run(opener(self, BACKEND, *args, **kwargs)).facade
+        assert isinstance(association, Association)
+        return association
+
+    return associate
+
+
+class AE(AECore):
+    """An application entity; see `AECore` for what it is told."""
+
+    drive = staticmethod(run)
+
+    def __init__(
+        self,
+        ae_title: str | bytes = "DICOMPROTO",
+        *,
+        limits: Limits | None = None,
+        timeouts: Timeouts | None = None,
+    ) -> None:
+        super().__init__(ae_title, limits=limits, timeouts=timeouts)
+        self._servers: WeakSet[Server] = WeakSet()
+
+    associate = _opened(AECore.open_association)
+
+    def wrap(self, association: AssociationCore) -> Association:
+        """Return the object that users get for an association."""
+        return Association(association)
+
+    @overload
+    def start_server(
+        self,
+        address: tuple[str, int],
+        block: Literal[True] = True,
+        *,
+        evt_handlers: Iterable[evt.Binding] | None = None,
+        ae_title: str | bytes | None = None,
+        contexts: Iterable[Context | SupportedContext] | None = None,
+        maximum_pending: int = MAXIMUM_PENDING,
+    ) -> None: ...
+
+    @overload
+    def start_server(
+        self,
+        address: tuple[str, int],
+        block: Literal[False],
+        *,
+        evt_handlers: Iterable[evt.Binding] | None = None,
+        ae_title: str | bytes | None = None,
+        contexts: Iterable[Context | SupportedContext] | None = None,
+        maximum_pending: int = MAXIMUM_PENDING,
+    ) -> Server: ...
+
+    def start_server(
+        self,
+        address: tuple[str, int],
+        block: bool = True,
+        *,
+        evt_handlers: Iterable[evt.Binding] | None = None,
+        ae_title: str | bytes | None = None,
+        contexts: Iterable[Context | SupportedContext] | None = None,
+        maximum_pending: int = MAXIMUM_PENDING,
+    ) -> Server | None:
+        """Listen on (host, port) and serve; a thread for each association.
+
+        With `block` the caller's thread accepts, until `shutdown` is called or Ctrl-C comes;
+        without, a thread does, and the server is returned. Port 0 lets the system choose one, ""
+        or "::" as host mean all addresses, IPv6 and IPv4. `ae_title` and `contexts` replace those
+        of this entity; of the connections on which no association was requested yet,
+        `maximum_pending` are kept. Raises OSError, and LocalProtocolError if nothing is supported.
+        """
+        core = ServerCore(self, BACKEND, evt_handlers, ae_title, contexts)
+        server = Server(core, address, maximum_pending=maximum_pending)
+        self._servers.add(server)
+        if not block:
+            server.start()
+            return server
+        with suppress(KeyboardInterrupt):
+            server.serve_forever()
+        return None
+
+    def shutdown(self, grace: float = 0.0) -> None:
+        """Shut down all servers of this application entity, see `Server.shutdown`."""
+        for server in list(self._servers):
+            server.shutdown(grace)

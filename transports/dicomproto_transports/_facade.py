@@ -1,0 +1,97 @@
+"""How the flavours show the high level: the names, signatures and docstrings of the originals.
+
+In trio and anyio `AssociationCore` is the association that users hold, since its methods are
+awaited as they are. What `associate` returns can be awaited or entered.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Coroutine, Generator, Iterable
+from functools import update_wrapper
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+from ._acceptor import ServerCore
+from ._ae import AECore, Context
+from ._association import AssociationCore
+
+if TYPE_CHECKING:
+    from dicomproto.negotiation import SupportedContext
+
+    from ._stream import Backend
+    from .evt import Binding
+
+P = ParamSpec("P")
+T = TypeVar("T")
+A = TypeVar("A", bound=AECore)
+
+Opener = Callable[Concatenate[A, "Backend", P], Coroutine[Any, Any, AssociationCore]]
+
+
+def named(
+    name: str, original: Callable[..., object]
+) -> Callable[[Callable[Concatenate[A, P], T]], Callable[Concatenate[A, P], T]]:
+    """Give a method the documentation of the original, and its signature without the backend."""
+    signature = inspect.signature(original)
+    shown = [parameter for parameter in signature.parameters.values() if parameter.name != "backend"]
+
+    def decorate(method: Callable[Concatenate[A, P], T]) -> Callable[Concatenate[A, P], T]:
+        method = update_wrapper(method, original)
+        method.__name__ = name
+        method.__qualname__ = f"AE.{name}"
+        method.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
+        return method
+
+    return decorate
+
+
+class Associating:
+    """An association that is about to be requested: `await` it, or enter it with `async with`.
+
+    Leaving the block releases the association; with an exception or a cancellation it is aborted.
+    """
+
+    def __init__(self, opening: Coroutine[Any, Any, AssociationCore]) -> None:
+        self._opening = opening
+        self._association: AssociationCore | None = None
+
+    def __await__(self) -> Generator[Any, Any, AssociationCore]:
+        return self._opening.__await__()
+
+    async def __aenter__(self) -> AssociationCore:
+        self._association = await self._opening
+        return self._association
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        assert self._association is not None
+        await self._association.__aexit__(kind, error, traceback)
+
+
+def _awaitable(opener: Opener[AsyncAE, P]) -> Callable[Concatenate[AsyncAE, P], Associating]:
+    @named("associate", opener)
+    def associate(self: AsyncAE, /, *args: P.args, **kwargs: P.kwargs) -> Associating:
+        return Associating(opener(self, self.backend, *args, **kwargs))
+
+    return associate
+
+
+class AsyncAE(AECore):
+    """An application entity whose associations are awaited."""
+
+    backend: Backend
+
+    associate = _awaitable(AECore.open_association)
+
+    def _server_core(
+        self,
+        evt_handlers: Iterable[Binding] | None,
+        ae_title: str | bytes | None,
+        contexts: Iterable[Context | SupportedContext] | None,
+    ) -> ServerCore:
+        return ServerCore(self, self.backend, evt_handlers, ae_title, contexts)
