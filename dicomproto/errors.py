@@ -37,6 +37,10 @@ class InvalidCommand(DicomProtoError):
     """Bytes that are no valid command set, from `decode_command` (PS3.7 6.3)."""
 
 
+class DataSetError(DicomProtoError):
+    """A data set that cannot be encoded, decoded or re-encoded as asked, from `dicomproto.datasets`."""
+
+
 class AssociationError(DicomProtoError):
     """Base of the errors that say why an association could not be made or has ended."""
 
