@@ -21,7 +21,6 @@ from .dimse.commands import (
     CGetRQ,
     CMoveRQ,
     Command,
-    NActionRQ,
     NEventReportRQ,
     Request,
     Response,
@@ -36,6 +35,7 @@ from .dimse.events import (
     ResponseReceived,
     UnexpectedDataSet,
 )
+from .dimse.operations import Operation, Operations
 from .dimse.status import Category
 from .errors import InvalidCommand, LocalProtocolError
 from .negotiation import (
@@ -77,28 +77,6 @@ _ENDED_WELL = (Category.SUCCESS, Category.WARNING)
 _REFUSED_SOP_CLASS, _DUPLICATE_INVOCATION = 0x0122, 0x0210
 
 
-class _Operation:
-    """A request of ours without its final response, and the wait for the next one."""
-
-    __slots__ = ("context_id", "deadline", "is_waiting", "request", "timer")
-
-    def __init__(self, request: Request, context_id: int) -> None:
-        self.request = request
-        self.context_id = context_id
-        self.timer = "response"
-        if isinstance(request, NActionRQ):
-            self.timer = "action"
-        elif isinstance(request, (CGetRQ, CMoveRQ)):
-            self.timer = "retrieve"
-        self.is_waiting = False
-        self.deadline: float | None = None
-
-    def wait(self) -> None:
-        """Start the wait for the next response, anew."""
-        self.is_waiting = True
-        self.deadline = None
-
-
 class Connection:
     """One end of one association at the DIMSE level.
 
@@ -128,11 +106,9 @@ class Connection:
         self._events: deque[Event] = deque()
         self._accepted: dict[int, AcceptedContext] = {}
         self._rejected: dict[int, RejectedContext] = {}
-        self._window = 1
-        self._operations: dict[int, _Operation] = {}
+        self._operations = Operations()
         self._unanswered: dict[int, RequestReceived] = {}
         self._cancelled: set[int] = set()
-        self._last_message_id = 0
         self._sending: tuple[int, Command] | None = None  # context and command of the data set under way
         self._odd_byte = b""
         self._deferred: list[tuple[int, Response]] = []  # our refusals, while a data set is under way
@@ -202,7 +178,7 @@ class Connection:
     @property
     def can_invoke(self) -> bool:
         """Whether the asynchronous operations window has room for another request."""
-        return len(self._operations) < self._window
+        return len(self._operations) < self._operations.window
 
     @property
     def is_sending(self) -> bool:
@@ -250,26 +226,21 @@ class Connection:
 
         A timer that was armed since the last call starts to run at `now`.
         """
-        deadlines = [self._upper.next_deadline(now), self._watch_idle(now)]
-        for operation in self._operations.values():
-            if operation.is_waiting:
-                if operation.deadline is None:
-                    duration = getattr(self.timeouts, operation.timer)
-                    operation.deadline = float("inf") if duration is None else now + duration
-                deadlines.append(operation.deadline)
-        earliest = min((at for at in deadlines if at is not None), default=None)
-        return None if earliest == float("inf") else earliest
+        deadlines = (
+            self._upper.next_deadline(now),
+            self._operations.next_deadline(now, self.timeouts),
+            self._watch_idle(now),
+        )
+        return min((at for at in deadlines if at is not None), default=None)
 
     def handle_timeout(self, now: float) -> None:
         """Act on every timer whose deadline has come."""
         self._upper.handle_timeout(now)
         if self.close_action is not CloseAction.NONE:
             return
-        for operation in self._operations.values():
-            if operation.deadline is not None and operation.deadline <= now:
-                self._upper.expire(operation.timer)
-                return
-        if self._idle_deadline is not None and self._idle_deadline <= now:
+        if (timer := self._operations.expired(now)) is not None:
+            self._upper.expire(timer)
+        elif self._idle_deadline is not None and self._idle_deadline <= now:
             self._idle_since = self._idle_deadline = None
             if self._idle_release:
                 self.send(ReleaseRQ())
@@ -329,7 +300,9 @@ class Connection:
         window = operations_window(request, answer)
         is_requestor = self.role is Role.REQUESTOR
         # 0 is any number; Message IDs end at 65535.
-        self._window = (window.maximum_invoked if is_requestor else window.maximum_performed) or 65535
+        self._operations.window = (
+            window.maximum_invoked if is_requestor else window.maximum_performed
+        ) or 65535
 
     # --- sending: messages ---------------------------------------------------------------------
 
@@ -354,13 +327,12 @@ class Connection:
                 f"{command.name}: {len(self._operations)} operations are outstanding, as many as negotiated"
             )
         if not command.MessageID:
-            command = command.replace(MessageID=self._next_message_id())
+            command = command.replace(MessageID=self._operations.next_message_id())
         message_id = command.MessageID
         if message_id in self._operations:
             raise LocalProtocolError(f"{command.name}: Message ID {message_id} is in use")
         self._send_command(command, context_id)
-        self._last_message_id = message_id
-        operation = self._operations[message_id] = _Operation(command, context_id)
+        operation = self._operations[message_id] = Operation(command, context_id)
         if not command.has_data_set:
             operation.wait()
         return message_id
@@ -427,13 +399,6 @@ class Connection:
         self._send_command(CCancelRQ(MessageIDBeingRespondedTo=message_id), operation.context_id)
         operation.timer = "cancel"
         operation.wait()
-
-    def _next_message_id(self) -> int:
-        message_id = self._last_message_id
-        while True:
-            message_id = message_id % 65535 + 1
-            if message_id not in self._operations:
-                return message_id
 
     def _send_command(self, command: Command, context_id: int) -> None:
         encoded = encode_command(command)

@@ -1,0 +1,66 @@
+"""Our own requests that are not answered yet: their Message IDs, their window, their waits."""
+
+from __future__ import annotations
+
+from ..config import Timeouts
+from .commands import CGetRQ, CMoveRQ, NActionRQ, Request
+
+
+class Operation:
+    """A request without its final response; `timer` is the field of `Timeouts` that bounds the next wait."""
+
+    __slots__ = ("context_id", "deadline", "is_waiting", "request", "timer")
+
+    def __init__(self, request: Request, context_id: int) -> None:
+        self.request = request
+        self.context_id = context_id
+        self.timer = "response"
+        if isinstance(request, NActionRQ):
+            self.timer = "action"
+        elif isinstance(request, (CGetRQ, CMoveRQ)):
+            self.timer = "retrieve"
+        self.is_waiting = False
+        self.deadline: float | None = None
+
+    def wait(self) -> None:
+        """Start the wait for the next response, anew; it runs from the next `next_deadline`."""
+        self.is_waiting = True
+        self.deadline = None
+
+
+class Operations(dict[int, Operation]):
+    """The operations of one association, by Message ID."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.window = 1
+        """How many may be outstanding at once (PS3.7 D.3.3.3)."""
+        self._last_message_id = 0
+
+    def next_message_id(self) -> int:
+        """Return a Message ID that is not in use, 1 to 65535, the one unused for longest first."""
+        while True:
+            self._last_message_id = self._last_message_id % 65535 + 1
+            if self._last_message_id not in self:
+                return self._last_message_id
+
+    def next_deadline(self, now: float, timeouts: Timeouts) -> float | None:
+        """Return when the first wait is over; a wait begun since the last call starts to run at `now`."""
+        earliest = None
+        for operation in self.values():
+            if operation.is_waiting and operation.deadline is None:
+                duration: float | None = getattr(timeouts, operation.timer)
+                if duration is None:
+                    continue
+                operation.deadline = now + duration
+            deadline = operation.deadline
+            if deadline is not None and (earliest is None or deadline < earliest):
+                earliest = deadline
+        return earliest
+
+    def expired(self, now: float) -> str | None:
+        """Return the timer of a wait that is over, if one is."""
+        for operation in self.values():
+            if operation.deadline is not None and operation.deadline <= now:
+                return operation.timer
+        return None
