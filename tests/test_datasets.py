@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 import struct
+import subprocess
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -152,6 +153,34 @@ def test_a_compressed_file_is_encoded_in_its_own_syntax_only(name: str) -> None:
     for target in (*NATIVE, "1.2.840.10008.1.2.4.100"):
         with pytest.raises(DataSetError, match=r"is compressed in .*; it cannot be encoded in"):
             encode_data_set(dataset, target)
+
+
+OF_ALL_KINDS = [
+    "CT_small.dcm",
+    "MR_small_bigendian.dcm",
+    "image_dfl.dcm",
+    "SC_rgb_small_odd_big_endian.dcm",
+    "examples_overlay.dcm",
+    "examples_palette.dcm",
+    "liver_expb_1frame.dcm",
+    "rtplan.dcm",
+    "test-SR.dcm",
+    "waveform_ecg.dcm",
+]
+
+
+@pytest.mark.dcmtk
+@pytest.mark.parametrize("name", OF_ALL_KINDS)
+@pytest.mark.parametrize(("target", "option"), [(IMPLICIT, "+ti"), (EXPLICIT, "+te"), (BIG, "+tb")])
+def test_conversion_is_that_of_dcmtk(name: str, target: str, option: str, tmp_path: Path) -> None:
+    """DCMTK writes all lengths or none, we keep what was there; these files have one kind each."""
+    theirs = []
+    for lengths in ("+e", "-e"):
+        command = ["dcmconv", option, lengths, "-g", FILES / name, tmp_path / "converted"]
+        subprocess.run(command, check=True, capture_output=True, timeout=30)
+        theirs.append(raw_data_set(tmp_path / "converted")[0])
+    data, syntax = raw_data_set(FILES / name)
+    assert convert(data, syntax, target) in theirs
 
 
 # --- encode_data_set ----------------------------------------------------------------------------

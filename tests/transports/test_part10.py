@@ -203,6 +203,7 @@ def deflated(data_set: bytes) -> bytes:
         pytest.param(file(deflated(uids() + PATIENT), DEFLATED), DEFLATED, 176, id="deflated"),
         pytest.param(file(uids(), JPEG), JPEG, 176, id="compressed"),
         pytest.param(file(uids(), "1.3.12"), "1.3.12", 160, id="private transfer syntax"),
+        pytest.param(file(IMPLICIT_UIDS, "1.3.12"), "1.3.12", 160, id="private transfer syntax, implicit"),
         pytest.param(
             file(explicit(0x0008_0001, b"UT", b"x" * 70_000) + uids()), EXPLICIT, 174, id="long element"
         ),

@@ -205,7 +205,8 @@ class _Head:
             found = short.found
             at = short.position - position
             problem = "" if short.position == len(data) else f"it cannot be read beyond its byte {at}"
-        if explicit == (syntax == IMPLICIT_VR_LITTLE_ENDIAN) and len(data) > position:
+        is_private = not syntax.startswith("1.2.840.10008.")  # then either may be right
+        if explicit == (syntax == IMPLICIT_VR_LITTLE_ENDIAN) and len(data) > position and not is_private:
             kind = "Explicit" if explicit else "Implicit"
             self.warnings.append(
                 f"wrong-transfer-syntax: the data set has {kind} VR, File Meta says {syntax}"
