@@ -1,0 +1,57 @@
+"""The peers' storescu to `dicomproto storescp`: what is stored is what was on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.interop.catalogue import exceptions, files, name_of, read_object
+from tests.interop.programs import our_storescp
+from tests.interop.proxy import Message, Proxy
+from tests.interop.storescus import Reports, dcmtk_storescu, pynetdicom_storescu
+
+UNLIMITED = 0
+MAX_PDUS = [4096, 16384, 131072, UNLIMITED]
+DCMTK_MARGIN = 6  # it counts the header of the PDU as well
+
+PEERS = {"DCMTK": dcmtk_storescu, "pynetdicom": pynetdicom_storescu}
+
+
+@pytest.mark.parametrize("max_pdu", MAX_PDUS)
+@pytest.mark.parametrize("peer", [pytest.param("DCMTK", marks=pytest.mark.dcmtk), "pynetdicom"])
+def test_what_is_stored_is_what_was_on_the_wire(peer: str, max_pdu: int, tmp_path: Path) -> None:
+    send: Callable[..., Reports] = PEERS[peer]
+    with our_storescp(tmp_path, "-pdu", str(max_pdu)) as server, Proxy(server.port) as proxy:
+        reports = send(proxy.port)
+        done = server.stop()
+
+    assert reports.unsent == exceptions(f"{peer} storescu")
+    assert sorted([*reports.stored, *reports.unsent]) == sorted(name_of(path) for path in files())
+
+    messages = [message for recording in proxy.recordings for message in recording.messages()]
+    events = [event for event in done.events if event["event"] == "object"]
+    assert len(messages) == len(events) == len(reports.stored)
+    for message, event in zip(messages, events, strict=True):
+        check(message, event)
+    assert done.status == 0
+    assert done.event("summary")["ok"] is True
+    assert done.errors.count("\n") == done.event("summary")["variant"]  # one warning each, and no other
+
+    longest = max(recording.longest_p_data() for recording in proxy.recordings)
+    assert all(recording.answer.maximum_length == max_pdu for recording in proxy.recordings)
+    assert max_pdu == UNLIMITED or max_pdu - DCMTK_MARGIN <= longest <= max_pdu
+
+
+def check(message: Message, event: dict[str, object]) -> None:
+    """Compare a C-STORE request as it was on the wire with the file that `event` tells of."""
+    command = message.command
+    assert event["outcome"] in ("stored", "identical", "variant")
+    assert event["status"] == 0
+    stored = read_object(Path(str(event["path"])))
+    assert stored is not None
+    assert stored.data_set == message.data_set
+    assert stored.sop_class_uid == command.AffectedSOPClassUID == event["sop_class_uid"]
+    assert stored.sop_instance_uid == command.AffectedSOPInstanceUID
+    assert stored.transfer_syntax_uid == message.transfer_syntax == event["transfer_syntax_uid"]

@@ -1,0 +1,102 @@
+"""`dicomproto storescu` to the peers' storescp: what they store is what we were given."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from tests.interop.catalogue import Object, exceptions, objects, read_dataset, read_object
+from tests.interop.programs import LOOPBACK, OURS, Done, dcmtk_storescp, pynetdicom_server, run
+
+UNLIMITED = 0
+
+
+def send(port: int, some: Iterable[Object], *options: str) -> tuple[Done, dict[str, str]]:
+    """Send objects; return what the program said, and the reasons of those that were not sent, by name."""
+    names = {str(one.path): one.name for one in some}
+    done = run([*OURS, "storescu", "--json", *options, LOOPBACK, str(port), *names])
+    told = {str(event["path"]): event for event in done.events if event["event"] == "file"}
+    assert told.keys() == names.keys(), done.errors
+    unsent = {names[path]: str(event["reason"]) for path, event in told.items() if event["state"] != "sent"}
+    return done, unsent
+
+
+@pytest.mark.dcmtk
+@pytest.mark.parametrize("max_pdu", [4096, 16384, 131072])
+def test_dcmtk_stores_every_data_set_as_it_is(max_pdu: int, tmp_path: Path) -> None:
+    with dcmtk_storescp(tmp_path, "-pdu", str(max_pdu)) as server:
+        done, unsent = send(server.port, objects(), "-pdu", str(max_pdu))
+
+    assert unsent == exceptions("DCMTK storescp")
+    assert done.status == (1 if unsent else 0)
+    assert done.event("summary")["sent"] == len(objects()) - len(unsent)
+    # File names do not matter, and nothing but what was sent may be there.
+    received = [stored for path in (tmp_path / "stored").iterdir() if (stored := read_object(path))]
+    for one in objects():
+        if one.name not in unsent:
+            copies = [copy for copy in received if identity(copy) == identity(one)]
+            same = [copy for copy in copies if one.arrived_as(copy.data_set)]
+            assert same, f"{one.name}: {len(copies)} files with its UIDs, none with its data set"
+            received.remove(same[0])
+    assert received == []
+
+
+def identity(one: Object) -> tuple[str, str, str]:
+    """Return what a C-STORE request says of an object."""
+    return one.sop_class_uid, one.sop_instance_uid, one.transfer_syntax_uid
+
+
+@pytest.mark.parametrize("max_pdu", [4096, 16384, 131072, UNLIMITED])
+def test_pynetdicom_stores_equal_data_sets(max_pdu: int, tmp_path: Path) -> None:
+    stored = tmp_path / "stored"
+    different: dict[str, str] = {}
+    with pynetdicom_server("storescp", tmp_path, "-pdu", str(max_pdu), "-od", str(stored)) as server:
+        for generation in generations(objects()):
+            done, unsent = send(server.port, generation, "-pdu", str(max_pdu))
+            assert done.status == (1 if unsent else 0)
+            different |= unsent
+            received = {path.name.split(".", 1)[1]: path for path in stored.iterdir()}
+            # What it could not write it leaves behind as far as it came.
+            assert received.keys() == {one.sop_instance_uid for one in generation}
+            for one in generation:
+                if one.name not in unsent and (difference := compare(one, received[one.sop_instance_uid])):
+                    different[one.name] = difference
+            for path in received.values():
+                path.unlink()
+
+    assert different == exceptions("pynetdicom storescp")
+
+
+def generations(some: Iterable[Object]) -> list[list[Object]]:
+    """Part objects so that no SOP Instance UID occurs twice: pynetdicom overwrites what has the same."""
+    result: list[list[Object]] = []
+    seen: Counter[str] = Counter()
+    for one in some:
+        generation = seen[one.sop_instance_uid]
+        seen[one.sop_instance_uid] += 1
+        if generation == len(result):
+            result.append([])
+        result[generation].append(one)
+    return result
+
+
+def compare(one: Object, path: Path) -> str:
+    """Return the difference between an object and what pynetdicom wrote, in words; "" if there is none."""
+    sent, received = read_dataset(one.path), read_dataset(path)
+    found = []
+    if received.file_meta.TransferSyntaxUID != one.transfer_syntax_uid:
+        found.append(f"in {received.file_meta.TransferSyntaxUID}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about values that are no business of ours
+        for tag in sorted(sent.keys() | received.keys()):
+            if tag not in received:
+                found.append(f"without {tag}")
+            elif tag not in sent:
+                found.append(f"with {tag}")
+            elif sent[tag] != received[tag]:
+                found.append(f"another {tag}")
+    return ", ".join(found)
