@@ -17,11 +17,10 @@ import pydicom.data
 from pydicom.dataset import Dataset
 from pydicom.misc import is_dicom
 
-TEST_FILES = Path(pydicom.data.__file__).parent / "test_files"
+DATA = Path(pydicom.data.__file__).parent
+FOLDERS = (DATA / "test_files", DATA / "charset_files", DATA / "palettes")
 EXCEPTIONS = Path(__file__).with_name("exceptions.json")
 """What a peer cannot send, take or keep as it is: peer -> file -> the peer's message."""
-
-COLOR_PALETTE_STORAGE = "1.2.840.10008.5.1.4.39.1"
 
 
 @dataclass(frozen=True)
@@ -42,8 +41,8 @@ class Object:
 
 @cache
 def files() -> tuple[Path, ...]:
-    """Return every file of the tree, objects or not."""
-    return tuple(sorted(path for path in TEST_FILES.rglob("*") if path.is_file()))
+    """Return every file of the folders, objects or not."""
+    return tuple(path for folder in FOLDERS for path in sorted(folder.rglob("*")) if path.is_file())
 
 
 @cache
@@ -53,11 +52,11 @@ def objects() -> tuple[Object, ...]:
 
 
 def name_of(path: Path | str) -> str:
-    """Return the name that the tests and the lists of exceptions use for a file of the tree."""
-    return Path(path).relative_to(TEST_FILES).as_posix()
+    """Return the name that the tests and the lists of exceptions use for a file of pydicom's."""
+    return Path(path).relative_to(DATA).as_posix()
 
 
-def read_object(path: Path, name: str = "") -> Object | None:
+def read_object(path: Path) -> Object | None:
     """Read a file; None when it is no sendable object."""
     if not is_dicom(path):
         return None
@@ -66,7 +65,7 @@ def read_object(path: Path, name: str = "") -> Object | None:
     if not (syntax and head.get("SOPClassUID") and head.get("SOPInstanceUID")):
         return None
     return Object(
-        name=name or (name_of(path) if path.is_relative_to(TEST_FILES) else path.name),
+        name=name_of(path) if path.is_relative_to(DATA) else path.name,
         path=path,
         sop_class_uid=str(head.SOPClassUID),
         sop_instance_uid=str(head.SOPInstanceUID),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from .catalogue import TEST_FILES, by_transfer_syntax, files, name_of, objects
+from .catalogue import FOLDERS, by_transfer_syntax, files, name_of, objects
 from .programs import LOOPBACK, PYNETDICOM, Done, dcmtk, run
 
 # Each proposes its transfer syntax (PS3.6 Table A-1) first, the uncompressed ones after it.
@@ -75,12 +75,13 @@ def dcmtk_storescu(port: int, *options: str) -> Reports:
 
 
 def pynetdicom_storescu(port: int, *options: str) -> Reports:
-    """Send all files on one association."""
+    """Send all files, those of each folder on one association."""
     reports = Reports()
-    command = [*PYNETDICOM, "storescu", "-v", "-cx", "-r", *options, LOOPBACK, str(port), str(TEST_FILES)]
-    reports.read(
-        run(command),
-        missing=re.compile(r"E: (?P<reason>Bad DICOM file|Unknown SOP .*): (?P<path>/.*)"),
-        failed=re.compile(r"E: (?!Store failed)(?P<reason>.*)"),
-    )
+    for folder in FOLDERS:
+        command = [*PYNETDICOM, "storescu", "-v", "-cx", "-r", *options, LOOPBACK, str(port), folder]
+        reports.read(
+            run(command),
+            missing=re.compile(r"E: (?P<reason>Bad DICOM file|Unknown SOP .*): (?P<path>/.*)"),
+            failed=re.compile(r"E: (?!Store failed)(?P<reason>.*)"),
+        )
     return reports
