@@ -35,7 +35,7 @@ from dicomproto.upper_layer.pdu import ReleaseRP, ReleaseRQ
 from . import evt
 from ._facts import ServiceUser, acceptor_of, requestor_of
 from ._outgoing import PieceBuffers, Source, piece_size
-from ._provider import serve_request
+from ._provider import Incoming, serve_request
 from ._pump import MESSAGE_WORK, Pump
 from ._sending import ObjectToSend, choose_context, prepare
 
@@ -81,6 +81,9 @@ class AssociationCore(Pump):
         self.drive = drive
         self.depth = 0
         """How many handlers are running, each called by the one before."""
+
+        self.incoming: Incoming | None = None
+        """The data set of a request of the peer, as long as it is not complete."""
 
         self._piece_buffers = PieceBuffers()
         self._busy = False
@@ -232,6 +235,7 @@ class AssociationCore(Pump):
         self._enter("serve")
         deadline = None if timeout is None else self.stream.now() + timeout
         try:
+            await self._finish_incoming("serve")
             while until is None or not until():
                 await self.dispatch(await self.next_event(deadline))
                 if deadline is not None and self.stream.now() >= deadline:
@@ -402,9 +406,20 @@ class AssociationCore(Pump):
             f"SOP class {sop_class}: {'; '.join(reasons) or 'no presentation context was proposed'}"
         )
 
+    async def _finish_incoming(self, what: str) -> None:
+        """Take in the rest of a data set that a handler leaves to call the association.
+
+        Nothing else can come before it has, since the fragments of two messages never interleave.
+        """
+        if self.incoming is not None:
+            if not self.incoming.is_refused:
+                raise LocalProtocolError(f"{what}: read event.chunks to the end first, or event.refuse()")
+            await self.incoming.drain()
+
     async def _call(self, request: Request, context_id: int, source: Source | None = None) -> Response:
         """Send one request, with its data set, and return its final response."""
         try:
+            await self._finish_incoming(request.name)
             while self.source is not None:
                 await self.dispatch(await self.next_event())
             # Read before anything is sent: a file that cannot be read then costs nothing.

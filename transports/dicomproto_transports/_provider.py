@@ -10,6 +10,7 @@ may use the association. What goes wrong here becomes a status, and the associat
 | the handler returned something that is no final status    | C002H   | 0110H  |
 | no handler is bound                                       | 0122H   | 0000H  |
 | the data set is larger than `Limits.collect` (EVT_C_STORE)| A700H   |        |
+| the request has no data set                               | C000H   |        |
 | handlers have called back eight deep                      | 0213H   | 0213H  |
 
 All other services are answered 0211H (unrecognized operation). An Error Comment says what
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Iterator
+from io import BytesIO
 from typing import TYPE_CHECKING, cast
 
 from dicomproto.dimse.commands import CEchoRQ, CStoreRQ, Request, Response
@@ -47,6 +49,7 @@ SOP_CLASS_NOT_SUPPORTED = 0x0122
 UNRECOGNIZED_OPERATION = 0x0211
 RESOURCE_LIMITATION = 0x0213
 OUT_OF_RESOURCES = 0xA700
+CANNOT_UNDERSTAND = 0xC000
 STORE_HANDLER_FAILED = 0xC211
 STORE_STATUS_UNKNOWN = 0xC002
 
@@ -71,12 +74,12 @@ async def _refuse(association: AssociationCore, received: RequestReceived, statu
     """Answer a failure at once, then discard the data set (PS3.7 9.3.1)."""
     association.respond(received.command.response(status, ErrorComment=comment))
     if received.has_data_set:
-        await _Incoming(association, received).drain()
+        await Incoming(association, received).drain()
 
 
 async def _serve_echo(association: AssociationCore, received: RequestReceived) -> None:
     if received.has_data_set:
-        await _Incoming(association, received).drain()
+        await Incoming(association, received).drain()
     request = received.command
     bound = association.handlers.one(evt.EVT_C_ECHO)
     if bound is None:
@@ -93,6 +96,9 @@ async def _serve_store(association: AssociationCore, received: RequestReceived) 
     bound = bound or handlers.one(kind)
     if bound is None:
         await _refuse(association, received, SOP_CLASS_NOT_SUPPORTED, "no storage service here")
+        return
+    if not received.has_data_set:
+        await _refuse(association, received, CANNOT_UNDERSTAND, "no data set")
         return
     store = IncomingStore(association, received, is_streamed=kind is evt.EVT_C_STORE_STREAM)
     if not store.is_streamed and not await store.collect():
@@ -184,16 +190,19 @@ def _comment(text: str) -> str:
 # --- the data set -------------------------------------------------------------------------------
 
 
-class _Incoming:
-    """The data set of a request as it comes in."""
+class Incoming:
+    """The data set of a request as it comes in; while it does, it is the association's `incoming`."""
 
     __slots__ = ("association", "received", "is_complete", "is_cut")
+
+    is_refused = True
 
     def __init__(self, association: AssociationCore, received: RequestReceived) -> None:
         self.association = association
         self.received = received
-        self.is_complete = not received.has_data_set
+        self.is_complete = False
         self.is_cut = False
+        association.incoming = self
 
     async def next_chunk(self) -> Buffer | None:
         """Return the next bytes, None after the last. Raises AssociationError where they are cut short."""
@@ -203,7 +212,9 @@ class _Incoming:
             kind = type(event)
             if kind is DataSetChunk:
                 chunk = cast(DataSetChunk, event)
-                self.is_complete = chunk.last
+                if chunk.last:
+                    self.is_complete = True
+                    association.incoming = None
                 if len(chunk.data):
                     return chunk.data
             else:
@@ -218,7 +229,7 @@ class _Incoming:
             pass
 
 
-class IncomingStore(_Incoming):
+class IncomingStore(Incoming):
     """The data set of a C-STORE request: whole, or an iterator over its chunks."""
 
     __slots__ = ("is_streamed", "is_refused", "_data", "_dataset", "_file_meta")
@@ -266,20 +277,20 @@ class IncomingStore(_Incoming):
     @property
     def dataset(self) -> Dataset:
         if self._dataset is None:
-            from dicomproto.datasets import decode_dataset
+            from dicomproto.datasets import decode_data_set
 
-            self._dataset = decode_dataset(self.data, self.context.transfer_syntax)
+            limit = self.association.connection.limits.collect
+            syntax = self.context.transfer_syntax
+            self._dataset = decode_data_set(self.data, syntax, inflate_limit=limit)
             self._dataset.file_meta = self.file_meta
         return self._dataset
 
     @property
     def file_meta(self) -> FileMetaDataset:
         if self._file_meta is None:
-            from dicomproto.datasets import make_file_meta
+            from pydicom import dcmread
 
-            self._file_meta = make_file_meta(
-                self.request.sop_class_uid, self.request.sop_instance_uid, self.context.transfer_syntax
-            )
+            self._file_meta = dcmread(BytesIO(self.head)).file_meta
         return self._file_meta
 
     @property

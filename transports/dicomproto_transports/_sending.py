@@ -13,6 +13,12 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 from dicomproto.errors import NoAcceptedContext
 from dicomproto.negotiation import AcceptedContext, ContextMatch, find_context
 
+from dicomproto.uids import (
+    EXPLICIT_VR_BIG_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+)
+
 from ._outgoing import FileSource, MemorySource, PieceBuffers, Source
 from ._part10 import read_head
 
@@ -48,7 +54,6 @@ class FileToSend:
         self._name = name
         self._is_ours = is_ours
         try:
-            self._start = file.tell()
             head = read_head(file)
         except BaseException:
             self.close()
@@ -66,10 +71,11 @@ class FileToSend:
         return FileSource(self._file, self._head.data_set_length, size, buffers, self._name)
 
     def converted(self, transfer_syntax: str, size: int) -> Source:
-        from dicomproto.datasets import convert_file
+        from dicomproto.datasets import convert
 
-        self._file.seek(self._start)
-        return MemorySource(convert_file(self._file, transfer_syntax), size)
+        self._file.seek(self._head.data_set_offset)
+        data = self._file.read(self._head.data_set_length)
+        return MemorySource(convert(data, self.transfer_syntax_uid, transfer_syntax), size)
 
     def close(self) -> None:
         if self._is_ours:
@@ -82,30 +88,41 @@ class DatasetToSend:
     warnings: tuple[str, ...] = ()
 
     def __init__(self, dataset: Dataset) -> None:
-        from dicomproto.datasets import transfer_syntax_of
-
         self._dataset = dataset
         for keyword in ("SOPClassUID", "SOPInstanceUID"):
             if not getattr(dataset, keyword, None):
                 raise ValueError(f"the data set has no {keyword}, which C-STORE needs")
         self.sop_class_uid = str(dataset.SOPClassUID)
         self.sop_instance_uid = str(dataset.SOPInstanceUID)
-        self.transfer_syntax_uid = transfer_syntax_of(dataset)
+        self.transfer_syntax_uid = _transfer_syntax_of(dataset)
 
     def source(self, size: int, buffers: PieceBuffers) -> Source:
         return self.converted(self.transfer_syntax_uid, size)
 
     def converted(self, transfer_syntax: str, size: int) -> Source:
-        from dicomproto.datasets import encode_dataset
+        from dicomproto.datasets import encode_data_set
 
-        return MemorySource(encode_dataset(self._dataset, transfer_syntax), size)
+        return MemorySource(encode_data_set(self._dataset, transfer_syntax), size)
 
     def close(self) -> None:
         pass
 
 
+def _transfer_syntax_of(dataset: Dataset) -> str:
+    """Return the transfer syntax that a data set says it has, or was read in."""
+    meta = getattr(dataset, "file_meta", None)
+    uid = None if meta is None else meta.get("TransferSyntaxUID")
+    if uid:
+        return str(uid)
+    is_implicit, is_little_endian = dataset.original_encoding
+    if is_implicit:
+        return IMPLICIT_VR_LITTLE_ENDIAN
+    # One that was made in memory has no encoding; any that is accepted will do.
+    return EXPLICIT_VR_BIG_ENDIAN if is_little_endian is False else EXPLICIT_VR_LITTLE_ENDIAN
+
+
 def prepare(what: Dataset | str | os.PathLike[str] | BinaryIO) -> ObjectToSend:
-    """Return the object to send; close it afterwards. Raises OSError and ValueError."""
+    """Return the object to send; close it afterwards. Raises OSError, ValueError and TypeError."""
     if isinstance(what, (str, os.PathLike)):
         name = os.fspath(what)
         return FileToSend(open(what, "rb", buffering=0), name, is_ours=True)

@@ -1,0 +1,430 @@
+"""What associations do, in every flavour: each test here is one line of the scenario table.
+
+Both sides run the adapter, unless a peer has to do what the adapter never does; then it is a
+`Script`. No test waits for time to pass: the clock of the lockstep backend jumps, and on real clocks
+a timeout that is to expire is a few milliseconds long.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from array import array
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from dicomproto_transports import evt
+
+from dicomproto.config import Limits, Timeouts
+from dicomproto.dimse.events import RequestReceived
+from dicomproto.errors import (
+    AssociationAborted,
+    AssociationError,
+    AssociationRejected,
+    AssociationReleased,
+    ConnectionLost,
+    LocalProtocolError,
+    NoAcceptedContext,
+    NotDicomError,
+    RemoteProtocolError,
+    TimedOut,
+)
+from dicomproto.uids import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
+from dicomproto.upper_layer.pdu import ReleaseRQ, RoleSelection, UserIdentityRQ
+from tests.associations import (
+    CT_IMAGE,
+    HOST,
+    INSTANCE,
+    MR_IMAGE,
+    Peer,
+    Script,
+    Stored,
+    associate,
+    data_set,
+    in_flavour,
+    make_ae,
+    make_server,
+    part10,
+    streaming,
+    timeouts,
+    write_file,
+)
+from tests.backends import NAMES, AnyBackend
+
+SCENARIOS = 40
+
+
+def test_the_table_is_whole() -> None:
+    scenarios = [
+        name
+        for name, function in vars(sys.modules[__name__]).items()
+        if name.startswith("test_") and "backend" in inspect.signature(function).parameters
+    ]
+    assert (len(scenarios), len(NAMES)) == (SCENARIOS, 5)
+
+
+# --- in order -----------------------------------------------------------------------------------
+
+
+def test_echo(backend: AnyBackend) -> None:
+    async def main() -> None:
+        async with backend.serving(make_server(backend)) as server:
+            async with await associate(backend, server.port) as assoc:
+                assert assoc.is_established
+                response = await assoc.send_c_echo()
+                assert response
+                assert response.Status == 0x0000
+                assert response.MessageIDBeingRespondedTo == 1
+            assert assoc.is_released
+            assert not assoc.is_established
+
+    backend.run(main)
+
+
+def test_echo_handler(backend: AnyBackend) -> None:
+    seen = []
+
+    def handle(event: evt.Event, *args: object) -> int:
+        seen.append((event.message_id, event.context.abstract_syntax, *args))
+        return 0x0122
+
+    async def main() -> None:
+        async with backend.serving(make_server(backend, [(evt.EVT_C_ECHO, handle, ["more"])])) as server:
+            async with await associate(backend, server.port) as assoc:
+                assert (await assoc.send_c_echo(msg_id=7)).Status == 0x0122
+
+    backend.run(main)
+    assert seen == [(7, VERIFICATION, "more")]
+
+
+def test_many_messages(backend: AnyBackend, tmp_path: Path) -> None:
+    stored = Stored()
+    path = write_file(tmp_path, data_set())
+
+    async def main() -> None:
+        async with backend.serving(make_server(backend, [(evt.EVT_C_STORE, stored)])) as server:
+            async with await associate(backend, server.port) as assoc:
+                for number in range(1, 41, 2):
+                    assert (await assoc.send_c_echo()).MessageIDBeingRespondedTo == number
+                    assert (await assoc.send_c_store(path)).MessageIDBeingRespondedTo == number + 1
+
+    backend.run(main)
+    assert stored.objects == [data_set()] * 20
+
+
+def test_store_path(backend: AnyBackend, tmp_path: Path) -> None:
+    stored = Stored()
+
+    async def main() -> None:
+        async with backend.serving(make_server(backend, [(evt.EVT_C_STORE, stored)])) as server:
+            async with await associate(backend, server.port) as assoc:
+                response = await assoc.send_c_store(write_file(tmp_path, data_set()))
+                assert response.Status == 0x0000
+                assert response.AffectedSOPInstanceUID == INSTANCE
+                assert not response.warnings
+
+    backend.run(main)
+    assert stored.objects == [data_set()]
+
+
+def test_store_open_file(backend: AnyBackend, tmp_path: Path) -> None:
+    stored = Stored()
+    path = write_file(tmp_path, data_set())
+
+    async def main() -> None:
+        async with backend.serving(make_server(backend, [(evt.EVT_C_STORE, stored)])) as server:
+            async with await associate(backend, server.port) as assoc:
+                with path.open("rb") as file:
+                    assert (await assoc.send_c_store(file)).Status == 0x0000
+                    assert not file.closed
+
+    backend.run(main)
+    assert stored.objects == [data_set()]
+
+
+def test_store_dataset(backend: AnyBackend) -> None:
+    from pydicom import dcmread
+    from pydicom.data import get_testdata_file
+
+    seen = []
+
+    def handle(event: evt.Event) -> int:
+        seen.append(event.dataset)
+        assert event.file_meta.TransferSyntaxUID == EXPLICIT_VR_LITTLE_ENDIAN
+        assert event.encoded_dataset()[128:132] == b"DICM"
+        return 0x0000
+
+    dataset = dcmread(get_testdata_file("CT_small.dcm"))
+
+    async def main() -> None:
+        async with backend.serving(make_server(backend, [(evt.EVT_C_STORE, handle)])) as server:
+            async with await associate(backend, server.port) as assoc:
+                assert (await assoc.send_c_store(dataset)).Status == 0x0000
+
+    backend.run(main)
+    assert seen == [dataset]
+
+
+def test_store_odd_length(backend: AnyBackend, tmp_path: Path) -> None:
+    stored = Stored()
+
+    async def main() -> None:
+        async with backend.serving(make_server(backend, [(evt.EVT_C_STORE, stored)])) as server:
+            async with await associate(backend, server.port) as assoc:
+                response = await assoc.send_c_store(write_file(tmp_path, data_set(1001)))
+                assert any(warning.startswith("odd-length") for warning in response.warnings)
+
+    backend.run(main)
+    assert stored.objects == [data_set(1001) + b"\0"]
+
+
+@pytest.mark.parametrize("max_pdu", [0, 4096])
+def test_store_big_object(backend: AnyBackend, tmp_path: Path, max_pdu: int) -> None:
+    stored = Stored()
+    content = data_set(8 * 1024 * 1024 + 2)
+    path = write_file(tmp_path, content)
+    ae = make_ae(backend)
+    ae.maximum_pdu_size = max_pdu
+
+    async def main() -> None:
+        async with backend.serving(make_server(backend, [(evt.EVT_C_STORE, stored)], ae)) as server:
+            async with await associate(backend, server.port) as assoc:
+                assert (await assoc.send_c_store(path)).Status == 0x0000
+
+    backend.run(main)
+    assert stored.objects == [content]
+
+
+def test_store_streamed(backend: AnyBackend, tmp_path: Path) -> None:
+    content = data_set(3 * 1024 * 1024)
+    received = bytearray()
+    sizes = []
+
+    def take(event: evt.Event, chunk: bytes) -> None:
+        received.extend(chunk)
+        sizes.append(len(chunk))
+
+    handler = streaming(backend, take)
+
+    async def main() -> None:
+        async with backend.serving(make_server(backend, [(evt.EVT_C_STORE_STREAM, handler)])) as server:
+            async with await associate(backend, server.port) as assoc:
+                assert (await assoc.send_c_store(write_file(tmp_path, content))).Status == 0x0000
+                assert (await assoc.send_c_echo()).Status == 0x0000
+
+    backend.run(main)
+    assert received == content
+    assert max(sizes) <= 256 * 1024
+
+
+def test_store_converted(backend: AnyBackend) -> None:
+    from pydicom import dcmread
+    from pydicom.data import get_testdata_file
+
+    seen = []
+
+    def handle(event: evt.Event) -> int:
+        seen.append((event.context.transfer_syntax, event.dataset))
+        return 0x0000
+
+    path = get_testdata_file("CT_small.dcm")
+    ae = make_ae(backend)
+    ae.requested_contexts = [(CT_IMAGE, [EXPLICIT_VR_BIG_ENDIAN])]
+
+    async def main() -> None:
+        async with backend.serving(make_server(backend, [(evt.EVT_C_STORE, handle)])) as server:
+            async with await associate(backend, server.port, ae) as assoc:
+                with pytest.raises(NoAcceptedContext, match="may not be converted"):
+                    await assoc.send_c_store(path, never_convert=True)
+                assert (await assoc.send_c_store(path)).Status == 0x0000
+
+    backend.run(main)
+    ((transfer_syntax, dataset),) = seen
+    assert transfer_syntax == EXPLICIT_VR_BIG_ENDIAN
+    assert dataset.PatientName == dcmread(path).PatientName
+    pixels = array("H", dcmread(path).PixelData)
+    pixels.byteswap()
+    assert dataset.PixelData == pixels.tobytes()
+
+
+# --- what handlers do ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("result", "status", "comment"),
+    [
+        (0xB007, 0xB007, None),
+        (SimpleNamespace(Status=0xA900, ErrorComment="x" * 70, OffendingElement=0x00100010), 0xA900, "x" * 64),
+        (None, 0xC002, "the handler returned no status"),
+        (0xFF00, 0xC002, "the handler returned no status"),
+        ("0000", 0xC002, "the handler returned no status"),
+    ],
+)
+def test_store_status(
+    backend: AnyBackend, tmp_path: Path, result: object, status: int, comment: str | None
+) -> None:
+    path = write_file(tmp_path, data_set())
+
+    async def main() -> None:
+        async with backend.serving(make_server(backend, [(evt.EVT_C_STORE, Stored(result))])) as server:
+            async with await associate(backend, server.port) as assoc:
+                response = await assoc.send_c_store(path)
+                assert (response.Status, response.ErrorComment) == (status, comment)
+                assert (await assoc.send_c_echo()).Status == 0x0000
+
+    backend.run(main)
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+def test_handler_raises(
+    backend: AnyBackend, tmp_path: Path, is_streamed: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(event: evt.Event, chunk: bytes = b"") -> int:
+        raise KeyError("Doe^John")
+
+    kind, handler = evt.EVT_C_STORE, fail
+    if is_streamed:
+        kind, handler = evt.EVT_C_STORE_STREAM, streaming(backend, fail)
+    path = write_file(tmp_path, data_set(3 * 1024 * 1024))
+
+    async def main() -> None:
+        async with backend.serving(make_server(backend, [(kind, handler)])) as server:
+            async with await associate(backend, server.port) as assoc:
+                response = await assoc.send_c_store(path)
+                assert (response.Status, response.ErrorComment) == (0xC211, "KeyError in the handler")
+                assert (await assoc.send_c_echo()).Status == 0x0000
+
+    backend.run(main)
+    (record,) = [record for record in caplog.records if record.exc_info]
+    assert record.name == "dicomproto.handlers"
+
+
+def test_no_handler(backend: AnyBackend, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with backend.serving(make_server(backend)) as server:
+            async with await associate(backend, server.port) as assoc:
+                response = await assoc.send_c_store(write_file(tmp_path, data_set(3 * 1024 * 1024)))
+                assert response.Status == 0x0122
+                assert (await assoc.send_c_echo()).Status == 0x0000
+
+    backend.run(main)
+
+
+def test_early_failure(backend: AnyBackend, tmp_path: Path) -> None:
+    sizes = []
+
+    def refuse(event: evt.Event, chunk: bytes) -> None:
+        sizes.append(len(chunk))
+        event.refuse(0xA700, "no room")
+
+    size = 64 * 1024 * 1024
+    path = tmp_path / "large.dcm"
+    path.write_bytes(part10(data_set(1000)))
+    with path.open("ab") as file:
+        file.truncate(size)
+    handler = streaming(backend, refuse)
+
+    async def main() -> None:
+        async with backend.serving(make_server(backend, [(evt.EVT_C_STORE_STREAM, handler)])) as server:
+            async with await associate(backend, server.port) as assoc:
+                with path.open("rb") as file:
+                    response = await assoc.send_c_store(file)
+                    assert file.tell() < size / 2  # it stopped
+                assert (response.Status, response.ErrorComment) == (0xA700, "no room")
+                assert (await assoc.send_c_echo()).Status == 0x0000
+
+    backend.run(main)
+    assert len(sizes) == 1
+
+
+def test_too_large_to_collect(backend: AnyBackend, tmp_path: Path) -> None:
+    stored = Stored()
+    ae = make_ae(backend, limits=Limits(collect=100_000))
+
+    async def main() -> None:
+        async with backend.serving(make_server(backend, [(evt.EVT_C_STORE, stored)], ae)) as server:
+            async with await associate(backend, server.port) as assoc:
+                response = await assoc.send_c_store(write_file(tmp_path, data_set(100_002)))
+                assert response.Status == 0xA700
+                response = await assoc.send_c_store(write_file(tmp_path, data_set(100_000)))
+                assert response.Status == 0x0000
+
+    backend.run(main)
+    assert stored.objects == [data_set(100_000)]
+
+
+def test_handler_calls_back(backend: AnyBackend, tmp_path: Path) -> None:
+    statuses = []
+
+    async def handle(event: evt.Event) -> int:
+        statuses.append((await event.assoc.send_c_echo()).Status)
+        return 0x0000
+
+    handlers = [(evt.EVT_C_STORE, in_flavour(backend, handle))]
+    roles = [RoleSelection(sop_class_uid=VERIFICATION, scu_role=True, scp_role=True)]
+
+    async def main() -> None:
+        async with backend.serving(make_server(backend, handlers)) as server:
+            async with await associate(backend, server.port, ext_neg=roles) as assoc:
+                response = await assoc.send_c_store(write_file(tmp_path, data_set()))
+                assert response.Status == 0x0000
+
+    backend.run(main)
+    assert statuses == [0x0000]
+
+
+def test_handler_calls_back_too_early(backend: AnyBackend, tmp_path: Path) -> None:
+    """Before the data set is there nothing else can come: it is taken in, or the call is refused."""
+    statuses = []
+
+    async def handle(event: evt.Event) -> int:
+        with pytest.raises(LocalProtocolError, match=r"read event\.chunks to the end first"):
+            await event.assoc.send_c_echo()
+        event.refuse(0xA700)
+        await event.assoc.send_c_echo()
+        return 0x0000
+
+    scp = [(evt.EVT_C_STORE_STREAM, in_flavour(backend, handle))]
+    scu = [(evt.EVT_C_ECHO, lambda event: statuses.append(0x0000) or 0x0000)]
+    roles = [RoleSelection(sop_class_uid=VERIFICATION, scu_role=True, scp_role=True)]
+
+    async def main() -> None:
+        async with backend.serving(make_server(backend, scp)) as server:
+            async with await associate(backend, server.port, ext_neg=roles, evt_handlers=scu) as assoc:
+                response = await assoc.send_c_store(write_file(tmp_path, data_set(2 * 1024 * 1024)))
+                assert response.Status == 0xA700
+                await assoc.serve(until=lambda: statuses)
+
+    backend.run(main)
+    assert statuses == [0x0000]
+
+
+def test_both_send_at_once(backend: AnyBackend, tmp_path: Path) -> None:
+    """Each side looks for input while it sends, or both would stall."""
+    content = data_set(6 * 1024 * 1024)
+    path = write_file(tmp_path, content)
+    to_scp, to_scu = bytearray(), bytearray()
+    statuses = []
+
+    async def send(event: evt.Event) -> None:
+        statuses.append((await event.assoc.send_c_store(path)).Status)
+
+    scp = [
+        (evt.EVT_ESTABLISHED, in_flavour(backend, send)),
+        (evt.EVT_C_STORE_STREAM, streaming(backend, lambda event, chunk: to_scp.extend(chunk))),
+    ]
+    scu = [(evt.EVT_C_STORE_STREAM, streaming(backend, lambda event, chunk: to_scu.extend(chunk)))]
+    roles = [RoleSelection(sop_class_uid=CT_IMAGE, scu_role=True, scp_role=True)]
+
+    async def main() -> None:
+        async with backend.serving(make_server(backend, scp)) as server:
+            async with await associate(backend, server.port, ext_neg=roles, evt_handlers=scu) as assoc:
+                statuses.append((await assoc.send_c_store(path)).Status)
+                await assoc.serve(until=lambda: len(to_scu) == len(content))
+
+    backend.run(main)
+    assert statuses == [0x0000, 0x0000]
+    assert to_scp == content
+    assert to_scu == content
+
