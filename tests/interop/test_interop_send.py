@@ -21,7 +21,11 @@ def send(port: int, some: Iterable[Object], *options: str) -> tuple[Done, dict[s
     done = run([*OURS, "storescu", "--json", *options, LOOPBACK, str(port), *names])
     told = {str(event["path"]): event for event in done.events if event["event"] == "file"}
     assert told.keys() == names.keys(), done.errors
-    unsent = {names[path]: str(event["reason"]) for path, event in told.items() if event["state"] != "sent"}
+    unsent = {
+        names[path]: str(event["reason"]).rpartition("): ")[2]  # of a refused context the answer only
+        for path, event in told.items()
+        if event["state"] != "sent"
+    }
     return done, unsent
 
 
