@@ -13,6 +13,19 @@ the same run every time. When all wait and none has a deadline, `Deadlock` says 
 
         assert world.run(talk()) == b"hello"
 
+`AE` lives in such a world, with servers and associations as in trio and anyio, so handlers are
+tested as they are:
+
+    async def store() -> int:
+        async with scp.start_server(evt_handlers=[(evt.EVT_C_STORE, handler)]) as server:
+            async with scu.associate("archive", server.port) as assoc:
+                return (await assoc.send_c_store(path)).Status
+
+    with Lockstep() as world:
+        scp, scu = AE(world, "ARCHIVE"), AE(world, "MODALITY")
+        ...
+        assert world.run(store()) == 0x0000
+
 What travels goes through pipes of bounded capacity, driven by the same `SocketStream` that drives
 real sockets; `Faults` make them slow, cut them or break them.
 """
@@ -22,7 +35,7 @@ from __future__ import annotations
 import errno
 import socket
 from collections import deque
-from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar
@@ -30,11 +43,21 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar
 from dicomproto._record import Record
 from dicomproto.errors import ConnectionLost
 
+from . import evt
+from ._ae import Context
+from ._association import AssociationCore as Association
+from ._facade import AsyncAE
 from ._socket import SocketStream
 from ._stream import Address, ConnectionServer, Stream
 
 if TYPE_CHECKING:
+    from dicomproto.config import Limits, Timeouts
+    from dicomproto.negotiation import SupportedContext
     from dicomproto.upper_layer.pdu import Buffer
+
+__all__ = [
+    "AE", "Association", "Cancelled", "Deadlock", "Faults", "Lockstep", "LockstepServer", "Task", "evt",
+]  # fmt: skip
 
 T = TypeVar("T")
 
@@ -306,6 +329,11 @@ class LockstepServer:
         self.addresses = [self.address]
         core.stream_established = lambda stream: None
 
+    @property
+    def active_associations(self) -> list[object]:
+        """The associations that are being served now."""
+        return self._core.active_associations
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -321,7 +349,7 @@ class LockstepServer:
         """Take no more connections, give the associations `grace` seconds, end those that are left."""
         self._core.begin_shutdown()
         self._world._ports.pop(self.port, None)
-        caller = self._world._current  # a handler's association ends after the handler
+        caller = self._world._current
 
         def all_ended() -> bool:
             return all(task.done or task is caller for task in self._tasks)
@@ -329,15 +357,44 @@ class LockstepServer:
         try:
             await self._world.wait_for(all_ended, self._world.now() + grace, "associations to end")
         except TimeoutError:
-            for task in self._tasks:
-                task.cancel()
-            with self._world.shield():
-                await self._world.wait_for(all_ended, None, "cancelled associations to end")
+            pass
+        for task in self._tasks:
+            task.cancel()
+        with self._world.shield():
+            await self._world.wait_for(all_ended, None, "cancelled associations to end")
+        await self._world.checkpoint()  # ends a handler that called this
 
     def _take(self, stream: SocketStream) -> None:
         self._tasks = [task for task in self._tasks if not task.done]
         serving = self._core.serve_connection(stream)
         self._tasks.append(self._world.spawn(serving, f"association with {stream.peer_address}"))
+
+
+class AE(AsyncAE):
+    """An application entity in a `Lockstep`; see `AECore` for what it is told."""
+
+    def __init__(
+        self,
+        world: Lockstep,
+        ae_title: str | bytes = "DICOMPROTO",
+        *,
+        limits: Limits | None = None,
+        timeouts: Timeouts | None = None,
+    ) -> None:
+        super().__init__(ae_title, limits=limits, timeouts=timeouts)
+        self._world = world
+        self.backend = world.backend
+
+    def start_server(
+        self,
+        address: tuple[str, int] = ("127.0.0.1", 0),
+        *,
+        evt_handlers: Iterable[evt.Binding] | None = None,
+        ae_title: str | bytes | None = None,
+        contexts: Iterable[Context | SupportedContext] | None = None,
+    ) -> LockstepServer:
+        """Return a server that listens on the port, 0 for any, until the end of its `async with`."""
+        return self._world.listen(self._server_core(evt_handlers, ae_title, contexts), address[1])
 
 
 class _LockstepWaiter:
@@ -445,13 +502,14 @@ class MemorySocket:
 
     def _is_at_end(self) -> bool:
         inward = self._inward
-        return self._is_broken() or inward.is_ended or (inward.is_cut and inward.faults.how == "eof")
+        if inward.is_cut:
+            return inward.faults.how != "stall"
+        return inward.is_ended or self._is_broken()
 
     def _is_broken(self) -> bool:
-        for channel in (self._inward, self._outward):
-            if channel.is_cut and channel.faults.how == "reset":
-                channel.is_reset = True
-        return self._inward.is_reset or self._outward.is_reset
+        if any(channel.is_cut and channel.faults.how == "reset" for channel in (self._inward, self._outward)):
+            return True
+        return self._inward.is_reset and not self._inward.is_cut
 
     def recv(self, size: int, flags: int = 0, /) -> bytes:
         """Return what is there; raises BlockingIOError when nothing is."""
