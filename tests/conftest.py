@@ -77,6 +77,35 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="DCMTK is not installed (Debian package dcmtk)"))
 
 
+_SCENARIO = re.compile(r"transports/test_scenarios\.py::test_(\w+)\[(.+)\]$")
+_OUTCOMES = {"passed": "ok", "skipped": "skipped", "failed": "FAILED", "error": "ERROR"}
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print which scenario passed on which backend, when any ran; the parameters of one are one cell."""
+    ran = [
+        (match[1], f"-{match[2]}-", word)
+        for outcome, word in _OUTCOMES.items()
+        for report in terminalreporter.stats.get(outcome, ())
+        if (match := _SCENARIO.search(report.nodeid))
+    ]
+    if not ran:
+        return
+    from tests.backends import NAMES  # here, as it imports what is to be measured
+
+    longest_first = sorted(NAMES, key=len, reverse=True)
+    table: dict[str, dict[str, str]] = {}
+    for scenario, parameters, word in ran:
+        backend = next(name for name in longest_first if f"-{name}-" in parameters)
+        table.setdefault(scenario, {})[backend] = word
+    terminalreporter.section("scenarios by backend")
+    width = max(map(len, table))
+    for scenario, row in {"": {name: name for name in NAMES}, **dict(sorted(table.items()))}.items():
+        cells = [row.get(name, "-").rjust(max(len(name), 7)) for name in NAMES]
+        terminalreporter.write_line("  ".join([scenario.ljust(width), *cells]))
+    terminalreporter.write_line(f"{len(table)} scenarios on {len(NAMES)} backends")
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     path = session.config.getoption("--counts")
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
