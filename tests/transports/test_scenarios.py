@@ -31,7 +31,8 @@ from dicomproto.errors import (
     TimedOut,
 )
 from dicomproto.uids import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
-from dicomproto.upper_layer.pdu import ReleaseRQ, RoleSelection, UserIdentityRQ
+from dicomproto.upper_layer.events import LocallyEnded
+from dicomproto.upper_layer.pdu import ReleaseRP, ReleaseRQ, RoleSelection, UserIdentityRQ
 from tests.associations import (
     CT_IMAGE,
     HOST,
@@ -179,8 +180,7 @@ def test_store_odd_length(backend: AnyBackend, tmp_path: Path) -> None:
     assert stored.objects == [data_set(1001) + b"\0"]
 
 
-@pytest.mark.parametrize("max_pdu", [0, 4096])
-def test_store_big_object(backend: AnyBackend, tmp_path: Path, max_pdu: int) -> None:
+def store_big_object(backend: AnyBackend, tmp_path: Path, max_pdu: int) -> None:
     stored = Stored()
     content = data_set(8 * 1024 * 1024 + 2)
     path = write_file(tmp_path, content)
@@ -194,6 +194,14 @@ def test_store_big_object(backend: AnyBackend, tmp_path: Path, max_pdu: int) -> 
 
     backend.run(main)
     assert stored.objects == [content]
+
+
+def test_store_big_object_in_small_pdus(backend: AnyBackend, tmp_path: Path) -> None:
+    store_big_object(backend, tmp_path, 4096)
+
+
+def test_store_big_object_in_unlimited_pdus(backend: AnyBackend, tmp_path: Path) -> None:
+    store_big_object(backend, tmp_path, 0)
 
 
 def test_store_streamed(backend: AnyBackend, tmp_path: Path) -> None:
@@ -251,41 +259,54 @@ def test_store_converted(backend: AnyBackend) -> None:
 # --- what handlers do ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("result", "status", "comment"),
-    [
-        (0xB007, 0xB007, None),
-        (SimpleNamespace(Status=0xA900, ErrorComment="x" * 70, OffendingElement=0x00100010), 0xA900, "x" * 64),
-        (None, 0xC002, "the handler returned no status"),
-        (0xFF00, 0xC002, "the handler returned no status"),
-        ("0000", 0xC002, "the handler returned no status"),
-    ],
-)
-def test_store_status(
-    backend: AnyBackend, tmp_path: Path, result: object, status: int, comment: str | None
-) -> None:
+def test_handler_returns(backend: AnyBackend, tmp_path: Path) -> None:
     path = write_file(tmp_path, data_set())
+    stored = Stored()
+    unknown = 0xC002, "the handler returned no status"
+    long = SimpleNamespace(Status=0xA900, ErrorComment="x" * 70, OffendingElement=0x00100010)
+    cases = [
+        (0xB007, (0xB007, None)),
+        (long, (0xA900, "x" * 64)),
+        (SimpleNamespace(Status=0x0000, ErrorComment="naïve\\"), (0x0000, "na?ve?")),
+        (None, unknown),
+        (True, unknown),
+        ("0000", unknown),
+        (0xFF00, unknown),
+        (0x10000, unknown),
+        (SimpleNamespace(Status=0xA900, OffendingElement="nonsense"), unknown),
+    ]
 
     async def main() -> None:
-        async with backend.serving(make_server(backend, [(evt.EVT_C_STORE, Stored(result))])) as server:
+        async with backend.serving(make_server(backend, [(evt.EVT_C_STORE, stored)])) as server:
             async with await associate(backend, server.port) as assoc:
-                response = await assoc.send_c_store(path)
-                assert (response.Status, response.ErrorComment) == (status, comment)
-                assert (await assoc.send_c_echo()).Status == 0x0000
+                for result, expected in cases:
+                    stored.status = result
+                    response = await assoc.send_c_store(path)
+                    assert (response.Status, response.ErrorComment) == expected
+                    assert response.OffendingElement == ((0x00100010,) if result is long else None)
 
     backend.run(main)
 
 
-@pytest.mark.parametrize("is_streamed", [False, True])
-def test_handler_raises(
-    backend: AnyBackend, tmp_path: Path, is_streamed: bool, caplog: pytest.LogCaptureFixture
-) -> None:
-    def fail(event: evt.Event, chunk: bytes = b"") -> int:
+def test_handler_raises(backend: AnyBackend, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def fail(event: evt.Event) -> int:
         raise KeyError("Doe^John")
 
-    kind, handler = evt.EVT_C_STORE, fail
-    if is_streamed:
-        kind, handler = evt.EVT_C_STORE_STREAM, streaming(backend, fail)
+    handler_raises(backend, tmp_path, evt.EVT_C_STORE, fail, caplog)
+
+
+def test_streaming_handler_raises(
+    backend: AnyBackend, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(event: evt.Event, chunk: bytes) -> None:
+        raise KeyError("Doe^John")
+
+    handler_raises(backend, tmp_path, evt.EVT_C_STORE_STREAM, streaming(backend, fail), caplog)
+
+
+def handler_raises(
+    backend: AnyBackend, tmp_path: Path, kind: evt.EventKind, handler: evt.Handler, caplog: pytest.LogCaptureFixture
+) -> None:
     path = write_file(tmp_path, data_set(3 * 1024 * 1024))
 
     async def main() -> None:
@@ -428,3 +449,324 @@ def test_both_send_at_once(backend: AnyBackend, tmp_path: Path) -> None:
     assert to_scp == content
     assert to_scu == content
 
+
+
+# --- negotiation --------------------------------------------------------------------------------
+
+
+def test_rejected_by_name(backend: AnyBackend) -> None:
+    ae = make_ae(backend, "SCP")
+    ae.require_called_aet = True
+
+    async def main() -> None:
+        async with backend.serving(make_server(backend, ae=ae)) as server:
+            with pytest.raises(AssociationRejected, match="'OTHER' at .* called AE title not recognized") as caught:
+                await associate(backend, server.port, ae_title="OTHER")
+            error = caught.value
+            assert (error.result, error.source, error.reason) == (1, 1, 7)
+            async with await associate(backend, server.port, ae_title="SCP"):
+                pass
+
+    backend.run(main)
+
+
+def test_rejected_by_handler(backend: AnyBackend) -> None:
+    def handle(event: evt.Event) -> None:
+        if event.assoc.requestor.ae_title == "UNWANTED":
+            event.reject(2, 1, 1)
+
+    async def main() -> None:
+        async with backend.serving(make_server(backend, [(evt.EVT_REQUESTED, handle)])) as server:
+            with pytest.raises(AssociationRejected) as caught:
+                await associate(backend, server.port, make_ae(backend, "UNWANTED"))
+            error = caught.value
+            assert (error.result, error.source, error.reason) == (2, 1, 1)
+            async with await associate(backend, server.port):
+                pass
+
+    backend.run(main)
+
+
+def test_user_identity(backend: AnyBackend) -> None:
+    def handle(event: evt.Event) -> tuple[bool, bytes | None]:
+        assert event.user_id_type == 2
+        return event.secondary_field == b"open sesame", b"welcome"
+
+    def identity(passcode: bytes) -> list[UserIdentityRQ]:
+        return [
+            UserIdentityRQ(
+                identity_type=2,
+                primary_field=b"ali",
+                secondary_field=passcode,
+                positive_response_requested=True,
+            )
+        ]
+
+    async def main() -> None:
+        async with backend.serving(make_server(backend, [(evt.EVT_USER_ID, handle)])) as server:
+            with pytest.raises(AssociationRejected):
+                await associate(backend, server.port, ext_neg=identity(b"open wheat"))
+            async with await associate(backend, server.port, ext_neg=identity(b"open sesame")) as assoc:
+                assert assoc.acceptor.user_identity.server_response == b"welcome"
+
+    backend.run(main)
+
+
+def test_nothing_accepted(backend: AnyBackend) -> None:
+    ends = []
+
+    def ended(event: evt.Event) -> None:
+        ends.append(str(event.assoc.ending))
+
+    async def main() -> None:
+        async with backend.serving(make_server(backend, [(evt.EVT_ABORTED, ended)])) as server:
+            with pytest.raises(NoAcceptedContext, match="abstract syntax not supported"):
+                await associate(backend, server.port, contexts=[MR_IMAGE])
+
+    backend.run(main)
+    assert len(ends) == 1
+    assert "'SCU' at" in ends[0]
+
+
+def test_context_not_accepted(backend: AnyBackend, tmp_path: Path) -> None:
+    path = write_file(tmp_path, data_set(sop_class=MR_IMAGE), sop_class=MR_IMAGE)
+
+    async def main() -> None:
+        async with backend.serving(make_server(backend)) as server:
+            async with await associate(backend, server.port, contexts=[CT_IMAGE, MR_IMAGE]) as assoc:
+                with pytest.raises(NoAcceptedContext, match="abstract syntax not supported"):
+                    await assoc.send_c_store(path)
+                with pytest.raises(NoAcceptedContext, match="no presentation context was proposed"):
+                    await assoc.send_c_echo()
+                assert assoc.is_established
+
+    backend.run(main)
+
+
+def test_server_limit(backend: AnyBackend) -> None:
+    ae = make_ae(backend)
+    ae.maximum_associations = 2
+
+    async def main() -> None:
+        async with backend.serving(make_server(backend, ae=ae)) as server:
+            async with await associate(backend, server.port), await associate(backend, server.port) as second:
+                for _ in range(3):
+                    with pytest.raises(AssociationRejected, match="local limit exceeded") as caught:
+                        await associate(backend, server.port)
+                    error = caught.value
+                    assert (error.result, error.source, error.reason) == (2, 3, 2)
+                await second.release()
+                # Its place is free when the server has seen the end of the connection.
+                while True:
+                    try:
+                        third = await associate(backend, server.port)
+                    except AssociationRejected:
+                        continue
+                    break
+                await third.release()
+
+    backend.run(main)
+
+
+# --- aborts -------------------------------------------------------------------------------------
+
+
+def test_abort_by_requestor(backend: AnyBackend) -> None:
+    ends = []
+
+    def ended(event: evt.Event) -> None:
+        ends.append(event.assoc.ending)
+
+    async def main() -> None:
+        async with backend.serving(make_server(backend, [(evt.EVT_ABORTED, ended)])) as server:
+            assoc = await associate(backend, server.port)
+            await assoc.abort()
+            await assoc.abort()
+            assert assoc.is_aborted
+            with pytest.raises(AssociationAborted, match="from this side") as caught:
+                await assoc.send_c_echo()
+            assert not caught.value.by_peer
+
+    backend.run(main)
+    (error,) = ends
+    assert isinstance(error, AssociationAborted)
+    assert (error.by_peer, error.source, error.reason) == (True, 0, 0)
+
+
+def test_abort_by_requestor_in_mid_object(backend: AnyBackend, tmp_path: Path) -> None:
+    """A file that shrinks while it is sent: the acceptor must not take it for whole."""
+    path = write_file(tmp_path, data_set(16 * 1024 * 1024))
+    received, ends = [], []
+
+    def take(event: evt.Event, chunk: bytes) -> None:
+        if not received:
+            with path.open("r+b") as file:
+                file.truncate(15 * 1024 * 1024)
+        received.append(len(chunk))
+
+    def ended(event: evt.Event) -> None:
+        ends.append(event.assoc.ending)
+
+    handlers = [(evt.EVT_C_STORE_STREAM, streaming(backend, take)), (evt.EVT_ABORTED, ended)]
+
+    async def main() -> None:
+        async with backend.serving(make_server(backend, handlers)) as server:
+            assoc = await associate(backend, server.port)
+            with pytest.raises(AssociationAborted, match=r"object\.dcm became shorter while it was sent"):
+                await assoc.send_c_store(path)
+            assert assoc.is_aborted
+
+    backend.run(main)
+    assert 0 < sum(received) < 15 * 1024 * 1024
+    assert isinstance(ends[0], AssociationAborted)
+
+
+def test_abort_by_acceptor_in_mid_object(backend: AnyBackend, tmp_path: Path) -> None:
+    path = write_file(tmp_path, data_set(32 * 1024 * 1024))
+    seen = []
+
+    async def handle(event: evt.Event) -> int:
+        async for chunk in event.chunks:
+            seen.append(len(chunk))
+            await event.assoc.abort()
+            break
+        return 0x0000
+
+    handlers = [(evt.EVT_C_STORE_STREAM, in_flavour(backend, handle))]
+
+    async def main() -> None:
+        async with backend.serving(make_server(backend, handlers)) as server:
+            assoc = await associate(backend, server.port)
+            with pytest.raises(AssociationAborted, match="aborted by the service-user") as caught:
+                await assoc.send_c_store(path)
+            assert caught.value.by_peer
+
+    backend.run(main)
+    assert len(seen) == 1
+
+
+def test_error_inside_with(backend: AnyBackend) -> None:
+    ends = []
+
+    def ended(event: evt.Event) -> None:
+        ends.append(event.assoc.ending)
+
+    async def main() -> None:
+        async with backend.serving(make_server(backend, [(evt.EVT_ABORTED, ended)])) as server:
+            with pytest.raises(ZeroDivisionError):
+                async with await associate(backend, server.port) as assoc:
+                    1 // 0  # noqa: B018
+            assert assoc.is_aborted
+
+    backend.run(main)
+    assert isinstance(ends[0], AssociationAborted)
+
+
+def test_shutdown_ends_associations(backend: AnyBackend) -> None:
+    async def main() -> None:
+        async with backend.serving(make_server(backend)) as server:
+            assoc = await associate(backend, server.port)
+        with pytest.raises(AssociationAborted) as caught:
+            await assoc.send_c_echo()
+        assert caught.value.by_peer
+
+    backend.run(main)
+
+
+# --- release ------------------------------------------------------------------------------------
+
+
+def test_release_by_acceptor(backend: AnyBackend) -> None:
+    async def talk(peer: Peer) -> None:
+        await peer.accept()
+        peer.connection.send(ReleaseRQ())
+        await peer.flush()
+        await peer.until_closed()
+
+    async def main() -> None:
+        async with backend.serving(Script(talk)) as server:
+            assoc = await associate(backend, server.port)
+            assert await assoc.serve()
+            assert assoc.is_released
+            with pytest.raises(AssociationReleased):
+                await assoc.send_c_echo()
+            await assoc.release()
+
+    backend.run(main)
+
+
+def test_release_while_waiting(backend: AnyBackend) -> None:
+    """A release in place of an answer (the engine of the peer would not do that; its upper layer does)."""
+
+    async def talk(peer: Peer) -> None:
+        await peer.accept()
+        await peer.until(RequestReceived)
+        peer.connection._upper.send(ReleaseRQ())
+        await peer.flush()
+        await peer.until_closed()
+
+    async def main() -> None:
+        async with backend.serving(Script(talk)) as server:
+            assoc = await associate(backend, server.port)
+            with pytest.raises(AssociationReleased, match="'ANY-SCP' at .* released the association"):
+                await assoc.send_c_echo()
+            assert assoc.is_released
+
+    backend.run(main)
+
+
+def test_release_collision(backend: AnyBackend) -> None:
+    """Both sides ask at once: PS3.8 7.2.2.7, Sta9 to Sta12."""
+    states = []
+
+    async def talk(peer: Peer) -> None:
+        await peer.accept()
+        received = await peer.until(RequestReceived)
+        peer.connection.send_response(received.command.response())
+        peer.connection.send(ReleaseRQ())
+        await peer.flush()
+        await peer.until(ReleaseRQ)
+        states.append(peer.connection.state.value)
+        peer.connection.send(ReleaseRP())  # held back until our own request is answered
+        await peer.until(LocallyEnded)
+        await peer.flush()
+        await peer.until_closed()
+
+    async def main() -> None:
+        async with backend.serving(Script(talk)) as server:
+            async with await associate(backend, server.port) as assoc:
+                await assoc.send_c_echo()
+            assert assoc.is_released
+
+    backend.run(main)
+    assert states == ["Sta10"]
+
+
+def test_serve(backend: AnyBackend) -> None:
+    """`serve` handles requests for a time, until a condition, or until the release."""
+    echoes = []
+    roles = [RoleSelection(sop_class_uid=VERIFICATION, scu_role=True, scp_role=True)]
+
+    async def echo_twice(event: evt.Event) -> None:
+        await event.assoc.send_c_echo()
+        await event.assoc.send_c_echo()
+
+    def handle(event: evt.Event) -> int:
+        echoes.append(event.message_id)
+        return 0x0000
+
+    scp = [(evt.EVT_ESTABLISHED, in_flavour(backend, echo_twice))]
+    scu = [(evt.EVT_C_ECHO, handle)]
+
+    async def main() -> None:
+        async with backend.serving(make_server(backend, scp)) as server:
+            async with await associate(backend, server.port, ext_neg=roles, evt_handlers=scu) as assoc:
+                assert await assoc.serve(until=lambda: echoes)
+                assert echoes == [1]
+                assert await assoc.serve(until=lambda: len(echoes) == 2)
+                assert not await assoc.serve(timeout=0.001)
+                assert not await assoc.serve(timeout=0)
+                assert (await assoc.send_c_echo()).Status == 0x0000
+
+    backend.run(main)
+    assert echoes == [1, 2]
