@@ -62,7 +62,7 @@ def data_set_offset(content: bytes) -> int:
 def transfer(objects: list[Object], directory: Path) -> dict[str, object]:
     """Send the files to a `storescp` that writes to `directory`; return the summary of `storescu`."""
     receiver = subprocess.Popen(
-        [*APPLICATION, "storescp", "-ba", "127.0.0.1", "-od", str(directory), "0"],
+        [*APPLICATION, "storescp", "-ll", "error", "-ba", "127.0.0.1", "-od", str(directory), "0"],
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -1,0 +1,223 @@
+"""The directives whose content comes from the code: state machine, fault table, fields, command line."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import inspect
+import re
+from collections.abc import Iterable, Sequence
+
+import faults
+import quirks
+import state_diagram
+from docutils import nodes
+from provoking import Handling, Negotiation
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.pycode import ModuleAnalyzer
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
+
+import dicomproto
+from dicomproto import Abort, AssociateRJ
+from dicomproto.upper_layer.states import EVENTS, TRANSITIONS, State
+from dicomproto_transports.apps import APPLICATIONS
+
+log = logging.getLogger(__name__)
+
+
+def list_table(
+    header: Sequence[str], rows: Iterable[Sequence[str]], css: str, widths: str = "auto"
+) -> list[str]:
+    """Return the lines of a list-table; cells are reStructuredText."""
+    lines = [".. list-table::", "   :header-rows: 1", f"   :class: {css}", f"   :widths: {widths}", ""]
+    for row in (header, *rows):
+        for number, cell in enumerate(row):
+            first, *rest = (cell or "").splitlines() or [""]
+            lines.append(f"   {'* -' if number == 0 else '  -'} {first}".rstrip())
+            lines += [f"       {line}" for line in rest]
+    return [*lines, ""]
+
+
+class Generated(SphinxDirective):
+    """A directive that writes reStructuredText."""
+
+    def lines(self) -> list[str]:
+        raise NotImplementedError
+
+    def run(self) -> list[nodes.Node]:
+        return self.parse_text_to_nodes("\n".join(self.lines()), allow_section_headings=True)
+
+
+class StateDiagram(SphinxDirective):
+    """The diagram, inline."""
+
+    def run(self) -> list[nodes.Node]:
+        return [nodes.raw("", state_diagram.draw(), format="html")]
+
+
+class StateTable(Generated):
+    """Table 9-10: a row for each event, a column for each state."""
+
+    def lines(self) -> list[str]:
+        rows = []
+        for event, meaning in EVENTS.items():
+            cells = [f"**{event}** {meaning}"]
+            for state in State:
+                action, following = TRANSITIONS.get((event, state), ("", ()))
+                names = " or ".join(after.value for after in following)
+                cells.append(f"{action} → {names}" if action else "")
+            rows.append(cells)
+        table = list_table(["Event", *(state.value for state in State)], rows, "states")
+        return [".. container:: wide", "", *("   " + line for line in table)]
+
+
+class StateList(Generated):
+    """What each state waits for."""
+
+    def lines(self) -> list[str]:
+        return list_table(["State", "Meaning"], [(s.value, s.meaning) for s in State], "fields")
+
+
+def answer_text(row: faults.Wire) -> str:
+    """Say what is answered to a fault."""
+    answer = row.expected.answer
+    if isinstance(answer, Abort):
+        return f"A-ABORT {answer.source}, {answer.reason}: {answer.meaning}"
+    if isinstance(answer, AssociateRJ):
+        return f"A-ASSOCIATE-RJ {answer.result}, {answer.source}, {answer.reason}: {answer.meaning}"
+    if answer is None:
+        return "nothing"
+    if isinstance(row, Negotiation):
+        return f"result {answer}"
+    return f"status {answer:04X}H"
+
+
+def situation(row: faults.Wire) -> str:
+    """Say what came before the fault."""
+    return "" if isinstance(row, (Negotiation, Handling)) else (row.given.__doc__ or "").rstrip(".")
+
+
+def event_text(row: faults.Wire) -> str:
+    """Name the event that the user of the engine gets."""
+    return f"`{row.expected.event}`" if row.expected.event else ""
+
+
+class FaultTable(Generated):
+    """All sections of the fault table."""
+
+    def lines(self) -> list[str]:
+        lines: list[str] = []
+        for section in faults.SECTIONS:
+            lines += [section.title, "-" * len(section.title), "", section.text, ""]
+            # A column that says nothing in this section is left out.
+            columns = [("Fault", [row.fault for row in section.rows])]
+            columns.append(("Given", [situation(row) for row in section.rows]))
+            columns.append(("Answer", [answer_text(row) for row in section.rows]))
+            columns.append(("Event", [event_text(row) for row in section.rows]))
+            columns.append(("Source", [row.clause for row in section.rows]))
+            if section is faults.WAITS:
+                columns.insert(1, ("Field of Timeouts", [f"`{row.timer}`" for row in section.rows]))
+            columns = [(head, cells) for head, cells in columns if any(cells)]
+            rows = list(zip(*(cells for _, cells in columns), strict=True))
+            lines += list_table([head for head, _ in columns], rows, "faults")
+        return lines
+
+
+class QuirkTable(Generated):
+    """What is tolerated."""
+
+    def lines(self) -> list[str]:
+        lines: list[str] = []
+        for title, rows in quirks.SECTIONS:
+            lines += [title, "-" * len(title), ""]
+            cells = [
+                (row.quirk, ", ".join(f"`{code}`" for code in dict.fromkeys(row.warnings))) for row in rows
+            ]
+            lines += list_table(["What peers do", "Warning"], cells, "quirks")
+        return lines
+
+
+class RecordFields(Generated):
+    """The fields of a Record class with their defaults and docstrings."""
+
+    required_arguments = 1
+
+    def lines(self) -> list[str]:
+        module_name, _, class_name = self.arguments[0].rpartition(".")
+        kind = getattr(importlib.import_module(module_name), class_name)
+        docs = ModuleAnalyzer.for_module(module_name).find_attr_docs()
+        rows = []
+        for field, parameter in inspect.signature(kind).parameters.items():
+            default = parameter.default
+            text = " ".join(docs.get((class_name, field), ()))
+            if not text.strip():
+                log.warning("%s.%s has no docstring", class_name, field)
+            rows.append((f"`{field}`", f"{default:,}" if isinstance(default, int) else str(default), text))
+        return list_table(["Field", "Default", "Meaning"], rows, "fields")
+
+
+class CommandLine(Generated):
+    """The options of each application, from its argument parser."""
+
+    def lines(self) -> list[str]:
+        lines: list[str] = []
+        for name in APPLICATIONS:
+            parser = importlib.import_module(f"dicomproto_transports.apps.{name}").parser()
+            title = f"dicomproto {name}"
+            lines += [title, "-" * len(title), "", escaped(parser.description or ""), ""]
+            for group in parser._action_groups:
+                options = [action for action in group._group_actions if action.help != argparse.SUPPRESS]
+                if options:
+                    lines += [f"**{group.title}**", ""]
+                    rows = [(_option(action), _help(parser, action)) for action in options]
+                    lines += list_table(["Option", "Meaning"], rows, "fields")
+        return lines
+
+
+def _option(action: argparse.Action) -> str:
+    metavar = action.metavar or (action.dest if not action.option_strings else action.dest.upper())
+    value = "" if action.nargs == 0 else f" {metavar}"
+    if not action.option_strings:
+        return f"``{metavar}``"
+    return ", ".join(f"``{option}``" for option in action.option_strings) + (
+        f" `{value.strip()}`" if value else ""
+    )
+
+
+def _help(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
+    return escaped(parser._get_formatter()._expand_help(action)) if action.help else ""
+
+
+def escaped(text: str) -> str:
+    """Return plain text as reStructuredText."""
+    return re.sub(r"([\\*`|_])", r"\\\1", text)
+
+
+def check_names(app: Sphinx, env: BuildEnvironment) -> None:
+    """Warn about each public name that the reference leaves out."""
+    described = {name.rpartition(".")[2] for name in env.domaindata["py"]["objects"]}
+    for name in dicomproto.__all__:
+        if not name.startswith("__") and name not in described:
+            log.warning("dicomproto.%s is not in the reference", name)
+
+
+def mend_plurals(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+    """Let `X`s in a docstring be what it is meant to be."""
+    text = "\n".join(lines)
+    lines[:] = re.sub(r"(`[^`]+`)(\w?)", lambda m: f"{m[1]}\\ {m[2]}" if m[2] else m[1], text).split("\n")
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register the directives."""
+    app.add_directive("state-diagram", StateDiagram)
+    app.add_directive("state-table", StateTable)
+    app.add_directive("state-list", StateList)
+    app.add_directive("fault-table", FaultTable)
+    app.add_directive("quirk-table", QuirkTable)
+    app.add_directive("record-fields", RecordFields)
+    app.add_directive("command-line", CommandLine)
+    app.connect("autodoc-process-docstring", mend_plurals)
+    app.connect("env-check-consistency", check_names)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

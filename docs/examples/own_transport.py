@@ -1,0 +1,122 @@
+"""A transport of one's own: the four things that a driver does, on a plain blocking socket."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+from dicomproto import (
+    CLOSED,
+    NEED_DATA,
+    AcceptorPolicy,
+    AssociateAC,
+    AssociateRQ,
+    CEchoRQ,
+    CloseAction,
+    Connection,
+    ReleaseRP,
+    ReleaseRQ,
+    RequestReceived,
+    ResponseReceived,
+    Role,
+    build_associate_rq,
+    negotiate,
+)
+from dicomproto.negotiation import accept_anything
+from dicomproto.uids import IMPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
+
+
+# [driver]
+class Driver:
+    """Carries bytes and time between one connection and one socket."""
+
+    def __init__(self, connection: Connection, sock: socket.socket) -> None:
+        self.connection = connection
+        self.sock = sock
+
+    def events(self) -> Iterator[object]:
+        """Yield events until the association has ended and the socket is closed."""
+        connection = self.connection
+        while True:
+            event = connection.next_event()
+            if event is NEED_DATA:
+                self.flush()  # 1. send before you wait
+                self.receive()
+            elif event is CLOSED:
+                break
+            else:
+                yield event
+        self.close()
+
+    def flush(self) -> None:
+        for buffer in self.connection.data_to_send():
+            self.sock.sendall(buffer)
+
+    def receive(self) -> None:
+        now = time.monotonic()
+        deadline = self.connection.next_deadline(now)  # 2. wait no longer than this
+        self.sock.settimeout(None if deadline is None else max(deadline - now, 0.001))
+        try:
+            data = self.sock.recv(256 * 1024)  # a fresh object each time
+        except TimeoutError:
+            self.connection.handle_timeout(time.monotonic())
+        except OSError:
+            self.connection.receive_eof()  # 3. a broken connection is an end of file
+        else:
+            if data:
+                self.connection.receive_data(data)
+            else:
+                self.connection.receive_eof()
+
+    def close(self) -> None:
+        connection = self.connection
+        with self.sock:
+            if connection.close_action is CloseAction.SHUTDOWN:  # 4. last words
+                try:
+                    self.flush()
+                    self.sock.shutdown(socket.SHUT_WR)
+                except OSError:
+                    return
+                # Until the peer has closed, or `Timeouts.close` is over.
+                while connection.close_action is CloseAction.SHUTDOWN:
+                    self.receive()
+
+
+# [/driver]
+
+
+def serve(listener: socket.socket) -> None:
+    """Accept one connection and answer C-ECHO on it."""
+    connection = Connection(Role.ACCEPTOR)
+    connection.transport_connected()
+    for event in Driver(connection, listener.accept()[0]).events():
+        print("SCP:", type(event).__name__)
+        if isinstance(event, AssociateRQ):
+            connection.send(negotiate(event, AcceptorPolicy(unknown_context=accept_anything)))
+        elif isinstance(event, RequestReceived):
+            connection.send_response(event.command.response(Status=0x0000))
+        elif isinstance(event, ReleaseRQ):
+            connection.send(ReleaseRP())
+
+
+def echo(port: int) -> None:
+    """Associate, send C-ECHO and release."""
+    connection = Connection(Role.REQUESTOR)
+    connection.send(build_associate_rq("SCU", "SCP", [(VERIFICATION, [IMPLICIT_VR_LITTLE_ENDIAN])]))
+    sock = socket.create_connection(("127.0.0.1", port))
+    connection.transport_connected()
+    for event in Driver(connection, sock).events():
+        if isinstance(event, AssociateAC):
+            connection.send_request(CEchoRQ(AffectedSOPClassUID=VERIFICATION), context_id=1)
+        elif isinstance(event, ResponseReceived):
+            print(f"SCU: status {event.command.Status:04X}")
+            connection.send(ReleaseRQ())
+
+
+with socket.create_server(("127.0.0.1", 0)) as listener:
+    acceptor = threading.Thread(target=serve, args=(listener,))
+    acceptor.start()
+    echo(listener.getsockname()[1])
+    acceptor.join()

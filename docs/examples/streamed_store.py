@@ -1,0 +1,49 @@
+"""A storage SCP that writes while it receives, and refuses what it has no room for."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from pydicom import dcmread
+from pydicom.data import get_testdata_file
+from pydicom.uid import CTImageStorage, MRImageStorage
+
+from dicomproto_transports.blocking import AE, evt
+
+ROOM = 20_000
+
+
+def store(event, folder):
+    """EVT_C_STORE_STREAM: runs at the command set; the data set is still to come."""
+    received = 0
+    with (folder / f"{event.message_id}.dcm").open("wb") as file:
+        file.write(event.encoded_file_meta)
+        for chunk in event.chunks:
+            received += len(chunk)
+            if received > ROOM:
+                event.refuse(0xA700)  # answered now; the rest is drained
+                break
+            file.write(chunk)
+    if received > ROOM:
+        Path(file.name).unlink()
+        return 0xA700
+    return 0x0000
+
+
+with tempfile.TemporaryDirectory() as name:
+    folder = Path(name)
+    scp = AE(ae_title="ARCHIVE")
+    scu = AE(ae_title="MODALITY")
+    for uid in (CTImageStorage, MRImageStorage):
+        scp.add_supported_context(uid)
+        scu.add_requested_context(uid)
+    handlers = [(evt.EVT_C_STORE_STREAM, store, [folder])]
+    with (
+        scp.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers) as server,
+        scu.associate("127.0.0.1", server.port) as assoc,
+    ):
+        for file_name in ("MR_small.dcm", "CT_small.dcm"):
+            status = assoc.send_c_store(get_testdata_file(file_name))
+            print(f"{file_name}: {status.Status:04X}")
+    print(*(dcmread(path).Modality for path in folder.iterdir()))

@@ -1,0 +1,116 @@
+"""What the documentation shows runs, and what it says of the code is so."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import dicomproto
+from dicomproto_transports.apps import APPLICATIONS
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+EXAMPLES = sorted(path for path in (DOCS / "examples").glob("*.py") if path.with_suffix(".txt").exists())
+NOT_FROM_OUTPUT = {"demo.py"}  # `make demo` prints rates
+
+sys.path.insert(0, str(DOCS))
+try:
+    import faults
+    import provoking
+    import quirks
+    import state_diagram
+finally:
+    sys.path.remove(str(DOCS))
+
+HANDLER_ROWS = [
+    row for section in faults.SECTIONS for row in section.rows if isinstance(row, provoking.Handling)
+]
+QUIRKS = [row for _, rows in quirks.SECTIONS for row in rows]
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_prints_what_the_page_shows(path: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", path],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stderr == ""
+    assert done.returncode == 0
+    assert done.stdout == path.with_suffix(".txt").read_text(encoding="utf-8")
+
+
+def test_every_example_has_its_output_and_a_page() -> None:
+    pages = "".join(path.read_text(encoding="utf-8") for path in DOCS.glob("*.rst"))
+    for path in (DOCS / "examples").glob("*.py"):
+        if path.name not in NOT_FROM_OUTPUT:
+            assert path.with_suffix(".txt").exists(), f"{path.name} has no output to compare with"
+            assert f"examples/{path.name}" in pages, f"no page shows {path.name}"
+
+
+def test_the_three_worlds_differ_in_nothing_but_await() -> None:
+    """The pages lie side by side, so the programs must be one program."""
+
+    def plain(name: str) -> list[str]:
+        lines = (DOCS / "examples" / f"session_{name}.py").read_text(encoding="utf-8").splitlines()[2:]
+        text = "\n".join(line for line in lines if "block=False" not in line)
+        text = text.replace("async ", "").replace("await ", "").replace(f"{name} import", "X import")
+        return [line for line in text.splitlines() if line not in (f"import {name}", "")]
+
+    blocking, trio, anyio = plain("blocking"), plain("trio"), plain("anyio")
+    assert blocking[-1] == "main()"
+    assert trio[-1] == "trio.run(main)"
+    assert anyio[-2:] == ["anyio.run(main)", 'anyio.run(main, backend="trio")']
+    assert blocking[:-1] == trio[:-1] == anyio[:-2]
+
+
+@pytest.mark.parametrize("row", HANDLER_ROWS, ids=lambda row: row.fault)
+def test_a_request_is_answered_as_the_fault_table_says(
+    row: provoking.Handling, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL)
+    assert row.provoke() == row.expected
+
+
+@pytest.mark.parametrize("row", QUIRKS, ids=lambda row: row.quirk)
+def test_a_quirk_is_tolerated_as_the_page_says(row: quirks.Quirk) -> None:
+    assert row.provoke() == (row.events, row.warnings)
+
+
+def test_the_diagram_shows_each_state_and_each_transition_of_a_normal_life() -> None:
+    drawn = state_diagram.draw()
+    for state in dicomproto.State:
+        assert f">{state.value}<" in drawn
+    for ends, labels in state_diagram.arrows().items():
+        assert set(ends) <= set(state_diagram.PLACES)
+        for label in labels:
+            assert f">{label}<" in drawn
+    assert drawn.count("<path") == len(state_diagram.arrows()) + 1  # and the arrow head
+
+
+def test_the_diagram_hides_nothing_behind_a_state() -> None:
+    """Labels of arrows keep clear of the boxes and of each other."""
+    boxes = [(x, y, 75.0, 23.0) for x, y in state_diagram.PLACES.values()]
+    labels = [(x, y, 38.0, 6.0) for x, y in state_diagram.label_places()]
+    for number, (x, y, half_width, half_height) in enumerate(labels):
+        for other_x, other_y, other_width, other_height in boxes + labels[:number]:
+            apart = (
+                abs(x - other_x) >= half_width + other_width or abs(y - other_y) >= half_height + other_height
+            )
+            assert apart, f"a label at {x:.0f}, {y:.0f} is covered"
+
+
+@pytest.mark.parametrize("name", APPLICATIONS)
+def test_the_page_of_the_command_line_finds_the_options(name: str) -> None:
+    __import__(f"dicomproto_transports.apps.{name}")
+    parser = sys.modules[f"dicomproto_transports.apps.{name}"].parser()
+    assert parser.prog.endswith(name)
+    assert any("-v" in action.option_strings for action in parser._actions)
