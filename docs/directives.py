@@ -12,7 +12,7 @@ import faults
 import quirks
 import state_diagram
 from docutils import nodes
-from provoking import Handling, Negotiation
+from provoking import Negotiation, Wait, Wire
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.pycode import ModuleAnalyzer
@@ -20,7 +20,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 import dicomproto
-from dicomproto import Abort, AssociateRJ
+from dicomproto import Abort, AssociateRJ, LocallyEnded
 from dicomproto.upper_layer.states import EVENTS, TRANSITIONS, State
 from dicomproto_transports.apps import APPLICATIONS
 
@@ -80,11 +80,12 @@ class StateList(Generated):
         return list_table(["State", "Meaning"], [(s.value, s.meaning) for s in State], "fields")
 
 
-def answer_text(row: faults.Wire) -> str:
+def answer_text(row: Wire | Wait | Negotiation) -> str:
     """Say what is answered to a fault."""
     answer = row.expected.answer
     if isinstance(answer, Abort):
-        return f"A-ABORT {answer.source}, {answer.reason}: {answer.meaning}"
+        meaning = answer.meaning.removeprefix("aborted by the service-provider: ").removeprefix("aborted ")
+        return f"A-ABORT {answer.source}, {answer.reason}: {meaning}"
     if isinstance(answer, AssociateRJ):
         return f"A-ASSOCIATE-RJ {answer.result}, {answer.source}, {answer.reason}: {answer.meaning}"
     if answer is None:
@@ -94,12 +95,12 @@ def answer_text(row: faults.Wire) -> str:
     return f"status {answer:04X}H"
 
 
-def situation(row: faults.Wire) -> str:
+def situation(row: Wire | Wait | Negotiation) -> str:
     """Say what came before the fault."""
-    return "" if isinstance(row, (Negotiation, Handling)) else (row.given.__doc__ or "").rstrip(".")
+    return row.given.__doc__.rstrip(".") if isinstance(row, (Wire, Wait)) else ""
 
 
-def event_text(row: faults.Wire) -> str:
+def event_text(row: Wire | Wait | Negotiation) -> str:
     """Name the event that the user of the engine gets."""
     return f"`{row.expected.event}`" if row.expected.event else ""
 
@@ -123,6 +124,17 @@ class FaultTable(Generated):
             rows = list(zip(*(cells for _, cells in columns), strict=True))
             lines += list_table([head for head, _ in columns], rows, "faults")
         return lines
+
+
+class RaisedTable(Generated):
+    """Terminal events and the exceptions that the adapters make of them."""
+
+    def lines(self) -> list[str]:
+        rows = []
+        for event, error in faults.RAISED:
+            ours = f" of our `{type(event.pdu).__name__}`" if isinstance(event, LocallyEnded) else ""
+            rows.append((f"`{type(event).__name__}`{ours}", f"`{error.__name__}`"))
+        return list_table(["Event", "Exception"], rows, "fields")
 
 
 class QuirkTable(Generated):
@@ -215,6 +227,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("state-table", StateTable)
     app.add_directive("state-list", StateList)
     app.add_directive("fault-table", FaultTable)
+    app.add_directive("raised-table", RaisedTable)
     app.add_directive("quirk-table", QuirkTable)
     app.add_directive("record-fields", RecordFields)
     app.add_directive("command-line", CommandLine)

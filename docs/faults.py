@@ -19,6 +19,7 @@ from provoking import (
     RELEASE_RQ,
     STORE,
     STORE_COMMAND,
+    Crowding,
     Handling,
     Negotiation,
     Outcome,
@@ -48,13 +49,26 @@ from dicomproto import (
     Abort,
     AcceptorPolicy,
     AssociateRJ,
+    AssociationAborted,
+    AssociationRejected,
+    AssociationReleased,
     CEchoRSP,
     CFindRQ,
     CGetRSP,
+    ConnectionClosed,
+    ConnectionLost,
     CStoreRSP,
     Limits,
+    LocallyEnded,
+    NotDicom,
+    NotDicomError,
     PresentationContextRQ,
+    ProtocolViolation,
+    ReleaseRP,
+    RemoteProtocolError,
     SupportedContext,
+    TimedOut,
+    TimerExpired,
     encode_pdu,
 )
 from dicomproto.dimse.codec import encode_command
@@ -65,13 +79,15 @@ from dicomproto.upper_layer import RoleSelection, UserIdentityRQ
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    Handler = Callable[..., object]
+
 
 class Section(NamedTuple):
     """Rows of one kind."""
 
     title: str
     text: str
-    rows: tuple[Wire | Wait | Negotiation | Handling, ...]
+    rows: tuple[Wire | Wait | Negotiation | Handling | Crowding, ...]
 
 
 def violation(reason: int) -> Outcome:
@@ -569,15 +585,13 @@ REFUSALS = Section(
 )
 
 
-def store_with(
-    handler: Callable[[object], object],
-) -> Callable[[], list[tuple[object, Callable[[object], object]]]]:
-    """Bind a C-STORE handler, when the adapters are imported."""
+def bound_to(kind: str, handler: Handler) -> Callable[[], list[tuple[object, Handler]]]:
+    """Bind a handler by the name of its event, when the adapters are imported."""
 
-    def bind() -> list[tuple[object, Callable[[object], object]]]:
+    def bind() -> list[tuple[object, Handler]]:
         from dicomproto_transports import evt
 
-        return [(evt.EVT_C_STORE, handler)]
+        return [(getattr(evt, kind), handler)]
 
     return bind
 
@@ -592,27 +606,47 @@ HANDLERS = Section(
     "The association stays in each case, and the reason goes out as Error Comment.",
     (
         Handling("C-STORE, and no handler is bound", list, STORE, Outcome(0x0122, "")),
-        Handling("the C-STORE handler raised", store_with(fails), STORE, Outcome(0xC211, "")),
+        Handling("the C-STORE handler raised", bound_to("EVT_C_STORE", fails), STORE, Outcome(0xC211, "")),
         Handling(
             "the C-STORE handler returned no status",
-            store_with(lambda event: None),
+            bound_to("EVT_C_STORE", lambda event: None),
             STORE,
             Outcome(0xC002, ""),
         ),
         Handling(
             "a data set of more than `Limits.collect`, with EVT_C_STORE",
-            store_with(lambda event: 0),
+            bound_to("EVT_C_STORE", lambda event: 0),
             STORE,
             Outcome(0xA700, ""),
             "PS3.4 B.2.3",
             Limits(collect=4),
         ),
         Handling(
+            "the EVT_C_STORE_STREAM handler called `event.refuse(0xA900)`",
+            bound_to("EVT_C_STORE_STREAM", lambda event: event.refuse(0xA900)),
+            STORE,
+            Outcome(0xA900, ""),
+            "PS3.7 9.3.1",
+        ),
+        Handling("the C-ECHO handler raised", bound_to("EVT_C_ECHO", fails), ECHO, Outcome(0x0110, "")),
+        Handling(
             "a service without a handler",
             list,
             CFindRQ(AffectedSOPClassUID=FIND),
             Outcome(0x0211, ""),
             "PS3.7 C.5.25",
+        ),
+    ),
+)
+
+SERVERS = Section(
+    "Servers",
+    "Connections on which nothing was requested yet have a limit of their own; the oldest is dropped first.",
+    (
+        Crowding(
+            "more associations than `maximum_associations`",
+            Outcome(AssociateRJ(result=2, source=3, reason=2), ""),
+            "PS3.8 Table 9-21",
         ),
     ),
 )
@@ -652,4 +686,32 @@ WAITS = Section(
     ),
 )
 
-SECTIONS = (FRAMING, ASSOCIATE, P_DATA, MESSAGES, SEQUENCE, PROPOSALS, CONTEXTS, REFUSALS, HANDLERS, WAITS)
+RAISED = (
+    (AssociateRJ(result=1, source=1, reason=1), AssociationRejected),
+    (Abort(), AssociationAborted),
+    (LocallyEnded(pdu=Abort()), AssociationAborted),
+    (ReleaseRP(), AssociationReleased),
+    (LocallyEnded(pdu=ReleaseRP()), AssociationReleased),
+    (ConnectionClosed(state="Sta6", mid_pdu=False, quiet=False), ConnectionLost),
+    (TimerExpired(timer="response", state="Sta6"), TimedOut),
+    (
+        ProtocolViolation(text="", offset=0, item_path="", state="Sta6", abort=Abort(source=2, reason=6)),
+        RemoteProtocolError,
+    ),
+    (NotDicom(kind="http", abort=Abort()), NotDicomError),
+)
+"""What the adapters make of each terminal event."""
+
+SECTIONS = (
+    FRAMING,
+    ASSOCIATE,
+    P_DATA,
+    MESSAGES,
+    SEQUENCE,
+    PROPOSALS,
+    CONTEXTS,
+    REFUSALS,
+    HANDLERS,
+    SERVERS,
+    WAITS,
+)

@@ -6,8 +6,10 @@ was answered. Nothing here knows a particular fault.
 
 from __future__ import annotations
 
+import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from dicomproto import (
@@ -30,6 +32,7 @@ from dicomproto import (
     PresentationDataValue,
     ReleaseRP,
     ReleaseRQ,
+    Request,
     Response,
     ResponseReceived,
     Role,
@@ -312,47 +315,78 @@ class Handling(NamedTuple):
     """A request that reaches an adapter's handler, or finds none."""
 
     fault: str
-    handlers: Callable[[], list[tuple[object, Callable[[object], object]]]]
-    request: Command
+    handlers: Callable[[], list[tuple[object, Callable[..., object]]]]
+    request: Request
     expected: Outcome
     clause: str = ""
     limits: Limits = Limits()
 
     def provoke(self) -> Outcome:
         """Send the request to a server on a loopback socket; return the status that came back."""
-        from dicomproto_transports.blocking import AE
-
-        scp = AE(ae_title="SCP", limits=self.limits)
-        for uid in CONTEXT_OF:
-            scp.add_supported_context(uid, IMPLICIT_VR_LITTLE_ENDIAN)
-        server = scp.start_server(("127.0.0.1", 0), block=False, evt_handlers=self.handlers())
-        try:
-            return Outcome(exchange(server.port, self.request), "")
-        finally:
-            server.shutdown()
+        with server(self.handlers(), self.limits) as port, Peer(port) as peer:
+            return Outcome(peer.ask(self.request), "")
 
 
-def exchange(port: int, request: Command) -> int:
-    """Associate by hand, send one request and return the status of its response."""
-    import socket
+class Crowding(NamedTuple):
+    """One association more than a server takes."""
 
-    connection = awaiting_answer(Limits())
-    with socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
+    fault: str
+    expected: Outcome
+    clause: str = ""
 
-        def until(kind: type) -> object:
-            while True:
-                sock.sendall(b"".join(bytes(buffer) for buffer in connection.data_to_send()))
-                event = connection.next_event()
-                if isinstance(event, kind):
-                    return event
-                assert event is NEED_DATA, event
-                connection.receive_data(sock.recv(65536))
+    def provoke(self) -> Outcome:
+        """Associate twice with a server that takes one; return the answer to the second."""
+        with server([], Limits()) as port, Peer(port) as first, Peer(port) as second:
+            assert first.ask(ECHO) == 0
+            return Outcome(second.answer if isinstance(second.answer, AssociateRJ) else None, "")
 
-        until(AssociateAC)
-        connection.send_request(request, CONTEXT_OF[request.sop_class_uid])
+
+@contextmanager
+def server(handlers: list[tuple[object, Callable[..., object]]], limits: Limits) -> Iterator[int]:
+    """Run a server of the blocking flavour for one association; give its port."""
+    from dicomproto_transports.blocking import AE
+
+    scp = AE(ae_title="SCP", limits=limits)
+    scp.maximum_associations = 1
+    for uid in CONTEXT_OF:
+        scp.add_supported_context(uid, IMPLICIT_VR_LITTLE_ENDIAN)
+    with scp.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers) as running:
+        yield running.port
+
+
+class Peer:
+    """A requestor on a socket, without the adapters."""
+
+    def __init__(self, port: int) -> None:
+        self.connection = awaiting_answer(Limits())
+        self.sock = socket.create_connection(("127.0.0.1", port), timeout=30)
+        self.answer = self.until(AssociateAC, AssociateRJ)
+
+    def __enter__(self) -> Peer:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        with self.sock:
+            if self.connection.is_established:
+                self.connection.send(ReleaseRQ())
+                self.until(ReleaseRP)
+
+    def until(self, *kinds: type) -> object:
+        """Send and receive until an event of one of these kinds."""
+        while True:
+            for buffer in self.connection.data_to_send():
+                self.sock.sendall(buffer)
+            event = self.connection.next_event()
+            if isinstance(event, kinds):
+                return event
+            assert event is NEED_DATA, event
+            self.connection.receive_data(self.sock.recv(65536))
+
+    def ask(self, request: Request) -> int:
+        """Send a request; return the status of its response."""
+        self.connection.send_request(request, CONTEXT_OF[request.sop_class_uid])
         if request.has_data_set:
-            connection.send_data(IDENTIFIER, last=True)
-        answered = until(ResponseReceived)
-        connection.send(ReleaseRQ())
-        until(ReleaseRP)
-    return answered.command.Status
+            self.connection.send_data(IDENTIFIER, last=True)
+        response = self.until(ResponseReceived)
+        assert isinstance(response, ResponseReceived)
+        return response.command.Status

@@ -22,6 +22,8 @@ FUZZ = Path(__file__).resolve().parent
 SEEDS, CRASHES = FUZZ / "seeds", FUZZ / "crashes"
 CORPUS = FUZZ.parent / ".build" / "fuzz" / "corpus"
 
+sys.path.insert(0, str(FUZZ))  # also where PYTHONSAFEPATH is set
+
 MAXIMUM_INPUT = 4096  # bytes; what takes more to show itself is what the limits are tested for
 SECONDS_PER_INPUT = 10
 MEGABYTES = 512

