@@ -162,7 +162,7 @@ class Tests:
 def gate_docs() -> None:
     if not (ROOT / "docs" / "conf.py").exists():
         raise GateFailed("docs/conf.py is missing")
-    tool("sphinx", "-q", "-W", "--keep-going", "-d", BUILD / "doctrees", "docs", BUILD / "docs")
+    tool("sphinx", "-q", "-E", "-W", "--keep-going", "-d", BUILD / "doctrees", "docs", BUILD / "docs")
 
 
 def gate_fuzz(seconds: int) -> None:
