@@ -1,0 +1,268 @@
+"""What a proposal and its answer amount to: contexts, roles and the window, the same for both sides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Literal, TypeVar
+
+from .._record import Record
+from ..uids import (
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_BIG_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    normalize_uid,
+)
+from ..upper_layer.pdu import (
+    AssociateAC,
+    AssociateRQ,
+    AsynchronousOperationsWindow,
+    PresentationContextAC,
+    PresentationContextRQ,
+    RoleSelection,
+)
+
+MAXIMUM_CONTEXTS = 128
+"""Odd numbers from 1 to 255 identify presentation contexts (PS3.8 9.3.2.2)."""
+
+DEFAULT_MAXIMUM_LENGTH = 131_072
+"""What we announce unless told otherwise: large enough that PDU headers cost nothing."""
+
+CONVERTIBLE_TRANSFER_SYNTAXES = (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_BIG_ENDIAN,
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+)
+"""Transfer syntaxes of native pixel data, each of which can be re-encoded in each other, best first.
+
+Deflated is one of them: only the data set as a whole is compressed, without loss.
+"""
+
+FALLBACK_TRANSFER_SYNTAXES = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
+"""Proposed for data sets whose own syntax may be refused; Explicit keeps private VRs, so it is first."""
+
+ACCEPTANCE, USER_REJECTION, NO_REASON, NO_ABSTRACT_SYNTAX, NO_TRANSFER_SYNTAX = range(5)
+"""Results of a presentation context (PS3.8 Table 9-18)."""
+
+_RESULTS = {
+    ACCEPTANCE: "accepted",
+    USER_REJECTION: "rejected by the user",
+    NO_REASON: "rejected without a reason",
+    NO_ABSTRACT_SYNTAX: "abstract syntax not supported",
+    NO_TRANSFER_SYNTAX: "none of the transfer syntaxes supported",
+}
+
+ONE_OPERATION = AsynchronousOperationsWindow(maximum_invoked=1, maximum_performed=1)
+
+
+class AcceptedContext(Record):
+    """A presentation context that may be used, with the roles of the association's requestor.
+
+    The acceptor has the complementary roles: it is SCP where the requestor is SCU. `roles_answered`
+    tells whether roles were both proposed and answered; otherwise the default ones hold, and a
+    proposed SCP role counts as granted.
+    """
+
+    context_id: int
+    abstract_syntax: str
+    transfer_syntax: str
+    requestor_is_scu: bool = True
+    requestor_is_scp: bool = False
+    roles_answered: bool = False
+
+
+class RejectedContext(Record):
+    """A proposed presentation context that may not be used.
+
+    `result` is the answer's (PS3.8 Table 9-18), or None if there was none; `reason` says it in words.
+    """
+
+    context_id: int
+    abstract_syntax: str
+    transfer_syntaxes: tuple[str, ...]
+    result: int | None
+    reason: str
+
+
+def accepted_contexts(
+    rq: AssociateRQ, ac: AssociateAC, *, strict_roles: bool = False
+) -> dict[int, AcceptedContext]:
+    """Return the usable contexts by id: accepted, and with an id and transfer syntax that were proposed.
+
+    With `strict_roles` a proposed SCP role that the acceptor did not answer is not granted, as
+    PS3.7 D.3.3.4 has it; many acceptors of C-GET leave the answer out.
+    """
+    proposals, answers = by_id(rq.presentation_contexts), by_id(ac.presentation_contexts)
+    roles_proposed, roles_answered = proposed_roles(rq), roles_by_class(ac)
+    accepted = {}
+    for context_id, proposal in proposals.items():
+        answer = answers.get(context_id)
+        if answer is None or _refusal(proposal, answer):
+            continue
+        uid = normalize_uid(proposal.abstract_syntax)
+        proposed, answered = roles_proposed.get(uid), roles_answered.get(uid)
+        scu, scp = True, False
+        if proposed is not None and answered is not None:
+            scu = proposed.scu_role and answered.scu_role
+            scp = proposed.scp_role and answered.scp_role
+        elif proposed is not None:
+            scp = proposed.scp_role and not strict_roles
+        accepted[context_id] = AcceptedContext(
+            context_id=context_id,
+            abstract_syntax=uid,
+            transfer_syntax=normalize_uid(answer.transfer_syntax),
+            requestor_is_scu=scu,
+            requestor_is_scp=scp,
+            roles_answered=proposed is not None and answered is not None,
+        )
+    return accepted
+
+
+def rejected_contexts(rq: AssociateRQ, ac: AssociateAC) -> dict[int, RejectedContext]:
+    """Return the proposed contexts that are not in `accepted_contexts`, by id, with the reason of each."""
+    answers = by_id(ac.presentation_contexts)
+    rejected = {}
+    for context_id, proposal in by_id(rq.presentation_contexts).items():
+        answer = answers.get(context_id)
+        reason = "not answered" if answer is None else _refusal(proposal, answer)
+        if reason:
+            rejected[context_id] = RejectedContext(
+                context_id=context_id,
+                abstract_syntax=normalize_uid(proposal.abstract_syntax),
+                transfer_syntaxes=normalized(proposal.transfer_syntaxes),
+                result=None if answer is None else answer.result,
+                reason=reason,
+            )
+    return rejected
+
+
+def may_invoke(
+    context: AcceptedContext, *, by_requestor: bool, is_event_report: bool, strict: bool = False
+) -> Literal["yes", "warn", "no"]:
+    """Tell whether one side, the requestor or the acceptor, may invoke a request on `context`.
+
+    N-EVENT-REPORT is invoked by the SCP, everything else by the SCU. "warn" is what the letter of
+    PS3.7 D.3.3.4 forbids but real peers do: to use an SCP role that was proposed and not answered, or to
+    report events without role selection. `strict` makes it "no".
+    """
+    needs_scp_requestor = by_requestor == is_event_report
+    if not (context.requestor_is_scp if needs_scp_requestor else context.requestor_is_scu):
+        lenient = is_event_report and not context.roles_answered
+        return "warn" if lenient and not strict else "no"
+    if needs_scp_requestor and not context.roles_answered:
+        return "no" if strict else "warn"
+    return "yes"
+
+
+def operations_window(rq: AssociateRQ, ac: AssociateAC) -> AsynchronousOperationsWindow:
+    """Return how many operations the requestor may have outstanding, and the acceptor; 0 for any number.
+
+    One of each unless both sides negotiated more (PS3.7 D.3.3.3).
+    """
+    asked, answered = rq.asynchronous_operations_window, ac.asynchronous_operations_window
+    return ONE_OPERATION if asked is None or answered is None else smaller_window(asked, answered)
+
+
+class ContextMatch(Record):
+    """What `find_context` found: the context to use, others to convert for, and why not more.
+
+    `alternatives` are contexts of the same SOP class in other syntaxes that native pixel data can be
+    re-encoded in, best first; empty for compressed data. `reasons` has a line for each near miss.
+    """
+
+    context: AcceptedContext | None
+    alternatives: tuple[AcceptedContext, ...]
+    reasons: tuple[str, ...]
+
+
+def find_context(
+    accepted: Mapping[int, AcceptedContext],
+    sop_class: str,
+    transfer_syntax: str,
+    *,
+    by_requestor: bool = True,
+    rejected: Mapping[int, RejectedContext] = MappingProxyType({}),
+) -> ContextMatch:
+    """Find the context on which one side may send `sop_class` in `transfer_syntax` as an SCU."""
+    sop_class, transfer_syntax = normalize_uid(sop_class), normalize_uid(transfer_syntax)
+    exact: AcceptedContext | None = None
+    alternatives = []
+    reasons = []
+    for context in accepted.values():
+        if context.abstract_syntax != sop_class:
+            continue
+        name = f"context {context.context_id}"
+        if may_invoke(context, by_requestor=by_requestor, is_event_report=False) == "no":
+            side = "requestor" if by_requestor else "acceptor"
+            reasons.append(f"{name}: the {side} was not granted the SCU role")
+        elif context.transfer_syntax != transfer_syntax:
+            reasons.append(f"{name}: accepted with transfer syntax {context.transfer_syntax}")
+            if {transfer_syntax, context.transfer_syntax} <= set(CONVERTIBLE_TRANSFER_SYNTAXES):
+                alternatives.append(context)
+        elif exact is None:
+            exact = context
+    for refused in rejected.values():
+        if refused.abstract_syntax == sop_class:
+            proposed = ", ".join(refused.transfer_syntaxes) or "no transfer syntax"
+            reasons.append(f"context {refused.context_id} ({proposed}): {refused.reason}")
+    if exact is None and not reasons:
+        reasons.append(f"no context was proposed for SOP class {sop_class}")
+    alternatives.sort(key=lambda c: CONVERTIBLE_TRANSFER_SYNTAXES.index(c.transfer_syntax))
+    return ContextMatch(context=exact, alternatives=tuple(alternatives), reasons=tuple(reasons))
+
+
+# --- reading a proposal and its answer -----------------------------------------------------------
+
+Context = TypeVar("Context", PresentationContextRQ, PresentationContextAC)
+
+
+def normalized(uids: Iterable[str]) -> tuple[str, ...]:
+    """Return the UIDs without padding, empty ones and repetitions."""
+    return tuple(dict.fromkeys([uid for uid in map(normalize_uid, uids) if uid]))
+
+
+def by_id(contexts: Iterable[Context]) -> dict[int, Context]:
+    """Return the contexts by id; of several with one id the first counts."""
+    index: dict[int, Context] = {}
+    for context in contexts:
+        index.setdefault(context.context_id, context)
+    return index
+
+
+def roles_by_class(pdu: AssociateRQ | AssociateAC) -> dict[str, RoleSelection]:
+    """Return the roles by SOP class; of several for one class the first counts."""
+    roles: dict[str, RoleSelection] = {}
+    for role in pdu.role_selections:
+        roles.setdefault(normalize_uid(role.sop_class_uid), role)
+    return roles
+
+
+def proposed_roles(rq: AssociateRQ) -> dict[str, RoleSelection]:
+    """Return the proposed roles by SOP class; a proposal of neither role is as good as none."""
+    return {uid: role for uid, role in roles_by_class(rq).items() if role.scu_role or role.scp_role}
+
+
+def _refusal(proposal: PresentationContextRQ, answer: PresentationContextAC) -> str:
+    """Return why `answer` does not make `proposal` usable, or an empty string if it does."""
+    if answer.result != ACCEPTANCE:
+        return _RESULTS.get(answer.result, f"rejected with result {answer.result}")
+    transfer_syntax = normalize_uid(answer.transfer_syntax)
+    if transfer_syntax in normalized(proposal.transfer_syntaxes):
+        return ""
+    return f"accepted with transfer syntax {transfer_syntax!r}, which was not proposed"
+
+
+def smaller_window(
+    one: AsynchronousOperationsWindow, other: AsynchronousOperationsWindow
+) -> AsynchronousOperationsWindow:
+    return AsynchronousOperationsWindow(
+        maximum_invoked=_smaller(one.maximum_invoked, other.maximum_invoked),
+        maximum_performed=_smaller(one.maximum_performed, other.maximum_performed),
+    )
+
+
+def _smaller(one: int, other: int) -> int:
+    """Return the smaller of two bounds, where 0 is no bound."""
+    return min(one, other) if one and other else one or other
