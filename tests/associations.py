@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from dicomproto.config import Limits, Timeouts
+from dicomproto.connection import Connection
+from dicomproto.negotiation import (
+    AcceptorPolicy,
+    SupportedContext,
+    build_associate_rq,
+    index_supported,
+    negotiate,
+)
+from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
+from dicomproto.upper_layer.events import CLOSED, NEED_DATA, Role
+from dicomproto.upper_layer.pdu import AssociateRQ, ReleaseRP, ReleaseRQ
 from dicomproto_transports import blocking, evt
 from dicomproto_transports._acceptor import ServerCore
 from dicomproto_transports._ae import AECore
 from dicomproto_transports._association import AssociationCore
 from dicomproto_transports._part10 import file_meta_bytes
 from dicomproto_transports._stream import Stream
-
-from dicomproto.config import Limits, Timeouts
-from dicomproto.connection import Connection
-from dicomproto.negotiation import AcceptorPolicy, index_supported, negotiate
-from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
-from dicomproto.upper_layer.events import CLOSED, NEED_DATA, Role
-from dicomproto.upper_layer.pdu import AssociateRQ
 from tests.backends import AnyBackend, Blocking
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
@@ -73,8 +79,11 @@ def data_set(length: int = 1000, sop_class: str = CT_IMAGE, instance: str = INST
     """Return a data set in Explicit VR LE of `length` bytes, most of them pixels."""
     head = b"".join(_ui(element, uid) for element, uid in ((0x16, sop_class), (0x18, instance)))
     pixels = length - len(head) - 12
-    return head + struct.pack("<HH2sxxI", 0x7FE0, 0x10, b"OW", pixels) + bytes(range(256)) * (pixels // 256) + bytes(
-        pixels % 256
+    return (
+        head
+        + struct.pack("<HH2sxxI", 0x7FE0, 0x10, b"OW", pixels)
+        + bytes(range(256)) * (pixels // 256)
+        + bytes(pixels % 256)
     )
 
 
@@ -116,7 +125,7 @@ class Stored:
 def streaming(
     backend: AnyBackend, take: Callable[[evt.Event, bytes], object], status: object = 0
 ) -> Callable[[evt.Event], object]:
-    """Return a handler of EVT_C_STORE_STREAM that gives each chunk to `take`, in the manner of the flavour."""
+    """Return a handler of EVT_C_STORE_STREAM that gives each chunk to `take`, as the flavour has it."""
 
     def handle(event: evt.Event) -> object:
         for chunk in event.chunks:
@@ -172,10 +181,21 @@ class Peer:
         self.connection.transport_connected()
         rq = await self.event()
         assert isinstance(rq, AssociateRQ)
-        supported = {c.abstract_syntax: c.transfer_syntaxes for c in rq.presentation_contexts}
-        contexts = [make_supported(*item) for item in supported.items()]
+        contexts = [
+            SupportedContext(abstract_syntax=c.abstract_syntax, transfer_syntaxes=c.transfer_syntaxes)
+            for c in rq.presentation_contexts
+        ]
         self.connection.send(negotiate(rq, AcceptorPolicy(supported=index_supported(contexts))))
         await self.flush()
+
+    async def request(self, *abstract_syntaxes: str, **settings: Any) -> Any:
+        """Request an association and return the answer."""
+        contexts = [
+            (uid, [EXPLICIT_VR_LITTLE_ENDIAN]) for uid in abstract_syntaxes or (VERIFICATION, CT_IMAGE)
+        ]
+        self.connection.send(build_associate_rq("PEER", "ANY-SCP", contexts, **settings))
+        self.connection.transport_connected()
+        return await self.event()
 
     async def flush(self) -> None:
         rest = self.connection.data_to_send()
@@ -206,6 +226,12 @@ class Peer:
             assert event is not CLOSED
         return event
 
+    async def close(self) -> None:
+        """Release, and close without waiting."""
+        self.connection.send(ReleaseRQ())
+        await self.until(ReleaseRP)
+        await self.stream.close([], self.stream.now())
+
     async def until_closed(self) -> None:
         """Read on until the other side has closed."""
         try:
@@ -215,7 +241,15 @@ class Peer:
             pass
 
 
-def make_supported(abstract_syntax: str, transfer_syntaxes: tuple[str, ...]) -> Any:
-    from dicomproto.negotiation import SupportedContext
+async def connect(backend: AnyBackend, port: int) -> Peer:
+    """Return a requestor of one's own, connected to the server on `port`."""
+    return Peer(await backend.backend.connect(HOST, port), Role.REQUESTOR)
 
-    return SupportedContext(abstract_syntax=abstract_syntax, transfer_syntaxes=transfer_syntaxes)
+
+@asynccontextmanager
+async def associated(
+    backend: AnyBackend, core: ServerCore, ae: AECore | None = None, **options: Any
+) -> AsyncIterator[AssociationCore]:
+    """A server, and an association with it that is released at the end of the block."""
+    async with backend.serving(core) as server, await associate(backend, server.port, ae, **options) as assoc:
+        yield assoc

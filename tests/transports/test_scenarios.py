@@ -14,13 +14,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from dicomproto_transports import evt
 
-from dicomproto.config import Limits, Timeouts
-from dicomproto.dimse.events import RequestReceived
+from dicomproto.config import Limits
+from dicomproto.dimse.commands import CEchoRQ, CFindRQ
+from dicomproto.dimse.events import RequestReceived, ResponseReceived
 from dicomproto.errors import (
     AssociationAborted,
-    AssociationError,
     AssociationRejected,
     AssociationReleased,
     ConnectionLost,
@@ -32,16 +31,26 @@ from dicomproto.errors import (
 )
 from dicomproto.uids import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
 from dicomproto.upper_layer.events import LocallyEnded
-from dicomproto.upper_layer.pdu import ReleaseRP, ReleaseRQ, RoleSelection, UserIdentityRQ
+from dicomproto.upper_layer.pdu import (
+    Abort,
+    AsynchronousOperationsWindow,
+    ReleaseRP,
+    ReleaseRQ,
+    RoleSelection,
+    UserIdentityRQ,
+)
+from dicomproto_transports import evt
 from tests.associations import (
     CT_IMAGE,
-    HOST,
     INSTANCE,
     MR_IMAGE,
+    PATIENT_ROOT_FIND,
     Peer,
     Script,
     Stored,
     associate,
+    associated,
+    connect,
     data_set,
     in_flavour,
     make_ae,
@@ -53,7 +62,7 @@ from tests.associations import (
 )
 from tests.backends import NAMES, AnyBackend
 
-SCENARIOS = 40
+SCENARIOS = 51
 
 
 def test_the_table_is_whole() -> None:
@@ -91,9 +100,8 @@ def test_echo_handler(backend: AnyBackend) -> None:
         return 0x0122
 
     async def main() -> None:
-        async with backend.serving(make_server(backend, [(evt.EVT_C_ECHO, handle, ["more"])])) as server:
-            async with await associate(backend, server.port) as assoc:
-                assert (await assoc.send_c_echo(msg_id=7)).Status == 0x0122
+        async with associated(backend, make_server(backend, [(evt.EVT_C_ECHO, handle, ["more"])])) as assoc:
+            assert (await assoc.send_c_echo(msg_id=7)).Status == 0x0122
 
     backend.run(main)
     assert seen == [(7, VERIFICATION, "more")]
@@ -104,11 +112,10 @@ def test_many_messages(backend: AnyBackend, tmp_path: Path) -> None:
     path = write_file(tmp_path, data_set())
 
     async def main() -> None:
-        async with backend.serving(make_server(backend, [(evt.EVT_C_STORE, stored)])) as server:
-            async with await associate(backend, server.port) as assoc:
-                for number in range(1, 41, 2):
-                    assert (await assoc.send_c_echo()).MessageIDBeingRespondedTo == number
-                    assert (await assoc.send_c_store(path)).MessageIDBeingRespondedTo == number + 1
+        async with associated(backend, make_server(backend, [(evt.EVT_C_STORE, stored)])) as assoc:
+            for number in range(1, 41, 2):
+                assert (await assoc.send_c_echo()).MessageIDBeingRespondedTo == number
+                assert (await assoc.send_c_store(path)).MessageIDBeingRespondedTo == number + 1
 
     backend.run(main)
     assert stored.objects == [data_set()] * 20
@@ -118,12 +125,11 @@ def test_store_path(backend: AnyBackend, tmp_path: Path) -> None:
     stored = Stored()
 
     async def main() -> None:
-        async with backend.serving(make_server(backend, [(evt.EVT_C_STORE, stored)])) as server:
-            async with await associate(backend, server.port) as assoc:
-                response = await assoc.send_c_store(write_file(tmp_path, data_set()))
-                assert response.Status == 0x0000
-                assert response.AffectedSOPInstanceUID == INSTANCE
-                assert not response.warnings
+        async with associated(backend, make_server(backend, [(evt.EVT_C_STORE, stored)])) as assoc:
+            response = await assoc.send_c_store(write_file(tmp_path, data_set()))
+            assert response.Status == 0x0000
+            assert response.AffectedSOPInstanceUID == INSTANCE
+            assert not response.warnings
 
     backend.run(main)
     assert stored.objects == [data_set()]
@@ -134,11 +140,10 @@ def test_store_open_file(backend: AnyBackend, tmp_path: Path) -> None:
     path = write_file(tmp_path, data_set())
 
     async def main() -> None:
-        async with backend.serving(make_server(backend, [(evt.EVT_C_STORE, stored)])) as server:
-            async with await associate(backend, server.port) as assoc:
-                with path.open("rb") as file:
-                    assert (await assoc.send_c_store(file)).Status == 0x0000
-                    assert not file.closed
+        async with associated(backend, make_server(backend, [(evt.EVT_C_STORE, stored)])) as assoc:
+            with path.open("rb") as file:
+                assert (await assoc.send_c_store(file)).Status == 0x0000
+                assert not file.closed
 
     backend.run(main)
     assert stored.objects == [data_set()]
@@ -159,9 +164,8 @@ def test_store_dataset(backend: AnyBackend) -> None:
     dataset = dcmread(get_testdata_file("CT_small.dcm"))
 
     async def main() -> None:
-        async with backend.serving(make_server(backend, [(evt.EVT_C_STORE, handle)])) as server:
-            async with await associate(backend, server.port) as assoc:
-                assert (await assoc.send_c_store(dataset)).Status == 0x0000
+        async with associated(backend, make_server(backend, [(evt.EVT_C_STORE, handle)])) as assoc:
+            assert (await assoc.send_c_store(dataset)).Status == 0x0000
 
     backend.run(main)
     assert seen == [dataset]
@@ -171,10 +175,9 @@ def test_store_odd_length(backend: AnyBackend, tmp_path: Path) -> None:
     stored = Stored()
 
     async def main() -> None:
-        async with backend.serving(make_server(backend, [(evt.EVT_C_STORE, stored)])) as server:
-            async with await associate(backend, server.port) as assoc:
-                response = await assoc.send_c_store(write_file(tmp_path, data_set(1001)))
-                assert any(warning.startswith("odd-length") for warning in response.warnings)
+        async with associated(backend, make_server(backend, [(evt.EVT_C_STORE, stored)])) as assoc:
+            response = await assoc.send_c_store(write_file(tmp_path, data_set(1001)))
+            assert any(warning.startswith("odd-length") for warning in response.warnings)
 
     backend.run(main)
     assert stored.objects == [data_set(1001) + b"\0"]
@@ -188,9 +191,8 @@ def store_big_object(backend: AnyBackend, tmp_path: Path, max_pdu: int) -> None:
     ae.maximum_pdu_size = max_pdu
 
     async def main() -> None:
-        async with backend.serving(make_server(backend, [(evt.EVT_C_STORE, stored)], ae)) as server:
-            async with await associate(backend, server.port) as assoc:
-                assert (await assoc.send_c_store(path)).Status == 0x0000
+        async with associated(backend, make_server(backend, [(evt.EVT_C_STORE, stored)], ae)) as assoc:
+            assert (await assoc.send_c_store(path)).Status == 0x0000
 
     backend.run(main)
     assert stored.objects == [content]
@@ -216,10 +218,9 @@ def test_store_streamed(backend: AnyBackend, tmp_path: Path) -> None:
     handler = streaming(backend, take)
 
     async def main() -> None:
-        async with backend.serving(make_server(backend, [(evt.EVT_C_STORE_STREAM, handler)])) as server:
-            async with await associate(backend, server.port) as assoc:
-                assert (await assoc.send_c_store(write_file(tmp_path, content))).Status == 0x0000
-                assert (await assoc.send_c_echo()).Status == 0x0000
+        async with associated(backend, make_server(backend, [(evt.EVT_C_STORE_STREAM, handler)])) as assoc:
+            assert (await assoc.send_c_store(write_file(tmp_path, content))).Status == 0x0000
+            assert (await assoc.send_c_echo()).Status == 0x0000
 
     backend.run(main)
     assert received == content
@@ -241,11 +242,10 @@ def test_store_converted(backend: AnyBackend) -> None:
     ae.requested_contexts = [(CT_IMAGE, [EXPLICIT_VR_BIG_ENDIAN])]
 
     async def main() -> None:
-        async with backend.serving(make_server(backend, [(evt.EVT_C_STORE, handle)])) as server:
-            async with await associate(backend, server.port, ae) as assoc:
-                with pytest.raises(NoAcceptedContext, match="may not be converted"):
-                    await assoc.send_c_store(path, never_convert=True)
-                assert (await assoc.send_c_store(path)).Status == 0x0000
+        async with associated(backend, make_server(backend, [(evt.EVT_C_STORE, handle)]), ae) as assoc:
+            with pytest.raises(NoAcceptedContext, match="may not be converted"):
+                await assoc.send_c_store(path, never_convert=True)
+            assert (await assoc.send_c_store(path)).Status == 0x0000
 
     backend.run(main)
     ((transfer_syntax, dataset),) = seen
@@ -277,13 +277,12 @@ def test_handler_returns(backend: AnyBackend, tmp_path: Path) -> None:
     ]
 
     async def main() -> None:
-        async with backend.serving(make_server(backend, [(evt.EVT_C_STORE, stored)])) as server:
-            async with await associate(backend, server.port) as assoc:
-                for result, expected in cases:
-                    stored.status = result
-                    response = await assoc.send_c_store(path)
-                    assert (response.Status, response.ErrorComment) == expected
-                    assert response.OffendingElement == ((0x00100010,) if result is long else None)
+        async with associated(backend, make_server(backend, [(evt.EVT_C_STORE, stored)])) as assoc:
+            for result, expected in cases:
+                stored.status = result
+                response = await assoc.send_c_store(path)
+                assert (response.Status, response.ErrorComment) == expected
+                assert response.OffendingElement == ((0x00100010,) if result is long else None)
 
     backend.run(main)
 
@@ -305,16 +304,19 @@ def test_streaming_handler_raises(
 
 
 def handler_raises(
-    backend: AnyBackend, tmp_path: Path, kind: evt.EventKind, handler: evt.Handler, caplog: pytest.LogCaptureFixture
+    backend: AnyBackend,
+    tmp_path: Path,
+    kind: evt.EventKind,
+    handler: evt.Handler,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     path = write_file(tmp_path, data_set(3 * 1024 * 1024))
 
     async def main() -> None:
-        async with backend.serving(make_server(backend, [(kind, handler)])) as server:
-            async with await associate(backend, server.port) as assoc:
-                response = await assoc.send_c_store(path)
-                assert (response.Status, response.ErrorComment) == (0xC211, "KeyError in the handler")
-                assert (await assoc.send_c_echo()).Status == 0x0000
+        async with associated(backend, make_server(backend, [(kind, handler)])) as assoc:
+            response = await assoc.send_c_store(path)
+            assert (response.Status, response.ErrorComment) == (0xC211, "KeyError in the handler")
+            assert (await assoc.send_c_echo()).Status == 0x0000
 
     backend.run(main)
     (record,) = [record for record in caplog.records if record.exc_info]
@@ -323,11 +325,10 @@ def handler_raises(
 
 def test_no_handler(backend: AnyBackend, tmp_path: Path) -> None:
     async def main() -> None:
-        async with backend.serving(make_server(backend)) as server:
-            async with await associate(backend, server.port) as assoc:
-                response = await assoc.send_c_store(write_file(tmp_path, data_set(3 * 1024 * 1024)))
-                assert response.Status == 0x0122
-                assert (await assoc.send_c_echo()).Status == 0x0000
+        async with associated(backend, make_server(backend)) as assoc:
+            response = await assoc.send_c_store(write_file(tmp_path, data_set(3 * 1024 * 1024)))
+            assert response.Status == 0x0122
+            assert (await assoc.send_c_echo()).Status == 0x0000
 
     backend.run(main)
 
@@ -347,13 +348,12 @@ def test_early_failure(backend: AnyBackend, tmp_path: Path) -> None:
     handler = streaming(backend, refuse)
 
     async def main() -> None:
-        async with backend.serving(make_server(backend, [(evt.EVT_C_STORE_STREAM, handler)])) as server:
-            async with await associate(backend, server.port) as assoc:
-                with path.open("rb") as file:
-                    response = await assoc.send_c_store(file)
-                    assert file.tell() < size / 2  # it stopped
-                assert (response.Status, response.ErrorComment) == (0xA700, "no room")
-                assert (await assoc.send_c_echo()).Status == 0x0000
+        async with associated(backend, make_server(backend, [(evt.EVT_C_STORE_STREAM, handler)])) as assoc:
+            with path.open("rb") as file:
+                response = await assoc.send_c_store(file)
+                assert file.tell() < size / 2  # it stopped
+            assert (response.Status, response.ErrorComment) == (0xA700, "no room")
+            assert (await assoc.send_c_echo()).Status == 0x0000
 
     backend.run(main)
     assert len(sizes) == 1
@@ -364,12 +364,11 @@ def test_too_large_to_collect(backend: AnyBackend, tmp_path: Path) -> None:
     ae = make_ae(backend, limits=Limits(collect=100_000))
 
     async def main() -> None:
-        async with backend.serving(make_server(backend, [(evt.EVT_C_STORE, stored)], ae)) as server:
-            async with await associate(backend, server.port) as assoc:
-                response = await assoc.send_c_store(write_file(tmp_path, data_set(100_002)))
-                assert response.Status == 0xA700
-                response = await assoc.send_c_store(write_file(tmp_path, data_set(100_000)))
-                assert response.Status == 0x0000
+        async with associated(backend, make_server(backend, [(evt.EVT_C_STORE, stored)], ae)) as assoc:
+            response = await assoc.send_c_store(write_file(tmp_path, data_set(100_002)))
+            assert response.Status == 0xA700
+            response = await assoc.send_c_store(write_file(tmp_path, data_set(100_000)))
+            assert response.Status == 0x0000
 
     backend.run(main)
     assert stored.objects == [data_set(100_000)]
@@ -386,10 +385,9 @@ def test_handler_calls_back(backend: AnyBackend, tmp_path: Path) -> None:
     roles = [RoleSelection(sop_class_uid=VERIFICATION, scu_role=True, scp_role=True)]
 
     async def main() -> None:
-        async with backend.serving(make_server(backend, handlers)) as server:
-            async with await associate(backend, server.port, ext_neg=roles) as assoc:
-                response = await assoc.send_c_store(write_file(tmp_path, data_set()))
-                assert response.Status == 0x0000
+        async with associated(backend, make_server(backend, handlers), ext_neg=roles) as assoc:
+            response = await assoc.send_c_store(write_file(tmp_path, data_set()))
+            assert response.Status == 0x0000
 
     backend.run(main)
     assert statuses == [0x0000]
@@ -411,11 +409,10 @@ def test_handler_calls_back_too_early(backend: AnyBackend, tmp_path: Path) -> No
     roles = [RoleSelection(sop_class_uid=VERIFICATION, scu_role=True, scp_role=True)]
 
     async def main() -> None:
-        async with backend.serving(make_server(backend, scp)) as server:
-            async with await associate(backend, server.port, ext_neg=roles, evt_handlers=scu) as assoc:
-                response = await assoc.send_c_store(write_file(tmp_path, data_set(2 * 1024 * 1024)))
-                assert response.Status == 0xA700
-                await assoc.serve(until=lambda: statuses)
+        async with associated(backend, make_server(backend, scp), ext_neg=roles, evt_handlers=scu) as assoc:
+            response = await assoc.send_c_store(write_file(tmp_path, data_set(2 * 1024 * 1024)))
+            assert response.Status == 0xA700
+            await assoc.serve(until=lambda: statuses)
 
     backend.run(main)
     assert statuses == [0x0000]
@@ -439,16 +436,14 @@ def test_both_send_at_once(backend: AnyBackend, tmp_path: Path) -> None:
     roles = [RoleSelection(sop_class_uid=CT_IMAGE, scu_role=True, scp_role=True)]
 
     async def main() -> None:
-        async with backend.serving(make_server(backend, scp)) as server:
-            async with await associate(backend, server.port, ext_neg=roles, evt_handlers=scu) as assoc:
-                statuses.append((await assoc.send_c_store(path)).Status)
-                await assoc.serve(until=lambda: len(to_scu) == len(content))
+        async with associated(backend, make_server(backend, scp), ext_neg=roles, evt_handlers=scu) as assoc:
+            statuses.append((await assoc.send_c_store(path)).Status)
+            await assoc.serve(until=lambda: len(to_scu) == len(content))
 
     backend.run(main)
     assert statuses == [0x0000, 0x0000]
     assert to_scp == content
     assert to_scu == content
-
 
 
 # --- negotiation --------------------------------------------------------------------------------
@@ -460,7 +455,9 @@ def test_rejected_by_name(backend: AnyBackend) -> None:
 
     async def main() -> None:
         async with backend.serving(make_server(backend, ae=ae)) as server:
-            with pytest.raises(AssociationRejected, match="'OTHER' at .* called AE title not recognized") as caught:
+            with pytest.raises(
+                AssociationRejected, match=r"'OTHER' at .* called AE title not recognized"
+            ) as caught:
                 await associate(backend, server.port, ae_title="OTHER")
             error = caught.value
             assert (error.result, error.source, error.reason) == (1, 1, 7)
@@ -532,13 +529,12 @@ def test_context_not_accepted(backend: AnyBackend, tmp_path: Path) -> None:
     path = write_file(tmp_path, data_set(sop_class=MR_IMAGE), sop_class=MR_IMAGE)
 
     async def main() -> None:
-        async with backend.serving(make_server(backend)) as server:
-            async with await associate(backend, server.port, contexts=[CT_IMAGE, MR_IMAGE]) as assoc:
-                with pytest.raises(NoAcceptedContext, match="abstract syntax not supported"):
-                    await assoc.send_c_store(path)
-                with pytest.raises(NoAcceptedContext, match="no presentation context was proposed"):
-                    await assoc.send_c_echo()
-                assert assoc.is_established
+        async with associated(backend, make_server(backend), contexts=[CT_IMAGE, MR_IMAGE]) as assoc:
+            with pytest.raises(NoAcceptedContext, match="abstract syntax not supported"):
+                await assoc.send_c_store(path)
+            with pytest.raises(NoAcceptedContext, match="no presentation context was proposed"):
+                await assoc.send_c_echo()
+            assert assoc.is_established
 
     backend.run(main)
 
@@ -663,8 +659,10 @@ def test_error_inside_with(backend: AnyBackend) -> None:
 
 
 def test_shutdown_ends_associations(backend: AnyBackend) -> None:
+    ae = make_ae(backend, timeouts=timeouts(backend, "close"))
+
     async def main() -> None:
-        async with backend.serving(make_server(backend)) as server:
+        async with backend.serving(make_server(backend, ae=ae)) as server:
             assoc = await associate(backend, server.port)
         with pytest.raises(AssociationAborted) as caught:
             await assoc.send_c_echo()
@@ -708,7 +706,7 @@ def test_release_while_waiting(backend: AnyBackend) -> None:
     async def main() -> None:
         async with backend.serving(Script(talk)) as server:
             assoc = await associate(backend, server.port)
-            with pytest.raises(AssociationReleased, match="'ANY-SCP' at .* released the association"):
+            with pytest.raises(AssociationReleased, match=r"'ANY-SCP' at .* released the association"):
                 await assoc.send_c_echo()
             assert assoc.is_released
 
@@ -759,14 +757,330 @@ def test_serve(backend: AnyBackend) -> None:
     scu = [(evt.EVT_C_ECHO, handle)]
 
     async def main() -> None:
-        async with backend.serving(make_server(backend, scp)) as server:
-            async with await associate(backend, server.port, ext_neg=roles, evt_handlers=scu) as assoc:
-                assert await assoc.serve(until=lambda: echoes)
-                assert echoes == [1]
-                assert await assoc.serve(until=lambda: len(echoes) == 2)
-                assert not await assoc.serve(timeout=0.001)
-                assert not await assoc.serve(timeout=0)
-                assert (await assoc.send_c_echo()).Status == 0x0000
+        async with associated(backend, make_server(backend, scp), ext_neg=roles, evt_handlers=scu) as assoc:
+            assert await assoc.serve(until=lambda: echoes)
+            assert echoes == [1]
+            assert await assoc.serve(until=lambda: len(echoes) == 2)
+            assert not await assoc.serve(timeout=0.001)
+            assert not await assoc.serve(timeout=0)
+            assert (await assoc.send_c_echo()).Status == 0x0000
 
     backend.run(main)
     assert echoes == [1, 2]
+
+
+# --- what goes wrong ----------------------------------------------------------------------------
+
+
+def test_nobody_listens(backend: AnyBackend) -> None:
+    async def main() -> None:
+        async with backend.serving(make_server(backend)) as server:
+            port = server.port
+        with pytest.raises(ConnectionLost, match=f"{port}"):
+            await associate(backend, port)
+
+    backend.run(main)
+
+
+def test_peer_closes_before_it_answers(backend: AnyBackend) -> None:
+    async def talk(peer: Peer) -> None:
+        await peer.stream.receive(None)
+
+    async def main() -> None:
+        async with backend.serving(Script(talk)) as server:
+            with pytest.raises(ConnectionLost, match="before it answered the association request") as caught:
+                await associate(backend, server.port)
+            assert caught.value.state == "Sta5"
+
+    backend.run(main)
+
+
+def test_peer_vanishes(backend: AnyBackend, tmp_path: Path) -> None:
+    """It closes in the middle of an object, with input unread: a reset."""
+    path = write_file(tmp_path, data_set(32 * 1024 * 1024))
+
+    async def talk(peer: Peer) -> None:
+        await peer.accept()
+        await peer.until(RequestReceived)
+
+    async def main() -> None:
+        async with backend.serving(Script(talk)) as server:
+            assoc = await associate(backend, server.port)
+            with pytest.raises(
+                ConnectionLost, match=r"'ANY-SCP' at .* on the established association"
+            ) as caught:
+                await assoc.send_c_store(path)
+            assert caught.value.state == "Sta6"
+            assert assoc.is_aborted
+
+    backend.run(main)
+
+
+def test_last_words_after_a_failed_send(backend: AnyBackend, tmp_path: Path) -> None:
+    """The peer's A-ABORT is found although sending failed before it was read."""
+    path = write_file(tmp_path, data_set(32 * 1024 * 1024))
+
+    async def talk(peer: Peer) -> None:
+        await peer.accept()
+        await peer.until(RequestReceived)
+        peer.connection.send(Abort(source=2, reason=6))
+        await peer.stream.close(peer.connection.data_to_send(), peer.stream.now() + 1)
+
+    async def main() -> None:
+        async with backend.serving(Script(talk)) as server:
+            assoc = await associate(backend, server.port)
+            with pytest.raises(AssociationAborted, match="invalid PDU parameter value") as caught:
+                await assoc.send_c_store(path)
+            assert (caught.value.source, caught.value.reason) == (2, 6)
+
+    backend.run(main)
+
+
+def test_peer_does_not_answer_the_association(backend: AnyBackend) -> None:
+    ae = make_ae(backend, timeouts=timeouts(backend, "association", "close"))
+
+    async def main() -> None:
+        async with backend.serving(Script(Peer.until_closed)) as server:
+            with pytest.raises(TimedOut, match="association timeout") as caught:
+                await associate(backend, server.port, ae)
+            assert caught.value.phase == "association"
+
+    backend.run(main)
+
+
+def test_peer_does_not_respond(backend: AnyBackend) -> None:
+    ae = make_ae(backend, timeouts=timeouts(backend, "response", "close"))
+    ends = []
+
+    async def talk(peer: Peer) -> None:
+        await peer.accept()
+        await peer.until(RequestReceived)
+        ends.append(await peer.event())
+        await peer.until_closed()
+
+    async def main() -> None:
+        async with backend.serving(Script(talk)) as server:
+            assoc = await associate(backend, server.port, ae)
+            with pytest.raises(TimedOut, match=r"waited for its response within .* s") as caught:
+                await assoc.send_c_echo()
+            assert caught.value.phase == "response"
+            assert assoc.is_aborted
+
+    backend.run(main)
+    assert ends == [Abort(source=0, reason=0)]
+
+
+def test_peer_takes_nothing(backend: AnyBackend, tmp_path: Path) -> None:
+    path = write_file(tmp_path, data_set(1000))
+    with path.open("ab") as file:
+        file.truncate(64 * 1024 * 1024)
+    ae = make_ae(backend, timeouts=timeouts(backend, "write", "close"))
+
+    async def main() -> None:
+        near, far = await backend.pair()
+
+        async def talk(peer: Peer) -> None:
+            await peer.accept()
+            await peer.until(RequestReceived)
+            await far.receive(None)
+
+        async with backend.serving(Script(talk)) as server:
+            assoc = await associate(backend, server.port, ae)
+            with pytest.raises(TimedOut, match="waited for it to take what was sent") as caught:
+                await assoc.send_c_store(path)
+            assert caught.value.phase == "write"
+            await near.close([], near.now())
+        await far.close([], far.now())
+
+    backend.run(main)
+
+
+def test_requestor_is_silent(backend: AnyBackend) -> None:
+    """ARTIM ends a connection without a request; a real one is served meanwhile."""
+    ae = make_ae(backend, timeouts=timeouts(backend, "artim", "close"))
+    ends = []
+
+    def ended(event: evt.Event) -> None:
+        ends.append(event.assoc.ending)
+
+    async def main() -> None:
+        handlers = [(evt.EVT_ABORTED, ended)]
+        async with backend.serving(make_server(backend, handlers, ae)) as server:
+            silent = await connect(backend, server.port)
+            async with await associate(backend, server.port) as assoc:
+                assert (await assoc.send_c_echo()).Status == 0x0000
+            await silent.until_closed()
+            await silent.stream.close([], silent.stream.now())
+
+    backend.run(main)
+    (error,) = ends
+    assert isinstance(error, TimedOut)
+    assert error.phase == "artim"
+
+
+def test_requestor_is_idle(backend: AnyBackend) -> None:
+    ae = make_ae(backend, timeouts=timeouts(backend, "idle", "close"))
+
+    async def main() -> None:
+        async with backend.serving(make_server(backend, ae=ae)) as server:
+            assoc = await associate(backend, server.port)
+            with pytest.raises(AssociationAborted) as caught:
+                await assoc.serve()
+            assert caught.value.by_peer
+
+    backend.run(main)
+
+
+def test_peer_is_no_dicom(backend: AnyBackend) -> None:
+    async def talk(peer: Peer) -> None:
+        await peer.stream.receive(None)
+        await peer.stream.send([b"HTTP/1.1 400 Bad Request\r\n\r\n"], None)
+        await peer.until_closed()
+
+    async def main() -> None:
+        async with backend.serving(Script(talk)) as server:
+            with pytest.raises(NotDicomError, match="speaks HTTP") as caught:
+                await associate(backend, server.port)
+            assert caught.value.kind == "http"
+
+    backend.run(main)
+
+
+def test_requestor_is_no_dicom(backend: AnyBackend) -> None:
+    """Garbage ends its own connection and nothing else."""
+
+    async def main() -> None:
+        async with backend.serving(make_server(backend)) as server:
+            for garbage in (
+                b"GET / HTTP/1.1\r\n\r\n",
+                b"\x16\x03\x01" + bytes(50),
+                b"\x01\x00\xff\xff\xff\xff",
+                b"",
+            ):
+                stranger = await connect(backend, server.port)
+                await stranger.stream.send([garbage], None)
+                await stranger.stream.close([], stranger.stream.now() + 1)
+            async with await associate(backend, server.port) as assoc:
+                assert (await assoc.send_c_echo()).Status == 0x0000
+
+    backend.run(main)
+
+
+def test_peer_breaks_the_protocol(backend: AnyBackend) -> None:
+    async def talk(peer: Peer) -> None:
+        await peer.accept()
+        await peer.until(RequestReceived)
+        await peer.stream.send([bytes((4, 0, 0, 0, 0, 3, 1, 2, 3))], None)
+        assert await peer.until(Abort)
+        await peer.until_closed()
+
+    async def main() -> None:
+        async with backend.serving(Script(talk)) as server:
+            assoc = await associate(backend, server.port)
+            with pytest.raises(RemoteProtocolError, match="broke the protocol: P-DATA-TF") as caught:
+                await assoc.send_c_echo()
+            assert caught.value.offset > 0
+
+    backend.run(main)
+
+
+def test_second_user(backend: AnyBackend) -> None:
+    """Whoever uses an association while another does is refused, and does no harm."""
+
+    async def main() -> None:
+        refused = []
+
+        async def handle(event: evt.Event) -> int:
+            # The requestor waits for the answer to this very request.
+            for call in (assoc.send_c_echo, assoc.serve, assoc.release, assoc.abort):
+                with pytest.raises(LocalProtocolError, match="in use by another call"):
+                    await call()
+                refused.append(call)
+            return 0x0000
+
+        server_core = make_server(backend, [(evt.EVT_C_ECHO, in_flavour(backend, handle))])
+        async with backend.serving(server_core) as server:
+            assoc = await associate(backend, server.port)
+            assert (await assoc.send_c_echo()).Status == 0x0000
+            assert len(refused) == 4
+            await assoc.release()
+
+    backend.run(main)
+
+
+def test_unknown_service(backend: AnyBackend) -> None:
+    """A service that is negotiated, but not provided, is refused; its data set is taken in."""
+    ae = make_ae(backend)
+    ae.add_supported_context(PATIENT_ROOT_FIND)
+
+    async def main() -> None:
+        async with backend.serving(make_server(backend, ae=ae)) as server:
+            peer = await connect(backend, server.port)
+            await peer.request(PATIENT_ROOT_FIND, VERIFICATION)
+            peer.connection.send_request(CFindRQ(AffectedSOPClassUID=PATIENT_ROOT_FIND), 1)
+            peer.connection.send_data(data_set(500_000), last=True)
+            assert (await peer.until(ResponseReceived)).command.Status == 0x0211
+            peer.connection.send_request(CEchoRQ(AffectedSOPClassUID=VERIFICATION), 3)
+            assert (await peer.until(ResponseReceived)).command.Status == 0x0000
+            await peer.close()
+
+    backend.run(main)
+
+
+def test_requests_pile_up(backend: AnyBackend) -> None:
+    """A requestor that was granted a window and does not wait gets its answers in order."""
+    asked = []
+
+    def window(event: evt.Event) -> tuple[int, int]:
+        asked.append((event.nr_invoked, event.nr_performed))
+        return 5, 1
+
+    async def main() -> None:
+        async with backend.serving(make_server(backend, [(evt.EVT_ASYNC_OPS, window)])) as server:
+            peer = await connect(backend, server.port)
+            proposed = AsynchronousOperationsWindow(maximum_invoked=9, maximum_performed=1)
+            answer = await peer.request(VERIFICATION, operations_window=proposed)
+            assert answer.asynchronous_operations_window.maximum_invoked == 5
+            for _ in range(5):
+                peer.connection.send_request(CEchoRQ(AffectedSOPClassUID=VERIFICATION), 1)
+            answered = [
+                (await peer.until(ResponseReceived)).command.MessageIDBeingRespondedTo for _ in range(5)
+            ]
+            assert answered == [1, 2, 3, 4, 5]
+            await peer.close()
+
+    backend.run(main)
+    assert asked == [(9, 1)]
+
+
+def test_events_in_order(backend: AnyBackend) -> None:
+    """What happens is told, on both sides, and a handler that fails changes nothing."""
+    seen: dict[str, list[str]] = {"SCU": [], "SCP": []}
+
+    def bindings(side: str) -> list[evt.Binding]:
+        def tell(event: evt.Event) -> None:
+            seen[side].append(event.event.name.removeprefix("EVT_"))
+
+        async def fail(event: evt.Event) -> None:
+            raise ZeroDivisionError
+
+        kinds = (
+            *(evt.EVT_CONN_OPEN, evt.EVT_REQUESTED, evt.EVT_ACCEPTED, evt.EVT_ESTABLISHED),
+            *(evt.EVT_REJECTED, evt.EVT_RELEASED, evt.EVT_ABORTED, evt.EVT_CONN_CLOSE),
+        )
+        return [(kind, handler) for kind in kinds for handler in (in_flavour(backend, fail), tell)]
+
+    async def main() -> None:
+        core = make_server(backend, bindings("SCP"))
+        async with associated(backend, core, evt_handlers=bindings("SCU")):
+            pass
+        async with backend.serving(make_server(backend, bindings("SCP"))) as server:
+            with pytest.raises(NoAcceptedContext):
+                await associate(backend, server.port, contexts=[MR_IMAGE], evt_handlers=bindings("SCU"))
+
+    backend.run(main)
+    opened = ["CONN_OPEN", "REQUESTED"]
+    established = [*opened, "ACCEPTED", "ESTABLISHED"]
+    released, aborted = ["RELEASED", "CONN_CLOSE"], ["ABORTED", "CONN_CLOSE"]
+    assert seen["SCU"] == [*established, *released, *opened, *aborted]
+    assert seen["SCP"] == [*established, *released, *established, *aborted]

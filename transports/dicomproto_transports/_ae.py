@@ -277,7 +277,7 @@ class AECore:
         try:
             connection.transport_connected()
             await association.notify(evt.EVT_CONN_OPEN, address=stream.peer_address)
-            await association.notify(evt.EVT_REQUESTED)
+            await association.notify(evt.EVT_REQUESTED, associate_request=connection.request)
             event = await association.next_event()
             assert isinstance(event, AssociateAC)
             if not connection.accepted_contexts:

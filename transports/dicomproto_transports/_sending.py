@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
 from dicomproto.errors import NoAcceptedContext
 from dicomproto.negotiation import AcceptedContext, ContextMatch, find_context
-
 from dicomproto.uids import (
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
