@@ -11,8 +11,12 @@ import pytest
 
 from tests.interop.catalogue import Object, exceptions, objects, read_dataset, read_object
 from tests.interop.programs import LOOPBACK, OURS, Done, dcmtk_storescp, pynetdicom_server, run
+from tests.interop.proxy import Proxy
 
 UNLIMITED = 0
+PDV_HEADER = 6
+IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
+NATIVE = {IMPLICIT_VR_LITTLE_ENDIAN, "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"}
 
 
 def send(port: int, some: Iterable[Object], *options: str) -> tuple[Done, dict[str, str]]:
@@ -52,6 +56,23 @@ def test_dcmtk_stores_every_data_set_as_it_is(max_pdu: int, tmp_path: Path) -> N
 def identity(one: Object) -> tuple[str, str, str]:
     """Return what a C-STORE request says of an object."""
     return one.sop_class_uid, one.sop_instance_uid, one.transfer_syntax_uid
+
+
+@pytest.mark.dcmtk
+def test_what_cannot_be_converted_never_stops_the_rest(tmp_path: Path) -> None:
+    """DCMTK's storescp is told to take Implicit VR Little Endian only."""
+    with dcmtk_storescp(tmp_path, "+xi") as server:
+        done, unsent = send(server.port, objects())
+
+    compressed = {one.name for one in objects() if one.transfer_syntax_uid not in NATIVE}
+    assert all(unsent.pop(name) == "none of the transfer syntaxes supported" for name in compressed)
+    assert unsent == exceptions("DCMTK storescp +xi")
+    assert done.status == 1
+    assert done.event("summary")["associations"] == 1
+    received = [stored for path in (tmp_path / "stored").iterdir() if (stored := read_object(path))]
+    assert {one.transfer_syntax_uid for one in received} == {IMPLICIT_VR_LITTLE_ENDIAN}
+    sent = [one for one in objects() if one.name not in compressed | unsent.keys()]
+    assert Counter(one.sop_instance_uid for one in received) == Counter(one.sop_instance_uid for one in sent)
 
 
 @pytest.mark.parametrize("max_pdu", [4096, 16384, 131072, UNLIMITED])
@@ -105,3 +126,26 @@ def compare(one: Object, path: Path) -> str:
             elif sent[tag] != received[tag]:
                 found.append(f"another {tag}")
     return ", ".join(found)
+
+
+@pytest.mark.parametrize(
+    ("peer", "max_pdu"),
+    [
+        *(pytest.param("DCMTK", length, marks=pytest.mark.dcmtk) for length in (4096, 16384, 131072)),
+        *(("pynetdicom", length) for length in (4096, 16384, 131072, UNLIMITED)),
+    ],
+)
+def test_the_pdus_are_as_long_as_the_peer_takes(peer: str, max_pdu: int, tmp_path: Path) -> None:
+    (large,) = (one for one in objects() if one.name == "test_files/examples_overlay.dcm")
+    options = ["-pdu", str(max_pdu)]
+    if peer == "DCMTK":
+        serving = dcmtk_storescp(tmp_path, *options)
+    else:
+        serving = pynetdicom_server("storescp", tmp_path, *options)
+    with serving as server, Proxy(server.port) as proxy:
+        done, _ = send(proxy.port, [large])
+    assert done.status == 0
+    (recording,) = proxy.recordings
+    (message,) = recording.messages()
+    assert message.data_set == large.data_set
+    assert recording.longest_p_data() == (max_pdu or len(large.data_set) + PDV_HEADER)
