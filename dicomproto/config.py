@@ -55,7 +55,7 @@ class Timeouts(Record):
     """For the peer's A-ASSOCIATE-RQ, from the moment the connection stands (PS3.8 9.1.5)."""
 
     pdu: float | None = 60.0
-    """For the rest of a PDU once its first byte came; in a P-DATA-TF each byte starts it again."""
+    """For the rest of a PDU once its first byte came; within a message each byte starts it again."""
 
     write: float | None = 60.0
     """For the peer to take any byte of what we send."""

@@ -35,7 +35,7 @@ from .dimse.events import (
     ResponseReceived,
     UnexpectedDataSet,
 )
-from .dimse.operations import Operation, Operations
+from .dimse.operations import Operation, Operations, Watch
 from .dimse.status import Category
 from .errors import InvalidCommand, LocalProtocolError
 from .negotiation import (
@@ -115,8 +115,8 @@ class Connection:
         self._drops_data_set = False
         self._release_reply_is_due = False
         self._messages_sent = 0
-        self._idle_since: tuple[int, int] | None = None
-        self._idle_deadline: float | None = None
+        self._idle = Watch()
+        self._message = Watch()
 
     # --- facts ---------------------------------------------------------------------------------
 
@@ -229,7 +229,7 @@ class Connection:
         deadlines = (
             self._upper.next_deadline(now),
             self._operations.next_deadline(now, self.timeouts),
-            self._watch_idle(now),
+            *self._watch(now),
         )
         return min((at for at in deadlines if at is not None), default=None)
 
@@ -238,27 +238,28 @@ class Connection:
         self._upper.handle_timeout(now)
         if self.close_action is not CloseAction.NONE:
             return
+        self._watch(now)
         if (timer := self._operations.expired(now)) is not None:
             self._upper.expire(timer)
-        elif self._idle_deadline is not None and self._idle_deadline <= now:
-            self._idle_since = self._idle_deadline = None
+        elif self._message.is_over(now):
+            self._upper.expire("pdu")
+        elif self._idle.is_over(now):
             if self._idle_release:
                 self.send(ReleaseRQ())
             else:
                 self._upper.expire("idle")
 
-    def _watch_idle(self, now: float) -> float | None:
-        """Let the `idle` timer run while an acceptor has nothing to do and nothing comes or goes."""
+    def _watch(self, now: float) -> tuple[float | None, float | None]:
+        """Look whether anything moved; return when an idle acceptor and half a message are given up."""
+        received = self._upper.bytes_received
         is_busy = self._operations or self._unanswered or self._sending
-        if self.role is Role.REQUESTOR or not self.is_established or is_busy:
-            self._idle_since = self._idle_deadline = None
-            return None
-        since = self._upper.bytes_received, self._messages_sent
-        if since != self._idle_since:
-            self._idle_since = since
-            duration = self.timeouts.idle
-            self._idle_deadline = None if duration is None else now + duration
-        return self._idle_deadline
+        is_idle = self.role is Role.ACCEPTOR and self.is_established and not is_busy
+        idle = (received, self._messages_sent) if is_idle else None
+        message = None if self._assembler.context_id is None else received
+        return (
+            self._idle.look(idle, self.timeouts.idle, now),
+            self._message.look(message, self.timeouts.pdu, now),
+        )
 
     # --- sending: the association --------------------------------------------------------------
 
@@ -351,12 +352,16 @@ class Connection:
             )
         if type(response) is not received.command.response_class:
             raise LocalProtocolError(f"{response.name} does not answer a {received.command.name}")
-        if self._assembler.command is received.command and response.category in _ENDED_WELL:
+        is_failure = response.category in (Category.FAILURE, Category.CANCEL)
+        if self._assembler.command is received.command and not is_failure:
             raise LocalProtocolError(
                 f"{response.name} with status {response.Status:04X}H before the data set is complete"
             )
+        is_final = response.category is not Category.PENDING
+        if not is_final and not isinstance(received.command, _CANCELLABLE):
+            raise LocalProtocolError(f"{response.name} with pending status {response.Status:04X}H")
         self._send_command(response, received.context_id)
-        if response.category is not Category.PENDING:
+        if is_final:
             del self._unanswered[message_id]
             self._cancelled.discard(message_id)
 
@@ -369,6 +374,8 @@ class Connection:
         if self._sending is None:
             raise LocalProtocolError("send_data() without a request or response that has a data set")
         context_id, command = self._sending
+        if isinstance(data, memoryview):
+            data = data.cast("B")  # a view of wider items counts items
         odd_byte, parts = b"", [self._odd_byte, data] if self._odd_byte else [data]
         if (len(self._odd_byte) + len(data)) & 1:
             if not last:
@@ -397,8 +404,7 @@ class Connection:
                 f"no C-FIND, C-GET or C-MOVE with Message ID {message_id} is outstanding"
             )
         self._send_command(CCancelRQ(MessageIDBeingRespondedTo=message_id), operation.context_id)
-        operation.timer = "cancel"
-        operation.wait()
+        operation.cancel()
 
     def _send_command(self, command: Command, context_id: int) -> None:
         encoded = encode_command(command)
@@ -467,12 +473,16 @@ class Connection:
         self._events.append(event)
 
     def _chunk(self, chunk: PDVChunk) -> None:
-        if chunk.is_command and self._assembler.lacks_data_set:
+        assembler = self._assembler
+        if chunk.is_command and assembler.lacks_data_set:
+            assert assembler.context_id is not None
             missing = ("missing-data-set: the response announced one",)
-            self._assembler.reset()
-            empty = DataSetChunk(context_id=chunk.context_id, data=b"", last=True, warnings=missing)
-            self._events.append(empty)
-        item = self._assembler.feed(chunk)
+            empty = DataSetChunk(context_id=assembler.context_id, data=b"", last=True, warnings=missing)
+            if not self._drops_data_set:
+                self._events.append(empty)
+            self._drops_data_set = False
+            assembler.reset()
+        item = assembler.feed(chunk)
         if type(item) is DataSetChunk:
             if not self._drops_data_set:
                 self._events.append(item)
@@ -573,7 +583,7 @@ class Connection:
         if is_final:
             del self._operations[message_id]
         else:
-            operation.wait()
+            operation.pending()
         event = ResponseReceived(
             context_id=received.context_id,
             command=response,

@@ -1,4 +1,4 @@
-"""Our own requests that are not answered yet: their Message IDs, their window, their waits."""
+"""Our own requests that are not answered yet: their Message IDs, their window; and what is waited for."""
 
 from __future__ import annotations
 
@@ -26,6 +26,35 @@ class Operation:
         """Start the wait for the next response, anew; it runs from the next `next_deadline`."""
         self.is_waiting = True
         self.deadline = None
+
+    def cancel(self) -> None:
+        """Start the wait for the final response, which no pending one prolongs."""
+        self.timer = "cancel"
+        self.wait()
+
+    def pending(self) -> None:
+        """A pending response came."""
+        if self.timer != "cancel":
+            self.wait()
+
+
+class Watch:
+    """A wait that begins anew whenever something moves on."""
+
+    def __init__(self) -> None:
+        self._progress: object = None
+        self.deadline: float | None = None
+
+    def look(self, progress: object, duration: float | None, now: float) -> float | None:
+        """Return the deadline, moved to `duration` from `now` if `progress` changed; None if it is None."""
+        if progress != self._progress:
+            self._progress = progress
+            self.deadline = None if progress is None or duration is None else now + duration
+        return self.deadline
+
+    def is_over(self, now: float) -> bool:
+        """Tell whether the wait took too long."""
+        return self.deadline is not None and self.deadline <= now
 
 
 class Operations(dict[int, Operation]):
