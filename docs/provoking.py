@@ -341,6 +341,14 @@ class Crowding(NamedTuple):
             return Outcome(second.answer if isinstance(second.answer, AssociateRJ) else None, "")
 
 
+class Section(NamedTuple):
+    """Rows of one kind."""
+
+    title: str
+    text: str
+    rows: tuple[Wire | Wait | Negotiation | Handling | Crowding, ...]
+
+
 @contextmanager
 def server(handlers: list[tuple[object, Callable[..., object]]], limits: Limits) -> Iterator[int]:
     """Run a server of the blocking flavour for one association; give its port."""
