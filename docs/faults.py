@@ -13,6 +13,7 @@ from provoking import (
     FIND,
     PROPOSAL,
     STORE,
+    STORE_COMMAND,
     Crowding,
     Handling,
     Negotiation,
@@ -24,6 +25,7 @@ from provoking import (
     awaiting_request,
     cancelling,
     message,
+    p_data,
     releasing,
     serving,
     waiting_for_action,
@@ -281,6 +283,7 @@ WAITS = Section(
         Wait("no answer to the A-ASSOCIATE-RQ", awaiting_answer, b"", ABORTED, "", "association"),
         Wait("no answer to the A-RELEASE-RQ", releasing, b"", ABORTED, "", "association"),
         Wait("a PDU that does not go on", serving, b"\x05\0\0\0", ABORTED, "", "pdu"),
+        Wait("a message that does not go on", serving, p_data(STORE_COMMAND), ABORTED, "", "pdu"),
         Wait("no response", waiting_for_echo, b"", ABORTED, "", "response"),
         Wait("no response to an N-ACTION", waiting_for_action, b"", ABORTED, "", "action"),
         Wait(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from provoking import (
     ANSWER,
     CT,
@@ -45,11 +43,6 @@ from dicomproto import (
     encode_pdu,
 )
 from dicomproto.dimse.codec import encode_command
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Handler = Callable[..., object]
 
 
 def violation(reason: int) -> Outcome:

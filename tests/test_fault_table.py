@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from pathlib import Path
 
 import pytest
+
+from dicomproto import Limits, Timeouts
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
@@ -37,3 +40,12 @@ def test_every_abort_reason_and_rejection_of_the_standard_that_we_use_has_a_row(
     rejections = {(a.result, a.source, a.reason) for a in answers if isinstance(a, faults.AssociateRJ)}
     assert aborts == {(0, 0), (2, 0), (2, 1), (2, 2), (2, 5), (2, 6)}
     assert rejections >= {(1, 1, 2), (1, 1, 3), (1, 1, 7), (1, 2, 2), (2, 2, 1), (1, 3, 2), (2, 3, 2)}
+
+
+def test_every_limit_and_every_timeout_has_a_row() -> None:
+    faults_named = " ".join(row.fault for row in ROWS)
+    for limit in inspect.signature(Limits).parameters:
+        assert f"Limits.{limit}`" in faults_named
+    timers = {row.timer for row in ROWS if isinstance(row, provoking.Wait)}
+    # These two are the adapters'; the table of what they raise names them.
+    assert timers | {"connect", "write"} == set(inspect.signature(Timeouts).parameters)
