@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 APPLICATION_CONTEXT_NAME = "1.2.840.10008.3.1.1.1"
 """The only DICOM application context (PS3.7 Annex A)."""
 
@@ -25,6 +27,8 @@ IMPLEMENTATION_CLASS_UID = "2.25.309536743520180466219374226474853067201"
 IMPLEMENTATION_VERSION_NAME = "DICOMPROTO_010"
 """Sent in item 55H, at most 16 characters (PS3.7 D.3.3.2)."""
 
+_VALID_UID = re.compile(r"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*")
+
 
 def normalize_uid(uid: str) -> str:
     """Return `uid` without the trailing NULs and spaces that some peers pad it with."""
@@ -33,9 +37,4 @@ def normalize_uid(uid: str) -> str:
 
 def is_valid_uid(uid: str) -> bool:
     """Tell whether `uid` is conformant: dotted numbers without leading zeros, 64 at most (PS3.5 9.1)."""
-    if not 0 < len(uid) <= 64:
-        return False
-    return all(
-        part.isdigit() and part.isascii() and (part == "0" or part[0] != "0")
-        for part in uid.split(".")
-    )
+    return len(uid) <= 64 and _VALID_UID.fullmatch(uid) is not None
