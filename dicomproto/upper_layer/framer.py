@@ -71,8 +71,9 @@ class Framer:
         """Forget all that is held; nothing of the stream matters any more."""
         self._waiting.clear()
         self._view = _NOTHING
-        self._position = 0
+        self._position = self._pdu_rest = self._pdv_rest = 0
         self._partial = bytearray()
+        self._body = None
 
     @property
     def is_mid_pdu(self) -> bool:
