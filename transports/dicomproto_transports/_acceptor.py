@@ -189,7 +189,7 @@ async def _ask(
         return None
     event = evt.Event(kind, association.facade, {"associate_request": rq, **facts})
     try:
-        return read(await association.handle(kind, bound, event))
+        return read(await association.handle(bound, event))
     except Exception:
         log.exception("the handler of %s failed", kind.name)
         return None

@@ -36,7 +36,7 @@ from . import evt
 from ._facts import ServiceUser, acceptor_of, requestor_of
 from ._outgoing import PieceBuffers, Source, piece_size
 from ._provider import Incoming, serve_request
-from ._pump import MESSAGE_WORK, Pump
+from ._pump import Pump
 from ._sending import ObjectToSend, choose_context, prepare
 
 if TYPE_CHECKING:
@@ -51,6 +51,9 @@ if TYPE_CHECKING:
     from ._stream import Backend, Stream
 
 log = logging.getLogger("dicomproto.association")
+
+# The stream lets others run by calls and bytes; one read may hold a thousand requests.
+_TURN = 64
 
 Drive = Callable[[Coroutine[object, object, object]], object]
 """Runs a coroutine to its end without an event loop, as the blocking flavour does."""
@@ -87,7 +90,9 @@ class AssociationCore(Pump):
 
         self._piece_buffers = PieceBuffers()
         self._busy = False
+        self._user: object = None  # the task that runs a handler, and may use the association meanwhile
         self._releasing = False
+        self._served = 0
         self._awaited: dict[int, Response | None] = {}
 
     def __repr__(self) -> str:
@@ -319,19 +324,18 @@ class AssociationCore(Pump):
         finally:
             self._busy = False
 
-    async def handle(self, kind: evt.EventKind, bound: evt.Bound, event: evt.Event) -> object:
-        """Run a handler and return its result; while it runs, it may use the association."""
+    async def handle(self, bound: evt.Bound, event: evt.Event) -> object:
+        """Run a handler and return its result; while it runs, it and nobody else may use the association."""
         if bound.in_thread:
             return await self.backend.in_thread(lambda: bound.handler(event, *bound.args))
         busy, self._busy = self._busy, False
+        user, self._user = self._user, self.backend.current_task()
         self.depth += 1
         try:
             return await evt.call(bound, event, is_blocking=self.drive is not None)
         finally:
             self.depth -= 1
-            if self._busy:
-                raise LocalProtocolError(f"{kind.name}: another task took the association from its handler")
-            self._busy = busy
+            self._busy, self._user = busy, user
 
     async def notify(self, kind: evt.EventKind, **facts: object) -> None:
         """Run the handlers of a notification event."""
@@ -342,7 +346,7 @@ class AssociationCore(Pump):
         """Run the handlers of a notification event; what they raise is logged and changes nothing."""
         for bound in self.handlers.all(event.event):
             try:
-                await self.handle(event.event, bound, event)
+                await self.handle(bound, event)
             except Exception:
                 log.exception("a handler of %s failed", event.event.name)
 
@@ -361,8 +365,10 @@ class AssociationCore(Pump):
             self._take_response(event)
         elif isinstance(event, RequestReceived):
             if not self._releasing:
-                self._work += MESSAGE_WORK
                 await serve_request(self, event)
+                self._served += 1
+                if self._served % _TURN == 0:
+                    await self.backend.checkpoint()
         elif isinstance(event, ReleaseRQ):
             await self._answer_release()
         # The rest is for information: a late cancel, a data set that nobody asked for, a request that the
@@ -389,7 +395,7 @@ class AssociationCore(Pump):
         """Take the association for one call."""
         if self._reason is not None:
             raise self._ended()
-        if self._busy:
+        if self._busy or (self._user is not None and self._user != self.backend.current_task()):
             raise LocalProtocolError(
                 f"{what}: the association is in use by another call; open one for each task or thread"
             )

@@ -25,9 +25,9 @@ from io import BytesIO
 from typing import TYPE_CHECKING, cast
 
 from dicomproto.dimse.commands import CEchoRQ, CStoreRQ, Request, Response
-from dicomproto.dimse.events import DataSetChunk, MessageIncomplete, RequestReceived
+from dicomproto.dimse.events import DataSetChunk, RequestReceived
 from dicomproto.dimse.status import Category, category_of
-from dicomproto.errors import LocalProtocolError
+from dicomproto.errors import AssociationError, LocalProtocolError
 from dicomproto.negotiation import AcceptedContext
 from dicomproto.upper_layer.pdu import Buffer
 
@@ -108,8 +108,6 @@ async def _serve_store(association: AssociationCore, received: RequestReceived) 
     await association.send_queued()  # the answers to earlier requests do not wait for this handler
     event = evt.Event(kind, association.facade, _facts(association, received), store)
     response = await _ask(association, kind, bound, event, received.command)
-    if store.is_cut:
-        await store.drain()  # raises why
     if store.is_refused:
         await store.drain()
     elif response.category is Category.FAILURE:
@@ -143,11 +141,10 @@ async def _ask(
     """Run the handler and return the response that its result stands for."""
     is_store = kind is not evt.EVT_C_ECHO
     try:
-        result = await association.handle(kind, bound, event)
+        result = await association.handle(bound, event)
     except Exception as error:
-        if association.terminal is not None:
-            raise  # it is of no use to anyone any more
-        log.exception("the handler of %s failed", kind.name)
+        if not (association.terminal and isinstance(error, AssociationError)):
+            log.exception("the handler of %s failed", kind.name)
         status = STORE_HANDLER_FAILED if is_store else PROCESSING_FAILURE
         return request.response(status, ErrorComment=_comment(f"{type(error).__name__} in the handler"))
     try:
@@ -193,7 +190,7 @@ def _comment(text: str) -> str:
 class Incoming:
     """The data set of a request as it comes in; while it does, it is the association's `incoming`."""
 
-    __slots__ = ("association", "received", "is_complete", "is_cut")
+    __slots__ = ("association", "received", "is_complete")
 
     is_refused = True
 
@@ -201,7 +198,6 @@ class Incoming:
         self.association = association
         self.received = received
         self.is_complete = False
-        self.is_cut = False
         association.incoming = self
 
     async def next_chunk(self) -> Buffer | None:
@@ -209,17 +205,14 @@ class Incoming:
         association = self.association
         while not self.is_complete:
             event = await association.next_event()
-            kind = type(event)
-            if kind is DataSetChunk:
-                chunk = cast(DataSetChunk, event)
-                if chunk.last:
+            if isinstance(event, DataSetChunk):
+                if event.last:
                     self.is_complete = True
                     association.incoming = None
-                if len(chunk.data):
-                    return chunk.data
+                if len(event.data):
+                    return event.data
             else:
-                # Nothing comes between the chunks of a message but its end, of which this is the first sign.
-                self.is_cut = self.is_cut or kind is MessageIncomplete
+                # Nothing comes between the chunks of a message but the end of the association.
                 await association.dispatch(event)
         return None
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast, get_args
+from typing import TYPE_CHECKING, NoReturn, cast, get_args
 
 from dicomproto.connection import Connection
 from dicomproto.errors import AssociationAborted, AssociationError
@@ -34,10 +34,6 @@ log = logging.getLogger("dicomproto.association")
 
 _TERMINAL_KINDS = frozenset(get_args(Terminal))
 
-# Others get their turn after this much work; a message counts as 4 KiB, so that 64 of them do.
-_TURN = 256 * 1024
-MESSAGE_WORK = 4 * 1024
-
 # However `Timeouts.close` is set, the end of a connection comes.
 _LONGEST_CLOSE = 3600.0
 
@@ -58,7 +54,6 @@ class Pump:
         self._deaf = False  # the peer takes nothing any more, but may have said why
         self._broken: OSError | None = None
         self._reason: Callable[[], AssociationError] | None = None
-        self._work = 0
 
     @property
     def peer_name(self) -> str:
@@ -124,9 +119,6 @@ class Pump:
     async def _move(self, deadline: float | None) -> None:
         """Send what there is to send, else receive once, else let time pass."""
         connection, stream = self.connection, self.stream
-        if self._work >= _TURN:
-            self._work = 0
-            await self.backend.checkpoint()
         if self.source is not None and not self._unsent:
             await self._feed()
         if await self.send_queued():
@@ -157,16 +149,18 @@ class Pump:
             connection.receive_eof()
         else:
             if data:
-                self._work += MESSAGE_WORK + len(data)
                 connection.receive_data(data)
             else:
                 connection.receive_eof()
 
     def _look(self) -> None:
-        """Take in what has arrived while we send, and the time that has passed."""
-        connection, stream = self.connection, self.stream
+        """Take in what has arrived while we send.
+
+        Time is not looked at before all is sent, or a response would be waited for while its request leaves.
+        """
+        connection = self.connection
         try:
-            data = stream.try_receive()
+            data = self.stream.try_receive()
         except OSError as error:
             self._broken = error
             connection.receive_eof()
@@ -175,10 +169,6 @@ class Pump:
             connection.receive_data(data)
         elif data is not None:
             connection.receive_eof()
-        now = stream.now()
-        due = connection.next_deadline(now)
-        if due is not None and due <= now:
-            connection.handle_timeout(now)
 
     # -- sending ------------------------------------------------------------------------------
 
@@ -196,24 +186,28 @@ class Pump:
         try:
             rest = await stream.send(buffers, due)
         except TimeoutError:
-            # Not even an A-ABORT could be said: the stream resets what it failed to send.
-            peer, seconds = self.peer_name, self.timeouts.write
-            await self.end(lambda: timed_out(peer, "write", seconds))
-            raise self._ended() from None
+            await self._end_stalled()
         except OSError as error:
             # What the peer said before it went away is still to be read, its A-ABORT above all.
             self._broken, self._deaf, self._unsent, self.source = error, True, [], None
             return False
         # The time to take something is over only for a peer that took nothing.
         stalled = len(rest) == len(buffers) and len(rest[0]) == len(buffers[0])
+        if stalled and due is not None and stream.now() >= due:
+            await self._end_stalled()
         self._write_due = due if stalled else None
         self._unsent = rest
         return bool(rest)
 
+    async def _end_stalled(self) -> NoReturn:
+        """End because the peer takes nothing: not even an A-ABORT, so the stream resets the connection."""
+        peer, seconds = self.peer_name, self.timeouts.write
+        await self.end(lambda: timed_out(peer, "write", seconds))
+        raise self._ended() from None
+
     def begin(self, source: Source, piece: Buffer, last: bool) -> None:
         """Give the engine the first piece of the data set of the message just begun."""
         self.connection.send_data(piece, last=last, pad=source.pad)
-        self._work += len(piece)
         if not last:
             self.source = source
 
@@ -229,7 +223,6 @@ class Pump:
             await self.end(lambda: AssociationAborted(text, source=0, reason=0, by_peer=False))
             raise self._ended() from error
         self.connection.send_data(piece, last=last, pad=source.pad)
-        self._work += len(piece)
         if last:
             self._sent_whole()
 
@@ -251,7 +244,12 @@ class Pump:
         self._deferred.clear()
 
     def respond(self, response: Response) -> None:
-        """Queue a response; behind the data set under way, since messages never interleave (PS3.8 E.1)."""
+        """Queue a response; behind the data set under way, since messages never interleave (PS3.8 E.1).
+
+        Raises the AssociationError of the end, if a handler has ended the association.
+        """
+        if self._reason is not None:
+            raise self._ended()
         if self.source is None:
             self.connection.send_response(response)
         else:

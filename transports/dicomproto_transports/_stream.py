@@ -105,6 +105,9 @@ class Backend(Protocol):
     async def checkpoint(self) -> None:
         """Let others run; nothing in the blocking flavour."""
 
+    def current_task(self) -> object:
+        """Return what stands for the running task, or thread: equal only to itself."""
+
     async def in_thread(self, function: Callable[[], T]) -> T:
         """Return what the function returns, run where it may wait: in a worker thread.
 

@@ -54,6 +54,9 @@ class _Anyio(Library):
     async def getaddrinfo(self, host: str, port: int, /) -> Sequence[AddressInfo]:
         return await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
 
+    def current_task(self) -> object:
+        return anyio.get_current_task()
+
     async def in_thread(self, function: Callable[[], T], /) -> T:
         return await anyio.to_thread.run_sync(function)
 

@@ -171,6 +171,10 @@ class BlockingBackend:
     async def checkpoint(self) -> None:
         """Nothing: threads need no turns."""
 
+    def current_task(self) -> object:
+        """Return the number of the running thread."""
+        return threading.get_ident()
+
     async def in_thread(self, function: Callable[[], T]) -> T:
         """Call the function here: this thread may wait."""
         return function()

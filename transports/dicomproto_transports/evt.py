@@ -169,6 +169,11 @@ class Event:
         return self._fact("context")  # type: ignore[return-value]
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was odd about the request and was tolerated, as "code: detail" (C-ECHO, C-STORE)."""
+        return self._fact("warnings")  # type: ignore[return-value]
+
+    @property
     def message_id(self) -> int:
         """The Message ID of the request (C-ECHO, C-STORE)."""
         return self.request.MessageID

@@ -312,6 +312,10 @@ class LockstepBackend:
         """Give the others a turn."""
         await self._world.checkpoint()
 
+    def current_task(self) -> object:
+        """Return the `Task` that has its turn."""
+        return self._world._current
+
     async def in_thread(self, function: Callable[[], T]) -> T:
         """Call the function here: there are no threads."""
         return function()

@@ -51,6 +51,9 @@ class _Trio(Library):
     async def getaddrinfo(self, host: str, port: int, /) -> Sequence[AddressInfo]:
         return await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
 
+    def current_task(self) -> object:
+        return trio.lowlevel.current_task()
+
     async def in_thread(self, function: Callable[[], T], /) -> T:
         return await trio.to_thread.run_sync(function)
 
