@@ -79,6 +79,9 @@ class Console:
         class Handler(logging.Handler):
             def emit(self, record: logging.LogRecord) -> None:
                 console._log(record.levelno, record.getMessage())
+                if record.exc_info:
+                    for line in logging.Formatter().formatException(record.exc_info).splitlines():
+                        console._log(DEBUG, line)
 
         logger = logging.getLogger("dicomproto")
         logger.handlers[:] = [Handler()]

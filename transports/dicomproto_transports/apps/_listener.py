@@ -1,34 +1,50 @@
 """What the acceptors have in common: to listen, and to end well.
 
-SIGINT and SIGTERM are blocked in every thread and waited for in the main one, so that no handler
-runs in the middle of anything. The first ends the server when nothing is under way any more, or
-when the grace is over; what is asked for meanwhile is refused. The second ends it at once.
+SIGINT and SIGTERM, and the end of the last piece of work, arrive on one pipe, which is all that the main
+thread waits for: no signal is lost, and no handler runs in the middle of anything. The first signal
+ends the server when nothing is under way any more, or when the grace is over; what is asked for
+meanwhile is refused. The second ends it at once.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import select
 import signal
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from time import monotonic
 
-from ..blocking import AE
-from ..evt import Binding
+from ..blocking import AE, Association
+from ..evt import Binding, Event
 from ._console import Console
 from ._options import timeouts_of
 
-_SIGNALS = {signal.SIGINT, signal.SIGTERM}
+_IDLE = b"\0"
+"""On the pipe: nothing is under way any more."""
 
 _LAST_RESPONSES = 0.25
 """Seconds for the responses to what was finished last to leave."""
+
+
+def calling_ae_title(event: Event) -> str:
+    """Return the name of the requestor of the association that an event belongs to."""
+    association = event.assoc
+    assert isinstance(association, Association)
+    return association.requestor.ae_title
 
 
 class Listener:
     """A server that runs until it is told to stop."""
 
     def __init__(self, options: argparse.Namespace, console: Console) -> None:
-        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._writer, False)
+        signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda number, frame: None)
         console.take_logging()
         self.ae = AE(ae_title=options.ae_title, timeouts=timeouts_of(options))
         self.ae.maximum_associations = options.max_associations
@@ -36,23 +52,30 @@ class Listener:
         self.is_stopping = False
         self._options = options
         self._console = console
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
         self._busy = 0
 
     @contextmanager
     def work(self) -> Iterator[None]:
         """A block that is to be finished before the server ends."""
-        with self._changed:
+        with self._lock:
             self._busy += 1
         try:
             yield
         finally:
-            with self._changed:
+            with self._lock:
                 self._busy -= 1
-                self._changed.notify_all()
+                if self.is_stopping and not self._busy:
+                    os.write(self._writer, _IDLE)
+
+    def _wait(self, deadline: float | None) -> bytes:
+        """Return the numbers of signals that came, `_IDLE`, or nothing at the deadline."""
+        timeout = None if deadline is None else max(deadline - monotonic(), 0)
+        ready, _, _ = select.select([self._reader], [], [], timeout)
+        return os.read(self._reader, 100) if ready else b""
 
     def run(self, handlers: Sequence[Binding]) -> bool:
-        """Serve until a signal comes; return whether that went well to the end."""
+        """Serve until a signal comes; return whether that worked."""
         options, console = self._options, self._console
         address = options.bind_address
         try:
@@ -64,19 +87,24 @@ class Listener:
             return False
         console.result(f"listening on {address or 'any address'}, port {server.port}")
         console.event("listening", address=address, port=server.port)
-        try:
-            signal.sigwait(_SIGNALS)
-            signal.signal(signal.SIGTERM, signal.default_int_handler)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-            console.info("stopping")
-            with self._changed:
-                self.is_stopping = True
-                self._changed.wait_for(lambda: self._busy == 0, options.grace)
-                finished = self._busy == 0
-            server.shutdown(_LAST_RESPONSES)
-        except KeyboardInterrupt:
-            finished = False
-            server.shutdown()
-        if not finished:
-            console.error("ended before everything was finished")
-        return finished
+        self._wait(None)
+        console.info("stopping")
+        # Takes no more associations from now on; the second call ends those that there are.
+        closing = threading.Thread(target=server.shutdown, args=(options.grace + _LAST_RESPONSES,))
+        closing.start()
+        at_once = self._finish()
+        server.shutdown(0 if at_once else _LAST_RESPONSES)
+        closing.join()
+        return not at_once
+
+    def _finish(self) -> bool:
+        """Wait until nothing is under way any more; return whether a second signal ends it all."""
+        deadline = monotonic() + self._options.grace
+        with self._lock:
+            self.is_stopping = True
+            came = b"" if self._busy else _IDLE
+        if not came:
+            came = self._wait(deadline)
+        if came != _IDLE:
+            self._console.warn("ended before everything was finished")
+        return bool(came.strip(_IDLE))

@@ -18,11 +18,10 @@ import os
 from collections.abc import Iterable
 
 from dicomproto._record import Record
+from dicomproto.upper_layer.pdu import Buffer
 
 from .. import _part10
 from ._naming import ALL_PREFIXES, file_name, stem
-
-Buffer = bytes | memoryview
 
 SUCCESS = 0x0000
 DUPLICATE_SOP_INSTANCE = 0x0111

@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING
 
 from dicomproto._record import Record
 from dicomproto.dimse.status import Category
-from dicomproto.errors import AssociationError, AssociationRejected, DicomProtoError, NoAcceptedContext
+from dicomproto.errors import (
+    AssociationError,
+    AssociationRejected,
+    DataSetError,
+    DicomProtoError,
+    NoAcceptedContext,
+)
 
 from ._console import Console
 from ._plan import Group, Proposal
@@ -87,6 +93,9 @@ class Transfer:
             associations, answered = self.associations, self._answered
             try:
                 self._use_association(group.contexts, waiting)
+            except NoAcceptedContext as error:  # of all that were proposed
+                while waiting:
+                    self._finish(waiting.popleft(), "failed", str(error))
             except KeyboardInterrupt:
                 self._given_up = "interrupted"
                 self._drop(waiting)
@@ -116,7 +125,7 @@ class Transfer:
                 response = association.send_c_store(source.path, never_convert=self._never_convert)
         except OSError as error:
             return self._finish(source, "failed", error.strerror or type(error).__name__)
-        except (NoAcceptedContext, ValueError) as error:
+        except (NoAcceptedContext, DataSetError, ValueError) as error:
             return self._finish(source, "failed", str(error))
         self._answered += 1
         status = response.status

@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser().parse_args(arguments)
     console = console_of(options)
     from .. import evt
-    from ._listener import Listener
+    from ._listener import Listener, calling_ae_title
 
     listener = Listener(options, console)
     listener.ae.add_supported_context(
@@ -56,8 +56,8 @@ def main(arguments: Sequence[str]) -> int:
         nonlocal echoes
         with listener.work():
             echoes = next(numbers)
-            console.info(f"C-ECHO from {event.assoc.requestor.ae_title}")
-            console.event("echo", calling_ae_title=event.assoc.requestor.ae_title, status=0)
+            console.info(f"C-ECHO from {calling_ae_title(event)}")
+            console.event("echo", calling_ae_title=calling_ae_title(event), status=0)
         return 0
 
     ok = listener.run([(evt.EVT_C_ECHO, echo)])

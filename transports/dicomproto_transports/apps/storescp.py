@@ -4,14 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections import Counter
 from collections.abc import Sequence
-from threading import Lock
-from typing import TYPE_CHECKING
 
-from dicomproto.uids import UNCOMPRESSED_TRANSFER_SYNTAXES, VERIFICATION
-
-from ._console import Console, size
 from ._options import (
     EXIT_DONE,
     EXIT_NOT_DONE,
@@ -19,13 +13,7 @@ from ._options import (
     add_preferred_syntax,
     console_of,
     new_parser,
-    preferred_syntaxes,
 )
-
-if TYPE_CHECKING:
-    from ..evt import Event
-    from ._listener import Listener
-    from ._store import Receipt
 
 _DESCRIPTION = """Listen for associations; write the DICOM objects that come with C-STORE requests to files.
 
@@ -75,9 +63,6 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
-OUTCOMES = ("stored", "identical", "variant", "replaced", "discarded", "refused", "failed", "lost")
-
-
 def main(arguments: Sequence[str]) -> int:
     """Run the application and return its exit status."""
     options = parser().parse_args(arguments)
@@ -90,16 +75,9 @@ def main(arguments: Sequence[str]) -> int:
             console.error(f"cannot write to {options.output_directory}: {error.strerror}")
             console.event("error", error=type(error).__name__, text=str(error))
             return EXIT_NOT_DONE
-    from .. import evt
-    from ._listener import Listener
+    from ._receiver import serve
 
-    listener = Listener(options, console)
-    receiver = Receiver(options, console, listener)
-    handlers: list[evt.Binding] = [(evt.EVT_C_STORE_STREAM, receiver.store)]
-    _support(options, listener)
-    ok = listener.run(handlers)
-    receiver.summarize(ok)
-    return EXIT_DONE if ok else EXIT_NOT_DONE
+    return EXIT_DONE if serve(options, console) else EXIT_NOT_DONE
 
 
 def _check_writable(directory: str) -> None:
@@ -107,95 +85,3 @@ def _check_writable(directory: str) -> None:
     path = os.path.join(directory, f".dicomproto-{os.urandom(8).hex()}.part")
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
     os.unlink(path)
-
-
-def _support(options: argparse.Namespace, listener: Listener) -> None:
-    """Offer storage in every transfer syntax, since nothing is decoded, and verification."""
-    syntaxes = preferred_syntaxes(options, ALL_TRANSFER_SYNTAXES)
-    for uid in STORAGE_CLASSES:
-        listener.ae.add_supported_context(uid, syntaxes)
-    if not options.no_echo:
-        listener.ae.add_supported_context(
-            VERIFICATION, preferred_syntaxes(options, UNCOMPRESSED_TRANSFER_SYNTAXES)
-        )
-
-
-class Receiver:
-    """Receives objects for all associations of the server, and keeps the counts."""
-
-    def __init__(self, options: argparse.Namespace, console: Console, listener: Listener) -> None:
-        from ._store import ObjectStore
-
-        self._console = console
-        self._listener = listener
-        self._store = None
-        if not options.ignore:
-            self._store = ObjectStore(
-                options.output_directory, on_duplicate=options.on_duplicate, fsync=options.fsync
-            )
-        self._lock = Lock()
-        self._outcomes: Counter[str] = Counter()
-        self._bytes = 0
-
-    def store(self, event: Event) -> int:
-        """Handle EVT_C_STORE_STREAM."""
-        from ._store import Receipt
-
-        with self._listener.work():
-            try:
-                receipt = self._receive(event)
-            except BaseException as error:
-                self._record(event, Receipt(status=0, outcome="lost", text=str(error)))
-                raise
-            self._record(event, receipt)
-        return receipt.status
-
-    def _receive(self, event: Event) -> Receipt:
-        from ._store import OUT_OF_RESOURCES, SUCCESS, Receipt
-
-        request, context = event.request, event.context
-        if self._listener.is_stopping:
-            receipt = Receipt(status=OUT_OF_RESOURCES, outcome="refused", text="the program is being stopped")
-        elif self._store is None:
-            received = sum(len(chunk) for chunk in event.chunks)
-            receipt = Receipt(status=SUCCESS, outcome="discarded", size=received)
-        else:
-            receipt = self._store.receive(
-                sop_class_uid=request.sop_class_uid,
-                sop_instance_uid=request.sop_instance_uid,
-                transfer_syntax_uid=context.transfer_syntax,
-                chunks=event.chunks,
-            )
-        if receipt.outcome in ("refused", "failed"):
-            event.refuse(receipt.status, receipt.text)
-        return receipt
-
-    def _record(self, event: Event, receipt: Receipt) -> None:
-        with self._lock:
-            self._outcomes[receipt.outcome] += 1
-            self._bytes += receipt.size
-        name = receipt.path or event.request.sop_class_uid
-        line = f"{receipt.outcome}: {name}, {size(receipt.size)}, from {event.assoc.requestor.ae_title}"
-        if receipt.text:
-            line += f" ({receipt.text})"
-        tell = {"refused": self._console.warn, "variant": self._console.warn, "lost": self._console.warn,
-                "failed": self._console.error}  # fmt: skip
-        tell.get(receipt.outcome, self._console.info)(line)
-        self._console.event(
-            "object",
-            outcome=receipt.outcome,
-            status=receipt.status,
-            path=receipt.path,
-            bytes=receipt.size,
-            reason=receipt.text,
-            sop_class_uid=event.request.sop_class_uid,
-            transfer_syntax_uid=event.context.transfer_syntax,
-            calling_ae_title=event.assoc.requestor.ae_title,
-        )
-
-    def summarize(self, ok: bool) -> None:
-        """Print the counts."""
-        counts = {outcome: self._outcomes[outcome] for outcome in OUTCOMES}
-        words = [f"{count} {outcome}" for outcome, count in counts.items() if count]
-        self._console.result(f"objects: {', '.join(words) or 'none'}; {size(self._bytes)}")
-        self._console.event("summary", **counts, bytes=self._bytes, ok=ok)

@@ -1,0 +1,279 @@
+"""`storescp`: what arrives is written, whole and safely, or not at all."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dicomproto.upper_layer.pdu import AssociateAC
+from dicomproto_transports._part10 import read_head
+from tests.applications import CT, EXPLICIT, Done, RawPeer, Server, data_set, write_object
+
+Run = Callable[..., Done]
+Serve = Callable[..., Server]
+
+
+def names(directory: Path) -> list[str]:
+    return sorted(os.listdir(directory))
+
+
+def data_of(path: Path) -> bytes:
+    return path.read_bytes()[read_head(path).data_set_offset :]
+
+
+def test_an_object_is_written_byte_for_byte(serve: Serve, tmp_path: Path) -> None:
+    content = data_set("1.2.3", pixels=300_000)
+    server = serve("storescp", "-od", tmp_path / "new" / "out")
+    with RawPeer(server.port, (CT, (EXPLICIT,))) as peer:
+        assert peer.store("1.2.3", content) == 0
+        assert names(tmp_path / "new" / "out") == ["CT.1.2.3"]
+        peer.release()
+    done = server.stop()
+    assert (done.status, done.err) == (0, "")
+    path = tmp_path / "new" / "out" / "CT.1.2.3"
+    assert data_of(path) == content
+    assert path.read_bytes()[:132] == bytes(128) + b"DICM"
+    assert done.named("object") == [
+        {
+            "event": "object",
+            "outcome": "stored",
+            "status": 0,
+            "path": str(path),
+            "bytes": len(content),
+            "reason": "",
+            "sop_class_uid": CT,
+            "transfer_syntax_uid": EXPLICIT,
+            "calling_ae_title": "RAW",
+        }
+    ]
+    summary = done.events[-1]
+    assert (summary["stored"], summary["bytes"], summary["ok"]) == (1, len(content), True)
+
+
+def test_duplicates_are_kept_once_or_beside_each_other(serve: Serve, tmp_path: Path) -> None:
+    one, other = data_set("1.2.3", pixels=100), data_set("1.2.3", pixels=102)
+    server = serve("storescp", "-od", tmp_path)
+    with RawPeer(server.port, (CT, (EXPLICIT,))) as peer:
+        assert [peer.store("1.2.3", content) for content in (one, one, other, other)] == [0, 0, 0, 0]
+    done = server.stop()
+    assert [event["outcome"] for event in done.named("object")] == [
+        "stored", "identical", "variant", "identical",
+    ]  # fmt: skip
+    assert {name: data_of(tmp_path / name) for name in names(tmp_path)} == {
+        "CT.1.2.3": one,
+        "CT.1.2.3_2": other,
+    }
+    assert done.err.count("W: variant: ") == 1
+
+
+def test_duplicates_may_be_refused_or_replace(serve: Serve, tmp_path: Path) -> None:
+    one, other = data_set("1.2.3", pixels=100), data_set("1.2.3", pixels=102)
+    server = serve("storescp", "-od", tmp_path, "--on-duplicate", "refuse")
+    with RawPeer(server.port, (CT, (EXPLICIT,))) as peer:
+        assert [peer.store("1.2.3", content) for content in (one, one, other)] == [0, 0x0111, 0x0111]
+    assert server.stop().named("summary")[0]["refused"] == 2
+    server = serve("storescp", "-od", tmp_path, "--on-duplicate", "replace")
+    with RawPeer(server.port, (CT, (EXPLICIT,))) as peer:
+        assert peer.store("1.2.3", other) == 0
+    server.stop()
+    assert names(tmp_path) == ["CT.1.2.3"]
+    assert data_of(tmp_path / "CT.1.2.3") == other
+
+
+def test_objects_may_be_received_and_dropped(serve: Serve, tmp_path: Path) -> None:
+    server = serve("storescp", "--ignore", "-od", tmp_path / "none")
+    with RawPeer(server.port, (CT, (EXPLICIT,))) as peer:
+        assert peer.store("1.2.3", data_set("1.2.3")) == 0
+    assert server.stop().named("summary")[0]["discarded"] == 1
+    assert names(tmp_path) == []
+
+
+HOSTILE = [
+    b"../escape", b"/etc/passwd", b"..", b".", b"1/2", b"a" * 2000, b"1.2\r\n3", b"\x7f\x1b[2J", b"\xff\xfe",
+    b"1\0/2",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("uid", HOSTILE)
+def test_a_peer_does_not_choose_paths(serve: Serve, tmp_path: Path, uid: bytes) -> None:
+    server = serve("storescp", "-od", tmp_path / "inner", "-v")
+    with RawPeer(server.port, (CT, (EXPLICIT,)), title="A B") as peer:
+        assert peer.store_as(uid, data_set("1.2.3")) == 0
+    done = server.stop()
+    assert names(tmp_path) == ["inner"]
+    (name,) = names(tmp_path / "inner")
+    assert name.startswith("CT.sha256-")
+    assert done.err.replace("\n", "").isprintable()
+
+
+def test_an_object_without_a_uid_is_refused(serve: Serve, tmp_path: Path) -> None:
+    server = serve("storescp", "-od", tmp_path)
+    with RawPeer(server.port, (CT, (EXPLICIT,))) as peer:
+        assert peer.store_as(b"\0", data_set("1.2.3")) == 0x0117
+        assert peer.store_as(b"1.2.3", data_set("1.2.3")) == 0
+    server.stop()
+    assert names(tmp_path) == ["CT.1.2.3"]
+
+
+def test_an_association_that_is_lost_leaves_no_file(serve: Serve, tmp_path: Path) -> None:
+    server = serve("storescp", "-od", tmp_path)
+    with RawPeer(server.port, (CT, (EXPLICIT,))) as peer:
+        peer.begin_store("1.2.3", data_set("1.2.3", pixels=300_000)[:200_000])
+        wait_for_part(tmp_path)
+    done = server.stop()
+    assert done.status == 0
+    assert names(tmp_path) == []
+    assert [event["outcome"] for event in done.named("object")] == ["lost"]
+
+
+def wait_for_part(directory: Path) -> None:
+    """Return when the receiver has opened its temporary file."""
+    while not names(directory):
+        os.sched_yield()
+    (name,) = names(directory)
+    assert name.startswith(".dicomproto-")
+    assert name.endswith(".part")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_lets_what_is_under_way_be_finished(serve: Serve, tmp_path: Path, number: int) -> None:
+    content = data_set("1.2.3", pixels=300_000)
+    server = serve("storescp", "-od", tmp_path, "-v")
+    with RawPeer(server.port, (CT, (EXPLICIT,))) as peer:
+        peer.begin_store("1.2.3", content[:200_000])
+        wait_for_part(tmp_path)
+        server.process.send_signal(number)
+        assert server.process.stderr is not None
+        while "stopping" not in server.process.stderr.readline():
+            pass
+        while accepts_associations(server.port):
+            pass
+        peer.go_on(content[200_000:], last=True)
+        assert peer.status() == 0
+    done = server.wait()
+    assert done.status == 0
+    assert data_of(tmp_path / "CT.1.2.3") == content
+
+
+def accepts_associations(port: int) -> bool:
+    try:
+        with RawPeer(port, (CT, (EXPLICIT,))) as peer:
+            return isinstance(peer.answer, AssociateAC)
+    except OSError:
+        return False
+
+
+def test_the_end_is_bounded(serve: Serve, tmp_path: Path) -> None:
+    server = serve("storescp", "-od", tmp_path, "--grace", "0.05")
+    with RawPeer(server.port, (CT, (EXPLICIT,))) as peer:
+        peer.begin_store("1.2.3", data_set("1.2.3", pixels=300_000)[:200_000])
+        wait_for_part(tmp_path)
+        done = server.stop()
+    assert done.status == 0
+    assert "ended before everything was finished" in done.err
+    assert names(tmp_path) == []
+    assert done.named("summary")[0]["lost"] == 1
+
+
+def test_a_second_signal_ends_it_at_once(serve: Serve, tmp_path: Path) -> None:
+    server = serve("storescp", "-od", tmp_path, "-v")
+    with RawPeer(server.port, (CT, (EXPLICIT,))) as peer:
+        peer.begin_store("1.2.3", data_set("1.2.3", pixels=300_000)[:200_000])
+        wait_for_part(tmp_path)
+        server.process.send_signal(signal.SIGINT)
+        assert server.process.stderr is not None
+        while "stopping" not in server.process.stderr.readline():
+            pass
+        done = server.stop(signal.SIGTERM)
+    assert done.status == 1
+    assert names(tmp_path) == []
+
+
+def test_out_of_space_is_a700_and_leaves_nothing(serve: Serve, tmp_path: Path) -> None:
+    # A limit of file size makes writes fail within the object, as a full disk does.
+    server = serve(
+        "storescp",
+        "-od",
+        tmp_path,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000)),
+    )
+    big = data_set("1.2.3", pixels=4_000_000)
+    with RawPeer(server.port, (CT, (EXPLICIT,))) as peer:
+        peer.begin_store("1.2.3", big[:2_000_000])
+        assert peer.status() == 0xA700  # before all of it was sent
+        peer.go_on(b"\0\0", last=True)
+        assert names(tmp_path) == []
+        assert peer.store("1.2.4", data_set("1.2.4")) == 0
+        peer.release()
+    done = server.stop()
+    assert names(tmp_path) == ["CT.1.2.4"]
+    assert done.named("object")[0]["outcome"] == "failed"
+    assert "E: failed: " in done.err
+
+
+def test_many_that_send_the_same_at_once(run: Run, serve: Serve, tmp_path: Path) -> None:
+    contents = [write_object(tmp_path / f"{n}.dcm", "1.2.3", pixels=5000 + 2 * (n % 2)) for n in range(2)]
+    server = serve("storescp", "-od", tmp_path / "out")
+    peers = [RawPeer(server.port, (CT, (EXPLICIT,))) for _ in range(8)]
+    for number, peer in enumerate(peers):
+        peer.begin_store("1.2.3", contents[number % 2][:1000])
+    for number, peer in enumerate(peers):
+        peer.go_on(contents[number % 2][1000:], last=True)
+    assert [peer.status() for peer in peers] == [0] * 8
+    for peer in peers:
+        peer.socket.close()
+    done = server.stop()
+    assert {data_of(tmp_path / "out" / name) for name in names(tmp_path / "out")} == set(contents)
+    assert len(names(tmp_path / "out")) == 2
+    assert sorted(str(event["outcome"]) for event in done.named("object")) == [
+        *["identical"] * 6, "stored", "variant",
+    ]  # fmt: skip
+
+
+def test_one_association_too_many_is_rejected(run: Run, serve: Serve, tmp_path: Path) -> None:
+    write_object(tmp_path / "a.dcm", "1.2.3")
+    server = serve("storescp", "-od", tmp_path / "out", "--max-associations", 1)
+    with RawPeer(server.port, (CT, (EXPLICIT,))):
+        done = run("storescu", "--json", "127.0.0.1", server.port, tmp_path / "a.dcm")
+    assert done.status == 1
+    assert done.named("file")[0]["state"] == "untried"
+
+
+def test_scanners_and_silence_do_no_harm(serve: Serve, tmp_path: Path) -> None:
+    server = serve("storescp", "-od", tmp_path)
+    for words in (b"", b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x02\x00\x01", bytes(100)):
+        with socket.create_connection(("127.0.0.1", server.port)) as scanner:
+            scanner.sendall(words)
+    with (
+        socket.create_connection(("127.0.0.1", server.port)),
+        RawPeer(server.port, (CT, (EXPLICIT,))) as peer,
+    ):
+        assert peer.store("1.2.3", data_set("1.2.3")) == 0
+    assert server.stop().status == 0
+
+
+@pytest.mark.parametrize("there", ["file", "file/below"])
+def test_a_directory_that_cannot_be_written_to(run: Run, tmp_path: Path, there: str) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    done = run("storescp", "--json", "-od", tmp_path / there, 0)
+    assert done.status == 1
+    assert [event["event"] for event in done.events] == ["error"]
+    assert "cannot write to" in done.err
+
+
+def test_no_patient_data_is_shown(serve: Serve, tmp_path: Path) -> None:
+    server = serve("storescp", "-od", tmp_path, "-d")
+    with RawPeer(server.port, (CT, (EXPLICIT,))) as peer:
+        assert peer.store("1.2.3", data_set("1.2.3", patient="SECRET^NAME")) == 0
+        peer.begin_store("1.2.4", data_set("1.2.4", patient="SECRET^NAME"))
+        wait = peer.socket
+    wait.close()
+    done = server.stop()
+    assert b"SECRET" in (tmp_path / "CT.1.2.3").read_bytes()
+    assert "SECRET" not in done.out + done.err

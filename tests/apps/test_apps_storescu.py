@@ -1,0 +1,382 @@
+"""`storescu`: everything that can be sent is sent, and what was not is named with its reason."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import socket
+import subprocess
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event as Flag
+
+import pytest
+
+from dicomproto_transports._part10 import read_head
+from dicomproto_transports.blocking import AE, Server, evt
+from tests import applications
+from tests.applications import APPLICATION, CT, EXPLICIT, Done, write_object
+
+Run = Callable[..., Done]
+Serve = Callable[..., applications.Server]
+Store = Callable[[evt.Event], int]
+
+IMPLICIT, BIG, JPEG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.4.50"
+
+
+@contextmanager
+def storing(
+    store: Store = lambda event: 0,
+    *,
+    classes: tuple[str, ...] = (CT,),
+    syntaxes: tuple[str, ...] = (EXPLICIT,),
+) -> Iterator[Server]:
+    """Serve C-STORE with a handler of the test's own."""
+    ae = AE()
+    for uid in classes:
+        ae.add_supported_context(uid, syntaxes)
+    handlers = [(evt.EVT_C_STORE, store)]
+    with ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers) as server:
+        yield server
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    """Five objects, 1.1 to 1.5."""
+    paths = [tmp_path / f"{number}.dcm" for number in range(1, 6)]
+    for number, path in enumerate(paths, 1):
+        write_object(path, f"1.{number}")
+    return paths
+
+
+def states(done: Done) -> dict[str, str]:
+    return {os.path.basename(str(event["path"])): str(event["state"]) for event in done.named("file")}
+
+
+# --- what is sent ------------------------------------------------------------------------------
+
+
+def test_files_arrive_as_they_are(run: Run, serve: Serve, tmp_path: Path, files: list[Path]) -> None:
+    server = serve("storescp", "-od", tmp_path / "out")
+    done = run("storescu", "127.0.0.1", server.port, *files)
+    assert (done.status, done.err) == (0, "")
+    assert done.out.startswith("5 of 5 files sent, 5.2")
+    assert len(done.out.splitlines()) == 1
+    server.stop()
+    for number, path in enumerate(files, 1):
+        copy = tmp_path / "out" / f"CT.1.{number}"
+        assert (
+            copy.read_bytes()[read_head(copy).data_set_offset :]
+            == (path.read_bytes()[read_head(path).data_set_offset :])
+        )
+
+
+def test_json_tells_of_each_file(run: Run, files: list[Path]) -> None:
+    with storing() as server:
+        done = run("storescu", "--json", "127.0.0.1", server.port, *files)
+    assert done.status == 0
+    assert [event["path"] for event in done.named("file")] == [str(path) for path in files]
+    size = read_head(files[0]).data_set_length
+    assert done.named("file")[0] == {
+        "event": "file", "path": str(files[0]), "state": "sent", "status": 0, "reason": "", "bytes": size,
+    }  # fmt: skip
+    summary = done.events[-1]
+    assert (summary["files"], summary["sent"], summary["bytes"]) == (5, 5, 5 * size)
+    assert (summary["associations"], summary["ok"]) == (1, True)
+
+
+def test_directories_are_searched_with_recurse_those_below_too(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "top" / "below").mkdir(parents=True)
+    write_object(tmp_path / "top" / "b.dcm", "1.1")
+    write_object(tmp_path / "top" / "a", "1.2")
+    write_object(tmp_path / "top" / "below" / "c", "1.3")
+    (tmp_path / "top" / "readme.txt").write_text("hello")
+    (tmp_path / "top" / "again").symlink_to(tmp_path / "top", target_is_directory=True)
+    os.mkfifo(tmp_path / "top" / "fifo")
+    with storing() as server:
+        done = run("storescu", "--json", "127.0.0.1", server.port, tmp_path / "top")
+        assert states(done) == {"a": "sent", "b.dcm": "sent", "fifo": "skipped", "readme.txt": "skipped"}
+        assert done.status == 0
+        done = run("storescu", "--json", "-r", "127.0.0.1", server.port, tmp_path / "top")
+        assert Counter(states(done).values()) == {"sent": 3, "skipped": 2}
+        assert done.status == 0
+        text = run("storescu", "-r", "127.0.0.1", server.port, tmp_path / "top").out.splitlines()
+    assert text[0].startswith("3 of 3 files sent")
+    assert text[1:] == [
+        "Skipped, since they are no DICOM objects:",
+        f"  {tmp_path / 'top' / 'fifo'}: not a regular file",
+        f"  {tmp_path / 'top' / 'readme.txt'}: not a DICOM file",
+    ]
+
+
+def test_what_cannot_be_read_is_named_and_stops_nothing(run: Run, tmp_path: Path, files: list[Path]) -> None:
+    (tmp_path / "text").write_text("hello")
+    (tmp_path / "cut").write_bytes(files[0].read_bytes()[:200])
+    words = [files[0], tmp_path / "gone", tmp_path / "text", tmp_path / "cut", files[1]]
+    with storing() as server:
+        done = run("storescu", "127.0.0.1", server.port, *words)
+    assert done.status == 1
+    lines = done.out.splitlines()
+    assert lines[0].startswith("2 of 5 files sent")
+    assert lines[1] == "Not sent:"
+    assert lines[2] == f"  {tmp_path / 'gone'}: No such file or directory"
+    assert lines[3] == f"  {tmp_path / 'text'}: not a DICOM file"
+    assert lines[4].startswith(f"  {tmp_path / 'cut'}: ")
+
+
+def test_nothing_to_send_is_a_failure(run: Run, tmp_path: Path) -> None:
+    done = run("storescu", "--json", "127.0.0.1", 9, tmp_path)
+    assert done.status == 1
+    assert "there is no file to send" in done.err
+    assert done.events[-1]["ok"] is False
+
+
+def test_more_than_128_contexts_take_several_associations(run: Run, tmp_path: Path) -> None:
+    classes = tuple(f"1.2.{number}" for number in range(300))
+    for number, uid in enumerate(classes):
+        write_object(tmp_path / f"{number:03}", f"1.{number}", sop_class=uid, pixels=10)
+    with storing(classes=classes) as server:
+        done = run("storescu", "--json", "-cx", "127.0.0.1", server.port, tmp_path)
+    assert done.status == 0
+    assert (done.events[-1]["sent"], done.events[-1]["associations"]) == (300, 3)
+
+
+def test_no_patient_data_is_shown(run: Run, tmp_path: Path) -> None:
+    write_object(tmp_path / "a", "1.2.3", patient="SECRET^NAME")
+    with storing(lambda event: 0xC000) as server:
+        done = run("storescu", "-d", "127.0.0.1", server.port, tmp_path / "a")
+    assert done.status == 1
+    assert "SECRET" not in done.out + done.err
+
+
+# --- statuses --------------------------------------------------------------------------------
+
+
+def test_each_status_is_reported_and_none_stops_the_rest(run: Run, files: list[Path]) -> None:
+    answers = {"1.1": 0x0000, "1.2": 0xA700, "1.3": 0xB000, "1.4": 0xC123, "1.5": 0x0000}
+    with storing(lambda event: answers[event.request.sop_instance_uid]) as server:
+        done = run("storescu", "--json", "127.0.0.1", server.port, *files)
+        text = run("storescu", "127.0.0.1", server.port, *files)
+    assert done.status == text.status == 1
+    assert list(states(done).values()) == ["sent", "refused", "warning", "refused", "sent"]
+    assert [event["status"] for event in done.named("file")] == list(answers.values())
+    assert text.out.splitlines()[1:] == [
+        "Stored, with a warning:",
+        f"  {files[2]}: B000H (Warning of the service class)",
+        "Not sent:",
+        f"  {files[1]}: A700H (Refused: out of resources)",
+        f"  {files[3]}: C123H (Cannot understand, or unable to process)",
+    ]
+
+
+def test_a_warning_alone_is_no_failure(run: Run, files: list[Path]) -> None:
+    with storing(lambda event: 0xB007) as server:
+        done = run("storescu", "127.0.0.1", server.port, files[0])
+    assert done.status == 0
+
+
+# --- transfer syntaxes -------------------------------------------------------------------------
+
+
+def test_a_native_file_is_converted_if_its_own_syntax_was_refused(run: Run, tmp_path: Path) -> None:
+    write_object(tmp_path / "a", "1.2.3", patient="A^B")
+    received: list[tuple[str, str]] = []
+
+    def store(event: evt.Event) -> int:
+        received.append((event.context.transfer_syntax, str(event.dataset.PatientName)))
+        return 0
+
+    with storing(store, syntaxes=(IMPLICIT,)) as server:
+        assert run("storescu", "127.0.0.1", server.port, tmp_path / "a").status == 0
+        done = run("storescu", "--never-convert", "127.0.0.1", server.port, tmp_path / "a")
+    assert received == [(IMPLICIT, "A^B")]
+    assert done.status == 1
+    assert "none of the transfer syntaxes supported" in done.out
+
+
+def test_a_compressed_file_is_sent_as_it_is_or_fails_by_name(run: Run, tmp_path: Path) -> None:
+    write_object(tmp_path / "a", "1.2.3", transfer_syntax=JPEG)
+    write_object(tmp_path / "b", "1.2.4")
+    with storing(syntaxes=(EXPLICIT, JPEG)) as server:
+        assert run("storescu", "127.0.0.1", server.port, tmp_path).status == 0
+    with storing(syntaxes=(EXPLICIT,)) as server:
+        done = run("storescu", "--json", "127.0.0.1", server.port, tmp_path)
+    assert done.status == 1
+    assert states(done) == {"a": "failed", "b": "sent"}
+    assert JPEG in str(done.named("file")[0]["reason"])
+
+
+@pytest.mark.parametrize(("word", "syntax"), [("-xe", EXPLICIT), ("-xi", IMPLICIT), ("-xb", BIG)])
+def test_one_syntax_may_be_insisted_on(run: Run, tmp_path: Path, word: str, syntax: str) -> None:
+    write_object(tmp_path / "a", "1.2.3")
+    used: list[str] = []
+
+    def store(event: evt.Event) -> int:
+        used.append(event.context.transfer_syntax)
+        return 0
+
+    with storing(store, syntaxes=(EXPLICIT, IMPLICIT, BIG)) as server:
+        assert run("storescu", word, "127.0.0.1", server.port, tmp_path / "a").status == 0
+    assert used == [syntax]
+
+
+def test_a_sop_class_that_nobody_wants_fails_by_name(run: Run, tmp_path: Path, files: list[Path]) -> None:
+    write_object(tmp_path / "odd", "1.2.3", sop_class="1.2.3.4")
+    with storing() as server:
+        done = run("storescu", "--json", "127.0.0.1", server.port, tmp_path / "odd", files[0])
+        alone = run("storescu", "--json", "127.0.0.1", server.port, tmp_path / "odd")
+    assert done.status == alone.status == 1
+    assert states(done) == {"odd": "failed", "1.dcm": "sent"}
+    assert states(alone) == {"odd": "failed"}
+    assert "1.2.3.4" in str(alone.named("file")[0]["reason"])
+
+
+# --- associations that end -----------------------------------------------------------------------
+
+
+def aborting(poison: str, times: int = 10**9) -> Store:
+    """Return a handler that aborts on one object, `times` times."""
+    left = [times]
+
+    def store(event: evt.Event) -> int:
+        if event.request.sop_instance_uid == poison and left[0]:
+            left[0] -= 1
+            event.assoc.abort()  # type: ignore[attr-defined]
+        return 0
+
+    return store
+
+
+def test_an_abort_loses_the_object_that_causes_it_and_no_other(run: Run, files: list[Path]) -> None:
+    with storing(aborting("1.2")) as server:
+        done = run("storescu", "--json", "127.0.0.1", server.port, *files)
+    assert done.status == 1
+    assert Counter(states(done).values()) == {"sent": 4, "lost": 1}
+    assert states(done)["2.dcm"] == "lost"
+    assert "abort" in str(done.named("file")[-1]["reason"])
+    assert done.events[-1]["associations"] == 2
+
+
+def test_an_accident_loses_nothing(run: Run, files: list[Path]) -> None:
+    with storing(aborting("1.2", times=1)) as server:
+        done = run("storescu", "--json", "127.0.0.1", server.port, *files)
+    assert done.status == 0
+    assert done.events[-1]["sent"] == 5
+    assert done.events[-1]["associations"] == 2
+
+
+def test_a_peer_that_aborts_always_is_given_up(run: Run, files: list[Path]) -> None:
+    def store(event: evt.Event) -> int:
+        event.assoc.abort()  # type: ignore[attr-defined]
+        return 0
+
+    with storing(store) as server:
+        done = run("storescu", "--json", "127.0.0.1", server.port, *files)
+    assert done.status == 1
+    assert done.events[-1]["associations"] == 3
+    assert len(states(done)) == 5
+    assert set(states(done).values()) == {"untried"}
+    assert "given up after 3 associations" in str(done.named("file")[0]["reason"])
+
+
+def test_nobody_there(run: Run, files: list[Path]) -> None:
+    with socket.socket() as bound:  # but it does not listen
+        bound.bind(("127.0.0.1", 0))
+        done = run("storescu", "--json", "127.0.0.1", bound.getsockname()[1], *files)
+    assert done.status == 1
+    assert set(states(done).values()) == {"untried"}
+    assert done.events[-1]["associations"] == 0
+
+
+def test_a_peer_that_never_answers(run: Run, files: list[Path]) -> None:
+    never = Flag()
+
+    def store(event: evt.Event) -> int:
+        if event.request.sop_instance_uid == "1.1":
+            never.wait()
+        return 0
+
+    with storing(store) as server:
+        done = run("storescu", "--json", "-td", "0.1", "127.0.0.1", server.port, *files)
+        never.set()
+    assert done.status == 1
+    assert states(done)["1.dcm"] == "lost"
+    assert "timeout" in str(done.named("file")[-1]["reason"])
+    assert Counter(states(done).values()) == {"sent": 4, "lost": 1}
+
+
+def test_ctrl_c_names_what_was_not_sent(files: list[Path]) -> None:
+    arrived, go_on = Flag(), Flag()
+
+    def store(event: evt.Event) -> int:
+        if event.request.sop_instance_uid == "1.3":
+            arrived.set()
+            go_on.wait()
+        return 0
+
+    with storing(store) as server:
+        command = [*APPLICATION, "storescu", "--json", "127.0.0.1", str(server.port), *map(str, files)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            assert arrived.wait(applications.PATIENCE)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate()
+        go_on.set()
+    done = Done(process.returncode, out, err)
+    assert done.status == 1
+    assert list(states(done).values()) == ["sent", "sent", "lost", "untried", "untried"]
+    assert {event["reason"] for event in done.named("file")[2:]} == {"interrupted"}
+    assert "Traceback" not in err
+
+
+def test_a_file_that_changes_under_way_stops_no_other(run: Run, tmp_path: Path, files: list[Path]) -> None:
+    # The second file is cut while the first is being sent.
+    write_object(tmp_path / "2.dcm", "1.2", pixels=70_000)
+
+    def store(event: evt.Event) -> int:
+        if event.request.sop_instance_uid == "1.1":
+            (tmp_path / "2.dcm").write_bytes((tmp_path / "2.dcm").read_bytes()[:150])
+        return 0
+
+    with storing(store) as server:
+        done = run("storescu", "--json", "127.0.0.1", server.port, *files)
+    assert done.status == 1
+    assert states(done)["2.dcm"] == "failed"
+    assert Counter(states(done).values()) == {"sent": 4, "failed": 1}
+
+
+# --- the progress bar ----------------------------------------------------------------------------
+
+
+def test_on_a_terminal_there_is_a_progress_bar(files: list[Path]) -> None:
+    with storing() as server:
+        command = [*APPLICATION, "storescu", "-v", "127.0.0.1", str(server.port), *map(str, files)]
+        ours, theirs = pty.openpty()
+        with subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=theirs,
+            env=os.environ | {"TERM": "xterm", "COLUMNS": "120"},
+        ) as process:
+            os.close(theirs)
+            shown = b""
+            while True:
+                try:
+                    shown += os.read(ours, 65536)
+                except OSError:  # the other end was closed
+                    break
+            assert process.stdout is not None
+            out = process.stdout.read()
+        os.close(ours)
+    assert process.returncode == 0
+    assert b"5/5 files" in shown
+    assert b"I: sending" in shown
+    assert out.startswith(b"5 of 5 files sent")
+
+
+def test_elsewhere_there_is_none(run: Run, files: list[Path]) -> None:
+    with storing() as server:
+        done = run("storescu", "127.0.0.1", server.port, *files)
+    assert done.err == ""

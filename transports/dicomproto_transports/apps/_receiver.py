@@ -1,0 +1,122 @@
+"""The work of `storescp`: receive objects for all associations, tell what became of them, count."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from threading import Lock
+
+from dicomproto.services import _sop_class_table as classes
+from dicomproto.uids import UNCOMPRESSED_TRANSFER_SYNTAXES, VERIFICATION
+
+from .. import evt
+from ._console import Console, size
+from ._listener import Listener, calling_ae_title
+from ._options import preferred_syntaxes
+from ._store import OUT_OF_RESOURCES, SUCCESS, ObjectStore, Receipt
+from ._syntaxes import TRANSFER_SYNTAXES
+
+OUTCOMES = ("stored", "identical", "variant", "replaced", "discarded", "refused", "failed", "lost")
+
+
+def serve(options: argparse.Namespace, console: Console) -> bool:
+    """Receive objects until a signal comes; return whether that worked."""
+    listener = Listener(options, console)
+    _support(options, listener)
+    receiver = _Receiver(options, console, listener)
+    ok = listener.run([(evt.EVT_C_STORE_STREAM, receiver.store)])
+    receiver.summarize(ok)
+    return ok
+
+
+def _support(options: argparse.Namespace, listener: Listener) -> None:
+    """Offer storage in every transfer syntax, since nothing is decoded, and verification."""
+    syntaxes = preferred_syntaxes(options, TRANSFER_SYNTAXES)
+    for table in (
+        classes.STORAGE,
+        classes.NON_PATIENT_OBJECT_STORAGE,
+        classes.OTHER_STORAGE,
+        classes.RETIRED_STORAGE,
+    ):
+        for uid in table:
+            listener.ae.add_supported_context(uid, syntaxes)
+    if not options.no_echo:
+        listener.ae.add_supported_context(
+            VERIFICATION, preferred_syntaxes(options, UNCOMPRESSED_TRANSFER_SYNTAXES)
+        )
+
+
+class _Receiver:
+    """Receives objects for all associations of the server, and keeps the counts."""
+
+    def __init__(self, options: argparse.Namespace, console: Console, listener: Listener) -> None:
+        self._console = console
+        self._listener = listener
+        self._store = None
+        if not options.ignore:
+            self._store = ObjectStore(
+                options.output_directory, on_duplicate=options.on_duplicate, fsync=options.fsync
+            )
+        self._lock = Lock()
+        self._outcomes: Counter[str] = Counter()
+        self._bytes = 0
+
+    def store(self, event: evt.Event) -> int:
+        """Handle EVT_C_STORE_STREAM."""
+        with self._listener.work():
+            try:
+                receipt = self._receive(event)
+            except BaseException as error:
+                self._record(event, Receipt(status=0, outcome="lost", text=str(error)))
+                raise
+            self._record(event, receipt)
+        return receipt.status
+
+    def _receive(self, event: evt.Event) -> Receipt:
+        request, context = event.request, event.context
+        if self._listener.is_stopping:
+            receipt = Receipt(status=OUT_OF_RESOURCES, outcome="refused", text="the program is being stopped")
+        elif self._store is None:
+            received = sum(len(chunk) for chunk in event.chunks)
+            receipt = Receipt(status=SUCCESS, outcome="discarded", size=received)
+        else:
+            receipt = self._store.receive(
+                sop_class_uid=request.sop_class_uid,
+                sop_instance_uid=request.sop_instance_uid,
+                transfer_syntax_uid=context.transfer_syntax,
+                chunks=event.chunks,
+            )
+        if receipt.outcome in ("refused", "failed"):
+            event.refuse(receipt.status, receipt.text)
+        return receipt
+
+    def _record(self, event: evt.Event, receipt: Receipt) -> None:
+        with self._lock:
+            self._outcomes[receipt.outcome] += 1
+            self._bytes += receipt.size
+        name = receipt.path or event.request.sop_class_uid
+        caller = calling_ae_title(event)
+        line = f"{receipt.outcome}: {name}, {size(receipt.size)}, from {caller}"
+        if receipt.text:
+            line += f" ({receipt.text})"
+        tell = {"refused": self._console.warn, "variant": self._console.warn, "lost": self._console.warn,
+                "failed": self._console.error}  # fmt: skip
+        tell.get(receipt.outcome, self._console.info)(line)
+        self._console.event(
+            "object",
+            outcome=receipt.outcome,
+            status=receipt.status,
+            path=receipt.path,
+            bytes=receipt.size,
+            reason=receipt.text,
+            sop_class_uid=event.request.sop_class_uid,
+            transfer_syntax_uid=event.context.transfer_syntax,
+            calling_ae_title=caller,
+        )
+
+    def summarize(self, ok: bool) -> None:
+        """Print the counts."""
+        counts = {outcome: self._outcomes[outcome] for outcome in OUTCOMES}
+        words = [f"{count} {outcome}" for outcome, count in counts.items() if count]
+        self._console.result(f"objects: {', '.join(words) or 'none'}; {size(self._bytes)}")
+        self._console.event("summary", **counts, bytes=self._bytes, ok=ok)
