@@ -92,34 +92,32 @@ class WrappedStream:
         """Send the buffers and return what was not sent, if input came meanwhile; see `Stream`."""
         rest = list(buffers)
         index = 0
-        while index < len(rest):
-            piece, index = _join(rest, index)
-            self._cut = True  # an exception leaves it so
-            await self._send_piece(piece, deadline)
-            self._cut = False
-            if self._kept:
-                break
+        failure: OSError | None = None
+        reading = self._library.scope()
+        async with self._library.open_group() as group:
+            group.start_soon(self._keep_reading, reading)  # the peer may not read before we do
+            try:
+                while index < len(rest):
+                    index = await self._send_piece(rest, index, deadline)
+                    if self._kept:
+                        break
+            except OSError as error:
+                failure = error  # past the group, which would wrap it
+            reading.cancel()
+        if failure is not None:
+            raise failure
         self._rest = rest[index:]
         return self._rest.copy()
 
-    async def _send_piece(self, piece: bytes, deadline: float | None) -> None:
-        """Send while reading, because the peer may not read before we do."""
-        sent = False
-        failure: OSError | None = None
-        reading = self._library.scope()
+    async def _send_piece(self, buffers: list[Buffer], index: int, deadline: float | None) -> int:
+        piece, index = _join(buffers, index)
+        self._cut = True  # an exception leaves it so
         with self._scope(deadline):
-            async with self._library.open_group() as group:
-                group.start_soon(self._keep_reading, reading)
-                try:
-                    await self._raw.send(piece)
-                    sent = True
-                except OSError as error:
-                    failure = error
-                reading.cancel()
-        if failure is not None:
-            raise failure
-        if not sent:
+            await self._raw.send(piece)
+            self._cut = False
+        if self._cut:
             raise TimeoutError
+        return index
 
     async def _keep_reading(self, until: Scope) -> None:
         with until:
@@ -155,10 +153,8 @@ class WrappedStream:
                     await self._raw.force_close()
 
     async def _farewell(self, words: list[Buffer]) -> None:
-        index = 0
-        while index < len(words):
-            piece, index = _join(words, index)
-            await self._send_piece(piece, None)
+        while words:
+            words = await self.send(words, None)
             self._kept.clear()
             self._kept_size = 0
         if await self._raw.send_eof():
