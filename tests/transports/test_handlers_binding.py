@@ -1,0 +1,343 @@
+"""Binding handlers, and what an event has for them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import pytest
+from pydicom import dcmread
+
+from dicomproto.dimse.commands import CEchoRQ, CStoreRQ
+from dicomproto.errors import LocalProtocolError
+from dicomproto.upper_layer.pdu import SOPClassCommonExtendedNegotiation, SOPClassExtendedNegotiation
+from dicomproto_transports import blocking, evt
+from dicomproto_transports import trio as trio_flavour
+from tests.associations import (
+    CT_IMAGE,
+    INSTANCE,
+    MR_IMAGE,
+    associated,
+    data_set,
+    make_ae,
+    make_server,
+    part10,
+    streaming,
+)
+from tests.backends import Lockstep
+
+
+def handle(event: evt.Event) -> int:
+    return 0x0000
+
+
+async def handle_async(event: evt.Event) -> int:
+    return 0x0000
+
+
+class AsyncCallable:
+    async def __call__(self, event: evt.Event) -> int:
+        return 0x0000
+
+
+# --- binding ------------------------------------------------------------------------------------
+
+
+def test_every_event_has_its_name() -> None:
+    kinds = {name: kind for name, kind in vars(evt).items() if name.startswith("EVT_")}
+    assert all(kind.name == name and kind.description for name, kind in kinds.items())
+    assert {name for name, kind in kinds.items() if kind.is_intervention} == {
+        *("EVT_ASYNC_OPS", "EVT_SOP_COMMON", "EVT_SOP_EXTENDED", "EVT_USER_ID"),
+        *("EVT_C_ECHO", "EVT_C_STORE", "EVT_C_STORE_STREAM"),
+    }
+    assert all(kind.is_notification is not kind.is_intervention for kind in kinds.values())
+    assert repr(evt.EVT_C_ECHO) == "<EVT_C_ECHO>"
+
+
+@pytest.mark.parametrize(
+    ("binding", "error", "text"),
+    [
+        ((evt.EVT_C_ECHO,), TypeError, r"\(event, handler\) or \(event, handler, \[args\]\)"),
+        (("EVT_C_ECHO", handle), TypeError, r"'EVT_C_ECHO' is no event"),
+        ((evt.EVT_C_ECHO, 0x0000), TypeError, "EVT_C_ECHO: 0 is not callable"),
+        ((evt.EVT_C_ECHO, handle, "args"), TypeError, "are a list or tuple, not 'args'"),
+        ((evt.EVT_C_ECHO, handle, 5), TypeError, "are a list or tuple, not 5"),
+        ((evt.EVT_C_STORE_STREAM, evt.in_thread(handle)), TypeError, "not in_thread"),
+    ],
+)
+def test_bad_bindings_say_why(binding: evt.Binding, error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text):
+        blocking.AE().bind([binding])
+
+
+def test_only_one_way_to_store() -> None:
+    bindings: list[evt.Binding] = [(evt.EVT_C_STORE, handle), (evt.EVT_C_STORE_STREAM, handle)]
+    with pytest.raises(ValueError, match="exclude each other"):
+        blocking.AE().bind(bindings)
+    with pytest.raises(ValueError, match="exclude each other"):
+        blocking.AE().bind(reversed(bindings))
+
+
+@pytest.mark.parametrize(
+    "handler", [handle_async, partial(handle_async), AsyncCallable(), partial(AsyncCallable())]
+)
+def test_blocking_refuses_coroutine_functions(handler: Callable[..., object]) -> None:
+    with pytest.raises(TypeError, match=r"EVT_C_ECHO: .* is a coroutine function; the blocking flavour"):
+        blocking.AE().bind([(evt.EVT_C_ECHO, handler)])
+    trio_flavour.AE().bind([(evt.EVT_C_ECHO, handler)])
+    with pytest.raises(TypeError, match="is a coroutine function; bind it as it is"):
+        evt.in_thread(handler)
+
+
+def test_an_intervention_has_one_handler_a_notification_any_number() -> None:
+    handlers = trio_flavour.AE().bind(
+        [
+            (evt.EVT_C_ECHO, handle),
+            (evt.EVT_C_ECHO, handle_async, [1]),
+            (evt.EVT_RELEASED, handle),
+            (evt.EVT_RELEASED, handle_async),
+        ]
+    )
+    bound = handlers.one(evt.EVT_C_ECHO)
+    assert bound == evt.Bound(handler=handle_async, args=(1,))
+    assert [each.handler for each in handlers.all(evt.EVT_RELEASED)] == [handle, handle_async]
+    assert handlers.get_events() == [evt.EVT_C_ECHO, evt.EVT_RELEASED]
+    handlers.unbind(evt.EVT_RELEASED, handle)
+    assert [each.handler for each in handlers.all(evt.EVT_RELEASED)] == [handle_async]
+    handlers.unbind(evt.EVT_C_ECHO, handle_async)
+    handlers.unbind(evt.EVT_C_ECHO, handle_async)
+    assert handlers.one(evt.EVT_C_ECHO) is None
+
+
+def test_in_thread_marks_a_handler() -> None:
+    marked = evt.in_thread(handle)
+    assert marked(None) == 0x0000
+    handlers = trio_flavour.AE().bind([(evt.EVT_C_ECHO, marked)])
+    assert handlers.one(evt.EVT_C_ECHO) == evt.Bound(handler=handle, in_thread=True)
+    handlers.unbind(evt.EVT_C_ECHO, marked)
+    assert handlers.get_events() == []
+    # The blocking flavour has a thread for each association already.
+    assert blocking.AE().bind([(evt.EVT_C_ECHO, marked)]).one(evt.EVT_C_ECHO) == evt.Bound(handler=handle)
+
+
+def test_blocking_notices_a_coroutine_at_run_time(caplog: pytest.LogCaptureFixture) -> None:
+    ae = blocking.AE()
+    ae.add_supported_context(CT_IMAGE)
+    ae.add_requested_context(CT_IMAGE)
+
+    def sneaky(event: evt.Event) -> object:
+        return handle_async(event)
+
+    handlers = [(evt.EVT_C_STORE, sneaky)]
+    with (
+        ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers) as server,
+        ae.associate("127.0.0.1", server.port) as assoc,
+    ):
+        response = assoc.send_c_store(io.BytesIO(part10(data_set())))
+        assert (response.Status, response.ErrorComment) == (0xC211, "TypeError in the handler")
+    assert "returned a coroutine; the blocking flavour runs none" in caplog.text
+
+
+# --- events -------------------------------------------------------------------------------------
+
+
+def event_of(kind: evt.EventKind, check: Callable[[evt.Event], object]) -> None:
+    """Have `check` called with the event of a C-ECHO or C-STORE."""
+    backend = Lockstep()
+    checked = []
+
+    def handler(event: evt.Event) -> int:
+        check(event)
+        checked.append(event)
+        return 0x0000
+
+    async def main() -> None:
+        async with associated(backend, make_server(backend, [(kind, handler)])) as assoc:
+            if kind is evt.EVT_C_ECHO:
+                await assoc.send_c_echo()
+            else:
+                await assoc.send_c_store(io.BytesIO(part10(data_set())))
+
+    backend.run(main)
+    assert checked
+
+
+def test_an_echo_event() -> None:
+    def check(event: evt.Event) -> None:
+        assert event.event is evt.EVT_C_ECHO
+        assert repr(event) == "<Event EVT_C_ECHO>"
+        assert isinstance(event.request, CEchoRQ)
+        assert event.message_id == 1
+        assert event.context.context_id == 1
+        assert event.warnings == ()
+        assert timedelta(0) <= datetime.now(UTC) - event.timestamp < timedelta(minutes=1)
+        assert event.assoc.requestor.ae_title == "SCU"  # type: ignore[attr-defined]
+        for name in ("dataset", "data", "chunks", "file_meta", "app_info", "address", "associate_request"):
+            with pytest.raises(AttributeError, match=f"an EVT_C_ECHO event has no '{name}'"):
+                getattr(event, name)
+        with pytest.raises(AttributeError, match="no 'refuse'"):
+            event.refuse(0xA700)
+        with pytest.raises(AttributeError, match="no 'associate_request'"):
+            event.reject()
+
+    event_of(evt.EVT_C_ECHO, check)
+
+
+def test_a_store_event() -> None:
+    def check(event: evt.Event) -> None:
+        assert isinstance(event.request, CStoreRQ)
+        assert bytes(event.data) == data_set()
+        assert event.encoded_dataset(include_meta=False) == data_set()
+        assert event.encoded_dataset() == event.encoded_file_meta + data_set()
+        assert event.dataset is event.dataset
+        assert event.dataset == dcmread(io.BytesIO(event.encoded_dataset()))
+        assert event.dataset.file_meta is event.file_meta
+        assert event.file_meta.MediaStorageSOPInstanceUID == INSTANCE
+        assert event.file_meta.SourceApplicationEntityTitle == "SCU"
+        for name in ("chunks", "refuse"):
+            with pytest.raises(AttributeError, match=f"an EVT_C_STORE event has no '{name}'"):
+                event.refuse(0xA700) if name == "refuse" else event.chunks
+
+    event_of(evt.EVT_C_STORE, check)
+
+
+def test_a_streaming_event() -> None:
+    def check(event: evt.Event) -> None:
+        assert event.file_meta.MediaStorageSOPClassUID == CT_IMAGE
+        assert event.encoded_file_meta[128:132] == b"DICM"
+        for name in ("data", "dataset"):
+            with pytest.raises(AttributeError, match="given in chunks"):
+                getattr(event, name)
+        with pytest.raises(LocalProtocolError, match="status 0x0000 is no failure"):
+            event.refuse(0x0000)
+        with pytest.raises(TypeError, match="async for"):
+            iter(event.chunks)
+
+    event_of(evt.EVT_C_STORE_STREAM, check)
+
+
+def test_refused_once_is_refused() -> None:
+    """Further chunks are not given, a second refusal changes nothing, nor does the result."""
+    backend = Lockstep()
+    sizes = []
+
+    def take(event: evt.Event, chunk: bytes) -> None:
+        sizes.append(len(chunk))
+        event.refuse(0xA700, "first")
+        event.refuse(0xA900, "second")
+
+    handler = streaming(backend, take, status=0x0000)
+
+    async def main() -> None:
+        core = make_server(backend, [(evt.EVT_C_STORE_STREAM, handler)])
+        async with associated(backend, core) as assoc:
+            response = await assoc.send_c_store(io.BytesIO(part10(data_set(300_000))))
+            assert (response.Status, response.ErrorComment) == (0xA700, "first")
+
+    backend.run(main)
+    assert len(sizes) == 1
+
+
+# --- negotiation --------------------------------------------------------------------------------
+
+
+def test_extended_negotiation() -> None:
+    backend = Lockstep()
+    seen = []
+
+    def extended(event: evt.Event) -> dict[str, bytes]:
+        seen.append(event.app_info)
+        assert event.associate_request.calling_ae_title == "SCU"
+        return {CT_IMAGE: b"\2", MR_IMAGE: b"not proposed"}
+
+    ext_neg = [SOPClassExtendedNegotiation(sop_class_uid=CT_IMAGE, application_information=b"\1\1")]
+
+    async def main() -> None:
+        core = make_server(backend, [(evt.EVT_SOP_EXTENDED, extended)])
+        async with associated(backend, core, ext_neg=ext_neg) as assoc:
+            assert assoc.requestor.sop_class_extended == {CT_IMAGE: b"\1\1"}
+            assert assoc.acceptor.sop_class_extended == {CT_IMAGE: b"\2"}
+
+    backend.run(main)
+    assert seen == [{CT_IMAGE: b"\1\1"}]
+
+
+def test_common_extended_negotiation() -> None:
+    """A SOP class that nobody knows is served as the one that its requestor says it is like."""
+    backend = Lockstep()
+    private = "1.2.826.0.1.3680043.8.498.99"
+    ext_neg = [
+        SOPClassCommonExtendedNegotiation(
+            sop_class_uid=private,
+            service_class_uid="1.2.840.10008.4.2",
+            related_general_sop_class_uids=(CT_IMAGE,),
+        )
+    ]
+
+    def common(event: evt.Event) -> dict[str, object]:
+        return event.items
+
+    async def main() -> None:
+        core = make_server(backend, [(evt.EVT_SOP_COMMON, common)])
+        async with associated(backend, core, ext_neg=ext_neg, contexts=[private]) as assoc:
+            assert [context.abstract_syntax for context in assoc.accepted_contexts] == [private]
+            assert assoc.requestor.sop_class_common_extended == {private: ext_neg[0]}
+
+    backend.run(main)
+
+
+@pytest.mark.parametrize(
+    ("kind", "result"),
+    [
+        (evt.EVT_SOP_EXTENDED, ["nonsense"]),
+        (evt.EVT_SOP_COMMON, {CT_IMAGE: "nonsense"}),
+        (evt.EVT_ASYNC_OPS, "nonsense"),
+    ],
+)
+def test_nonsense_from_a_negotiation_handler_is_no_answer(
+    kind: evt.EventKind, result: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    from dicomproto.upper_layer.pdu import AsynchronousOperationsWindow
+
+    backend = Lockstep()
+    ext_neg = [
+        SOPClassExtendedNegotiation(sop_class_uid=CT_IMAGE, application_information=b"\1\1"),
+        SOPClassCommonExtendedNegotiation(sop_class_uid=CT_IMAGE, service_class_uid="1.2.840.10008.4.2"),
+        AsynchronousOperationsWindow(maximum_invoked=5, maximum_performed=5),
+    ]
+
+    async def main() -> None:
+        core = make_server(backend, [(kind, lambda event: result)])
+        async with associated(backend, core, ext_neg=ext_neg) as assoc:
+            assert assoc.acceptor.sop_class_extended == {}
+            window = assoc.acceptor.asynchronous_operations
+            assert (window.maximum_invoked, window.maximum_performed) == (1, 1)
+
+    backend.run(main)
+    assert f"the handler of {kind.name} failed" in caplog.text
+
+
+def test_a_user_identity_is_rejected_when_its_handler_fails(caplog: pytest.LogCaptureFixture) -> None:
+    from dicomproto.errors import AssociationRejected
+    from dicomproto.upper_layer.pdu import UserIdentityRQ
+
+    backend = Lockstep()
+    ext_neg = [UserIdentityRQ(identity_type=1, primary_field=b"me")]
+
+    async def main() -> None:
+        for result in (None, (True, "text"), 1):
+            core = make_server(backend, [(evt.EVT_USER_ID, lambda event, result=result: result)])
+            async with backend.serving(core) as server:
+                with pytest.raises(AssociationRejected):
+                    await make_ae(backend).open_association(
+                        backend.backend, "scp", server.port, ext_neg=ext_neg
+                    )
+        core = make_server(backend, [(evt.EVT_USER_ID, lambda event: event.primary_field == b"me")])
+        async with associated(backend, core, ext_neg=ext_neg) as assoc:
+            assert assoc.requestor.user_identity == ext_neg[0]
+            assert assoc.acceptor.user_identity is None
+
+    backend.run(main)
+    assert "returns (bool, bytes or None)" in caplog.text
