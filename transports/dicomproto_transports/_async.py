@@ -74,6 +74,8 @@ class Library(Protocol):
 class AsyncWaiter:
     """Waits for one socket in the event loop."""
 
+    is_checkpoint_cheap = False
+
     def __init__(self, library: Library, sock: socket.socket) -> None:
         self._library = library
         self._sock = sock

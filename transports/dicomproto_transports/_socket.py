@@ -66,6 +66,9 @@ class RawSocket(Protocol):
 class Waiter(Protocol):
     """How one flavour waits for one socket; every wait raises TimeoutError at its deadline."""
 
+    is_checkpoint_cheap: bool
+    """Whether every receive may make a checkpoint."""
+
     def now(self) -> float:
         """Seconds on this flavour's clock."""
 
@@ -136,7 +139,10 @@ class SocketStream:
 
     async def receive(self, deadline: float | None) -> bytes:
         """Return what has arrived, b"" at the end; see `Stream`."""
-        await self._let_others_run()
+        if self._waiter.is_checkpoint_cheap:
+            await self._waiter.checkpoint()
+        else:
+            await self._let_others_run()
         while (data := self.try_receive()) is None:
             await self._waiter.readable(deadline)
             self._bytes_left, self._calls_left = YIELD_BYTES, YIELD_CALLS

@@ -404,6 +404,8 @@ class AE(AsyncAE):
 class _LockstepWaiter:
     """Waits for one `MemorySocket`."""
 
+    is_checkpoint_cheap = False
+
     def __init__(self, world: Lockstep, sock: MemorySocket) -> None:
         self._world = world
         self._sock = sock

@@ -1,0 +1,240 @@
+"""The facade of each flavour: names, signatures, and how blocks end."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import pytest
+import trio
+
+from dicomproto.errors import AssociationAborted, AssociationRejected, ConnectionLost, LocalProtocolError
+from dicomproto.uids import VERIFICATION
+from dicomproto_transports import anyio as anyio_flavour
+from dicomproto_transports import blocking, evt, testing
+from dicomproto_transports import trio as trio_flavour
+from dicomproto_transports._ae import AECore
+from dicomproto_transports._association import AssociationCore
+from dicomproto_transports.blocking import Association
+
+FLAVOURS = [blocking, trio_flavour, anyio_flavour, testing]
+METHODS = ["send_c_echo", "send_c_store", "serve", "release", "abort"]
+
+LOCALHOST = ("127.0.0.1", 0)
+
+
+def prepared(ae: Any) -> Any:
+    ae.add_requested_context(VERIFICATION)
+    ae.add_supported_context(VERIFICATION)
+    return ae
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_the_same_names_and_the_original_signatures(flavour: Any) -> None:
+    assert flavour.evt is evt
+    original = inspect.signature(AECore.open_association)
+    shown = inspect.signature(flavour.AE.associate)
+    assert list(shown.parameters) == [name for name in original.parameters if name != "backend"]
+    assert flavour.AE.associate.__doc__ == AECore.open_association.__doc__
+    assert flavour.AE.associate.__name__ == "associate"
+    for name in flavour.__all__:
+        assert hasattr(flavour, name)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_blocking_methods_are_the_originals(name: str) -> None:
+    original, facade = getattr(AssociationCore, name), getattr(Association, name)
+    assert inspect.signature(facade) == inspect.signature(original)
+    assert facade.__doc__ == original.__doc__
+    assert not inspect.iscoroutinefunction(facade)
+
+
+def test_the_blocking_facade_has_all_properties() -> None:
+    def properties(kind: type) -> set[str]:
+        return {
+            name
+            for name, value in inspect.getmembers(kind)
+            if isinstance(value, property) and not name.startswith("_")
+        }
+
+    internal = {"peer_name", "has_output"}
+    assert properties(AssociationCore) - internal == properties(Association)
+
+
+def test_blocking_from_associate_to_release() -> None:
+    seen: list[object] = []
+
+    def handle(event: evt.Event) -> int:
+        seen.append(event.assoc)
+        assert event.assoc.is_acceptor
+        return 0x0000
+
+    ae = prepared(blocking.AE("ME"))
+    with ae.start_server(LOCALHOST, block=False, evt_handlers=[(evt.EVT_C_ECHO, handle)]) as server:
+        with ae.associate("127.0.0.1", server.port) as assoc:
+            assert assoc.is_established
+            assert assoc.is_requestor
+            assert not assoc.is_acceptor
+            assert assoc.ending is None
+            assert assoc.send_c_echo().Status == 0x0000
+            assert server.active_associations == seen
+            assert isinstance(seen[0], Association)
+            assert [context.abstract_syntax for context in assoc.accepted_contexts] == [VERIFICATION]
+            assert assoc.rejected_contexts == []
+            assert assoc.requestor.ae_title == "ME"
+            assert assoc.acceptor.ae_title == "ANY-SCP"
+            assert repr(assoc).startswith("<Association with")
+        assert assoc.is_released
+        assert [assoc.is_aborted, assoc.is_rejected, assoc.is_established] == [False] * 3
+        assert assoc.ending is not None
+
+
+def test_blocking_block_with_an_error_aborts() -> None:
+    ae = prepared(blocking.AE())
+    with ae.start_server(LOCALHOST, block=False) as server:
+        assoc = ae.associate("127.0.0.1", server.port)
+        with pytest.raises(ZeroDivisionError), assoc:
+            raise ZeroDivisionError
+        assert assoc.is_aborted
+
+
+def test_blocking_shutdown_of_all_servers_from_a_handler() -> None:
+    ae = prepared(blocking.AE())
+
+    def handle(event: evt.Event) -> int:
+        ae.shutdown()
+        return 0x0000
+
+    handlers = [(evt.EVT_C_ECHO, handle)]
+    server = ae.start_server(LOCALHOST, block=False, evt_handlers=handlers)
+    assoc = ae.associate("127.0.0.1", server.port)
+    assoc.send_c_echo()  # the association ends after its handler
+    with pytest.raises(AssociationAborted):
+        assoc.send_c_echo()
+    with pytest.raises(ConnectionLost):
+        ae.associate("127.0.0.1", server.port)
+    server.shutdown()
+
+
+def test_blocking_server_in_the_callers_thread() -> None:
+    ae = prepared(blocking.AE())
+    open_now = threading.Event()
+
+    def opened(event: evt.Event) -> None:
+        open_now.set()
+
+    def serve() -> None:
+        assert ae.start_server(LOCALHOST, evt_handlers=[(evt.EVT_CONN_OPEN, opened)]) is None
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    while not ae._servers:
+        pass
+    (server,) = ae._servers
+    with ae.associate("127.0.0.1", server.port) as assoc:
+        assert assoc.send_c_echo().Status == 0x0000
+    assert open_now.wait(10)
+    ae.shutdown()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_blocking_refuses_coroutine_handlers() -> None:
+    async def handle(event: evt.Event) -> int:
+        return 0x0000
+
+    ae = prepared(blocking.AE())
+    with pytest.raises(TypeError, match="coroutine"):
+        ae.start_server(LOCALHOST, block=False, evt_handlers=[(evt.EVT_C_ECHO, handle)])
+
+
+def test_a_server_needs_something_to_serve() -> None:
+    for ae in (blocking.AE(), trio_flavour.AE(), anyio_flavour.AE()):
+        with pytest.raises(LocalProtocolError):
+            ae.start_server(LOCALHOST)
+
+
+def on_trio(function: Callable[[Any], Any]) -> None:
+    trio.run(function, trio_flavour)
+
+
+def on_anyio_asyncio(function: Callable[[Any], Any]) -> None:
+    anyio.run(function, anyio_flavour)
+
+
+def on_anyio_trio(function: Callable[[Any], Any]) -> None:
+    anyio.run(function, anyio_flavour, backend="trio")
+
+
+runners = pytest.mark.parametrize("run", [on_trio, on_anyio_asyncio, on_anyio_trio])
+
+
+@runners
+def test_awaited_and_entered(run: Callable[[Callable[[Any], Any]], None]) -> None:
+    async def handle(event: evt.Event) -> int:
+        return 0x0000
+
+    async def scenario(flavour: Any) -> None:
+        ae = prepared(flavour.AE("ME"))
+        handlers = [(evt.EVT_C_ECHO, handle)]
+        async with ae.start_server(LOCALHOST, evt_handlers=handlers) as server:
+            async with ae.associate("127.0.0.1", server.port) as assoc:
+                assert isinstance(assoc, flavour.Association)
+                assert (await assoc.send_c_echo()).Status == 0x0000
+                assert len(server.active_associations) == 1
+            assert assoc.is_released
+            assoc = await ae.associate("127.0.0.1", server.port)
+            await assoc.release()
+            assert assoc.is_released
+
+    run(scenario)
+
+
+@runners
+def test_errors_are_never_wrapped(run: Callable[[Callable[[Any], Any]], None]) -> None:
+    async def scenario(flavour: Any) -> None:
+        ae = prepared(flavour.AE("ME"))
+        ae.maximum_associations = 0
+        async with ae.start_server(LOCALHOST) as server:
+            with pytest.raises(AssociationRejected):
+                await ae.associate("127.0.0.1", server.port)
+        ae.maximum_associations = 1
+
+        async def failing() -> None:
+            async with ae.start_server(LOCALHOST) as server:
+                async with ae.associate("127.0.0.1", server.port) as assoc:
+                    ended.append(assoc)
+                    raise ZeroDivisionError
+
+        ended: list[Any] = []
+        with pytest.raises(ZeroDivisionError):
+            await failing()
+        assert ended[0].is_aborted
+
+    run(scenario)
+
+
+@runners
+def test_serve_forever_until_a_handler_ends_it(run: Callable[[Callable[[Any], Any]], None]) -> None:
+    async def scenario(flavour: Any) -> None:
+        ae = prepared(flavour.AE("ME"))
+
+        async def handle(event: evt.Event) -> int:
+            await server.shutdown()
+            return 0x0000
+
+        server = ae.start_server(LOCALHOST, evt_handlers=[(evt.EVT_C_ECHO, handle)])
+
+        async def client() -> None:
+            assoc = await ae.associate("127.0.0.1", server.port)
+            with pytest.raises(AssociationAborted):
+                await assoc.send_c_echo()
+
+        async with flavour._LIBRARY.open_group() as group:
+            group.start_soon(client)
+            await server.serve_forever()
+
+    run(scenario)
