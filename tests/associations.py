@@ -176,7 +176,7 @@ class Peer:
         self.stream = stream
         self.connection = Connection(role, limits=limits)
 
-    async def accept(self) -> None:
+    async def accept(self, **policy: Any) -> None:
         """Accept whatever association is requested."""
         self.connection.transport_connected()
         rq = await self.event()
@@ -185,7 +185,7 @@ class Peer:
             SupportedContext(abstract_syntax=c.abstract_syntax, transfer_syntaxes=c.transfer_syntaxes)
             for c in rq.presentation_contexts
         ]
-        self.connection.send(negotiate(rq, AcceptorPolicy(supported=index_supported(contexts))))
+        self.connection.send(negotiate(rq, AcceptorPolicy(supported=index_supported(contexts), **policy)))
         await self.flush()
 
     async def request(self, *abstract_syntaxes: str, **settings: Any) -> Any:

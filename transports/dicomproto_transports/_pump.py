@@ -51,6 +51,7 @@ class Pump:
         self._deferred: list[Response] = []
         self._unsent: list[Buffer] = []
         self._write_due: float | None = None
+        self._overdue: float | None = None
         self._deaf = False  # the peer takes nothing any more, but may have said why
         self._broken: OSError | None = None
         self._reason: Callable[[], AssociationError] | None = None
@@ -130,8 +131,11 @@ class Pump:
         now = stream.now()
         due = connection.next_deadline(now)
         if due is not None and due <= now:
-            connection.handle_timeout(now)
-            return
+            # What we wait for may have come while a handler took its time: one look, then the wait is over.
+            if self._overdue == due:
+                connection.handle_timeout(now)
+                return
+            self._overdue = due
         until = due if deadline is None or (due is not None and due < deadline) else deadline
         if self._deaf:
             until = now + self._close_time()

@@ -1,0 +1,289 @@
+"""Time in associations, on a virtual clock: what a wait may last, and what it must not count."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+
+from dicomproto.config import Timeouts
+from dicomproto.dimse.commands import CEchoRQ
+from dicomproto.dimse.events import RequestReceived, ResponseReceived
+from dicomproto.errors import AssociationAborted, TimedOut
+from dicomproto.uids import VERIFICATION
+from dicomproto.upper_layer.pdu import (
+    Abort,
+    AsynchronousOperationsWindow,
+    ReleaseRP,
+    ReleaseRQ,
+    RoleSelection,
+)
+from dicomproto.upper_layer.states import State
+from dicomproto_transports import evt
+from dicomproto_transports.testing import Faults
+from tests.associations import (
+    Peer,
+    Script,
+    Stored,
+    associate,
+    associated,
+    data_set,
+    make_ae,
+    make_server,
+    part10,
+)
+from tests.backends import Lockstep
+
+BOTH_ROLES = [RoleSelection(sop_class_uid=VERIFICATION, scu_role=True, scp_role=True)]
+
+
+def test_a_slow_handler_does_not_use_up_the_wait_for_a_response() -> None:
+    """What came while it ran is read before the wait is over."""
+    backend = Lockstep()
+
+    async def talk(peer: Peer) -> None:
+        await peer.accept()
+        received = await peer.until(RequestReceived)
+        peer.connection.send_request(CEchoRQ(AffectedSOPClassUID=VERIFICATION), received.context_id)
+        await peer.flush()
+        await backend.world.sleep(10)
+        peer.connection.send_response(received.command.response())
+        await peer.flush()
+        assert (await peer.until(ResponseReceived)).command.Status == 0x0000
+        await peer.until_closed()
+
+    async def sleep(event: evt.Event) -> int:
+        await backend.world.sleep(100)
+        return 0x0000
+
+    async def main() -> None:
+        async with backend.serving(Script(talk)) as server:
+            assoc = await associate(
+                backend, server.port, ext_neg=BOTH_ROLES, evt_handlers=[(evt.EVT_C_ECHO, sleep)]
+            )
+            assert (await assoc.send_c_echo()).Status == 0x0000
+            assert backend.world.now() >= 100
+            await assoc.abort()
+
+    backend.run(main)
+
+
+def test_a_peer_that_talks_about_other_things_does_not_prolong_the_wait() -> None:
+    backend = Lockstep()
+
+    async def talk(peer: Peer) -> None:
+        await peer.accept()
+        received = await peer.until(RequestReceived)
+        while True:
+            await backend.world.sleep(1)
+            peer.connection.send_request(CEchoRQ(AffectedSOPClassUID=VERIFICATION), received.context_id)
+            if not isinstance(await peer.event(), ResponseReceived):
+                break
+
+    async def main() -> None:
+        async with backend.serving(Script(talk)) as server:
+            assoc = await associate(backend, server.port, ext_neg=BOTH_ROLES)
+            with pytest.raises(TimedOut, match="response timeout"):
+                await assoc.send_c_echo()
+            assert 60 <= backend.world.now() <= 62
+
+    backend.run(main)
+
+
+def test_sending_slowly_is_not_waiting() -> None:
+    """A response is waited for from the end of sending; writing may take longer, as long as it goes on."""
+    backend = Lockstep()
+    stored = Stored()
+    size = 256 * 1024
+
+    async def main() -> None:
+        async with backend.serving(make_server(backend, [(evt.EVT_C_STORE, stored)])) as server:
+            backend.world.backend.to_server = Faults(accept=8192)
+            backend.world.backend.capacity = 8192
+            ae = make_ae(backend, timeouts=Timeouts(response=0.5, write=0.5))
+            async with await associate(backend, server.port, ae) as assoc:
+                assert (await assoc.send_c_store(io.BytesIO(part10(data_set(size))))).Status == 0x0000
+
+    backend.run(main)
+    assert stored.objects == [data_set(size)]
+
+
+def test_a_trickle_is_not_a_standstill() -> None:
+    """The write timeout starts again with every byte that the peer takes."""
+    backend = Lockstep()
+    size = 200_000
+
+    async def talk(peer: Peer) -> None:
+        await peer.accept()
+        received = 0
+        while received < size:
+            await backend.world.sleep(30)
+            data = peer.stream.try_receive()
+            received += len(data or b"")
+
+    async def main() -> None:
+        async with backend.serving(Script(talk)) as server:
+            backend.world.backend.capacity = 10_000
+            assoc = await associate(backend, server.port)
+            with pytest.raises(Exception, match="closed the connection|is gone"):
+                await assoc.send_c_store(io.BytesIO(part10(data_set(size))))
+            assert backend.world.now() > 500
+
+    backend.run(main)
+
+
+def test_a_peer_that_sends_but_never_takes_anything() -> None:
+    """Its requests are served, but that is no reason to wait for ever."""
+    backend = Lockstep()
+    window = AsynchronousOperationsWindow(maximum_invoked=1, maximum_performed=100)
+
+    async def talk(peer: Peer) -> None:
+        await peer.accept(operations_window=window)
+        await peer.until(RequestReceived)
+        for _ in range(1000):
+            peer.connection.send_request(CEchoRQ(AffectedSOPClassUID=VERIFICATION), 1)
+            try:
+                await peer.flush()
+            except OSError:
+                return
+            await backend.world.sleep(1)
+
+    async def main() -> None:
+        async with backend.serving(Script(talk)) as server:
+            backend.world.backend.capacity = 4096
+            assoc = await associate(backend, server.port, ext_neg=[*BOTH_ROLES, window])
+            with pytest.raises(TimedOut) as caught:
+                await assoc.send_c_store(io.BytesIO(part10(data_set(100_000))))
+            assert caught.value.phase == "write"
+            assert backend.world.now() <= 62
+
+    backend.run(main)
+
+
+@pytest.mark.parametrize("close", [2.0, None])
+def test_a_peer_that_does_not_close(close: float | None) -> None:
+    """Our last words are out; what the peer does then is waited for no longer than `close`."""
+    backend = Lockstep()
+
+    async def talk(peer: Peer) -> None:
+        await peer.accept()
+        await backend.world.sleep(10_000)
+
+    async def main() -> None:
+        async with backend.serving(Script(talk)) as server:
+            ae = make_ae(backend, timeouts=Timeouts(close=close))
+            assoc = await associate(backend, server.port, ae)
+            before = backend.world.now()
+            await assoc.abort()
+            assert backend.world.now() - before == (2.0 if close else 3600.0)
+
+    backend.run(main)
+
+
+def test_no_timeout_at_all() -> None:
+    """None means no bound: an answer after a day is an answer."""
+    backend = Lockstep()
+    nothing = Timeouts(**dict.fromkeys(Timeouts._fields, None))
+
+    async def sleep(event: evt.Event) -> int:
+        await backend.world.sleep(86_400)
+        return 0x0000
+
+    async def main() -> None:
+        core = make_server(backend, [(evt.EVT_C_ECHO, sleep)], make_ae(backend, timeouts=nothing))
+        async with associated(backend, core, make_ae(backend, timeouts=nothing)) as assoc:
+            assert (await assoc.send_c_echo()).Status == 0x0000
+
+    backend.run(main)
+
+
+def test_release_that_is_not_answered() -> None:
+    backend = Lockstep()
+
+    async def main() -> None:
+        async with backend.serving(Script(accept_and_wait)) as server:
+            assoc = await associate(backend, server.port)
+            with pytest.raises(TimedOut) as caught:
+                await assoc.release()
+            assert caught.value.phase == "association"
+            assert not assoc.is_released
+
+    backend.run(main)
+
+
+async def accept_and_wait(peer: Peer) -> None:
+    await peer.accept()
+    await peer.until_closed()
+
+
+@pytest.mark.parametrize("how", ["close", "abort"])
+def test_a_peer_that_does_not_answer_the_release_but_ends(how: str) -> None:
+    """Nothing is lost by that, so it is no error."""
+    backend = Lockstep()
+
+    async def talk(peer: Peer) -> None:
+        await peer.accept()
+        await peer.until(ReleaseRQ)
+        if how == "abort":
+            peer.connection.send(Abort())
+            await peer.flush()
+            await peer.until_closed()
+
+    async def main() -> None:
+        async with backend.serving(Script(talk)) as server:
+            async with await associate(backend, server.port) as assoc:
+                pass
+            assert (assoc.is_released, assoc.is_aborted) == (False, True)
+
+    backend.run(main)
+
+
+def test_requests_that_cross_our_release_are_not_served() -> None:
+    backend = Lockstep()
+    echoes: list[Any] = []
+
+    async def talk(peer: Peer) -> None:
+        await peer.accept()
+        await peer.until(ReleaseRQ)
+        (first, _) = peer.connection.accepted_contexts
+        peer.connection._upper.state = State.STA6
+        peer.connection.send_request(CEchoRQ(AffectedSOPClassUID=VERIFICATION), first)
+        peer.connection._upper.state = State.STA8
+        peer.connection.send(ReleaseRP())
+        await peer.flush()
+        await peer.until_closed()
+
+    async def main() -> None:
+        async with backend.serving(Script(talk)) as server:
+            handlers = [(evt.EVT_C_ECHO, echoes.append)]
+            options = {"ext_neg": BOTH_ROLES, "evt_handlers": handlers}
+            async with await associate(backend, server.port, **options) as assoc:
+                pass
+            assert assoc.is_released
+
+    backend.run(main)
+    assert not echoes
+
+
+def test_a_release_in_the_middle_of_our_object() -> None:
+    """It is not made to look whole; the association is aborted."""
+    backend = Lockstep()
+
+    async def talk(peer: Peer) -> None:
+        await peer.accept()
+        await peer.until(RequestReceived)
+        peer.connection._upper.send(ReleaseRQ())
+        await peer.flush()
+        assert await peer.until(Abort)
+        await peer.until_closed()
+
+    async def main() -> None:
+        async with backend.serving(Script(talk)) as server:
+            assoc = await associate(backend, server.port)
+            with pytest.raises(
+                AssociationAborted, match="asked for a release while a data set was being sent"
+            ):
+                await assoc.send_c_store(io.BytesIO(part10(data_set(8 * 1024 * 1024))))
+
+    backend.run(main)
