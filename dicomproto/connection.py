@@ -9,7 +9,7 @@ allow. One message at a time is sent and received; fragments of two never interl
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from types import MappingProxyType
 
 from .config import Limits, Timeouts
@@ -18,6 +18,7 @@ from .dimse.codec import encode_command
 from .dimse.commands import (
     CCancelRQ,
     CFindRQ,
+    CFindRSP,
     CGetRQ,
     CMoveRQ,
     Command,
@@ -35,7 +36,7 @@ from .dimse.events import (
     ResponseReceived,
     UnexpectedDataSet,
 )
-from .dimse.operations import Operation, Operations, Watch
+from .dimse.operations import Operations, Watch
 from .dimse.status import Category
 from .errors import InvalidCommand, LocalProtocolError
 from .negotiation import (
@@ -46,7 +47,7 @@ from .negotiation import (
     operations_window,
     rejected_contexts,
 )
-from .services import check_request
+from .services import Verdict, check_request
 from .upper_layer.events import (
     CLOSED,
     NEED_DATA,
@@ -85,7 +86,8 @@ class Connection:
 
     `strict_roles` holds the peer to PS3.7 D.3.3.4 and `strict_dispatch` to the SOP class of the
     context, where known peers do otherwise; `idle_release` makes an acceptor whose idle time is up
-    release the association, not abort it.
+    release the association, not abort it. `supported_sop_classes` are those of which an object may come
+    on the context of another one; None stands for every storage SOP class that is known.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class Connection:
         strict_roles: bool = False,
         strict_dispatch: bool = False,
         idle_release: bool = False,
+        supported_sop_classes: Container[str] | None = None,
     ) -> None:
         self._upper = UpperLayer(role, limits=limits, timeouts=timeouts)
         self._assembler = Assembler(self._upper.limits)
@@ -105,7 +108,7 @@ class Connection:
         self._idle_release = idle_release
         self._events: deque[Event] = deque()
         self._accepted: dict[int, AcceptedContext] = {}
-        self._rejected: dict[int, RejectedContext] = {}
+        self._supported = supported_sop_classes
         self._operations = Operations()
         self._unanswered: dict[int, RequestReceived] = {}
         self._cancelled: set[int] = set()
@@ -113,6 +116,9 @@ class Connection:
         self._odd_byte = b""
         self._deferred: list[tuple[int, Response]] = []  # our refusals, while a data set is under way
         self._drops_data_set = False
+        self._is_early = False  # a failure was answered before the data set under way was complete
+        self._cut: Command | None = None  # a request whose data set will not be complete any more
+        self._requests_limit = self.limits.outstanding_requests
         self._release_reply_is_due = False
         self._messages_sent = 0
         self._idle = Watch()
@@ -162,8 +168,9 @@ class Connection:
 
     @property
     def rejected_contexts(self) -> Mapping[int, RejectedContext]:
-        """The proposed presentation contexts that may not be used, by id."""
-        return MappingProxyType(self._rejected)
+        """The proposed presentation contexts that may not be used, by id; empty before the answer."""
+        request, answer = self.request, self.answer
+        return rejected_contexts(request, answer) if request and answer else {}
 
     @property
     def outstanding(self) -> Mapping[int, Request]:
@@ -228,7 +235,7 @@ class Connection:
         """
         deadlines = (
             self._upper.next_deadline(now),
-            self._operations.next_deadline(now, self.timeouts),
+            self._wait_for_responses(now),
             *self._watch(now),
         )
         return min((at for at in deadlines if at is not None), default=None)
@@ -239,6 +246,7 @@ class Connection:
         if self.close_action is not CloseAction.NONE:
             return
         self._watch(now)
+        self._wait_for_responses(now)
         if (timer := self._operations.expired(now)) is not None:
             self._upper.expire(timer)
         elif self._message.is_over(now):
@@ -248,6 +256,12 @@ class Connection:
                 self.send(ReleaseRQ())
             else:
                 self._upper.expire("idle")
+
+    def _wait_for_responses(self, now: float) -> float | None:
+        if self._assembler.context_id is not None:
+            self._operations.restart()
+            return None
+        return self._operations.next_deadline(now, self.timeouts)
 
     def _watch(self, now: float) -> tuple[float | None, float | None]:
         """Look whether anything moved; return when an idle acceptor and half a message are given up."""
@@ -276,9 +290,13 @@ class Connection:
         elif isinstance(pdu, ReleaseRP) and self.state is State.STA10:
             self._release_reply_is_due = True
             return
+        is_end = isinstance(pdu, Abort) and self.close_action is CloseAction.NONE
         self._upper.send(pdu)
         if isinstance(pdu, AssociateAC):
             self._establish()
+        elif is_end:
+            # Nobody can act any more on what has not been taken yet.
+            self._events = deque(event for event in self._events if isinstance(event, MessageIncomplete))
 
     def _check_nothing_open(self) -> None:
         self._check_not_sending("A-RELEASE-RQ")
@@ -297,13 +315,13 @@ class Connection:
         assert request is not None
         assert answer is not None
         self._accepted = accepted_contexts(request, answer, strict_roles=self._strict_roles)
-        self._rejected = rejected_contexts(request, answer)
         window = operations_window(request, answer)
-        is_requestor = self.role is Role.REQUESTOR
+        ours, theirs = window.maximum_invoked, window.maximum_performed
+        if self.role is Role.ACCEPTOR:
+            ours, theirs = theirs, ours
         # 0 is any number; Message IDs end at 65535.
-        self._operations.window = (
-            window.maximum_invoked if is_requestor else window.maximum_performed
-        ) or 65535
+        self._operations.window = ours or 65535
+        self._requests_limit = max(self.limits.outstanding_requests, theirs)
 
     # --- sending: messages ---------------------------------------------------------------------
 
@@ -332,10 +350,13 @@ class Connection:
         message_id = command.MessageID
         if message_id in self._operations:
             raise LocalProtocolError(f"{command.name}: Message ID {message_id} is in use")
+        verdict = self._check(command, context)
+        if verdict.status is not None:
+            raise LocalProtocolError(
+                f"{command.name} on context {context_id} ({context.abstract_syntax}): {verdict.text}"
+            )
         self._send_command(command, context_id)
-        operation = self._operations[message_id] = Operation(command, context_id)
-        if not command.has_data_set:
-            operation.wait()
+        self._operations.add(command, context_id)
         return message_id
 
     def send_response(self, response: Response) -> None:
@@ -353,13 +374,16 @@ class Connection:
         if type(response) is not received.command.response_class:
             raise LocalProtocolError(f"{response.name} does not answer a {received.command.name}")
         is_failure = response.category in (Category.FAILURE, Category.CANCEL)
-        if self._assembler.command is received.command and not is_failure:
+        is_incomplete = received.command is self._assembler.command or received.command is self._cut
+        if is_incomplete and not is_failure:
             raise LocalProtocolError(
                 f"{response.name} with status {response.Status:04X}H before the data set is complete"
             )
         is_final = response.category is not Category.PENDING
         if not is_final and not isinstance(received.command, _CANCELLABLE):
             raise LocalProtocolError(f"{response.name} with pending status {response.Status:04X}H")
+        if isinstance(response, CFindRSP) and not is_final and not response.has_data_set:
+            raise LocalProtocolError("a pending C-FIND-RSP has an identifier (PS3.7 Table 9.3-4)")
         self._send_command(response, received.context_id)
         if is_final:
             del self._unanswered[message_id]
@@ -384,7 +408,7 @@ class Connection:
                 parts[-1], odd_byte = view[:-1], bytes(view[-1:])
                 if not len(data):
                     parts, odd_byte = [], self._odd_byte
-            elif pad:
+            elif pad or self._is_early:
                 parts.append(b"\0")
             else:
                 raise LocalProtocolError("the data set has an odd length; pad=True adds a NUL")
@@ -393,6 +417,7 @@ class Connection:
         self._odd_byte = odd_byte
         if last:
             self._sending = None
+            self._is_early = False
             self._message_sent(command)
 
     def send_cancel(self, message_id: int) -> None:
@@ -419,6 +444,15 @@ class Connection:
         while self._deferred:
             context_id, response = self._deferred.pop(0)
             self._send_command(response, context_id)
+
+    def _check(self, command: Request, context: AcceptedContext, *, strict: bool = False) -> Verdict:
+        return check_request(
+            command,
+            context.abstract_syntax,
+            service_class_uid=context.service_class_uid,
+            supported=self._supported,
+            strict=strict,
+        )
 
     def _may_invoke(self, command: Request, context: AcceptedContext, *, by_us: bool) -> str:
         return may_invoke(
@@ -460,6 +494,7 @@ class Connection:
             if not self._drops_data_set:
                 cut = MessageIncomplete(context_id=assembler.context_id, command=assembler.command)
                 self._events.append(cut)
+            self._cut = assembler.command
             assembler.reset()
         if self.state is State.STA12:
             # Our own release was answered; the peer's still waits for our answer (AR-10).
@@ -495,13 +530,13 @@ class Connection:
 
     def _command(self, received: CommandReceived) -> None:
         command = received.command
+        self._drops_data_set = False
         if isinstance(command, Request):
             self._request(received, command)
         elif isinstance(command, Response):
             self._response(received, command)
         else:
             assert isinstance(command, CCancelRQ)
-            self._drops_data_set = command.has_data_set
             message_id = command.MessageIDBeingRespondedTo
             unanswered = self._unanswered.get(message_id)
             # One for an operation that has ended crosses our last response: nothing is wrong with it.
@@ -511,25 +546,23 @@ class Connection:
                 self._events.append(CancelReceived(message_id=message_id))
 
     def _request(self, received: CommandReceived, request: Request) -> None:
-        context = self._accepted.get(received.context_id)
-        if context is None:
-            raise InvalidCommand(f"presentation context {received.context_id} was not accepted")
-        if len(self._unanswered) + len(self._deferred) >= self.limits.outstanding_requests:
-            limit = self.limits.outstanding_requests
+        context_id = received.context_id
+        context = self._accepted[context_id]
+        if len(self._unanswered) + len(self._deferred) >= self._requests_limit:
+            limit = self._requests_limit
             raise InvalidCommand(f"more than {limit} unanswered requests (Limits.outstanding_requests)")
-        context_id = context.context_id
         invocation = self._may_invoke(request, context, by_us=False)
-        verdict = check_request(request, context.abstract_syntax, strict=self._strict_dispatch)
+        verdict = self._check(request, context, strict=self._strict_dispatch)
         if request.MessageID in self._unanswered:
             text = f"Message ID {request.MessageID} is in use"
-            self._refuse(context_id, request, _DUPLICATE_INVOCATION, text)
+            self._refuse(received, request, _DUPLICATE_INVOCATION, text)
         elif invocation == "no":
             text = f"the role for {request.name} was not negotiated"
-            self._refuse(context_id, request, _REFUSED_SOP_CLASS, text)
+            self._refuse(received, request, _REFUSED_SOP_CLASS, text)
         elif verdict.status is not None:
-            self._refuse(context_id, request, verdict.status, verdict.text)
+            self._refuse(received, request, verdict.status, verdict.text)
         elif self.state is State.STA7:
-            self._refuse(context_id, request, None, "arrived after our A-RELEASE-RQ")
+            self._refuse(received, request, None, "arrived after our A-RELEASE-RQ")
         else:
             warnings = received.warnings
             if invocation == "warn":
@@ -539,14 +572,15 @@ class Connection:
             event = RequestReceived(
                 context_id=context_id,
                 command=request,
-                has_data_set=request.has_data_set,
+                has_data_set=received.has_data_set,
                 warnings=warnings,
             )
             self._unanswered[request.MessageID] = event
             self._events.append(event)
 
-    def _refuse(self, context_id: int, request: Request, status: int | None, text: str) -> None:
-        self._drops_data_set = request.has_data_set
+    def _refuse(self, received: CommandReceived, request: Request, status: int | None, text: str) -> None:
+        context_id = received.context_id
+        self._drops_data_set = received.has_data_set
         if self.state is State.STA7:
             status = None  # what crosses our A-RELEASE-RQ cannot be answered any more (AR-6)
         if status is not None:
@@ -563,7 +597,7 @@ class Connection:
         operation = self._operations.get(message_id)
         if operation is None:
             if self.state is State.STA7:  # too late to matter
-                self._drops_data_set = response.has_data_set
+                self._drops_data_set = received.has_data_set
                 return
             raise InvalidCommand(f"{response.name} to Message ID {message_id}, which is not outstanding")
         request = operation.request
@@ -577,6 +611,7 @@ class Connection:
             raise InvalidCommand(
                 f"{response.name} with status {response.Status:04X}H before the data set was complete"
             )
+        self._is_early |= is_early
         warnings = received.warnings
         if received.context_id != operation.context_id:
             warnings += (f"other-context: request on {operation.context_id}",)
@@ -588,7 +623,7 @@ class Connection:
             context_id=received.context_id,
             command=response,
             request=request,
-            has_data_set=response.has_data_set,
+            has_data_set=received.has_data_set,
             is_final=is_final,
             is_early=is_early,
             warnings=warnings,

@@ -20,6 +20,7 @@ class CommandReceived(Record):
 
     context_id: int
     command: Command
+    has_data_set: bool
     warnings: tuple[str, ...] = ()
 
 
@@ -29,14 +30,14 @@ class Assembler:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._gathered = bytearray()
-        self._warnings: tuple[str, ...] = ()
+        self._warnings: dict[str, str] = {}  # the first of each kind: fragments may be many
         self._data_length = 0
         self._empty_fragments = 0
         self.context_id: int | None = None
         """Context of the message that has begun and is not complete."""
         self.command: Command | None = None
         """Command of that message, once it is complete and its data set is due."""
-        self._stray: int | None = None  # context of a response that said it had no data set
+        self._stray: int | None = None  # context of a message that cannot have, or denied, a data set
 
     @property
     def lacks_data_set(self) -> bool:
@@ -46,7 +47,7 @@ class Assembler:
     def reset(self) -> None:
         """Forget the message that has begun."""
         self._gathered = bytearray()
-        self._warnings = ()
+        self._warnings = {}
         self._data_length = self._empty_fragments = 0
         self.context_id = self.command = None
 
@@ -71,7 +72,11 @@ class Assembler:
         self._stray = None
         self._data_length = self._empty_fragments = 0
         if not chunk.starts_pdu:  # PS3.8 Annex E.1 forbids it; some peers do it
-            self._warnings = ("several-messages: in one P-DATA-TF",)
+            self._warn("several-messages: in one P-DATA-TF")
+
+    def _warn(self, *warnings: str) -> None:
+        for warning in warnings:
+            self._warnings.setdefault(warning.partition(":")[0], warning)
 
     def _count_empty(self) -> None:
         self._empty_fragments += 1
@@ -80,8 +85,7 @@ class Assembler:
             raise InvalidCommand(f"more than {limit} empty fragments (Limits.empty_fragments)")
 
     def _command(self, chunk: PDVChunk) -> CommandReceived | None:
-        if chunk.warnings:
-            self._warnings += chunk.warnings
+        self._warn(*chunk.warnings)
         if len(self._gathered) + len(chunk.data) > self._limits.command_length:
             limit = self._limits.command_length
             raise InvalidCommand(f"command set of more than {limit} bytes (Limits.command_length)")
@@ -91,14 +95,19 @@ class Assembler:
             if not is_complete:
                 return None
         command = decode_command(self._gathered or chunk.data)
+        # A C-ECHO or C-CANCEL has no data set, whatever it says: peers write all sorts of values there.
+        has_data_set = command.has_data_set and command.data_set_allowed
         received = CommandReceived(
-            context_id=chunk.context_id, command=command, warnings=self._warnings + command.warnings
+            context_id=chunk.context_id,
+            command=command,
+            has_data_set=has_data_set,
+            warnings=(*self._warnings.values(), *command.warnings),
         )
         self.reset()
-        if command.has_data_set:
+        if has_data_set:
             self.context_id = chunk.context_id
             self.command = command
-        elif isinstance(command, Response):
+        elif isinstance(command, Response) or not command.data_set_allowed:
             self._stray = chunk.context_id
         return received
 
@@ -112,7 +121,7 @@ class Assembler:
         return DataSetChunk(context_id=chunk.context_id, data=chunk.data, last=last, warnings=chunk.warnings)
 
     def _unexpected(self, chunk: PDVChunk) -> UnexpectedDataSet | None:
-        """Drop a data set that a response had denied; some peers send one with a final response."""
+        """Drop a data set that a message cannot have, or a response had denied; some peers send one."""
         if self._stray != chunk.context_id:
             raise InvalidCommand("data set fragment, a command was due")
         if not chunk.data:

@@ -133,7 +133,6 @@ class _Plan:
             else _encoder_for(element, command)
             for element, name in zip(self.elements, self.names, strict=True)
         ]
-        self.message_id = self.names.index("MessageID") if "MessageID" in self.names else None
         self.allowed = frozenset(e.keyword for e in self.elements)
         self.mandatory = self.allowed - optional - {"CommandField"}
         vital = ("MessageID",) if issubclass(command, Request) else ("MessageIDBeingRespondedTo",)
@@ -152,8 +151,8 @@ def _plan_of(command: type[Command]) -> _Plan:
     return _Plan(command)
 
 
-def encode_command(command: Command, message_id: int | None = None) -> bytes:
-    """Return the command set of `command`, with `message_id` in place of its Message ID if given.
+def encode_command(command: Command) -> bytes:
+    """Return the command set of `command`.
 
     The four sub-operation counters are clamped to 65535 and an Error Comment is cut to 64
     characters of ASCII. `unknown_elements` are not sent. Raises LocalProtocolError for a value
@@ -166,10 +165,6 @@ def encode_command(command: Command, message_id: int | None = None) -> bytes:
     elif not command.data_set_allowed:
         raise LocalProtocolError(f"{command.name} has no data set; set CommandDataSetType to 0101H")
     values = plan.values(command)
-    if message_id is not None:
-        if plan.message_id is None:
-            raise LocalProtocolError(f"{command.name} has no Message ID of its own")
-        values = (*values[: plan.message_id], message_id, *values[plan.message_id + 1 :])
     try:
         body = b"".join([encode(value) for encode, value in zip(plan.encoders, values, strict=True)])
     except (struct.error, TypeError, ValueError):

@@ -52,7 +52,10 @@ class DataSetChunk(Record):
 
 
 class UnexpectedDataSet(Record):
-    """A response said that it had no data set, and `length` bytes of one came; they were dropped."""
+    """A message that cannot have a data set, or a response that denied it, came with one of `length` bytes.
+
+    They were dropped.
+    """
 
     context_id: int
     length: int

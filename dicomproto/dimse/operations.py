@@ -68,10 +68,22 @@ class Operations(dict[int, Operation]):
 
     def next_message_id(self) -> int:
         """Return a Message ID that is not in use, 1 to 65535, the one unused for longest first."""
-        while True:
-            self._last_message_id = self._last_message_id % 65535 + 1
-            if self._last_message_id not in self:
-                return self._last_message_id
+        message_id = self._last_message_id % 65535 + 1
+        while message_id in self:
+            message_id = message_id % 65535 + 1
+        return message_id
+
+    def add(self, request: Request, context_id: int) -> None:
+        """Remember a request that was sent; it waits from now on if no data set is to follow."""
+        self._last_message_id = request.MessageID
+        operation = self[request.MessageID] = Operation(request, context_id)
+        if not request.has_data_set:
+            operation.wait()
+
+    def restart(self) -> None:
+        """Start all waits anew: within a message of the peer no response can come."""
+        for operation in self.values():
+            operation.deadline = None
 
     def next_deadline(self, now: float, timeouts: Timeouts) -> float | None:
         """Return when the first wait is over; a wait begun since the last call starts to run at `now`."""

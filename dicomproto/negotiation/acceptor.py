@@ -14,6 +14,7 @@ from ..uids import (
     is_valid_uid,
     normalize_uid,
 )
+from ..upper_layer.contexts import first_of_each_id
 from ..upper_layer.pdu import (
     AssociateAC,
     AssociateRJ,
@@ -35,7 +36,6 @@ from .agreed import (
     NO_TRANSFER_SYNTAX,
     ONE_OPERATION,
     USER_REJECTION,
-    by_id,
     normalized,
     proposed_roles,
     smaller_window,
@@ -150,7 +150,8 @@ def negotiate(rq: AssociateRQ, policy: AcceptorPolicy) -> AssociateAC | Associat
         return rejection
     identity = _identity(rq.user_identity, policy)
     if identity is not None and not identity.accepted:
-        return AssociateRJ(result=2, source=2, reason=1)
+        # PS3.7 D.3.3.7: refused for good, by the service-provider (ACSE related), without a reason.
+        return AssociateRJ(result=1, source=2, reason=1)
     positive_response = None
     if identity is not None and rq.user_identity is not None and rq.user_identity.positive_response_requested:
         positive_response = UserIdentityAC(server_response=identity.server_response or b"")
@@ -170,6 +171,7 @@ def negotiate(rq: AssociateRQ, policy: AcceptorPolicy) -> AssociateAC | Associat
         role_selections=roles,
         sop_class_extended=extended,
         user_identity_response=positive_response,
+        reserved=rq.reserved,
     )
 
 
@@ -209,7 +211,7 @@ def _answer_contexts(
     proposed = proposed_roles(rq)
     answered_roles: dict[str, RoleSelection] = {}
     contexts = []
-    for context_id, raw in by_id(rq.presentation_contexts).items():
+    for context_id, raw in first_of_each_id(rq.presentation_contexts).items():
         uid = normalize_uid(raw.abstract_syntax)
         proposal = PresentationContextRQ(
             context_id=context_id, abstract_syntax=uid, transfer_syntaxes=normalized(raw.transfer_syntaxes)

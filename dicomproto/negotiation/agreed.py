@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Literal, TypeVar
+from typing import Literal
 
 from .._record import Record
 from ..uids import (
@@ -14,12 +14,12 @@ from ..uids import (
     IMPLICIT_VR_LITTLE_ENDIAN,
     normalize_uid,
 )
+from ..upper_layer.contexts import answered_contexts, is_usable
 from ..upper_layer.pdu import (
     AssociateAC,
     AssociateRQ,
     AsynchronousOperationsWindow,
     PresentationContextAC,
-    PresentationContextRQ,
     RoleSelection,
 )
 
@@ -71,6 +71,8 @@ class AcceptedContext(Record):
     requestor_is_scu: bool = True
     requestor_is_scp: bool = False
     roles_answered: bool = False
+    service_class_uid: str = ""
+    """What SOP class common extended negotiation says the SOP class belongs to (PS3.7 D.3.3.6)."""
 
 
 class RejectedContext(Record):
@@ -94,12 +96,14 @@ def accepted_contexts(
     With `strict_roles` a proposed SCP role that the acceptor did not answer is not granted, as
     PS3.7 D.3.3.4 has it; many acceptors of C-GET leave the answer out.
     """
-    proposals, answers = by_id(rq.presentation_contexts), by_id(ac.presentation_contexts)
     roles_proposed, roles_answered = proposed_roles(rq), roles_by_class(ac)
+    service_classes = {
+        normalize_uid(item.sop_class_uid): normalize_uid(item.service_class_uid)
+        for item in rq.sop_class_common_extended
+    }
     accepted = {}
-    for context_id, proposal in proposals.items():
-        answer = answers.get(context_id)
-        if answer is None or _refusal(proposal, answer):
+    for proposal, answer in answered_contexts(rq, ac):
+        if answer is None or not is_usable(proposal, answer):
             continue
         uid = normalize_uid(proposal.abstract_syntax)
         proposed, answered = roles_proposed.get(uid), roles_answered.get(uid)
@@ -109,31 +113,29 @@ def accepted_contexts(
             scp = proposed.scp_role and answered.scp_role
         elif proposed is not None:
             scp = proposed.scp_role and not strict_roles
-        accepted[context_id] = AcceptedContext(
-            context_id=context_id,
+        accepted[proposal.context_id] = AcceptedContext(
+            context_id=proposal.context_id,
             abstract_syntax=uid,
             transfer_syntax=normalize_uid(answer.transfer_syntax),
             requestor_is_scu=scu,
             requestor_is_scp=scp,
             roles_answered=proposed is not None and answered is not None,
+            service_class_uid=service_classes.get(uid, ""),
         )
     return accepted
 
 
 def rejected_contexts(rq: AssociateRQ, ac: AssociateAC) -> dict[int, RejectedContext]:
     """Return the proposed contexts that are not in `accepted_contexts`, by id, with the reason of each."""
-    answers = by_id(ac.presentation_contexts)
     rejected = {}
-    for context_id, proposal in by_id(rq.presentation_contexts).items():
-        answer = answers.get(context_id)
-        reason = "not answered" if answer is None else _refusal(proposal, answer)
-        if reason:
-            rejected[context_id] = RejectedContext(
-                context_id=context_id,
+    for proposal, answer in answered_contexts(rq, ac):
+        if not is_usable(proposal, answer):
+            rejected[proposal.context_id] = RejectedContext(
+                context_id=proposal.context_id,
                 abstract_syntax=normalize_uid(proposal.abstract_syntax),
                 transfer_syntaxes=normalized(proposal.transfer_syntaxes),
                 result=None if answer is None else answer.result,
-                reason=reason,
+                reason=_refusal(answer),
             )
     return rejected
 
@@ -215,20 +217,10 @@ def find_context(
 
 # --- reading a proposal and its answer -----------------------------------------------------------
 
-Context = TypeVar("Context", PresentationContextRQ, PresentationContextAC)
-
 
 def normalized(uids: Iterable[str]) -> tuple[str, ...]:
     """Return the UIDs without padding, empty ones and repetitions."""
     return tuple(dict.fromkeys([uid for uid in map(normalize_uid, uids) if uid]))
-
-
-def by_id(contexts: Iterable[Context]) -> dict[int, Context]:
-    """Return the contexts by id; of several with one id the first counts."""
-    index: dict[int, Context] = {}
-    for context in contexts:
-        index.setdefault(context.context_id, context)
-    return index
 
 
 def roles_by_class(pdu: AssociateRQ | AssociateAC) -> dict[str, RoleSelection]:
@@ -244,13 +236,13 @@ def proposed_roles(rq: AssociateRQ) -> dict[str, RoleSelection]:
     return {uid: role for uid, role in roles_by_class(rq).items() if role.scu_role or role.scp_role}
 
 
-def _refusal(proposal: PresentationContextRQ, answer: PresentationContextAC) -> str:
-    """Return why `answer` does not make `proposal` usable, or an empty string if it does."""
+def _refusal(answer: PresentationContextAC | None) -> str:
+    """Return why `answer` does not make a context usable."""
+    if answer is None:
+        return "not answered"
     if answer.result != ACCEPTANCE:
         return _RESULTS.get(answer.result, f"rejected with result {answer.result}")
     transfer_syntax = normalize_uid(answer.transfer_syntax)
-    if transfer_syntax in normalized(proposal.transfer_syntaxes):
-        return ""
     return f"accepted with transfer syntax {transfer_syntax!r}, which was not proposed"
 
 

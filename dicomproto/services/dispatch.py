@@ -8,8 +8,10 @@ storage SOP class.
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from .._record import Record
-from ..dimse.commands import CEchoRQ, Request
+from ..dimse.commands import CEchoRQ, CStoreRQ, Request
 from ..dimse.status import SOP_CLASS_NOT_SUPPORTED, UNRECOGNIZED_OPERATION, Status
 from ..uids import VERIFICATION, normalize_uid
 from .sop_classes import allowed_requests, is_storage
@@ -27,17 +29,32 @@ class Verdict(Record):
     warning: str | None = None
 
 
+STORAGE_SERVICE_CLASS = "1.2.840.10008.4.2"
+"""The UID of the Storage Service Class itself (PS3.6 Annex A)."""
+
+_STORAGE_REQUESTS: tuple[type[Request], ...] = (CStoreRQ,)
 _PASSED = Verdict()
 
 
-def check_request(command: Request, abstract_syntax: str, *, strict: bool = False) -> Verdict:
+def check_request(
+    command: Request,
+    abstract_syntax: str,
+    *,
+    service_class_uid: str = "",
+    supported: Container[str] | None = None,
+    strict: bool = False,
+) -> Verdict:
     """Decide whether `command` may pass on a context of `abstract_syntax`.
 
-    A SOP class that is missing in the request counts as the one of the context; a context of a
-    SOP class that the tables do not name lets every request pass.
+    A SOP class that is missing in the request counts as the one of the context. A context of a SOP
+    class that the tables do not name lets every request pass, unless `service_class_uid`, from
+    common extended negotiation, says what it is. `supported` are the SOP classes of which an object
+    may come on another one's context; None stands for every storage SOP class that is known.
     """
     context_class = normalize_uid(abstract_syntax)
     allowed = allowed_requests(context_class)
+    if not allowed and service_class_uid == STORAGE_SERVICE_CLASS:
+        allowed = _STORAGE_REQUESTS
     # PS3.4 A.4: C-ECHO is an operation of Verification alone.
     is_allowed = type(command) in allowed if allowed else type(command) is not CEchoRQ
     named = command.sop_class_uid
@@ -50,8 +67,8 @@ def check_request(command: Request, abstract_syntax: str, *, strict: bool = Fals
     if not is_allowed:
         text = f"{command.name} is not an operation of the context"
         return Verdict(status=UNRECOGNIZED_OPERATION, text=text)
-    if not is_storage(named):
-        return Verdict(status=SOP_CLASS_NOT_SUPPORTED, text="C-STORE-RQ of no storage SOP class")
+    if not (is_storage(named) if supported is None else named in supported):
+        return Verdict(status=SOP_CLASS_NOT_SUPPORTED, text="C-STORE-RQ of a SOP class that is not supported")
     return _liberty("C-STORE-RQ of another SOP class than the context's", strict)
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 
 from ..config import Limits
 from ..errors import InvalidPDU, LocalProtocolError
+from .conformance import oddities
 from .pdu import (
     PDU,
     Abort,
@@ -107,6 +108,12 @@ def _title(value: str) -> bytes:
     return field
 
 
+def _reserved(value: bytes) -> bytes:
+    if len(value) != 32:
+        raise LocalProtocolError(f"the reserved field has 32 bytes, not {len(value)}")
+    return value
+
+
 def _unknown(items: tuple[UnknownItem, ...]) -> bytes:
     return b"".join([_item(item.item_type, item.data) for item in items])
 
@@ -173,7 +180,7 @@ def _encode_associate(pdu_type: int, pdu: AssociateRQ | AssociateAC, contexts: l
         bytes(2),
         _title(pdu.called_ae_title),
         _title(pdu.calling_ae_title),
-        bytes(32),
+        _reserved(pdu.reserved),
     ]
     if pdu.application_context_name:
         parts.append(_item(_APPLICATION_CONTEXT, _text(pdu.application_context_name)))
@@ -190,7 +197,8 @@ def _encode_p_data(pdu: PDataTF) -> bytes:
     parts: list[Buffer] = []
     for value in pdu.values:
         control = value.is_command | value.is_last << 1
-        parts += [PDV_HEADER.pack(len(value.data) + 2, value.context_id, control), value.data]
+        length = memoryview(value.data).nbytes  # len() of a view counts items
+        parts += [PDV_HEADER.pack(length + 2, value.context_id, control), value.data]
     body = b"".join(parts)
     return HEADER.pack(P_DATA_TF, len(body)) + body
 
@@ -302,15 +310,17 @@ class _AssociateDecoder:
         if "application_context_name" not in self.fields:
             self.warnings.append("missing-item: application context")
             self.fields["application_context_name"] = ""
-        return _ASSOCIATE_PDUS[self.pdu_type](
+        pdu = _ASSOCIATE_PDUS[self.pdu_type](
             called_ae_title=titles[0],
             calling_ae_title=titles[1],
             protocol_version=_U16.unpack_from(body)[0],
             presentation_contexts=tuple(self.contexts),
-            warnings=tuple(self.warnings),
+            reserved=body[36:68],
             **self.fields,
             **{name: tuple(values) for name, values in self.lists.items()},
         )
+        warnings = self.warnings + oddities(pdu)
+        return pdu.replace(warnings=tuple(warnings)) if warnings else pdu
 
     def items(self, position: int, end: int, path: str) -> Iterator[tuple[int, int, int]]:
         """Walk items; yield type and bounds of each value, which lies within [position, end)."""

@@ -1,14 +1,15 @@
-"""What we send is conformant: the checks between a caller's PDU and the wire.
+"""What conformant means: we hold what we send to it, and note where a peer departs from it.
 
-Each function raises LocalProtocolError with the field, the rule and its clause. Received PDUs
-never come here.
+The checks raise LocalProtocolError with the field, the rule and its clause, before anything is
+queued. A received PDU is never refused for what they would say: `oddities` makes warnings of it.
 """
 
 from __future__ import annotations
 
 from ..errors import LocalProtocolError
-from ..uids import is_valid_uid, normalize_uid
-from .pdu import AssociateAC, AssociateRQ
+from ..uids import is_valid_uid
+from .contexts import first_of_each_id, is_usable
+from .pdu import REJECT_REASONS, AssociateAC, AssociateRJ, AssociateRQ
 
 MINIMUM_LENGTH = 128
 """The smallest maximum length that is worth a conversation; smaller ones only amplify."""
@@ -27,7 +28,11 @@ def _check_uid(uid: str, field: str) -> None:
         raise LocalProtocolError(f"{field} {uid!r} is no valid UID (PS3.5 9.1)")
 
 
-def _check_user_information(pdu: AssociateRQ | AssociateAC) -> None:
+def _check_common(pdu: AssociateRQ | AssociateAC) -> None:
+    if not pdu.protocol_version & 1:
+        raise LocalProtocolError(f"protocol_version {pdu.protocol_version} lacks bit 0 (PS3.8 9.3.2)")
+    for role in pdu.role_selections:
+        _check_uid(role.sop_class_uid, "SOP class of a role selection")
     if pdu.maximum_length is not None and 0 < pdu.maximum_length < MINIMUM_LENGTH:
         raise LocalProtocolError(
             f"maximum_length is {pdu.maximum_length}, at least {MINIMUM_LENGTH} or 0 is needed"
@@ -45,7 +50,11 @@ def check_associate_rq(pdu: AssociateRQ) -> None:
     check_ae_title(pdu.called_ae_title, "called_ae_title")
     check_ae_title(pdu.calling_ae_title, "calling_ae_title")
     _check_uid(pdu.application_context_name, "application_context_name")
-    _check_user_information(pdu)
+    _check_common(pdu)
+    if pdu.user_identity_response is not None:
+        raise LocalProtocolError("user_identity_response belongs into the A-ASSOCIATE-AC")
+    if pdu.user_identity is not None and not 1 <= pdu.user_identity.identity_type <= 5:
+        raise LocalProtocolError(f"user identity type {pdu.user_identity.identity_type} is not 1 to 5")
     contexts = pdu.presentation_contexts
     if not 1 <= len(contexts) <= 128:
         raise LocalProtocolError(
@@ -64,15 +73,59 @@ def check_associate_rq(pdu: AssociateRQ) -> None:
 
 
 def check_associate_ac(pdu: AssociateAC, request: AssociateRQ) -> None:
-    """PS3.8 9.3.3: answers only to what `request` proposed. The AE titles are reserved and not tested."""
-    _check_user_information(pdu)
-    proposed = {context.context_id: context for context in request.presentation_contexts}
-    for answer in pdu.presentation_contexts:
-        context = proposed.get(answer.context_id)
-        if context is None:
-            raise LocalProtocolError(f"context {answer.context_id} is answered and was not proposed")
-        offered = [normalize_uid(uid) for uid in context.transfer_syntaxes]
-        if answer.result == 0 and normalize_uid(answer.transfer_syntax) not in offered:
+    """PS3.8 9.3.3: one answer to each context that `request` proposes, and to nothing else.
+
+    The AE titles are reserved and not tested.
+    """
+    _check_common(pdu)
+    answers = first_of_each_id(pdu.presentation_contexts)
+    proposed = first_of_each_id(request.presentation_contexts)
+    if len(answers) != len(pdu.presentation_contexts) or answers.keys() != proposed.keys():
+        raise LocalProtocolError("each proposed presentation context has to be answered once")
+    for context_id, answer in answers.items():
+        if not 0 <= answer.result <= 4:
+            raise LocalProtocolError(f"context {context_id}: result {answer.result} is not 0 to 4")
+        if answer.result == 0 and not is_usable(proposed[context_id], answer):
             raise LocalProtocolError(
-                f"context {answer.context_id} accepted with {answer.transfer_syntax!r}, not one of {offered}"
+                f"context {context_id} is accepted with {answer.transfer_syntax!r}, which was not proposed"
             )
+    if pdu.user_identity is not None:
+        raise LocalProtocolError("user_identity belongs into the A-ASSOCIATE-RQ")
+    identity = request.user_identity
+    if pdu.user_identity_response is not None and not (identity and identity.positive_response_requested):
+        raise LocalProtocolError("user_identity_response was not asked for (PS3.7 D.3.3.7)")
+    if pdu.asynchronous_operations_window and not request.asynchronous_operations_window:
+        raise LocalProtocolError("asynchronous_operations_window was not asked for (PS3.7 D.3.3.3)")
+
+
+def check_associate_rj(pdu: AssociateRJ) -> None:
+    """PS3.8 Table 9-21: the combinations that it defines."""
+    if pdu.result not in (1, 2) or (pdu.source, pdu.reason) not in REJECT_REASONS:
+        raise LocalProtocolError(f"{pdu} is not in PS3.8 Table 9-21")
+
+
+def oddities(pdu: AssociateRQ | AssociateAC) -> list[str]:
+    """Return as "code: detail" what a received PDU says that a conformant one would not."""
+    found = []
+    contexts = pdu.presentation_contexts
+    ids = [context.context_id for context in contexts]
+    if any(not context_id & 1 for context_id in ids):
+        found.append("even-context-id: ids are odd")
+    if len(set(ids)) != len(ids):
+        found.append("repeated-context-id: the first counts")
+    if isinstance(pdu, AssociateRQ):
+        titles = {"called": pdu.called_ae_title, "calling": pdu.calling_ae_title}
+        found += [f"blank-ae-title: {side}" for side, title in titles.items() if not title.strip(" \0")]
+        if not all(context.transfer_syntaxes for context in pdu.presentation_contexts):
+            found.append("no-transfer-syntax: in a presentation context")
+        uids = [uid for context in pdu.presentation_contexts for uid in context.transfer_syntaxes]
+        uids += [context.abstract_syntax for context in pdu.presentation_contexts]
+    else:
+        uids = [context.transfer_syntax for context in pdu.presentation_contexts if context.result == 0]
+        if any(context.result > 4 for context in pdu.presentation_contexts):
+            found.append("unknown-result: of a presentation context")
+    if not all(map(is_valid_uid, uids)):
+        found.append("invalid-uid: in a presentation context")
+    if pdu.implementation_class_uid is None:
+        found.append("missing-item: implementation class UID")
+    return found

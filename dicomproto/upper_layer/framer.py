@@ -65,7 +65,7 @@ class Framer:
 
     def receive(self, data: Buffer) -> None:
         """Add received bytes, at least one; they must not change afterwards."""
-        self._waiting.append(memoryview(data).toreadonly())
+        self._waiting.append(memoryview(data).cast("B").toreadonly())
 
     def discard(self) -> None:
         """Forget all that is held; nothing of the stream matters any more."""
@@ -251,6 +251,7 @@ class Framer:
 
 _SIGNATURES = (
     (b"\x16\x03", "tls"),
+    (b"\x15\x03", "tls"),
     (b"SSH-", "ssh"),
     (b"PROXY ", "proxy"),
     (b"\r\n\r\n\x00\r", "proxy"),

@@ -25,7 +25,8 @@ from .codec import (
     encode_pdu,
     p_data_header,
 )
-from .conformance import MINIMUM_LENGTH, check_associate_ac, check_associate_rq
+from .conformance import MINIMUM_LENGTH, check_associate_ac, check_associate_rj, check_associate_rq
+from .contexts import answered_contexts, is_usable
 from .events import (
     CLOSED,
     NEED_DATA,
@@ -171,6 +172,7 @@ class UpperLayer:
 
     def violate(self, text: str, *, item_path: str, reason: int = 0) -> None:
         """End the association because what the last PDV says breaks a rule (Evt19); for `Connection` too."""
+        self._check_local("Evt19", "violate()")
         error = InvalidPDU(text, offset=self._framer.pdv_offset, item_path=item_path, reason=reason)
         self._fire("Evt19", error)
 
@@ -183,7 +185,9 @@ class UpperLayer:
         """
         if isinstance(pdu, Abort) and self._terminal is not None:
             return
-        event = _SENT_EVENTS[type(pdu)]
+        event = _SENT_EVENTS.get(type(pdu))
+        if event is None:
+            raise LocalProtocolError(f"a {type(pdu).__name__} is no PDU to send")
         self._check_local(event, type(pdu).__name__)
         if isinstance(pdu, AssociateRQ):
             if self.role is not Role.REQUESTOR:
@@ -192,6 +196,8 @@ class UpperLayer:
         elif isinstance(pdu, AssociateAC):
             assert self.request is not None
             check_associate_ac(pdu, self.request)
+        elif isinstance(pdu, AssociateRJ):
+            check_associate_rj(pdu)
         elif isinstance(pdu, PDataTF):
             self._check_p_data(pdu)
             self._fire(event, [encode_pdu(pdu)])
@@ -199,13 +205,13 @@ class UpperLayer:
         self._fire(event, (pdu, encode_pdu(pdu)))
 
     def _check_p_data(self, pdu: PDataTF) -> None:
-        length = sum(len(value.data) + 6 for value in pdu.values)
+        length = sum(memoryview(value.data).nbytes + 6 for value in pdu.values)
         if not 6 <= length <= self.peer_maximum_length:
             raise LocalProtocolError(
                 f"a P-DATA-TF of {length} bytes; the peer takes 6 to {self.peer_maximum_length}"
             )
         for value in pdu.values:
-            self._check_pdv(value.context_id, len(value.data))
+            self._check_pdv(value.context_id, memoryview(value.data).nbytes)
 
     def _check_pdv(self, context_id: int, length: int) -> None:
         if context_id not in self._accepted:
@@ -267,11 +273,10 @@ class UpperLayer:
 
     def expire(self, timer: str) -> None:
         """End the association because a wait was too long; for `Connection`'s own timers too."""
-        cause = TimerExpired(timer=timer, state=self.state.value)
-        if self.state in (State.STA2, State.STA13):
-            self._fire("Evt18", cause)
-        else:
-            self._fire("Evt15", cause)
+        event = "Evt18" if self.state in (State.STA2, State.STA13) else "Evt15"
+        if (event, self.state) not in TRANSITIONS:
+            raise LocalProtocolError(f"nothing is waited for in {self._where()}")
+        self._fire(event, TimerExpired(timer=timer, state=self.state.value))
 
     def _arm(self, timer: str) -> None:
         if getattr(self.timeouts, timer) is not None:
@@ -299,7 +304,9 @@ class UpperLayer:
         """What is to be done with the transport connection now."""
         if self._terminal is None:
             return CloseAction.NONE
-        return CloseAction.SHUTDOWN if self.state is State.STA13 else CloseAction.CLOSE
+        if self.state is not State.STA13 or (self._eof and not self._outbox):
+            return CloseAction.CLOSE
+        return CloseAction.SHUTDOWN
 
     @property
     def is_mid_pdu(self) -> bool:
@@ -385,9 +392,11 @@ class UpperLayer:
         if self.role is Role.REQUESTOR:
             self._set_peer_maximum_length(peer_maximum_length)
         assert self.request is not None
-        proposed = {context.context_id for context in self.request.presentation_contexts}
-        accepted = {answer.context_id for answer in answer.presentation_contexts if answer.result == 0}
-        self._accepted = frozenset(proposed & accepted)
+        self._accepted = frozenset(
+            proposal.context_id
+            for proposal, context in answered_contexts(self.request, answer)
+            if is_usable(proposal, context)
+        )
 
     def _set_peer_maximum_length(self, announced: int | None) -> None:
         """PS3.8 D.1: 0 is no limit; an odd value is rounded down, for fragments have an even length."""

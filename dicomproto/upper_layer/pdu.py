@@ -115,6 +115,8 @@ class _Associate(Record):
     unknown_items: tuple[UnknownItem, ...] = ()
     unknown_user_information: tuple[UnknownItem, ...] = ()
     protocol_version: int = 1
+    reserved: bytes = bytes(32)
+    """Bytes 43 to 74, which an A-ASSOCIATE-AC gives back as it got them (PS3.8 Table 9-17)."""
     warnings: tuple[str, ...] = ()
 
 
@@ -147,7 +149,7 @@ class AssociateRJ(Record):
             self.result, f"rejected (result {self.result})"
         )
         source = _REJECT_SOURCES.get(self.source, f"source {self.source}")
-        reason = _REJECT_REASONS.get((self.source, self.reason), f"reason {self.reason}")
+        reason = REJECT_REASONS.get((self.source, self.reason), f"reason {self.reason}")
         return f"{result} by the {source}: {reason}"
 
 
@@ -198,7 +200,7 @@ _REJECT_SOURCES = {
     2: "service-provider (ACSE related function)",
     3: "service-provider (presentation related function)",
 }
-_REJECT_REASONS = {
+REJECT_REASONS = {
     (1, 1): "no reason given",
     (1, 2): "application context name not supported",
     (1, 3): "calling AE title not recognized",

@@ -24,6 +24,7 @@ from collections.abc import AsyncIterator, Iterator
 from io import BytesIO
 from typing import TYPE_CHECKING, cast
 
+from dicomproto.dimse.collector import DataSetCollector
 from dicomproto.dimse.commands import CEchoRQ, CStoreRQ, Request, Response
 from dicomproto.dimse.events import DataSetChunk, RequestReceived
 from dicomproto.dimse.status import Category, category_of
@@ -247,19 +248,12 @@ class IncomingStore(Incoming):
 
     async def collect(self) -> bool:
         """Gather the whole data set; False, with the rest still to come, if it is too large."""
-        limit = self.association.connection.limits.collect
-        data = await self.next_chunk()
-        if self.is_complete or data is None:
-            self._data = data if data is not None else b""
-            return len(self._data) <= limit
-        # Copied together, since chunks of a few bytes would each keep alive all that was read with them.
-        gathered = bytearray(data)
+        collector = DataSetCollector(self.association.connection.limits.collect)
         while (chunk := await self.next_chunk()) is not None:
-            if len(gathered) + len(chunk) > limit:
+            if not collector.add(chunk):
                 return False
-            gathered += chunk
-        self._data = memoryview(gathered).toreadonly()
-        return len(gathered) <= limit
+        self._data = collector.collected()
+        return True
 
     @property
     def data(self) -> Buffer:
