@@ -72,7 +72,7 @@ def transfer(objects: list[Object], directory: Path) -> dict[str, object]:
             port = receiver.stdout.readline().split()[-1]  # "listening on 127.0.0.1, port 40123"
             paths = [str(one.path) for one in objects]
             sender = subprocess.run(
-                [*APPLICATION, "storescu", "--json", "127.0.0.1", port, *paths],
+                [*APPLICATION, "storescu", "--json", "-ll", "error", "127.0.0.1", port, *paths],
                 stdout=subprocess.PIPE,
                 text=True,
                 check=False,

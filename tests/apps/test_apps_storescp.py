@@ -141,6 +141,19 @@ def wait_for_part(directory: Path) -> None:
     assert name.endswith(".part")
 
 
+def test_a_kill_leaves_nothing_that_looks_like_an_object(serve: Serve, tmp_path: Path) -> None:
+    server = serve("storescp", "-od", tmp_path)
+    with RawPeer(server.port, (CT, (EXPLICIT,))) as peer:
+        assert peer.store("1.2.3", data_set("1.2.3")) == 0
+        peer.begin_store("1.2.4", data_set("1.2.4", pixels=300_000)[:200_000])
+        while len(names(tmp_path)) < 2:
+            pass
+        server.stop(signal.SIGKILL)
+    left, stored = names(tmp_path)
+    assert stored == "CT.1.2.3"
+    assert left.startswith(".dicomproto-")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_lets_what_is_under_way_be_finished(serve: Serve, tmp_path: Path, number: int) -> None:
     content = data_set("1.2.3", pixels=300_000)

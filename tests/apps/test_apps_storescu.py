@@ -7,6 +7,7 @@ import pty
 import signal
 import socket
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -82,6 +83,7 @@ def test_json_tells_of_each_file(run: Run, files: list[Path]) -> None:
     size = read_head(files[0]).data_set_length
     assert done.named("file")[0] == {
         "event": "file", "path": str(files[0]), "state": "sent", "status": 0, "reason": "", "bytes": size,
+        "warnings": [],
     }  # fmt: skip
     summary = done.events[-1]
     assert (summary["files"], summary["sent"], summary["bytes"]) == (5, 5, 5 * size)
@@ -195,6 +197,46 @@ def test_a_native_file_is_converted_if_its_own_syntax_was_refused(run: Run, tmp_
     assert received == [(IMPLICIT, "A^B")]
     assert done.status == 1
     assert "none of the transfer syntaxes supported" in done.out
+
+
+def test_a_file_that_cannot_be_converted_stops_no_other(run: Run, tmp_path: Path) -> None:
+    whole = write_object(tmp_path / "a", "1.2.3", patient="A^B", pixels=5000)
+    content = (tmp_path / "a").read_bytes()
+    (tmp_path / "a").write_bytes(content[:-100])  # cut within the pixel data
+    write_object(tmp_path / "b", "1.2.4")
+    with storing(syntaxes=(IMPLICIT,)) as server:
+        done = run("storescu", "--json", "127.0.0.1", server.port, tmp_path)
+    with storing() as server:  # as it is, it can be sent
+        assert run("storescu", "127.0.0.1", server.port, tmp_path / "a").status == 0
+    assert len(whole) > 5000
+    assert done.status == 1
+    assert states(done) == {"a": "failed", "b": "sent"}
+
+
+def test_what_is_odd_about_a_file_is_a_warning(run: Run, tmp_path: Path) -> None:
+    write_object(tmp_path / "a", "1.2.3")
+    with (tmp_path / "a").open("ab") as file:
+        file.write(b"\0")
+    with storing() as server:
+        done = run("storescu", "--json", "127.0.0.1", server.port, tmp_path / "a")
+    assert done.status == 0
+    (warning,) = done.named("file")[0]["warnings"]  # type: ignore[misc]
+    assert warning.startswith("odd-length")
+    assert done.err == f"W: {tmp_path / 'a'}: {warning}\n"
+
+
+def test_sending_a_file_as_it_is_imports_nothing_heavy(tmp_path: Path) -> None:
+    write_object(tmp_path / "a", "1.2.3")
+    with storing() as server:
+        code = (
+            "import sys\n"
+            "from dicomproto_transports.apps import main\n"
+            f"status = main(['storescu', '-q', '127.0.0.1', '{server.port}', {str(tmp_path)!r}])\n"
+            "heavy = {'pydicom', 'rich', 'trio', 'anyio', 'asyncio', 'numpy', 'json', 'ssl'}\n"
+            "print(status, sorted(heavy & {m.split('.')[0] for m in sys.modules}))\n"
+        )
+        done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True, text=True)
+    assert done.stdout == "0 []\n"
 
 
 def test_a_compressed_file_is_sent_as_it_is_or_fails_by_name(run: Run, tmp_path: Path) -> None:

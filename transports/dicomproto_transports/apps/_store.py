@@ -66,7 +66,7 @@ class ObjectStore:
         if not sop_instance_uid:
             return Receipt(status=INVALID_SOP_INSTANCE, outcome="refused", text="it has no SOP Instance UID")
         if self.on_duplicate == "refuse":
-            there = self._elsewhere(stem(sop_instance_uid))
+            there = self._there(stem(sop_instance_uid))
             if there is not None:
                 return _refused(there)
         return None
@@ -128,22 +128,18 @@ class ObjectStore:
             path = os.path.join(self.directory, f"{name}_{number}")
         self._settle()
         if number == 1:
-            there_too = self._elsewhere(stem(sop_instance_uid), but=name)
-            if there_too is None:
-                return Receipt(status=SUCCESS, outcome="stored", path=path, size=part.size)
+            return Receipt(status=SUCCESS, outcome="stored", path=path, size=part.size)
         return Receipt(
             status=SUCCESS, outcome="variant", path=path, size=part.size,
             text="another object with the same SOP Instance UID is there; both are kept",
         )  # fmt: skip
 
-    def _elsewhere(self, uid: str, but: str = "") -> str | None:
-        """Return a file that holds the same SOP Instance UID, whatever its SOP class."""
+    def _there(self, uid: str) -> str | None:
+        """Return a file that holds this SOP Instance UID, whatever its SOP class."""
         for prefix in ALL_PREFIXES:
-            name = f"{prefix}.{uid}"
-            if name != but:
-                path = os.path.join(self.directory, name)
-                if os.path.lexists(path):
-                    return path
+            path = os.path.join(self.directory, f"{prefix}.{uid}")
+            if os.path.lexists(path):
+                return path
         return None
 
     def _settle(self) -> None:

@@ -19,7 +19,6 @@ from dicomproto.dimse.status import Category
 from dicomproto.errors import (
     AssociationError,
     AssociationRejected,
-    DataSetError,
     DicomProtoError,
     NoAcceptedContext,
 )
@@ -55,6 +54,8 @@ class Outcome(Record):
     reason: str = ""
     status: int | None = None
     size: int = 0
+    warnings: tuple[str, ...] = ()
+    """What was odd about the file or the answer; not about the result."""
 
     @property
     def is_stored(self) -> bool:
@@ -125,13 +126,18 @@ class Transfer:
                 response = association.send_c_store(source.path, never_convert=self._never_convert)
         except OSError as error:
             return self._finish(source, "failed", error.strerror or type(error).__name__)
-        except (NoAcceptedContext, DataSetError, ValueError) as error:
+        except (DicomProtoError, ValueError) as error:
+            if isinstance(error, AssociationError) and not isinstance(error, NoAcceptedContext):
+                raise
             return self._finish(source, "failed", str(error))
         self._answered += 1
         status = response.status
         self._console.info(f"response to {source.path}: {status} {response.ErrorComment or ''}".rstrip())
         state = {Category.SUCCESS: "sent", Category.WARNING: "warning"}.get(status.category, "refused")
-        return self._finish(source, state, "" if status == 0 else str(status), int(status))
+        for warning in response.warnings:
+            self._console.warn(f"{source.path}: {warning}")
+        reason = "" if status == 0 else str(status)
+        return self._finish(source, state, reason, int(status), response.warnings)
 
     def _retreat(self, error: DicomProtoError, waiting: deque[Source], setbacks: Counter[Source]) -> None:
         """Put the file that was under way at the end of the queue, or record that it is lost."""
@@ -149,7 +155,7 @@ class Transfer:
         self._fruitless = 0 if fruitful else self._fruitless + 1
         for_good = isinstance(error, AssociationRejected) and error.result == _PERMANENT
         unreachable = not established and self.associations == 0
-        if for_good or unreachable or not isinstance(error, AssociationError):
+        if for_good or unreachable:
             self._given_up = str(error)
         elif self._fruitless >= FRUITLESS:
             self._given_up = f"given up after {FRUITLESS} associations without an answer, the last: {error}"
@@ -161,9 +167,25 @@ class Transfer:
         if source is not None:
             self._finish(source, "lost", "interrupted")
 
-    def _finish(self, source: Source, state: str, reason: str = "", status: int | None = None) -> None:
+    def _finish(
+        self,
+        source: Source,
+        state: str,
+        reason: str = "",
+        status: int | None = None,
+        warnings: tuple[str, ...] = (),
+    ) -> None:
         self._progress.file_done(source.size)
-        self._record(Outcome(path=source.path, state=state, reason=reason, status=status, size=source.size))
+        self._record(
+            Outcome(
+                path=source.path,
+                state=state,
+                reason=reason,
+                status=status,
+                size=source.size,
+                warnings=warnings,
+            )
+        )
 
 
 class _CountingFile(io.FileIO):

@@ -31,7 +31,8 @@ syntax of a file of native pixel data, the file is sent in another one that it a
 compressed files are never converted. A file that cannot be sent never stops the others."""
 
 _EVENTS = """With --json stdout has one JSON object a line:
-  {"event": "file", "path": ..., "state": "sent", "status": 0, "reason": "", "bytes": 39016}
+  {"event": "file", "path": ..., "state": "sent", "status": 0, "reason": "", "bytes": 39016,
+   "warnings": []}
   {"event": "summary", "files": 3, "sent": 2, "warning": 0, "refused": 1, "failed": 0, "lost": 0,
    "untried": 0, "unreadable": 0, "skipped": 0, "bytes": 78032, "seconds": 0.02, "associations": 1,
    "ok": false}
@@ -141,6 +142,7 @@ class _Run:
             status=outcome.status,
             reason=outcome.reason,
             bytes=outcome.size,
+            warnings=outcome.warnings,
         )
 
     def summarize(self) -> None:
