@@ -116,7 +116,7 @@ PROPOSALS = Section(
             "user identity that `user_identity` does not accept",
             PROPOSAL.replace(user_identity=IDENTITY),
             AcceptorPolicy(user_identity=lambda identity: IdentityVerdict(accepted=False)),
-            rejected(2, 2, 1),
+            rejected(1, 2, 1),
             "PS3.7 D.3.3.7",
         ),
         Negotiation(

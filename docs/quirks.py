@@ -63,7 +63,14 @@ def context(number: int, uid: str, *syntaxes: bytes) -> bytes:
 NAME = item(0x10, APPLICATION_CONTEXT_NAME.encode())
 IMPLICIT = IMPLICIT_VR_LITTLE_ENDIAN.encode()
 ECHO_CONTEXT = context(1, VERIFICATION, IMPLICIT)
-USER = item(0x50, item(0x51, b"\0\0\x40\0"), IMPLEMENTATION)
+
+
+def user(*items: bytes) -> bytes:
+    """Return a user information item with what is mandatory, and more."""
+    return item(0x50, item(0x51, b"\0\0\x40\0"), IMPLEMENTATION, *items)
+
+
+USER = user()
 
 
 def proposal(*items: bytes) -> bytes:
@@ -104,6 +111,7 @@ FINAL = CGetRSP(MessageIDBeingRespondedTo=1)
 
 
 REQUEST = ("AssociateRQ",)
+MISSING = ("missing-item",)
 ANSWER = ("AssociateAC",)
 
 ASSOCIATION = (
@@ -112,12 +120,14 @@ ASSOCIATION = (
         awaiting_request,
         blank_calling_title(),
         REQUEST,
+        ("blank-ae-title",),
     ),
     Quirk(
         "UIDs padded with NULs or spaces; they come out as they came and are compared without padding",
         awaiting_request,
         proposal(NAME, context(1, VERIFICATION + "\0", IMPLICIT + b" "), USER),
         REQUEST,
+        ("invalid-uid",),
     ),
     Quirk(
         "no application context item",
@@ -126,32 +136,38 @@ ASSOCIATION = (
         REQUEST,
         ("missing-item",),
     ),
-    Quirk("no user information item", awaiting_request, proposal(NAME, ECHO_CONTEXT), REQUEST),
-    Quirk("no implementation class UID", awaiting_request, proposal(NAME, ECHO_CONTEXT, item(0x50)), REQUEST),
+    Quirk("no user information item", awaiting_request, proposal(NAME, ECHO_CONTEXT), REQUEST, MISSING),
+    Quirk(
+        "no implementation class UID",
+        awaiting_request,
+        proposal(NAME, ECHO_CONTEXT, item(0x50)),
+        REQUEST,
+        MISSING,
+    ),
     Quirk(
         "the same item twice; the first one counts",
         awaiting_request,
-        proposal(NAME, ECHO_CONTEXT, item(0x50, item(0x52, b"1.2"), item(0x52, b"1.3"))),
+        proposal(NAME, ECHO_CONTEXT, user(item(0x52, b"1.3"))),
         REQUEST,
         ("duplicate-item",),
     ),
     Quirk(
         "items of unknown types, kept raw",
         awaiting_request,
-        proposal(NAME, item(0x7F, b"?"), ECHO_CONTEXT, item(0x50, item(0x7E, b"?"))),
+        proposal(NAME, item(0x7F, b"?"), ECHO_CONTEXT, user(item(0x7E, b"?"))),
         REQUEST,
     ),
     Quirk(
         "bytes after the fields of an item",
         awaiting_request,
-        proposal(NAME, ECHO_CONTEXT, item(0x50, item(0x54, counted(CT.encode()), b"\1\0\0\0"))),
+        proposal(NAME, ECHO_CONTEXT, user(item(0x54, counted(CT.encode()), b"\1\0\0\0"))),
         REQUEST,
         ("surplus-bytes",),
     ),
     Quirk(
         "a user identity without its secondary field",
         awaiting_request,
-        proposal(NAME, ECHO_CONTEXT, item(0x50, item(0x58, b"\1\0", counted(b"me")))),
+        proposal(NAME, ECHO_CONTEXT, user(item(0x58, b"\1\0", counted(b"me")))),
         REQUEST,
     ),
     Quirk(
@@ -159,6 +175,7 @@ ASSOCIATION = (
         awaiting_request,
         proposal(NAME, context(8, CT, IMPLICIT), ECHO_CONTEXT, ECHO_CONTEXT, USER),
         REQUEST,
+        ("even-context-id", "repeated-context-id"),
     ),
     Quirk(
         "a rejected context without transfer syntax item",

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from dicomproto.config import KIB, MIB, Limits
 from dicomproto.connection import Connection
-from dicomproto.dimse.commands import CEchoRQ, CFindRQ, CMoveRQ, CStoreRQ, Request
+from dicomproto.dimse.commands import DATA_SET_PRESENT, CEchoRQ, CFindRQ, CMoveRQ, CStoreRQ, Request
 from dicomproto.dimse.events import CancelReceived, DataSetChunk, RequestReceived, ResponseReceived
 from dicomproto.errors import LocalProtocolError
 from dicomproto.negotiation import (
@@ -236,9 +236,14 @@ class User:
         elif isinstance(event, DataSetChunk):
             if event.last and self.request is not None:
                 request, self.request = self.request, None
-                # A C-FIND gets a pending response, and its final one when it is cancelled.
-                status = 0xFF00 if isinstance(request, CFindRQ) else 0x0000
-                self.do(machine.send_response, request.response(Status=status), must=not machine.is_sending)
+                may = not machine.is_sending
+                if isinstance(request, CFindRQ):  # its final response comes when it is cancelled
+                    pending = request.response(Status=0xFF00, CommandDataSetType=DATA_SET_PRESENT)
+                    self.do(machine.send_response, pending, must=may)
+                    if may:
+                        self.do(machine.send_data, b"\x08\x00\x52\x00", last=True, must=True)
+                else:
+                    self.do(machine.send_response, request.response(), must=may)
         elif isinstance(event, CancelReceived):
             cancelled = machine.unanswered[event.message_id].command.response(Status=0xFE00)
             self.do(machine.send_response, cancelled, must=not machine.is_sending)
