@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic
 
+from .. import evt
 from ..blocking import AE, Association
 from ..evt import Binding, Event
 from ._console import Console
@@ -31,9 +32,18 @@ _LAST_RESPONSES = 0.25
 
 def calling_ae_title(event: Event) -> str:
     """Return the name of the requestor of the association that an event belongs to."""
+    return _association(event).requestor.ae_title
+
+
+def _association(event: Event) -> Association:
     association = event.assoc
     assert isinstance(association, Association)
-    return association.requestor.ae_title
+    return association
+
+
+def _requestor(event: Event) -> str:
+    requestor = _association(event).requestor
+    return f"{requestor.ae_title} at {requestor.address}:{requestor.port}"
 
 
 class Listener:
@@ -68,6 +78,15 @@ class Listener:
                 if self.is_stopping and not self._busy:
                     os.write(self._writer, _IDLE)
 
+    def _notifications(self) -> list[Binding]:
+        info, where = self._console.info, _requestor
+
+        return [
+            (evt.EVT_ESTABLISHED, lambda event: info(f"association with {where(event)}")),
+            (evt.EVT_RELEASED, lambda event: info(f"released by {where(event)}")),
+            (evt.EVT_ABORTED, lambda event: info(f"end of the association with {where(event)}")),
+        ]
+
     def _wait(self, deadline: float | None) -> bytes:
         """Return the numbers of signals that came, `_IDLE`, or nothing at the deadline."""
         timeout = None if deadline is None else max(deadline - monotonic(), 0)
@@ -79,7 +98,9 @@ class Listener:
         options, console = self._options, self._console
         address = options.bind_address
         try:
-            server = self.ae.start_server((address, options.port), block=False, evt_handlers=list(handlers))
+            server = self.ae.start_server(
+                (address, options.port), block=False, evt_handlers=[*handlers, *self._notifications()]
+            )
         except OSError as error:
             text = f"cannot listen on {address or 'any address'}, port {options.port}: {error.strerror}"
             console.error(text)

@@ -38,6 +38,11 @@ class Peer:
             contexts=list(contexts),
             max_pdu=options.max_pdu,
         )
+        acceptor = association.acceptor
+        console.debug(
+            f"accepted by {acceptor.implementation_class_uid} ({acceptor.implementation_version_name}),"
+            f" maximum length {acceptor.maximum_length}"
+        )
         for context in association.accepted_contexts:
             console.debug(
                 f"context {context.context_id}: {context.abstract_syntax} in {context.transfer_syntax}"
