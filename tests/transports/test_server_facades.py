@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import inspect
+import socket
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import anyio
 import pytest
 import trio
 
+from dicomproto.config import Timeouts
 from dicomproto.errors import AssociationAborted, AssociationRejected, ConnectionLost, LocalProtocolError
-from dicomproto.uids import VERIFICATION
+from dicomproto.negotiation import build_associate_rq
+from dicomproto.uids import IMPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
+from dicomproto.upper_layer.codec import encode_pdu
 from dicomproto_transports import anyio as anyio_flavour
 from dicomproto_transports import blocking, evt, testing
 from dicomproto_transports import trio as trio_flavour
@@ -99,6 +104,21 @@ def test_blocking_block_with_an_error_aborts() -> None:
         with pytest.raises(ZeroDivisionError), assoc:
             raise ZeroDivisionError
         assert assoc.is_aborted
+
+
+def test_connections_that_are_rejected_do_not_pile_up() -> None:
+    ae = prepared(blocking.AE(timeouts=Timeouts(close=60.0)))
+    ae.maximum_associations = 1
+    with ExitStack() as stack:
+        server = stack.enter_context(ae.start_server(LOCALHOST, block=False, maximum_pending=2))
+        stack.enter_context(ae.associate("127.0.0.1", server.port))
+        request = encode_pdu(build_associate_rq("A", "B", [(VERIFICATION, [IMPLICIT_VR_LITTLE_ENDIAN])]))
+        for _ in range(8):
+            peer = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+            peer.sendall(request)
+            assert peer.recv(100)[:1] == b"\x03"  # A-ASSOCIATE-RJ; the connection is left open
+        with server._changed:
+            assert server._changed.wait_for(lambda: len(server._threads) <= 1 + 2, 10)
 
 
 def test_blocking_shutdown_of_all_servers_from_a_handler() -> None:

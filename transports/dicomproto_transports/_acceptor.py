@@ -42,8 +42,9 @@ _SHUTTING_DOWN = AssociateRJ(result=2, source=3, reason=1)  # temporary congesti
 class ServerCore:
     """What a server knows of associations: whom it accepts, for what, and how many at once.
 
-    A connection counts as an association from the moment that its request came; the one too many is
-    rejected (2, 3, 2). `stream_established` is called at that moment with its stream.
+    A connection counts as an association from the moment that its request came, and at that moment
+    `stream_established` is called with its stream. The one too many is rejected (2, 3, 2), without
+    that call: to request associations without end is as cheap for a peer as to be silent.
     """
 
     def __init__(
@@ -103,7 +104,6 @@ class ServerCore:
         await association.notify(evt.EVT_CONN_OPEN, address=association.stream.peer_address)
         rq = await association.next_event()
         assert isinstance(rq, AssociateRQ)
-        self.stream_established(association.stream)
         answer = self._enter(association) or await self._answer(association, rq)
         if association.terminal is None:
             connection.send(answer)
@@ -122,6 +122,7 @@ class ServerCore:
             if limit is not None and len(self._associations) >= limit:
                 return _TOO_MANY
             self._associations.add(association)
+        self.stream_established(association.stream)
         return None
 
     async def _answer(self, association: AssociationCore, rq: AssociateRQ) -> AssociateAC | AssociateRJ:
