@@ -76,6 +76,11 @@ class Recording:
                 yield message
                 message = None
 
+    def is_answered(self) -> bool:
+        """Tell whether every request that was sent whole got a response; ours are one PDU each."""
+        responses = sum(kind == P_DATA_TF for kind, _ in pdus(self.from_acceptor))
+        return responses == sum(1 for _ in self.messages())
+
 
 def pdus(stream: bytes | bytearray) -> Iterator[tuple[int, bytes]]:
     """Yield type and body of each whole PDU (PS3.8 9.3.1)."""

@@ -9,13 +9,14 @@ import pytest
 from tests.interop.programs import (
     LOOPBACK,
     OURS,
-    PYNETDICOM,
     dcmtk,
     dcmtk_storescp,
     our_server,
     pynetdicom_server,
     run,
 )
+from tests.interop.proxy import Proxy
+from tests.interop.requestors import pynetdicom_requestor
 
 UNLIMITED = 0
 MAX_PDUS = [4096, 16384, 131072, UNLIMITED]
@@ -66,12 +67,11 @@ def test_dcmtk_to_ours(ours: str, max_pdu: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize("max_pdu", MAX_PDUS)
 @pytest.mark.parametrize("ours", ["echoscp", "storescp"])
 def test_pynetdicom_to_ours(ours: str, max_pdu: int, tmp_path: Path) -> None:
-    with our_server(ours, "-pdu", str(max_pdu), folder=tmp_path) as server:
-        done = run(
-            [*PYNETDICOM, "echoscu", "-v", "--repeat", str(REQUESTS), "-pdu", str(max_pdu), LOOPBACK,
-             str(server.port)]
-        )  # fmt: skip
+    many = ["--repeat", str(REQUESTS), "-pdu", str(max_pdu)]
+    with our_server(ours, "-pdu", str(max_pdu), folder=tmp_path) as server, Proxy(server.port) as proxy:
+        done = pynetdicom_requestor("echoscu", "-v", *many, LOOPBACK, str(proxy.port))
         ended = server.stop()
     assert done.status == 0, done.everything
     assert done.errors.count("Received Echo Response (Status: 0x0000 - Success)") == REQUESTS
     assert (ended.status, ended.errors) == (0, "")
+    assert all(recording.is_answered() for recording in proxy.recordings)

@@ -16,7 +16,6 @@ from tests.interop.catalogue import DATA
 from tests.interop.programs import (
     LOOPBACK,
     OURS,
-    PYNETDICOM,
     Done,
     Program,
     dcmtk,
@@ -27,6 +26,7 @@ from tests.interop.programs import (
     run,
 )
 from tests.interop.proxy import Proxy
+from tests.interop.requestors import pynetdicom_requestor
 
 VERIFICATION = "1.2.840.10008.1.1"
 CT_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
@@ -230,8 +230,8 @@ BUSY = {
 def requestor(peer: str, tool: str, port: int, *options: str) -> Done:
     """Run a tool of a peer."""
     files = [SMALL[0]] if tool == "storescu" else []
-    command = dcmtk(tool) if peer == "DCMTK" else [*PYNETDICOM, tool]
-    return run([*command, *options, LOOPBACK, str(port), *files])
+    arguments = [*options, LOOPBACK, str(port), *files]
+    return run([*dcmtk(tool), *arguments]) if peer == "DCMTK" else pynetdicom_requestor(tool, *arguments)
 
 
 def rejected(peer: str, tool: str, port: int, *options: str) -> list[str]:
