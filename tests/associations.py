@@ -222,8 +222,10 @@ class Peer:
 
     async def until(self, kind: type) -> Any:
         """Return the next event of a kind; what comes before it is dropped."""
+        last: object = None
         while not isinstance(event := await self.event(), kind):
-            assert event is not CLOSED
+            assert event is not CLOSED, last
+            last = event
         return event
 
     async def close(self) -> None:
@@ -233,8 +235,9 @@ class Peer:
         await self.stream.close([], self.stream.now())
 
     async def until_closed(self) -> None:
-        """Read on until the other side has closed."""
+        """Send what is queued and read on until the other side has closed."""
         try:
+            await self.flush()
             while await self.stream.receive(None):
                 pass
         except OSError:

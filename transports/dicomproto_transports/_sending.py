@@ -137,17 +137,14 @@ def choose_context(
     connection: Connection, item: ObjectToSend, *, by_requestor: bool, never_convert: bool
 ) -> AcceptedContext:
     """Return the context to send an object on; raises NoAcceptedContext, which names the near misses."""
-    match = find_context(
-        connection.accepted_contexts,
-        item.sop_class_uid,
-        item.transfer_syntax_uid,
-        by_requestor=by_requestor,
-        rejected=connection.rejected_contexts,
-    )
+    accepted, sop_class, syntax = connection.accepted_contexts, item.sop_class_uid, item.transfer_syntax_uid
+    match = find_context(accepted, sop_class, syntax, by_requestor=by_requestor)
     if match.context is not None:
         return match.context
     if match.alternatives and not never_convert:
         return match.alternatives[0]
+    rejected = connection.rejected_contexts
+    match = find_context(accepted, sop_class, syntax, by_requestor=by_requestor, rejected=rejected)
     raise NoAcceptedContext(_no_context(item, match, never_convert))
 
 

@@ -1,0 +1,120 @@
+"""Messages in both directions at once: what waits for what, and that it ends."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from dicomproto.dimse.commands import CEchoRQ
+from dicomproto.dimse.events import DataSetChunk, RequestReceived, ResponseReceived
+from dicomproto.uids import VERIFICATION
+from dicomproto.upper_layer.pdu import AsynchronousOperationsWindow, RoleSelection
+from dicomproto_transports import evt
+from dicomproto_transports._provider import MAXIMUM_DEPTH
+from tests.associations import (
+    Peer,
+    Script,
+    associate,
+    associated,
+    data_set,
+    make_server,
+    part10,
+)
+from tests.backends import Lockstep
+
+BOTH_ROLES = RoleSelection(sop_class_uid=VERIFICATION, scu_role=True, scp_role=True)
+WINDOW = AsynchronousOperationsWindow(maximum_invoked=100, maximum_performed=100)
+
+
+def test_handlers_within_handlers_have_a_bound() -> None:
+    """Two sides whose echo handlers echo back would never end."""
+    backend = Lockstep()
+    statuses: list[int] = []
+
+    async def echo_back(event: evt.Event) -> int:
+        response = await event.assoc.send_c_echo()  # type: ignore[attr-defined]
+        statuses.append(response.Status)
+        return int(response.Status)
+
+    handlers: list[evt.Binding] = [(evt.EVT_C_ECHO, echo_back)]
+
+    async def main() -> None:
+        core = make_server(backend, [*handlers, (evt.EVT_ASYNC_OPS, lambda event: (100, 100))])
+        options: dict[str, Any] = {"ext_neg": [BOTH_ROLES, WINDOW], "evt_handlers": handlers}
+        async with associated(backend, core, **options) as assoc:
+            response = await assoc.send_c_echo()
+            assert response.Status == 0x0213
+
+    backend.run(main)
+    assert statuses == [0x0213] * (2 * MAXIMUM_DEPTH)
+
+
+def test_a_request_within_our_object_is_answered_behind_it() -> None:
+    """Fragments of two messages never interleave (PS3.8 Annex E.1)."""
+    backend = Lockstep()
+    order: list[str] = []
+
+    async def talk(peer: Peer) -> None:
+        await peer.accept()
+        store = await peer.until(RequestReceived)
+        peer.connection.send_request(CEchoRQ(AffectedSOPClassUID=VERIFICATION), 1)
+        await peer.flush()
+        while not (event := await peer.until(DataSetChunk)).last:
+            pass
+        order.append("object")
+        peer.connection.send_response(store.command.response())
+        event = await peer.until(ResponseReceived)
+        order.append(event.command.name)
+        await peer.until_closed()
+
+    def handle(event: evt.Event) -> int:
+        order.append("handler")
+        return 0x0000
+
+    async def main() -> None:
+        async with backend.serving(Script(talk)) as server:
+            assoc = await associate(
+                backend, server.port, ext_neg=[BOTH_ROLES], evt_handlers=[(evt.EVT_C_ECHO, handle)]
+            )
+            response = await assoc.send_c_store(io.BytesIO(part10(data_set(8 * 1024 * 1024))))
+            assert response.Status == 0x0000
+            await assoc.serve(timeout=1)
+            await assoc.abort()
+
+    backend.run(main)
+    assert order == ["handler", "object", "C-ECHO-RSP"]
+
+
+def test_a_handler_sends_behind_the_object_under_way() -> None:
+    """A handler that calls back while a data set leaves waits for its end."""
+    backend = Lockstep()
+    order: list[str] = []
+
+    async def talk(peer: Peer) -> None:
+        await peer.accept(operations_window=WINDOW)
+        store = await peer.until(RequestReceived)
+        peer.connection.send_request(CEchoRQ(AffectedSOPClassUID=VERIFICATION), 1)
+        await peer.flush()
+        while not (await peer.until(DataSetChunk)).last:
+            pass
+        echo = await peer.until(RequestReceived)
+        order.append(echo.command.name)
+        peer.connection.send_response(store.command.response())
+        peer.connection.send_response(echo.command.response())
+        order.append((await peer.until(ResponseReceived)).command.name)
+        await peer.until_closed()
+
+    async def handle(event: evt.Event) -> int:
+        order.append("handler")
+        return int((await event.assoc.send_c_echo()).Status)  # type: ignore[attr-defined]
+
+    async def main() -> None:
+        async with backend.serving(Script(talk)) as server:
+            options: dict[str, Any] = {"ext_neg": [BOTH_ROLES, WINDOW]}
+            assoc = await associate(backend, server.port, evt_handlers=[(evt.EVT_C_ECHO, handle)], **options)
+            response = await assoc.send_c_store(io.BytesIO(part10(data_set(8 * 1024 * 1024))))
+            assert response.Status == 0x0000
+            await assoc.abort()
+
+    backend.run(main)
+    assert order == ["handler", "C-ECHO-RQ", "C-ECHO-RSP"]
