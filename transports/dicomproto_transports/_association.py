@@ -427,7 +427,9 @@ class AssociationCore(Pump):
         try:
             await self._finish_incoming(request.name)
             while self.source is not None:
-                await self.dispatch(await self.next_event())
+                # One data set at a time leaves; an event need not come before it has.
+                event = await self.event_at_hand()
+                await (self.move() if event is None else self.dispatch(event))
             # Read before anything is sent: a file that cannot be read then costs nothing.
             piece, last = (None, True) if source is None else source.next_piece()
             message_id = self.connection.send_request(request, context_id)

@@ -91,7 +91,7 @@ class Pump:
         while True:
             event = next_event()
             if event is NEED_DATA:
-                await self._move(deadline)
+                await self.move(deadline)
             elif event is CLOSED:
                 raise self._ended()
             elif type(event) in _TERMINAL_KINDS:
@@ -117,7 +117,7 @@ class Pump:
         assert ending is not None
         return ending
 
-    async def _move(self, deadline: float | None) -> None:
+    async def move(self, deadline: float | None = None) -> None:
         """Send what there is to send, else receive once, else let time pass."""
         connection, stream = self.connection, self.stream
         if self.source is not None and not self._unsent:
