@@ -578,7 +578,7 @@ def test_positive_identity_response_only_if_requested(identity_type: int, reques
 def test_refused_identity_rejects_the_association() -> None:
     policy = AcceptorPolicy(user_identity=lambda identity: IdentityVerdict(accepted=False))
     rq = request(user_identity=UserIdentityRQ(identity_type=1, primary_field=b"user"))
-    assert negotiate(rq, policy) == AssociateRJ(result=2, source=2, reason=1)
+    assert negotiate(rq, policy) == AssociateRJ(result=1, source=2, reason=1)
     assert isinstance(negotiate(request(), policy), AssociateAC)
 
 

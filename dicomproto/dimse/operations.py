@@ -75,7 +75,8 @@ class Operations(dict[int, Operation]):
 
     def add(self, request: Request, context_id: int) -> None:
         """Remember a request that was sent; it waits from now on if no data set is to follow."""
-        self._last_message_id = request.MessageID
+        if request.MessageID == self.next_message_id():
+            self._last_message_id = request.MessageID
         operation = self[request.MessageID] = Operation(request, context_id)
         if not request.has_data_set:
             operation.wait()

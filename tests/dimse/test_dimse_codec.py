@@ -386,14 +386,6 @@ MOVE = CMoveRQ(MessageID=7, AffectedSOPClassUID="1.2.3", MoveDestination="STORE"
 GET = NGetRQ(MessageID=7, RequestedSOPClassUID="1.2.3", RequestedSOPInstanceUID="1.2.34")
 
 
-def test_a_message_id_can_be_allotted_while_encoding() -> None:
-    assert encode_command(STORE, 300) == encode_command(STORE.replace(MessageID=300))
-    assert STORE.MessageID == 7
-    for command in (STORE.response(), CCancelRQ(MessageIDBeingRespondedTo=1)):
-        with pytest.raises(LocalProtocolError, match="no Message ID of its own"):
-            encode_command(command, 1)
-
-
 @pytest.mark.parametrize(
     ("command", "text"),
     [

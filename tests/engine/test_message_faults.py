@@ -8,7 +8,7 @@ import pytest
 
 from dicomproto import CLOSED, CloseAction, Connection, Limits
 from dicomproto.dimse.codec import encode_command
-from dicomproto.dimse.commands import CCancelRQ, CEchoRSP, CStoreRSP, Request
+from dicomproto.dimse.commands import CCancelRQ, CEchoRSP, Command, CStoreRSP, Request
 from dicomproto.dimse.events import (
     DataSetChunk,
     MessageIncomplete,
@@ -185,7 +185,6 @@ DISORDER = {
     "data set on another context": ([*WHOLE[:2], data_pdu(b"ab", 1)], "fragment on context 1"),
     "data set goes on on another context": ([*WHOLE[:3], data_pdu(b"ab", 5)], "fragment on context 5"),
     "data set after one": ([*WHOLE, data_pdu(b"ab", 3)], "a command was due"),
-    "data set after a request without one": ([message(ECHO), data_pdu(b"ab", 1)], "a command was due"),
 }
 
 
@@ -215,7 +214,7 @@ def test_a_context_accepted_with_a_syntax_that_was_not_proposed() -> None:
     connection = established(R, ac=answer)
     assert not connection.accepted_contexts
     events = feed(connection, command_pdu(EVENT, 1))
-    assert_violation(connection, events, "1 was not accepted", ABORT_OF_MESSAGE)
+    assert_violation(connection, events, "1 was not accepted", Abort(source=2, reason=6))
 
 
 @pytest.mark.parametrize("role", Role)
@@ -588,13 +587,21 @@ def test_half_a_dropped_message_is_not_reported() -> None:
     assert feed(connection, encode_pdu(ReleaseRQ())) == [ReleaseRQ()]
 
 
-def test_a_cancel_with_a_data_set_loses_it() -> None:
+@pytest.mark.parametrize("claims", [False, True])
+@pytest.mark.parametrize("command", [ECHO, CCancelRQ(MessageIDBeingRespondedTo=9)], ids=lambda c: c.name)
+def test_what_cannot_have_a_data_set_has_none(command: Command, claims: bool) -> None:
+    """Whatever its Data Set Type says (Q15); one that follows all the same is dropped and reported."""
     connection = established(A)
-    cancel = CCancelRQ(MessageIDBeingRespondedTo=9)
-    encoded = encode_command(cancel).replace(b"\x01\x01", b"\x01\x00")
-    pdu = fragment(encoded, context_id=5, is_command=True, is_last=True)
-    assert feed(connection, pdu, data_pdu(b"ab", 5)) == []
-    (event,) = feed(connection, message(ECHO))
+    encoded = encode_command(command)
+    if claims:
+        encoded = (
+            encoded[: encoded.rindex(b"\x01\x01")] + b"\x00\x00" + encoded[encoded.rindex(b"\x01\x01") + 2 :]
+        )
+    pdu = fragment(encoded, context_id=1, is_command=True, is_last=True)
+    events = feed(connection, pdu)
+    assert [event.has_data_set for event in events] == [False] * len(events)
+    assert feed(connection, data_pdu(b"ab", 1)) == [UnexpectedDataSet(context_id=1, length=2)]
+    (event,) = feed(connection, message(ECHO.replace(MessageID=8)))
     assert isinstance(event, RequestReceived)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from dicomproto import DataSetCollector
@@ -84,8 +86,21 @@ def test_a_collector_holds_no_more_than_was_agreed(limit: int) -> None:
     assert collector.add(b"x" * (limit // 2))
     assert collector.add(memoryview(b"y" * (limit - limit // 2)))
     assert collector.collected() == b"x" * (limit // 2) + b"y" * (limit - limit // 2)
-    assert collector.length == limit
-    assert not collector.add(b"z")
-    assert collector.collected() == b""
-    assert not collector.add(b"z")
-    assert collector.collected() == b""
+    assert len(collector) == limit
+    for _ in range(2):
+        assert not collector.add(b"z")
+        with pytest.raises(ValueError, match=f"more than {limit} bytes"):
+            collector.collected()
+
+
+def test_a_collector_of_tiny_chunks_holds_their_bytes_alone() -> None:
+    received = [bytes(100_000) for _ in range(100)]
+    collector = DataSetCollector(1000)
+    tracemalloc.start()
+    try:
+        while received:
+            assert collector.add(memoryview(received.pop())[:2])
+        assert tracemalloc.get_traced_memory()[1] < 10_000
+    finally:
+        tracemalloc.stop()
+    assert len(collector) == 200

@@ -307,6 +307,13 @@ ODD = [
 ]
 
 
+UNRELATED = {
+    "missing-item: implementation class UID",
+    "no-transfer-syntax: in a presentation context",
+    "invalid-uid: in a presentation context",
+}
+
+
 @pytest.mark.parametrize(
     ("items", "fields", "warnings"), [pytest.param(*case[1:], id=case[0]) for case in ODD]
 )
@@ -314,7 +321,8 @@ def test_odd_item(items: str, fields: dict[str, object], warnings: list[str]) ->
     decoded = rq(octets(f"0000: {items}") if items else b"")
     base = AssociateRQ(called_ae_title="A", calling_ae_title="B", application_context_name="")
     assert decoded == base.replace(**fields)
-    assert list(decoded.warnings) == warnings
+    told = [text for text in decoded.warnings if text not in UNRELATED]
+    assert told == warnings
 
 
 def test_a_refused_context_may_name_a_transfer_syntax_or_none() -> None:

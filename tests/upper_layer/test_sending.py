@@ -12,14 +12,18 @@ from dicomproto.upper_layer import (
     AssociateAC,
     AssociateRJ,
     AssociateRQ,
+    AsynchronousOperationsWindow,
     Buffer,
     PDataTF,
     PresentationContextAC,
     PresentationContextRQ,
     PresentationDataValue,
     Role,
+    RoleSelection,
     State,
     UpperLayer,
+    UserIdentityAC,
+    UserIdentityRQ,
     decode_pdu,
     encode_pdu,
 )
@@ -217,6 +221,7 @@ def context(**fields: object) -> dict[str, object]:
     return {"presentation_contexts": (CONTEXT.replace(**fields),)}
 
 
+BAD_ROLE = RoleSelection(sop_class_uid="x", scu_role=True, scp_role=True)
 RQ_REFUSED = [
     ({"called_ae_title": ""}, "called_ae_title"),
     ({"called_ae_title": "    "}, "called_ae_title"),
@@ -246,6 +251,14 @@ RQ_REFUSED = [
     (context(abstract_syntax="1.2 "), "abstract syntax of context 1"),
     (context(transfer_syntaxes=()), "no transfer syntax"),
     (context(transfer_syntaxes=(IMPLICIT, "x")), "transfer syntax of context 1"),
+    ({"protocol_version": 0}, "bit 0"),
+    ({"reserved": b""}, "32 bytes"),
+    (
+        {"role_selections": (RoleSelection(sop_class_uid="x", scu_role=True, scp_role=True),)},
+        "role selection",
+    ),
+    ({"user_identity": UserIdentityRQ(identity_type=6, primary_field=b"")}, "identity type 6"),
+    ({"user_identity_response": UserIdentityAC()}, "belongs into the A-ASSOCIATE-AC"),
 ]
 
 
@@ -285,18 +298,40 @@ def answers(*contexts: PresentationContextAC) -> dict[str, object]:
     return {"presentation_contexts": contexts}
 
 
+ACCEPTED, *OTHERS = AC.presentation_contexts
+USER = UserIdentityRQ(identity_type=1, primary_field=b"")
+ONE_OPERATION = AsynchronousOperationsWindow(maximum_invoked=1, maximum_performed=1)
 AC_REFUSED = [
     ({"maximum_length": 127}, "maximum_length"),
     ({"implementation_class_uid": None}, "mandatory"),
     ({"implementation_version_name": "x" * 17}, "implementation_version_name"),
-    (answers(PresentationContextAC(context_id=5, result=0, transfer_syntax=IMPLICIT)), "not proposed"),
+    ({"protocol_version": 2}, "bit 0"),
     (
-        answers(PresentationContextAC(context_id=1, result=0, transfer_syntax="1.2.840.10008.1.2.1")),
-        "not one",
+        {"user_identity": UserIdentityRQ(identity_type=1, primary_field=b"")},
+        "belongs into the A-ASSOCIATE-RQ",
     ),
-    (answers(PresentationContextAC(context_id=1, result=0)), "not one of"),
-    (answers(PresentationContextAC(context_id=1, result=256)), "cannot be encoded"),
+    ({"user_identity_response": UserIdentityAC()}, "user_identity_response was not asked for"),
+    ({"asynchronous_operations_window": ONE_OPERATION}, "window was not asked for"),
+    (
+        {"role_selections": (RoleSelection(sop_class_uid="bad", scu_role=True, scp_role=True),)},
+        "no valid UID",
+    ),
+    (answers(), "answered once"),
+    (answers(ACCEPTED, ACCEPTED), "answered once"),
+    (answers(ACCEPTED.replace(context_id=5)), "answered once"),
+    (answers(ACCEPTED.replace(transfer_syntax="1.2.840.10008.1.2.2"), *OTHERS), "which was not proposed"),
+    (answers(ACCEPTED.replace(transfer_syntax=""), *OTHERS), "which was not proposed"),
+    (answers(ACCEPTED.replace(result=5), *OTHERS), "result 5"),
 ]
+
+
+@pytest.mark.parametrize("fields", [(0, 1, 1), (3, 1, 1), (1, 0, 1), (1, 1, 4), (1, 2, 3), (1, 3, 0)])
+def test_a_rejection_that_is_not_in_the_table_is_refused(fields: tuple[int, int, int]) -> None:
+    machine = machine_in(A, State.STA3)
+    result, source, reason = fields
+    with pytest.raises(LocalProtocolError, match="Table 9-21"):
+        machine.send(AssociateRJ(result=result, source=source, reason=reason))
+    assert (machine.state, machine.data_to_send()) == (State.STA3, [])
 
 
 @pytest.mark.parametrize(("fields", "text"), AC_REFUSED, ids=[text for _, text in AC_REFUSED])
