@@ -120,12 +120,10 @@ class Pump:
     async def move(self, deadline: float | None = None) -> None:
         """Send what there is to send, else receive once, else let time pass."""
         connection, stream = self.connection, self.stream
-        if self.source is not None and not self._unsent:
+        is_sending = self.source is not None
+        if is_sending and not self._unsent:
             await self._feed()
-        if await self.send_queued():
-            self._look()
-            return
-        if self.source is not None:
+        if await self.send_queued() or is_sending:
             self._look()
             return
         now = stream.now()
