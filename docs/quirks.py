@@ -106,6 +106,12 @@ LONG = command_set(
     element(0x800, b"\1\1"),
     element(0x900, b"\0\0"),
 )
+CLAIMING_ECHO = command_set(
+    element(0x0002, VERIFICATION.encode() + b"\0"),
+    element(0x100, b"\x30\0"),
+    element(0x110, b"\1\0"),
+    element(0x800, b"\0\0"),
+)
 CLAIMS_DATA = CGetRSP(MessageIDBeingRespondedTo=1, Status=0xFF00, CommandDataSetType=1)
 FINAL = CGetRSP(MessageIDBeingRespondedTo=1)
 
@@ -239,6 +245,13 @@ MESSAGES = (
         p_data((1, 3, LONG)),
         ("ResponseReceived",),
         ("wrong-length",),
+    ),
+    Quirk(
+        "a C-ECHO that claims to have a data set, and one that has",
+        serving,
+        p_data((1, 3, CLAIMING_ECHO)) + p_data((1, 2, IDENTIFIER)),
+        ("RequestReceived", "UnexpectedDataSet"),
+        ("unexpected-data-set",),
     ),
     Quirk(
         "C-ECHO on any context (refused with `strict_dispatch`)",
