@@ -68,7 +68,7 @@ class Done:
         return found
 
 
-def run(command: Sequence[str | Path], **options: object) -> Done:
+def run(command: Sequence[str | Path]) -> Done:
     """Run a program to its end."""
     arguments = [str(part) for part in command]
     done = subprocess.run(
