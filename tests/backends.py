@@ -22,6 +22,7 @@ from dicomproto_transports import trio as trio_flavour
 from dicomproto_transports._async import AsyncServer, AsyncWaiter
 from dicomproto_transports._socket import SocketStream
 from dicomproto_transports._stream import Backend, ConnectionServer, Stream
+from dicomproto_transports._threads import PollWaiter
 
 AsyncFunction = Callable[..., Coroutine[Any, Any, Any]]
 
@@ -108,8 +109,8 @@ class Blocking:
     async def pair(self) -> tuple[Stream, Stream]:
         left, right = socket_pair()
         return (
-            SocketStream(left, blocking.PollWaiter(left)),
-            SocketStream(right, blocking.PollWaiter(right)),
+            SocketStream(left, PollWaiter(left)),
+            SocketStream(right, PollWaiter(right)),
         )
 
     @asynccontextmanager

@@ -18,8 +18,7 @@ from dicomproto_transports.blocking import AE, Association
 SERVER = """
     import signal, sys, time
     from dicomproto.uids import VERIFICATION
-    from dicomproto_transports.blocking import AE, Server, evt
-    from dicomproto_transports._acceptor import ServerCore
+    from dicomproto_transports.blocking import AE, evt
 
     ae = AE("SCP")
     ae.add_supported_context(VERIFICATION)
@@ -48,8 +47,8 @@ HANDLER_THAT_HANGS = """
     server = ae.start_server(
         ("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_ECHO, lambda event: time.sleep(1000))]
     )
-    import dicomproto_transports.blocking as blocking
-    blocking._LAST_WAIT = 0.1
+    import dicomproto_transports._threads
+    dicomproto_transports._threads._LAST_WAIT = 0.1
     print(server.port, flush=True)
     sys.stdin.readline()
 """

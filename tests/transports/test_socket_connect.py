@@ -11,6 +11,7 @@ from dicomproto.errors import ConnectionLost, TimedOut
 from dicomproto_transports import blocking
 from dicomproto_transports._socket import AddressInfo, connect, plain_address
 from dicomproto_transports._stream import Stream
+from dicomproto_transports._threads import PollWaiter
 from tests.backends import AnyBackend, Async
 
 
@@ -118,9 +119,7 @@ def connect_to(*found: AddressInfo, seconds: float | None = 10) -> Stream:
     now = blocking.BACKEND.now
     deadline = None if seconds is None else now() + seconds
     return blocking.run(
-        connect(
-            "pacs.example", 104, None, deadline, resolve=resolve, make_waiter=blocking.PollWaiter, now=now
-        )
+        connect("pacs.example", 104, None, deadline, resolve=resolve, make_waiter=PollWaiter, now=now)
     )
 
 
@@ -154,7 +153,7 @@ def test_a_resolver_that_does_not_answer() -> None:
                 None,
                 1.0,
                 resolve=resolve,
-                make_waiter=blocking.PollWaiter,
+                make_waiter=PollWaiter,
                 now=blocking.BACKEND.now,
             )
         )

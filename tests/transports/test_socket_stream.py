@@ -12,6 +12,7 @@ import pytest
 from dicomproto_transports import blocking
 from dicomproto_transports._socket import SocketStream
 from dicomproto_transports._stream import Stream
+from dicomproto_transports._threads import PollWaiter
 from tests.backends import AnyBackend, Async, socket_pair
 
 SOON = 0.05
@@ -330,7 +331,7 @@ def test_no_early_end_without_input(backend: AnyBackend) -> None:
 def test_addresses_and_options(family: int) -> None:
     left, right = socket_pair(family)
     names = left.getsockname(), left.getpeername()
-    stream = SocketStream(left, blocking.PollWaiter(left))
+    stream = SocketStream(left, PollWaiter(left))
     assert (stream.local_address, stream.peer_address) == names
     assert str(names[0]) in repr(stream)
     assert left.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
@@ -368,7 +369,7 @@ class Recording(socket.socket):
 def test_quickack_is_armed_before_every_receive() -> None:
     left, right = socket_pair()
     recording = Recording(right)
-    stream = SocketStream(recording, blocking.PollWaiter(recording))
+    stream = SocketStream(recording, PollWaiter(recording))
     for _ in range(3):
         left.sendall(b"x")
         assert blocking.run(stream.receive(None)) == b"x"
@@ -384,7 +385,7 @@ def test_quickack_is_armed_before_every_receive() -> None:
 def test_one_system_call_for_many_buffers() -> None:
     left, right = socket_pair()
     recording = Recording(right)
-    stream = SocketStream(recording, blocking.PollWaiter(recording))
+    stream = SocketStream(recording, PollWaiter(recording))
     assert blocking.run(stream.send([b"a"] * 512, None)) == []
     assert blocking.run(stream.send([b"b"] * 600, None)) == []
     assert recording.calls == ["sendmsg 512", "sendmsg 512", "sendmsg 88"]
@@ -396,7 +397,7 @@ def test_one_system_call_for_many_buffers() -> None:
 def test_the_kernels_timeout_is_a_broken_connection(action: str) -> None:
     left, right = socket_pair()
     recording = Recording(right)
-    stream = SocketStream(recording, blocking.PollWaiter(recording))
+    stream = SocketStream(recording, PollWaiter(recording))
     recording.failure = OSError(errno.ETIMEDOUT, "Connection timed out")
     assert isinstance(recording.failure, TimeoutError)
     with pytest.raises(ConnectionAbortedError):

@@ -1,0 +1,366 @@
+"""What the blocking flavour is made of: waiting in `poll`, the backend, a server of threads.
+
+The high level is the same `async def` code that trio and anyio run. Here its streams wait inside,
+in `poll` on the socket and the server's wake pipe, so a coroutine runs from start to end without
+ever suspending, and `run` is all the event loop there is.
+"""
+
+from __future__ import annotations
+
+import atexit
+import select
+import socket
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from math import ceil
+from time import monotonic
+from types import TracebackType
+from typing import Self, TypeVar
+
+from . import _socket
+from ._server import MAXIMUM_PENDING, PAUSE, Pending, accept, addresses, listen, report
+from ._socket import AddressInfo, SocketStream
+from ._stream import Address, ConnectionServer, ServerShutdown, Stream
+
+T = TypeVar("T")
+
+_FOREVER = 1e9
+"""Milliseconds; the longest wait that `poll` is asked for at a time."""
+
+_LAST_WAIT = 15.0
+"""Seconds that `Server.shutdown` gives threads to end that were told to; each needs `Timeouts.close`
+at most, unless it is within a handler."""
+
+
+def run(coroutine: Coroutine[object, object, T]) -> T:
+    """Run a coroutine over blocking streams to its end, in this thread, and return its result."""
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    finally:
+        coroutine.close()
+    raise RuntimeError(
+        "a coroutine suspended in the blocking flavour: something awaited asyncio, trio or anyio;"
+        " use dicomproto_transports.trio or .anyio for that"
+    )
+
+
+class Wake:
+    """Tells the threads of a server, from any thread, that they are to end.
+
+    Once set it stays readable, so that every wait of every thread sees it.
+    """
+
+    def __init__(self) -> None:
+        self._reader, self._writer = socket.socketpair()
+        self._writer.setblocking(False)
+        self.is_set = False
+
+    def fileno(self) -> int:
+        """What to wait on."""
+        return self._reader.fileno()
+
+    def set(self) -> None:
+        """Wake all waits, those that are still to come included."""
+        self.is_set = True
+        with suppress(OSError):
+            self._writer.send(b"\0")
+
+    def wait(self, seconds: float) -> None:
+        """Return when it is set, or after so many seconds."""
+        poll = select.poll()  # select() knows no descriptors above 1023
+        poll.register(self, select.POLLIN)
+        poll.poll(seconds * 1000)
+
+    def close(self) -> None:
+        """Give the descriptors back, when no thread waits any more."""
+        self._reader.close()
+        self._writer.close()
+
+
+class PollWaiter:
+    """Waits in `poll` for one socket, and for the wake pipe if there is one."""
+
+    is_checkpoint_cheap = True
+
+    def __init__(self, sock: socket.socket, wake: Wake | None = None) -> None:
+        self._sock = sock
+        self._wake = wake
+        self._polls: dict[int, select.poll] = {}
+
+    def now(self) -> float:
+        """Seconds on the monotonic clock."""
+        return monotonic()
+
+    async def readable(self, deadline: float | None) -> None:
+        """Wait until a receive would not block."""
+        self._wait(select.POLLIN, deadline)
+
+    async def writable(self, deadline: float | None) -> None:
+        """Wait until a send would not block."""
+        self._wait(select.POLLOUT, deadline)
+
+    async def either(self, deadline: float | None) -> None:
+        """Wait until a receive or a send would not block."""
+        self._wait(select.POLLIN | select.POLLOUT, deadline)
+
+    async def checkpoint(self) -> None:
+        """Notice that the server shuts down, also on a connection that never has to wait."""
+        if self._wake is not None and self._wake.is_set:
+            raise ServerShutdown
+
+    @contextmanager
+    def shield(self) -> Iterator[None]:
+        """A block that a shutdown does not end."""
+        wake, self._wake, self._polls = self._wake, None, {}
+        try:
+            yield
+        finally:
+            self._wake, self._polls = wake, {}
+
+    def _wait(self, events: int, deadline: float | None) -> None:
+        poll = self._polls.get(events) or self._poll_for(events)
+        while True:
+            left = _FOREVER if deadline is None else ceil((deadline - monotonic()) * 1000)
+            ready = poll.poll(min(max(left, 0), _FOREVER))
+            if self._wake is not None and self._wake.is_set:
+                raise ServerShutdown
+            if ready:
+                return
+            if deadline is not None and monotonic() >= deadline:
+                raise TimeoutError
+
+    def _poll_for(self, events: int) -> select.poll:
+        poll = self._polls[events] = select.poll()
+        poll.register(self._sock, events)
+        if self._wake is not None:
+            poll.register(self._wake, select.POLLIN)
+        return poll
+
+
+class BlockingBackend:
+    """The blocking `Backend`."""
+
+    def now(self) -> float:
+        """Seconds on the monotonic clock."""
+        return monotonic()
+
+    async def connect(
+        self,
+        host: str,
+        port: int,
+        *,
+        bind_address: tuple[str, int] | None = None,
+        deadline: float | None = None,
+    ) -> Stream:
+        """Connect to the first address of the host that answers; see `Backend`."""
+        return await _socket.connect(
+            host, port, bind_address, deadline, resolve=_resolve, make_waiter=PollWaiter, now=monotonic
+        )
+
+    async def checkpoint(self) -> None:
+        """Nothing: threads need no turns."""
+
+    def current_task(self) -> object:
+        """Return the number of the running thread."""
+        return threading.get_ident()
+
+    async def in_thread(self, function: Callable[[], T]) -> T:
+        """Call the function here: this thread may wait."""
+        return function()
+
+
+async def _resolve(host: str, port: int, deadline: float | None) -> list[AddressInfo]:
+    """Look a name up in a thread of its own, because getaddrinfo(3) knows no deadline."""
+    found: list[AddressInfo] = []
+    failure: list[BaseException] = []
+
+    def look_up() -> None:
+        try:
+            found.extend(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except BaseException as error:  # raised again below
+            failure.append(error)
+
+    thread = threading.Thread(target=look_up, name=f"dicomproto resolves {host}", daemon=True)
+    thread.start()
+    thread.join(None if deadline is None else max(deadline - monotonic(), 0))
+    if thread.is_alive():
+        raise TimeoutError
+    if failure:
+        raise failure[0]
+    return found
+
+
+BACKEND = BlockingBackend()
+"""The `Backend` of this flavour."""
+
+
+class Server:
+    """Listens and serves each association in a thread of its own.
+
+    It listens from the moment it is made; `start` accepts in a thread, `serve_forever` in the
+    caller's. As a context manager it is shut down at the end of the block; a server that is still
+    running when the interpreter exits is shut down then.
+    """
+
+    def __init__(
+        self,
+        core: ConnectionServer,
+        address: tuple[str, int],
+        *,
+        maximum_pending: int = MAXIMUM_PENDING,
+    ) -> None:
+        self._core = core
+        self._pending = Pending(maximum_pending)
+        core.stream_established = self._pending.settle
+        self._listeners = listen(address)
+        self._addresses = addresses(self._listeners)
+        self._port: int = self._listeners[0].getsockname()[1]
+        self._stop, self._wake = Wake(), Wake()
+        self._acceptor: threading.Thread | None = None
+        self._threads: set[threading.Thread] = set()
+        self._changed = threading.Condition()  # guards `_threads`, `_acceptor`, `_closed`
+        self._closed = False
+        self._grace = 0.0
+
+    @property
+    def active_associations(self) -> list[object]:
+        """The associations that are being served now."""
+        return self._core.active_associations
+
+    @property
+    def addresses(self) -> list[Address]:
+        """Where the server listens."""
+        return self._addresses
+
+    @property
+    def address(self) -> Address:
+        """The first of `addresses`."""
+        return self._addresses[0]
+
+    @property
+    def port(self) -> int:
+        """The port that the server listens on."""
+        return self._port
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.shutdown()
+
+    def start(self) -> None:
+        """Accept connections in a thread of the server's own."""
+        name = f"dicomproto server {self.port}"
+        thread = threading.Thread(target=self._accept_all, name=name, daemon=True)
+        self._acceptor = thread
+        atexit.register(self.shutdown)
+        thread.start()
+
+    def serve_forever(self) -> None:
+        """Accept connections in this thread until `shutdown` is called or an exception comes.
+
+        `shutdown` may be called by another thread, by a handler or by a signal handler.
+        """
+        self._acceptor = threading.current_thread()
+        try:
+            self._accept_all()
+        finally:
+            self.shutdown(self._grace)
+
+    def shutdown(self, grace: float = 0.0) -> None:
+        """Take no more connections, give the associations `grace` seconds, end those that are left.
+
+        Returns when all have ended, each aborted and closed within `Timeouts.close`, or after 15
+        seconds when a handler does not return. The association that this is called from, by a
+        handler, ends after the handler.
+        """
+        self._core.begin_shutdown()
+        self._grace = grace
+        self._stop.set()
+        me = threading.current_thread()
+        if self._acceptor is me:  # in a signal handler: `serve_forever` does the rest
+            return
+        atexit.unregister(self.shutdown)
+        with self._changed:
+            self._changed.wait_for(lambda: self._acceptor is None)
+            if grace > 0:
+                self._changed.wait_for(lambda: self._threads <= {me}, grace)
+            self._wake.set()
+            self._changed.wait_for(lambda: self._threads <= {me}, _LAST_WAIT)
+            self._close_when_done()
+
+    def _close_when_done(self) -> None:
+        """Close what is left of a server that was shut down; the caller holds `_changed`."""
+        if self._wake.is_set and not self._threads and not self._closed:
+            self._closed = True
+            for listener in self._listeners:
+                listener.close()
+            self._wake.close()
+            self._stop.close()
+
+    def _accept_all(self) -> None:
+        try:
+            poll = select.poll()
+            poll.register(self._stop, select.POLLIN)
+            for listener in self._listeners:
+                poll.register(listener, select.POLLIN)
+            while not self._stop.is_set:
+                poll.poll()
+                for listener in self._listeners:
+                    self._accept_from(listener)
+        finally:
+            for listener in self._listeners:
+                listener.close()
+            with self._changed:
+                self._acceptor = None
+                self._changed.notify_all()
+
+    def _accept_from(self, listener: socket.socket) -> None:
+        while not self._stop.is_set:
+            try:
+                sock = accept(listener)
+                if sock is None:
+                    return
+                self._start_thread(SocketStream(sock, PollWaiter(sock, self._wake)))
+            except (OSError, RuntimeError):  # out of descriptors, memory or threads
+                self._pending.drop_oldest()
+                self._stop.wait(PAUSE)
+
+    def _start_thread(self, stream: SocketStream) -> None:
+        thread = threading.Thread(
+            target=self._serve, args=(stream,), name=f"dicomproto {stream.peer_address}", daemon=True
+        )
+        self._pending.add(stream)
+        with self._changed:
+            self._threads.add(thread)
+        try:
+            thread.start()
+        except RuntimeError:
+            self._forget(stream, thread)
+            raise
+
+    def _serve(self, stream: SocketStream) -> None:
+        try:
+            run(self._core.serve_connection(stream))
+        except ServerShutdown:
+            pass
+        except Exception:
+            report(stream)
+        finally:
+            self._forget(stream, threading.current_thread())
+
+    def _forget(self, stream: SocketStream, thread: threading.Thread) -> None:
+        stream.close_now()
+        with self._changed:
+            self._threads.discard(thread)
+            self._changed.notify_all()
+            self._close_when_done()
