@@ -12,7 +12,7 @@ its length alone, so that no patient data can reach a log through `repr`.
 
 from __future__ import annotations
 
-from typing import Any, dataclass_transform
+from typing import Any, Self, dataclass_transform
 
 _MISSING: Any = object()
 
@@ -99,7 +99,7 @@ class Record(metaclass=_RecordType):
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (type(self), {f: getattr(self, f) for f in type(self)._fields})
 
-    def replace(self, **changes: object) -> Any:
+    def replace(self, **changes: object) -> Self:
         """Return a copy with some fields changed; raises TypeError for an unknown field."""
         return type(self)(**{f: getattr(self, f) for f in type(self)._fields} | changes)
 

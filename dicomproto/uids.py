@@ -19,7 +19,7 @@ UNCOMPRESSED_TRANSFER_SYNTAXES = (
     IMPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_BIG_ENDIAN,
 )
-"""Transfer syntaxes that any data set of native pixel data can be re-encoded in."""
+"""The transfer syntaxes of native pixel data, best first: Explicit VR keeps what private elements are."""
 
 IMPLEMENTATION_CLASS_UID = "2.25.309536743520180466219374226474853067201"
 """Sent in item 52H; derived from a UUID (PS3.5 B.2), so no registered root is claimed."""

@@ -11,7 +11,7 @@ title that was missing is "" and a missing number 0; `warnings` says so.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from .._record import Record
 from ..uids import normalize_uid
@@ -26,6 +26,8 @@ DATA_SET_PRESENT = 0x0001
 
 LOW, MEDIUM, HIGH = 2, 0, 1
 """The values of Priority."""
+
+ResponseT = TypeVar("ResponseT", bound="Response")
 
 
 class Command(Record):
@@ -85,7 +87,7 @@ class Request(Command):
     MessageID: int = 0
 
     def response(self, Status: int = 0, **fields: object) -> Response:
-        """Return the response to this request.
+        """Return the response to this request; each request's own class returns its own class of response.
 
         Message ID, SOP Class and Instance UID, event and action type are echoed as they came
         (some peers compare them byte for byte); `fields` adds or replaces fields.
@@ -97,6 +99,14 @@ class Request(Command):
             values[target] = None if value == "" else value
         values.update(fields)
         return self.response_class(**values)  # type: ignore[arg-type]
+
+
+class _AnsweredBy(Request, Generic[ResponseT]):
+    """Tells type checkers which response a request has."""
+
+    if TYPE_CHECKING:
+
+        def response(self, Status: int = 0, **fields: object) -> ResponseT: ...
 
 
 class Response(Command):
@@ -133,7 +143,7 @@ class CStoreRSP(Response):
     AffectedSOPInstanceUID: str | None = None
 
 
-class CStoreRQ(Request):
+class CStoreRQ(_AnsweredBy[CStoreRSP]):
     """C-STORE-RQ (PS3.7 Table 9.3-1); the data set is the object to store."""
 
     command_field = 0x0001
@@ -158,7 +168,7 @@ class CFindRSP(Response):
     data_set_allowed = True
 
 
-class CFindRQ(Request):
+class CFindRQ(_AnsweredBy[CFindRSP]):
     """C-FIND-RQ (PS3.7 Table 9.3-3); the data set is the identifier to match."""
 
     command_field = 0x0020
@@ -189,7 +199,7 @@ class CGetRSP(_RetrieveResponse):
     name = "C-GET-RSP"
 
 
-class CGetRQ(Request):
+class CGetRQ(_AnsweredBy[CGetRSP]):
     """C-GET-RQ (PS3.7 Table 9.3-6); the data set is the identifier to match."""
 
     command_field = 0x0010
@@ -209,7 +219,7 @@ class CMoveRSP(_RetrieveResponse):
     name = "C-MOVE-RSP"
 
 
-class CMoveRQ(Request):
+class CMoveRQ(_AnsweredBy[CMoveRSP]):
     """C-MOVE-RQ (PS3.7 Table 9.3-9); the data set is the identifier to match."""
 
     command_field = 0x0021
@@ -230,7 +240,7 @@ class CEchoRSP(Response):
     name = "C-ECHO-RSP"
 
 
-class CEchoRQ(Request):
+class CEchoRQ(_AnsweredBy[CEchoRSP]):
     """C-ECHO-RQ (PS3.7 Table 9.3-12)."""
 
     command_field = 0x0030
@@ -263,7 +273,7 @@ class _NormalizedResponse(Response):
     AffectedSOPInstanceUID: str | None = None
 
 
-class _RequestOfInstance(Request):
+class _RequestOfInstance(_AnsweredBy[ResponseT]):
     """What N-GET, N-SET, N-ACTION and N-DELETE requests share."""
 
     _echoed: ClassVar[tuple[tuple[str, str], ...]] = (
@@ -284,7 +294,7 @@ class NEventReportRSP(_NormalizedResponse):
     EventTypeID: int | None = None
 
 
-class NEventReportRQ(Request):
+class NEventReportRQ(_AnsweredBy[NEventReportRSP]):
     """N-EVENT-REPORT-RQ (PS3.7 Table 10.3-1); the data set is the event information."""
 
     command_field = 0x0100
@@ -309,7 +319,7 @@ class NGetRSP(_NormalizedResponse):
     name = "N-GET-RSP"
 
 
-class NGetRQ(_RequestOfInstance):
+class NGetRQ(_RequestOfInstance[NGetRSP]):
     """N-GET-RQ (PS3.7 Table 10.3-3); without an attribute identifier list all are asked for."""
 
     command_field = 0x0110
@@ -326,7 +336,7 @@ class NSetRSP(_NormalizedResponse):
     name = "N-SET-RSP"
 
 
-class NSetRQ(_RequestOfInstance):
+class NSetRQ(_RequestOfInstance[NSetRSP]):
     """N-SET-RQ (PS3.7 Table 10.3-5); the data set is the modification list."""
 
     command_field = 0x0120
@@ -346,7 +356,7 @@ class NActionRSP(_NormalizedResponse):
     ActionTypeID: int | None = None
 
 
-class NActionRQ(_RequestOfInstance):
+class NActionRQ(_RequestOfInstance[NActionRSP]):
     """N-ACTION-RQ (PS3.7 Table 10.3-7); the data set is the action information."""
 
     command_field = 0x0130
@@ -365,7 +375,7 @@ class NCreateRSP(_NormalizedResponse):
     name = "N-CREATE-RSP"
 
 
-class NCreateRQ(Request):
+class NCreateRQ(_AnsweredBy[NCreateRSP]):
     """N-CREATE-RQ (PS3.7 Table 10.3-9); without an instance UID the SCP allots one."""
 
     command_field = 0x0140
@@ -386,7 +396,7 @@ class NDeleteRSP(_NormalizedResponse):
     data_set_allowed = False
 
 
-class NDeleteRQ(_RequestOfInstance):
+class NDeleteRQ(_RequestOfInstance[NDeleteRSP]):
     """N-DELETE-RQ (PS3.7 Table 10.3-11)."""
 
     command_field = 0x0150

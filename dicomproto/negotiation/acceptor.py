@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from types import MappingProxyType
 
 from .._record import Record
@@ -113,10 +113,10 @@ class AcceptorPolicy(Record):
     operations_window: AsynchronousOperationsWindow = ONE_OPERATION
     """How many operations the requestor may have outstanding, and how many we; answered only if asked."""
 
-    called_ae_titles: Collection[str] | None = None
+    called_ae_titles: Set[str] | tuple[str, ...] | None = None
     """The titles that we answer to, without padding; None for any."""
 
-    calling_ae_titles: Collection[str] | None = None
+    calling_ae_titles: Set[str] | tuple[str, ...] | None = None
     """The titles of those whom we serve, without padding; None for anyone. A title proves nothing."""
 
     any_application_context: bool = False

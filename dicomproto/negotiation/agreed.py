@@ -9,9 +9,7 @@ from typing import Literal
 from .._record import Record
 from ..uids import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
-    EXPLICIT_VR_BIG_ENDIAN,
-    EXPLICIT_VR_LITTLE_ENDIAN,
-    IMPLICIT_VR_LITTLE_ENDIAN,
+    UNCOMPRESSED_TRANSFER_SYNTAXES,
     normalize_uid,
 )
 from ..upper_layer.contexts import answered_contexts, is_usable
@@ -29,18 +27,13 @@ MAXIMUM_CONTEXTS = 128
 DEFAULT_MAXIMUM_LENGTH = 131_072
 """What we announce unless told otherwise: large enough that PDU headers cost nothing."""
 
-CONVERTIBLE_TRANSFER_SYNTAXES = (
-    EXPLICIT_VR_LITTLE_ENDIAN,
-    IMPLICIT_VR_LITTLE_ENDIAN,
-    EXPLICIT_VR_BIG_ENDIAN,
-    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
-)
+CONVERTIBLE_TRANSFER_SYNTAXES = (*UNCOMPRESSED_TRANSFER_SYNTAXES, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN)
 """Transfer syntaxes of native pixel data, each of which can be re-encoded in each other, best first.
 
 Deflated is one of them: only the data set as a whole is compressed, without loss.
 """
 
-FALLBACK_TRANSFER_SYNTAXES = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
+FALLBACK_TRANSFER_SYNTAXES = UNCOMPRESSED_TRANSFER_SYNTAXES[:2]
 """Proposed for data sets whose own syntax may be refused; Explicit keeps private VRs, so it is first."""
 
 ACCEPTANCE, USER_REJECTION, NO_REASON, NO_ABSTRACT_SYNTAX, NO_TRANSFER_SYNTAX = range(5)
