@@ -88,8 +88,9 @@ class Program:
         self._output, self._errors = folder / "stdout.txt", folder / "stderr.txt"
         with open(self._output, "wb") as output, open(self._errors, "wb") as errors:
             self.process = subprocess.Popen(
-                self.command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=errors
-            )
+                self.command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=errors,
+                start_new_session=True,
+            )  # fmt: skip
 
     @property
     def output(self) -> str:
@@ -136,8 +137,8 @@ class Program:
         return self.wait()
 
     def kill(self) -> None:
-        """End the program as a power failure does."""
-        self.process.kill()
+        """End the program, and what it has forked, as a power failure does."""
+        os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
     def __enter__(self) -> Program:
