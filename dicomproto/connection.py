@@ -258,10 +258,8 @@ class Connection:
                 self._upper.expire("idle")
 
     def _wait_for_responses(self, now: float) -> float | None:
-        if self._assembler.context_id is not None:
-            self._operations.restart()
-            return None
-        return self._operations.next_deadline(now, self.timeouts)
+        is_receiving = self._assembler.context_id is not None
+        return self._operations.next_deadline(now, self.timeouts, is_receiving=is_receiving)
 
     def _watch(self, now: float) -> tuple[float | None, float | None]:
         """Look whether anything moved; return when an idle acceptor and half a message are given up."""

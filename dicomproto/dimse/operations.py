@@ -81,15 +81,17 @@ class Operations(dict[int, Operation]):
         if not request.has_data_set:
             operation.wait()
 
-    def restart(self) -> None:
-        """Start all waits anew: within a message of the peer no response can come."""
-        for operation in self.values():
-            operation.deadline = None
+    def next_deadline(self, now: float, timeouts: Timeouts, *, is_receiving: bool) -> float | None:
+        """Return when the first wait is over; a wait begun since the last call starts to run at `now`.
 
-    def next_deadline(self, now: float, timeouts: Timeouts) -> float | None:
-        """Return when the first wait is over; a wait begun since the last call starts to run at `now`."""
+        While a message of the peer `is_receiving` no response can come, so waits begin anew after it;
+        but not the one for what a C-CANCEL should end.
+        """
         earliest = None
         for operation in self.values():
+            if is_receiving and operation.timer != "cancel":
+                operation.deadline = None
+                continue
             if operation.is_waiting and operation.deadline is None:
                 duration: float | None = getattr(timeouts, operation.timer)
                 if duration is None:

@@ -6,6 +6,7 @@ import pytest
 
 from dicomproto import CLOSED, NEED_DATA, CloseAction, Connection, Timeouts
 from dicomproto.dimse.commands import Request
+from dicomproto.dimse.events import MessageIncomplete
 from dicomproto.upper_layer import (
     Abort,
     AssociateAC,
@@ -35,6 +36,7 @@ from tests.dialogues import (
     events_of,
     feed,
     message,
+    pending,
     sent_by,
     window,
 )
@@ -166,6 +168,24 @@ def test_the_wait_after_a_cancel_is_not_prolonged(request_: Request) -> None:
         assert connection.next_deadline(now) == 9.0
     connection.handle_timeout(9.0)
     assert_expired(connection, "cancel")
+
+
+def test_nor_by_what_comes_with_the_pending_responses() -> None:
+    connection = waiting(FIND_RQ)
+    connection.send_cancel(1)
+    connection.data_to_send()
+    assert connection.next_deadline(1.0) == 9.0
+    match = message(pending(FIND_RQ), b"match ", context_id=5)
+    for now in (2.0, 5.0, 8.0):
+        feed(connection, match[:-1])
+        assert connection.next_deadline(now) == 9.0
+        connection.handle_timeout(now)
+        feed(connection, match[-1:])
+    feed(connection, match[:-1])
+    connection.handle_timeout(9.0)
+    incomplete, expired = events_of(connection)
+    assert incomplete == MessageIncomplete(context_id=5, command=pending(FIND_RQ))
+    assert expired == TimerExpired(timer="cancel", state="Sta6")
 
 
 def test_the_final_response_ends_the_wait_after_a_cancel() -> None:
