@@ -324,6 +324,20 @@ def test_every_pdu_in_every_state_ends_in_at_most_one_terminal_event(role: Role,
                 assert machine.next_event() is CLOSED
 
 
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("state", [State.STA1, State.STA13])
+def test_nothing_is_wrong_or_late_where_there_is_no_association(role: Role, state: State) -> None:
+    """`violate` and `expire` are for the layer above, which may misuse them as well."""
+    machine = machine_in(role, state)
+    with pytest.raises(LocalProtocolError, match="violate"):
+        machine.violate("too late", item_path="P-DATA-TF")
+    if state is State.STA1:
+        with pytest.raises(LocalProtocolError, match="nothing is waited for in Sta1"):
+            machine.expire("response")
+    assert machine.state is state
+    assert events_of(machine) == []
+
+
 def test_a_connection_that_fails_before_it_stands() -> None:
     machine = UpperLayer(R)
     machine.send(RQ)

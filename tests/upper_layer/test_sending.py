@@ -180,6 +180,7 @@ MISUSE = {
     "proposal on an association": lambda m: m.send(RQ),
     "answer on an association": lambda m: m.send(AC),
     "connected twice": lambda m: m.transport_connected(),
+    "no PDU at all": lambda m: m.send("A-ABORT"),
 }
 
 
