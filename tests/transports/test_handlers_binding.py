@@ -41,6 +41,9 @@ class AsyncCallable:
     async def __call__(self, event: evt.Event) -> int:
         return 0x0000
 
+    async def method(self, event: evt.Event) -> int:
+        return 0x0000
+
 
 # --- binding ------------------------------------------------------------------------------------
 
@@ -81,7 +84,8 @@ def test_only_one_way_to_store() -> None:
 
 
 @pytest.mark.parametrize(
-    "handler", [handle_async, partial(handle_async), AsyncCallable(), partial(AsyncCallable())]
+    "handler",
+    [handle_async, partial(handle_async), AsyncCallable(), partial(AsyncCallable()), AsyncCallable().method],
 )
 def test_blocking_refuses_coroutine_functions(handler: Callable[..., object]) -> None:
     with pytest.raises(TypeError, match=r"EVT_C_ECHO: .* is a coroutine function; the blocking flavour"):

@@ -10,11 +10,11 @@ is bound as `in_thread(handler)`. The blocking flavour has sync handlers only.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import partial
 from time import time
+from types import CodeType, CoroutineType
 from typing import TYPE_CHECKING
 
 from dicomproto._record import Record
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from ._provider import IncomingStore
 
 Handler = Callable[..., object]
+
+_IS_COROUTINE = 0x80  # CO_COROUTINE, of a function made by `async def`
 
 
 class EventKind:
@@ -103,12 +105,16 @@ def in_thread(handler: Handler) -> InThread:
 
 
 def is_coroutine_function(handler: object) -> bool:
-    """Tell whether calling `handler` gives a coroutine, also through `partial` and `__call__`."""
+    """Tell whether calling `handler` gives a coroutine, also through `partial`, methods and `__call__`.
+
+    By hand, since `inspect` takes longer to import than all of this package.
+    """
     while isinstance(handler, partial):
         handler = handler.func
-    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
-        getattr(handler, "__call__", None)  # noqa: B004 - asked of the attribute, not of callability
-    )
+    if not hasattr(handler, "__code__") and not hasattr(handler, "__func__"):
+        handler = getattr(type(handler), "__call__", None)  # noqa: B004 - its code, not whether there is any
+    code = getattr(getattr(handler, "__func__", handler), "__code__", None)
+    return isinstance(code, CodeType) and bool(code.co_flags & _IS_COROUTINE)
 
 
 def _name(handler: object) -> str:
@@ -358,7 +364,7 @@ class Handlers:
 async def call(bound: Bound, event: Event, *, is_blocking: bool) -> object:
     """Run one handler and return its result, whatever kind of callable it is."""
     result = bound.handler(event, *bound.args)
-    if inspect.iscoroutine(result):
+    if isinstance(result, CoroutineType):
         if is_blocking:
             result.close()
             raise TypeError(f"{_name(bound.handler)} returned a coroutine; the blocking flavour runs none")
