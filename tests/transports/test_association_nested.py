@@ -5,10 +5,18 @@ from __future__ import annotations
 import io
 from typing import Any
 
+import pytest
+
 from dicomproto.dimse.commands import CEchoRQ
 from dicomproto.dimse.events import DataSetChunk, RequestReceived, ResponseReceived
+from dicomproto.errors import LocalProtocolError
 from dicomproto.uids import VERIFICATION
-from dicomproto.upper_layer.pdu import AsynchronousOperationsWindow, RoleSelection
+from dicomproto.upper_layer.pdu import (
+    AsynchronousOperationsWindow,
+    ReleaseRP,
+    ReleaseRQ,
+    RoleSelection,
+)
 from dicomproto_transports import evt
 from dicomproto_transports._provider import MAXIMUM_DEPTH
 from tests.associations import (
@@ -118,3 +126,48 @@ def test_a_handler_sends_behind_the_object_under_way() -> None:
 
     backend.run(main)
     assert order == ["handler", "C-ECHO-RQ", "C-ECHO-RSP"]
+
+
+def test_a_release_in_a_handler_is_refused() -> None:
+    """The request that the handler serves is still to be answered."""
+    backend = Lockstep()
+
+    async def handle(event: evt.Event) -> int:
+        with pytest.raises(LocalProtocolError, match="not answered"):
+            await event.assoc.release()  # type: ignore[attr-defined]
+        return 0x0000
+
+    async def main() -> None:
+        async with associated(backend, make_server(backend, [(evt.EVT_C_ECHO, handle)])) as assoc:
+            assert (await assoc.send_c_echo()).Status == 0x0000
+
+    backend.run(main)
+
+
+def test_what_has_arrived_is_served_before_a_release() -> None:
+    backend = Lockstep()
+    echoes: list[object] = []
+
+    async def talk(peer: Peer) -> None:
+        await peer.accept()
+        received = await peer.until(RequestReceived)
+        peer.connection.send_response(received.command.response())
+        peer.connection.send_request(CEchoRQ(AffectedSOPClassUID=VERIFICATION), 1)
+        await peer.flush()
+        assert (await peer.until(ResponseReceived)).command.Status == 0x0000
+        peer.connection.send(await peer.until(ReleaseRQ) and ReleaseRP())
+        await peer.until_closed()
+
+    def handle(event: evt.Event) -> int:
+        echoes.append(event)
+        return 0x0000
+
+    async def main() -> None:
+        async with backend.serving(Script(talk)) as server:
+            options: dict[str, Any] = {"ext_neg": [BOTH_ROLES], "evt_handlers": [(evt.EVT_C_ECHO, handle)]}
+            async with await associate(backend, server.port, **options) as assoc:
+                assert (await assoc.send_c_echo()).Status == 0x0000
+            assert assoc.is_released
+
+    backend.run(main)
+    assert len(echoes) == 1

@@ -287,3 +287,19 @@ def test_a_release_in_the_middle_of_our_object() -> None:
                 await assoc.send_c_store(io.BytesIO(part10(data_set(8 * 1024 * 1024))))
 
     backend.run(main)
+
+
+def test_an_idle_acceptor_may_release() -> None:
+    """By option: some take the release for the sign that a study is complete."""
+    backend = Lockstep()
+    ae = make_ae(backend)
+    ae.idle_release = True
+
+    async def main() -> None:
+        async with backend.serving(make_server(backend, ae=ae)) as server:
+            assoc = await associate(backend, server.port)
+            assert await assoc.serve()
+            assert assoc.is_released
+            assert backend.world.now() >= 900
+
+    backend.run(main)

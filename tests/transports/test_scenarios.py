@@ -721,8 +721,11 @@ def test_release_collision(backend: AnyBackend) -> None:
         await peer.accept()
         received = await peer.until(RequestReceived)
         peer.connection.send_response(received.command.response())
-        peer.connection.send(ReleaseRQ())
         await peer.flush()
+        request = await peer.stream.receive(None)
+        peer.connection.send(ReleaseRQ())  # before it has seen that of the other side
+        await peer.flush()
+        peer.connection.receive_data(request)
         await peer.until(ReleaseRQ)
         states.append(peer.connection.state.value)
         peer.connection.send(ReleaseRP())  # held back until our own request is answered

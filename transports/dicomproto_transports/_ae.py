@@ -96,6 +96,8 @@ class AECore:
         """Hold peers to the letter of role selection (PS3.7 D.3.3.4)."""
         self.strict_dispatch = False
         """Refuse requests for a SOP class other than that of their presentation context."""
+        self.idle_release = False
+        """Release an association that was idle for too long, where it would be aborted."""
         self._requested: list[tuple[str, tuple[str, ...]]] = []
         self._supported: dict[str, SupportedContext] = {}
 
@@ -234,6 +236,7 @@ class AECore:
             timeouts=self.timeouts,
             strict_roles=self.strict_roles,
             strict_dispatch=self.strict_dispatch,
+            idle_release=self.idle_release,
         )
 
     def new_association(

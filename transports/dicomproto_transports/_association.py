@@ -91,7 +91,6 @@ class AssociationCore(Pump):
         self._piece_buffers = PieceBuffers()
         self._busy = False
         self._user: object = None  # the task that runs a handler, and may use the association meanwhile
-        self._releasing = False
         self._served = 0
         self._awaited: dict[int, Response | None] = {}
 
@@ -265,14 +264,16 @@ class AssociationCore(Pump):
         """Release the association in order (PS3.8 7.2); nothing happens if it has ended.
 
         A peer that closes or aborts in place of an answer cuts nothing short, so that is no error, but
-        `is_released` is false then. Raises TimedOut and RemoteProtocolError.
+        `is_released` is false then. Raises TimedOut and RemoteProtocolError, and LocalProtocolError in a
+        handler, whose request is still to be answered.
         """
         if self._reason is not None:
             return
         self._enter("release")
         try:
+            while (event := await self.event_at_hand()) is not None:
+                await self.dispatch(event)
             self.connection.send(ReleaseRQ())
-            self._releasing = True
             while True:
                 await self.dispatch(await self.next_event())
         except AssociationReleased:
@@ -364,11 +365,10 @@ class AssociationCore(Pump):
         if isinstance(event, ResponseReceived):
             self._take_response(event)
         elif isinstance(event, RequestReceived):
-            if not self._releasing:
-                await serve_request(self, event)
-                self._served += 1
-                if self._served % _TURN == 0:
-                    await self.backend.checkpoint()
+            await serve_request(self, event)
+            self._served += 1
+            if self._served % _TURN == 0:
+                await self.backend.checkpoint()
         elif isinstance(event, ReleaseRQ):
             await self._answer_release()
         # The rest is for information: a late cancel, a data set that nobody asked for, a request that the
