@@ -89,3 +89,26 @@ def test_cut_on_the_way_to_the_requestor(how: Any, caplog: pytest.LogCaptureFixt
             succeeded.append(position)
     assert not caplog.records
     assert succeeded == [position for position in positions(800) if position >= min(succeeded)]
+
+
+@pytest.mark.parametrize("how", ["eof", "reset", "stall"])
+def test_cut_within_a_large_object(how: Any) -> None:
+    """While it is still being sent: the end is noticed at the next look, or by a send that fails."""
+    content = part10(data_set(6 * 1024 * 1024))
+    for position in (70_000, 1_500_000, 4_000_000):
+        backend = Lockstep()
+        stored = Stored()
+
+        async def main(
+            backend: Lockstep = backend, stored: Stored = stored, position: int = position
+        ) -> None:
+            async with backend.serving(make_server(backend, [(evt.EVT_C_STORE, stored)])) as server:
+                backend.world.backend.to_server = Faults(cut_after=position, how=how)
+                assoc = await associate(backend, server.port)
+                with pytest.raises(AssociationError):
+                    await assoc.send_c_store(io.BytesIO(content))
+                assert assoc.is_aborted
+
+        backend.run(main)
+        assert backend.world.now() < BOUND
+        assert not stored.objects

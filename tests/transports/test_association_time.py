@@ -303,3 +303,36 @@ def test_an_idle_acceptor_may_release() -> None:
             assert backend.world.now() >= 900
 
     backend.run(main)
+
+
+def test_requests_without_end_do_not_prolong_the_wait() -> None:
+    """Once it is over, what is there to be read gets one more chance, not any number."""
+    backend = Lockstep()
+    window = AsynchronousOperationsWindow(maximum_invoked=1, maximum_performed=60)
+    served: list[float] = []
+
+    async def talk(peer: Peer) -> None:
+        await peer.accept(operations_window=window)
+        await peer.until(RequestReceived)
+        for _ in range(60):
+            peer.connection.send_request(CEchoRQ(AffectedSOPClassUID=VERIFICATION), 1)
+        await peer.until_closed()
+
+    async def sleep(event: evt.Event) -> int:
+        await backend.world.sleep(20)
+        served.append(backend.world.now())
+        return 0x0000
+
+    async def main() -> None:
+        async with backend.serving(Script(talk)) as server:
+            backend.world.backend.to_client = Faults(chunk=80)  # one request a read
+            options: dict[str, Any] = {
+                "ext_neg": [*BOTH_ROLES, window],
+                "evt_handlers": [(evt.EVT_C_ECHO, sleep)],
+            }
+            assoc = await associate(backend, server.port, **options)
+            with pytest.raises(TimedOut, match="response timeout"):
+                await assoc.send_c_echo()
+
+    backend.run(main)
+    assert served[-1] <= 120
