@@ -89,3 +89,4 @@ MessageEvent = (
     | RequestRefused
     | MessageIncomplete
 )
+"""What `Connection` says about messages."""

@@ -118,6 +118,7 @@ Terminal = (
 """Exactly one of these ends every connection. (A ReleaseRP that crosses our own release is not terminal.)"""
 
 UpperLayerEvent = AssociateRQ | AssociateAC | ReleaseRQ | PDVChunk | Terminal
+"""What `UpperLayer.next_event()` returns, besides NEED_DATA and CLOSED."""
 
 NeedData = Literal[Signal.NEED_DATA]
 Closed = Literal[Signal.CLOSED]

@@ -12,6 +12,7 @@ from .._record import Record
 from ..uids import APPLICATION_CONTEXT_NAME
 
 Buffer = bytes | bytearray | memoryview
+"""What bytes come and go in."""
 
 
 def normalize_ae_title(title: str) -> str:
@@ -194,6 +195,7 @@ class Abort(Record):
 
 
 PDU = AssociateRQ | AssociateAC | AssociateRJ | PDataTF | ReleaseRQ | ReleaseRP | Abort
+"""The seven of PS3.8 9.3."""
 
 _REJECT_SOURCES = {
     1: "service-user",
