@@ -338,10 +338,6 @@ class UpperLayer:
         self._framer.discard()
         self._timers.clear()
 
-    def _await_close(self) -> None:
-        self._timers.clear()
-        self._arm("close")
-
     # Association establishment (PS3.8 Table 9-6)
 
     def _ae_1(self, sent: tuple[AssociateRQ, bytes]) -> None:
@@ -385,7 +381,7 @@ class UpperLayer:
         rejection, encoded = sent
         self._outbox.append(encoded)
         self._end(LocallyEnded(pdu=rejection))
-        self._await_close()
+        self._arm("close")
 
     def _establish(self, answer: AssociateAC, peer_maximum_length: int | None) -> None:
         self.answer = answer
@@ -426,7 +422,7 @@ class UpperLayer:
         response, encoded = sent
         self._outbox.append(encoded)
         self._end(LocallyEnded(pdu=response))
-        self._await_close()
+        self._arm("close")
 
     def _ar_5(self, _: None) -> None:
         self._timers.clear()
@@ -448,7 +444,6 @@ class UpperLayer:
         self._abort(cause, source=0)
 
     def _aa_2(self, cause: object) -> None:
-        self._timers.clear()
         if self._terminal is not None:
             return  # Sta13: only the connection is left to be closed
         if isinstance(cause, tuple):
@@ -482,7 +477,7 @@ class UpperLayer:
             abort, terminal = self._fault(cause, source)
         self._outbox.append(encode_pdu(abort))
         self._end(terminal)
-        self._await_close()
+        self._arm("close")
 
     def _fault(self, cause: object, source: int) -> tuple[Abort, Terminal]:
         if isinstance(cause, InvalidPDU):
