@@ -33,6 +33,8 @@ class State(Enum):
     STA12 = "Sta12"
     STA13 = "Sta13"
 
+    __hash__ = object.__hash__  # Enum's own is a Python call, several times a message
+
     @property
     def meaning(self) -> str:
         """What the state waits for."""
