@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Container
 
 from .._record import Record
-from ..dimse.commands import CEchoRQ, CStoreRQ, Request
+from ..dimse.commands import CEchoRQ, Request
 from ..dimse.status import SOP_CLASS_NOT_SUPPORTED, UNRECOGNIZED_OPERATION, Status
 from ..uids import VERIFICATION, normalize_uid
 from .sop_classes import allowed_requests, is_storage
@@ -29,10 +29,6 @@ class Verdict(Record):
     warning: str | None = None
 
 
-STORAGE_SERVICE_CLASS = "1.2.840.10008.4.2"
-"""The UID of the Storage Service Class itself (PS3.6 Annex A)."""
-
-_STORAGE_REQUESTS: tuple[type[Request], ...] = (CStoreRQ,)
 _PASSED = Verdict()
 
 
@@ -52,9 +48,7 @@ def check_request(
     may come on another one's context; None stands for every storage SOP class that is known.
     """
     context_class = normalize_uid(abstract_syntax)
-    allowed = allowed_requests(context_class)
-    if not allowed and service_class_uid == STORAGE_SERVICE_CLASS:
-        allowed = _STORAGE_REQUESTS
+    allowed = allowed_requests(context_class) or allowed_requests(service_class_uid)
     # PS3.4 A.4: C-ECHO is an operation of Verification alone.
     is_allowed = type(command) in allowed if allowed else type(command) is not CEchoRQ
     named = command.sop_class_uid
