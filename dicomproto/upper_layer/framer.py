@@ -166,7 +166,6 @@ class Framer:
 
     def _p_data_header(self, length: int) -> Item:
         announced = self.maximum_length
-        self._warnings = ()
         if announced and length > announced:
             limit = max(4 * announced, self._limits.p_data_length)
             if length > limit:

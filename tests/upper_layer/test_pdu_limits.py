@@ -20,7 +20,7 @@ from dicomproto.upper_layer import (
 from tests.conversations import AC, RQ, events_of, machine_in, sent_by
 from tests.golden import associate, user_information
 from tests.memory import KIB, MIB, peak_of
-from tests.streams import cut_every, framed
+from tests.streams import cut_every, framed, joined
 
 
 def item(item_type: int, value: bytes = b"") -> bytes:
@@ -138,6 +138,20 @@ def test_each_side_holds_the_peer_to_what_it_announced(role: Role, announced: in
     assert violation.abort == Abort(source=2, reason=6)
 
 
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_a_warning_comes_once_with_the_first_bytes_it_is_about(size: int) -> None:
+    """Too long is the PDU, odd each of its first two fragments; the next PDU is neither."""
+    pdvs = [b"\0\0\0\5\1\0abc", b"\0\0\0\7\1\0defgh", b"\0\0\0\4\1\2ij"]
+    stream = header(4, sum(map(len, pdvs))) + b"".join(pdvs) + header(4, 8) + pdvs[2]
+    chunks = [item for item in framed(cut_every(stream, size), None, 20) if isinstance(item, PDVChunk)]
+    warnings = [chunk.warnings for chunk in chunks if chunk.warnings]
+    assert warnings == [
+        ("p-data-too-long: 28 bytes, 20 were announced", "odd-fragment: 3 bytes"),
+        ("odd-fragment: 5 bytes",),
+    ]
+    assert [chunk.starts_pdu for chunk in joined(chunks)] == [True, False, False, True]
+
+
 # --- memory ---------------------------------------------------------------------------------------
 
 HUGE = 0xFFFFFFFF
@@ -243,6 +257,21 @@ def test_used_up_bytes_are_let_go() -> None:
         events_of(machine)
         assert machine.next_event() is NEED_DATA
         data.clear()
+
+
+def test_what_was_not_looked_at_is_let_go_at_the_end() -> None:
+    machine = machine_in(Role.ACCEPTOR)
+    first, second = bytearray(header(4, 100)), bytearray(b"x" * 50)
+    machine.receive_data(first)
+    machine.receive_data(second)
+    machine.send(Abort())
+    first.clear()
+    second.clear()
+    machine = machine_in(Role.ACCEPTOR)
+    data = bytearray(header(8, 0) + b"x" * 50)
+    machine.receive_data(data)
+    events_of(machine)
+    data.clear()
 
 
 def test_what_comes_after_the_end_is_not_kept() -> None:
