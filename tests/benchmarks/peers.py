@@ -37,6 +37,8 @@ class Product:
         self._store = store
         self._echo = echo
         self._environment = os.environ | (environment or {})
+        # Installed programs start from bytecode; ours, run from the source tree, shall too.
+        self._environment.pop("PYTHONDONTWRITEBYTECODE", None)
 
     @contextlib.contextmanager
     def serving(self) -> Iterator[int]:
