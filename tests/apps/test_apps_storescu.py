@@ -129,6 +129,16 @@ def test_what_cannot_be_read_is_named_and_stops_nothing(run: Run, tmp_path: Path
     assert lines[4].startswith(f"  {tmp_path / 'cut'}: ")
 
 
+def test_a_link_that_leads_nowhere_stops_nothing(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    write_object(tmp_path / "whole", "1.1")
+    with storing() as server:
+        done = run("storescu", "--json", "127.0.0.1", server.port, tmp_path)
+    assert done.status == 1
+    assert states(done) == {"loop": "unreadable", "whole": "sent"}
+    assert "symbolic links" in str(done.named("file")[0]["reason"])
+
+
 def test_nothing_to_send_is_a_failure(run: Run, tmp_path: Path) -> None:
     done = run("storescu", "--json", "127.0.0.1", 9, tmp_path)
     assert done.status == 1

@@ -56,11 +56,18 @@ def _directory(path: str, recurse: bool) -> Iterator[Source | Setback]:
         yield Setback(path=path, reason=_words(error))
         return
     for entry in entries:
-        if entry.is_dir():
+        if _is_directory(entry):
             if recurse and not entry.is_symlink():
                 yield from _directory(entry.path, recurse)
         else:
             yield look_at(entry.path, named=False)
+
+
+def _is_directory(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads round in a circle, or where we may not go: `look_at` says so
+        return False
 
 
 def look_at(path: str, *, named: bool) -> Source | Setback:
