@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from dicomproto.dimse.commands import CEchoRQ
 from dicomproto.dimse.events import DataSetChunk, RequestReceived, ResponseReceived
 from dicomproto.errors import LocalProtocolError
 from dicomproto.uids import VERIFICATION
+from dicomproto.upper_layer.events import CLOSED
 from dicomproto.upper_layer.pdu import (
     AsynchronousOperationsWindow,
     ReleaseRP,
@@ -171,3 +173,52 @@ def test_what_has_arrived_is_served_before_a_release() -> None:
 
     backend.run(main)
     assert len(echoes) == 1
+
+
+@pytest.mark.parametrize("has_window", [False, True])
+def test_a_store_within_a_store_leaves_the_bytes_of_the_first_alone(tmp_path: Path, has_window: bool) -> None:
+    """All files share two buffers, and the last piece of the first object may still be on its way."""
+    backend = Lockstep()
+    backend.world.backend.capacity = 20_000
+    outer = data_set(1_500_000)  # two pieces
+    inner = data_set(100_000, instance="1.2.3")[:-50_000] + b"\xbb" * 50_000
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.write_bytes(part10(outer))
+    second.write_bytes(part10(inner))
+    received: list[bytes] = []
+
+    async def store(event: evt.Event) -> int:
+        for _ in range(2):  # once for each buffer
+            try:
+                await event.assoc.send_c_store(second)  # type: ignore[attr-defined]
+            except LocalProtocolError:
+                assert not has_window
+        return 0x0000
+
+    async def script(peer: Peer) -> None:
+        await peer.accept(operations_window=WINDOW)
+        while (event := await peer.event()) is not CLOSED:
+            if isinstance(event, RequestReceived):
+                request, data = event.command, bytearray()
+                if not received:  # ask for more while the data set is under way, and read nothing for a while
+                    peer.connection.send_request(CEchoRQ(AffectedSOPClassUID=VERIFICATION), 1)
+                    await peer.flush()
+                    await backend.world.sleep(1)
+            elif isinstance(event, DataSetChunk):
+                data += event.data
+                if event.last:
+                    received.append(bytes(data))
+                    peer.connection.send_response(request.response())
+            elif isinstance(event, ReleaseRQ):
+                peer.connection.send(ReleaseRP())
+                await peer.flush()
+
+    async def main() -> None:
+        async with backend.serving(Script(script)) as server:
+            items = [BOTH_ROLES, WINDOW] if has_window else [BOTH_ROLES]
+            handlers = [(evt.EVT_C_ECHO, store)]
+            async with await associate(backend, server.port, ext_neg=items, evt_handlers=handlers) as assoc:
+                assert (await assoc.send_c_store(first)).Status == 0x0000
+
+    backend.run(main)
+    assert received == ([outer, inner, inner] if has_window else [outer])
