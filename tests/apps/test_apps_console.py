@@ -5,12 +5,19 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
+import socket
 import subprocess
 import sys
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import TextIO
 
 import pytest
 
 from dicomproto_transports.apps._console import DEBUG, ERROR, INFO, LEVELS, Console, printable, size
+from tests.applications import APPLICATION, Server, run_application, write_object
 
 
 @pytest.mark.parametrize(
@@ -113,6 +120,75 @@ def test_a_closed_pipe_ends_nothing() -> None:
         _, diagnostics = process.communicate(b"")
     assert diagnostics == b"still here\n"
     assert process.returncode == 0
+
+
+@pytest.fixture
+def full() -> Iterator[TextIO]:
+    """A file on a disk that is full."""
+    with open("/dev/full", "w") as file:
+        yield file
+
+
+def run_with(words: Iterable[object], **streams: object) -> subprocess.CompletedProcess[bytes]:
+    command = [*APPLICATION, *map(str, words)]
+    return subprocess.run(command, check=False, **streams)  # type: ignore[call-overload, no-any-return]
+
+
+@pytest.mark.parametrize("words", [[], ["--json"]])
+def test_results_that_cannot_be_written_do_not_stop_the_work_but_the_status_tells(
+    tmp_path: Path, full: TextIO, words: list[str], serve: Callable[..., Server]
+) -> None:
+    for number in range(3):
+        write_object(tmp_path / str(number), f"1.{number}")
+    server = serve("storescp", "-od", tmp_path / "out")
+    for streams in ({"stdout": full}, {"preexec_fn": partial(os.close, 1)}):
+        for application in (["storescu", tmp_path], ["echoscu"]):
+            command = [application[0], "127.0.0.1", server.port, *application[1:], *words]
+            done = run_with(command, stderr=subprocess.PIPE, **streams)
+            assert (done.returncode, done.stderr) == (1, b"")
+    counts = server.stop().events[-1]
+    assert (counts["stored"], counts["identical"]) == (3, 3)
+
+
+def test_diagnostics_that_cannot_be_written_are_lost_and_no_more(
+    tmp_path: Path, full: TextIO, serve: Callable[..., Server]
+) -> None:
+    write_object(tmp_path / "a", "1.2")
+    server = serve("storescp", "-v", "-od", tmp_path / "out")
+    for streams in ({"stderr": full}, {"preexec_fn": partial(os.close, 2)}):
+        command = ["storescu", "-d", "127.0.0.1", server.port, tmp_path / "a"]
+        done = run_with(command, stdout=subprocess.PIPE, **streams)
+        assert done.returncode == 0
+        assert done.stdout.startswith(b"1 of 1 files sent")
+    assert server.stop().status == 0
+
+
+@pytest.mark.parametrize("words", [[], ["--json"]])
+def test_a_receiver_whose_results_cannot_be_written_goes_on(
+    tmp_path: Path, full: TextIO, words: list[str]
+) -> None:
+    write_object(tmp_path / "a", "1.2")
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        port = bound.getsockname()[1]
+    command = [
+        *APPLICATION,
+        "storescp",
+        "-v",
+        "-ba",
+        "127.0.0.1",
+        "-od",
+        str(tmp_path / "out"),
+        *words,
+        str(port),
+    ]
+    with subprocess.Popen(command, stdout=full, stderr=subprocess.PIPE) as process:
+        while run_application("storescu", "127.0.0.1", port, tmp_path / "a").status:
+            assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        process.communicate()
+    assert process.returncode == 1
+    assert os.listdir(tmp_path / "out") == ["CT.1.2"]
 
 
 @pytest.mark.parametrize(

@@ -40,19 +40,21 @@ class Console:
         self.quiet = quiet
         self.above: Callable[[str], None] | None = None
         """Takes the diagnostics in place of stderr, while a progress bar stands there."""
+        self.lost_results = False
+        """Whether a line of the result could not be written: the exit status must tell, then."""
         self._lock = Lock()
 
     def result(self, text: str) -> None:
         """Show a line of the result to a human."""
         if not self.json and not self.quiet:
-            self._write(sys.stdout, printable(text))
+            self._write_result(printable(text))
 
     def event(self, event: str, **facts: object) -> None:
         """Show a machine one event of the run: an object with the member "event" and `facts`."""
         if self.json:
             from json import dumps
 
-            self._write(sys.stdout, dumps({"event": event, **facts}))
+            self._write_result(dumps({"event": event, **facts}))
 
     def error(self, text: str) -> None:
         """Say that something asked for was not done."""
@@ -94,25 +96,38 @@ class Console:
         line = f"{_LETTERS.get(level, 'D')}: {printable(text)}"
         if self.above is None:
             self._write(sys.stderr, line)
-        else:
+            return
+        try:
             self.above(line)
+        except OSError:  # the terminal is gone
+            pass
 
-    def _write(self, stream: TextIO, line: str) -> None:
-        data = line.encode(stream.encoding or "utf-8", "backslashreplace").decode(
-            stream.encoding or "utf-8", "replace"
-        )
+    def _write_result(self, line: str) -> None:
+        if not self._write(sys.stdout, line):
+            self.lost_results = True
+
+    def _write(self, stream: TextIO | None, line: str) -> bool:
+        """Write a line, and return whether that worked.
+
+        The work goes on where it did not: a receiver must not lose objects because who read the output
+        has left, or because the disk that takes it is full.
+        """
+        if stream is None:  # the descriptor was closed when the program began
+            return False
+        encoding = stream.encoding or "utf-8"
+        data = line.encode(encoding, "backslashreplace").decode(encoding, "replace")
         with self._lock:
             try:
                 stream.write(data + "\n")
                 stream.flush()
-            except (BrokenPipeError, ValueError):
-                # Who read the output has left. The work goes on: a receiver must not lose objects
-                # because of a closed pipe. The descriptor is replaced so that the interpreter's
-                # last flush finds an open one.
+            except (OSError, ValueError):
                 self._discard(stream)
+                return False
+        return True
 
     @staticmethod
     def _discard(stream: TextIO) -> None:
+        """Replace the descriptor, so that what the stream still holds has somewhere to go at the end."""
         try:
             sink = os.open(os.devnull, os.O_WRONLY)
             os.dup2(sink, stream.fileno())

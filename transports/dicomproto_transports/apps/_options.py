@@ -13,7 +13,12 @@ from dicomproto.uids import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, I
 from ._console import LEVELS, WARN, Console
 
 EXIT_DONE, EXIT_NOT_DONE = 0, 1
-"""Exit statuses; argparse's own for a wrong command line is 2, a second Ctrl-C ends with 130."""
+"""Exit statuses; argparse's own for a wrong command line is 2."""
+
+
+def exit_status(ok: bool, console: Console) -> int:
+    """Return the exit status of a program that did what was asked for, or did not."""
+    return EXIT_DONE if ok and not console.lost_results else EXIT_NOT_DONE
 
 
 class _Version(argparse.Action):
@@ -56,8 +61,8 @@ def new_parser(name: str, description: str, events: str) -> ArgumentParser:
     return parser
 
 
-_STATUS = """exit status: 0 when all that was asked for was done, 1 when something was not,
-2 when the command line is wrong."""
+_STATUS = """exit status: 0 when all that was asked for was done, 1 when something was not, or when results
+could not be written, 2 when the command line is wrong."""
 
 
 def ae_title(text: str) -> str:

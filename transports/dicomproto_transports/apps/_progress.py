@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TextIO
 
 from ._console import Console
 
@@ -24,15 +24,18 @@ class Progress:
         self._done_files = 0
         self._done_bytes = 0
         self._bar: RichProgress | None = None
-        if sys.stderr.isatty() and not console.quiet and not (console.json and sys.stdout.isatty()):
+        if _is_terminal(sys.stderr) and not console.quiet and not (console.json and _is_terminal(sys.stdout)):
             self._bar = _bar()
         if self._bar is not None:
             self._task = self._bar.add_task("sending", total=size, files=f"0/{files}")
 
     def __enter__(self) -> Self:
         if self._bar is not None:
-            self._bar.start()
-            self._console.above = self._print
+            try:
+                self._bar.start()
+                self._console.above = self._print
+            except OSError:  # the terminal is gone
+                self._bar = None
         return self
 
     def __exit__(
@@ -40,7 +43,10 @@ class Progress:
     ) -> None:
         self._console.above = None
         if self._bar is not None:
-            self._bar.stop()
+            try:
+                self._bar.stop()
+            except OSError:
+                pass
 
     @property
     def wants_bytes(self) -> bool:
@@ -64,6 +70,10 @@ class Progress:
     def _print(self, line: str) -> None:
         if self._bar is not None:
             self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and stream.isatty()
 
 
 def _bar() -> RichProgress | None:

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 from dicomproto.uids import UNCOMPRESSED_TRANSFER_SYNTAXES, VERIFICATION
 
 from ._options import (
-    EXIT_DONE,
-    EXIT_NOT_DONE,
     add_listener,
     add_preferred_syntax,
     console_of,
+    exit_status,
     new_parser,
     preferred_syntaxes,
 )
@@ -62,4 +61,4 @@ def main(arguments: Sequence[str]) -> int:
 
     ok = listener.run([(evt.EVT_C_ECHO, echo)])
     console.event("summary", echoes=echoes, ok=ok)
-    return EXIT_DONE if ok else EXIT_NOT_DONE
+    return exit_status(ok, console)

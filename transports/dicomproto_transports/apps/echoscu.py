@@ -11,11 +11,10 @@ from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 
 from ._console import Console
 from ._options import (
-    EXIT_DONE,
-    EXIT_NOT_DONE,
     add_peer,
     add_requested_syntax,
     console_of,
+    exit_status,
     new_parser,
     only_syntax,
     positive,
@@ -60,7 +59,7 @@ def main(arguments: Sequence[str]) -> int:
     if options.repeat > 1:
         console.result(f"{run.succeeded} of {options.repeat} requests succeeded")
     console.event("summary", asked=options.repeat, succeeded=run.succeeded, ok=ok)
-    return EXIT_DONE if ok else EXIT_NOT_DONE
+    return exit_status(ok, console)
 
 
 class _Run:

@@ -7,11 +7,11 @@ import os
 from collections.abc import Sequence
 
 from ._options import (
-    EXIT_DONE,
     EXIT_NOT_DONE,
     add_listener,
     add_preferred_syntax,
     console_of,
+    exit_status,
     new_parser,
 )
 
@@ -77,7 +77,7 @@ def main(arguments: Sequence[str]) -> int:
             return EXIT_NOT_DONE
     from ._receiver import serve
 
-    return EXIT_DONE if serve(options, console) else EXIT_NOT_DONE
+    return exit_status(serve(options, console), console)
 
 
 def _check_writable(directory: str) -> None:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from ._console import Console, size
 from ._options import (
-    EXIT_DONE,
     EXIT_NOT_DONE,
     add_peer,
     add_requested_syntax,
     console_of,
+    exit_status,
     new_parser,
     only_syntax,
 )
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str]) -> int:
         console.error("interrupted")
         return EXIT_NOT_DONE
     run.summarize()
-    return EXIT_DONE if run.ok else EXIT_NOT_DONE
+    return exit_status(run.ok, console)
 
 
 class _Run:
