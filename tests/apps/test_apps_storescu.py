@@ -309,7 +309,7 @@ def test_an_abort_loses_the_object_that_causes_it_and_no_other(run: Run, files: 
     assert Counter(states(done).values()) == {"sent": 4, "lost": 1}
     assert states(done)["2.dcm"] == "lost"
     assert "abort" in str(done.named("file")[-1]["reason"])
-    assert done.events[-1]["associations"] == 2
+    assert done.events[-1]["associations"] == 4  # the last two for this file alone
 
 
 def test_an_accident_loses_nothing(run: Run, files: list[Path]) -> None:
@@ -318,6 +318,21 @@ def test_an_accident_loses_nothing(run: Run, files: list[Path]) -> None:
     assert done.status == 0
     assert done.events[-1]["sent"] == 5
     assert done.events[-1]["associations"] == 2
+
+
+def test_a_peer_that_takes_one_object_per_association_gets_all(run: Run, files: list[Path]) -> None:
+    served: set[object] = set()
+
+    def store(event: evt.Event) -> int:
+        if event.assoc in served:
+            event.assoc.abort()  # type: ignore[attr-defined]
+        served.add(event.assoc)
+        return 0
+
+    with storing(store) as server:
+        done = run("storescu", "--json", "127.0.0.1", server.port, *files)
+    assert done.status == 0
+    assert done.events[-1]["sent"] == done.events[-1]["associations"] == 5
 
 
 def test_a_peer_that_aborts_always_is_given_up(run: Run, files: list[Path]) -> None:

@@ -1,9 +1,10 @@
 """Sending files so that one that fails, or an association that ends, never stops the rest.
 
 A group of files goes out on one association. When that ends before its time the rest goes on a
-new one, and the file that was under way comes back once, at the very end: it may be what the peer
-cannot stand. The whole is bounded: after `FRUITLESS` associations in a row on which the peer
-answered for no file, or if it cannot be reached or will not have us at all, what is left is given up.
+new one, and the file that was under way comes back at the very end: it may be what the peer cannot
+stand. It is lost when two associations have ended with it before the peer answered for any file.
+The whole is bounded: after `FRUITLESS` associations in a row without an answer, or if the peer cannot
+be reached or will not have us at all, what is left is given up.
 """
 
 from __future__ import annotations
@@ -102,9 +103,9 @@ class Transfer:
                 self._drop(waiting)
             except DicomProtoError as error:
                 self._console.warn(str(error))
-                self._retreat(error, waiting, setbacks)
-                established = self.associations > associations
-                self._judge(error, established=established, fruitful=self._answered > answered)
+                established, fruitful = self.associations > associations, self._answered > answered
+                self._retreat(error, waiting, setbacks, fruitful=fruitful)
+                self._judge(error, established=established, fruitful=fruitful)
         for source in waiting:
             self._finish(source, "untried", self._given_up)
 
@@ -139,12 +140,18 @@ class Transfer:
         reason = "" if status == 0 else str(status)
         return self._finish(source, state, reason, int(status), response.warnings)
 
-    def _retreat(self, error: DicomProtoError, waiting: deque[Source], setbacks: Counter[Source]) -> None:
-        """Put the file that was under way at the end of the queue, or record that it is lost."""
+    def _retreat(
+        self, error: DicomProtoError, waiting: deque[Source], setbacks: Counter[Source], *, fruitful: bool
+    ) -> None:
+        """Put the file that was under way at the end of the queue, or record that it is lost.
+
+        It is only to blame for the end of an association that brought no answer for another file: there
+        are peers that take one object per association.
+        """
         source, self._under_way = self._under_way, None
         if source is None:
             return
-        setbacks[source] += 1
+        setbacks[source] += not fruitful
         if setbacks[source] < _ATTEMPTS:
             waiting.append(source)
         else:
