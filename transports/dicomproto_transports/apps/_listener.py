@@ -64,6 +64,8 @@ class Listener:
         self._console = console
         self._lock = threading.Lock()
         self._busy = 0
+        self._is_over = False  # what is under way now is thrown away
+        self._thrown_away = 0
 
     @contextmanager
     def work(self) -> Iterator[None]:
@@ -72,6 +74,10 @@ class Listener:
             self._busy += 1
         try:
             yield
+        except BaseException:
+            with self._lock:
+                self._thrown_away += self._is_over
+            raise
         finally:
             with self._lock:
                 self._busy -= 1
@@ -94,7 +100,7 @@ class Listener:
         return os.read(self._reader, 100) if ready else b""
 
     def run(self, handlers: Sequence[Binding]) -> bool:
-        """Serve until a signal comes; return whether that worked."""
+        """Serve until a signal comes; return whether that worked, and all that was begun was finished."""
         options, console = self._options, self._console
         address = options.bind_address
         try:
@@ -116,7 +122,8 @@ class Listener:
         at_once = self._finish()
         server.shutdown(0 if at_once else _LAST_RESPONSES)
         closing.join()
-        return not at_once
+        with self._lock:
+            return not (self._thrown_away or self._busy)
 
     def _finish(self) -> bool:
         """Wait until nothing is under way any more; return whether a second signal ends it all."""
@@ -127,5 +134,6 @@ class Listener:
         if not came:
             came = self._wait(deadline)
         if came != _IDLE:
+            self._is_over = True
             self._console.warn("ended before everything was finished")
         return bool(came.strip(_IDLE))

@@ -20,7 +20,7 @@ OUTCOMES = ("stored", "identical", "variant", "replaced", "discarded", "refused"
 
 
 def serve(options: argparse.Namespace, console: Console) -> bool:
-    """Receive objects until a signal comes; return whether that worked."""
+    """Receive objects until a signal comes; return whether that worked, and none was thrown away."""
     listener = Listener(options, console)
     _support(options, listener)
     receiver = _Receiver(options, console, listener)
@@ -67,7 +67,7 @@ class _Receiver:
             try:
                 receipt = self._receive(event)
             except BaseException as error:
-                self._record(event, Receipt(status=0, outcome="lost", text=str(error)))
+                self._record(event, Receipt(status=SUCCESS, outcome="lost", text=str(error)))
                 raise
             self._record(event, receipt)
         return receipt.status
@@ -105,7 +105,7 @@ class _Receiver:
         self._console.event(
             "object",
             outcome=receipt.outcome,
-            status=receipt.status,
+            status=None if receipt.outcome == "lost" else receipt.status,  # then none was answered
             path=receipt.path,
             bytes=receipt.size,
             reason=receipt.text,
