@@ -231,12 +231,8 @@ class Pump:
     def stop_sending(self) -> None:
         """End the data set under way early, because the peer has answered a failure (PS3.7 9.3.1)."""
         if self.source is not None:
-            try:
-                piece, _ = self.source.next_piece()
-            except OSError:
-                piece = b""
-            # Two bytes, since not every peer takes a fragment without any.
-            self.connection.send_data(memoryview(piece)[:2], last=True, pad=True)
+            # Two bytes, since not every peer takes a fragment without any; nobody looks at them.
+            self.connection.send_data(b"\0\0", last=True)
             self._sent_whole()
 
     def _sent_whole(self) -> None:
