@@ -33,6 +33,7 @@ from dicomproto.uids import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, V
 from dicomproto.upper_layer.events import LocallyEnded
 from dicomproto.upper_layer.pdu import (
     Abort,
+    AssociateRJ,
     AsynchronousOperationsWindow,
     ReleaseRP,
     ReleaseRQ,
@@ -62,7 +63,7 @@ from tests.associations import (
 )
 from tests.backends import NAMES, AnyBackend
 
-SCENARIOS = 51
+SCENARIOS = 52
 
 
 def test_the_table_is_whole() -> None:
@@ -551,15 +552,29 @@ def test_server_limit(backend: AnyBackend) -> None:
                         await associate(backend, server.port)
                     error = caught.value
                     assert (error.result, error.source, error.reason) == (2, 3, 2)
-                await second.release()
-                # Its place is free when the server has seen the end of the connection.
-                while True:
-                    try:
-                        third = await associate(backend, server.port)
-                    except AssociationRejected:
-                        continue
-                    break
+                await second.release()  # its place is free at once
+                third = await associate(backend, server.port)
                 await third.release()
+
+    backend.run(main)
+
+
+def test_server_limit_counts_those_that_are_served(backend: AnyBackend) -> None:
+    """Not those that have ended, nor those that were rejected, however long they keep the connection open."""
+    ae = make_ae(backend)
+    ae.maximum_associations = 1
+    ae.require_calling_aet = ["SCU"]
+
+    async def main() -> None:
+        core = make_server(backend, ae=ae)
+        async with backend.serving(core) as server:
+            peer = await connect(backend, server.port)
+            assert isinstance(await peer.request(VERIFICATION), AssociateRJ)
+            for _ in range(20):
+                async with await associate(backend, server.port) as assoc:
+                    assert len(core.active_associations) == 1
+                assert assoc.is_released
+            await peer.stream.close([], 0)
 
     backend.run(main)
 

@@ -106,9 +106,10 @@ def test_blocking_block_with_an_error_aborts() -> None:
         assert assoc.is_aborted
 
 
-def test_connections_that_are_rejected_do_not_pile_up() -> None:
-    ae = prepared(blocking.AE(timeouts=Timeouts(close=60.0)))
-    ae.maximum_associations = 1
+@pytest.mark.parametrize(("limit", "callers"), [(1, ()), (None, ("ME",))], ids=["limit", "policy"])
+def test_connections_that_are_rejected_do_not_pile_up(limit: int | None, callers: tuple[str, ...]) -> None:
+    ae = prepared(blocking.AE("ME", timeouts=Timeouts(close=60.0)))
+    ae.maximum_associations, ae.require_calling_aet = limit, callers
     with ExitStack() as stack:
         server = stack.enter_context(ae.start_server(LOCALHOST, block=False, maximum_pending=2))
         stack.enter_context(ae.associate("127.0.0.1", server.port))

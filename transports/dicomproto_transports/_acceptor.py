@@ -42,9 +42,10 @@ _SHUTTING_DOWN = AssociateRJ(result=2, source=3, reason=1)  # temporary congesti
 class ServerCore:
     """What a server knows of associations: whom it accepts, for what, and how many at once.
 
-    A connection counts as an association from the moment that its request came, and at that moment
-    `stream_established` is called with its stream. The one too many is rejected (2, 3, 2), without
-    that call: to request associations without end is as cheap for a peer as to be silent.
+    A connection counts as an association from the moment that its request came until it was rejected,
+    released or aborted, however long its peer then takes to close. The one too many is rejected
+    (2, 3, 2). `stream_established` is called for those that are accepted: to request associations
+    without end, and to be rejected, is as cheap for a peer as to be silent.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class ServerCore:
     def active_associations(self) -> list[object]:
         """The associations that are being served now."""
         with self._lock:
-            return [association.facade for association in self._associations]
+            return [association.facade for association in self._associations if association.terminal is None]
 
     def begin_shutdown(self) -> None:
         """Accept no more associations."""
@@ -108,6 +109,7 @@ class ServerCore:
         if association.terminal is None:
             connection.send(answer)
         if isinstance(answer, AssociateAC) and association.terminal is None:
+            self.stream_established(association.stream)
             await association.notify(evt.EVT_ACCEPTED)
             await association.notify(evt.EVT_ESTABLISHED)
         while True:
@@ -119,10 +121,9 @@ class ServerCore:
             return _SHUTTING_DOWN
         with self._lock:
             limit = self.maximum_associations
-            if limit is not None and len(self._associations) >= limit:
+            if limit is not None and sum(other.terminal is None for other in self._associations) >= limit:
                 return _TOO_MANY
             self._associations.add(association)
-        self.stream_established(association.stream)
         return None
 
     async def _answer(self, association: AssociationCore, rq: AssociateRQ) -> AssociateAC | AssociateRJ:

@@ -119,8 +119,8 @@ class ConnectionServer(Protocol):
     """What a server needs to know of the acceptor's side.
 
     `stream_established` is set by the server before the first connection; the acceptor calls it
-    with the stream as soon as a valid A-ASSOCIATE-RQ has come that is not one too many. Until then
-    the connection counts as pending, and the oldest pending ones are dropped when there are too many.
+    with the stream as soon as it has accepted an association. Until then the
+    connection counts as pending, and the oldest pending ones are dropped when there are too many.
     """
 
     stream_established: Callable[[Stream], None]
