@@ -17,6 +17,7 @@ from threading import Event as Flag
 import pytest
 
 from dicomproto_transports._part10 import read_head
+from dicomproto_transports.apps import _sources, main
 from dicomproto_transports.blocking import AE, Server, evt
 from tests import applications
 from tests.applications import APPLICATION, CT, EXPLICIT, Done, write_object
@@ -396,6 +397,44 @@ def test_ctrl_c_names_what_was_not_sent(files: list[Path]) -> None:
     assert list(states(done).values()) == ["sent", "sent", "lost", "untried", "untried"]
     assert {event["reason"] for event in done.named("file")[2:]} == {"interrupted"}
     assert "Traceback" not in err
+
+
+def test_ctrl_c_while_nothing_is_under_way_names_it_too(files: list[Path]) -> None:
+    def store(event: evt.Event) -> int:
+        event.assoc.abort()  # type: ignore[attr-defined]
+        return 0
+
+    with storing(store) as server:
+        command = [*APPLICATION, "storescu", "--json", "127.0.0.1", str(server.port), *map(str, files)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stderr is not None
+            assert process.stderr.readline().startswith("W: ")  # there is a pause now
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate()
+    done = Done(process.returncode, out, err)
+    assert done.status == 1
+    assert list(states(done).values()) == ["untried"] * 5
+    assert (done.events[-1]["event"], done.events[-1]["untried"]) == ("summary", 5)
+    assert err == "E: interrupted\n"
+
+
+def test_ctrl_c_while_files_are_looked_at_names_those_found(
+    files: list[Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    look_at = _sources.look_at
+
+    def look(path: str, *, named: bool) -> _sources.Source | _sources.Setback:
+        if path == str(files[2]):
+            signal.raise_signal(signal.SIGINT)
+        return look_at(path, named=named)
+
+    monkeypatch.setattr(_sources, "look_at", look)
+    status = main(["storescu", "--json", "127.0.0.1", "104", *map(str, files)])
+    output = capsys.readouterr()
+    done = Done(status, output.out, output.err)
+    assert done.status == 1
+    assert states(done) == {"1.dcm": "untried", "2.dcm": "untried"}
+    assert (done.events[-1]["event"], done.events[-1]["ok"]) == ("summary", False)
 
 
 def test_a_file_that_changes_under_way_stops_no_other(run: Run, tmp_path: Path, files: list[Path]) -> None:

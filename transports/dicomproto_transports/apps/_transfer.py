@@ -43,6 +43,10 @@ _PAUSE = 0.5
 """Seconds before a peer that has just ended an association is asked for another, after the first time."""
 
 
+INTERRUPTED = "interrupted"
+"""The reason of what Ctrl-C kept from being sent."""
+
+
 class Outcome(Record):
     """What became of a file.
 
@@ -88,26 +92,36 @@ class Transfer:
         self._given_up = ""
 
     def send(self, group: Group) -> None:
-        """Send the files of a group; those that were given up are recorded, too."""
+        """Send the files of a group; those that were given up are recorded, too.
+
+        On KeyboardInterrupt the file that was under way is recorded as lost, and no other.
+        """
         waiting = deque(group.sources)
         setbacks: Counter[Source] = Counter()
-        while waiting and not self._given_up:
-            associations, answered = self.associations, self._answered
-            try:
-                self._use_association(group.contexts, waiting)
-            except NoAcceptedContext as error:  # of all that were proposed
-                while waiting:
-                    self._finish(waiting.popleft(), "failed", str(error))
-            except KeyboardInterrupt:
-                self._given_up = "interrupted"
-                self._drop(waiting)
-            except DicomProtoError as error:
-                self._console.warn(str(error))
-                established, fruitful = self.associations > associations, self._answered > answered
-                self._retreat(error, waiting, setbacks, fruitful=fruitful)
-                self._judge(error, established=established, fruitful=fruitful)
+        try:
+            while waiting and not self._given_up:
+                self._use_one_association(group.contexts, waiting, setbacks)
+        except KeyboardInterrupt:
+            if self._under_way is not None:
+                self._finish(self._under_way, "lost", INTERRUPTED)
+            raise
         for source in waiting:
             self._finish(source, "untried", self._given_up)
+
+    def _use_one_association(
+        self, contexts: Iterable[Proposal], waiting: deque[Source], setbacks: Counter[Source]
+    ) -> None:
+        associations, answered = self.associations, self._answered
+        try:
+            self._use_association(contexts, waiting)
+        except NoAcceptedContext as error:  # of all that were proposed
+            while waiting:
+                self._finish(waiting.popleft(), "failed", str(error))
+        except DicomProtoError as error:
+            self._console.warn(str(error))
+            established, fruitful = self.associations > associations, self._answered > answered
+            self._retreat(error, waiting, setbacks, fruitful=fruitful)
+            self._judge(error, established=established, fruitful=fruitful)
 
     def _use_association(self, contexts: Iterable[Proposal], waiting: deque[Source]) -> None:
         with self._associate(contexts) as association:
@@ -168,11 +182,6 @@ class Transfer:
             self._given_up = f"given up after {FRUITLESS} associations without an answer, the last: {error}"
         elif self._fruitless:
             time.sleep(_PAUSE * self._fruitless)
-
-    def _drop(self, waiting: deque[Source]) -> None:
-        source, self._under_way = self._under_way, None
-        if source is not None:
-            self._finish(source, "lost", "interrupted")
 
     def _finish(
         self,

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from ._console import Console, size
 from ._options import (
-    EXIT_NOT_DONE,
     add_peer,
     add_requested_syntax,
     console_of,
@@ -64,10 +63,10 @@ def main(arguments: Sequence[str]) -> int:
     console = console_of(options)
     run = _Run(options, console)
     try:
-        run.send(run.look())
-    except KeyboardInterrupt:  # while the files were looked at
-        console.error("interrupted")
-        return EXIT_NOT_DONE
+        run.look()
+        run.send()
+    except KeyboardInterrupt:
+        run.interrupted()
     run.summarize()
     return exit_status(run.ok, console)
 
@@ -78,34 +77,36 @@ class _Run:
     def __init__(self, options: argparse.Namespace, console: Console) -> None:
         self.options = options
         self.console = console
+        self.sources: list[Source] = []
+        self.recorded: Counter[str] = Counter()  # by path
         self.states: Counter[str] = Counter()
         self.remarkable: list[Outcome] = []
         self.bytes = 0
         self.seconds = 0.0
         self.associations = 0
+        self.is_whole = True  # nothing interrupted it
 
     @property
     def ok(self) -> bool:
         """Whether the peer has every file that was asked for, and there was one."""
         stored = self.states["sent"] + self.states["warning"]
-        return 0 < stored == self.states.total() - self.states["skipped"]
+        return self.is_whole and 0 < stored == self.states.total() - self.states["skipped"]
 
-    def look(self) -> list[Source]:
-        """Return the files that can be sent, and record those that cannot."""
+    def look(self) -> None:
+        """Collect the files that can be sent, and record those that cannot."""
         from ._sources import Setback, find_sources
         from ._transfer import Outcome
 
-        sources = []
         for found in find_sources(self.options.path, recurse=self.options.recurse):
             if isinstance(found, Setback):
                 state = "skipped" if found.skipped else "unreadable"
                 self.record(Outcome(path=found.path, state=state, reason=found.reason))
             else:
-                sources.append(found)
-        return sources
+                self.sources.append(found)
 
-    def send(self, sources: Sequence[Source]) -> None:
-        """Send `sources`."""
+    def send(self) -> None:
+        """Send what was found."""
+        sources = self.sources
         if not sources:
             self.console.error("there is no file to send")
             return
@@ -124,14 +125,29 @@ class _Run:
             transfer = Transfer(
                 peer.associate, self.record, self.console, progress, never_convert=never_convert
             )
-            for group in groups:
-                transfer.send(group)
-        self.seconds = perf_counter() - began
-        self.associations = transfer.associations
+            try:
+                for group in groups:
+                    transfer.send(group)
+            finally:
+                self.seconds = perf_counter() - began
+                self.associations = transfer.associations
+
+    def interrupted(self) -> None:
+        """Record what Ctrl-C kept from being tried, as far as it was found already."""
+        from ._transfer import INTERRUPTED, Outcome
+
+        self.is_whole = False
+        self.console.error(INTERRUPTED)
+        for source in self.sources:
+            if self.recorded[source.path]:
+                self.recorded[source.path] -= 1
+            else:
+                self.record(Outcome(path=source.path, state="untried", reason=INTERRUPTED, size=source.size))
 
     def record(self, outcome: Outcome) -> None:
         """Count what became of a file, and keep it for the summary if it is worth a word."""
         self.states[outcome.state] += 1
+        self.recorded[outcome.path] += 1
         self.bytes += outcome.size if outcome.is_stored else 0
         if outcome.state != "sent":
             self.remarkable.append(outcome)
