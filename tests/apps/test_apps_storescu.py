@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import resource
 import signal
 import socket
 import subprocess
@@ -222,6 +223,23 @@ def test_a_file_that_cannot_be_converted_stops_no_other(run: Run, tmp_path: Path
     assert len(whole) > 5000
     assert done.status == 1
     assert states(done) == {"a": "failed", "b": "sent"}
+
+
+def test_a_file_too_big_to_be_converted_stops_no_other(run: Run, tmp_path: Path) -> None:
+    write_object(tmp_path / "a", "1.2.3")
+    with (tmp_path / "a").open("ab") as file:
+        file.truncate(2**40)
+    write_object(tmp_path / "b", "1.2.4")
+    with storing(syntaxes=(IMPLICIT,)) as server:
+        done = run("storescu", "--json", "127.0.0.1", server.port, tmp_path, preexec_fn=limit_memory)
+    assert done.status == 1
+    assert states(done) == {"a": "failed", "b": "sent"}
+    assert done.named("file")[0]["reason"] == "not enough memory"
+    assert done.events[-1]["associations"] == 1
+
+
+def limit_memory() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (2**32, 2**32))
 
 
 def test_what_is_odd_about_a_file_is_a_warning(run: Run, tmp_path: Path) -> None:

@@ -141,6 +141,8 @@ class Transfer:
                 response = association.send_c_store(source.path, never_convert=self._never_convert)
         except OSError as error:
             return self._finish(source, "failed", error.strerror or type(error).__name__)
+        except MemoryError:  # a big file that has to be converted
+            return self._finish(source, "failed", "not enough memory")
         except (DicomProtoError, ValueError) as error:
             if isinstance(error, AssociationError) and not isinstance(error, NoAcceptedContext):
                 raise
