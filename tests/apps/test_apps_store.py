@@ -252,6 +252,12 @@ def test_without_links_an_empty_file_holds_the_name(tmp_path: Path) -> None:
     assert names(tmp_path) == ["name", "part"]
 
 
+def test_a_name_that_was_reserved_in_vain_is_given_up(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        _store._reserve(str(tmp_path / "gone"), str(tmp_path / "name"))
+    assert names(tmp_path) == []
+
+
 # --- what goes wrong -------------------------------------------------------------------------
 
 
