@@ -41,6 +41,7 @@ from dicomproto.upper_layer.pdu import (
     UserIdentityRQ,
 )
 from dicomproto_transports import evt
+from dicomproto_transports._association import AssociationCore
 from tests.associations import (
     CT_IMAGE,
     INSTANCE,
@@ -1021,6 +1022,12 @@ def test_second_user(backend: AnyBackend) -> None:
             assoc = await associate(backend, server.port)
             assert (await assoc.send_c_echo()).Status == 0x0000
             assert len(refused) == 4
+            [theirs] = server_core.active_associations
+            assert isinstance(theirs, AssociationCore)
+            for call in (theirs.send_c_echo, theirs.serve, theirs.release, theirs.abort):
+                with pytest.raises(LocalProtocolError, match="in use by another call"):
+                    await call()  # the server waits for the next request
+            assert (await assoc.send_c_echo()).Status == 0x0000
             await assoc.release()
 
     backend.run(main)

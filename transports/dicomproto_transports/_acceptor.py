@@ -84,6 +84,7 @@ class ServerCore:
         """
         connection = self._ae.new_connection(Role.ACCEPTOR)
         association = self._ae.new_association(connection, stream, self._backend, self.handlers)
+        association.enter("the server")  # from now on handlers may use it, and nobody else
         try:
             await self._serve(association)
         except AssociationError as error:

@@ -11,8 +11,7 @@ One task uses an association at a time, with no lock, queue or task inside; a se
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -160,13 +159,13 @@ class AssociationCore(Pump):
         `msg_id` is the Message ID, allotted if None. Raises NoAcceptedContext if no context for Verification
         was accepted.
         """
-        self._enter("send_c_echo")
+        self.enter("send_c_echo")
         try:
             context_id = self._context_for(VERIFICATION)
             request = CEchoRQ(MessageID=msg_id or 0, AffectedSOPClassUID=VERIFICATION)
             return await self._call(request, context_id)  # type: ignore[return-value]
         finally:
-            self._busy = False
+            self.leave()
 
     async def send_c_store(
         self,
@@ -188,7 +187,7 @@ class AssociationCore(Pump):
         Raises NoAcceptedContext, ValueError for what is no DICOM object, and OSError if the file cannot be
         read; the association stays. A file that changes or fails midway ends in AssociationAborted.
         """
-        self._enter("send_c_store")
+        self.enter("send_c_store")
         try:
             item = prepare(dataset)
             try:
@@ -196,7 +195,7 @@ class AssociationCore(Pump):
             finally:
                 item.close()
         finally:
-            self._busy = False
+            self.leave()
 
     async def _store(
         self,
@@ -236,7 +235,7 @@ class AssociationCore(Pump):
         What was begun is finished first. Returns True if `until()` became true or, where none was given, the
         peer released the association; False otherwise. Raises AssociationError if it ends in another way.
         """
-        self._enter("serve")
+        self.enter("serve")
         deadline = None if timeout is None else self.stream.now() + timeout
         try:
             await self._finish_incoming("serve")
@@ -258,7 +257,7 @@ class AssociationCore(Pump):
                 await self.end()
             raise
         finally:
-            self._busy = False
+            self.leave()
 
     async def release(self) -> None:
         """Release the association in order (PS3.8 7.2); nothing happens if it has ended.
@@ -269,7 +268,7 @@ class AssociationCore(Pump):
         """
         if self._reason is not None:
             return
-        self._enter("release")
+        self.enter("release")
         try:
             while (event := await self.event_at_hand()) is not None:
                 await self.dispatch(event)
@@ -286,7 +285,7 @@ class AssociationCore(Pump):
             await self.end()
             raise
         finally:
-            self._busy = False
+            self.leave()
 
     async def abort(self) -> None:
         """Abort the association (PS3.8 7.3); nothing happens if it has ended.
@@ -294,11 +293,11 @@ class AssociationCore(Pump):
         Then waits for the peer to close the connection, no longer than `Timeouts.close`.
         """
         if self._reason is None:
-            self._enter("abort")
+            self.enter("abort")
             try:
                 await self.end()
             finally:
-                self._busy = False
+                self.leave()
 
     async def __aenter__(self) -> Self:
         return self
@@ -316,14 +315,19 @@ class AssociationCore(Pump):
 
     # -- for handlers and the server ----------------------------------------------------------
 
-    @contextmanager
-    def used_by(self, what: str) -> Iterator[None]:
-        """A block in which the association is in use."""
-        self._enter(what)
-        try:
-            yield
-        finally:
-            self._busy = False
+    def enter(self, what: str) -> None:
+        """Take the association for one call, until `leave`; LocalProtocolError if another has it."""
+        if self._reason is not None:
+            raise self._ended()
+        if self._busy or (self._user is not None and self._user != self.backend.current_task()):
+            raise LocalProtocolError(
+                f"{what}: the association is in use by another call; open one for each task or thread"
+            )
+        self._busy = True
+
+    def leave(self) -> None:
+        """Let the next call have the association."""
+        self._busy = False
 
     async def handle(self, bound: evt.Bound, event: evt.Event) -> object:
         """Run a handler and return its result; while it runs, it and nobody else may use the association."""
@@ -390,16 +394,6 @@ class AssociationCore(Pump):
             self._awaited[message_id] = event.command
 
     # -- requests -----------------------------------------------------------------------------
-
-    def _enter(self, what: str) -> None:
-        """Take the association for one call."""
-        if self._reason is not None:
-            raise self._ended()
-        if self._busy or (self._user is not None and self._user != self.backend.current_task()):
-            raise LocalProtocolError(
-                f"{what}: the association is in use by another call; open one for each task or thread"
-            )
-        self._busy = True
 
     def _context_for(self, sop_class: str) -> int:
         """Return the context for a request without a data set."""

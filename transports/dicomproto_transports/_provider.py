@@ -314,8 +314,11 @@ class IncomingStore(Incoming):
     async def _next_streamed(self) -> Buffer | None:
         if self.is_refused:
             return None
-        with self.association.used_by("event.chunks"):
+        self.association.enter("event.chunks")
+        try:
             return await self.next_chunk()
+        finally:
+            self.association.leave()
 
     def __aiter__(self) -> AsyncIterator[Buffer]:
         return self
