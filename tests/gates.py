@@ -15,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import venv
 from collections.abc import Callable
@@ -131,14 +132,16 @@ class Tests:
         counts = BUILD / f"{name}.json"
         counts.unlink(missing_ok=True)
         try:
-            run(
-                FRESH / "bin" / "pytest",
-                *("-q", "--wheel", "--counts", str(counts), "-p", "randomly", f"--randomly-seed={self.seed}"),
-                *("-m", select + self.slow, *options),
-                # No folder that a test's subprocess is started from or in gets onto its sys.path.
-                env={"PYTHONSAFEPATH": "1", "COVERAGE_FILE": str(BUILD / "coverage")},
-                passing=passing,
-            )
+            # pytest's own folder for `tmp_path` is shared by all runs of a user.
+            with tempfile.TemporaryDirectory(prefix="dicomproto-", ignore_cleanup_errors=True) as folder:
+                run(
+                    FRESH / "bin" / "pytest",
+                    *("-q", "--wheel", "--counts", str(counts), "--basetemp", f"{folder}/tmp"),
+                    *("-p", "randomly", f"--randomly-seed={self.seed}", "-m", select + self.slow, *options),
+                    # No folder that a test's subprocess is started from or in gets onto its sys.path.
+                    env={"PYTHONSAFEPATH": "1", "COVERAGE_FILE": str(BUILD / "coverage")},
+                    passing=passing,
+                )
         finally:
             if counts.exists():
                 for outcome, number in json.loads(counts.read_text()).items():
