@@ -134,9 +134,9 @@ def test_contexts_that_are_none() -> None:
 # --- associating --------------------------------------------------------------------------------
 
 
-def associate_with(ae: AECore, **options: Any) -> None:
+def associate_with(ae: AECore, port: int = 104, **options: Any) -> None:
     backend = Lockstep()
-    backend.run(lambda: ae.open_association(backend.backend, "nowhere", 104, **options))
+    backend.run(lambda: ae.open_association(backend.backend, "nowhere", port, **options))
 
 
 def test_what_cannot_be_proposed_is_said_before_anything_is_sent() -> None:
@@ -156,6 +156,9 @@ def test_what_cannot_be_proposed_is_said_before_anything_is_sent() -> None:
         associate_with(ae, ext_neg=[UserIdentityRQ(identity_type=1, primary_field=b"me")] * 2)
     with pytest.raises(TypeError, match="None is no event"):
         associate_with(ae, evt_handlers=[(None, None)])
+    for port in (-1, 0, 65536, 70000):
+        with pytest.raises(ValueError, match="a port is a number from 1 to 65535"):
+            associate_with(ae, port)
 
 
 def test_a_server_needs_contexts() -> None:

@@ -183,3 +183,12 @@ def test_addresses_of_a_dual_stack_listener_are_plain() -> None:
     assert plain_address(("::ffff:192.0.2.1", 104, 0, 0)) == ("192.0.2.1", 104)
     assert plain_address(("2001:db8::1", 104, 0, 0)) == ("2001:db8::1", 104, 0, 0)
     assert plain_address("/run/socket") is None
+
+
+@pytest.mark.parametrize("host", ["foo..bar", "a" * 70 + ".example", "\ud800.example"])
+def test_what_is_no_host_name_is_a_lost_connection(real_backend: AnyBackend, host: str) -> None:
+    async def scenario() -> None:
+        with pytest.raises(ConnectionLost, match="port 104: that is no host name"):
+            await real_backend.backend.connect(host, 104, deadline=real_backend.backend.now() + 10)
+
+    real_backend.run(scenario)

@@ -268,8 +268,10 @@ class AECore:
         `contexts` replaces the requested ones; `max_pdu` the `maximum_pdu_size`; `ext_neg` holds items of the
         extended negotiation. Raises an AssociationError that says who and why: ConnectionLost, TimedOut,
         AssociationRejected, AssociationAborted, or NoAcceptedContext (after an abort) if nothing that was
-        proposed is accepted; LocalProtocolError for what cannot be proposed.
+        proposed is accepted; LocalProtocolError for what cannot be proposed, and ValueError for no port.
         """
+        if not 0 < port < 65536:  # getaddrinfo(3) would take what is left of it after a division
+            raise ValueError(f"a port is a number from 1 to 65535, not {port!r}")
         handlers = self.bind(evt_handlers)
         connection = self.new_connection(Role.REQUESTOR)
         connection.send(self._request(contexts, ae_title, max_pdu, ext_neg or ()))

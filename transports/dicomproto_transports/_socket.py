@@ -315,6 +315,8 @@ async def connect(
         raise TimedOut(f"connecting to {whole}: the name was not resolved in time", phase="connect") from None
     except OSError as error:  # socket.gaierror is one
         raise ConnectionLost(f"cannot connect to {whole}: {_reason(error)}") from error
+    except UnicodeError as error:  # an empty label, one of more than 63 letters, a lone surrogate
+        raise ConnectionLost(f"cannot connect to {whole}: that is no host name") from error
     for left, (family, kind, protocol, _, address) in zip(range(len(found), 0, -1), found, strict=True):
         share = None if deadline is None else now() + (deadline - now()) / left
         sock = None
