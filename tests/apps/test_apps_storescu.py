@@ -25,7 +25,7 @@ from tests.applications import APPLICATION, CT, EXPLICIT, Done, write_object
 
 Run = Callable[..., Done]
 Serve = Callable[..., applications.Server]
-Store = Callable[[evt.Event], int]
+Store = Callable[[evt.Event], object]
 
 IMPLICIT, BIG, JPEG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.4.50"
 
@@ -164,6 +164,18 @@ def test_no_patient_data_is_shown(run: Run, tmp_path: Path) -> None:
         done = run("storescu", "-d", "127.0.0.1", server.port, tmp_path / "a")
     assert done.status == 1
     assert "SECRET" not in done.out + done.err
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_comments_of_the_peer_are_shown_on_request_only(run: Run, files: list[Path], asked: bool) -> None:
+    def store(event: evt.Event) -> object:
+        return event.request.response(Status=0xC000, ErrorComment="no room for SECRET^NAME")
+
+    words = ["--show-comments"] if asked else []
+    with storing(store) as server:
+        done = run("storescu", "-d", *words, "127.0.0.1", server.port, files[0])
+    assert done.status == 1
+    assert ("the peer says: no room for SECRET^NAME" in done.err) == ("SECRET" in done.err) == asked
 
 
 # --- statuses --------------------------------------------------------------------------------

@@ -345,10 +345,10 @@ def test_what_stands_in_the_place_of_a_uid_is_not_shown() -> None:
     meta = file_meta_bytes(
         sop_class_uid="SECRET^NAME", sop_instance_uid="1.2.3", transfer_syntax_uid=EXPLICIT_VR_LITTLE_ENDIAN
     )
-    assert parse_head(meta + uids()).warnings == (
-        "different-uid: SOP Class UID is '1.2.840.10008.5.1.4.1.1.2' in the data set,"
-        " 11 characters of other text in File Meta",
-        "different-uid: SOP Instance UID is '1.2.3.4' in the data set, '1.2.3' in File Meta",
+    data_set = explicit(0x0008_0016, b"UI", b"1.2.3\0") + explicit(0x0008_0018, b"UI", b"1.2.4\0")
+    assert parse_head(meta + data_set).warnings == (
+        "different-uid: SOP Class UID is '1.2.3' in the data set, 11 characters of other text in File Meta",
+        "different-uid: SOP Instance UID is '1.2.4' in the data set, '1.2.3' in File Meta",
     )
 
 

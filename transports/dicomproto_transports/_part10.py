@@ -223,16 +223,29 @@ class _Head:
                 raise InvalidFile(self.name, f"{why}, and File Meta has none", offset)
             self.warnings.append(f"missing-uid: {why}; that of File Meta counts")
         elif meta and meta != own:
-            self.warnings.append(f"different-uid: {name} is {own!r} in the data set, {meta!r} in File Meta")
+            text = f"{name} is {_quoted(own)} in the data set, {_quoted(meta)} in File Meta"
+            self.warnings.append(f"different-uid: {text}")
         self.check_uid(name, uid, offset)
         return uid
 
     def check_uid(self, name: str, uid: str, offset: int) -> None:
         if is_valid_uid(uid):
             return
-        if len(uid) > 64 or not set(uid) <= set("0123456789."):
-            raise InvalidFile(self.name, f"the {name} is no UID: {uid[:80]!r}", offset)
+        if not _is_like_a_uid(uid):
+            raise InvalidFile(self.name, f"the {name} is no UID but {_quoted(uid)}", offset)
         self.warnings.append(f"invalid-uid: {name} {uid!r}")
+
+
+def _is_like_a_uid(text: str) -> bool:
+    return len(text) <= 64 and set(text) <= set("0123456789.")
+
+
+def _quoted(text: str) -> str:
+    """Return a UID for a message. Of anything else only what it is: that may be a patient's name."""
+    if _is_like_a_uid(text):
+        return repr(text)
+    kind = "digits and dots" if set(text) <= set("0123456789.") else "other text"
+    return f"{len(text)} characters of {kind}"
 
 
 def _text(value: bytes) -> str:

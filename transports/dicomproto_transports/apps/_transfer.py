@@ -79,6 +79,7 @@ class Transfer:
         progress: Progress,
         *,
         never_convert: bool,
+        show_comments: bool = False,
     ) -> None:
         self.associations = 0
         self._associate = associate
@@ -86,6 +87,7 @@ class Transfer:
         self._console = console
         self._progress = progress
         self._never_convert = never_convert
+        self._show_comments = show_comments
         self._under_way: Source | None = None
         self._answered = 0
         self._fruitless = 0
@@ -149,7 +151,9 @@ class Transfer:
             return self._finish(source, "failed", str(error))
         self._answered += 1
         status = response.status
-        self._console.info(f"response to {source.path}: {status} {response.ErrorComment or ''}".rstrip())
+        self._console.info(f"response to {source.path}: {status}")
+        if self._show_comments and response.ErrorComment:
+            self._console.warn(f"{source.path}: the peer says: {response.ErrorComment}")
         state = {Category.SUCCESS: "sent", Category.WARNING: "warning"}.get(status.category, "refused")
         for warning in response.warnings:
             self._console.warn(f"{source.path}: {warning}")

@@ -54,6 +54,10 @@ def parser() -> argparse.ArgumentParser:
         "-cx", "--required-contexts", "--never-convert", dest="never_convert", action="store_true",
         help="propose the transfer syntaxes of the files only, and convert nothing",
     )  # fmt: skip
+    other.add_argument(
+        "--show-comments", action="store_true",
+        help="show the Error Comments of the peer, which may hold patient data",
+    )  # fmt: skip
     return result
 
 
@@ -123,7 +127,12 @@ class _Run:
         began = perf_counter()
         with Progress(self.console, len(sources), sum(source.size for source in sources)) as progress:
             transfer = Transfer(
-                peer.associate, self.record, self.console, progress, never_convert=never_convert
+                peer.associate,
+                self.record,
+                self.console,
+                progress,
+                never_convert=never_convert,
+                show_comments=self.options.show_comments,
             )
             try:
                 for group in groups:
