@@ -107,9 +107,11 @@ def test_an_application_must_be_named(words: list[str]) -> None:
 def test_the_timeouts_reach_the_waits_that_they_name() -> None:
     words = ["host", "104", "-ta", "1", "-td", "2", "-tn", "3", "-tc", "0"]
     assert timeouts_of(echoscu.parser().parse_args(words)) == Timeouts(
-        connect=None, association=1, artim=1, response=2, action=2, retrieve=2, pdu=3, write=3
+        connect=None, association=1, artim=1, response=2, action=2, retrieve=2, pdu=3, write=3, idle=3
     )
     assert timeouts_of(storescp.parser().parse_args(["0", "-ti", "4"])) == Timeouts(idle=4)
+    both = timeouts_of(storescp.parser().parse_args(["0", "-ti", "4", "-tn", "3"]))
+    assert both == Timeouts(pdu=3, write=3, idle=4)
     assert timeouts_of(echoscu.parser().parse_args(["host", "104"])) == Timeouts()
 
 

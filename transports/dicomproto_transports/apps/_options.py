@@ -128,14 +128,17 @@ def add_network(parser: ArgumentParser, own_title: str, *, long: str) -> argpars
         help="largest P-DATA-TF to announce, 0: unlimited (default: %(default)s)",
     )  # fmt: skip
     standard = Timeouts()
-    for option, name, target, help_text in (
-        ("-ta", "--acse-timeout", "association", "for the answer to A-ASSOCIATE and A-RELEASE"),
-        ("-td", "--dimse-timeout", "response", "for the response to a request"),
-        ("-tn", "--network-timeout", "pdu", "for the network to bring or take any byte of a message"),
-    ):
+    for option, name, help_text, default in (
+        ("-ta", "--acse-timeout", "for the answer to A-ASSOCIATE and A-RELEASE", f"{standard.association:g}"),
+        ("-td", "--dimse-timeout", "for the response to a request", f"{standard.response:g}"),
+        (
+            "-tn", "--network-timeout", "for the network to bring or take any byte, between messages, too",
+            f"{standard.pdu:g} within a message",
+        ),
+    ):  # fmt: skip
         group.add_argument(
             option, name, type=seconds, metavar="S",
-            help=f"seconds {help_text}, 0: no limit (default: {getattr(standard, target):g})",
+            help=f"seconds {help_text}, 0: no limit (default: {default})",
         )  # fmt: skip
     return group
 
@@ -166,7 +169,8 @@ def add_listener(parser: ArgumentParser, own_title: str) -> argparse._ArgumentGr
     )  # fmt: skip
     group.add_argument(
         "-ti", "--idle-timeout", type=seconds, metavar="S",
-        help=f"seconds that an association may be idle, 0: no limit (default: {Timeouts().idle:g})",
+        help="seconds that an association may be idle, 0: no limit"
+        f" (default: that of -tn, if given, else {Timeouts().idle:g})",
     )  # fmt: skip
     group.add_argument(
         "--grace", type=seconds, default=30.0, metavar="S",
@@ -256,6 +260,6 @@ _TIMEOUTS = {
     "connection_timeout": ("connect",),
     "acse_timeout": ("association", "artim"),
     "dimse_timeout": ("response", "action", "retrieve"),
-    "network_timeout": ("pdu", "write"),
+    "network_timeout": ("pdu", "write", "idle"),  # as in pynetdicom's tools; -ti, which follows, rules
     "idle_timeout": ("idle",),
 }
