@@ -131,5 +131,4 @@ class Assembler:
             return None
         dropped = UnexpectedDataSet(context_id=chunk.context_id, length=self._data_length)
         self._stray = None
-        self.reset()
         return dropped

@@ -617,6 +617,51 @@ def test_a_dropped_data_set_may_be_followed_by_a_message() -> None:
     assert isinstance(event, RequestReceived)
 
 
+def test_one_data_set_is_dropped_and_no_more() -> None:
+    connection = established(R)
+    connection.send_request(MOVE_RQ, 7)
+    connection.send_data(b"", last=True)
+    connection.data_to_send()
+    events = feed(connection, message(MOVE_RQ.response(), context_id=7), data_pdu(b"ab", 7) * 2)
+    assert events[1] == UnexpectedDataSet(context_id=7, length=2)
+    assert_violation(connection, events, "a command was due", ABORT_OF_MESSAGE)
+
+
+def test_no_data_set_is_dropped_once_another_message_has_come() -> None:
+    connection = established(R)
+    connection.send_request(MOVE_RQ, 7)
+    connection.send_data(b"", last=True)
+    connection.data_to_send()
+    events = feed(connection, message(MOVE_RQ.response(), context_id=7), message(EVENT), data_pdu(b"ab", 7))
+    assert_violation(connection, events, "a command was due", ABORT_OF_MESSAGE)
+
+
+def test_a_data_set_that_has_begun_is_not_merely_announced() -> None:
+    pending = message(FIND_RQ.response(Status=PENDING, CommandDataSetType=1), context_id=5)
+    part = data_pdu(b"ab", 5, is_last=False)
+    for rest in ([], [data_pdu(b"", 5, is_last=False)]):
+        connection = established(R)
+        connection.send_request(FIND_RQ, 5)
+        connection.send_data(b"", last=True)
+        connection.data_to_send()
+        events = feed(connection, pending, part, *rest, pending)
+        assert_violation(
+            connection, events, "command fragment while the data set is incomplete", ABORT_OF_MESSAGE
+        )
+
+
+def test_warnings_stay_with_their_message() -> None:
+    connection = established(A)
+    odd = encode_command(ECHO)
+    pieces = [
+        fragment(odd[:3], context_id=1, is_command=True, is_last=False),
+        fragment(odd[3:], context_id=1, is_command=True, is_last=True),
+    ]
+    first, second = feed(connection, *pieces, message(ECHO.replace(MessageID=2)))
+    assert [warning.partition(":")[0] for warning in first.warnings] == ["odd-fragment"]
+    assert second.warnings == ()
+
+
 def test_other_contexts_have_no_stray_data_sets() -> None:
     connection = established(R)
     connection.send_request(MOVE_RQ, 7)

@@ -37,7 +37,9 @@ ANSWER = AC.presentation_contexts[0]
         ),
         (RQ.replace(presentation_contexts=(CONTEXT.replace(abstract_syntax="1.02"),)), ["invalid-uid"]),
         (AC.replace(presentation_contexts=(ANSWER.replace(transfer_syntax="x"),)), ["invalid-uid"]),
-        (AC.replace(presentation_contexts=(ANSWER.replace(result=9),)), ["unknown-result"]),
+        (RQ.replace(presentation_contexts=(CONTEXT.replace(transfer_syntaxes=("1.2 ",)),)), ["invalid-uid"]),
+        (AC.replace(presentation_contexts=(ANSWER.replace(result=4, transfer_syntax="x"),)), []),
+        (AC.replace(presentation_contexts=(ANSWER.replace(result=5),)), ["unknown-result"]),
     ],
 )
 def test_oddities(pdu: AssociateRQ | AssociateAC, codes: list[str]) -> None:

@@ -295,6 +295,20 @@ def test_a_conformant_proposal_is_sent(fields: dict[str, object]) -> None:
     assert sent_by(machine) == encode_pdu(request)
 
 
+@pytest.mark.parametrize("identity_type", range(1, 6))
+def test_each_type_of_user_identity_is_sent(identity_type: int) -> None:
+    machine = UpperLayer(R)
+    machine.send(RQ.replace(user_identity=UserIdentityRQ(identity_type=identity_type, primary_field=b"x")))
+    assert machine.state is State.STA4
+
+
+@pytest.mark.parametrize("result", range(5))
+def test_each_result_is_sent(result: int) -> None:
+    machine = machine_in(A, State.STA3)
+    machine.send(AC.replace(**answers(ACCEPTED.replace(result=result), *OTHERS)))
+    assert machine.state is State.STA6
+
+
 def answers(*contexts: PresentationContextAC) -> dict[str, object]:
     return {"presentation_contexts": contexts}
 
