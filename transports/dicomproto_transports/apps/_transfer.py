@@ -120,9 +120,9 @@ class Transfer:
             while waiting:
                 self._finish(waiting.popleft(), "failed", str(error))
         except DicomProtoError as error:
-            self._console.warn(str(error))
             established, fruitful = self.associations > associations, self._answered > answered
             self._retreat(error, waiting, setbacks, fruitful=fruitful)
+            self._console.warn(str(error))
             self._judge(error, established=established, fruitful=fruitful)
 
     def _use_association(self, contexts: Iterable[Proposal], waiting: deque[Source]) -> None:
