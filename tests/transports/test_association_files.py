@@ -21,8 +21,9 @@ from dicomproto.uids import (
 )
 from dicomproto_transports import evt
 from dicomproto_transports._association import AssociationCore
-from dicomproto_transports._outgoing import FileSource, MemorySource, PieceBuffers, piece_size
+from dicomproto_transports._outgoing import FileSource, MemorySource, PieceBuffers, piece_size, stamp_of
 from dicomproto_transports._part10 import InvalidFile
+from dicomproto_transports._sending import KnownFile
 from tests.associations import (
     CT_IMAGE,
     INSTANCE,
@@ -193,6 +194,50 @@ def test_a_file_that_changes_is_never_taken_for_whole(
     assert not stored.objects
 
 
+def test_a_file_that_grows_behind_its_head_is_never_taken_for_whole(tmp_path: Path) -> None:
+    class Growing(io.FileIO):
+        def read(self, size: int = -1, /) -> bytes | None:
+            data = super().read(size)
+            grow(path)
+            return data
+
+    path = write_file(tmp_path, data_set())
+    stored = Stored()
+
+    async def talk(assoc: AssociationCore) -> None:
+        with Growing(path) as file, pytest.raises(OSError, match="was written to while it was"):
+            await assoc.send_c_store(file)
+        assert assoc.is_established
+
+    converse(talk, stored)
+    converse(talk, stored, [(CT_IMAGE, [IMPLICIT_VR_LITTLE_ENDIAN])])
+    assert not stored.objects
+
+
+def test_a_known_head_is_read_again_only_if_the_file_has_changed(tmp_path: Path) -> None:
+    """What tells is a head that the file never had."""
+    path = write_file(tmp_path, data_set())
+    stored: list[tuple[str, bytes]] = []
+
+    def store(event: evt.Event) -> int:
+        stored.append((event.request.sop_instance_uid, event.encoded_dataset(include_meta=False)))
+        return 0x0000
+
+    known = KnownFile.read(path)
+    known = known.replace(head=known.head.replace(sop_instance_uid="1.2.3"))
+
+    async def talk(assoc: AssociationCore) -> None:
+        await assoc.send_c_store(known)
+        path.write_bytes(part10(data_set(2000)))
+        await assoc.send_c_store(known)
+        path.unlink()
+        with pytest.raises(FileNotFoundError):
+            await assoc.send_c_store(known)
+
+    converse(talk, store)
+    assert stored == [("1.2.3", data_set()), (INSTANCE, data_set(2000))]
+
+
 def test_a_stream_that_grows_is_never_taken_for_whole() -> None:
     """Where there is no file below, what comes after the end tells."""
 
@@ -343,7 +388,7 @@ def test_a_file_is_read_into_two_buffers_in_turn(tmp_path: Path) -> None:
     path = tmp_path / "data"
     path.write_bytes(bytes(1000) + b"\1" * 1000 + b"\2" * 1000)
     with path.open("rb", buffering=0) as file:
-        source = FileSource(file, 3000, 1000, PieceBuffers(), "data")
+        source = FileSource(file, 3000, 1000, PieceBuffers(), "data", stamp_of(file))
         first, _ = source.next_piece()
         second, _ = source.next_piece()
         assert bytes(first) == bytes(1000)

@@ -36,7 +36,7 @@ from ._facts import ServiceUser, acceptor_of, requestor_of
 from ._outgoing import PieceBuffers, Source, piece_size
 from ._provider import Incoming, serve_request
 from ._pump import Pump
-from ._sending import ObjectToSend, choose_context, prepare
+from ._sending import KnownFile, ObjectToSend, choose_context, prepare
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -169,7 +169,7 @@ class AssociationCore(Pump):
 
     async def send_c_store(
         self,
-        dataset: Dataset | str | PathLike[str] | BinaryIO,
+        dataset: Dataset | str | PathLike[str] | BinaryIO | KnownFile,
         msg_id: int | None = None,
         priority: int = LOW,
         originator_aet: str | None = None,
@@ -179,10 +179,11 @@ class AssociationCore(Pump):
     ) -> CStoreRSP:
         """Send a composite SOP instance for storage (PS3.7 9.1.1).
 
-        `dataset` is a pydicom data set, the path of a DICOM file, or a binary file that can seek. A file is
-        streamed as it is. If its transfer syntax was not accepted but another one was for the SOP class, and
-        its pixel data is native, it is re-encoded, unless `never_convert`. `originator_aet` and
-        `originator_id` name the C-MOVE that this is a part of. `warnings` of the result tells what was odd.
+        `dataset` is a pydicom data set, the path of a DICOM file, a binary file that can seek, or a
+        `KnownFile`, whose head was read before. A file is streamed as it is. If its transfer syntax was not
+        accepted but another one was for the SOP class, and its pixel data is native, it is re-encoded,
+        unless `never_convert`. `originator_aet` and `originator_id` name the C-MOVE that this is a part of.
+        `warnings` of the result tells what was odd.
 
         Raises NoAcceptedContext, ValueError for what is no DICOM object, and OSError if the file cannot be
         read; the association stays. A file that changes or fails midway ends in AssociationAborted.

@@ -15,6 +15,9 @@ from dicomproto.upper_layer.pdu import Buffer
 PIECE = 1024 * 1024
 _SMALL = 128 * 1024
 
+Stamp = tuple[int, int, int, int]
+"""Device, inode, size and time of the last change of a file."""
+
 
 class SourceChanged(OSError):
     """A file was written to while it was sent."""
@@ -72,20 +75,22 @@ class PieceBuffers:
 class FileSource:
     """`length` bytes of an open file from its current position on.
 
-    That the file stayed the same is checked before the last piece is given away: a peer never gets
-    an object whole that was cut or mixed.
+    That the file is still what it was when it had the `stamp` is checked before the last piece is
+    given away: a peer never gets an object whole that was cut or mixed.
     """
 
     __slots__ = ("pad", "_file", "_left", "_size", "_buffers", "_name", "_stamp")
 
-    def __init__(self, file: BinaryIO, length: int, size: int, buffers: PieceBuffers, name: str) -> None:
+    def __init__(
+        self, file: BinaryIO, length: int, size: int, buffers: PieceBuffers, name: str, stamp: Stamp | None
+    ) -> None:
         self.pad = True  # PS3.5: files of odd length exist, data sets of odd length do not
         self._file = file
         self._left = length
         self._size = size
         self._buffers = buffers
         self._name = name
-        self._stamp = _stamp(file)
+        self._stamp = stamp
 
     def next_piece(self) -> tuple[Buffer, bool]:
         view = self._buffers.next_buffer(min(self._left, self._size))
@@ -97,17 +102,17 @@ class FileSource:
             filled += count
         self._left -= filled
         if self._left == 0:
-            if _stamp(self._file) != self._stamp:
+            if stamp_of(self._file) != self._stamp:
                 raise SourceChanged(f"{self._name} was written to while it was sent")
             if self._stamp is None and self._file.read(1):
                 raise SourceChanged(f"{self._name} became longer while it was sent")
         return view, self._left == 0
 
 
-def _stamp(file: BinaryIO) -> tuple[int, int] | None:
+def stamp_of(file: BinaryIO) -> Stamp | None:
     """Return what tells whether a file was written to; None where there is no file below."""
     try:
         status = os.fstat(file.fileno())
     except (OSError, ValueError, AttributeError):  # io.UnsupportedOperation is the first two
         return None
-    return status.st_size, status.st_mtime_ns
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
+from dicomproto._record import Record
 from dicomproto.errors import NoAcceptedContext
 from dicomproto.negotiation import AcceptedContext, ContextMatch, find_context
 from dicomproto.uids import (
@@ -18,8 +19,8 @@ from dicomproto.uids import (
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
 
-from ._outgoing import FileSource, MemorySource, PieceBuffers, Source
-from ._part10 import read_head
+from ._outgoing import FileSource, MemorySource, PieceBuffers, Source, SourceChanged, Stamp, stamp_of
+from ._part10 import FileHead, read_head
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -45,15 +46,37 @@ class ObjectToSend(Protocol):
         """Close what was opened for it."""
 
 
+class KnownFile(Record):
+    """A DICOM file whose head was read before it is sent, so that it need not be read twice.
+
+    Plans for many files are made from their heads. `send_c_store` takes this in place of the path, and
+    reads the head again only if the file has changed since.
+    """
+
+    path: str
+    head: FileHead
+    stamp: Stamp | None
+    """What the file was like before the head was read."""
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> KnownFile:
+        """Read the head of a file; raises OSError and InvalidFile."""
+        with open(path, "rb", buffering=0) as file:
+            stamp = stamp_of(file)
+            return cls(path=os.fspath(path), head=read_head(file), stamp=stamp)
+
+
 class FileToSend:
     """The object in a file, which is not decoded."""
 
-    def __init__(self, file: BinaryIO, name: str, *, is_ours: bool) -> None:
+    def __init__(self, file: BinaryIO, name: str, *, is_ours: bool, known: KnownFile | None = None) -> None:
         self._file = file
         self._name = name
         self._is_ours = is_ours
         try:
-            head = read_head(file)
+            # Before the head is read: what is written in between is noticed, too.
+            self._stamp = stamp_of(file)
+            head = known.head if known and known.stamp == self._stamp else read_head(file)
         except BaseException:
             self.close()
             raise
@@ -67,13 +90,15 @@ class FileToSend:
 
     def source(self, size: int, buffers: PieceBuffers) -> Source:
         self._file.seek(self._head.data_set_offset)
-        return FileSource(self._file, self._head.data_set_length, size, buffers, self._name)
+        return FileSource(self._file, self._head.data_set_length, size, buffers, self._name, self._stamp)
 
     def converted(self, transfer_syntax: str, size: int) -> Source:
         from dicomproto.datasets import convert
 
         self._file.seek(self._head.data_set_offset)
         data = self._file.read(self._head.data_set_length)
+        if stamp_of(self._file) != self._stamp:
+            raise SourceChanged(f"{self._name} was written to while it was read")
         return MemorySource(convert(data, self.transfer_syntax_uid, transfer_syntax), size)
 
     def close(self) -> None:
@@ -120,8 +145,10 @@ def _transfer_syntax_of(dataset: Dataset) -> str:
     return EXPLICIT_VR_BIG_ENDIAN if is_little_endian is False else EXPLICIT_VR_LITTLE_ENDIAN
 
 
-def prepare(what: Dataset | str | os.PathLike[str] | BinaryIO) -> ObjectToSend:
+def prepare(what: Dataset | str | os.PathLike[str] | BinaryIO | KnownFile) -> ObjectToSend:
     """Return the object to send; close it afterwards. Raises OSError, ValueError and TypeError."""
+    if isinstance(what, KnownFile):
+        return FileToSend(open(what.path, "rb", buffering=0), what.path, is_ours=True, known=what)
     if isinstance(what, (str, os.PathLike)):
         name = os.fspath(what)
         return FileToSend(open(what, "rb", buffering=0), name, is_ours=True)

@@ -21,6 +21,7 @@ from ._ae import Context
 from ._association import AssociationCore as Association
 from ._async import AsyncBackend, AsyncServer, Event, Group, Library, Scope
 from ._facade import AsyncAE
+from ._sending import KnownFile
 from ._server import MAXIMUM_PENDING
 from ._socket import AddressInfo, plain_address
 from ._wrapped import WrappedStream
@@ -28,7 +29,7 @@ from ._wrapped import WrappedStream
 if TYPE_CHECKING:
     from dicomproto.negotiation import SupportedContext
 
-__all__ = ["AE", "BACKEND", "Association", "Server", "evt", "wrap_stream"]
+__all__ = ["AE", "BACKEND", "Association", "KnownFile", "Server", "evt", "wrap_stream"]
 
 T = TypeVar("T")
 

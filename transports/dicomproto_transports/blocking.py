@@ -18,6 +18,7 @@ from ._ae import AECore, Context
 from ._association import AssociationCore
 from ._facade import Opener, named
 from ._facts import ServiceUser
+from ._sending import KnownFile
 from ._server import MAXIMUM_PENDING
 from ._threads import BACKEND, Server, run
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from dicomproto.errors import AssociationError
     from dicomproto.negotiation import AcceptedContext, RejectedContext, SupportedContext
 
-__all__ = ["AE", "BACKEND", "Association", "Server", "evt", "run"]
+__all__ = ["AE", "BACKEND", "Association", "KnownFile", "Server", "evt", "run"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
