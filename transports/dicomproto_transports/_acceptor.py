@@ -36,7 +36,7 @@ log = logging.getLogger("dicomproto.association")
 
 # PS3.8 Table 9-21, the service-provider's presentation related function.
 _TOO_MANY = AssociateRJ(result=2, source=3, reason=2)  # local limit exceeded
-_SHUTTING_DOWN = AssociateRJ(result=2, source=3, reason=1)  # temporary congestion
+_CONGESTION = AssociateRJ(result=2, source=3, reason=1)  # temporary congestion
 
 
 class ServerCore:
@@ -119,7 +119,7 @@ class ServerCore:
     def _enter(self, association: AssociationCore) -> AssociateRJ | None:
         """Count a new association, or return what tells its requestor that it is one too many."""
         if self._is_closing:
-            return _SHUTTING_DOWN
+            return _CONGESTION
         with self._lock:
             limit = self.maximum_associations
             if limit is not None and sum(other.terminal is None for other in self._associations) >= limit:
@@ -134,10 +134,12 @@ class ServerCore:
         if isinstance(answer, AssociateRJ):
             return answer
         event = evt.Event(evt.EVT_REQUESTED, association.facade, {"associate_request": rq})
-        await association.tell(event)
+        good = await association.tell(event)
         if event.rejection is not None:
             result, source, reason = event.rejection
             return AssociateRJ(result=result, source=source, reason=reason)
+        if not good:  # it might have rejected
+            return _CONGESTION
         policy = await _intervene(association, rq, self._policy)
         return answer if policy is self._policy else negotiate(rq, policy)
 

@@ -348,20 +348,23 @@ class AssociationCore(Pump):
         if self.handlers.all(kind):
             await self.tell(evt.Event(kind, self.facade, facts))
 
-    async def tell(self, event: evt.Event) -> None:
-        """Run the handlers of a notification event; what they raise is logged and changes nothing."""
+    async def tell(self, event: evt.Event) -> bool:
+        """Run the handlers of a notification event; tell whether none failed, which is logged."""
+        good = True
         for bound in self.handlers.all(event.event):
             try:
                 await self.handle(bound, event)
             except Exception:
                 log.exception("a handler of %s failed", event.event.name)
+                good = False
+        return good
 
     async def _finish(self, terminal: Terminal) -> None:
         await super()._finish(terminal)
         if self.handlers.get_events():
             if self.is_rejected:
                 await self.notify(evt.EVT_REJECTED)
-            else:
+            elif self.connection.request is not None:  # of a port probe there is nothing to tell
                 await self.notify(evt.EVT_RELEASED if self.is_released else evt.EVT_ABORTED)
             await self.notify(evt.EVT_CONN_CLOSE, address=self.stream.peer_address)
 

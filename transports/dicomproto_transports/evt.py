@@ -4,6 +4,9 @@ A handler is bound as `(event, handler)` or `(event, handler, [args])`, in `asso
 `start_server`. *Intervention* events ask the handler for a decision and have one handler each;
 *notification* events tell, and have any number. The handler receives one `Event`, then the args.
 
+What a handler of a notification event raises is logged and changes nothing, with one exception: an
+acceptor whose handler of EVT_REQUESTED fails rejects the association (2, 3, 1).
+
 In trio and anyio a handler may be `async`; a sync one runs inline and must not wait, unless it
 is bound as `in_thread(handler)`. The blocking flavour has sync handlers only.
 """
