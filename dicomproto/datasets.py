@@ -1,4 +1,4 @@
-"""The bridge to pydicom: data sets to bytes, bytes to data sets, and from one native encoding to another.
+"""The bridge to pydicom: data sets to bytes, bytes to data sets, and from one encoding to another.
 
 `convert` works on the encoded elements themselves, with no Dataset between: headers are written anew, numbers
 are byte-swapped where the byte order changes, and every value is otherwise passed on as it is. pydicom
@@ -107,6 +107,43 @@ def decode_data_set(data: Buffer, transfer_syntax: str, *, inflate_limit: int = 
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = syntax
     return dataset
+
+
+def decompress(data: Buffer, transfer_syntax: str) -> bytes:
+    """Return the data set `data`, whose pixel data is compressed, in Explicit VR Little Endian.
+
+    The pixels are decoded by pydicom, which makes RGB of YBR and keeps all UIDs. It needs libraries
+    that the extra `decompress` names. Raises DataSetError.
+    """
+    from pydicom.pixels.decoders.base import get_decoder
+
+    syntax = _syntax(normalize_uid(transfer_syntax))
+    try:
+        decoder = get_decoder(syntax) if syntax.is_encapsulated else None
+    except NotImplementedError:
+        decoder = None
+    if decoder is None:
+        raise DataSetError(f"there is no decoder of pixel data for {syntax.name}")
+    missing = DataSetError(
+        f"no decoder of pixel data for {syntax.name} is installed (pip install 'dicomproto[decompress]')"
+    )
+    if not decoder.is_available:
+        raise missing
+    dataset = decode_data_set(data, syntax)
+    try:
+        for image in (dataset, *dataset.get("IconImageSequence", ())):
+            if _is_encapsulated(image.get_item(_PIXEL_DATA)):
+                image.file_meta = FileMetaDataset()
+                image.file_meta.TransferSyntaxUID = syntax
+                image.decompress(generate_instance_uid=False)
+    except MemoryError:
+        raise
+    except ImportError:  # of numpy, without which pydicom counts a decoder as available
+        raise missing from None
+    except Exception as error:  # whatever broken pixel data makes a decoder raise
+        raise DataSetError(f"its pixel data cannot be decompressed: {_summary(error)}") from error
+    dataset.file_meta.TransferSyntaxUID = UID(EXPLICIT_VR_LITTLE_ENDIAN)
+    return encode_data_set(dataset, EXPLICIT_VR_LITTLE_ENDIAN)
 
 
 def _syntax(transfer_syntax: str) -> UID:

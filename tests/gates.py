@@ -112,7 +112,7 @@ def gate_wheel() -> None:
         return
     venv.create(FRESH, clear=True, with_pip=True)
     run(*pip, "--upgrade", "pip>=25.1")
-    run(*pip, f"{wheel}[trio,anyio,apps,testing]", "--group", "test")
+    run(*pip, f"{wheel}[trio,anyio,apps,decompress,testing]", "--group", "test")
     try:
         run(*pip, "--only-binary", ":all:", "--group", "fuzz")
     except GateFailed:

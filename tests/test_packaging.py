@@ -28,7 +28,7 @@ def test_both_packages_are_typed(package: str) -> None:
 
 def test_the_extras_are_the_documented_ones() -> None:
     extras = metadata.metadata("dicomproto").get_all("Provides-Extra")
-    assert sorted(extras or []) == ["anyio", "apps", "testing", "trio"]
+    assert sorted(extras or []) == ["anyio", "apps", "decompress", "testing", "trio"]
 
 
 def test_without_extras_pydicom_is_all_that_is_needed() -> None:
