@@ -17,7 +17,7 @@ from types import SimpleNamespace
 import pytest
 
 from dicomproto.config import Limits
-from dicomproto.dimse.commands import CEchoRQ, CFindRQ
+from dicomproto.dimse.commands import CEchoRQ, CFindRQ, CStoreRQ
 from dicomproto.dimse.events import RequestReceived, ResponseReceived
 from dicomproto.errors import (
     AssociationAborted,
@@ -65,7 +65,7 @@ from tests.associations import (
 )
 from tests.backends import NAMES, AnyBackend
 
-SCENARIOS = 54
+SCENARIOS = 55
 
 
 def test_the_table_is_whole() -> None:
@@ -1050,6 +1050,32 @@ def test_second_user(backend: AnyBackend) -> None:
             await assoc.release()
 
     backend.run(main)
+
+
+def test_store_on_the_context_of_another_sop_class(backend: AnyBackend) -> None:
+    """Taken, with a warning, if this server supports its SOP class anywhere."""
+    warned: list[str] = []
+
+    def store(event: evt.Event) -> int:
+        warned.append("".join(event.warnings))
+        return 0x0000
+
+    async def main() -> None:
+        for supported, status in (([], 0x0122), ([MR_IMAGE], 0x0000)):
+            ae = make_ae(backend)
+            for uid in supported:
+                ae.add_supported_context(uid)
+            async with backend.serving(make_server(backend, [(evt.EVT_C_STORE, store)], ae)) as server:
+                peer = await connect(backend, server.port)
+                await peer.request()
+                request = CStoreRQ(AffectedSOPClassUID=MR_IMAGE, AffectedSOPInstanceUID=INSTANCE)
+                peer.connection.send_request(request, 3)
+                peer.connection.send_data(data_set(sop_class=MR_IMAGE), last=True)
+                assert (await peer.until(ResponseReceived)).command.Status == status
+                await peer.close()
+
+    backend.run(main)
+    assert warned == ["sop-class-mismatch: C-STORE-RQ of another SOP class than the context's"]
 
 
 def test_unknown_service(backend: AnyBackend) -> None:

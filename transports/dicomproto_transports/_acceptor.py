@@ -82,7 +82,7 @@ class ServerCore:
         Raises nothing but cancellation or `ServerShutdown`, when the association was aborted and the stream
         closed.
         """
-        connection = self._ae.new_connection(Role.ACCEPTOR)
+        connection = self._ae.new_connection(Role.ACCEPTOR, self._policy.supported)
         association = self._ae.new_association(connection, stream, self._backend, self.handlers)
         association.enter("the server")  # from now on handlers may use it, and nobody else
         try:

@@ -7,7 +7,7 @@ listening and the accepting.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from dicomproto.config import Limits, Timeouts
@@ -228,8 +228,8 @@ class AECore:
         """Check handlers and return them; raises TypeError, with a reason, for one that cannot be run."""
         return evt.Handlers(bindings, allow_async=type(self).drive is None)
 
-    def new_connection(self, role: Role) -> Connection:
-        """Return an engine with this application entity's settings."""
+    def new_connection(self, role: Role, supported_sop_classes: Container[str] | None = None) -> Connection:
+        """Return an engine with this application entity's settings; the SOP classes are an acceptor's."""
         return Connection(
             role,
             limits=self.limits,
@@ -237,6 +237,7 @@ class AECore:
             strict_roles=self.strict_roles,
             strict_dispatch=self.strict_dispatch,
             idle_release=self.idle_release,
+            supported_sop_classes=supported_sop_classes,
         )
 
     def new_association(
