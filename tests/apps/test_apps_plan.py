@@ -65,6 +65,14 @@ def test_no_file_gives_up_its_own_syntax_or_its_fallback_for_want_of_room() -> N
     assert len(groups) == 3
 
 
+def test_what_may_be_decompressed_has_native_chances_too() -> None:
+    (group,) = plan_groups([source("a", "1.2", JPEG)], decompress=True)
+    assert contexts_of(group) == [("1.2", (JPEG,)), ("1.2", (EXPLICIT,)), ("1.2", (EXPLICIT, IMPLICIT))]
+    files = [source(str(number), f"1.2.{number}", JPEG) for number in range(100)]
+    groups = plan_groups(files, decompress=True)
+    assert [len(group.sources) for group in groups] == [42, 42, 16]
+
+
 def test_one_syntax_for_many_classes_takes_several_associations_too() -> None:
     files = [source(str(number), f"1.2.{number}", EXPLICIT) for number in range(129)]
     groups = plan_groups(files, only=IMPLICIT)

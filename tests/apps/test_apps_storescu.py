@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Event as Flag
 
+import pydicom
 import pytest
 
 from dicomproto_transports._part10 import read_head
@@ -290,6 +291,52 @@ def test_a_compressed_file_is_sent_as_it_is_or_fails_by_name(run: Run, tmp_path:
     assert done.status == 1
     assert states(done) == {"a": "failed", "b": "sent"}
     assert JPEG in str(done.named("file")[0]["reason"])
+
+
+PIXELS = {"MR_small_RLE.dcm": IMPLICIT, "SC_rgb_jpeg_dcmtk.dcm": EXPLICIT, "JPEG2000.dcm": EXPLICIT}
+
+
+@pytest.mark.parametrize("name", PIXELS)
+def test_a_compressed_file_is_decompressed_on_request(run: Run, name: str) -> None:
+    path = Path(pydicom.__file__).parent / "data" / "test_files" / name
+    there = pydicom.dcmread(path)
+    own, native = str(there.file_meta.TransferSyntaxUID), PIXELS[name]
+    used: list[str] = []
+
+    def store(event: evt.Event) -> int:
+        used.append(event.context.transfer_syntax)
+        if used[-1] == native:
+            assert (event.dataset.pixel_array == there.pixel_array).all()
+        return 0
+
+    with storing(store, classes=(there.SOPClassUID,), syntaxes=(native,)) as server:
+        refused = run("storescu", "127.0.0.1", server.port, path)
+        done = run("storescu", "--decompress", "127.0.0.1", server.port, path)
+        alone = run("storescu", "--decompress", "-xe", "127.0.0.1", server.port, path)
+    with storing(store, classes=(there.SOPClassUID,), syntaxes=(native, own)) as server:
+        assert run("storescu", "--decompress", "127.0.0.1", server.port, path).status == 0
+    assert (refused.status, done.status) == (1, 0)
+    assert (done.err, alone.status) == ("", int(native != EXPLICIT))
+    assert used == [native] * (2 if native == EXPLICIT else 1) + [own]
+
+
+def test_what_cannot_be_decompressed_fails_by_name(run: Run, tmp_path: Path) -> None:
+    write_object(tmp_path / "a", "1.2.3", transfer_syntax=JPEG, patient="SECRET^NAME")
+    write_object(tmp_path / "b", "1.2.4")
+    content = (tmp_path / "a").read_bytes()
+    (tmp_path / "a").write_bytes(content[: content.index(b"\xe0\x7f\x10\0")] + ENCAPSULATED)
+    with storing() as server:
+        done = run("storescu", "--json", "-d", "--decompress", "127.0.0.1", server.port, tmp_path)
+    assert states(done) == {"a": "failed", "b": "sent"}
+    assert "cannot be decompressed" in str(done.named("file")[0]["reason"])
+    assert "SECRET" not in done.out + done.err
+
+
+ENCAPSULATED = (
+    b"\xe0\x7f\x10\0OB\0\0\xff\xff\xff\xff\xfe\xff\0\xe0\0\0\0\0"
+    b"\xfe\xff\0\xe0\x04\0\0\0oops\xfe\xff\xdd\xe0\0\0\0\0"
+)
+"""Pixel data of one fragment that is no image."""
 
 
 @pytest.mark.parametrize(("word", "syntax"), [("-xe", EXPLICIT), ("-xi", IMPLICIT), ("-xb", BIG)])

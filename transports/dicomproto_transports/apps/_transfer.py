@@ -13,7 +13,7 @@ import io
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from dicomproto._record import Record
 from dicomproto.dimse.status import Category
@@ -23,14 +23,18 @@ from dicomproto.errors import (
     DicomProtoError,
     NoAcceptedContext,
 )
+from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN
 
+from .._part10 import file_meta_bytes, read_head
 from ._console import Console
-from ._plan import Group, Proposal
+from ._plan import Group, Proposal, is_compressed
 from ._progress import Progress
 from ._sources import Source
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
+
+    from dicomproto.dimse.commands import CStoreRSP
 
     from ..blocking import Association
 
@@ -79,6 +83,7 @@ class Transfer:
         progress: Progress,
         *,
         never_convert: bool,
+        decompress: bool = False,
         show_comments: bool = False,
     ) -> None:
         self.associations = 0
@@ -87,6 +92,7 @@ class Transfer:
         self._console = console
         self._progress = progress
         self._never_convert = never_convert
+        self._decompress = decompress
         self._show_comments = show_comments
         self._under_way: Source | None = None
         self._answered = 0
@@ -136,11 +142,7 @@ class Transfer:
     def _send(self, association: Association, source: Source) -> None:
         self._console.info(f"sending {source.path}")
         try:
-            if self._progress.wants_bytes:
-                with _CountingFile(source.path, self._progress.bytes_of_file) as file:
-                    response = association.send_c_store(file, never_convert=self._never_convert)
-            else:
-                response = association.send_c_store(source.path, never_convert=self._never_convert)
+            response = self._store(association, source)
         except OSError as error:
             return self._finish(source, "failed", error.strerror or type(error).__name__)
         except MemoryError:  # a big file that has to be converted
@@ -159,6 +161,18 @@ class Transfer:
             self._console.warn(f"{source.path}: {warning}")
         reason = "" if status == 0 else str(status)
         return self._finish(source, state, reason, int(status), response.warnings)
+
+    def _store(self, association: Association, source: Source) -> CStoreRSP:
+        try:
+            if not self._progress.wants_bytes:
+                return association.send_c_store(source.path, never_convert=self._never_convert)
+            with _CountingFile(source.path, self._progress.bytes_of_file) as file:
+                return association.send_c_store(file, never_convert=self._never_convert)
+        except NoAcceptedContext:
+            if not self._decompress or not is_compressed(source.transfer_syntax_uid):
+                raise
+        self._console.info(f"decompressing {source.path}")
+        return association.send_c_store(_decompressed(source.path))
 
     def _retreat(
         self, error: DicomProtoError, waiting: deque[Source], setbacks: Counter[Source], *, fruitful: bool
@@ -208,6 +222,27 @@ class Transfer:
                 warnings=warnings,
             )
         )
+
+
+def _decompressed(path: str) -> BinaryIO:
+    """Return a file in memory with the object of the file at `path`, in Explicit VR Little Endian."""
+    import warnings
+
+    from dicomproto.datasets import decompress
+
+    with open(path, "rb") as file:
+        head = read_head(file)
+        file.seek(head.data_set_offset)
+        data = file.read(head.data_set_length)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom's may quote the data set
+        native = decompress(data, head.transfer_syntax_uid)
+    meta = file_meta_bytes(
+        sop_class_uid=head.sop_class_uid,
+        sop_instance_uid=head.sop_instance_uid,
+        transfer_syntax_uid=EXPLICIT_VR_LITTLE_ENDIAN,
+    )
+    return io.BytesIO(meta + native)
 
 
 class _CountingFile(io.FileIO):

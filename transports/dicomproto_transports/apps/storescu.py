@@ -50,9 +50,14 @@ def parser() -> argparse.ArgumentParser:
     files.add_argument("-r", "--recurse", action="store_true", help="send the directories below, too")
     add_requested_syntax(result)
     other = result.add_argument_group("other options")
-    other.add_argument(
+    syntax = other.add_mutually_exclusive_group()
+    syntax.add_argument(
         "-cx", "--required-contexts", "--never-convert", dest="never_convert", action="store_true",
         help="propose the transfer syntaxes of the files only, and convert nothing",
+    )  # fmt: skip
+    syntax.add_argument(
+        "--decompress", action="store_true",
+        help="decompress what the peer does not take as it is; needs the extra 'decompress'",
     )  # fmt: skip
     other.add_argument(
         "--show-comments", action="store_true",
@@ -119,8 +124,10 @@ class _Run:
         from ._progress import Progress
         from ._transfer import Transfer
 
-        never_convert = self.options.never_convert
-        groups = plan_groups(sources, only=only_syntax(self.options), convert=not never_convert)
+        never_convert, decompress = self.options.never_convert, self.options.decompress
+        groups = plan_groups(
+            sources, only=only_syntax(self.options), convert=not never_convert, decompress=decompress
+        )
         if len(groups) > 1:
             self.console.info(f"the files need {len(groups)} associations")
         peer = Peer(self.options, self.console)
@@ -132,6 +139,7 @@ class _Run:
                 self.console,
                 progress,
                 never_convert=never_convert,
+                decompress=decompress,
                 show_comments=self.options.show_comments,
             )
             try:
