@@ -13,9 +13,10 @@ import pytest
 
 from dicomproto_transports import blocking
 from dicomproto_transports._async import AsyncServer
-from dicomproto_transports._server import listen
+from dicomproto_transports._server import accept, listen
 from dicomproto_transports._stream import ServerShutdown, Stream
-from tests.backends import AnyBackend, Async
+from dicomproto_transports._threads import PollWaiter
+from tests.backends import AnyBackend, Async, socket_pair
 
 HELLO = b"associate"
 
@@ -156,6 +157,27 @@ def test_an_ended_connection_does_not_count_as_pending(real_backend: AnyBackend)
             assert len(server._pending) <= 1
 
     real_backend.run(scenario)
+
+
+def test_a_connection_that_is_gone_when_it_is_accepted_is_passed_over() -> None:
+    left, right = socket_pair()
+    with closing(right):
+        gone = socket.socket()
+        gone.close()
+        accepted = [left, gone]
+
+        class Listener(socket.socket):
+            def accept(self) -> tuple[socket.socket, object]:
+                if not accepted:
+                    raise BlockingIOError
+                return accepted.pop(), None
+
+        with Listener() as listener:
+            stream = accept(listener, PollWaiter)
+            assert stream is not None
+            assert stream.peer_address == right.getsockname()
+            stream.close_now()
+            assert accept(listener, PollWaiter) is None
 
 
 def test_broken_connections_do_not_end_the_server(

@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import select
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from functools import partial
 from math import inf
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
-from . import _socket
-from ._server import MAXIMUM_PENDING, PAUSE, Pending, accept, addresses, listen, report
+from . import _socket, evt
+from ._ae import Context
+from ._facade import AsyncAE
+from ._server import MAXIMUM_PENDING, PAUSE, Listening, accept, report
 from ._socket import AddressInfo, SocketStream
-from ._stream import Address, ConnectionServer, Stream
+from ._stream import ConnectionServer, Stream
+
+if TYPE_CHECKING:
+    from dicomproto.negotiation import SupportedContext
 
 T = TypeVar("T")
 
@@ -167,7 +172,7 @@ class AsyncBackend:
         return found
 
 
-class AsyncServer:
+class AsyncServer(Listening):
     """A server for trio and anyio: one task per association, all within `async with`.
 
     It listens from the moment it is made, and accepts from the moment it is entered. Leaving the
@@ -182,37 +187,12 @@ class AsyncServer:
         library: Library,
         maximum_pending: int = MAXIMUM_PENDING,
     ) -> None:
-        self._core = core
+        super().__init__(core, address, maximum_pending)
         self._library = library
-        self._pending = Pending(maximum_pending)
-        core.stream_established = self._pending.settle
-        self._listeners = listen(address)
-        self._addresses = addresses(self._listeners)
-        self._port: int = self._listeners[0].getsockname()[1]
         self._ended = library.event()
         self._accepting, self._serving = library.scope(), library.scope()
         self._running = self._run()
         self._entered = False
-
-    @property
-    def active_associations(self) -> list[object]:
-        """The associations that are being served now."""
-        return self._core.active_associations
-
-    @property
-    def addresses(self) -> list[Address]:
-        """Where the server listens."""
-        return self._addresses
-
-    @property
-    def address(self) -> Address:
-        """The first of `addresses`."""
-        return self._addresses[0]
-
-    @property
-    def port(self) -> int:
-        """The port that the server listens on."""
-        return self._port
 
     async def __aenter__(self) -> Self:
         await self._running.__aenter__()
@@ -289,15 +269,14 @@ class AsyncServer:
         waiter = AsyncWaiter(self._library, listener)
         while True:
             try:
-                sock = accept(listener)
+                stream = accept(listener, partial(AsyncWaiter, self._library))
             except OSError:
                 self._pending.drop_oldest()
                 await self._library.sleep(PAUSE)
                 continue
-            if sock is None:
+            if stream is None:
                 await waiter.readable(None)
                 continue
-            stream = SocketStream(sock, AsyncWaiter(self._library, sock))
             self._pending.add(stream)
             associations.start_soon(self._serve, stream)
             await waiter.checkpoint()
@@ -309,3 +288,28 @@ class AsyncServer:
             report(stream)
         finally:
             stream.close_now()
+
+
+class LibraryAE(AsyncAE):
+    """An application entity over a library."""
+
+    library: Library
+
+    def start_server(
+        self,
+        address: tuple[str, int],
+        *,
+        evt_handlers: Iterable[evt.Binding] | None = None,
+        ae_title: str | bytes | None = None,
+        contexts: Iterable[Context | SupportedContext] | None = None,
+        maximum_pending: int = MAXIMUM_PENDING,
+    ) -> AsyncServer:
+        """Return a server that listens on (host, port), to be entered with `async with`.
+
+        Port 0 lets the system choose one, "" or "::" as host mean all addresses, IPv6 and IPv4.
+        `ae_title` and `contexts` replace those of this entity; of the connections on which no
+        association was requested yet, `maximum_pending` are kept. Raises OSError, and
+        LocalProtocolError if nothing is supported.
+        """
+        core = self._server_core(evt_handlers, ae_title, contexts)
+        return AsyncServer(core, address, library=self.library, maximum_pending=maximum_pending)

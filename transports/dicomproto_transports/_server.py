@@ -13,8 +13,8 @@ import errno
 import socket
 from threading import Lock
 
-from ._socket import SocketStream, plain_address
-from ._stream import Address, Stream
+from ._socket import MakeWaiter, SocketStream, plain_address
+from ._stream import Address, ConnectionServer, Stream
 
 BACKLOG = 1024
 """Connections that the kernel holds for us; it may have a lower limit of its own."""
@@ -85,16 +85,21 @@ def _listen_at(family: int, address: tuple[object, ...], backlog: int, both: boo
     return listener
 
 
-def accept(listener: socket.socket) -> socket.socket | None:
+def accept(listener: socket.socket, make_waiter: MakeWaiter) -> SocketStream | None:
     """Accept one connection, None when none waits; raises OSError when the system refuses."""
     while True:
         try:
-            return listener.accept()[0]
+            sock = listener.accept()[0]
         except BlockingIOError:
             return None
         except OSError as error:
             if error.errno not in _GONE:
                 raise
+            continue
+        try:
+            return SocketStream(sock, make_waiter(sock))
+        except OSError:  # gone again already
+            sock.close()
 
 
 class Pending:
@@ -129,9 +134,43 @@ class Pending:
                 self._streams.pop(oldest).drop()
 
 
-def addresses(listeners: list[socket.socket]) -> list[Address]:
-    """Where the listeners are bound."""
-    return [plain_address(listener.getsockname()) for listener in listeners]
+class Serving:
+    """What every server tells about itself."""
+
+    def __init__(self, core: ConnectionServer, addresses: list[Address]) -> None:
+        self._core = core
+        self._addresses = addresses
+
+    @property
+    def active_associations(self) -> list[object]:
+        """The associations that are being served now."""
+        return self._core.active_associations
+
+    @property
+    def addresses(self) -> list[Address]:
+        """Where the server listens."""
+        return self._addresses
+
+    @property
+    def address(self) -> Address:
+        """The first of `addresses`."""
+        return self._addresses[0]
+
+    @property
+    def port(self) -> int:
+        """The port that the server listens on."""
+        assert self.address is not None
+        return self.address[1]
+
+
+class Listening(Serving):
+    """A server with sockets; it listens from the moment it is made."""
+
+    def __init__(self, core: ConnectionServer, address: tuple[str, int], maximum_pending: int) -> None:
+        self._pending = Pending(maximum_pending)
+        core.stream_established = self._pending.settle
+        self._listeners = listen(address)
+        super().__init__(core, [plain_address(listener.getsockname()) for listener in self._listeners])
 
 
 def report(stream: Stream) -> None:

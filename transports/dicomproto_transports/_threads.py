@@ -13,15 +13,16 @@ import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from math import ceil
 from time import monotonic
 from types import TracebackType
 from typing import Self, TypeVar
 
 from . import _socket
-from ._server import MAXIMUM_PENDING, PAUSE, Pending, accept, addresses, listen, report
+from ._server import MAXIMUM_PENDING, PAUSE, Listening, accept, report
 from ._socket import AddressInfo, SocketStream
-from ._stream import Address, ConnectionServer, ServerShutdown, Stream
+from ._stream import ConnectionServer, ServerShutdown, Stream
 
 T = TypeVar("T")
 
@@ -198,7 +199,7 @@ BACKEND = BlockingBackend()
 """The `Backend` of this flavour."""
 
 
-class Server:
+class Server(Listening):
     """Listens and serves each association in a thread of its own.
 
     It listens from the moment it is made; `start` accepts in a thread, `serve_forever` in the
@@ -213,38 +214,13 @@ class Server:
         *,
         maximum_pending: int = MAXIMUM_PENDING,
     ) -> None:
-        self._core = core
-        self._pending = Pending(maximum_pending)
-        core.stream_established = self._pending.settle
-        self._listeners = listen(address)
-        self._addresses = addresses(self._listeners)
-        self._port: int = self._listeners[0].getsockname()[1]
+        super().__init__(core, address, maximum_pending)
         self._stop, self._wake = Wake(), Wake()
         self._acceptor: threading.Thread | None = None
         self._threads: set[threading.Thread] = set()
         self._changed = threading.Condition()  # guards `_threads`, `_acceptor`, `_closed`
         self._closed = False
         self._grace = 0.0
-
-    @property
-    def active_associations(self) -> list[object]:
-        """The associations that are being served now."""
-        return self._core.active_associations
-
-    @property
-    def addresses(self) -> list[Address]:
-        """Where the server listens."""
-        return self._addresses
-
-    @property
-    def address(self) -> Address:
-        """The first of `addresses`."""
-        return self._addresses[0]
-
-    @property
-    def port(self) -> int:
-        """The port that the server listens on."""
-        return self._port
 
     def __enter__(self) -> Self:
         return self
@@ -327,10 +303,10 @@ class Server:
     def _accept_from(self, listener: socket.socket) -> None:
         while not self._stop.is_set:
             try:
-                sock = accept(listener)
-                if sock is None:
+                stream = accept(listener, partial(PollWaiter, wake=self._wake))
+                if stream is None:
                     return
-                self._start_thread(SocketStream(sock, PollWaiter(sock, self._wake)))
+                self._start_thread(stream)
             except (OSError, RuntimeError):  # out of descriptors, memory or threads
                 self._pending.drop_oldest()
                 self._stop.wait(PAUSE)

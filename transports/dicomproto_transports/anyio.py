@@ -6,7 +6,7 @@ Deadlines and cancellation are the library's own.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from math import inf
 from typing import TYPE_CHECKING, TypeVar
@@ -17,17 +17,15 @@ import anyio.lowlevel
 import anyio.to_thread
 
 from . import evt
-from ._ae import Context
 from ._association import AssociationCore as Association
-from ._async import AsyncBackend, AsyncServer, Event, Group, Library, Scope
-from ._facade import AsyncAE
+from ._async import AsyncBackend, Event, Group, Library, LibraryAE, Scope
+from ._async import AsyncServer as Server
 from ._sending import KnownFile
-from ._server import MAXIMUM_PENDING
 from ._socket import AddressInfo, plain_address
 from ._wrapped import WrappedStream
 
 if TYPE_CHECKING:
-    from dicomproto.negotiation import SupportedContext
+    pass
 
 __all__ = ["AE", "BACKEND", "Association", "KnownFile", "Server", "evt", "wrap_stream"]
 
@@ -80,33 +78,11 @@ BACKEND = AsyncBackend(_LIBRARY)
 """The `Backend` of this flavour."""
 
 
-class Server(AsyncServer):
-    """A server, made by `AE.start_server`."""
-
-
-class AE(AsyncAE):
+class AE(LibraryAE):
     """An application entity; see `AECore` for what it is told."""
 
     backend = BACKEND
-
-    def start_server(
-        self,
-        address: tuple[str, int],
-        *,
-        evt_handlers: Iterable[evt.Binding] | None = None,
-        ae_title: str | bytes | None = None,
-        contexts: Iterable[Context | SupportedContext] | None = None,
-        maximum_pending: int = MAXIMUM_PENDING,
-    ) -> Server:
-        """Return a server that listens on (host, port), to be entered with `async with`.
-
-        Port 0 lets the system choose one, "" or "::" as host mean all addresses, IPv6 and IPv4.
-        `ae_title` and `contexts` replace those of this entity; of the connections on which no
-        association was requested yet, `maximum_pending` are kept. Raises OSError, and
-        LocalProtocolError if nothing is supported.
-        """
-        core = self._server_core(evt_handlers, ae_title, contexts)
-        return Server(core, address, library=_LIBRARY, maximum_pending=maximum_pending)
+    library = _LIBRARY
 
 
 class _ByteStream:

@@ -45,6 +45,7 @@ from ._ae import Context
 from ._association import AssociationCore as Association
 from ._facade import AsyncAE
 from ._memory import CAPACITY, Faults, MemorySocket, connected
+from ._server import Serving
 from ._socket import SocketStream
 from ._stream import Address, ConnectionServer, Stream
 
@@ -296,22 +297,14 @@ class LockstepBackend:
         return function()
 
 
-class LockstepServer:
+class LockstepServer(Serving):
     """A server within a `Lockstep`, made by `Lockstep.listen`."""
 
     def __init__(self, world: Lockstep, core: ConnectionServer, port: int) -> None:
-        self._world = world
-        self._core = core
-        self._tasks: list[Task[None]] = []
-        self.port = port
-        self.address: Address = ("127.0.0.1", port)
-        self.addresses = [self.address]
+        super().__init__(core, [("127.0.0.1", port)])
         core.stream_established = lambda stream: None
-
-    @property
-    def active_associations(self) -> list[object]:
-        """The associations that are being served now."""
-        return self._core.active_associations
+        self._world = world
+        self._tasks: list[Task[None]] = []
 
     async def __aenter__(self) -> Self:
         return self
