@@ -120,7 +120,6 @@ class Connection:
         self._cut: Command | None = None  # a request whose data set will not be complete any more
         self._requests_limit = self.limits.outstanding_requests
         self._release_reply_is_due = False
-        self._messages_sent = 0
         self._idle = Watch()
         self._message = Watch()
 
@@ -266,7 +265,7 @@ class Connection:
         received = self._upper.bytes_received
         is_busy = self._operations or self._unanswered or self._sending
         is_idle = self.role is Role.ACCEPTOR and self.is_established and not is_busy
-        idle = (received, self._messages_sent) if is_idle else None
+        idle = received if is_idle else None
         message = None if self._assembler.context_id is None else received
         return (
             self._idle.look(idle, self.timeouts.idle, now),
@@ -432,7 +431,6 @@ class Connection:
     def _send_command(self, command: Command, context_id: int) -> None:
         encoded = encode_command(command)
         self._upper.send_p_data(context_id, (encoded,), is_command=True, is_last=True)
-        self._messages_sent += 1
         if command.has_data_set:
             self._sending = context_id, command
 

@@ -534,6 +534,21 @@ def test_event_reports_without_role_selection(strict: bool) -> None:
         assert event.warnings == ("role-not-negotiated: for N-EVENT-REPORT-RQ",)
 
 
+def test_all_that_is_odd_about_a_request_is_told() -> None:
+    encoded = encode_command(EVENT) + b"\x00\x00\xee\xee\x01\x00\x00\x00x"
+    (event,) = feed(established(A), fragment(encoded, context_id=11, is_command=True, is_last=True))
+    codes = ["odd-fragment", "wrong-group-length", "unknown-element", "role-not-negotiated"]
+    assert [warning.partition(":")[0] for warning in event.warnings] == codes
+    (event,) = feed(
+        established(A),
+        fragment(
+            encode_command(ECHO) + b"\x00\x00\xee\xee\0\0\0\0", context_id=3, is_command=True, is_last=True
+        ),
+    )
+    codes = ["wrong-group-length", "unknown-element", "sop-class-mismatch"]
+    assert [warning.partition(":")[0] for warning in event.warnings] == codes
+
+
 LIBERTIES = [
     (ECHO, 3, "C-ECHO-RQ on another context"),
     (STORE.replace(AffectedSOPClassUID=MR), 3, "C-STORE-RQ of another SOP class than the context's"),
