@@ -147,9 +147,12 @@ def test_another_transfer_syntax_is_another_object(store: ObjectStore, tmp_path:
 
 def test_another_sop_class_is_another_object(store: ObjectStore, tmp_path: Path) -> None:
     receive(store)
-    assert receive(store, sop_class=MR).outcome == "stored"
+    receipt = receive(store, sop_class=MR)
+    assert (receipt.outcome, receipt.path) == ("variant", str(tmp_path / "MR.1.2.3"))
+    assert "another SOP class" in receipt.text
     assert receive(store, sop_class=MR).outcome == "identical"
     assert names(tmp_path) == ["CT.1.2.3", "MR.1.2.3"]
+    assert receive(ObjectStore(str(tmp_path), on_duplicate="replace"), sop_class="1.2").outcome == "variant"
 
 
 @pytest.mark.parametrize("there", [b"", b"no DICOM", "directory", "dangling link"])

@@ -111,34 +111,35 @@ class ObjectStore:
         name = file_name(sop_class_uid, sop_instance_uid)
         path = os.path.join(self.directory, name)
         if self.on_duplicate == "replace":
-            there = os.path.lexists(path)
+            was_there = os.path.lexists(path)
             os.replace(part.path, path)
             self._settle()
-            return Receipt(
-                status=SUCCESS, outcome="replaced" if there else "stored", path=path, size=part.size,
-                text="the object that was there is gone" if there else "",
-            )  # fmt: skip
-        number = 1
-        while not _claim(part.path, path):
-            if self.on_duplicate == "refuse":
-                return _refused(path)
-            if _holds(path, part, transfer_syntax_uid):
-                return Receipt(status=SUCCESS, outcome="identical", path=path, size=part.size)
-            number += 1
-            path = os.path.join(self.directory, f"{name}_{number}")
-        self._settle()
-        if number == 1:
-            return Receipt(status=SUCCESS, outcome="stored", path=path, size=part.size)
-        return Receipt(
-            status=SUCCESS, outcome="variant", path=path, size=part.size,
-            text="another object with the same SOP Instance UID is there; both are kept",
-        )  # fmt: skip
+            if was_there:
+                return Receipt(
+                    status=SUCCESS, outcome="replaced", path=path, size=part.size,
+                    text="the object that was there is gone",
+                )  # fmt: skip
+        else:
+            number = 1
+            while not _claim(part.path, path):
+                if self.on_duplicate == "refuse":
+                    return _refused(path)
+                if _holds(path, part, transfer_syntax_uid):
+                    return Receipt(status=SUCCESS, outcome="identical", path=path, size=part.size)
+                number += 1
+                path = os.path.join(self.directory, f"{name}_{number}")
+            self._settle()
+            if number > 1:
+                return _variant(path, part, "another object with the same SOP Instance UID")
+        if self._there(stem(sop_instance_uid), besides=name) is not None:
+            return _variant(path, part, "an object of another SOP class with the same SOP Instance UID")
+        return Receipt(status=SUCCESS, outcome="stored", path=path, size=part.size)
 
-    def _there(self, uid: str) -> str | None:
-        """Return a file that holds this SOP Instance UID, whatever its SOP class."""
+    def _there(self, uid: str, besides: str = "") -> str | None:
+        """Return a file with this SOP Instance UID, of any SOP class, whose name is not `besides`."""
         for prefix in ALL_PREFIXES:
-            path = os.path.join(self.directory, f"{prefix}.{uid}")
-            if os.path.lexists(path):
+            name = f"{prefix}.{uid}"
+            if name != besides and os.access(path := f"{self.directory}/{name}", os.F_OK):
                 return path
         return None
 
@@ -251,6 +252,11 @@ def _holds(path: str, part: _Part, transfer_syntax_uid: str) -> bool:
             return not there.read(1)
     except (OSError, ValueError):
         return False
+
+
+def _variant(path: str, part: _Part, other: str) -> Receipt:
+    text = f"{other} is there; both are kept"
+    return Receipt(status=SUCCESS, outcome="variant", path=path, size=part.size, text=text)
 
 
 def _refused(path: str) -> Receipt:

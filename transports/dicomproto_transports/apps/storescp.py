@@ -31,9 +31,9 @@ _EVENTS = """With --json stdout has one JSON object a line:
    "refused": 0, "failed": 0, "lost": 0, "bytes": 39016, "ok": true}
 "listening" is always the first line and tells the port that was found for port 0. The outcomes are:
 stored; identical (the same data set was there, it is kept once); variant (another one with the
-same SOP Instance UID was there, both are kept); replaced; discarded (--ignore); refused; failed (the
-file could not be written); lost (the association ended in the middle, nothing is kept; the status is
-null, for none was answered).
+same SOP Instance UID, be it of another SOP class, was there, both are kept); replaced; discarded
+(--ignore); refused; failed (the file could not be written); lost (the association ended in the
+middle, nothing is kept; the status is null, for none was answered).
 
 Ctrl-C and SIGTERM end the program when the objects under way are complete. What is not complete
 when the grace is over, or a second signal comes, is lost, and the exit status is 1."""
