@@ -39,17 +39,12 @@ _IS_COROUTINE = 0x80  # CO_COROUTINE, of a function made by `async def`
 class EventKind:
     """One of the `EVT_*` constants below; compared by identity."""
 
-    __slots__ = ("name", "description", "is_intervention")
+    __slots__ = ("name", "is_intervention")
 
-    def __init__(self, name: str, description: str, is_intervention: bool = False) -> None:
+    def __init__(self, name: str, *, is_intervention: bool = False) -> None:
         self.name = name
-        self.description = description
         self.is_intervention = is_intervention
-
-    @property
-    def is_notification(self) -> bool:
-        """Whether the event only tells, so that the handler's result is not used."""
-        return not self.is_intervention
+        """Whether the event asks for a decision; others only tell."""
 
     def __repr__(self) -> str:
         return f"<{self.name}>"
@@ -57,31 +52,38 @@ class EventKind:
 
 Binding = tuple[EventKind, Handler] | tuple[EventKind, Handler, Sequence[object]]
 
-EVT_CONN_OPEN = EventKind("EVT_CONN_OPEN", "the transport connection stands")
-EVT_CONN_CLOSE = EventKind("EVT_CONN_CLOSE", "the transport connection is closed")
-EVT_REQUESTED = EventKind("EVT_REQUESTED", "an association is requested of us")
-EVT_ACCEPTED = EventKind("EVT_ACCEPTED", "the association is accepted")
-EVT_REJECTED = EventKind("EVT_REJECTED", "the association is rejected")
-EVT_ESTABLISHED = EventKind("EVT_ESTABLISHED", "the association is established")
-EVT_RELEASED = EventKind("EVT_RELEASED", "the association is released")
-EVT_ABORTED = EventKind("EVT_ABORTED", "the association ended in any other way")
+EVT_CONN_OPEN = EventKind("EVT_CONN_OPEN")
+"""The transport connection stands."""
+EVT_CONN_CLOSE = EventKind("EVT_CONN_CLOSE")
+"""The transport connection is closed."""
+EVT_REQUESTED = EventKind("EVT_REQUESTED")
+"""An association is requested of us."""
+EVT_ACCEPTED = EventKind("EVT_ACCEPTED")
+"""The association is accepted."""
+EVT_REJECTED = EventKind("EVT_REJECTED")
+"""The association is rejected."""
+EVT_ESTABLISHED = EventKind("EVT_ESTABLISHED")
+"""The association is established."""
+EVT_RELEASED = EventKind("EVT_RELEASED")
+"""The association is released."""
+EVT_ABORTED = EventKind("EVT_ABORTED")
+"""The association ended in any other way."""
 
-EVT_ASYNC_OPS = EventKind(
-    "EVT_ASYNC_OPS", "an asynchronous operations window is proposed", is_intervention=True
-)
-EVT_SOP_COMMON = EventKind(
-    "EVT_SOP_COMMON", "SOP class common extended negotiation is proposed", is_intervention=True
-)
-EVT_SOP_EXTENDED = EventKind(
-    "EVT_SOP_EXTENDED", "SOP class extended negotiation is proposed", is_intervention=True
-)
-EVT_USER_ID = EventKind("EVT_USER_ID", "a user identity is presented", is_intervention=True)
+EVT_ASYNC_OPS = EventKind("EVT_ASYNC_OPS", is_intervention=True)
+"""An asynchronous operations window is proposed."""
+EVT_SOP_COMMON = EventKind("EVT_SOP_COMMON", is_intervention=True)
+"""SOP class common extended negotiation is proposed."""
+EVT_SOP_EXTENDED = EventKind("EVT_SOP_EXTENDED", is_intervention=True)
+"""SOP class extended negotiation is proposed."""
+EVT_USER_ID = EventKind("EVT_USER_ID", is_intervention=True)
+"""A user identity is presented."""
 
-EVT_C_ECHO = EventKind("EVT_C_ECHO", "a C-ECHO request came", is_intervention=True)
-EVT_C_STORE = EventKind("EVT_C_STORE", "a C-STORE request and its whole data set came", is_intervention=True)
-EVT_C_STORE_STREAM = EventKind(
-    "EVT_C_STORE_STREAM", "a C-STORE request came, its data set follows in chunks", is_intervention=True
-)
+EVT_C_ECHO = EventKind("EVT_C_ECHO", is_intervention=True)
+"""A C-ECHO request came."""
+EVT_C_STORE = EventKind("EVT_C_STORE", is_intervention=True)
+"""A C-STORE request and its whole data set came."""
+EVT_C_STORE_STREAM = EventKind("EVT_C_STORE_STREAM", is_intervention=True)
+"""A C-STORE request came, its data set follows in chunks."""
 
 
 class InThread:
@@ -339,16 +341,6 @@ class Handlers:
         bound = Bound(handler=handler, args=tuple(args), in_thread=threaded and self._allow_async)
         before = () if kind.is_intervention else self._bound.get(kind, ())
         self._bound[kind] = (*before, bound)
-
-    def unbind(self, kind: EventKind, handler: Handler) -> None:
-        """Undo `bind`; nothing happens if `handler` is not bound."""
-        if isinstance(handler, InThread):
-            handler = handler.handler
-        left = tuple(bound for bound in self._bound.get(kind, ()) if bound.handler != handler)
-        if left:
-            self._bound[kind] = left
-        else:
-            self._bound.pop(kind, None)
 
     def one(self, kind: EventKind) -> Bound | None:
         """Return the handler of an intervention event."""
