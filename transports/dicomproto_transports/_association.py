@@ -163,7 +163,9 @@ class AssociationCore(Pump):
         try:
             context_id = self._context_for(VERIFICATION)
             request = CEchoRQ(MessageID=msg_id or 0, AffectedSOPClassUID=VERIFICATION)
-            return await self._call(request, context_id)  # type: ignore[return-value]
+            response = await self._call(request, context_id)
+            assert isinstance(response, CEchoRSP)
+            return response
         finally:
             self.leave()
 
