@@ -424,7 +424,24 @@ def test_a_peer_that_aborts_always_is_given_up(run: Run, files: list[Path]) -> N
     assert done.events[-1]["associations"] == 3
     assert len(states(done)) == 5
     assert set(states(done).values()) == {"untried"}
-    assert "given up after 3 associations" in str(done.named("file")[0]["reason"])
+    assert "given up after 3 attempts" in str(done.named("file")[0]["reason"])
+    assert done.events[-1]["given_up"] == done.named("file")[0]["reason"]
+    assert [event["error"] for event in done.named("error")] == ["AssociationAborted"] * 3
+
+
+def test_a_rejection_is_an_event_and_its_reason_in_the_summary(run: Run, files: list[Path]) -> None:
+    ae = AE(ae_title="SOMEBODY")
+    ae.add_supported_context(CT)
+    ae.require_called_aet = True
+    with ae.start_server(("127.0.0.1", 0), block=False) as server:
+        done = run("storescu", "--json", "-aec", "NOBODY", "127.0.0.1", server.port, *files)
+        text = run("storescu", "-aec", "NOBODY", "127.0.0.1", server.port, *files)
+    (error,) = done.named("error")
+    assert (error["error"], error["result"], error["source"], error["reason"]) == (
+        "AssociationRejected", 1, 1, 7,
+    )  # fmt: skip
+    assert (done.events[-1]["given_up"], done.events[-1]["untried"]) == (error["text"], 5)
+    assert text.out.splitlines()[1] == f"The rest was not tried: {error['text']}"
 
 
 def test_nobody_there(run: Run, files: list[Path]) -> None:

@@ -3,7 +3,7 @@
 A group of files goes out on one association. When that ends before its time the rest goes on a
 new one, and the file that was under way comes back at the very end: it may be what the peer cannot
 stand. It is lost when two associations have ended with it before the peer answered for any file.
-The whole is bounded: after `FRUITLESS` associations in a row without an answer, or if the peer cannot
+The whole is bounded: after `FRUITLESS` attempts in a row without an answer, or if the peer cannot
 be reached or will not have us at all, what is left is given up.
 """
 
@@ -27,6 +27,7 @@ from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN
 
 from .._part10 import file_meta_bytes, read_head
 from ._console import Console
+from ._peer import facts
 from ._plan import Group, Proposal, is_compressed
 from ._progress import Progress
 from ._sources import Source
@@ -97,7 +98,8 @@ class Transfer:
         self._under_way: Source | None = None
         self._answered = 0
         self._fruitless = 0
-        self._given_up = ""
+        self.given_up = ""
+        """Why the rest was not tried, if that is so."""
 
     def send(self, group: Group) -> None:
         """Send the files of a group; those that were given up are recorded, too.
@@ -107,14 +109,14 @@ class Transfer:
         waiting = deque(group.sources)
         setbacks: Counter[Source] = Counter()
         try:
-            while waiting and not self._given_up:
+            while waiting and not self.given_up:
                 self._use_one_association(group.contexts, waiting, setbacks)
         except KeyboardInterrupt:
             if self._under_way is not None:
                 self._finish(self._under_way, "lost", INTERRUPTED)
             raise
         for source in waiting:
-            self._finish(source, "untried", self._given_up)
+            self._finish(source, "untried", self.given_up)
 
     def _use_one_association(
         self, contexts: Iterable[Proposal], waiting: deque[Source], setbacks: Counter[Source]
@@ -129,6 +131,7 @@ class Transfer:
             established, fruitful = self.associations > associations, self._answered > answered
             self._retreat(error, waiting, setbacks, fruitful=fruitful)
             self._console.warn(str(error))
+            self._console.event("error", **facts(error))
             self._judge(error, established=established, fruitful=fruitful)
 
     def _use_association(self, contexts: Iterable[Proposal], waiting: deque[Source]) -> None:
@@ -197,9 +200,11 @@ class Transfer:
         for_good = isinstance(error, AssociationRejected) and error.result == _PERMANENT
         unreachable = not established and self.associations == 0
         if for_good or unreachable:
-            self._given_up = str(error)
+            self.given_up = str(error)
         elif self._fruitless >= FRUITLESS:
-            self._given_up = f"given up after {FRUITLESS} associations without an answer, the last: {error}"
+            self.given_up = (
+                f"given up after {FRUITLESS} attempts without an answer to any file, the last: {error}"
+            )
         elif self._fruitless:
             time.sleep(_PAUSE * self._fruitless)
 

@@ -27,18 +27,22 @@ _DESCRIPTION = """Send DICOM files, and the DICOM files of directories, to a pee
 The presentation contexts are planned from the files; if they need more than 128, several
 associations follow each other. Files travel as they are. If the peer refuses the transfer
 syntax of a file of native pixel data, the file is sent in another one that it accepted;
-compressed files are never converted. A file that cannot be sent never stops the others."""
+compressed files are not converted unless --decompress is given. A file that cannot be sent never
+stops the others."""
 
 _EVENTS = """With --json stdout has one JSON object a line:
   {"event": "file", "path": ..., "state": "sent", "status": 0, "reason": "", "bytes": 39016,
    "warnings": []}
+  {"event": "error", "error": "AssociationRejected", "text": ..., "result": 1, "source": 1, "reason": 7}
   {"event": "summary", "files": 3, "sent": 2, "warning": 0, "refused": 1, "failed": 0, "lost": 0,
    "untried": 0, "unreadable": 0, "skipped": 0, "bytes": 78032, "seconds": 0.02, "associations": 1,
-   "ok": false}
-The states are: sent; warning (stored, but the status says more); refused (by the status); failed
-(no fitting presentation context, or the file could not be read to its end); lost (the association
-ended while the file was under way, twice); untried (given up); unreadable (no DICOM object);
-skipped (found in a directory, but no DICOM object). The summary is always the last line."""
+   "given_up": "", "ok": false}
+An error is what ended an association, or kept it from being established; "given_up" tells why files
+were not tried. The states are: sent; warning (stored, but the status says more); refused (by the
+status); failed (no fitting presentation context, or the file could not be read to its end, converted
+or decompressed); lost (two associations ended while the file was under way, or Ctrl-C came);
+untried (given up); unreadable (no DICOM object); skipped (found in a directory, but no DICOM
+object). The summary is always the last line."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -93,6 +97,7 @@ class _Run:
         self.bytes = 0
         self.seconds = 0.0
         self.associations = 0
+        self.given_up = ""
         self.is_whole = True  # nothing interrupted it
 
     @property
@@ -147,13 +152,13 @@ class _Run:
                     transfer.send(group)
             finally:
                 self.seconds = perf_counter() - began
-                self.associations = transfer.associations
+                self.associations, self.given_up = transfer.associations, transfer.given_up
 
     def interrupted(self) -> None:
         """Record what Ctrl-C kept from being tried, as far as it was found already."""
         from ._transfer import INTERRUPTED, Outcome
 
-        self.is_whole = False
+        self.is_whole, self.given_up = False, INTERRUPTED
         self.console.error(INTERRUPTED)
         for source in self.sources:
             if self.recorded[source.path]:
@@ -189,6 +194,8 @@ class _Run:
         self.console.result(
             f"{stored} of {asked} files sent, {size(self.bytes)} in {self.seconds:.2f} s{rate}"
         )
+        if self.given_up:
+            self.console.result(f"The rest was not tried: {self.given_up}")
         for heading, chosen in _HEADINGS.items():
             outcomes = [outcome for outcome in self.remarkable if outcome.state in chosen]
             if outcomes:
@@ -202,6 +209,7 @@ class _Run:
             bytes=self.bytes,
             seconds=round(self.seconds, 6),
             associations=self.associations,
+            given_up=self.given_up,
             ok=self.ok,
         )
 
