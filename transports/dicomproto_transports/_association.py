@@ -426,9 +426,15 @@ class AssociationCore(Pump):
         """Send one request, with its data set, and return its final response."""
         try:
             await self._finish_incoming(request.name)
-            await self._clear_the_way()
-            # Read before anything is sent: a file that cannot be read then costs nothing.
-            piece, last = (None, True) if source is None else source.next_piece()
+            while self.source is not None:
+                # One data set at a time leaves; an event need not come before it has.
+                event = await self.event_at_hand()
+                await (self.move() if event is None else self.dispatch(event))
+            piece, last = None, True
+            if source is not None:
+                await self._send_all()  # what has not left of the last file would be read over
+                # Read before anything is sent: a file that cannot be read then costs nothing.
+                piece, last = source.next_piece()
             message_id = self.connection.send_request(request, context_id)
             awaited = self._awaited
             awaited[message_id] = None
@@ -447,17 +453,6 @@ class AssociationCore(Pump):
             # A response that nobody waits for, or half a data set: there is no way back.
             await self.end()
             raise
-
-    async def _clear_the_way(self) -> None:
-        """Send what is under way to its last byte.
-
-        One data set at a time leaves; and to read the next file overwrites what has not left of the last one.
-        """
-        while self.source is not None:
-            # An event need not come before it has left.
-            event = await self.event_at_hand()
-            await (self.move() if event is None else self.dispatch(event))
-        await self._send_all()
 
     async def _send_all(self) -> None:
         """Send what is queued, to the last byte: between calls nobody would."""
