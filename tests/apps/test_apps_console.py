@@ -78,18 +78,13 @@ def test_quiet_drops_text_but_not_json(capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr().out == '{"event": "x"}\n'
 
 
+@pytest.mark.usefixtures("logger_restored")
 def test_what_the_library_logs_appears_at_its_level(capsys: pytest.CaptureFixture[str]) -> None:
-    logger = logging.getLogger("dicomproto")
-    before = logger.handlers[:], logger.propagate, logger.level
-    try:
-        Console(INFO).take_logging()
-        child = logging.getLogger("dicomproto.something")
-        child.warning("odd: %s", "\x07")
-        child.info("going on")
-        child.debug("not shown")
-    finally:
-        logger.handlers[:], logger.propagate = before[:2]
-        logger.setLevel(before[2])
+    Console(INFO).take_logging()
+    child = logging.getLogger("dicomproto.something")
+    child.warning("odd: %s", "\x07")
+    child.info("going on")
+    child.debug("not shown")
     assert capsys.readouterr().err == "W: odd: \\x07\nI: going on\n"
 
 

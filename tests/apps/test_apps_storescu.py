@@ -12,13 +12,15 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 from threading import Event as Flag
 
 import pydicom
 import pytest
 
-from dicomproto_transports._part10 import read_head
+from dicomproto_transports import _sending
+from dicomproto_transports._part10 import FileHead, read_head
 from dicomproto_transports.apps import _sources, main
 from dicomproto_transports.blocking import AE, Server, evt
 from tests import applications
@@ -76,6 +78,20 @@ def test_files_arrive_as_they_are(run: Run, serve: Serve, tmp_path: Path, files:
             copy.read_bytes()[read_head(copy).data_set_offset :]
             == (path.read_bytes()[read_head(path).data_set_offset :])
         )
+
+
+@pytest.mark.usefixtures("logger_restored")
+def test_the_head_of_a_file_is_read_once(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+
+    def spy(file: FileIO) -> FileHead:
+        read.append(str(file.name))
+        return read_head(file)
+
+    monkeypatch.setattr(_sending, "read_head", spy)
+    with storing() as server:
+        assert main(["storescu", "-q", "127.0.0.1", str(server.port), *map(str, files)]) == 0
+    assert read == [str(path) for path in files]
 
 
 def test_json_tells_of_each_file(run: Run, files: list[Path]) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dicomproto._record import Record
 
 from .. import _part10
+from .._sending import KnownFile
 
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 """SOP class of a DICOMDIR, which is an index of files and never sent (PS3.4 I.4)."""
@@ -22,6 +23,8 @@ class Source(Record):
     transfer_syntax_uid: str
     size: int
     """Bytes of the data set."""
+    known: KnownFile | None = None
+    """What sending need not read again."""
 
 
 class Setback(Record):
@@ -75,12 +78,13 @@ def look_at(path: str, *, named: bool) -> Source | Setback:
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             return Setback(path=path, reason="not a regular file", skipped=not named)
-        head = _part10.read_head(path)
+        known = KnownFile.read(path)
     except OSError as error:
         return Setback(path=path, reason=_words(error))
     except _part10.InvalidFile as error:
         is_other = isinstance(error, _part10.NotPart10)
         return Setback(path=path, reason=error.reason, skipped=is_other and not named)
+    head = known.head
     if head.sop_class_uid == MEDIA_STORAGE_DIRECTORY:
         return Setback(path=path, reason="a DICOMDIR is no object to be stored", skipped=not named)
     return Source(
@@ -88,6 +92,7 @@ def look_at(path: str, *, named: bool) -> Source | Setback:
         sop_class_uid=head.sop_class_uid,
         transfer_syntax_uid=head.transfer_syntax_uid,
         size=head.data_set_length,
+        known=known,
     )
 
 

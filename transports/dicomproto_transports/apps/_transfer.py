@@ -168,7 +168,8 @@ class Transfer:
     def _store(self, association: Association, source: Source) -> CStoreRSP:
         try:
             if not self._progress.wants_bytes:
-                return association.send_c_store(source.path, never_convert=self._never_convert)
+                file_or_path = source.known or source.path
+                return association.send_c_store(file_or_path, never_convert=self._never_convert)
             with _CountingFile(source.path, self._progress.bytes_of_file) as file:
                 return association.send_c_store(file, never_convert=self._never_convert)
         except NoAcceptedContext:
