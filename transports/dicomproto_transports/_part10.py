@@ -377,10 +377,15 @@ def _meta_element(element: int, vr: bytes, value: bytes) -> bytes:
     if len(value) % 2:
         value += b"\0" if vr == b"UI" else b" "
     if vr in _LONG_VRS:
-        return struct.pack("<HH2sxxI", 2, element, vr, len(value)) + value
-    return struct.pack("<HH2sH", 2, element, vr, len(value)) + value
+        return _LONG_META.pack(2, element, vr, len(value)) + value
+    return _SHORT_META.pack(2, element, vr, len(value)) + value
+
+
+_SHORT_META, _LONG_META = struct.Struct("<HH2sH"), struct.Struct("<HH2sxxI")
 
 
 def _ascii(text: str) -> bytes:
     """Return what a peer may have sent as one value of the default repertoire (PS3.5 6.1.2)."""
+    if text.isascii() and text.isprintable() and "\\" not in text:
+        return text.encode("ascii")
     return "".join([c if " " <= c <= "~" and c != "\\" else "?" for c in text]).encode("ascii")
