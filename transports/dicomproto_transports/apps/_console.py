@@ -58,19 +58,19 @@ class Console:
 
     def error(self, text: str) -> None:
         """Say that something asked for was not done."""
-        self._log(ERROR, text)
+        self.log(ERROR, text)
 
     def warn(self, text: str) -> None:
         """Say that something was done, but is odd."""
-        self._log(WARN, text)
+        self.log(WARN, text)
 
     def info(self, text: str) -> None:
         """Say what is going on (shown with -v)."""
-        self._log(INFO, text)
+        self.log(INFO, text)
 
     def debug(self, text: str) -> None:
         """Say in detail what is going on (shown with -d)."""
-        self._log(DEBUG, text)
+        self.log(DEBUG, text)
 
     def take_logging(self) -> None:
         """Show what the library logs, too. Called late: `logging` is not imported for `--help`."""
@@ -80,18 +80,23 @@ class Console:
 
         class Handler(logging.Handler):
             def emit(self, record: logging.LogRecord) -> None:
-                console._log(record.levelno, record.getMessage())
+                console.log(record.levelno, record.getMessage())
                 if record.exc_info:
                     for line in logging.Formatter().formatException(record.exc_info).splitlines():
-                        console._log(DEBUG, line)
+                        console.log(DEBUG, line)
 
         logger = logging.getLogger("dicomproto")
         logger.handlers[:] = [Handler()]
         logger.propagate = False
         logger.setLevel(self.level)
 
-    def _log(self, level: int, text: str) -> None:
-        if level < self.level:
+    def shows(self, level: int) -> bool:
+        """Whether anybody sees a diagnostic of this level: a text that is dear need not be made otherwise."""
+        return level >= self.level
+
+    def log(self, level: int, text: str) -> None:
+        """Show a diagnostic of any level."""
+        if not self.shows(level):
             return
         line = f"{_LETTERS.get(level, 'D')}: {printable(text)}"
         if self.above is None:

@@ -10,13 +10,16 @@ from dicomproto.services import _sop_class_table as classes
 from dicomproto.uids import UNCOMPRESSED_TRANSFER_SYNTAXES, VERIFICATION
 
 from .. import evt
-from ._console import Console, size
+from ._console import ERROR, INFO, WARN, Console, size
 from ._listener import Listener, calling_ae_title
 from ._options import preferred_syntaxes
 from ._store import OUT_OF_RESOURCES, SUCCESS, ObjectStore, Receipt
 from ._syntaxes import TRANSFER_SYNTAXES
 
 OUTCOMES = ("stored", "identical", "variant", "replaced", "discarded", "refused", "failed", "lost")
+
+_ODD = ("variant", "refused", "lost")
+"""Outcomes that are worth a warning."""
 
 
 def serve(options: argparse.Namespace, console: Console) -> bool:
@@ -94,24 +97,24 @@ class _Receiver:
         with self._lock:
             self._outcomes[receipt.outcome] += 1
             self._bytes += receipt.size
-        name = receipt.path or event.request.sop_class_uid
-        caller = calling_ae_title(event)
-        line = f"{receipt.outcome}: {name}, {size(receipt.size)}, from {caller}"
-        if receipt.text:
-            line += f" ({receipt.text})"
-        tell = {"refused": self._console.warn, "variant": self._console.warn, "lost": self._console.warn,
-                "failed": self._console.error}  # fmt: skip
-        tell.get(receipt.outcome, self._console.info)(line)
-        self._console.event(
+        outcome, console = receipt.outcome, self._console
+        level = ERROR if outcome == "failed" else WARN if outcome in _ODD else INFO
+        if console.shows(level):
+            name = receipt.path or event.request.sop_class_uid
+            line = f"{outcome}: {name}, {size(receipt.size)}, from {calling_ae_title(event)}"
+            console.log(level, f"{line} ({receipt.text})" if receipt.text else line)
+        if not console.json:
+            return
+        console.event(
             "object",
-            outcome=receipt.outcome,
-            status=None if receipt.outcome == "lost" else receipt.status,  # then none was answered
+            outcome=outcome,
+            status=None if outcome == "lost" else receipt.status,  # then none was answered
             path=receipt.path,
             bytes=receipt.size,
             reason=receipt.text,
             sop_class_uid=event.request.sop_class_uid,
             transfer_syntax_uid=event.context.transfer_syntax,
-            calling_ae_title=caller,
+            calling_ae_title=calling_ae_title(event),
         )
 
     def summarize(self, ok: bool) -> None:
