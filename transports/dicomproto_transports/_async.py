@@ -308,7 +308,7 @@ class LibraryAE(AsyncAE):
 
         Port 0 lets the system choose one, "" or "::" as host mean all addresses, IPv6 and IPv4.
         `ae_title` and `contexts` replace those of this entity; of the connections on which no
-        association was requested yet, `maximum_pending` are kept. Raises OSError, and
+        association was accepted yet, `maximum_pending` are kept. Raises OSError, and
         LocalProtocolError if nothing is supported.
         """
         core = self._server_core(evt_handlers, ae_title, contexts)

@@ -2,7 +2,7 @@
 
 Nothing that a peer does may stop the accept loop: it takes connections and hands them on, never
 reads, and survives running out of file descriptors. Connections on which no association was
-requested yet are cheap for a peer to make, so they have a limit of their own, and the oldest
+accepted yet are cheap for a peer to make, so they have a limit of their own, and the oldest
 gives way to the newest: a thousand silent connections cost a bounded number of places, and a real
 one is still served.
 """
@@ -20,7 +20,7 @@ BACKLOG = 1024
 """Connections that the kernel holds for us; it may have a lower limit of its own."""
 
 MAXIMUM_PENDING = 256
-"""Connections without an association request that a server keeps, by default."""
+"""Connections without an accepted association that a server keeps, by default."""
 
 PAUSE = 0.1
 """Seconds until the next try when the system has no file descriptor or memory for a connection."""
@@ -103,7 +103,7 @@ def accept(listener: socket.socket, make_waiter: MakeWaiter) -> SocketStream | N
 
 
 class Pending:
-    """The connections on which no association was requested yet, oldest first."""
+    """The connections on which no association was accepted yet, oldest first."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit

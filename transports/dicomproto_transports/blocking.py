@@ -198,7 +198,7 @@ class AE(AECore):
         With `block` the caller's thread accepts, until `shutdown` is called or Ctrl-C comes;
         without, a thread does, and the server is returned. Port 0 lets the system choose one, ""
         or "::" as host mean all addresses, IPv6 and IPv4. `ae_title` and `contexts` replace those
-        of this entity; of the connections on which no association was requested yet,
+        of this entity; of the connections on which no association was accepted yet,
         `maximum_pending` are kept. Raises OSError, and LocalProtocolError if nothing is supported.
         """
         core = ServerCore(self, BACKEND, evt_handlers, ae_title, contexts)
