@@ -7,10 +7,13 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 
 import pytest
 
+from dicomproto_transports.apps import _listener, echoscp
+from dicomproto_transports.apps._console import Console
 from dicomproto_transports.blocking import AE, evt
 from tests.applications import CT, EXPLICIT, Done, RawPeer, Server
 
@@ -23,7 +26,7 @@ def test_an_echo_is_answered(run: Run, serve: Serve) -> None:
     server = serve("echoscp")
     done = run("echoscu", "-aet", "ME", "127.0.0.1", server.port)
     assert (done.status, done.err) == (0, "")
-    assert done.out.startswith(f"ANY-SCP at 127.0.0.1:{server.port}: 0000H (Success) in ")
+    assert done.out.startswith(f"'ANY-SCP' at 127.0.0.1:{server.port}: 0000H (Success) in ")
     stopped = server.stop()
     assert stopped.status == 0
     assert stopped.events == [
@@ -53,11 +56,42 @@ def test_quiet_says_it_with_the_exit_status_alone(run: Run, serve: Serve) -> Non
 def test_verbose_and_debug_go_to_stderr(run: Run, serve: Serve) -> None:
     server = serve("echoscp")
     done = run("echoscu", "-v", "127.0.0.1", server.port)
-    assert "I: requesting an association with ANY-SCP" in done.err
+    assert "I: requesting an association with 'ANY-SCP' at 127.0.0.1:" in done.err
     assert "D:" not in done.err
     done = run("echoscu", "-d", "127.0.0.1", server.port)
     assert f"D: context 1: {VERIFICATION} in {EXPLICIT}" in done.err
     assert len(done.out.splitlines()) == 1
+
+
+def test_an_ipv6_address_stands_in_brackets(run: Run) -> None:
+    with socket.socket() as bound:  # but it does not listen
+        bound.bind(("127.0.0.1", 0))
+        port = bound.getsockname()[1]
+        done = run("echoscu", "-v", "::1", port)
+    assert f"requesting an association with 'ANY-SCP' at [::1]:{port}\n" in done.err
+
+
+@pytest.mark.usefixtures("logger_restored")
+def test_a_listener_gives_back_what_it_took() -> None:
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = os.listdir("/proc/self/fd"), [signal.getsignal(number) for number in signals]
+    options = echoscp.parser().parse_args(["-ba", "127.0.0.1", "0"])
+    with _listener.Listener(options, Console()):
+        assert signal.getsignal(signal.SIGTERM) is not before[1][1]
+    assert (os.listdir("/proc/self/fd"), [signal.getsignal(number) for number in signals]) == before
+
+
+def test_each_echo_counts_whatever_the_threads_do(run: Run, serve: Serve) -> None:
+    server = serve("echoscp")
+    peers = [
+        threading.Thread(target=run, args=("echoscu", "--repeat", 50, "127.0.0.1", server.port))
+        for _ in range(4)
+    ]
+    for peer in peers:
+        peer.start()
+    for peer in peers:
+        peer.join()
+    assert server.stop().events[-1] == {"event": "summary", "echoes": 200, "ok": True}
 
 
 def test_nobody_there(run: Run) -> None:

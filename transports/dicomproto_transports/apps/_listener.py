@@ -16,8 +16,11 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic
+from types import TracebackType
+from typing import Self
 
 from .. import evt
+from .._facts import name_of
 from ..blocking import AE, Association
 from ..evt import Binding, Event
 from ._console import Console
@@ -43,18 +46,21 @@ def _association(event: Event) -> Association:
 
 def _requestor(event: Event) -> str:
     requestor = _association(event).requestor
-    return f"{requestor.ae_title} at {requestor.address}:{requestor.port}"
+    where = None if requestor.address is None else (requestor.address, requestor.port or 0)
+    return name_of(requestor.ae_title, where)
 
 
 class Listener:
-    """A server that runs until it is told to stop."""
+    """A server that runs until it is told to stop; to be entered, so that the signals are given back."""
 
     def __init__(self, options: argparse.Namespace, console: Console) -> None:
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._writer, False)
-        signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda number, frame: None)
+        self._wakeup_before = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+        self._handlers_before = {
+            number: signal.signal(number, lambda number, frame: None)
+            for number in (signal.SIGINT, signal.SIGTERM)
+        }
         console.take_logging()
         self.ae = AE(ae_title=options.ae_title, timeouts=timeouts_of(options))
         self.ae.maximum_associations = options.max_associations
@@ -66,6 +72,21 @@ class Listener:
         self._busy = 0
         self._is_over = False  # what is under way now is thrown away
         self._thrown_away = 0
+        self._is_closed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        signal.set_wakeup_fd(self._wakeup_before)
+        for number, handler in self._handlers_before.items():
+            signal.signal(number, handler)
+        with self._lock:  # work that hangs may still end
+            self._is_closed = True
+            os.close(self._reader)
+            os.close(self._writer)
 
     @contextmanager
     def work(self) -> Iterator[None]:
@@ -81,7 +102,7 @@ class Listener:
         finally:
             with self._lock:
                 self._busy -= 1
-                if self.is_stopping and not self._busy:
+                if self.is_stopping and not self._busy and not self._is_closed:
                     os.write(self._writer, _IDLE)
 
     def _notifications(self) -> list[Binding]:

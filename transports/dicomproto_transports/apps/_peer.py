@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from dicomproto.errors import DicomProtoError
 
+from .._facts import name_of
 from ..blocking import AE
 from ._console import Console
 from ._options import timeouts_of
@@ -30,7 +31,9 @@ class Peer:
     def associate(self, contexts: Iterable[Proposal]) -> Association:
         """Associate; raises what `AE.associate` does."""
         options, console = self._options, self._console
-        console.info(f"requesting an association with {options.called_aet} at {options.addr}:{options.port}")
+        console.info(
+            f"requesting an association with {name_of(options.called_aet, (options.addr, options.port))}"
+        )
         association = self._ae.associate(
             options.addr,
             options.port,

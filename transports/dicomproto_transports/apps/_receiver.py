@@ -24,11 +24,11 @@ _ODD = ("variant", "refused", "lost")
 
 def serve(options: argparse.Namespace, console: Console) -> bool:
     """Receive objects until a signal comes; return whether that worked, and none was thrown away."""
-    listener = Listener(options, console)
-    _support(options, listener)
-    receiver = _Receiver(options, console, listener)
-    ok = listener.run([(evt.EVT_C_STORE_STREAM, receiver.store)])
-    receiver.summarize(ok)
+    with Listener(options, console) as listener:
+        _support(options, listener)
+        receiver = _Receiver(options, console, listener)
+        ok = listener.run([(evt.EVT_C_STORE_STREAM, receiver.store)])
+        receiver.summarize(ok)
     return ok
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from itertools import count
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from dicomproto.uids import UNCOMPRESSED_TRANSFER_SYNTAXES, VERIFICATION
@@ -45,20 +45,21 @@ def main(arguments: Sequence[str]) -> int:
     from .. import evt
     from ._listener import Listener, calling_ae_title
 
-    listener = Listener(options, console)
-    listener.ae.add_supported_context(
-        VERIFICATION, preferred_syntaxes(options, UNCOMPRESSED_TRANSFER_SYNTAXES)
-    )
-    numbers, echoes = count(1), 0
+    with Listener(options, console) as listener:
+        listener.ae.add_supported_context(
+            VERIFICATION, preferred_syntaxes(options, UNCOMPRESSED_TRANSFER_SYNTAXES)
+        )
+        counting, echoes = Lock(), 0  # associations have a thread each
 
-    def echo(event: Event) -> int:
-        nonlocal echoes
-        with listener.work():
-            echoes = next(numbers)
-            console.info(f"C-ECHO from {calling_ae_title(event)}")
-            console.event("echo", calling_ae_title=calling_ae_title(event), status=0)
-        return 0
+        def echo(event: Event) -> int:
+            nonlocal echoes
+            with listener.work():
+                with counting:
+                    echoes += 1
+                console.info(f"C-ECHO from {calling_ae_title(event)}")
+                console.event("echo", calling_ae_title=calling_ae_title(event), status=0)
+            return 0
 
-    ok = listener.run([(evt.EVT_C_ECHO, echo)])
-    console.event("summary", echoes=echoes, ok=ok)
+        ok = listener.run([(evt.EVT_C_ECHO, echo)])
+        console.event("summary", echoes=echoes, ok=ok)
     return exit_status(ok, console)

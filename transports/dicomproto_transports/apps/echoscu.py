@@ -73,6 +73,7 @@ class _Run:
 
     def echo(self) -> None:
         """Associate, send the requests, release."""
+        from .._facts import name_of
         from ._peer import Peer
 
         options = self.options
@@ -85,7 +86,7 @@ class _Run:
                 seconds = perf_counter() - began
                 status = response.status
                 self.succeeded += status == 0
-                where = f"{options.called_aet} at {options.addr}:{options.port}"
+                where = name_of(options.called_aet, (options.addr, options.port))
                 self.console.result(f"{where}: {status} in {seconds * 1000:.1f} ms")
                 self.console.event(
                     "echo",
