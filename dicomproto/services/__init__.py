@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from .dispatch import Verdict, check_request
-from .sop_classes import ServiceClass, allowed_requests, is_storage, keyword_of, service_class_of, uid_of
+from .sop_classes import (
+    ServiceClass,
+    allowed_requests,
+    is_storage,
+    keyword_of,
+    service_class_of,
+    storage_sop_classes,
+    uid_of,
+)
 from .statuses import status_meaning
 
 __all__ = [
@@ -15,5 +23,6 @@ __all__ = [
     "keyword_of",
     "service_class_of",
     "status_meaning",
+    "storage_sop_classes",
     "uid_of",
 ]

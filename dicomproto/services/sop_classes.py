@@ -67,6 +67,11 @@ def is_storage(uid: str) -> bool:
     return service_class_of(uid) in _STORAGE_SERVICES
 
 
+def storage_sop_classes() -> tuple[str, ...]:
+    """Return the UIDs of all SOP classes that are transferred with C-STORE, retired ones included."""
+    return (*STORAGE, *NON_PATIENT_OBJECT_STORAGE, *OTHER_STORAGE, *RETIRED_STORAGE)
+
+
 def keyword_of(uid: str) -> str | None:
     """Return the keyword of a SOP class (PS3.6), or None if the tables do not name it."""
     uid = normalize_uid(uid)

@@ -17,6 +17,7 @@ from dicomproto.services import (
     keyword_of,
     service_class_of,
     sop_classes,
+    storage_sop_classes,
     uid_of,
 )
 
@@ -98,6 +99,13 @@ def test_every_keyword_is_of_one_uid() -> None:
         for uid, keyword in getattr(_sop_class_table, name).items():
             assert uid_of(keyword) == uid
             assert keyword_of(uid) == keyword
+
+
+def test_all_storage_sop_classes_are_there_once() -> None:
+    uids = storage_sop_classes()
+    assert len(set(uids)) == len(uids) > 150
+    assert CT in uids
+    assert all(map(is_storage, uids))
 
 
 def test_the_aliases_name_known_sop_classes() -> None:

@@ -6,7 +6,7 @@ import argparse
 from collections import Counter
 from threading import Lock
 
-from dicomproto.services import _sop_class_table as classes
+from dicomproto.services import storage_sop_classes
 from dicomproto.uids import UNCOMPRESSED_TRANSFER_SYNTAXES, VERIFICATION
 
 from .. import evt
@@ -35,14 +35,8 @@ def serve(options: argparse.Namespace, console: Console) -> bool:
 def _support(options: argparse.Namespace, listener: Listener) -> None:
     """Offer storage in every transfer syntax, since nothing is decoded, and verification."""
     syntaxes = preferred_syntaxes(options, TRANSFER_SYNTAXES)
-    for table in (
-        classes.STORAGE,
-        classes.NON_PATIENT_OBJECT_STORAGE,
-        classes.OTHER_STORAGE,
-        classes.RETIRED_STORAGE,
-    ):
-        for uid in table:
-            listener.ae.add_supported_context(uid, syntaxes)
+    for uid in storage_sop_classes():
+        listener.ae.add_supported_context(uid, syntaxes)
     if not options.no_echo:
         listener.ae.add_supported_context(
             VERIFICATION, preferred_syntaxes(options, UNCOMPRESSED_TRANSFER_SYNTAXES)
