@@ -15,6 +15,7 @@ from provoking import (
     STORE,
     STORE_COMMAND,
     Crowding,
+    Guarding,
     Handling,
     Negotiation,
     Outcome,
@@ -256,11 +257,17 @@ HANDLERS = Section(
 
 SERVERS = Section(
     "Servers",
-    "Connections on which nothing was requested yet have a limit of their own; the oldest is dropped first.",
+    "Connections without an accepted association have a limit of their own; the oldest is dropped first.",
     (
         Crowding(
             "more associations than `maximum_associations`",
             Outcome(AssociateRJ(result=2, source=3, reason=2), ""),
+            "PS3.8 Table 9-21",
+        ),
+        Guarding(
+            "the EVT_REQUESTED handler raised",
+            bound_to("EVT_REQUESTED", fails),
+            Outcome(AssociateRJ(result=2, source=3, reason=1), ""),
             "PS3.8 Table 9-21",
         ),
     ),

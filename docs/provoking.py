@@ -341,12 +341,26 @@ class Crowding(NamedTuple):
             return Outcome(second.answer if isinstance(second.answer, AssociateRJ) else None, "")
 
 
+class Guarding(NamedTuple):
+    """An association that a handler of the server does not let in."""
+
+    fault: str
+    handlers: Callable[[], list[tuple[object, Callable[..., object]]]]
+    expected: Outcome
+    clause: str = ""
+
+    def provoke(self) -> Outcome:
+        """Ask a server on a loopback socket for an association; return its answer."""
+        with server(self.handlers(), Limits()) as port, Peer(port) as peer:
+            return Outcome(peer.answer if isinstance(peer.answer, AssociateRJ) else None, "")
+
+
 class Section(NamedTuple):
     """Rows of one kind."""
 
     title: str
     text: str
-    rows: tuple[Wire | Wait | Negotiation | Handling | Crowding, ...]
+    rows: tuple[Wire | Wait | Negotiation | Handling | Crowding | Guarding, ...]
 
 
 @contextmanager

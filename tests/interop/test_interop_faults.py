@@ -128,7 +128,7 @@ def test_dcmtk_aborts_a_store(when: str, tmp_path: Path) -> None:
     assert states(done) == ["lost", "untried"]
     first, second = (event["reason"] for event in done.events if event["event"] == "file")
     assert first == text
-    assert str(second).startswith("given up after 3 associations")
+    assert str(second).startswith("given up after 3 attempts")
     assert done.event("summary")["associations"] == 3
     assert done.errors == f"W: {text}\n" * 3
 
