@@ -11,6 +11,7 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
+from pydicom.pixels.decoders.base import Decoder
 
 from dicomproto.datasets import decode_data_set, decompress
 from dicomproto.errors import DataSetError
@@ -113,6 +114,19 @@ def test_memory_that_does_not_suffice_is_no_fault_of_the_data_set(monkeypatch: p
 
     monkeypatch.setattr(Dataset, "decompress", decompress_nothing)
     with pytest.raises(MemoryError):
+        decompress(encoded(small(SEGMENT)), RLE)
+
+
+def test_a_decoder_that_lacks_its_libraries_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def decompress_nothing(self: Dataset, **options: object) -> None:
+        raise ImportError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Decoder, "is_available", False)
+        with pytest.raises(DataSetError, match="no decoder of pixel data for RLE Lossless is installed"):
+            decompress(encoded(small(SEGMENT)), RLE)
+    monkeypatch.setattr(Dataset, "decompress", decompress_nothing)
+    with pytest.raises(DataSetError, match="no decoder of pixel data for RLE Lossless is installed"):
         decompress(encoded(small(SEGMENT)), RLE)
 
 
