@@ -355,6 +355,10 @@ class Guarding(NamedTuple):
             return Outcome(peer.answer if isinstance(peer.answer, AssociateRJ) else None, "")
 
 
+SERVED = (Handling, Crowding, Guarding)
+"""The rows that need a server, hence the adapters."""
+
+
 class Section(NamedTuple):
     """Rows of one kind."""
 

@@ -75,7 +75,7 @@ def test_the_three_worlds_differ_in_nothing_but_await() -> None:
 
 @pytest.mark.parametrize("row", ADAPTER_ROWS, ids=lambda row: row.fault)
 def test_a_request_is_answered_as_the_fault_table_says(
-    row: provoking.Handling | provoking.Crowding, caplog: pytest.LogCaptureFixture
+    row: provoking.Handling | provoking.Crowding | provoking.Guarding, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.CRITICAL)
     assert row.provoke() == row.expected
