@@ -137,7 +137,7 @@ def bench_bare_socket(rounds: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="times that each product does each task")
+    parser.add_argument("--rounds", type=int, default=3, help="times that each product does each task")
     parser.add_argument("--only", choices=SUITES, action="append", help="this suite alone")
     chosen = parser.parse_args()
     wanted = set(chosen.only or SUITES)
