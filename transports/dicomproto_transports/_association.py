@@ -273,6 +273,7 @@ class AssociationCore(Pump):
             return
         self.enter("release")
         try:
+            await self._finish_incoming("release")
             while (event := await self.event_at_hand()) is not None:
                 await self.dispatch(event)
             self.connection.send(ReleaseRQ())

@@ -9,7 +9,7 @@ import socket
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from math import inf
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import anyio
 import anyio.abc
@@ -23,9 +23,6 @@ from ._async import AsyncServer as Server
 from ._sending import KnownFile
 from ._socket import AddressInfo, plain_address
 from ._wrapped import WrappedStream
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["AE", "BACKEND", "Association", "KnownFile", "Server", "evt", "wrap_stream"]
 

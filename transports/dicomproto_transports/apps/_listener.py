@@ -154,7 +154,8 @@ class Listener:
             came = b"" if self._busy else _IDLE
         if not came:
             came = self._wait(deadline)
-        if came != _IDLE:
-            self._is_over = True
+        if not came or came.strip(_IDLE):
+            with self._lock:
+                self._is_over = True
             self._console.warn("ended before everything was finished")
         return bool(came.strip(_IDLE))

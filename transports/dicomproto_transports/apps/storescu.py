@@ -160,9 +160,10 @@ class _Run:
 
         self.is_whole, self.given_up = False, INTERRUPTED
         self.console.error(INTERRUPTED)
+        recorded = self.recorded.copy()  # a path may be named more than once
         for source in self.sources:
-            if self.recorded[source.path]:
-                self.recorded[source.path] -= 1
+            if recorded[source.path]:
+                recorded[source.path] -= 1
             else:
                 self.record(Outcome(path=source.path, state="untried", reason=INTERRUPTED, size=source.size))
 
