@@ -509,6 +509,30 @@ def test_ctrl_c_names_what_was_not_sent(files: list[Path]) -> None:
     assert "Traceback" not in err
 
 
+def test_ctrl_c_names_a_file_as_often_as_it_was_named(files: list[Path]) -> None:
+    arrived, go_on = Flag(), Flag()
+    received: list[str] = []
+
+    def store(event: evt.Event) -> int:
+        received.append(event.request.sop_instance_uid)
+        if len(received) == 2:
+            arrived.set()
+            go_on.wait()
+        return 0
+
+    with storing(store) as server:
+        paths = [str(files[0])] * 4
+        command = [*APPLICATION, "storescu", "--json", "127.0.0.1", str(server.port), *paths]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            assert arrived.wait(applications.PATIENCE)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate()
+        go_on.set()
+    done = Done(process.returncode, out, err)
+    assert done.status == 1
+    assert [event["state"] for event in done.named("file")] == ["sent", "lost", "untried", "untried"]
+
+
 def test_ctrl_c_while_nothing_is_under_way_names_it_too(files: list[Path]) -> None:
     def store(event: evt.Event) -> int:
         event.assoc.abort()  # type: ignore[attr-defined]
