@@ -36,7 +36,7 @@ class Limits(Record):
     """Bytes of one command set."""
 
     outstanding_requests: int = 64
-    """Requests of the peer that are not answered yet."""
+    """Requests of the peer that are not answered yet; a larger window that was agreed on counts instead."""
 
     collect: int = 512 * MIB
     """Bytes of a data set that `DataSetCollector` holds, hence of one given whole to a handler."""
