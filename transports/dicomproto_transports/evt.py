@@ -122,6 +122,10 @@ def is_coroutine_function(handler: object) -> bool:
     return isinstance(code, CodeType) and bool(code.co_flags & _IS_COROUTINE)
 
 
+def _unmarked(handler: Handler) -> Handler:
+    return handler.handler if isinstance(handler, InThread) else handler
+
+
 def _name(handler: object) -> str:
     return getattr(handler, "__qualname__", None) or repr(handler)
 
@@ -336,11 +340,24 @@ class Handlers:
         other = {EVT_C_STORE: EVT_C_STORE_STREAM, EVT_C_STORE_STREAM: EVT_C_STORE}.get(kind)
         if other in self._bound:
             raise ValueError("EVT_C_STORE and EVT_C_STORE_STREAM exclude each other; bind one of them")
-        if isinstance(handler, InThread):
-            handler = handler.handler
-        bound = Bound(handler=handler, args=tuple(args), in_thread=threaded and self._allow_async)
+        bound = Bound(handler=_unmarked(handler), args=tuple(args), in_thread=threaded and self._allow_async)
         before = () if kind.is_intervention else self._bound.get(kind, ())
         self._bound[kind] = (*before, bound)
+
+    def unbind(self, kind: EventKind, handler: Handler) -> None:
+        """Bind `handler` no longer; nothing happens if it is not bound."""
+        gone = _unmarked(handler)
+        left = tuple([bound for bound in self._bound.get(kind, ()) if bound.handler != gone])
+        if left:
+            self._bound[kind] = left
+        else:
+            self._bound.pop(kind, None)
+
+    def copy(self) -> Handlers:
+        """Return the same handlers, to be changed apart from these."""
+        copied = Handlers(allow_async=self._allow_async)
+        copied._bound = self._bound.copy()
+        return copied
 
     def one(self, kind: EventKind) -> Bound | None:
         """Return the handler of an intervention event."""
@@ -354,6 +371,10 @@ class Handlers:
     def get_events(self) -> list[EventKind]:
         """Return the kinds that have a handler."""
         return list(self._bound)
+
+    def get_handlers(self, kind: EventKind) -> list[tuple[Handler, tuple[object, ...]]]:
+        """Return the handlers of a kind, each with its extra arguments, in the order they were bound."""
+        return [(bound.handler, bound.args) for bound in self._bound.get(kind, ())]
 
 
 async def call(bound: Bound, event: Event, *, is_blocking: bool) -> object:
