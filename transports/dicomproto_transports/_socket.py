@@ -105,6 +105,7 @@ class SocketStream:
         self._bytes_left, self._calls_left = YIELD_BYTES, YIELD_CALLS
         self._rest: list[Buffer] = []
         self._cut = self._eof = self._closed = False
+        self.before_farewell: Callable[[], object] = _nothing
         self.before_close: Callable[[], object] = _nothing
         sock.setblocking(False)
         self._quickack = _QUICKACK if sock.family in _INET else None
@@ -147,6 +148,11 @@ class SocketStream:
             await self._waiter.readable(deadline)
             self._bytes_left, self._calls_left = YIELD_BYTES, YIELD_CALLS
         return data
+
+    async def read(self, size: int, deadline: float | None) -> bytes:
+        """Return at most `size` bytes, b"" at the end: for what comes before the protocol, see `receive`."""
+        self._read_size = size
+        return await self.receive(deadline)
 
     async def _let_others_run(self) -> None:
         self._calls_left -= 1
@@ -219,6 +225,7 @@ class SocketStream:
         if self._closed:
             return
         self._closed = True
+        self.before_farewell()
         if self._rest and not (last_words and last_words[0] is self._rest[0]):
             self._cut = True
         try:
