@@ -1,0 +1,226 @@
+"""TLS contexts for the security profiles of DICOM, from the files that administrators have.
+
+`client_context` and `server_context` return plain `ssl.SSLContext`s, set up for a profile of PS3.15
+Annex B that can be kept with OpenSSL and Python:
+
+- "bcp195": the BCP 195 RFC 8996, 9325 TLS Secure Transport Connection Profile (PS3.15 B.12). TLS 1.2 with
+  the four cipher suites that RFC 9325 4.2 recommends, and TLS 1.3, which is preferred.
+- "bcp195-tls13": the same without TLS 1.2, for networks where every peer knows TLS 1.3.
+
+The modified profile (PS3.15 B.13) is not offered: its servers shall support cipher suites (Camellia in GCM,
+AES in CCM with TLS 1.3) that OpenSSL lacks or Python cannot turn on. The older profiles are retired. Who
+needs something else makes an `ssl.SSLContext`; the adapters take any.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Callable, Iterable, Sequence
+from os import PathLike, fspath
+from typing import Literal
+
+__all__ = ["PROFILES", "PeerCertificate", "Profile", "ReloadingContext", "client_context", "server_context"]
+
+Path = str | PathLike[str]
+Paths = Path | Sequence[Path]
+
+Profile = Literal["bcp195", "bcp195-tls13"]
+"""A security profile, see the head of this module."""
+
+PeerCertificate = Literal["require", "verify", "ignore"]
+"""What becomes of a peer by its certificate, as with DCMTK's options -rc, -vc and -ic.
+
+"require": it must show one that can be verified. "verify": one that it shows must be verified, it may
+show none. "ignore": whatever it shows is taken, so nothing is known of who it is.
+"""
+
+PROFILES: dict[Profile, ssl.TLSVersion] = {
+    "bcp195": ssl.TLSVersion.TLSv1_2,
+    "bcp195-tls13": ssl.TLSVersion.TLSv1_3,
+}
+"""The lowest version of TLS of each profile; the highest is always 1.3."""
+
+# RFC 9325 4.2. A client proposes AES-128 first, a server prefers the stronger suite (4.2.1).
+_AES_128 = ("ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256")
+_AES_256 = ("ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384")
+
+# RFC 9325 4.5: RSA keys of 2048 bits at least, no signatures with SHA-1.
+_STRENGTH = "@SECLEVEL=2"
+
+_VERIFY: dict[PeerCertificate, ssl.VerifyMode] = {
+    "require": ssl.CERT_REQUIRED,
+    "verify": ssl.CERT_OPTIONAL,
+    "ignore": ssl.CERT_NONE,
+}
+
+
+def client_context(
+    ca_file: Paths | None = None,
+    cert: Path | None = None,
+    key: Path | None = None,
+    password: str | bytes | None = None,
+    *,
+    ca_path: Path | None = None,
+    crl_file: Paths | None = None,
+    profile: Profile = "bcp195",
+    peer_certificate: PeerCertificate = "require",
+    check_hostname: bool = True,
+) -> ssl.SSLContext:
+    """Return a context for those who request associations.
+
+    All files are PEM. `ca_file` (one or several) and `ca_path` (a folder as made by `openssl rehash`) hold
+    the certificates that are trusted; without either those of the system are. `cert` is our own certificate
+    with the chain up to its CA, and `key` its private key (None: in the same file), for servers that ask for
+    one; `password` decrypts it. With `crl_file` revoked certificates are refused. `check_hostname` compares
+    the certificate with the name or address that was called; DCMTK's tools do not. A server always shows a
+    certificate, so "verify" means "require".
+
+    Raises OSError for a file that cannot be read and ValueError for one that does not hold what it should.
+    """
+    context = _context(ssl.PROTOCOL_TLS_CLIENT, profile, _AES_128 + _AES_256)
+    checked = _verify_mode(peer_certificate) != ssl.CERT_NONE
+    context.check_hostname = check_hostname and checked
+    context.verify_mode = ssl.CERT_REQUIRED if checked else ssl.CERT_NONE
+    _load_own(context, cert, key, password)
+    _load_trusted(context, ca_file, ca_path, crl_file)
+    if checked and ca_file is None and ca_path is None:
+        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+    return context
+
+
+def server_context(
+    cert: Path,
+    key: Path | None = None,
+    password: str | bytes | None = None,
+    *,
+    ca_file: Paths | None = None,
+    ca_path: Path | None = None,
+    crl_file: Paths | None = None,
+    profile: Profile = "bcp195",
+    peer_certificate: PeerCertificate | None = None,
+) -> ssl.SSLContext:
+    """Return a context for a server; the files are those of `client_context`.
+
+    `peer_certificate` is about the certificates of clients: by default "require" (mutual authentication)
+    where `ca_file` or `ca_path` says which are trusted, and "ignore" where nothing does.
+
+    Raises OSError for a file that cannot be read and ValueError for one that does not hold what it should.
+    """
+    is_trusting = ca_file is not None or ca_path is not None
+    if peer_certificate is None:
+        peer_certificate = "require" if is_trusting else "ignore"
+    verify_mode = _verify_mode(peer_certificate)
+    if verify_mode != ssl.CERT_NONE and not is_trusting:
+        raise ValueError("certificates of clients are verified with ca_file or ca_path; there is neither")
+    context = _context(ssl.PROTOCOL_TLS_SERVER, profile, _AES_256 + _AES_128)
+    context.verify_mode = verify_mode
+    context.num_tickets = 0  # sessions are not resumed; a client that only sends would find them unread
+    _load_own(context, cert, key, password)
+    _load_trusted(context, ca_file, ca_path, crl_file)
+    return context
+
+
+class ReloadingContext:
+    """A context whose files can be read again: give it where an `ssl.SSLContext` is taken.
+
+        context = ReloadingContext(lambda: server_context("cert.pem", "key.pem", ca_file="ca.pem"))
+
+    `reload` makes the context anew, for connections that come afterwards; those that stand are not touched.
+    """
+
+    def __init__(self, make: Callable[[], ssl.SSLContext]) -> None:
+        self._make = make
+        self._context = make()
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """The context for the next connection."""
+        return self._context
+
+    def reload(self) -> None:
+        """Read the files again; raises what making the context raised, and then keeps the old one."""
+        self._context = self._make()
+
+
+def _context(protocol: int, profile: Profile, ciphers: Iterable[str]) -> ssl.SSLContext:
+    if profile not in PROFILES:
+        raise ValueError(f"there is no TLS profile {profile!r}; there are {', '.join(PROFILES)}")
+    context = ssl.SSLContext(protocol)
+    context.minimum_version = PROFILES[profile]
+    context.set_ciphers(":".join([*ciphers, _STRENGTH]))  # of TLS 1.2; all suites of TLS 1.3 will do
+    context.options |= ssl.OP_NO_RENEGOTIATION  # RFC 9325 3.5
+    return context
+
+
+def _verify_mode(peer_certificate: PeerCertificate) -> ssl.VerifyMode:
+    if peer_certificate not in _VERIFY:
+        raise ValueError(f"peer_certificate is one of {', '.join(_VERIFY)}, not {peer_certificate!r}")
+    return _VERIFY[peer_certificate]
+
+
+def _load_own(
+    context: ssl.SSLContext, cert: Path | None, key: Path | None, password: str | bytes | None
+) -> None:
+    if cert is None:
+        if key is not None:
+            raise ValueError("a private key needs its certificate: cert=")
+        return
+    holder = cert if key is None else key
+    for path, mark, what in (
+        (cert, b"CERTIFICATE-----", "certificate"),
+        (holder, b"KEY-----", "private key"),
+    ):
+        if mark not in _read(path):
+            raise ValueError(f"{fspath(path)} holds no {what} in PEM")
+    asked: list[bool] = []
+
+    def give_password() -> str | bytes:
+        asked.append(True)
+        if password is None:  # OpenSSL would ask at the terminal
+            raise ValueError(f"the private key in {fspath(holder)} is encrypted: it needs a password")
+        return password
+
+    try:
+        context.load_cert_chain(cert, key, give_password)
+    except ssl.SSLError as error:
+        if "MISMATCH" in (error.reason or ""):
+            text = f"the private key in {fspath(holder)} is not that of the certificate in {fspath(cert)}"
+        elif asked:
+            text = f"the password for the private key in {fspath(holder)} is wrong"
+        else:
+            text = f"{fspath(cert)} and {fspath(holder)} cannot be used: {_words(error)}"
+        raise ValueError(text) from error
+
+
+def _load_trusted(
+    context: ssl.SSLContext, ca_file: Paths | None, ca_path: Path | None, crl_file: Paths | None
+) -> None:
+    revoked = _several(crl_file)
+    for path in [*_several(ca_file), *revoked]:
+        _read(path)
+        try:
+            context.load_verify_locations(path)
+        except ssl.SSLError as error:
+            what = "revocation list" if path in revoked else "certificate"
+            raise ValueError(f"{fspath(path)} holds no {what} in PEM: {_words(error)}") from error
+    if ca_path is not None:
+        os.listdir(ca_path)  # OpenSSL looks into it later, and is silent if it is not there
+        context.load_verify_locations(capath=ca_path)
+    if revoked:
+        context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
+
+
+def _several(paths: Paths | None) -> Sequence[Path]:
+    if paths is None:
+        return ()
+    return (paths,) if isinstance(paths, str | PathLike) else paths
+
+
+def _read(path: Path) -> bytes:
+    with open(path, "rb") as file:  # the ssl module does not name the file that it cannot open
+        return file.read()
+
+
+def _words(error: ssl.SSLError) -> str:
+    return (error.reason or str(error)).lower().replace("_", " ")
