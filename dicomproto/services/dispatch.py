@@ -1,9 +1,16 @@
 """Whether a request may be carried out on the presentation context that it came on.
 
 The context says what was negotiated (PS3.8 7.1.1.13), so the SOP class of the context fixes which
-requests are legal, and the SOP class in the request should be the same. Two liberties that many
-peers take pass with a warning unless `strict`: C-ECHO on any context, and C-STORE of another
-storage SOP class.
+requests are legal, and the request names
+
+- the SOP class of the context;
+- or that of the instances, where it is another one: every unified procedure step belongs to the
+  Push class, whichever of the five is negotiated (PS3.4 CC.3.1);
+- or, on the context of a meta SOP class, one of its members, which fixes the requests instead.
+
+Some liberties that many peers take pass with a warning unless `strict`: C-ECHO on any context,
+C-STORE of another storage SOP class, and a request that another SOP class of unified procedure
+steps allows. C-CANCEL goes with C-FIND, C-GET and C-MOVE; it names no SOP class.
 """
 
 from __future__ import annotations
@@ -11,10 +18,17 @@ from __future__ import annotations
 from collections.abc import Container
 
 from .._record import Record
-from ..dimse.commands import CEchoRQ, Request
+from ..dimse.commands import CEchoRQ, CStoreRQ, Request
 from ..dimse.status import SOP_CLASS_NOT_SUPPORTED, UNRECOGNIZED_OPERATION, Status
 from ..uids import VERIFICATION, normalize_uid
-from .sop_classes import allowed_requests, is_storage
+from .sop_classes import (
+    STANDARD,
+    ServiceClass,
+    SOPClass,
+    SOPClassRegistry,
+    allowed_requests,
+    sop_class_uids,
+)
 
 
 class Verdict(Record):
@@ -38,36 +52,83 @@ def check_request(
     *,
     service_class_uid: str = "",
     supported: Container[str] | None = None,
+    registry: SOPClassRegistry = STANDARD,
     strict: bool = False,
 ) -> Verdict:
     """Decide whether `command` may pass on a context of `abstract_syntax`.
 
     A SOP class that is missing in the request counts as the one of the context. A context of a SOP
-    class that the tables do not name lets every request pass, unless `service_class_uid`, from
-    common extended negotiation, says what it is. `supported` are the SOP classes of which an object
-    may come on another one's context; None stands for every storage SOP class that is known.
+    class that `registry` does not know lets every request pass, unless `service_class_uid`, from
+    common extended negotiation, says what it is. `supported` are the SOP classes of which a request
+    may come on another one's context; None stands for every one that is known.
     """
+    kind, named = type(command), command.sop_class_uid
     context_class = normalize_uid(abstract_syntax)
-    allowed = allowed_requests(context_class) or allowed_requests(service_class_uid)
-    # PS3.4 A.4: C-ECHO is an operation of Verification alone.
-    is_allowed = type(command) in allowed if allowed else type(command) is not CEchoRQ
-    named = command.sop_class_uid
-    if is_allowed and (not allowed or named in (context_class, "")):
+    context = registry.find(context_class, service_class_uid)
+    if kind is CEchoRQ:
+        return _check_echo(named, context_class, strict)
+    if context is None:
         return _PASSED
-    if type(command) is CEchoRQ:
-        # An echo asks for no more than an answer, whatever it names.
-        where = "names another SOP class" if context_class == VERIFICATION else "on another context"
-        return _liberty(f"C-ECHO-RQ {where}", strict)
-    if not is_allowed:
-        text = f"{command.name} is not an operation of the context"
-        return Verdict(status=UNRECOGNIZED_OPERATION, text=text)
-    if not (is_storage(named) if supported is None else named in supported):
+    if context.members and named:
+        return _check_member(kind, named, context, registry)
+    if kind in context.requests and named in (context_class, "", context.instance_class):
+        return _PASSED
+    if context.service_class is ServiceClass.UNIFIED_PROCEDURE_STEP:
+        return _check_procedure_step(kind, named, context, supported, strict)
+    if kind not in context.requests:
+        return _not_an_operation(kind)
+    if kind is not CStoreRQ:
+        return _of_another_class(kind)
+    if not (registry.is_storage(named) if supported is None else named in supported):
         return Verdict(status=SOP_CLASS_NOT_SUPPORTED, text="C-STORE-RQ of a SOP class that is not supported")
-    return _liberty("C-STORE-RQ of another SOP class than the context's", strict)
+    return _of_another_class(kind) if strict else _liberty(_of_another_class(kind))
 
 
-def _liberty(text: str, strict: bool) -> Verdict:
-    """Refuse what is not to the letter, or let it pass with a warning."""
-    if strict:
-        return Verdict(status=SOP_CLASS_NOT_SUPPORTED, text=text)
-    return Verdict(warning=f"sop-class-mismatch: {text}")
+def _check_echo(named: str, context_class: str, strict: bool) -> Verdict:
+    """An echo is an operation of Verification alone (PS3.4 A.4), but asks for no more than an answer."""
+    if context_class == VERIFICATION:
+        if named in (VERIFICATION, ""):
+            return _PASSED
+        refusal = _of_another_class(CEchoRQ)
+    else:
+        refusal = Verdict(status=SOP_CLASS_NOT_SUPPORTED, text="C-ECHO-RQ on another context")
+    return refusal if strict else _liberty(refusal)
+
+
+def _check_member(kind: type[Request], named: str, context: SOPClass, registry: SOPClassRegistry) -> Verdict:
+    """The context of a meta SOP class carries what its members allow (PS3.4 H.3.2.2)."""
+    member = registry.find(named) if named in context.members else None
+    if member is not None:
+        return _PASSED if kind in member.requests else _not_an_operation(kind)
+    return _of_another_class(kind) if kind in context.requests else _not_an_operation(kind)
+
+
+def _check_procedure_step(
+    kind: type[Request], named: str, context: SOPClass, supported: Container[str] | None, strict: bool
+) -> Verdict:
+    """Some peers send all requests for unified procedure steps on the first context that was accepted."""
+    classes = sop_class_uids(ServiceClass.UNIFIED_PROCEDURE_STEP)
+    offered = [uid for uid in classes if supported is None or uid in supported]
+    if kind in context.requests:
+        refusal = _of_another_class(kind)
+    else:
+        refusal = _not_an_operation(kind)
+        offered = [uid for uid in offered if kind in (allowed_requests(uid) or ())]
+    if strict or not offered or named not in (*classes, ""):
+        return refusal
+    return _liberty(refusal)
+
+
+def _not_an_operation(kind: type[Request]) -> Verdict:
+    return Verdict(status=UNRECOGNIZED_OPERATION, text=f"{kind.name} is not an operation of the context")
+
+
+def _of_another_class(kind: type[Request]) -> Verdict:
+    return Verdict(
+        status=SOP_CLASS_NOT_SUPPORTED, text=f"{kind.name} of another SOP class than the context's"
+    )
+
+
+def _liberty(refusal: Verdict) -> Verdict:
+    """Let pass with a warning what is refused to the letter."""
+    return Verdict(warning=f"sop-class-mismatch: {refusal.text}")

@@ -1,48 +1,106 @@
 """SOP classes by UID and by keyword, the service class of each, and the requests it allows (PS3.4).
 
-The tables hold Verification and the storage classes. A SOP class that they do not name, such as
-a private one, has no service class here and nothing is said against any request for it.
+The tables hold the SOP classes of all service classes, retired storage included. A SOP class that
+they do not name, such as a private one, has no service class here and nothing is said against any
+request for it, unless an application entity registers it in a `SOPClassRegistry` of its own.
 
 `from dicomproto.services.sop_classes import CTImageStorage` gives a UID by its keyword.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from functools import cache
+from types import MappingProxyType
 
-from ..dimse.commands import CEchoRQ, CStoreRQ, Request
-from ..uids import VERIFICATION, normalize_uid
-from ._sop_class_table import NON_PATIENT_OBJECT_STORAGE, OTHER_STORAGE, RETIRED_STORAGE, STORAGE
+from .._record import Record
+from ..dimse.commands import COMMANDS, CFindRQ, CGetRQ, CMoveRQ, NEventReportRQ, Request
+from ..uids import is_valid_uid, normalize_uid
+from ._sop_class_table import (
+    INSTANCES,
+    NON_PATIENT_OBJECT_STORAGE,
+    OTHER_STORAGE,
+    RETIRED_SERVICES,
+    RETIRED_STORAGE,
+    SERVICES,
+    STORAGE,
+)
 
 
 class ServiceClass(Enum):
-    """A service class of PS3.4; the value is its name there."""
+    """A service class of PS3.4; the value is its name there. Media Storage has no messages."""
 
     VERIFICATION = "Verification"
     STORAGE = "Storage"
+    QUERY_RETRIEVE = "Query/Retrieve"
+    PROCEDURE_STEP = "Procedure Step"
+    PRINT_MANAGEMENT = "Print Management"
+    MEDIA_STORAGE = "Media Storage"
+    STORAGE_COMMITMENT = "Storage Commitment"
+    BASIC_WORKLIST_MANAGEMENT = "Basic Worklist Management"
+    APPLICATION_EVENT_LOGGING = "Application Event Logging"
+    RELEVANT_PATIENT_INFORMATION_QUERY = "Relevant Patient Information Query"
+    INSTANCE_AVAILABILITY_NOTIFICATION = "Instance Availability Notification"
+    MEDIA_CREATION_MANAGEMENT = "Media Creation Management"
+    HANGING_PROTOCOL_QUERY_RETRIEVE = "Hanging Protocol Query/Retrieve"
+    SUBSTANCE_ADMINISTRATION_QUERY = "Substance Administration Query"
+    COLOR_PALETTE_QUERY_RETRIEVE = "Color Palette Query/Retrieve"
+    IMPLANT_TEMPLATE_QUERY_RETRIEVE = "Implant Template Query/Retrieve"
+    UNIFIED_PROCEDURE_STEP = "Unified Procedure Step"
+    RT_MACHINE_VERIFICATION = "RT Machine Verification"
+    DISPLAY_SYSTEM_MANAGEMENT = "Display System Management"
     NON_PATIENT_OBJECT_STORAGE = "Non-Patient Object Storage"
+    DEFINED_PROCEDURE_PROTOCOL_QUERY_RETRIEVE = "Defined Procedure Protocol Query/Retrieve"
+    PROTOCOL_APPROVAL_QUERY_RETRIEVE = "Protocol Approval Query/Retrieve"
+    INVENTORY_QUERY_RETRIEVE = "Inventory Query/Retrieve"
+    STORAGE_MANAGEMENT = "Storage Management"
 
 
-_SERVICE_CLASSES = {
-    VERIFICATION: ServiceClass.VERIFICATION,
-    "1.2.840.10008.4.2": ServiceClass.STORAGE,  # the service class itself, in item 57H (PS3.7 D.3.3.6)
-    **dict.fromkeys(STORAGE, ServiceClass.STORAGE),
-    **dict.fromkeys(RETIRED_STORAGE, ServiceClass.STORAGE),
-    **dict.fromkeys(OTHER_STORAGE, ServiceClass.STORAGE),
-    **dict.fromkeys(NON_PATIENT_OBJECT_STORAGE, ServiceClass.NON_PATIENT_OBJECT_STORAGE),
-}
+class SOPClass(Record):
+    """A SOP class: whose it is, and which requests a presentation context of it carries.
 
-_ALLOWED: dict[ServiceClass, tuple[type[Request], ...]] = {
-    ServiceClass.VERIFICATION: (CEchoRQ,),  # PS3.4 A.4
-    ServiceClass.STORAGE: (CStoreRQ,),  # PS3.4 B.2
-    ServiceClass.NON_PATIENT_OBJECT_STORAGE: (CStoreRQ,),  # PS3.4 GG.2
-}
+    `requests` of a meta SOP class are those of its members. `usage` tells each request's usage for
+    SCU/SCP as PS3.4 does (M or U); empty for what is registered, and for meta SOP classes.
+    """
+
+    uid: str
+    keyword: str
+    service_class: ServiceClass | None
+    requests: tuple[type[Request], ...]
+    usage: str = ""
+
+    members: tuple[str, ...] = ()
+    """The SOP classes that a meta SOP class is negotiated for (UIDs)."""
+
+    instance_class: str = ""
+    """The SOP class (UID) that requests name, if their instances belong to another one than this."""
+
+    @property
+    def scu_requests(self) -> tuple[type[Request], ...]:
+        """What the SCU may send."""
+        return tuple(kind for kind in self.requests if kind is not NEventReportRQ)
+
+    @property
+    def scp_requests(self) -> tuple[type[Request], ...]:
+        """What the SCP may send: notifications."""
+        return tuple(kind for kind in self.requests if kind is NEventReportRQ)
+
 
 _STORAGE_SERVICES = (ServiceClass.STORAGE, ServiceClass.NON_PATIENT_OBJECT_STORAGE)
 
+# The service classes themselves, as item 57H names them (PS3.7 D.3.3.6).
+_SERVICE_CLASS_UIDS = {
+    "1.2.840.10008.4.2": ServiceClass.STORAGE,
+    "1.2.840.10008.5.1.4.34.6": ServiceClass.UNIFIED_PROCEDURE_STEP,
+}
+
 # Names that are in use elsewhere for what PS3.6 calls differently.
 _ALIASES = {
+    "ColorPaletteInformationModelFind": "1.2.840.10008.5.1.4.39.2",
+    "ColorPaletteInformationModelGet": "1.2.840.10008.5.1.4.39.4",
+    "ColorPaletteInformationModelMove": "1.2.840.10008.5.1.4.39.3",
+    "ModalityWorklistInformationFind": "1.2.840.10008.5.1.4.31",
     "OphthlamicOpticalCoherenceTomographyBscanVolumeAnalysisStorage": "1.2.840.10008.5.1.4.1.1.77.1.5.8",
     "PseudoColorSoftcopyPresentationStageStorage": "1.2.840.10008.5.1.4.1.1.11.3",
     "RTBrachyApplicationSetupDeliveryInstructionsStorage": "1.2.840.10008.5.1.4.34.10",
@@ -50,21 +108,85 @@ _ALIASES = {
     "VariableModalityLUTSoftcopyPresentationStageStorage": "1.2.840.10008.5.1.4.1.1.11.12",
 }
 
-
-def service_class_of(uid: str) -> ServiceClass | None:
-    """Return the service class of a SOP class, or None if the tables do not name it."""
-    return _SERVICE_CLASSES.get(uid) or _SERVICE_CLASSES.get(normalize_uid(uid))
-
-
-def allowed_requests(uid: str) -> tuple[type[Request], ...] | None:
-    """Return the requests that a SOP class allows, or None if the tables do not name it."""
-    service_class = service_class_of(uid)
-    return None if service_class is None else _ALLOWED[service_class]
+# "C-FIND" -> its request
+_REQUESTS: dict[str, type[Request]] = {
+    kind.name.removesuffix("-RQ"): kind for kind in COMMANDS.values() if issubclass(kind, Request)
+}
 
 
-def is_storage(uid: str) -> bool:
-    """Tell whether objects of a SOP class are transferred with C-STORE, as far as the tables say."""
-    return service_class_of(uid) in _STORAGE_SERVICES
+# --- the tables, read on first use ---------------------------------------------------------
+
+
+@cache
+def _rows() -> dict[str, tuple[str, ServiceClass]]:
+    """Return UID -> keyword and service class of every SOP class in the tables."""
+    rows = {}
+    for table in (STORAGE, OTHER_STORAGE, RETIRED_STORAGE):
+        rows.update({uid: (keyword, ServiceClass.STORAGE) for uid, keyword in table.items()})
+    for uid, keyword in NON_PATIENT_OBJECT_STORAGE.items():
+        rows[uid] = keyword, ServiceClass.NON_PATIENT_OBJECT_STORAGE
+    for groups in (SERVICES, RETIRED_SERVICES):
+        for name, table in groups.items():
+            rows.update({uid: (keyword, ServiceClass[name]) for uid, keyword in table.items()})
+    return rows
+
+
+@cache
+def _uids() -> dict[str, str]:
+    """Return keyword -> UID."""
+    known = {keyword: uid for uid, (keyword, _) in _rows().items()}
+    return {**_ALIASES, **{keyword: uid for uid, keyword in INSTANCES.items()}, **known}
+
+
+_made: dict[str, SOPClass] = {}  # what has been asked for, and is in the tables
+
+
+def sop_class(uid: str) -> SOPClass | None:
+    """Return a SOP class by its UID, or None if the tables do not name it."""
+    known = _made.get(uid)
+    if known is None:
+        uid = normalize_uid(uid)
+        row = _rows().get(uid)
+        if row is None:
+            return None
+        known = _made[uid] = _make(uid, *row)
+    return known
+
+
+def _make(uid: str, keyword: str, service_class: ServiceClass) -> SOPClass:
+    from . import _usage  # read by those who need it, after the import
+
+    usage = _usage.BY_KEYWORD.get(keyword, _usage.BY_SERVICE_CLASS.get(service_class.name))
+    if usage is None:
+        usage = next(text for word, text in _usage.BY_LAST_WORD.items() if keyword.endswith(word))
+    members = tuple(_uids()[member] for member in _usage.MEMBERS.get(keyword, ()))
+    requests = dict.fromkeys(_REQUESTS[part.split()[0]] for part in usage.split(", ") if part)
+    for member in members:
+        requests.update(dict.fromkeys(_make(member, *_rows()[member]).requests))
+    return SOPClass(
+        uid=uid,
+        keyword=keyword,
+        service_class=service_class,
+        requests=tuple(requests),
+        usage=usage,
+        members=members,
+        instance_class=_uids().get(_usage.INSTANCE_CLASS.get(keyword, ""), ""),
+    )
+
+
+@cache
+def _any_of(service_class: ServiceClass) -> SOPClass:
+    """Return a stand-in for a SOP class of which no more is known than its service class."""
+    requests: dict[type[Request], None] = {}
+    for uid in sop_class_uids(service_class):
+        known = sop_class(uid)
+        requests.update(dict.fromkeys(known.requests if known else ()))
+    return SOPClass(uid="", keyword="", service_class=service_class, requests=tuple(requests))
+
+
+def sop_class_uids(service_class: ServiceClass) -> tuple[str, ...]:
+    """Return the UIDs of the SOP classes of a service class, retired ones included."""
+    return tuple(uid for uid, row in _rows().items() if row[1] is service_class)
 
 
 def storage_sop_classes() -> tuple[str, ...]:
@@ -72,27 +194,107 @@ def storage_sop_classes() -> tuple[str, ...]:
     return (*STORAGE, *NON_PATIENT_OBJECT_STORAGE, *OTHER_STORAGE, *RETIRED_STORAGE)
 
 
+# --- what one application entity knows ----------------------------------------------------------
+
+
+class SOPClassRegistry(Record):
+    """The SOP classes that an application entity knows: those of the standard, and its own.
+
+    `unknown` is the service class of those that neither names; None lets every request for them pass.
+    """
+
+    registered: Mapping[str, SOPClass] = MappingProxyType({})
+    unknown: ServiceClass | None = None
+
+    def find(self, uid: str, service_class_uid: str = "") -> SOPClass | None:
+        """Return a SOP class, or None if nothing is known of it.
+
+        Of one that is in no table `service_class_uid`, from common extended negotiation, may tell the
+        service class.
+        """
+        known = self.registered.get(uid) if self.registered else None
+        known = known or sop_class(uid)
+        if known is None and (service_class_uid or self.unknown or uid in _SERVICE_CLASS_UIDS):
+            named = _SERVICE_CLASS_UIDS.get(service_class_uid) or _SERVICE_CLASS_UIDS.get(uid)
+            service_class = named or self.unknown
+            return None if service_class is None else _any_of(service_class)
+        return known
+
+    def is_storage(self, uid: str) -> bool:
+        """Tell whether objects of a SOP class are transferred with C-STORE, as far as is known."""
+        known = self.find(uid)
+        return known is not None and known.service_class in _STORAGE_SERVICES
+
+    def with_sop_class(
+        self,
+        uid: str,
+        keyword: str,
+        service_class: ServiceClass | Iterable[type[Request]],
+        dimse_msg_type: str = "",
+    ) -> SOPClassRegistry:
+        """Return a registry that knows one more, by its service class or by the requests that it allows.
+
+        `dimse_msg_type` ("C-FIND", ...) chooses one of the requests of the service class; those that query
+        and retrieve have a SOP class for each, so there it must be given. Raises ValueError.
+        """
+        uid = normalize_uid(uid)
+        if not is_valid_uid(uid):
+            raise ValueError(f"{uid!r} is no UID")
+        if not isinstance(service_class, ServiceClass):
+            requests, service = tuple(service_class), None
+        else:
+            requests, service = _any_of(service_class).requests, service_class
+        if dimse_msg_type:
+            chosen = _REQUESTS.get(dimse_msg_type)
+            if chosen not in requests:
+                raise ValueError(f"{dimse_msg_type} is no operation of {service or keyword}")
+            requests = (chosen,)
+        elif service is not None and len(requests) > 1 and set(requests) <= {CFindRQ, CGetRQ, CMoveRQ}:
+            raise ValueError(f"a SOP class of {service} has one operation: give its dimse_msg_type")
+        known = SOPClass(uid=uid, keyword=keyword, service_class=service, requests=requests)
+        return self.replace(registered=MappingProxyType({**self.registered, uid: known}))
+
+
+STANDARD = SOPClassRegistry()
+"""The SOP classes of the standard alone."""
+
+
+# --- questions about one UID ---------------------------------------------------------------------
+
+
+def service_class_of(uid: str) -> ServiceClass | None:
+    """Return the service class of a SOP class, or None if the tables do not name it."""
+    known = STANDARD.find(normalize_uid(uid))
+    return None if known is None else known.service_class
+
+
+def allowed_requests(uid: str) -> tuple[type[Request], ...] | None:
+    """Return the requests that a SOP class allows, or None if the tables do not name it."""
+    known = STANDARD.find(normalize_uid(uid))
+    return None if known is None else known.requests
+
+
+def is_storage(uid: str) -> bool:
+    """Tell whether objects of a SOP class are transferred with C-STORE, as far as the tables say."""
+    return service_class_of(uid) in _STORAGE_SERVICES
+
+
 def keyword_of(uid: str) -> str | None:
-    """Return the keyword of a SOP class (PS3.6), or None if the tables do not name it."""
+    """Return the keyword of a SOP class or well-known SOP instance (PS3.6), or None if it has none."""
     uid = normalize_uid(uid)
-    if uid == VERIFICATION:
-        return "Verification"
-    for table in (STORAGE, NON_PATIENT_OBJECT_STORAGE, RETIRED_STORAGE, OTHER_STORAGE):
-        if uid in table:
-            return table[uid]
-    return None
-
-
-@cache
-def _uids() -> dict[str, str]:
-    tables = (RETIRED_STORAGE, OTHER_STORAGE, NON_PATIENT_OBJECT_STORAGE, STORAGE)
-    known = {keyword: uid for table in tables for uid, keyword in table.items()}
-    return {"Verification": VERIFICATION, **_ALIASES, **known}
+    row = _rows().get(uid)
+    return INSTANCES.get(uid) if row is None else row[0]
 
 
 def uid_of(keyword: str) -> str | None:
-    """Return the UID of a SOP class by its keyword, with or without "SOPClass" at its end."""
-    return _uids().get(keyword.removesuffix("SOPClass"))
+    """Return the UID of a SOP class or well-known SOP instance by its keyword.
+
+    The forms with "SOPClass" and "SOPInstance" at the end are known as well.
+    """
+    keyword = keyword.removesuffix("SOPClass")
+    if keyword.endswith("SOPInstance"):
+        keyword = keyword.removesuffix("SOPInstance") + "Instance"
+    return _uids().get(keyword)
 
 
 def __getattr__(name: str) -> str:

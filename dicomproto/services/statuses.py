@@ -32,7 +32,7 @@ _STATUSES: dict[ServiceClass, tuple[_Row, ...]] = {
 def status_meaning(code: int, service_class: ServiceClass | None = None) -> str:
     """Return what a code means in `service_class`, or else its general meaning (PS3.7 Annex C)."""
     if service_class is not None:
-        for first, last, meaning in _STATUSES[service_class]:
+        for first, last, meaning in _STATUSES.get(service_class, ()):
             if first <= code <= last:
                 return meaning
     return Status(code).meaning

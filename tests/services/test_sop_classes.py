@@ -22,11 +22,15 @@ from dicomproto.services import (
 )
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
+STORAGE_SERVICES = {ServiceClass.STORAGE, ServiceClass.NON_PATIENT_OBJECT_STORAGE}
 TABLES = {
     "STORAGE": 170,
     "NON_PATIENT_OBJECT_STORAGE": 9,
     "OTHER_STORAGE": 9,
     "RETIRED_STORAGE": 20,
+    "INSTANCES": 9,
+    "TRANSFER_SYNTAXES": 45,
+    "COMMON_STORAGE": 120,
 }
 
 
@@ -58,8 +62,10 @@ def test_how_many_there_are(name: str, size: int) -> None:
         ("1.2.840.10008.5.1.4.1.1.6", ServiceClass.STORAGE, "UltrasoundImageStorageRetired"),
         ("1.2.840.10008.5.1.4.1.1.501.1", ServiceClass.STORAGE, "DICOSCTImageStorage"),
         ("1.2.840.10008.4.2", ServiceClass.STORAGE, None),
-        ("1.2.840.10008.1.3.10", None, None),  # Media Storage Directory
-        ("1.2.840.10008.1.20.1", None, None),  # Storage Commitment
+        ("1.2.840.10008.5.1.4.34.6", ServiceClass.UNIFIED_PROCEDURE_STEP, None),
+        ("1.2.840.10008.1.3.10", ServiceClass.MEDIA_STORAGE, "MediaStorageDirectoryStorage"),
+        ("1.2.840.10008.1.20.1", ServiceClass.STORAGE_COMMITMENT, "StorageCommitmentPushModel"),
+        ("1.2.840.10008.1.20.1.1", None, "StorageCommitmentPushModelInstance"),
         ("1.2.3.4", None, None),
         ("", None, None),
     ],
@@ -67,7 +73,7 @@ def test_how_many_there_are(name: str, size: int) -> None:
 def test_by_uid(uid: str, service_class: ServiceClass | None, keyword: str | None) -> None:
     assert service_class_of(uid) is service_class
     assert keyword_of(uid) == keyword
-    assert is_storage(uid) == (service_class not in {None, ServiceClass.VERIFICATION})
+    assert is_storage(uid) == (service_class in STORAGE_SERVICES)
 
 
 def test_allowed_requests() -> None:
@@ -95,7 +101,7 @@ def test_by_keyword(keyword: str, uid: str | None) -> None:
 
 
 def test_every_keyword_is_of_one_uid() -> None:
-    for name in TABLES:
+    for name in ("STORAGE", "NON_PATIENT_OBJECT_STORAGE", "OTHER_STORAGE", "RETIRED_STORAGE", "INSTANCES"):
         for uid, keyword in getattr(_sop_class_table, name).items():
             assert uid_of(keyword) == uid
             assert keyword_of(uid) == keyword

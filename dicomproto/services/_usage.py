@@ -1,0 +1,76 @@
+"""Which requests each SOP class allows, as PS3.4 tables them: service, usage of SCU/SCP (M or U).
+
+A service class has a line for all of its SOP classes, and those that differ have one of their own,
+by keyword. What a keyword's last word tells (Find, Get, Move) needs neither.
+"""
+
+from __future__ import annotations
+
+BY_SERVICE_CLASS = {
+    "VERIFICATION": "C-ECHO M/M",  # PS3.4 A.3
+    "STORAGE": "C-STORE M/M",  # B.2
+    "NON_PATIENT_OBJECT_STORAGE": "C-STORE M/M",  # GG.2
+    "MEDIA_STORAGE": "",  # I: on media, not on networks
+    "STORAGE_COMMITMENT": "N-ACTION M/M, N-EVENT-REPORT M/M",  # Table J.3.1-1
+    "RELEVANT_PATIENT_INFORMATION_QUERY": "C-FIND M/M",  # Q.4
+    "SUBSTANCE_ADMINISTRATION_QUERY": "C-FIND M/M",  # V.3
+    "APPLICATION_EVENT_LOGGING": "N-ACTION M/M",  # Tables P.2.1-1 and P.3.1-1
+    "INSTANCE_AVAILABILITY_NOTIFICATION": "N-CREATE M/M",  # Table R.3.1-1
+    "MEDIA_CREATION_MANAGEMENT": "N-CREATE M/M, N-ACTION M/M, N-GET U/M",  # Table S.3.1-1
+    "DISPLAY_SYSTEM_MANAGEMENT": "N-GET M/M",  # EE.2.2
+    "STORAGE_MANAGEMENT": "N-ACTION M/M, N-EVENT-REPORT M/M",  # KK.2.2
+    # Table DD.3.1-1
+    "RT_MACHINE_VERIFICATION": (
+        "N-CREATE M/M, N-SET M/M, N-GET M/M, N-ACTION M/M, N-DELETE M/M, N-EVENT-REPORT M/M"
+    ),
+}
+
+BY_LAST_WORD = {"Find": "C-FIND M/M", "Get": "C-GET M/M", "Move": "C-MOVE M/M"}  # C.4, K.4, ...
+
+BY_KEYWORD = {
+    "RepositoryQuery": "C-FIND M/M",  # C.4.1
+    # F.7.1, F.8.1, F.9.1
+    "ModalityPerformedProcedureStep": "N-CREATE M/M, N-SET M/M",
+    "ModalityPerformedProcedureStepRetrieve": "N-GET M/M",
+    "ModalityPerformedProcedureStepNotification": "N-EVENT-REPORT M/M",
+    # H.4.1.2, H.4.2.2, H.4.3.1.2, H.4.3.2.2, H.4.4.2, H.4.5.2, H.4.6.2, H.4.9.2, H.4.11.2
+    "BasicFilmSession": "N-CREATE M/M, N-SET U/M, N-DELETE U/M, N-ACTION U/U",
+    "BasicFilmBox": "N-CREATE M/M, N-ACTION M/M, N-DELETE U/M, N-SET U/U",
+    "BasicGrayscaleImageBox": "N-SET M/M",
+    "BasicColorImageBox": "N-SET M/M",
+    "BasicAnnotationBox": "N-SET U/M",
+    "PrintJob": "N-EVENT-REPORT M/M, N-GET U/M",
+    "Printer": "N-EVENT-REPORT M/M, N-GET U/M",
+    "PresentationLUT": "N-CREATE M/M, N-DELETE U/M",
+    "PrinterConfigurationRetrieval": "N-GET M/M",
+    "VOILUTBox": "N-CREATE U/M, N-SET U/M, N-DELETE U/M",  # of PS3.4-1998
+    # Nothing is an operation of a meta SOP class itself (H.3.2.2).
+    "BasicGrayscalePrintManagementMeta": "",
+    "BasicColorPrintManagementMeta": "",
+    # Table CC.2-2
+    "UnifiedProcedureStepPush": "N-CREATE M/M, N-ACTION U/M, N-GET U/M",
+    "UnifiedProcedureStepPull": "C-FIND M/M, N-GET M/M, N-SET M/M, N-ACTION M/M",
+    "UnifiedProcedureStepWatch": "N-ACTION M/M, N-GET M/M, C-FIND U/M",
+    "UnifiedProcedureStepEvent": "N-EVENT-REPORT M/M",
+    "UnifiedProcedureStepQuery": "C-FIND M/M",
+}
+
+MEMBERS = {
+    # H.3.2.2: negotiated as one, the context of the meta SOP class carries all of them
+    "BasicGrayscalePrintManagementMeta": (
+        *("BasicFilmSession", "BasicFilmBox", "BasicGrayscaleImageBox", "Printer"),
+    ),
+    "BasicColorPrintManagementMeta": ("BasicFilmSession", "BasicFilmBox", "BasicColorImageBox", "Printer"),
+}
+
+INSTANCE_CLASS = {
+    # CC.3.1: every unified procedure step is an instance of the Push class, whoever handles it
+    "UnifiedProcedureStepPull": "UnifiedProcedureStepPush",
+    "UnifiedProcedureStepWatch": "UnifiedProcedureStepPush",
+    "UnifiedProcedureStepEvent": "UnifiedProcedureStepPush",
+    "UnifiedProcedureStepQuery": "UnifiedProcedureStepPush",
+    # F.8.1, F.9.1: these look at the steps that the first one made
+    "ModalityPerformedProcedureStepRetrieve": "ModalityPerformedProcedureStep",
+    "ModalityPerformedProcedureStepNotification": "ModalityPerformedProcedureStep",
+}
+"""Which SOP class the instances belong to that requests are about, where it is another one."""

@@ -1,0 +1,170 @@
+"""Which accepted context carries a request, and why none does."""
+
+from __future__ import annotations
+
+import pytest
+
+from dicomproto.dimse.commands import (
+    CEchoRQ,
+    CFindRQ,
+    CGetRQ,
+    CStoreRQ,
+    NActionRQ,
+    NCreateRQ,
+    NDeleteRQ,
+    NEventReportRQ,
+    NGetRQ,
+    NSetRQ,
+    Request,
+)
+from dicomproto.negotiation import AcceptedContext, RejectedContext
+from dicomproto.services import find_request_context, request_contexts, uid_of
+
+PUSH, PULL, WATCH, EVENT, QUERY = (
+    f"UnifiedProcedureStep{kind}" for kind in ("Push", "Pull", "Watch", "Event", "Query")
+)
+GRAY, COLOR = "BasicGrayscalePrintManagementMeta", "BasicColorPrintManagementMeta"
+FIND = "StudyRootQueryRetrieveInformationModelFind"
+MPPS = "ModalityPerformedProcedureStep"
+
+
+def uid(name: str) -> str:
+    return uid_of(name) or name
+
+
+def accepted(*names: str, **changes: object) -> dict[int, AcceptedContext]:
+    """Return contexts 1, 3, 5, ... of these SOP classes."""
+    return {
+        2 * i + 1: AcceptedContext(
+            context_id=2 * i + 1, abstract_syntax=uid(name), transfer_syntax="1.2.840.10008.1.2"
+        ).replace(**changes)
+        for i, name in enumerate(names)
+    }
+
+
+@pytest.mark.parametrize(
+    ("names", "request_type", "named", "meta", "ids"),
+    [
+        (["Verification"], CEchoRQ, "Verification", None, [1]),
+        (["CTImageStorage"], CEchoRQ, "Verification", None, []),
+        ([FIND, "CTImageStorage", FIND], CFindRQ, FIND, None, [1, 5]),
+        ([FIND], CGetRQ, FIND, None, []),
+        (["1.2.3.4"], NCreateRQ, "1.2.3.4", None, [1]),
+        (["1.2.3.4"], NCreateRQ, "1.2.3.4.5", None, []),
+        # a padded UID is the same UID
+        ([FIND], CFindRQ, uid(FIND) + "\0", None, [1]),
+        # unified procedure steps
+        ([PULL, PUSH], NGetRQ, PUSH, None, [3, 1]),
+        ([EVENT, PULL, WATCH, QUERY], NGetRQ, PUSH, None, [3, 5]),
+        ([PULL, PUSH], NCreateRQ, PUSH, None, [3]),
+        ([PUSH, PULL], NSetRQ, PUSH, None, [3]),
+        ([PUSH, PULL, QUERY], CFindRQ, PUSH, None, [3, 5]),
+        ([PUSH, PULL, QUERY], CFindRQ, QUERY, None, [5]),
+        ([PUSH], NSetRQ, PUSH, None, []),
+        ([PUSH, PULL], NGetRQ, WATCH, None, []),
+        ([PUSH, WATCH], NActionRQ, PUSH, None, [1, 3]),
+        # performed procedure steps
+        ([MPPS, MPPS + "Retrieve"], NGetRQ, MPPS, None, [3]),
+        ([MPPS, MPPS + "Retrieve"], NGetRQ, MPPS + "Retrieve", None, [3]),
+        # print
+        ([GRAY], NCreateRQ, "BasicFilmBox", None, [1]),
+        ([GRAY], NCreateRQ, "BasicFilmBox", GRAY, [1]),
+        ([GRAY, COLOR], NCreateRQ, "BasicFilmBox", COLOR, [3]),
+        ([GRAY, "BasicFilmBox"], NCreateRQ, "BasicFilmBox", None, [3, 1]),
+        ([GRAY, "BasicFilmBox"], NCreateRQ, "BasicFilmBox", GRAY, [1]),
+        ([GRAY], NSetRQ, "BasicColorImageBox", None, []),
+        ([GRAY], NSetRQ, "BasicColorImageBox", GRAY, []),
+        ([GRAY], NDeleteRQ, "Printer", GRAY, []),
+        ([GRAY, "PresentationLUT"], NCreateRQ, "PresentationLUT", None, [3]),
+        (["1.2.3.4"], NCreateRQ, "1.2.3.4.5", "1.2.3.4", [1]),
+    ],
+)
+def test_the_contexts_for_a_request(
+    names: list[str], request_type: type[Request], named: str, meta: str | None, ids: list[int]
+) -> None:
+    contexts = accepted(*names)
+    found = request_contexts(
+        contexts, request_type, uid(named), by_requestor=True, meta_uid=meta and uid(meta)
+    )
+    assert [context.context_id for context in found] == ids
+    match = find_request_context(
+        contexts, request_type, uid(named), by_requestor=True, meta_uid=meta and uid(meta)
+    )
+    best = [match.context] if match.context else []
+    assert [*best, *match.alternatives] == found
+    assert bool(match.reasons) == (not found)
+
+
+def test_a_context_with_the_role_to_the_letter_is_better() -> None:
+    contexts = accepted(PUSH, EVENT) | {
+        5: AcceptedContext(
+            context_id=5,
+            abstract_syntax=uid(EVENT),
+            transfer_syntax="1.2",
+            requestor_is_scp=True,
+            roles_answered=True,
+        )
+    }
+    ids = [c.context_id for c in request_contexts(contexts, NEventReportRQ, uid(PUSH), by_requestor=True)]
+    assert ids == [5, 3]
+    strict = request_contexts(contexts, NEventReportRQ, uid(PUSH), by_requestor=True, strict_roles=True)
+    assert [c.context_id for c in strict] == [5]
+
+
+@pytest.mark.parametrize(
+    ("contexts", "request_type", "named", "by_requestor", "reason"),
+    [
+        (
+            accepted("CTImageStorage"),
+            CStoreRQ,
+            "CTImageStorage",
+            False,
+            "context 1 (CTImageStorage): the acceptor was not granted the SCU role",
+        ),
+        (
+            accepted(MPPS + "Notification", requestor_is_scp=False, roles_answered=True),
+            NEventReportRQ,
+            MPPS + "Notification",
+            True,
+            (
+                "context 1 (ModalityPerformedProcedureStepNotification): "
+                "the requestor was not granted the SCP role"
+            ),
+        ),
+        (
+            accepted(PUSH),
+            NSetRQ,
+            PUSH,
+            True,
+            "context 1 (UnifiedProcedureStepPush): does not carry N-SET-RQ",
+        ),
+        (accepted(FIND), CFindRQ, "1.2.3", True, "no context was proposed for SOP class 1.2.3"),
+    ],
+)
+def test_why_no_context_carries_a_request(
+    contexts: dict[int, AcceptedContext],
+    request_type: type[Request],
+    named: str,
+    by_requestor: bool,
+    reason: str,
+) -> None:
+    match = find_request_context(contexts, request_type, uid(named), by_requestor=by_requestor)
+    assert match.context is None
+    assert match.reasons == (reason,)
+
+
+def test_a_rejected_context_is_a_reason() -> None:
+    rejected = {
+        1: RejectedContext(
+            context_id=1,
+            abstract_syntax=uid(PULL),
+            transfer_syntaxes=("1.2",),
+            result=3,
+            reason="abstract syntax not supported",
+        ),
+        3: RejectedContext(
+            context_id=3, abstract_syntax=uid(FIND), transfer_syntaxes=("1.2",), result=3, reason="no"
+        ),
+    }
+    match = find_request_context({}, NSetRQ, uid(PUSH), by_requestor=True, rejected=rejected)
+    assert match.reasons == ("context 1 (UnifiedProcedureStepPull): abstract syntax not supported",)
