@@ -58,7 +58,7 @@ from .upper_layer.events import (
     Role,
     Terminal,
 )
-from .upper_layer.machine import UpperLayer
+from .upper_layer.machine import Transition, UpperLayer
 from .upper_layer.pdu import (
     Abort,
     AssociateAC,
@@ -206,6 +206,15 @@ class Connection:
         """What is to be done with the transport connection now."""
         return self._upper.close_action
 
+    @property
+    def on_transition(self) -> Transition | None:
+        """Called after each transition of Table 9-10, for traces; it must not raise, nor call this object."""
+        return self._upper.on_transition
+
+    @on_transition.setter
+    def on_transition(self, function: Transition | None) -> None:
+        self._upper.on_transition = function
+
     # --- bytes and time ------------------------------------------------------------------------
 
     def transport_connected(self) -> None:
@@ -222,6 +231,13 @@ class Connection:
     def receive_eof(self) -> None:
         """The peer closed the connection, or it failed. Idempotent."""
         self._upper.receive_eof()
+
+    def unread(self) -> tuple[int, list[Buffer]]:
+        """Return how many bytes are still due of the PDU that has begun, and those not consumed yet.
+
+        For a listener that joins in the middle of the byte stream.
+        """
+        return self._upper.unread()
 
     def data_to_send(self) -> list[Buffer]:
         """Return, and forget, what is to be sent: headers and the caller's own payload views, in order."""

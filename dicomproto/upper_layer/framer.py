@@ -97,6 +97,18 @@ class Framer:
         """The incomplete or refused header, for telling what else it could be."""
         return bytes(self._partial)
 
+    def unread(self) -> tuple[int, list[Buffer]]:
+        """Return how many bytes are still due of the PDU that has begun, and those not consumed yet.
+
+        A PDU begins with its whole header; the part of one counts as not consumed.
+        """
+        received: list[Buffer] = [self._view[self._position :], *self._waiting]
+        begun = self._pdu_rest + self._pdv_rest if self._body is None else self._body[1]
+        rest = begun - len(self._partial)
+        if rest > 0:
+            return rest, received
+        return 0, [bytes(self._partial), *received]
+
     def next(self) -> Item | None:
         """Return the next item, or None when more bytes are needed."""
         if self._pdv_rest:

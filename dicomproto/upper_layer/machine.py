@@ -47,6 +47,9 @@ from .framer import P_DATA_HEADER, Framer, Item, sniff
 from .pdu import PDU, Abort, AssociateAC, AssociateRJ, AssociateRQ, Buffer, PDataTF, ReleaseRP, ReleaseRQ
 from .states import TRANSITIONS, State
 
+Transition = Callable[[str, State, str, State], object]
+"""Takes an event, the state it met, the action of Table 9-10 and the state after it."""
+
 UNLIMITED_LENGTH = 1 * MIB
 """Largest P-DATA-TF we send, after its header, to a peer that announces no maximum length."""
 
@@ -90,6 +93,8 @@ class UpperLayer:
         """The A-ASSOCIATE-AC that was sent or received."""
         self.peer_maximum_length = UNLIMITED_LENGTH
         """Bytes after the header that a P-DATA-TF of ours may have."""
+        self.on_transition: Transition | None = None
+        """Called after each transition, for traces; it must not raise, nor call this object."""
         self._framer = Framer(self.limits)
         self._events: deque[UpperLayerEvent] = deque()
         self._outbox: list[Buffer] = []
@@ -318,6 +323,13 @@ class UpperLayer:
         """Bytes consumed so far; with `is_mid_pdu`, what tells progress from silence."""
         return self._framer.consumed
 
+    def unread(self) -> tuple[int, list[Buffer]]:
+        """Return how many bytes are still due of the PDU that has begun, and those not consumed yet.
+
+        For a listener that joins in the middle of the byte stream.
+        """
+        return self._framer.unread()
+
     # --- the table -----------------------------------------------------------------------------
 
     def _where(self) -> str:
@@ -328,9 +340,12 @@ class UpperLayer:
             raise LocalProtocolError(f"{what} is not allowed in {self._where()}")
 
     def _fire(self, event: str, argument: object) -> None:
-        action, following = TRANSITIONS[event, self.state]
+        met = self.state
+        action, following = TRANSITIONS[event, met]
         chosen = _ACTIONS[action](self, argument)
         self.state = chosen or following[0]
+        if self.on_transition is not None:
+            self.on_transition(event, met, action, self.state)
 
     def _end(self, terminal: Terminal) -> None:
         self._terminal = terminal
