@@ -67,6 +67,7 @@ from .errors import (
     NotDicomError,
     RemoteProtocolError,
     TimedOut,
+    TLSFailed,
 )
 from .negotiation import (
     AcceptedContext,
@@ -213,6 +214,7 @@ __all__ = [
     "Status",
     "SupportedContext",
     "Terminal",
+    "TLSFailed",
     "TimedOut",
     "Timeouts",
     "TimerExpired",

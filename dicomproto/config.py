@@ -48,6 +48,9 @@ class Timeouts(Record):
     connect: float | None = 15.0
     """For the TCP connection, all addresses of a host together."""
 
+    tls: float | None = 15.0
+    """For the TLS handshake, on either side."""
+
     association: float | None = 30.0
     """For the answer to our A-ASSOCIATE-RQ, and for the answer to our A-RELEASE-RQ."""
 

@@ -83,6 +83,19 @@ class ConnectionLost(AssociationError):
         self.state = state
 
 
+class TLSFailed(ConnectionLost):
+    """TLS could not be agreed on, or broke; `kind` says why.
+
+    "certificate": the peer's cannot be verified, or is missing. "hostname": it is for another host.
+    "refused": the peer sent an alert, most often about our certificate. "plain": the peer does not speak
+    TLS. "protocol": no version or cipher suite in common, or nonsense.
+    """
+
+    def __init__(self, text: str, *, kind: str, state: str | None = None) -> None:
+        super().__init__(text, state=state)
+        self.kind = kind
+
+
 class TimedOut(AssociationError):
     """A wait ended at its deadline; `phase` is the field of `Timeouts` that bounded it."""
 

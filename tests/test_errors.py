@@ -15,6 +15,7 @@ from dicomproto.config import Limits, Timeouts
         (errors.AssociationAborted, {"source": 2, "reason": 6, "by_peer": True}),
         (errors.AssociationReleased, {}),
         (errors.ConnectionLost, {"state": "Sta6"}),
+        (errors.TLSFailed, {"kind": "certificate", "state": "Sta5"}),
         (errors.TimedOut, {"phase": "artim"}),
         (errors.RemoteProtocolError, {"offset": 7, "item_path": "A-ABORT"}),
         (errors.NotDicomError, {"kind": "tls"}),

@@ -16,6 +16,7 @@ from dicomproto.errors import (
     NotDicomError,
     RemoteProtocolError,
     TimedOut,
+    TLSFailed,
 )
 from dicomproto.upper_layer.events import (
     ConnectionClosed,
@@ -26,6 +27,8 @@ from dicomproto.upper_layer.events import (
     TimerExpired,
 )
 from dicomproto.upper_layer.pdu import Abort, AssociateRJ, ReleaseRP
+
+from ._stream import TLSBroken
 
 _DURING = {
     "Sta2": "before it requested an association",
@@ -50,9 +53,10 @@ _WAITS = {
     "close": "the connection to be closed",
     "write": "it to take what was sent",
     "connect": "the connection",
+    "tls": "its part of the TLS handshake",
 }
 
-_KINDS = {
+PROTOCOLS = {
     "tls": "TLS, where plain DICOM was expected",
     "http": "HTTP",
     "proxy": "the PROXY protocol",
@@ -93,7 +97,7 @@ def explain(
         text = f"{peer} broke the protocol: {terminal.item_path}: {terminal.text} (byte {terminal.offset})"
         return RemoteProtocolError(text, offset=terminal.offset, item_path=terminal.item_path)
     if isinstance(terminal, NotDicom):
-        spoken = _KINDS.get(terminal.kind, "no DICOM")
+        spoken = PROTOCOLS.get(terminal.kind, "no DICOM")
         return NotDicomError(f"{peer} speaks {spoken}", kind=terminal.kind)
     if isinstance(terminal, TimerExpired):
         return timed_out(peer, terminal.timer, getattr(timeouts, terminal.timer, None))
@@ -114,4 +118,7 @@ def _ended_here(terminal: LocallyEnded, peer: str) -> AssociationError:
 def _lost(terminal: ConnectionClosed, peer: str, broken: OSError | None) -> ConnectionLost:
     how = "closed the connection" if broken is None else f"is gone ({broken.strerror or broken})"
     where = " in the middle of a PDU" if terminal.mid_pdu else ""
-    return ConnectionLost(f"{peer} {how} {during(terminal.state)}{where}", state=terminal.state)
+    text = f"{peer} {how} {during(terminal.state)}{where}"
+    if isinstance(broken, TLSBroken):
+        return TLSFailed(text, kind=broken.kind, state=terminal.state)
+    return ConnectionLost(text, state=terminal.state)

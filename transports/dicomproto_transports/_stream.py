@@ -18,6 +18,7 @@ Three rules hold for every stream:
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -36,6 +37,14 @@ class ServerShutdown(BaseException):
 
     What cancellation is to trio and anyio. Abort, `close` the stream, and let it pass on.
     """
+
+
+class TLSBroken(ConnectionAbortedError):
+    """TLS ended the connection; `kind` is that of `TLSFailed`."""
+
+    def __init__(self, text: str, kind: str) -> None:
+        super().__init__(errno.ECONNABORTED, text)
+        self.kind = kind
 
 
 class Stream(Protocol):

@@ -20,7 +20,10 @@ from collections.abc import Callable, Iterable, Sequence
 from os import PathLike, fspath
 from typing import Literal
 
-__all__ = ["PROFILES", "PeerCertificate", "Profile", "ReloadingContext", "client_context", "server_context"]
+__all__ = [
+    "client_context", "server_context", "ReloadingContext",
+    "Context", "TLSArguments", "PROFILES", "Profile", "PeerCertificate",
+]  # fmt: skip
 
 Path = str | PathLike[str]
 Paths = Path | Sequence[Path]
@@ -141,6 +144,16 @@ class ReloadingContext:
     def reload(self) -> None:
         """Read the files again; raises what making the context raised, and then keeps the old one."""
         self._context = self._make()
+
+
+Context = ssl.SSLContext | ReloadingContext
+"""What servers take as `ssl_context`."""
+
+TLSArguments = Context | tuple[Context, str | None]
+"""What `associate` takes as `tls_args`: a context, and what the server's certificate must be for.
+
+That is by default the address that is called; it goes to the server as well (SNI) if it is a name.
+"""
 
 
 def _context(protocol: int, profile: Profile, ciphers: Iterable[str]) -> ssl.SSLContext:
