@@ -53,7 +53,8 @@ def test_every_event_has_its_name() -> None:
     assert all(kind.name == name for name, kind in kinds.items())
     assert {name for name, kind in kinds.items() if kind.is_intervention} == {
         *("EVT_ASYNC_OPS", "EVT_SOP_COMMON", "EVT_SOP_EXTENDED", "EVT_USER_ID"),
-        *("EVT_C_ECHO", "EVT_C_STORE", "EVT_C_STORE_STREAM"),
+        *("EVT_C_ECHO", "EVT_C_STORE", "EVT_C_STORE_STREAM", "EVT_C_FIND", "EVT_C_GET", "EVT_C_MOVE"),
+        *("EVT_N_EVENT_REPORT", "EVT_N_GET", "EVT_N_SET", "EVT_N_ACTION", "EVT_N_CREATE", "EVT_N_DELETE"),
     }
     assert repr(evt.EVT_C_ECHO) == "<EVT_C_ECHO>"
 
@@ -90,7 +91,7 @@ def test_blocking_refuses_coroutine_functions(handler: Callable[..., object]) ->
     with pytest.raises(TypeError, match=r"EVT_C_ECHO: .* is a coroutine function; the blocking flavour"):
         blocking.AE().bind([(evt.EVT_C_ECHO, handler)])
     trio_flavour.AE().bind([(evt.EVT_C_ECHO, handler)])
-    with pytest.raises(TypeError, match="is a coroutine function; bind it as it is"):
+    with pytest.raises(TypeError, match="is async; bind it as it is"):
         evt.in_thread(handler)
 
 

@@ -553,7 +553,7 @@ def test_context_not_accepted(backend: AnyBackend, tmp_path: Path) -> None:
         async with associated(backend, make_server(backend), contexts=[CT_IMAGE, MR_IMAGE]) as assoc:
             with pytest.raises(NoAcceptedContext, match="abstract syntax not supported"):
                 await assoc.send_c_store(path)
-            with pytest.raises(NoAcceptedContext, match="no presentation context was proposed"):
+            with pytest.raises(NoAcceptedContext, match="no context was proposed for SOP class Verification"):
                 await assoc.send_c_echo()
             assert assoc.is_established
 

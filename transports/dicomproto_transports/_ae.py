@@ -37,11 +37,12 @@ from dicomproto.upper_layer.pdu import (
     SOPClassCommonExtendedNegotiation,
     SOPClassExtendedNegotiation,
     UserIdentityRQ,
-    normalize_ae_title,
 )
 
 from . import evt
-from ._association import AssociationCore, Drive
+from ._association import AssociationCore
+from ._facts import own_title
+from ._operating import Drive
 
 if TYPE_CHECKING:
     from ._stream import Backend, Stream
@@ -98,6 +99,8 @@ class AECore:
         """Refuse requests for a SOP class other than that of their presentation context."""
         self.idle_release = False
         """Release an association that was idle for too long, where it would be aborted."""
+        self.move_destinations: dict[str, tuple[str, int] | tuple[str, int, dict[str, object]]] = {}
+        """Where a handler of EVT_C_MOVE may send to by name: (host, port[, options of `associate`])."""
         self._requested: list[tuple[str, tuple[str, ...]]] = []
         self._supported: dict[str, SupportedContext] = {}
 
@@ -244,7 +247,7 @@ class AECore:
         self, connection: Connection, stream: Stream, backend: Backend, handlers: evt.Handlers
     ) -> AssociationCore:
         """Return the association of an engine and a stream."""
-        core = AssociationCore(connection, stream, backend, self.timeouts, handlers, type(self).drive)
+        core = AssociationCore(connection, stream, backend, self.timeouts, handlers, self)
         core.facade = self.wrap(core)
         return core
 
@@ -349,15 +352,6 @@ class AECore:
 
 
 # --- what users may give ------------------------------------------------------------------------
-
-
-def own_title(title: str | bytes) -> str:
-    """Return an AE title without padding; raises ValueError for one that PS3.5 Table 6.2-1 does not allow."""
-    text = title.decode("latin-1") if isinstance(title, bytes) else title
-    text = normalize_ae_title(text)
-    if not 0 < len(text) <= 16 or not all(" " <= c <= "~" and c != "\\" for c in text):
-        raise ValueError(f"an AE title has 1 to 16 ASCII characters and no backslash, unlike {title!r}")
-    return text
 
 
 def supported_index(contexts: Iterable[Context | SupportedContext]) -> dict[str, SupportedContext]:

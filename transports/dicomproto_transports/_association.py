@@ -1,23 +1,43 @@
-"""The association, written once as `async def` over a `Stream`, for requestor and acceptor alike.
+"""The association as its users hold it, written once as `async def`, for requestor and acceptor alike.
 
-A call (`send_c_echo`, `send_c_store`) begins a request and dispatches events until its response is
-there. To dispatch is to serve the peer's requests, to stop a data set that was refused early, to
-answer a release. A handler that runs inside may call the association that called it, which
-dispatches in its turn. How bytes move meanwhile is `_pump.py`; what requests get, `_provider.py`.
-
-One task uses an association at a time, with no lock, queue or task inside; a second is refused.
+Each `send_*` is one operation of ours; how it waits for its responses, and what happens meanwhile,
+is `_operating.py`.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
-from dicomproto.connection import Connection
-from dicomproto.dimse.commands import LOW, CEchoRQ, CEchoRSP, CStoreRQ, CStoreRSP, Request, Response
-from dicomproto.dimse.events import RequestReceived, ResponseReceived
+from dicomproto.dimse.commands import (
+    DATA_SET_PRESENT,
+    LOW,
+    CEchoRQ,
+    CEchoRSP,
+    CFindRQ,
+    CFindRSP,
+    CGetRQ,
+    CGetRSP,
+    CMoveRQ,
+    CMoveRSP,
+    CStoreRSP,
+    NActionRQ,
+    NActionRSP,
+    NCreateRQ,
+    NCreateRSP,
+    NDeleteRQ,
+    NDeleteRSP,
+    NEventReportRQ,
+    NEventReportRSP,
+    NGetRQ,
+    NGetRSP,
+    NSetRQ,
+    NSetRSP,
+    Request,
+    Response,
+)
 from dicomproto.errors import (
     AssociationAborted,
     AssociationRejected,
@@ -27,16 +47,17 @@ from dicomproto.errors import (
     NoAcceptedContext,
 )
 from dicomproto.negotiation import AcceptedContext, RejectedContext
+from dicomproto.services import find_request_context
 from dicomproto.uids import VERIFICATION
-from dicomproto.upper_layer.events import Role, Terminal
-from dicomproto.upper_layer.pdu import ReleaseRP, ReleaseRQ
+from dicomproto.upper_layer.events import Role
+from dicomproto.upper_layer.pdu import ReleaseRQ
 
-from . import evt
-from ._facts import ServiceUser, acceptor_of, requestor_of
-from ._outgoing import PieceBuffers, Source, piece_size
-from ._provider import Incoming, serve_request
-from ._pump import Pump
-from ._sending import KnownFile, ObjectToSend, choose_context, prepare
+from ._facts import ServiceUser, acceptor_of, own_title, requestor_of
+from ._operating import Operating
+from ._outgoing import MemorySource, Source, piece_size
+from ._responses import Responses
+from ._sending import KnownFile, prepare, store
+from ._store_many import StoreOutcomes
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -44,54 +65,20 @@ if TYPE_CHECKING:
 
     from pydicom.dataset import Dataset
 
-    from dicomproto.config import Timeouts
-    from dicomproto.connection import Event
-
-    from ._stream import Backend, Stream
+    ToStore = Dataset | str | PathLike[str] | BinaryIO | KnownFile
 
 log = logging.getLogger("dicomproto.association")
 
-# The stream lets others run by calls and bytes; one read may hold a thousand requests.
-_TURN = 64
-
-Drive = Callable[[Coroutine[object, object, object]], object]
-"""Runs a coroutine to its end without an event loop, as the blocking flavour does."""
+R = TypeVar("R", bound=Response)
 
 
-class AssociationCore(Pump):
+class AssociationCore(Operating):
     """One association, from its first byte to its last.
 
     Not created by hand: `AE.associate` gives the requestor's, handlers find the acceptor's in
     `event.assoc`. The `send_*` methods return the response, with its `Status`; they raise
     `AssociationError`, which says who and why, when the association ends before it came.
     """
-
-    def __init__(
-        self,
-        connection: Connection,
-        stream: Stream,
-        backend: Backend,
-        timeouts: Timeouts,
-        handlers: evt.Handlers,
-        drive: Drive | None = None,
-    ) -> None:
-        super().__init__(connection, stream, backend, timeouts)
-        self.facade: object = self
-        """What handlers get as `event.assoc`; a flavour may put an object of its own here."""
-
-        self.handlers = handlers
-        self.drive = drive
-        self.depth = 0
-        """How many handlers are running, each called by the one before."""
-
-        self.incoming: Incoming | None = None
-        """The data set of a request of the peer, as long as it is not complete."""
-
-        self._piece_buffers = PieceBuffers()
-        self._busy = False
-        self._user: object = None  # the task that runs a handler, and may use the association meanwhile
-        self._served = 0
-        self._awaited: dict[int, Response | None] = {}
 
     def __repr__(self) -> str:
         state = "ended" if self.terminal else self.connection.state.value
@@ -103,16 +90,6 @@ class AssociationCore(Pump):
     def is_established(self) -> bool:
         """Whether messages can be exchanged."""
         return self._reason is None and self.connection.is_established
-
-    @property
-    def is_released(self) -> bool:
-        """Whether it ended in order, by a release from either side."""
-        return isinstance(self.ending, AssociationReleased)
-
-    @property
-    def is_rejected(self) -> bool:
-        """Whether the acceptor rejected it."""
-        return isinstance(self.ending, AssociationRejected)
 
     @property
     def is_aborted(self) -> bool:
@@ -161,17 +138,15 @@ class AssociationCore(Pump):
         """
         self.enter("send_c_echo")
         try:
-            context_id = self._context_for(VERIFICATION)
             request = CEchoRQ(MessageID=msg_id or 0, AffectedSOPClassUID=VERIFICATION)
-            response = await self._call(request, context_id)
-            assert isinstance(response, CEchoRSP)
-            return response
+            context = self._context_for(request)
+            return (await self.call(request, context.context_id)).response  # type: ignore[return-value]
         finally:
             self.leave()
 
     async def send_c_store(
         self,
-        dataset: Dataset | str | PathLike[str] | BinaryIO | KnownFile,
+        dataset: ToStore,
         msg_id: int | None = None,
         priority: int = LOW,
         originator_aet: str | None = None,
@@ -194,43 +169,201 @@ class AssociationCore(Pump):
         try:
             item = prepare(dataset)
             try:
-                return await self._store(item, msg_id, priority, originator_aet, originator_id, never_convert)
+                return await store(
+                    self,
+                    item,
+                    msg_id=msg_id or 0,
+                    priority=priority,
+                    originator_aet=originator_aet,
+                    originator_id=originator_id,
+                    never_convert=never_convert,
+                )
             finally:
                 item.close()
         finally:
             self.leave()
 
-    async def _store(
+    def store_many(
+        self, objects: Iterable[ToStore], *, priority: int = LOW, never_convert: bool = False
+    ) -> StoreOutcomes:
+        """Send many objects for storage, as many at once as the asynchronous operations window allows.
+
+        Returns an iterator over `StoreOutcome`s, in the order of the responses; `objects`, each of them what
+        `send_c_store` takes, are asked for as they are needed. One that cannot be sent is an outcome
+        with its error, and the others go on. Raises the AssociationError of the end.
+        """
+        return StoreOutcomes(self, objects, priority=priority, never_convert=never_convert)
+
+    def send_c_find(
+        self, dataset: Dataset, query_model: str, msg_id: int | None = None, priority: int = LOW
+    ) -> Responses[CFindRSP]:
+        """Ask for what matches an identifier (PS3.7 9.1.2).
+
+        `query_model` is the SOP class of the information model, such as Study Root Query/Retrieve - FIND.
+        Returns the responses, to be iterated over: (response, identifier) for each match, pending, and at
+        last (response, None). Raises NoAcceptedContext, and DataSetError if the identifier cannot be encoded.
+        """
+        request = CFindRQ(MessageID=msg_id or 0, AffectedSOPClassUID=query_model, Priority=priority)
+        return self._responses(request, dataset)
+
+    def send_c_get(
+        self, dataset: Dataset, query_model: str, msg_id: int | None = None, priority: int = LOW
+    ) -> Responses[CGetRSP]:
+        """Have the objects that match an identifier sent over this association (PS3.7 9.1.3).
+
+        They come as C-STORE requests while the responses are iterated over, and are handled by EVT_C_STORE or
+        EVT_C_STORE_STREAM; their SOP classes must have been proposed with the SCP role. Returns and raises
+        as `send_c_find`; the responses count the sub-operations, the identifier of the last lists those that
+        failed.
+        """
+        request = CGetRQ(MessageID=msg_id or 0, AffectedSOPClassUID=query_model, Priority=priority)
+        return self._responses(request, dataset)
+
+    def send_c_move(
         self,
-        item: ObjectToSend,
-        msg_id: int | None,
-        priority: int,
-        originator_aet: str | None,
-        originator_id: int | None,
-        never_convert: bool,
-    ) -> CStoreRSP:
-        connection = self.connection
-        context = choose_context(
-            connection, item, by_requestor=self.is_requestor, never_convert=never_convert
-        )
-        size = piece_size(connection.peer_maximum_length)
-        if context.transfer_syntax == item.transfer_syntax_uid:
-            source = item.source(size, self._piece_buffers)
-        else:
-            source = item.converted(context.transfer_syntax, size)
-        request = CStoreRQ(
+        dataset: Dataset,
+        move_aet: str,
+        query_model: str,
+        msg_id: int | None = None,
+        priority: int = LOW,
+    ) -> Responses[CMoveRSP]:
+        """Have the objects that match an identifier sent to the AE `move_aet` (PS3.7 9.1.4).
+
+        Returns and raises as `send_c_get`.
+        """
+        request = CMoveRQ(
             MessageID=msg_id or 0,
-            AffectedSOPClassUID=item.sop_class_uid,
-            AffectedSOPInstanceUID=item.sop_instance_uid,
+            AffectedSOPClassUID=query_model,
+            MoveDestination=own_title(move_aet),
             Priority=priority,
-            MoveOriginatorApplicationEntityTitle=originator_aet,
-            MoveOriginatorMessageID=originator_id,
         )
-        response = await self._call(request, context.context_id, source)
-        assert isinstance(response, CStoreRSP)
-        if item.warnings:
-            response = response.replace(warnings=item.warnings + response.warnings)
-        return response
+        return self._responses(request, dataset)
+
+    async def send_c_cancel(
+        self, msg_id: int, context_id: int | None = None, query_model: str | None = None
+    ) -> None:
+        """Ask the peer to end a C-FIND, C-GET or C-MOVE of ours (PS3.7 9.3.2.3); its final response comes.
+
+        `context_id` and `query_model` are not needed: the request is known. Raises LocalProtocolError if no
+        such operation is outstanding.
+        """
+        self.enter("send_c_cancel")
+        try:
+            if msg_id not in self._awaited or msg_id not in self.connection.outstanding:
+                raise LocalProtocolError(
+                    f"send_c_cancel: no operation with Message ID {msg_id} is outstanding"
+                )
+            await self.cancel_operation(self._awaited[msg_id])
+        finally:
+            self.leave()
+
+    async def send_n_event_report(
+        self,
+        dataset: Dataset | None,
+        event_type: int,
+        class_uid: str,
+        instance_uid: str,
+        msg_id: int | None = None,
+        meta_uid: str | None = None,
+    ) -> tuple[NEventReportRSP, Dataset | None]:
+        """Report an event about a SOP instance, as its SCP (PS3.7 10.1.1).
+
+        `meta_uid` names the SOP class of the context, where that is not the instance's: a meta SOP class, for
+        one. Returns the response and its Event Reply, None if there is none. Raises NoAcceptedContext, and
+        DataSetError for what cannot be encoded or decoded; the association stays.
+        """
+        request = NEventReportRQ(
+            MessageID=msg_id or 0,
+            AffectedSOPClassUID=class_uid,
+            AffectedSOPInstanceUID=instance_uid,
+            EventTypeID=event_type,
+        )
+        return await self._ask(request, dataset, meta_uid)  # type: ignore[return-value]
+
+    async def send_n_get(
+        self,
+        identifier_list: Iterable[int | str | tuple[int, int]] | None,
+        class_uid: str,
+        instance_uid: str,
+        msg_id: int | None = None,
+        meta_uid: str | None = None,
+    ) -> tuple[NGetRSP, Dataset | None]:
+        """Ask for attributes of a SOP instance (PS3.7 10.1.2), by tag or keyword; None or [] for all.
+
+        Returns the response and its Attribute List; otherwise as `send_n_event_report`.
+        """
+        request = NGetRQ(
+            MessageID=msg_id or 0,
+            RequestedSOPClassUID=class_uid,
+            RequestedSOPInstanceUID=instance_uid,
+            AttributeIdentifierList=tags_of(identifier_list or ()) or None,
+        )
+        return await self._ask(request, None, meta_uid)  # type: ignore[return-value]
+
+    async def send_n_set(
+        self,
+        dataset: Dataset,
+        class_uid: str,
+        instance_uid: str,
+        msg_id: int | None = None,
+        meta_uid: str | None = None,
+    ) -> tuple[NSetRSP, Dataset | None]:
+        """Change attributes of a SOP instance to those of a Modification List (PS3.7 10.1.3).
+
+        Returns the response and its Attribute List; otherwise as `send_n_event_report`.
+        """
+        request = NSetRQ(
+            MessageID=msg_id or 0, RequestedSOPClassUID=class_uid, RequestedSOPInstanceUID=instance_uid
+        )
+        return await self._ask(request, dataset, meta_uid)  # type: ignore[return-value]
+
+    async def send_n_action(
+        self,
+        dataset: Dataset | None,
+        action_type: int,
+        class_uid: str,
+        instance_uid: str,
+        msg_id: int | None = None,
+        meta_uid: str | None = None,
+    ) -> tuple[NActionRSP, Dataset | None]:
+        """Have something done to a SOP instance (PS3.7 10.1.4); `dataset` is the Action Information.
+
+        Returns the response and its Action Reply; otherwise as `send_n_event_report`.
+        """
+        request = NActionRQ(
+            MessageID=msg_id or 0,
+            RequestedSOPClassUID=class_uid,
+            RequestedSOPInstanceUID=instance_uid,
+            ActionTypeID=action_type,
+        )
+        return await self._ask(request, dataset, meta_uid)  # type: ignore[return-value]
+
+    async def send_n_create(
+        self,
+        dataset: Dataset | None,
+        class_uid: str,
+        instance_uid: str | None = None,
+        msg_id: int | None = None,
+        meta_uid: str | None = None,
+    ) -> tuple[NCreateRSP, Dataset | None]:
+        """Create a SOP instance (PS3.7 10.1.5); without `instance_uid` the peer chooses one and returns it.
+
+        Returns the response, with its AffectedSOPInstanceUID, and its Attribute List; otherwise as
+        `send_n_event_report`.
+        """
+        request = NCreateRQ(
+            MessageID=msg_id or 0, AffectedSOPClassUID=class_uid, AffectedSOPInstanceUID=instance_uid
+        )
+        return await self._ask(request, dataset, meta_uid)  # type: ignore[return-value]
+
+    async def send_n_delete(
+        self, class_uid: str, instance_uid: str, msg_id: int | None = None, meta_uid: str | None = None
+    ) -> NDeleteRSP:
+        """Delete a SOP instance (PS3.7 10.1.6); returns the response, raises as `send_n_event_report`."""
+        request = NDeleteRQ(
+            MessageID=msg_id or 0, RequestedSOPClassUID=class_uid, RequestedSOPInstanceUID=instance_uid
+        )
+        return (await self._ask(request, None, meta_uid))[0]  # type: ignore[return-value]
 
     async def serve(self, timeout: float | None = None, until: Callable[[], object] | None = None) -> bool:
         """Handle what the peer sends, for `timeout` seconds or until `until()` is true.
@@ -241,12 +374,12 @@ class AssociationCore(Pump):
         self.enter("serve")
         deadline = None if timeout is None else self.stream.now() + timeout
         try:
-            await self._finish_incoming("serve")
+            await self.settle("serve")
             while until is None or not until():
                 await self.dispatch(await self.next_event(deadline))
                 if deadline is not None and self.stream.now() >= deadline:
                     break
-            await self._send_all()
+            await self.send_all()
             return until is not None and bool(until())
         except TimeoutError:
             return False
@@ -273,7 +406,7 @@ class AssociationCore(Pump):
             return
         self.enter("release")
         try:
-            await self._finish_incoming("release")
+            await self.settle("release")
             while (event := await self.event_at_hand()) is not None:
                 await self.dispatch(event)
             self.connection.send(ReleaseRQ())
@@ -317,147 +450,56 @@ class AssociationCore(Pump):
         else:
             await self.end()
 
-    # -- for handlers and the server ----------------------------------------------------------
+    # -- what the calls have in common ----------------------------------------------------------
 
-    def enter(self, what: str) -> None:
-        """Take the association for one call, until `leave`; LocalProtocolError if another has it."""
-        if self._reason is not None:
-            raise self._ended()
-        if self._busy or (self._user is not None and self._user != self.backend.current_task()):
-            raise LocalProtocolError(
-                f"{what}: the association is in use by another call; open one for each task or thread"
+    def _context_for(self, request: Request, meta_uid: str | None = None) -> AcceptedContext:
+        """Return the context to send a request on."""
+        key = type(request), request.sop_class_uid, meta_uid
+        context = self._contexts.get(key)
+        if context is None:
+            connection = self.connection
+            match = find_request_context(
+                connection.accepted_contexts,
+                *key[:2],
+                by_requestor=self.is_requestor,
+                meta_uid=meta_uid,
+                rejected=connection.rejected_contexts,
             )
-        self._busy = True
+            if match.context is None:
+                raise NoAcceptedContext(f"{request.name} for SOP class {key[1]}: {'; '.join(match.reasons)}")
+            context = self._contexts[key] = match.context
+        return context
 
-    def leave(self) -> None:
-        """Let the next call have the association."""
-        self._busy = False
+    def _source(self, dataset: Dataset, context: AcceptedContext) -> Source:
+        from dicomproto.datasets import encode_data_set
 
-    async def handle(self, bound: evt.Bound, event: evt.Event) -> object:
-        """Run a handler and return its result; while it runs, it and nobody else may use the association."""
-        if bound.in_thread:
-            return await self.backend.in_thread(lambda: bound.handler(event, *bound.args))
-        busy, self._busy = self._busy, False
-        user, self._user = self._user, self.backend.current_task()
-        self.depth += 1
+        data = encode_data_set(dataset, context.transfer_syntax)
+        return MemorySource(data, piece_size(self.connection.peer_maximum_length))
+
+    def _responses(self, request: Request, dataset: Dataset) -> Responses[R]:
+        from dicomproto.datasets import encode_data_set
+
+        context = self._context_for(request)
+        return Responses(self, request, context, encode_data_set(dataset, context.transfer_syntax))
+
+    async def _ask(
+        self, request: Request, dataset: Dataset | None, meta_uid: str | None
+    ) -> tuple[Response, Dataset | None]:
+        """Send a request of the normalized services and return its response with the data set of that."""
+        self.enter(request.name)
         try:
-            return await evt.call(bound, event, is_blocking=self.drive is not None)
+            context, source = self._context_for(request, meta_uid), None
+            if dataset is not None and (dataset or type(request).data_set_required):
+                source = self._source(dataset, context)
+                request = request.replace(CommandDataSetType=DATA_SET_PRESENT)
+            reply = await self.call(request, context.context_id, source)
         finally:
-            self.depth -= 1
-            self._busy, self._user = busy, user
+            self.leave()
+        return reply.response, self.decoded(reply)
 
-    async def notify(self, kind: evt.EventKind, **facts: object) -> None:
-        """Run the handlers of a notification event."""
-        if self.handlers.all(kind):
-            await self.tell(evt.Event(kind, self.facade, facts))
 
-    async def tell(self, event: evt.Event) -> bool:
-        """Run the handlers of a notification event; tell whether none failed, which is logged."""
-        good = True
-        for bound in self.handlers.all(event.event):
-            try:
-                await self.handle(bound, event)
-            except Exception:
-                log.exception("a handler of %s failed", event.event.name)
-                good = False
-        return good
+def tags_of(identifiers: Iterable[int | str | tuple[int, int]]) -> tuple[int, ...]:
+    """Return the tags that are given as numbers, (group, element) pairs or keywords."""
+    from pydicom.tag import Tag
 
-    async def _finish(self, terminal: Terminal) -> None:
-        await super()._finish(terminal)
-        if self.handlers.get_events():
-            if self.is_rejected:
-                await self.notify(evt.EVT_REJECTED)
-            elif self.connection.request is not None:  # of a port probe there is nothing to tell
-                await self.notify(evt.EVT_RELEASED if self.is_released else evt.EVT_ABORTED)
-            await self.notify(evt.EVT_CONN_CLOSE, address=self.stream.peer_address)
-
-    async def dispatch(self, event: Event) -> None:
-        """Do what an event asks for that nobody in particular waits for."""
-        if isinstance(event, ResponseReceived):
-            self._take_response(event)
-        elif isinstance(event, RequestReceived):
-            await serve_request(self, event)
-            self._served += 1
-            if self._served % _TURN == 0:
-                await self.backend.checkpoint()
-        elif isinstance(event, ReleaseRQ):
-            await self._answer_release()
-        # The rest is for information: a late cancel, a data set that nobody asked for, a request that the
-        # engine refused by itself or that crossed our release, a message that the end cuts short.
-
-    async def _answer_release(self) -> None:
-        if self.source is None:
-            self.connection.send(ReleaseRP())
-            return
-        # To end the data set here would make the peer take half an object for the whole.
-        text = f"{self.peer_name} asked for a release while a data set was being sent to it: aborted"
-        await self.end(lambda: AssociationAborted(text, source=0, reason=0, by_peer=False))
-
-    def _take_response(self, event: ResponseReceived) -> None:
-        if event.is_early:
-            self.stop_sending()
-        message_id = event.command.MessageIDBeingRespondedTo
-        if event.is_final and message_id in self._awaited:
-            self._awaited[message_id] = event.command
-
-    # -- requests -----------------------------------------------------------------------------
-
-    def _context_for(self, sop_class: str) -> int:
-        """Return the context for a request without a data set."""
-        for context in self.connection.accepted_contexts.values():
-            if context.abstract_syntax == sop_class:
-                return context.context_id
-        refused = self.connection.rejected_contexts.values()
-        reasons = [context.reason for context in refused if context.abstract_syntax == sop_class]
-        raise NoAcceptedContext(
-            f"SOP class {sop_class}: {'; '.join(reasons) or 'no presentation context was proposed'}"
-        )
-
-    async def _finish_incoming(self, what: str) -> None:
-        """Take in the rest of a data set that a handler leaves to call the association.
-
-        Nothing else can come before it has, since the fragments of two messages never interleave.
-        """
-        if self.incoming is not None:
-            if not self.incoming.is_refused:
-                raise LocalProtocolError(f"{what}: read event.chunks to the end first, or event.refuse()")
-            await self.incoming.drain()
-
-    async def _call(self, request: Request, context_id: int, source: Source | None = None) -> Response:
-        """Send one request, with its data set, and return its final response."""
-        try:
-            await self._finish_incoming(request.name)
-            while self.source is not None:
-                # One data set at a time leaves; an event need not come before it has.
-                event = await self.event_at_hand()
-                await (self.move() if event is None else self.dispatch(event))
-            piece, last = None, True
-            if source is not None:
-                await self._send_all()  # what has not left of the last file would be read over
-                # Read before anything is sent: a file that cannot be read then costs nothing.
-                piece, last = source.next_piece()
-            message_id = self.connection.send_request(request, context_id)
-            awaited = self._awaited
-            awaited[message_id] = None
-            try:
-                if source is not None and piece is not None:
-                    self.begin(source, piece, last)
-                while (response := awaited[message_id]) is None:
-                    await self.dispatch(await self.next_event())
-            finally:
-                del awaited[message_id]
-            await self._send_all()
-            return response
-        except Exception:
-            raise
-        except BaseException:
-            # A response that nobody waits for, or half a data set: there is no way back.
-            await self.end()
-            raise
-
-    async def _send_all(self) -> None:
-        """Send what is queued, to the last byte: between calls nobody would."""
-        while await self.send_queued():
-            self._look()
-            while (event := await self.event_at_hand()) is not None:
-                await self.dispatch(event)
+    return tuple(int(tag if isinstance(tag, int) else Tag(tag)) for tag in identifiers)

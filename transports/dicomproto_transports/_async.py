@@ -144,6 +144,10 @@ class AsyncBackend:
         self.current_task = library.current_task
         self.in_thread = library.in_thread
 
+    def shield(self, seconds: float) -> AbstractContextManager[object]:
+        """A block that a cancellation does not end, only the time."""
+        return self._library.scope(self._library.now() + seconds, shield=True)
+
     async def connect(
         self,
         host: str,

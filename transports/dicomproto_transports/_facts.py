@@ -106,3 +106,12 @@ def name_of(title: str, address: Address) -> str:
     host, port = host_and_port(address)
     where = "" if host is None else f" at [{host}]:{port}" if ":" in host else f" at {host}:{port}"
     return f"{title!r}{where}" if title else f"the peer{where}"
+
+
+def own_title(title: str | bytes) -> str:
+    """Return an AE title without padding; raises ValueError for one that PS3.5 Table 6.2-1 does not allow."""
+    text = title.decode("latin-1") if isinstance(title, bytes) else title
+    text = normalize_ae_title(text)
+    if not 0 < len(text) <= 16 or not all(" " <= c <= "~" and c != "\\" for c in text):
+        raise ValueError(f"an AE title has 1 to 16 ASCII characters and no backslash, unlike {title!r}")
+    return text

@@ -3,42 +3,55 @@
 A request is served where it arrives, within whatever call of the association waits; its handler
 may use the association. What goes wrong here becomes a status, and the association stays:
 
-| what happened                                             | C-STORE | C-ECHO |
-|-----------------------------------------------------------|---------|--------|
-| the handler returned a status (int, Status, Dataset)      | that    | that   |
-| the handler raised (logged under `dicomproto.handlers`)   | C211H   | 0110H  |
-| the handler returned something that is no final status    | C002H   | 0110H  |
-| no handler is bound                                       | 0122H   | 0000H  |
-| the data set is larger than `Limits.collect` (EVT_C_STORE)| A700H   |        |
-| the request has no data set                               | C000H   |        |
-| handlers have called back eight deep                      | 0213H   | 0213H  |
+| what happened                                         | C-STORE | FIND, GET, MOVE     | C-ECHO, N-services |
+|-------------------------------------------------------|---------|---------------------|--------------------|
+| the handler returned a status (int, Status, Dataset)  | that    | that                | that               |
+| the handler raised (logged: `dicomproto.handlers`)    | C211H   | C311H, C411H, C511H | 0110H              |
+| the handler returned something that is no status      | C002H   | C311H, C411H, C511H | 0110H              |
+| no handler is bound (C-ECHO: 0000H)                   | 0122H   | 0211H               | 0211H              |
+| the data set is larger than `Limits.collect`          | A700H   | A700H               | 0213H              |
+| the data set that the service needs is missing        | C000H   | C000H               | 0120H              |
+| handlers have called back eight deep                  | 0213H   | 0213H               | 0213H              |
 
-All other services are answered 0211H (unrecognized operation). An Error Comment says what
-happened in at most 64 characters, without a word of the data set.
+An Error Comment says what happened in at most 64 characters, without a word of the data set.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterator
-from io import BytesIO
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple
 
-from dicomproto.dimse.collector import DataSetCollector
-from dicomproto.dimse.commands import CEchoRQ, CStoreRQ, Request, Response
-from dicomproto.dimse.events import DataSetChunk, RequestReceived
-from dicomproto.dimse.status import Category, category_of
-from dicomproto.errors import AssociationError, LocalProtocolError
-from dicomproto.negotiation import AcceptedContext
-from dicomproto.upper_layer.pdu import Buffer
+from dicomproto.dimse.commands import (
+    DATA_SET_PRESENT,
+    CEchoRQ,
+    CFindRQ,
+    CGetRQ,
+    CMoveRQ,
+    CStoreRQ,
+    NActionRQ,
+    NCreateRQ,
+    NDeleteRQ,
+    NEventReportRQ,
+    NGetRQ,
+    NSetRQ,
+    Request,
+    Response,
+)
+from dicomproto.dimse.events import RequestReceived
+from dicomproto.dimse.status import Category
+from dicomproto.errors import AssociationError
 
 from . import evt
-from ._part10 import file_meta_bytes
+from ._find import cancel_watch, serve_find
+from ._incoming import Incoming, IncomingDataSet, IncomingStore
+from ._outgoing import MemorySource, piece_size
+from ._results import comment_of, dataset_of, pair_of, response_for
+from ._retrieve import serve_retrieve
 
 if TYPE_CHECKING:
-    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.dataset import Dataset
 
-    from ._association import AssociationCore
+    from ._operating import Operating
 
 log = logging.getLogger("dicomproto.handlers")
 
@@ -46,6 +59,7 @@ MAXIMUM_DEPTH = 8
 """Handlers that may be under way at once in one association, each called while another one waits."""
 
 PROCESSING_FAILURE = 0x0110
+MISSING_ATTRIBUTE = 0x0120
 SOP_CLASS_NOT_SUPPORTED = 0x0122
 UNRECOGNIZED_OPERATION = 0x0211
 RESOURCE_LIMITATION = 0x0213
@@ -54,43 +68,152 @@ CANNOT_UNDERSTAND = 0xC000
 STORE_HANDLER_FAILED = 0xC211
 STORE_STATUS_UNKNOWN = 0xC002
 
-_COMMENT_LENGTH = 64  # of an LO; longer ones have made peers drop the response
+
+class _Service(NamedTuple):
+    """How one DIMSE service is provided: its event, and the statuses for what goes wrong."""
+
+    event: evt.EventKind
+    failed: int
+    too_large: int = RESOURCE_LIMITATION
+    no_data_set: int = MISSING_ATTRIBUTE
 
 
-async def serve_request(association: AssociationCore, received: RequestReceived) -> None:
+_SERVICES: dict[type[Request], _Service] = {
+    CEchoRQ: _Service(evt.EVT_C_ECHO, PROCESSING_FAILURE),
+    CFindRQ: _Service(evt.EVT_C_FIND, 0xC311, OUT_OF_RESOURCES, CANNOT_UNDERSTAND),
+    CGetRQ: _Service(evt.EVT_C_GET, 0xC411, OUT_OF_RESOURCES, CANNOT_UNDERSTAND),
+    CMoveRQ: _Service(evt.EVT_C_MOVE, 0xC511, OUT_OF_RESOURCES, CANNOT_UNDERSTAND),
+    NEventReportRQ: _Service(evt.EVT_N_EVENT_REPORT, PROCESSING_FAILURE),
+    NGetRQ: _Service(evt.EVT_N_GET, PROCESSING_FAILURE),
+    NSetRQ: _Service(evt.EVT_N_SET, PROCESSING_FAILURE),
+    NActionRQ: _Service(evt.EVT_N_ACTION, PROCESSING_FAILURE),
+    NCreateRQ: _Service(evt.EVT_N_CREATE, PROCESSING_FAILURE),
+    NDeleteRQ: _Service(evt.EVT_N_DELETE, PROCESSING_FAILURE),
+}
+
+
+async def serve_request(association: Operating, received: RequestReceived) -> None:
     """Serve one request of the peer to its end, data set included."""
-    request = received.command
-    kind = type(request)
+    kind = type(received.command)
     if association.depth >= MAXIMUM_DEPTH:
         await _refuse(association, received, RESOURCE_LIMITATION, "too many operations within each other")
-    elif kind is CEchoRQ:
-        await _serve_echo(association, received)
     elif kind is CStoreRQ:
         await _serve_store(association, received)
     else:
-        await _refuse(association, received, UNRECOGNIZED_OPERATION, f"{request.name} is not provided here")
+        await _serve(association, received, _SERVICES[kind])
 
 
-async def _refuse(association: AssociationCore, received: RequestReceived, status: int, comment: str) -> None:
+async def _refuse(association: Operating, received: RequestReceived, status: int, comment: str) -> None:
     """Answer a failure at once, then discard the data set (PS3.7 9.3.1)."""
     association.respond(received.command.response(status, ErrorComment=comment))
     if received.has_data_set:
-        await Incoming(association, received).drain()
+        await Incoming(association).drain()
 
 
-async def _serve_echo(association: AssociationCore, received: RequestReceived) -> None:
-    if received.has_data_set:
-        await Incoming(association, received).drain()
-    request = received.command
-    bound = association.handlers.one(evt.EVT_C_ECHO)
+def _facts(association: Operating, received: RequestReceived) -> dict[str, object]:
+    return {
+        "request": received.command,
+        "context": association.connection.accepted_contexts[received.context_id],
+        "warnings": received.warnings,
+    }
+
+
+# --- all but C-STORE ----------------------------------------------------------------------------
+
+
+async def _serve(association: Operating, received: RequestReceived, service: _Service) -> None:
+    request, bound = received.command, association.handlers.one(service.event)
+    if bound is None and service.event is not evt.EVT_C_ECHO:
+        text = f"{request.name} is not provided here"
+        await _refuse(association, received, UNRECOGNIZED_OPERATION, text)
+        return
+    if request.data_set_required and not received.has_data_set:
+        await _refuse(association, received, service.no_data_set, "no data set")
+        return
+    data_set = IncomingDataSet(association, received)
+    if not request.data_set_allowed:
+        await data_set.drain()
+    elif not await data_set.collect():
+        limit = association.connection.limits.collect
+        text = f"a data set of more than {limit} bytes"
+        association.respond(request.response(service.too_large, ErrorComment=text))
+        await data_set.drain()
+        return
     if bound is None:
         association.respond(request.response())
         return
-    event = evt.Event(evt.EVT_C_ECHO, association.facade, _facts(association, received))
-    association.respond(await _ask(association, evt.EVT_C_ECHO, bound, event, request))
+    facts = _facts(association, received)
+    if isinstance(request, (CFindRQ, CGetRQ, CMoveRQ)):
+        facts["is_cancelled"] = cancel_watch(association, request, bound)
+    event = evt.Event(service.event, association.facade, facts, data_set)
+    if isinstance(request, CFindRQ):
+        await serve_find(association, received, bound, event, failed=service.failed)
+    elif isinstance(request, (CGetRQ, CMoveRQ)):
+        await serve_retrieve(association, received, bound, event, failed=service.failed)
+    else:
+        response, dataset = await _ask(association, bound, event, request, service.failed, service.failed)
+        await _answer(association, event, received, response, dataset)
+    await _after(association, event)
 
 
-async def _serve_store(association: AssociationCore, received: RequestReceived) -> None:
+async def _answer(
+    association: Operating,
+    event: evt.Event,
+    received: RequestReceived,
+    response: Response,
+    dataset: Dataset | None,
+) -> None:
+    """Send the response of a handler of a normalized service, with its data set."""
+    request, source = received.command, None
+    try:
+        if isinstance(request, NCreateRQ) and response.category in (Category.SUCCESS, Category.WARNING):
+            response, dataset = _created(request, response, dataset)
+        if dataset:
+            from dicomproto.datasets import encode_data_set
+
+            data = encode_data_set(dataset, event.context.transfer_syntax)
+            source = MemorySource(data, piece_size(association.connection.peer_maximum_length))
+            response = response.replace(CommandDataSetType=DATA_SET_PRESENT)
+    except Exception as error:
+        log.error("what the handler of %s returned cannot be sent: %s", event.event.name, error)
+        comment = "the handler's data set cannot be sent"
+        response, source = request.response(PROCESSING_FAILURE, ErrorComment=comment), None
+    await association.answer(response, source)
+
+
+def _created(
+    request: NCreateRQ, response: Response, dataset: Dataset | None
+) -> tuple[Response, Dataset | None]:
+    """Move the UID that the handler chose from its data set to the response (PS3.7 10.1.5.1.4)."""
+    uid = None if dataset is None else dataset.get("AffectedSOPInstanceUID")
+    if dataset is not None and "AffectedSOPInstanceUID" in dataset:
+        rest = type(dataset)(dataset)
+        del rest.AffectedSOPInstanceUID
+        dataset = rest
+    if request.sop_instance_uid:
+        return response, dataset
+    if not uid:
+        raise ValueError("the request has no SOP Instance UID, so AffectedSOPInstanceUID is needed")
+    return response.replace(AffectedSOPInstanceUID=str(uid)), dataset
+
+
+async def _after(association: Operating, event: evt.Event) -> None:
+    """Run what the handler asked for with `event.after_response`."""
+    if event.deferred:
+        await association.send_all()
+    for bound in event.deferred:
+        try:
+            await association.handle(bound, association.facade)
+        except Exception as error:
+            if association.terminal is not None and isinstance(error, AssociationError):
+                raise
+            log.exception("what was to happen after the response to %s failed", event.event.name)
+
+
+# --- C-STORE ------------------------------------------------------------------------------------
+
+
+async def _serve_store(association: Operating, received: RequestReceived) -> None:
     handlers = association.handlers
     bound = handlers.one(evt.EVT_C_STORE_STREAM)
     kind = evt.EVT_C_STORE_STREAM if bound else evt.EVT_C_STORE
@@ -104,11 +227,13 @@ async def _serve_store(association: AssociationCore, received: RequestReceived) 
     store = IncomingStore(association, received, is_streamed=kind is evt.EVT_C_STORE_STREAM)
     if not store.is_streamed and not await store.collect():
         limit = association.connection.limits.collect
-        await _refuse_rest(store, OUT_OF_RESOURCES, f"a data set of more than {limit} bytes")
+        store.refuse(OUT_OF_RESOURCES, f"a data set of more than {limit} bytes")
+        await store.drain()
         return
     await association.send_queued()  # the answers to earlier requests do not wait for this handler
     event = evt.Event(kind, association.facade, _facts(association, received), store)
-    response = await _ask(association, kind, bound, event, received.command)
+    request = received.command
+    response, _ = await _ask(association, bound, event, request, STORE_HANDLER_FAILED, STORE_STATUS_UNKNOWN)
     if store.is_refused:
         await store.drain()
     elif response.category is Category.FAILURE:
@@ -118,226 +243,31 @@ async def _serve_store(association: AssociationCore, received: RequestReceived) 
         # Success or a warning means that all of it was received (PS3.7 9.3.1).
         await store.drain()
         association.respond(response)
-
-
-async def _refuse_rest(store: IncomingStore, status: int, comment: str) -> None:
-    store.refuse(status, comment)
-    await store.drain()
-
-
-def _facts(association: AssociationCore, received: RequestReceived) -> dict[str, object]:
-    return {
-        "request": received.command,
-        "context": association.connection.accepted_contexts[received.context_id],
-        "warnings": received.warnings,
-    }
+    await _after(association, event)
 
 
 # --- the handler and its answer -----------------------------------------------------------------
 
 
 async def _ask(
-    association: AssociationCore, kind: evt.EventKind, bound: evt.Bound, event: evt.Event, request: Request
-) -> Response:
-    """Run the handler and return the response that its result stands for."""
-    is_store = kind is not evt.EVT_C_ECHO
+    association: Operating,
+    bound: evt.Bound,
+    event: evt.Event,
+    request: Request,
+    failed: int,
+    nonsense: int,
+) -> tuple[Response, Dataset | None]:
+    """Run the handler; return the response that its result stands for, and the data set beside it."""
     try:
         result = await association.handle(bound, event)
     except Exception as error:
         if not (association.terminal and isinstance(error, AssociationError)):
-            log.exception("the handler of %s failed", kind.name)
-        status = STORE_HANDLER_FAILED if is_store else PROCESSING_FAILURE
-        return request.response(status, ErrorComment=_comment(f"{type(error).__name__} in the handler"))
+            log.exception("the handler of %s failed", event.event.name)
+        comment = comment_of(f"{type(error).__name__} in the handler")
+        return request.response(failed, ErrorComment=comment), None
     try:
-        return response_for(request, result)
+        status, dataset = pair_of(result)
+        return response_for(request, status), dataset_of(dataset)
     except (TypeError, ValueError) as error:
-        log.error("the handler of %s returned %s", kind.name, error)
-        status = STORE_STATUS_UNKNOWN if is_store else PROCESSING_FAILURE
-        return request.response(status, ErrorComment="the handler returned no status")
-
-
-def response_for(request: Request, result: object) -> Response:
-    """Return the response for what a handler returned: a status, or what has one and says more.
-
-    TypeError or ValueError tell what was returned, without its content.
-    """
-    fields: dict[str, object] = {}
-    status = result
-    if not isinstance(result, int):
-        status = getattr(result, "Status", None)
-        comment = getattr(result, "ErrorComment", None)
-        if comment:
-            fields["ErrorComment"] = _comment(str(comment))
-        offending = getattr(result, "OffendingElement", None)
-        if offending is not None and offending != "":
-            several = offending if hasattr(offending, "__iter__") else (offending,)
-            fields["OffendingElement"] = tuple(int(tag) for tag in several)
-    if isinstance(status, bool) or not isinstance(status, int):
-        raise TypeError(f"{type(result).__name__}, which is no status and has none")
-    if not 0 <= status <= 0xFFFF or category_of(status) in (Category.PENDING, Category.CANCEL):
-        raise ValueError(f"status {int(status):#06x}, which cannot end a {request.name}")
-    return request.response(int(status), **fields)
-
-
-def _comment(text: str) -> str:
-    """Make an Error Comment: an LO of the default character repertoire, without backslash."""
-    plain = [c if " " <= c <= "~" and c != "\\" else "?" for c in text]
-    return "".join(plain)[:_COMMENT_LENGTH]
-
-
-# --- the data set -------------------------------------------------------------------------------
-
-
-class Incoming:
-    """The data set of a request as it comes in; while it does, it is the association's `incoming`."""
-
-    __slots__ = ("association", "received", "is_complete")
-
-    is_refused = True
-
-    def __init__(self, association: AssociationCore, received: RequestReceived) -> None:
-        self.association = association
-        self.received = received
-        self.is_complete = False
-        association.incoming = self
-
-    async def next_chunk(self) -> Buffer | None:
-        """Return the next bytes, None after the last. Raises AssociationError where they are cut short."""
-        association = self.association
-        while not self.is_complete:
-            event = await association.next_event()
-            if isinstance(event, DataSetChunk):
-                if event.last:
-                    self.is_complete = True
-                    association.incoming = None
-                if len(event.data):
-                    return event.data
-            else:
-                # Nothing comes between the chunks of a message but the end of the association.
-                await association.dispatch(event)
-        return None
-
-    async def drain(self) -> None:
-        """Discard what is still to come."""
-        while await self.next_chunk() is not None:
-            pass
-
-
-class IncomingStore(Incoming):
-    """The data set of a C-STORE request: whole, or an iterator over its chunks."""
-
-    __slots__ = ("is_streamed", "is_refused", "_data", "_dataset", "_file_meta")
-
-    def __init__(self, association: AssociationCore, received: RequestReceived, *, is_streamed: bool) -> None:
-        super().__init__(association, received)
-        self.is_streamed = is_streamed
-        self.is_refused = False
-        self._data: Buffer | None = None
-        self._dataset: Dataset | None = None
-        self._file_meta: FileMetaDataset | None = None
-
-    @property
-    def request(self) -> CStoreRQ:
-        return cast(CStoreRQ, self.received.command)
-
-    @property
-    def context(self) -> AcceptedContext:
-        return self.association.connection.accepted_contexts[self.received.context_id]
-
-    # -- whole --------------------------------------------------------------------------------
-
-    async def collect(self) -> bool:
-        """Gather the whole data set; False, with the rest still to come, if it is too large."""
-        collector = DataSetCollector(self.association.connection.limits.collect)
-        while (chunk := await self.next_chunk()) is not None:
-            if not collector.add(chunk):
-                return False
-        self._data = collector.collected()
-        return True
-
-    @property
-    def data(self) -> Buffer:
-        if self._data is None:
-            raise AttributeError("the data set is given in chunks; EVT_C_STORE gives it whole")
-        return self._data
-
-    @property
-    def dataset(self) -> Dataset:
-        if self._dataset is None:
-            from dicomproto.datasets import decode_data_set
-
-            limit = self.association.connection.limits.collect
-            syntax = self.context.transfer_syntax
-            self._dataset = decode_data_set(self.data, syntax, inflate_limit=limit)
-            self._dataset.file_meta = self.file_meta
-        return self._dataset
-
-    @property
-    def file_meta(self) -> FileMetaDataset:
-        if self._file_meta is None:
-            from pydicom import dcmread
-
-            self._file_meta = dcmread(BytesIO(self.head)).file_meta
-        return self._file_meta
-
-    @property
-    def head(self) -> bytes:
-        requestor = self.association.connection.request
-        return file_meta_bytes(
-            sop_class_uid=self.request.sop_class_uid,
-            sop_instance_uid=self.request.sop_instance_uid,
-            transfer_syntax_uid=self.context.transfer_syntax,
-            source_ae_title=requestor.calling_ae_title if requestor else "",
-        )
-
-    def encoded(self, include_meta: bool) -> bytes:
-        return b"".join((self.head, self.data)) if include_meta else bytes(self.data)
-
-    # -- in chunks ----------------------------------------------------------------------------
-
-    def streamed(self, what: str) -> IncomingStore:
-        """Return this, for a handler that asks for the `what` of a streaming event."""
-        if not self.is_streamed:
-            raise AttributeError(f"an EVT_C_STORE event has no {what!r}; it has the data set whole")
-        return self
-
-    def refuse(self, status: int, comment: str | None = None) -> None:
-        """Answer a failure before the data set is complete."""
-        if category_of(status) is not Category.FAILURE:
-            raise LocalProtocolError(f"refuse: status {status:#06x} is no failure")
-        if self.is_refused:
-            return
-        fields = {} if comment is None else {"ErrorComment": _comment(comment)}
-        self.association.respond(self.request.response(status, **fields))
-        self.is_refused = True
-
-    async def _next_streamed(self) -> Buffer | None:
-        if self.is_refused:
-            return None
-        self.association.enter("event.chunks")
-        try:
-            return await self.next_chunk()
-        finally:
-            self.association.leave()
-
-    def __aiter__(self) -> AsyncIterator[Buffer]:
-        return self
-
-    async def __anext__(self) -> Buffer:
-        chunk = await self._next_streamed()
-        if chunk is None:
-            raise StopAsyncIteration
-        return chunk
-
-    def __iter__(self) -> Iterator[Buffer]:
-        if self.association.drive is None:
-            raise TypeError("use `async for` over event.chunks; a sync handler cannot wait here")
-        return self
-
-    def __next__(self) -> Buffer:
-        drive = self.association.drive
-        assert drive is not None
-        chunk = drive(self._next_streamed())
-        if chunk is None:
-            raise StopIteration
-        return cast(Buffer, chunk)
+        log.error("the handler of %s returned %s", event.event.name, error)
+        return request.response(nonsense, ErrorComment="the handler returned no status"), None

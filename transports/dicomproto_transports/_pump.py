@@ -11,13 +11,15 @@ The terminal event closes the stream as the engine says; from then on `next_even
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn, cast, get_args
 
 from dicomproto.connection import Connection
+from dicomproto.dimse.events import CancelReceived
 from dicomproto.errors import AssociationAborted, AssociationError
 from dicomproto.upper_layer.events import CLOSED, NEED_DATA, CloseAction, Role, Terminal
-from dicomproto.upper_layer.pdu import Abort, Buffer
+from dicomproto.upper_layer.pdu import Abort, Buffer, ReleaseRQ
 
 from ._endings import explain, timed_out
 from ._facts import name_of
@@ -33,6 +35,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("dicomproto.association")
 
 _TERMINAL_KINDS = frozenset(get_args(Terminal))
+_ENDINGS = _TERMINAL_KINDS | {ReleaseRQ}
+
+# Events that `look_ahead` takes in before their turn.
+_FARTHEST = 64
 
 # However `Timeouts.close` is set, the end of a connection comes.
 _LONGEST_CLOSE = 3600.0
@@ -48,6 +54,9 @@ class Pump:
         self.timeouts = timeouts
         self.terminal: Terminal | None = None
         self.source: Source | None = None  # of the data set under way
+        self.cancelled: set[int] = set()
+        """The Message IDs of the peer's operations that it has cancelled."""
+        self._ahead: deque[Event | Terminal] = deque()  # taken in by `look_ahead`
         self._deferred: list[Response] = []
         self._unsent: list[Buffer] = []
         self._write_due: float | None = None
@@ -87,9 +96,9 @@ class Pump:
 
         Raises TimeoutError if nothing came until `deadline`, and the AssociationError of the end.
         """
-        next_event = self.connection.next_event
+        next_event, ahead = self.connection.next_event, self._ahead
         while True:
-            event = next_event()
+            event = ahead.popleft() if ahead else next_event()
             if event is NEED_DATA:
                 await self.move(deadline)
             elif event is CLOSED:
@@ -102,7 +111,7 @@ class Pump:
 
     async def event_at_hand(self) -> Event | None:
         """Return the next event if it is there without reading; None if not. Raises as `next_event`."""
-        event = self.connection.next_event()
+        event = self._ahead.popleft() if self._ahead else self.connection.next_event()
         if event is NEED_DATA:
             return None
         if event is CLOSED:
@@ -111,6 +120,27 @@ class Pump:
             await self._finish(cast(Terminal, event))
             raise self._ended()
         return event
+
+    def look_ahead(self) -> bool:
+        """Take in what has arrived, so that a C-CANCEL is known of before its turn.
+
+        Tells whether the association can go on; what else has come waits for `next_event`.
+        """
+        ahead, has_looked = self._ahead, False
+        while len(ahead) < _FARTHEST:
+            event = self.connection.next_event()
+            if event is NEED_DATA:
+                if has_looked:
+                    break
+                has_looked = True
+                self._look()
+            elif event is CLOSED:
+                break
+            elif isinstance(event, CancelReceived):
+                self.cancelled.add(event.message_id)
+            else:
+                ahead.append(event)
+        return not ahead or not any(type(event) in _ENDINGS for event in ahead)
 
     def _ended(self) -> AssociationError:
         ending = self.ending
@@ -264,7 +294,7 @@ class Pump:
         self._reason = reason
         self.connection.send(abort or Abort())
         while True:
-            event = self.connection.next_event()
+            event = self._ahead.popleft() if self._ahead else self.connection.next_event()
             if event is CLOSED:
                 return
             if type(event) in _TERMINAL_KINDS:

@@ -11,6 +11,7 @@ import os
 from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
 from dicomproto._record import Record
+from dicomproto.dimse.commands import LOW, CStoreRQ, CStoreRSP
 from dicomproto.errors import NoAcceptedContext
 from dicomproto.negotiation import AcceptedContext, ContextMatch, find_context
 from dicomproto.uids import (
@@ -18,14 +19,26 @@ from dicomproto.uids import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
+from dicomproto.upper_layer.events import Role
 
-from ._outgoing import FileSource, MemorySource, PieceBuffers, Source, SourceChanged, Stamp, stamp_of
+from ._outgoing import (
+    FileSource,
+    MemorySource,
+    PieceBuffers,
+    Source,
+    SourceChanged,
+    Stamp,
+    piece_size,
+    stamp_of,
+)
 from ._part10 import FileHead, read_head
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from dicomproto.connection import Connection
+
+    from ._operating import Operating
 
 
 class ObjectToSend(Protocol):
@@ -180,3 +193,45 @@ def _no_context(item: ObjectToSend, match: ContextMatch, never_convert: bool) ->
     if match.alternatives and never_convert:
         text += " and may not be converted"
     return f"{text}: {'; '.join(match.reasons)}"
+
+
+async def store(
+    association: Operating,
+    item: ObjectToSend,
+    *,
+    msg_id: int = 0,
+    priority: int = LOW,
+    originator_aet: str | None = None,
+    originator_id: int | None = None,
+    never_convert: bool = False,
+) -> CStoreRSP:
+    """Send one object with C-STORE and return the response; see `send_c_store`."""
+    context, source = placed(association, item, never_convert=never_convert)
+    request = CStoreRQ(
+        MessageID=msg_id,
+        AffectedSOPClassUID=item.sop_class_uid,
+        AffectedSOPInstanceUID=item.sop_instance_uid,
+        Priority=priority,
+        MoveOriginatorApplicationEntityTitle=originator_aet,
+        MoveOriginatorMessageID=originator_id,
+    )
+    response = (await association.call(request, context.context_id, source)).response
+    return with_warnings(cast(CStoreRSP, response), item)
+
+
+def placed(
+    association: Operating, item: ObjectToSend, *, never_convert: bool
+) -> tuple[AcceptedContext, Source]:
+    """Return the context to send an object on, and its data set as it is to be sent there."""
+    connection = association.connection
+    by_requestor = connection.role is Role.REQUESTOR
+    context = choose_context(connection, item, by_requestor=by_requestor, never_convert=never_convert)
+    size = piece_size(connection.peer_maximum_length)
+    if context.transfer_syntax == item.transfer_syntax_uid:
+        return context, item.source(size, association.piece_buffers)
+    return context, item.converted(context.transfer_syntax, size)
+
+
+def with_warnings(response: CStoreRSP, item: ObjectToSend) -> CStoreRSP:
+    """Return the response with what was odd about the object that was sent."""
+    return response.replace(warnings=item.warnings + response.warnings) if item.warnings else response

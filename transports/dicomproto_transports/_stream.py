@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -116,6 +117,9 @@ class Backend(Protocol):
 
     def current_task(self) -> object:
         """Return what stands for the running task, or thread: equal only to itself."""
+
+    def shield(self, seconds: float) -> AbstractContextManager[object]:
+        """A block that a cancellation does not end, only the time."""
 
     async def in_thread(self, function: Callable[[], T]) -> T:
         """Return what the function returns, run where it may wait: in a worker thread.

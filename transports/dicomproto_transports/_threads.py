@@ -12,7 +12,7 @@ import select
 import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from math import ceil
 from time import monotonic
@@ -168,6 +168,10 @@ class BlockingBackend:
     def current_task(self) -> object:
         """Return the number of the running thread."""
         return threading.get_ident()
+
+    def shield(self, seconds: float) -> AbstractContextManager[object]:
+        """A block that nothing ends: what is called here does not suspend."""
+        return nullcontext()
 
     async def in_thread(self, function: Callable[[], T]) -> T:
         """Call the function here: this thread may wait."""

@@ -9,7 +9,18 @@ from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from functools import wraps
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Self, TypeVar, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Generic,
+    Literal,
+    ParamSpec,
+    Protocol,
+    Self,
+    TypeVar,
+    overload,
+)
 from weakref import WeakSet
 
 from . import evt
@@ -18,19 +29,38 @@ from ._ae import AECore, Context
 from ._association import AssociationCore
 from ._facade import Opener, named
 from ._facts import ServiceUser
+from ._responses import Responses as CoreResponses
 from ._sending import KnownFile
 from ._server import MAXIMUM_PENDING
 from ._threads import BACKEND, Server, run
 
 if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
     from dicomproto.config import Limits, Timeouts
+    from dicomproto.dimse.commands import Response
     from dicomproto.errors import AssociationError
     from dicomproto.negotiation import AcceptedContext, RejectedContext, SupportedContext
 
 __all__ = ["AE", "BACKEND", "Association", "KnownFile", "Server", "evt", "run"]
 
 P = ParamSpec("P")
+T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
+R = TypeVar("R", bound="Response")
+
+
+class _Iterating(Protocol[T_co]):
+    """What the flavours with `async for` have."""
+
+    async def __anext__(self) -> T_co: ...
+    async def close(self) -> None: ...
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
 
 
 def _blocking(
@@ -39,6 +69,87 @@ def _blocking(
     @wraps(method)
     def call(self: Association, /, *args: P.args, **kwargs: P.kwargs) -> T:
         return run(method(self._core, *args, **kwargs))
+
+    return call
+
+
+class Iterating(Generic[T]):
+    """Results that come one after the other, as an iterator and context manager.
+
+    Left early, it is closed at the end of its block or before the next call of the association.
+    """
+
+    def __init__(self, core: _Iterating[T]) -> None:
+        self._core = core
+
+    def __repr__(self) -> str:
+        return repr(self._core)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> T:
+        try:
+            return run(self._core.__anext__())
+        except StopAsyncIteration:
+            raise StopIteration from None
+
+    def close(self) -> None:
+        """End it: what is outstanding is cancelled or waited for."""
+        run(self._core.close())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        run(self._core.__aexit__(kind, error, traceback))
+
+
+class Responses(Iterating[tuple[R, "Dataset | None"]], Generic[R]):
+    """The responses of one C-FIND, C-GET or C-MOVE, each with its identifier or None; the last one is final.
+
+    `status` of `for status, identifier in responses` is the response, with its `Status`, and never false.
+    Left early, it sends C-CANCEL and drains, at the end of its block or before the next call.
+    """
+
+    _core: CoreResponses[R]
+
+    @property
+    def message_id(self) -> int:
+        """The Message ID of the request."""
+        return self._core.message_id
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the final response has come."""
+        return self._core.is_over
+
+    def cancel(self) -> None:
+        """Send C-CANCEL; responses still come, the final one last (PS3.7 9.3.2.3)."""
+        run(self._core.cancel())
+
+
+def _iterating(
+    method: Callable[Concatenate[AssociationCore, P], _Iterating[T]],
+) -> Callable[Concatenate[Association, P], Iterating[T]]:
+    @wraps(method)
+    def call(self: Association, /, *args: P.args, **kwargs: P.kwargs) -> Iterating[T]:
+        return Iterating(method(self._core, *args, **kwargs))
+
+    return call
+
+
+def _answered(
+    method: Callable[Concatenate[AssociationCore, P], CoreResponses[R]],
+) -> Callable[Concatenate[Association, P], Responses[R]]:
+    @wraps(method)
+    def call(self: Association, /, *args: P.args, **kwargs: P.kwargs) -> Responses[R]:
+        return Responses(run(method(self._core, *args, **kwargs).begin()))
 
     return call
 
@@ -57,6 +168,17 @@ class Association:
 
     send_c_echo = _blocking(AssociationCore.send_c_echo)
     send_c_store = _blocking(AssociationCore.send_c_store)
+    store_many = _iterating(AssociationCore.store_many)
+    send_c_find = _answered(AssociationCore.send_c_find)
+    send_c_get = _answered(AssociationCore.send_c_get)
+    send_c_move = _answered(AssociationCore.send_c_move)
+    send_c_cancel = _blocking(AssociationCore.send_c_cancel)
+    send_n_event_report = _blocking(AssociationCore.send_n_event_report)
+    send_n_get = _blocking(AssociationCore.send_n_get)
+    send_n_set = _blocking(AssociationCore.send_n_set)
+    send_n_action = _blocking(AssociationCore.send_n_action)
+    send_n_create = _blocking(AssociationCore.send_n_create)
+    send_n_delete = _blocking(AssociationCore.send_n_delete)
     serve = _blocking(AssociationCore.serve)
     release = _blocking(AssociationCore.release)
     abort = _blocking(AssociationCore.abort)

@@ -18,7 +18,7 @@ from datetime import datetime
 from functools import partial
 from time import time
 from types import CodeType, CoroutineType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from dicomproto._record import Record
 
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from dicomproto.negotiation import AcceptedContext
     from dicomproto.upper_layer.pdu import AssociateRQ, Buffer
 
-    from ._provider import IncomingStore
+    from ._incoming import IncomingDataSet, IncomingStore
 
 Handler = Callable[..., object]
 
-_IS_COROUTINE = 0x80  # CO_COROUTINE, of a function made by `async def`
+_IS_ASYNC = 0x80 | 0x200  # CO_COROUTINE and CO_ASYNC_GENERATOR, of functions made by `async def`
 
 
 class EventKind:
@@ -84,6 +84,27 @@ EVT_C_STORE = EventKind("EVT_C_STORE", is_intervention=True)
 """A C-STORE request and its whole data set came."""
 EVT_C_STORE_STREAM = EventKind("EVT_C_STORE_STREAM", is_intervention=True)
 """A C-STORE request came, its data set follows in chunks."""
+EVT_C_FIND = EventKind("EVT_C_FIND", is_intervention=True)
+"""A C-FIND request came."""
+EVT_C_GET = EventKind("EVT_C_GET", is_intervention=True)
+"""A C-GET request came."""
+EVT_C_MOVE = EventKind("EVT_C_MOVE", is_intervention=True)
+"""A C-MOVE request came."""
+EVT_N_EVENT_REPORT = EventKind("EVT_N_EVENT_REPORT", is_intervention=True)
+"""An N-EVENT-REPORT request came."""
+EVT_N_GET = EventKind("EVT_N_GET", is_intervention=True)
+"""An N-GET request came."""
+EVT_N_SET = EventKind("EVT_N_SET", is_intervention=True)
+"""An N-SET request came."""
+EVT_N_ACTION = EventKind("EVT_N_ACTION", is_intervention=True)
+"""An N-ACTION request came."""
+EVT_N_CREATE = EventKind("EVT_N_CREATE", is_intervention=True)
+"""An N-CREATE request came."""
+EVT_N_DELETE = EventKind("EVT_N_DELETE", is_intervention=True)
+"""An N-DELETE request came."""
+
+
+_STORES = (EVT_C_STORE, EVT_C_STORE_STREAM)
 
 
 class InThread:
@@ -105,12 +126,12 @@ def in_thread(handler: Handler) -> InThread:
     nothing. The handler must not use the association.
     """
     if is_coroutine_function(handler):
-        raise TypeError(f"in_thread: {_name(handler)} is a coroutine function; bind it as it is")
+        raise TypeError(f"in_thread: {_name(handler)} is async; bind it as it is")
     return InThread(handler)
 
 
 def is_coroutine_function(handler: object) -> bool:
-    """Tell whether calling `handler` gives a coroutine, also through `partial`, methods and `__call__`.
+    """Tell whether `handler` is an `async def`, also through `partial`, methods and `__call__`.
 
     By hand, since `inspect` takes longer to import than all of this package.
     """
@@ -119,7 +140,7 @@ def is_coroutine_function(handler: object) -> bool:
     if not hasattr(handler, "__code__") and not hasattr(handler, "__func__"):
         handler = getattr(type(handler), "__call__", None)  # noqa: B004 - its code, not whether there is any
     code = getattr(getattr(handler, "__func__", handler), "__code__", None)
-    return isinstance(code, CodeType) and bool(code.co_flags & _IS_COROUTINE)
+    return isinstance(code, CodeType) and bool(code.co_flags & _IS_ASYNC)
 
 
 def _unmarked(handler: Handler) -> Handler:
@@ -137,20 +158,22 @@ class Event:
     for the kinds that their docstrings name and raise AttributeError for the rest.
     """
 
-    __slots__ = ("assoc", "event", "_came", "_facts", "_store")
+    __slots__ = ("assoc", "event", "_came", "deferred", "_facts", "_incoming")
 
     def __init__(
         self,
         kind: EventKind,
         assoc: object,
         facts: dict[str, object],
-        store: IncomingStore | None = None,
+        incoming: IncomingDataSet | None = None,
     ) -> None:
         self.event = kind
         self.assoc = assoc
+        self.deferred: tuple[Bound, ...] = ()
+        """What `after_response` was given."""
         self._came = time()
         self._facts = facts
-        self._store = store
+        self._incoming = incoming
 
     def __repr__(self) -> str:
         return f"<Event {self.event.name}>"
@@ -167,31 +190,106 @@ class Event:
             raise AttributeError(f"an {self.event.name} event has no {name!r}") from None
 
     def _stored(self, name: str) -> IncomingStore:
-        if self._store is None:
+        if self.event not in _STORES or self._incoming is None:
             raise AttributeError(f"an {self.event.name} event has no {name!r}")
-        return self._store
+        return cast("IncomingStore", self._incoming)
+
+    def _data_set(self, name: str, *kinds: EventKind) -> Dataset:
+        if self.event not in kinds or self._incoming is None:
+            raise AttributeError(f"an {self.event.name} event has no {name!r}")
+        return self._incoming.dataset
+
+    def _element(self, name: str, keyword: str) -> object:
+        try:
+            return getattr(self.request, keyword)
+        except AttributeError:
+            raise AttributeError(f"an {self.event.name} event has no {name!r}") from None
 
     # -- requests ---------------------------------------------------------------------------
 
     @property
     def request(self) -> Request:
-        """The request, with its command elements as attributes (C-ECHO, C-STORE)."""
+        """The request, with its command elements as attributes (all DIMSE services)."""
         return self._fact("request")  # type: ignore[return-value]
 
     @property
     def context(self) -> AcceptedContext:
-        """The accepted presentation context that the request came on (C-ECHO, C-STORE)."""
+        """The accepted presentation context that the request came on (all DIMSE services)."""
         return self._fact("context")  # type: ignore[return-value]
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What was odd about the request and was tolerated, as "code: detail" (C-ECHO, C-STORE)."""
+        """What was odd about the request and was tolerated, as "code: detail" (all DIMSE services)."""
         return self._fact("warnings")  # type: ignore[return-value]
 
     @property
     def message_id(self) -> int:
-        """The Message ID of the request (C-ECHO, C-STORE)."""
+        """The Message ID of the request (all DIMSE services)."""
         return self.request.MessageID
+
+    def after_response(self, function: Callable[..., object], *args: object) -> None:
+        """Run `function(assoc, *args)` once the response to this request has left (all DIMSE services).
+
+        It may use the association, to report an event on it for one (PS3.4 J.3.3), and may be async in trio
+        and anyio. What it raises is logged.
+        """
+        self._element("after_response", "MessageID")
+        self.deferred += (Bound(handler=function, args=args),)
+
+    @property
+    def identifier(self) -> Dataset:
+        """The identifier, decoded by pydicom when first asked for (EVT_C_FIND, EVT_C_GET, EVT_C_MOVE)."""
+        return self._data_set("identifier", EVT_C_FIND, EVT_C_GET, EVT_C_MOVE)
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the peer has cancelled the operation (EVT_C_FIND, EVT_C_GET, EVT_C_MOVE).
+
+        Looks at what has arrived, without waiting. A handler that sees it yields `(0xFE00, None)`; one that
+        goes on is closed at its next result, and the cancel is answered all the same.
+        """
+        return self._fact("is_cancelled")()  # type: ignore[operator, no-any-return]
+
+    @property
+    def move_destination(self) -> str:
+        """The AE title to send to, without padding (EVT_C_MOVE)."""
+        return str(self._element("move_destination", "MoveDestination")).strip()
+
+    @property
+    def action_type(self) -> int:
+        """The Action Type ID (EVT_N_ACTION)."""
+        return self._element("action_type", "ActionTypeID")  # type: ignore[return-value]
+
+    @property
+    def action_information(self) -> Dataset:
+        """The Action Information, empty if none was sent (EVT_N_ACTION)."""
+        return self._data_set("action_information", EVT_N_ACTION)
+
+    @property
+    def attribute_list(self) -> Dataset:
+        """The Attribute List, empty if none was sent (EVT_N_CREATE)."""
+        return self._data_set("attribute_list", EVT_N_CREATE)
+
+    @property
+    def attribute_identifiers(self) -> list[int]:
+        """The tags that were asked for; empty for all there are (EVT_N_GET)."""
+        tags = self._element("attribute_identifiers", "AttributeIdentifierList")
+        return [] if tags is None else list(tags)  # type: ignore[call-overload]
+
+    @property
+    def event_type(self) -> int:
+        """The Event Type ID (EVT_N_EVENT_REPORT)."""
+        return self._element("event_type", "EventTypeID")  # type: ignore[return-value]
+
+    @property
+    def event_information(self) -> Dataset:
+        """The Event Information, empty if none was sent (EVT_N_EVENT_REPORT)."""
+        return self._data_set("event_information", EVT_N_EVENT_REPORT)
+
+    @property
+    def modification_list(self) -> Dataset:
+        """The Modification List (EVT_N_SET)."""
+        return self._data_set("modification_list", EVT_N_SET)
 
     @property
     def data(self) -> Buffer:
@@ -377,7 +475,7 @@ class Handlers:
         return [(bound.handler, bound.args) for bound in self._bound.get(kind, ())]
 
 
-async def call(bound: Bound, event: Event, *, is_blocking: bool) -> object:
+async def call(bound: Bound, event: object, *, is_blocking: bool) -> object:
     """Run one handler and return its result, whatever kind of callable it is."""
     result = bound.handler(event, *bound.args)
     if isinstance(result, CoroutineType):

@@ -34,7 +34,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
@@ -291,6 +291,10 @@ class LockstepBackend:
     def current_task(self) -> object:
         """Return the `Task` that has its turn."""
         return self._world._current
+
+    def shield(self, seconds: float) -> AbstractContextManager[object]:
+        """A block in which a cancellation takes no effect; the time is not looked at."""
+        return self._world.shield()
 
     async def in_thread(self, function: Callable[[], T]) -> T:
         """Call the function here: there are no threads."""

@@ -1,0 +1,120 @@
+"""Providing C-FIND: what the handler yields, one pending response each (PS3.7 9.1.2, PS3.4 C.4.1).
+
+The peer is listened to between two matches. A C-CANCEL is answered with FE00H: by the handler, which
+sees `event.is_cancelled`, or for it, when it yields another match instead. A release or the end of
+the association closes the handler where it is.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from dicomproto.dimse.commands import DATA_SET_PRESENT, Request, Response
+from dicomproto.dimse.events import RequestReceived
+from dicomproto.dimse.status import Category, category_of
+from dicomproto.errors import AssociationError
+
+from . import evt
+from ._outgoing import MemorySource, piece_size
+from ._results import comment_of, dataset_of, fields_of, pair_of, response_for, status_of
+from ._steps import END, Steps
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+    from ._operating import Operating
+
+log = logging.getLogger("dicomproto.handlers")
+
+CANCEL = 0xFE00
+CANNOT_ENCODE = 0xC312
+
+FINAL = frozenset((Category.SUCCESS, Category.WARNING, Category.FAILURE, Category.CANCEL))
+
+
+async def serve_find(
+    association: Operating, received: RequestReceived, bound: evt.Bound, event: evt.Event, *, failed: int
+) -> None:
+    """Answer one C-FIND request, to its final response."""
+    steps = Steps(association, bound, event)
+    try:
+        response = await _send_matches(association, received, steps, event, failed)
+    finally:
+        await steps.close()
+    association.cancelled.discard(received.command.MessageID)
+    association.respond(response)
+
+
+async def _send_matches(
+    association: Operating, received: RequestReceived, steps: Steps, event: evt.Event, failed: int
+) -> Response:
+    """Send the pending responses and return the final one."""
+    request = received.command
+    while True:
+        await give_way(association)
+        try:
+            result = await steps.next()
+            if result is END:
+                return request.response()
+            status, dataset = pair_of(result)
+            if category_of(status_of(status)) is not Category.PENDING:
+                return response_for(request, status, FINAL)
+            dataset = dataset_of(dataset)
+        except Exception as error:
+            return failure(association, request, event, error, failed)
+        if request.MessageID in association.cancelled:
+            return request.response(CANCEL)
+        try:
+            response, source = _match(association, event, request, status, dataset)
+        except Exception as error:
+            log.error("a match of %s cannot be sent: %s", event.event.name, error)
+            return request.response(CANNOT_ENCODE, ErrorComment="a match cannot be encoded")
+        await association.answer(response, source)
+        await association.send_queued()
+
+
+def _match(
+    association: Operating, event: evt.Event, request: Request, status: object, dataset: Dataset | None
+) -> tuple[Response, MemorySource]:
+    from dicomproto.datasets import encode_data_set
+
+    if not dataset:
+        raise ValueError("a pending status needs an identifier that is not empty")
+    data = encode_data_set(dataset, event.context.transfer_syntax)
+    response = request.response(status_of(status), CommandDataSetType=DATA_SET_PRESENT, **fields_of(status))
+    return response, MemorySource(data, piece_size(association.connection.peer_maximum_length))
+
+
+# --- what C-GET and C-MOVE share with it ----------------------------------------------------------
+
+
+def cancel_watch(association: Operating, request: Request, bound: evt.Bound) -> Callable[[], bool]:
+    """Return what tells whether the request was cancelled, for `event.is_cancelled`."""
+
+    def is_cancelled() -> bool:
+        if not bound.in_thread:  # another thread does not touch the connection
+            association.look_ahead()
+        return request.MessageID in association.cancelled
+
+    return is_cancelled
+
+
+async def give_way(association: Operating) -> None:
+    """Hear what the peer has to say; a release or the end of the association is acted on, and raises."""
+    if not association.look_ahead():
+        while True:
+            await association.dispatch(await association.next_event())
+    await association.take_turn()
+
+
+def failure(
+    association: Operating, request: Request, event: evt.Event, error: Exception, status: int
+) -> Response:
+    """Return the response for a handler that raised, or yielded nonsense."""
+    if association.terminal is not None and isinstance(error, AssociationError):
+        raise error
+    log.error("the handler of %s failed: %s", event.event.name, error, exc_info=error)
+    comment = comment_of(f"{type(error).__name__} in the handler")
+    return request.response(status, ErrorComment=comment)

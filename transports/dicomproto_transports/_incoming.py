@@ -1,0 +1,199 @@
+"""The data sets of the peer's requests as they come in: discarded, whole, or in chunks."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from io import BytesIO
+from typing import TYPE_CHECKING, cast
+
+from dicomproto.dimse.collector import DataSetCollector
+from dicomproto.dimse.commands import CStoreRQ
+from dicomproto.dimse.events import DataSetChunk, RequestReceived
+from dicomproto.dimse.status import Category, category_of
+from dicomproto.errors import LocalProtocolError
+from dicomproto.negotiation import AcceptedContext
+from dicomproto.upper_layer.pdu import Buffer
+
+from ._part10 import file_meta_bytes
+from ._results import comment_of
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset, FileMetaDataset
+
+    from ._operating import Operating
+
+
+class Incoming:
+    """The data set of a message as it comes in; while it does, it is the association's `incoming`."""
+
+    __slots__ = ("association", "is_complete")
+
+    is_refused = True
+
+    def __init__(self, association: Operating) -> None:
+        self.association = association
+        self.is_complete = False
+        association.incoming = self
+
+    async def next_chunk(self) -> Buffer | None:
+        """Return the next bytes, None after the last. Raises AssociationError where they are cut short."""
+        association = self.association
+        while not self.is_complete:
+            event = await association.next_event()
+            if isinstance(event, DataSetChunk):
+                if event.last:
+                    self.is_complete = True
+                    association.incoming = None
+                if len(event.data):
+                    return event.data
+            else:
+                # Nothing comes between the chunks of a message but the end of the association.
+                await association.dispatch(event)
+        return None
+
+    async def drain(self) -> None:
+        """Discard what is still to come."""
+        while await self.next_chunk() is not None:
+            pass
+
+    async def gather(self) -> Buffer | None:
+        """Return the whole data set; None, with the rest still to come, if it is above `Limits.collect`."""
+        collector = DataSetCollector(self.association.connection.limits.collect)
+        while (chunk := await self.next_chunk()) is not None:
+            if not collector.add(chunk):
+                return None
+        return collector.collected()
+
+
+class IncomingDataSet(Incoming):
+    """The data set of a request, whole."""
+
+    __slots__ = ("received", "_data", "_dataset")
+
+    def __init__(self, association: Operating, received: RequestReceived) -> None:
+        super().__init__(association)
+        self.received = received
+        self._data: Buffer | None = None
+        self._dataset: Dataset | None = None
+        if not received.has_data_set:
+            self._data, self.is_complete, association.incoming = b"", True, None
+
+    @property
+    def context(self) -> AcceptedContext:
+        return self.association.connection.accepted_contexts[self.received.context_id]
+
+    async def collect(self) -> bool:
+        """Gather the whole data set; False, with the rest still to come, if it is too large."""
+        if self._data is None:
+            self._data = await self.gather()
+        return self._data is not None
+
+    @property
+    def data(self) -> Buffer:
+        if self._data is None:
+            raise AttributeError("the data set is given in chunks; EVT_C_STORE gives it whole")
+        return self._data
+
+    @property
+    def dataset(self) -> Dataset:
+        if self._dataset is None:
+            from dicomproto.datasets import decode_data_set
+
+            limit = self.association.connection.limits.collect
+            self._dataset = decode_data_set(self.data, self.context.transfer_syntax, inflate_limit=limit)
+        return self._dataset
+
+
+class IncomingStore(IncomingDataSet):
+    """The data set of a C-STORE request: whole, or an iterator over its chunks."""
+
+    __slots__ = ("is_streamed", "is_refused", "_file_meta")
+
+    def __init__(self, association: Operating, received: RequestReceived, *, is_streamed: bool) -> None:
+        super().__init__(association, received)
+        self.is_streamed = is_streamed
+        self.is_refused = False
+        self._file_meta: FileMetaDataset | None = None
+
+    @property
+    def request(self) -> CStoreRQ:
+        return cast(CStoreRQ, self.received.command)
+
+    # -- whole --------------------------------------------------------------------------------
+
+    @property
+    def dataset(self) -> Dataset:
+        if self._dataset is None:
+            self._dataset = super().dataset
+            self._dataset.file_meta = self.file_meta
+        return self._dataset
+
+    @property
+    def file_meta(self) -> FileMetaDataset:
+        if self._file_meta is None:
+            from pydicom import dcmread
+
+            self._file_meta = dcmread(BytesIO(self.head)).file_meta
+        return self._file_meta
+
+    @property
+    def head(self) -> bytes:
+        requestor = self.association.connection.request
+        return file_meta_bytes(
+            sop_class_uid=self.request.sop_class_uid,
+            sop_instance_uid=self.request.sop_instance_uid,
+            transfer_syntax_uid=self.context.transfer_syntax,
+            source_ae_title=requestor.calling_ae_title if requestor else "",
+        )
+
+    def encoded(self, include_meta: bool) -> bytes:
+        return b"".join((self.head, self.data)) if include_meta else bytes(self.data)
+
+    # -- in chunks ----------------------------------------------------------------------------
+
+    def streamed(self, what: str) -> IncomingStore:
+        """Return this, for a handler that asks for the `what` of a streaming event."""
+        if not self.is_streamed:
+            raise AttributeError(f"an EVT_C_STORE event has no {what!r}; it has the data set whole")
+        return self
+
+    def refuse(self, status: int, comment: str | None = None) -> None:
+        """Answer a failure before the data set is complete."""
+        if category_of(status) is not Category.FAILURE:
+            raise LocalProtocolError(f"refuse: status {status:#06x} is no failure")
+        if self.is_refused:
+            return
+        fields = {} if comment is None else {"ErrorComment": comment_of(comment)}
+        self.association.respond(self.request.response(status, **fields))
+        self.is_refused = True
+
+    async def _next_streamed(self) -> Buffer | None:
+        if self.is_refused:
+            return None
+        self.association.enter("event.chunks")
+        try:
+            return await self.next_chunk()
+        finally:
+            self.association.leave()
+
+    def __aiter__(self) -> AsyncIterator[Buffer]:
+        return self
+
+    async def __anext__(self) -> Buffer:
+        chunk = await self._next_streamed()
+        if chunk is None:
+            raise StopAsyncIteration
+        return chunk
+
+    def __iter__(self) -> Iterator[Buffer]:
+        if self.association.drive is None:
+            raise TypeError("use `async for` over event.chunks; a sync handler cannot wait here")
+        return self
+
+    def __next__(self) -> Buffer:
+        drive = self.association.drive
+        assert drive is not None
+        chunk = drive(self._next_streamed())
+        if chunk is None:
+            raise StopIteration
+        return cast(Buffer, chunk)

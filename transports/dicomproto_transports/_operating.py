@@ -1,0 +1,339 @@
+"""What an association does while somebody waits: requests of both sides, handlers, events.
+
+A call begins a request and dispatches events until its response is there. To dispatch is to serve
+the peer's requests, to keep the responses that others wait for, to stop a data set that was refused
+early, to answer a release. A handler that runs inside may call the association that called it,
+which dispatches in its turn. How bytes move meanwhile is `_pump.py`; what requests get, `_provider.py`.
+
+One task uses an association at a time, with no lock, queue or task inside; a second is refused.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from dicomproto.connection import Connection
+from dicomproto.dimse.commands import Request
+from dicomproto.dimse.events import CancelReceived, RequestReceived, ResponseReceived
+from dicomproto.errors import AssociationAborted, AssociationRejected, AssociationReleased, LocalProtocolError
+from dicomproto.upper_layer.events import Terminal
+from dicomproto.upper_layer.pdu import ReleaseRP, ReleaseRQ
+
+from . import evt
+from ._incoming import Incoming
+from ._outgoing import PieceBuffers, Source
+from ._provider import serve_request
+from ._pump import Pump
+from ._responses import Operation, Reply
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+    from dicomproto.config import Timeouts
+    from dicomproto.connection import Event
+    from dicomproto.dimse.commands import Response
+    from dicomproto.negotiation import AcceptedContext
+    from dicomproto.upper_layer.pdu import Buffer
+
+    from ._ae import AECore
+    from ._stream import Backend, Stream
+
+log = logging.getLogger("dicomproto.association")
+
+# The stream lets others run by calls and bytes; one read may hold a thousand requests.
+_TURN = 64
+
+Drive = Callable[[Coroutine[object, object, object]], object]
+"""Runs a coroutine to its end without an event loop, as the blocking flavour does."""
+
+
+class Unfinished(Protocol):
+    """Something of ours that is still to be ended before the next call can begin."""
+
+    is_active: bool
+    """Whether somebody waits for it just now, further out than whoever calls."""
+
+    async def finish(self, cut: str = "") -> None:
+        """End it; `cut` names the call that asks for that."""
+
+
+class Operating(Pump):
+    """The operations of one association, in both directions."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        stream: Stream,
+        backend: Backend,
+        timeouts: Timeouts,
+        handlers: evt.Handlers,
+        ae: AECore,
+    ) -> None:
+        super().__init__(connection, stream, backend, timeouts)
+        self.facade: object = self
+        """What handlers get as `event.assoc`; a flavour may put an object of its own here."""
+
+        self.handlers = handlers
+        self.ae = ae
+        """The application entity that made it."""
+
+        self.drive: Drive | None = type(ae).drive
+        self.depth = 0
+        """How many handlers are running, each called by the one before."""
+
+        self.incoming: Incoming | None = None
+        """The data set of a message of the peer, as long as it is not complete."""
+
+        self.unfinished: list[Unfinished] = []
+        """What somebody has begun to iterate over and has not come to the end of."""
+
+        self.piece_buffers = PieceBuffers()
+        self._busy = False
+        self._user: object = None  # the task that runs a handler, and may use the association meanwhile
+        self._served = 0
+        self._awaited: dict[int, Operation] = {}
+        self._contexts: dict[tuple[type[Request], str, str | None], AcceptedContext] = {}
+
+    @property
+    def is_released(self) -> bool:
+        """Whether it ended in order, by a release from either side."""
+        return isinstance(self.ending, AssociationReleased)
+
+    @property
+    def is_rejected(self) -> bool:
+        """Whether the acceptor rejected it."""
+        return isinstance(self.ending, AssociationRejected)
+
+    # -- who uses it --------------------------------------------------------------------------
+
+    def enter(self, what: str) -> None:
+        """Take the association for one call, until `leave`; LocalProtocolError if another has it."""
+        if self._reason is not None:
+            raise self._ended()
+        if self._busy or (self._user is not None and self._user != self.backend.current_task()):
+            raise LocalProtocolError(
+                f"{what}: the association is in use by another call; open one for each task or thread"
+            )
+        self._busy = True
+
+    def leave(self) -> None:
+        """Let the next call have the association."""
+        self._busy = False
+
+    @contextmanager
+    def handler_running(self) -> Iterator[None]:
+        """A block in which a handler runs: it and nobody else may use the association."""
+        busy, self._busy = self._busy, False
+        user, self._user = self._user, self.backend.current_task()
+        self.depth += 1
+        try:
+            yield
+        finally:
+            self.depth -= 1
+            self._busy, self._user = busy, user
+
+    async def handle(self, bound: evt.Bound, event: object) -> object:
+        """Run a handler, with its event or whatever else is its first argument, and return its result."""
+        if bound.in_thread:
+            return await self.backend.in_thread(lambda: bound.handler(event, *bound.args))
+        with self.handler_running():
+            return await evt.call(bound, event, is_blocking=self.drive is not None)
+
+    async def notify(self, kind: evt.EventKind, **facts: object) -> None:
+        """Run the handlers of a notification event."""
+        if self.handlers.all(kind):
+            await self.tell(evt.Event(kind, self.facade, facts))
+
+    async def tell(self, event: evt.Event) -> bool:
+        """Run the handlers of a notification event; tell whether none failed, which is logged."""
+        good = True
+        for bound in self.handlers.all(event.event):
+            try:
+                await self.handle(bound, event)
+            except Exception:
+                log.exception("a handler of %s failed", event.event.name)
+                good = False
+        return good
+
+    async def _finish(self, terminal: Terminal) -> None:
+        await super()._finish(terminal)
+        if self.handlers.get_events():
+            if self.is_rejected:
+                await self.notify(evt.EVT_REJECTED)
+            elif self.connection.request is not None:  # of a port probe there is nothing to tell
+                await self.notify(evt.EVT_RELEASED if self.is_released else evt.EVT_ABORTED)
+            await self.notify(evt.EVT_CONN_CLOSE, address=self.stream.peer_address)
+
+    # -- what comes ---------------------------------------------------------------------------
+
+    async def dispatch(self, event: Event) -> None:
+        """Do what an event asks for that nobody in particular waits for."""
+        if isinstance(event, ResponseReceived):
+            await self._take_response(event)
+        elif isinstance(event, RequestReceived):
+            await serve_request(self, event)
+            await self.take_turn()
+        elif isinstance(event, ReleaseRQ):
+            await self._answer_release()
+        elif isinstance(event, CancelReceived):
+            self.cancelled.add(event.message_id)
+        # The rest is for information: a data set that nobody asked for, a request that the
+        # engine refused by itself or that crossed our release, a message that the end cuts short.
+
+    async def take_turn(self) -> None:
+        """Count one message, and let others run after many."""
+        self._served += 1
+        if self._served % _TURN == 0:
+            await self.backend.checkpoint()
+
+    async def _answer_release(self) -> None:
+        if self.source is None:
+            self.connection.send(ReleaseRP())
+            return
+        # To end the data set here would make the peer take half an object for the whole.
+        text = f"{self.peer_name} asked for a release while a data set was being sent to it: aborted"
+        await self.end(lambda: AssociationAborted(text, source=0, reason=0, by_peer=False))
+
+    async def _take_response(self, event: ResponseReceived) -> None:
+        if event.is_early:
+            self.stop_sending()
+        operation = self._awaited.get(event.command.MessageIDBeingRespondedTo)
+        data = None
+        if event.has_data_set:
+            data = await self._response_data(is_wanted=operation is not None)
+        if operation is not None:
+            syntax = self.connection.accepted_contexts[event.context_id].transfer_syntax
+            operation.replies.append(Reply(event.command, data, syntax, is_final=event.is_final))
+
+    async def _response_data(self, *, is_wanted: bool) -> Buffer | None:
+        incoming = Incoming(self)
+        if not is_wanted:
+            await incoming.drain()
+            return None
+        data = await incoming.gather()
+        if data is None:
+            limit = self.connection.limits.collect
+            text = f"{self.peer_name} sent more than {limit} bytes with a response (Limits.collect): aborted"
+            await self.end(lambda: AssociationAborted(text, source=0, reason=0, by_peer=False))
+            raise self._ended()
+        return data
+
+    # -- requests of ours ---------------------------------------------------------------------
+
+    async def settle(self, what: str) -> None:
+        """End what the user has left unfinished, before the call named `what` begins.
+
+        That is the rest of a data set that a handler has refused, since nothing else can come before it
+        (the fragments of two messages never interleave), and responses that nobody takes any more.
+        """
+        if self.incoming is not None:
+            if not self.incoming.is_refused:
+                raise LocalProtocolError(f"{what}: read event.chunks to the end first, or event.refuse()")
+            await self.incoming.drain()
+        for unfinished in self.unfinished[:]:
+            if not unfinished.is_active:
+                await unfinished.finish(what)
+
+    async def begin_operation(
+        self, request: Request, context_id: int, source: Source | None = None
+    ) -> Operation:
+        """Send one request, with its data set; `next_reply` returns its responses, `forget` ends it."""
+        try:
+            await self.settle(request.name)
+            await self._until_sendable(source)
+            piece, last = None, True
+            if source is not None:
+                # Read before anything is sent: a file that cannot be read then costs nothing.
+                piece, last = source.next_piece()
+            operation = Operation(self.connection.send_request(request, context_id))
+            self._awaited[operation.message_id] = operation
+            if source is not None and piece is not None:
+                self.begin(source, piece, last)
+            return operation
+        except Exception:
+            raise
+        except BaseException:
+            await self.end()
+            raise
+
+    async def _until_sendable(self, source: Source | None) -> None:
+        """Wait until the data set under way has left: one at a time does."""
+        while self.source is not None:
+            # An event need not come before it has.
+            event = await self.event_at_hand()
+            await (self.move() if event is None else self.dispatch(event))
+        if source is not None:
+            await self.send_all()  # what has not left of the last file would be read over
+
+    async def next_reply(self, operation: Operation) -> Reply:
+        """Return the next response to an operation, and serve the peer until it has come."""
+        return (await self.next_of((operation,)))[1]
+
+    async def next_of(self, operations: Collection[Operation]) -> tuple[Operation, Reply]:
+        """Return whichever of the operations has a response first, and that."""
+        try:
+            while True:
+                for operation in operations:
+                    if operation.replies:
+                        reply = operation.replies.popleft()
+                        if reply.is_final:
+                            await self.send_all()
+                        return operation, reply
+                await self.dispatch(await self.next_event())
+        except Exception:
+            raise
+        except BaseException:
+            # A response that nobody waits for, or half a data set: there is no way back.
+            await self.end()
+            raise
+
+    def forget(self, operation: Operation) -> None:
+        """Let what may still come in answer to an operation pass."""
+        self._awaited.pop(operation.message_id, None)
+
+    async def cancel_operation(self, operation: Operation) -> None:
+        """Send C-CANCEL for an operation of ours, if it is still outstanding."""
+        await self._until_sendable(None)
+        if operation.message_id in self.connection.outstanding:
+            self.connection.send_cancel(operation.message_id)
+            await self.send_all()
+
+    async def call(self, request: Request, context_id: int, source: Source | None = None) -> Reply:
+        """Send one request, with its data set, and return its final response."""
+        operation = await self.begin_operation(request, context_id, source)
+        try:
+            while not (reply := await self.next_reply(operation)).is_final:
+                pass
+            return reply
+        finally:
+            self.forget(operation)
+
+    def decoded(self, reply: Reply) -> Dataset | None:
+        """Return the data set of a response; None if there is none, or an empty one. Raises DataSetError."""
+        if reply.data is None or not len(reply.data):
+            return None
+        from dicomproto.datasets import decode_data_set
+
+        return decode_data_set(
+            reply.data, reply.transfer_syntax, inflate_limit=self.connection.limits.collect
+        )
+
+    async def send_all(self) -> None:
+        """Send what is queued, to the last byte: between calls nobody would."""
+        while await self.send_queued():
+            self._look()
+            while (event := await self.event_at_hand()) is not None:
+                await self.dispatch(event)
+
+    async def answer(self, response: Response, source: Source | None = None) -> None:
+        """Send a response of ours, with its data set."""
+        if source is None:
+            self.respond(response)
+            return
+        await self._until_sendable(source)
+        piece, last = source.next_piece()
+        self.respond(response)
+        self.begin(source, piece, last)

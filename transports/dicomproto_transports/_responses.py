@@ -1,0 +1,203 @@
+"""The responses of a C-FIND, C-GET or C-MOVE, one after the other.
+
+An object with a defined end, not an async generator: whoever leaves it early has the operation
+cancelled and the rest of its responses drained, at the end of its block, or before the next call,
+release or exit of the association. `Timeouts.cancel` bounds that.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator
+from types import TracebackType
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
+
+from dicomproto.dimse.commands import CFindRQ, CGetRQ, CMoveRQ, Request, Response
+from dicomproto.errors import AssociationError, LocalProtocolError
+
+from ._outgoing import MemorySource, piece_size
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+    from dicomproto.negotiation import AcceptedContext
+    from dicomproto.upper_layer.pdu import Buffer
+
+    from ._association import AssociationCore
+
+R = TypeVar("R", bound=Response)
+
+
+class Reply:
+    """One response with its data set as it came, and the transfer syntax of that."""
+
+    __slots__ = ("response", "data", "transfer_syntax", "is_final")
+
+    def __init__(
+        self, response: Response, data: Buffer | None, transfer_syntax: str, *, is_final: bool
+    ) -> None:
+        self.response = response
+        self.data = data
+        self.transfer_syntax = transfer_syntax
+        self.is_final = is_final
+
+
+class Operation:
+    """A request of ours that somebody waits for, and what has come in answer to it."""
+
+    __slots__ = ("message_id", "replies")
+
+    def __init__(self, message_id: int) -> None:
+        self.message_id = message_id
+        self.replies: deque[Reply] = deque()
+
+
+class Responses(Generic[R]):
+    """The responses of one operation, each with its identifier or None; the last one is final.
+
+    The request is sent when the first response is asked for, when the block is entered, or when this is
+    awaited. `async for status, identifier in responses`: `status` is the response, with its `Status`,
+    and never false; `identifier` a pydicom Dataset. An identifier that cannot be decoded raises
+    DataSetError, after which the next ones can still be had. Raises the AssociationError of the end.
+    """
+
+    def __init__(
+        self, association: AssociationCore, request: Request, context: AcceptedContext, identifier: bytes
+    ) -> None:
+        self._association = association
+        self._request: CFindRQ | CGetRQ | CMoveRQ = request  # type: ignore[assignment]
+        self._context = context
+        self._identifier = identifier
+        self._operation: Operation | None = None
+        self._is_over = False
+        self._cut = ""
+        self.is_active = False
+        """Whether somebody waits for the next response just now."""
+
+    def __repr__(self) -> str:
+        return f"<responses to {self._request.name} {self.message_id or 'not sent yet'}>"
+
+    @property
+    def message_id(self) -> int:
+        """The Message ID of the request; 0 before it is sent, unless the caller chose one."""
+        return self._request.MessageID if self._operation is None else self._operation.message_id
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the final response has come."""
+        return self._is_over
+
+    # -- beginning ----------------------------------------------------------------------------
+
+    def __await__(self) -> Generator[object, object, Self]:
+        return self.begin().__await__()
+
+    async def begin(self) -> Self:
+        """Send the request, if that has not happened."""
+        if self._operation is None and not self._is_over:
+            association = self._association
+            association.enter(self._request.name)
+            try:
+                size = piece_size(association.connection.peer_maximum_length)
+                source = MemorySource(self._identifier, size)
+                self._operation = await association.begin_operation(
+                    self._request, self._context.context_id, source
+                )
+                association.unfinished.append(self)
+            finally:
+                association.leave()
+        return self
+
+    async def __aenter__(self) -> Self:
+        return await self.begin()
+
+    # -- one after the other ------------------------------------------------------------------
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> tuple[R, Dataset | None]:
+        reply = await self.next_reply()
+        if reply is None:
+            raise StopAsyncIteration
+        response: R = reply.response  # type: ignore[assignment]
+        return response, self._association.decoded(reply)
+
+    async def next_reply(self) -> Reply | None:
+        """Return the next response with its identifier as it came, undecoded; None after the final one."""
+        if self._cut:
+            raise LocalProtocolError(
+                f"{self._request.name} {self.message_id} was cancelled because {self._cut} was called;"
+                " take all responses first, or use another association"
+            )
+        if self._is_over:
+            return None
+        await self.begin()
+        association, operation = self._association, self._operation
+        assert operation is not None
+        association.enter(self._request.name)
+        self.is_active = True
+        try:
+            reply = await association.next_reply(operation)
+        except AssociationError:
+            self._end()
+            raise
+        finally:
+            self.is_active = False
+            association.leave()
+        if reply.is_final:
+            self._end()
+        return reply
+
+    def _end(self) -> None:
+        self._is_over = True
+        association = self._association
+        if self._operation is not None:
+            association.forget(self._operation)
+        if self in association.unfinished:
+            association.unfinished.remove(self)
+
+    # -- leaving ------------------------------------------------------------------------------
+
+    async def cancel(self) -> None:
+        """Send C-CANCEL; responses still come, the final one last (PS3.7 9.3.2.3). Once is enough."""
+        if self._operation is not None and not self._is_over:
+            await self._association.send_c_cancel(self.message_id)
+
+    async def close(self) -> None:
+        """Cancel what has not ended, and drain it; raises the AssociationError if that takes too long."""
+        if self._operation is not None and not self._is_over:
+            self._association.enter(self._request.name)
+            try:
+                await self.finish()
+            finally:
+                self._association.leave()
+        self._is_over = True
+
+    async def finish(self, cut: str = "") -> None:
+        """Do what `close` does, for a call of the association named `cut`."""
+        operation = self._operation
+        assert operation is not None
+        association = self._association
+        self._cut = cut
+        self.is_active = True
+        try:
+            await association.cancel_operation(operation)
+            while not (await association.next_reply(operation)).is_final:
+                pass
+        finally:
+            self.is_active = False
+            self._end()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is None or issubclass(kind, Exception):
+            try:
+                await self.close()
+            except AssociationError:
+                if kind is None:
+                    raise

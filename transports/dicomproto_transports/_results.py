@@ -1,0 +1,80 @@
+"""What handlers return, read: a status with what belongs to it, a data set beside it.
+
+A status is an int, or anything that has a `Status` (a Dataset, a response, a record) and may have
+`ErrorComment`, `OffendingElement`, `ErrorID` and `AttributeIdentifierList` besides. TypeError and
+ValueError say what was returned in its place, without its content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, cast
+
+from dicomproto.dimse.commands import Request, Response
+from dicomproto.dimse.status import Category, category_of
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+_COMMENT_LENGTH = 64  # of an LO; longer ones have made peers drop the response
+
+_FINAL = frozenset((Category.SUCCESS, Category.WARNING, Category.FAILURE))
+
+
+def comment_of(text: str) -> str:
+    """Make an Error Comment: an LO of the default character repertoire, without backslash."""
+    plain = [c if " " <= c <= "~" and c != "\\" else "?" for c in text]
+    return "".join(plain)[:_COMMENT_LENGTH]
+
+
+def status_of(result: object) -> int:
+    """Return the status code that a handler gave."""
+    status = result if isinstance(result, int) else getattr(result, "Status", None)
+    if isinstance(status, bool) or not isinstance(status, int):
+        raise TypeError(f"{type(result).__name__}, which is no status and has none")
+    if not 0 <= status <= 0xFFFF:
+        raise ValueError(f"status {int(status):#x}, which has more than 16 bits")
+    return int(status)
+
+
+def fields_of(result: object) -> dict[str, object]:
+    """Return the elements that say more about a status (PS3.7 Annex C)."""
+    fields: dict[str, object] = {}
+    if isinstance(result, int):
+        return fields
+    comment = getattr(result, "ErrorComment", None)
+    if comment:
+        fields["ErrorComment"] = comment_of(str(comment))
+    for keyword in ("OffendingElement", "AttributeIdentifierList"):
+        tags = getattr(result, keyword, None)
+        if tags is not None and tags != "":
+            several = tags if hasattr(tags, "__iter__") else (tags,)
+            fields[keyword] = tuple(int(tag) for tag in several)
+    error_id = getattr(result, "ErrorID", None)
+    if error_id is not None:
+        fields["ErrorID"] = int(error_id)
+    return fields
+
+
+def response_for(request: Request, result: object, categories: Iterable[Category] = _FINAL) -> Response:
+    """Return the response for the status that a handler returned, which is of one of the `categories`."""
+    status = status_of(result)
+    if category_of(status) not in categories:
+        raise ValueError(f"status {status:#06x}, which cannot end a {request.name}")
+    return request.response(status, **fields_of(result))
+
+
+def pair_of(result: object) -> tuple[object, object]:
+    """Return the status and what came with it; a status alone comes with None."""
+    if isinstance(result, tuple):
+        if len(result) != 2:
+            raise TypeError(f"a tuple of {len(result)}, in place of (status, data set or None)")
+        return result
+    return result, None
+
+
+def dataset_of(result: object) -> Dataset | None:
+    """Return the data set that a handler gave, or None."""
+    if result is None or hasattr(result, "to_json_dict"):
+        return cast("Dataset | None", result)
+    raise TypeError(f"{type(result).__name__} in place of a data set")

@@ -1,0 +1,80 @@
+"""What a handler yields, one step at a time, whatever kind of iterable it made.
+
+A sync generator, an async one, a list, a coroutine that returns any of them: each step runs as a
+handler does, so that it may use the association. `close` ends a generator where it is, so that its
+`finally` runs whatever became of the operation.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, cast
+
+from . import evt
+
+if TYPE_CHECKING:
+    from ._operating import Operating
+
+log = logging.getLogger("dicomproto.handlers")
+
+END = object()
+"""What comes after the last step."""
+
+_LONGEST_CLEANUP = 5.0
+"""Seconds that the `finally` of an async generator may take when its association has ended."""
+
+
+class Steps:
+    """The results of one handler of a C-FIND, C-GET or C-MOVE."""
+
+    def __init__(self, association: Operating, bound: evt.Bound, event: evt.Event) -> None:
+        self.bound = bound
+        self._association = association
+        self._event = event
+        self._sync: Iterator[object] | None = None
+        self._async: AsyncIterator[object] | None = None
+        self._is_begun = False
+
+    async def next(self) -> object:
+        """Return what the handler yields next, `END` after the last. Raises what the handler raises."""
+        if not self._is_begun:
+            self._is_begun = True
+            await self._begin()
+        iterator = self._async
+        if iterator is not None:
+            with self._association.handler_running():
+                return await anext(iterator, END)
+        sync = self._sync
+        assert sync is not None
+        if self.bound.in_thread:
+            return await self._association.backend.in_thread(lambda: next(sync, END))
+        with self._association.handler_running():
+            return next(sync, END)
+
+    async def _begin(self) -> None:
+        result = await self._association.handle(self.bound, self._event)
+        if hasattr(result, "__aiter__"):
+            if self._association.drive is not None:
+                raise TypeError("an async generator, which the blocking flavour does not run")
+            self._async = aiter(cast("AsyncIterator[object]", result))
+        elif isinstance(result, Iterable) and not isinstance(result, (str, bytes)):
+            self._sync = iter(result)
+        else:
+            raise TypeError(f"{type(result).__name__}, where results are to be iterated over")
+
+    async def close(self) -> None:
+        """End the handler where it is; nothing happens if it has ended. What it raises is logged."""
+        close: Callable[[], object] | None = getattr(self._sync, "close", None)
+        aclose = getattr(self._async, "aclose", None)
+        try:
+            if aclose is not None:
+                with self._association.backend.shield(_LONGEST_CLEANUP), self._association.handler_running():
+                    await aclose()
+            elif close is not None and self.bound.in_thread:
+                await self._association.backend.in_thread(close)
+            elif close is not None:
+                with self._association.handler_running():
+                    close()
+        except Exception:
+            log.exception("the handler of %s failed when it was closed", self._event.event.name)
