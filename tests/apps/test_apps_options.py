@@ -12,6 +12,7 @@ import dicomproto
 from dicomproto.config import Timeouts
 from dicomproto.negotiation import DEFAULT_MAXIMUM_LENGTH
 from dicomproto_transports.apps import APPLICATIONS, echoscp, echoscu, main, storescp, storescu
+from dicomproto_transports.apps._address import parse_requestor
 from dicomproto_transports.apps._options import console_of, only_syntax, preferred_syntaxes, timeouts_of
 
 PARSERS = {
@@ -109,6 +110,19 @@ def test_the_timeouts_reach_the_waits_that_they_name() -> None:
     assert timeouts_of(echoscu.parser().parse_args(words)) == Timeouts(
         connect=None, association=1, artim=1, response=2, action=2, retrieve=2, pdu=3, write=3, idle=3
     )
+    words += ["--timeout-pdu", "4", "--timeout-connect", "5", "--timeout-close", "0"]
+    assert timeouts_of(echoscu.parser().parse_args(words)) == Timeouts(
+        connect=5,
+        association=1,
+        artim=1,
+        response=2,
+        action=2,
+        retrieve=2,
+        pdu=4,
+        write=3,
+        idle=3,
+        close=None,
+    )
     assert timeouts_of(storescp.parser().parse_args(["0", "-ti", "4"])) == Timeouts(idle=4)
     both = timeouts_of(storescp.parser().parse_args(["0", "-ti", "4", "-tn", "3"]))
     assert both == Timeouts(pdu=3, write=3, idle=4)
@@ -120,7 +134,7 @@ def parse(parser: ArgumentParser, words: str) -> dict[str, object]:
 
 
 def test_the_defaults_are_those_that_users_know() -> None:
-    options = parse(echoscu.parser(), "host 104")
+    options = vars(parse_requestor(echoscu.parser(), ["host", "104"]))
     assert (options["ae_title"], options["called_aet"], options["repeat"]) == ("ECHOSCU", "ANY-SCP", 1)
     assert options["max_pdu"] == DEFAULT_MAXIMUM_LENGTH
     options = parse(storescp.parser(), "11112")
@@ -129,8 +143,8 @@ def test_the_defaults_are_those_that_users_know() -> None:
         "",
         ".",
     )
-    assert parse(storescu.parser(), "host 104 a b")["path"] == ["a", "b"]
-    assert parse(storescu.parser(), "host 104 a")["ae_title"] == "STORESCU"
+    options = vars(parse_requestor(storescu.parser(), ["host", "104", "a", "b"]))
+    assert (options["path"], options["ae_title"]) == (["a", "b"], "STORESCU")
     assert parse(echoscp.parser(), "11112")["ae_title"] == "ECHOSCP"
 
 

@@ -38,10 +38,11 @@ def add_version(parser: ArgumentParser) -> None:
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
 
 
-def new_parser(name: str, description: str, events: str) -> ArgumentParser:
+def new_parser(name: str, operands: str, description: str, events: str) -> ArgumentParser:
     """Return the parser of the application `name`; `events` documents what `--json` prints."""
     parser = ArgumentParser(
         prog=f"dicomproto {name}",
+        usage=f"dicomproto {name} [options] {operands}",
         description=description,
         epilog=f"Results go to stdout, diagnostics to stderr.\n\n{events}\n\n{_STATUS}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -116,16 +117,39 @@ def _number(text: str, low: int, high: int, what: str) -> int:
     return value
 
 
-def add_network(parser: ArgumentParser, own_title: str, *, long: str) -> argparse._ArgumentGroup:
-    """Add `-aet`, `-pdu` and the timeouts; `long` is the long form of `-aet`, which differs by role."""
+MAX_PDU = 131_072
+"""Bytes of a P-DATA-TF that the applications announce."""
+
+PHASES = {
+    "connect": "for the TCP connection",
+    "association": "for the answer to A-ASSOCIATE and A-RELEASE",
+    "artim": "for the A-ASSOCIATE of a requestor that has connected",
+    "pdu": "for the rest of a PDU, and for the next byte within a message",
+    "write": "for the peer to take any byte",
+    "response": "for the response to a request",
+    "retrieve": "for the next response of a retrieval",
+    "cancel": "for the final response after a C-CANCEL",
+    "idle": "for the next message of an association",
+    "close": "for the peer to close the connection after the last words",
+}
+"""The waits that have an option of their own, `--timeout-PHASE`; each is a field of `Timeouts`."""
+
+_REQUESTORS_PHASES = ("connect", "association", "pdu", "write", "response", "close")
+_ACCEPTORS_PHASES = ("artim", "association", "pdu", "write", "idle", "close")
+
+
+def _add_network(
+    parser: ArgumentParser, own_title: str, *, long: str, is_requestor: bool
+) -> argparse._ArgumentGroup:
+    """Add `-aet`, `-pdu` and the timeouts that both roles have; `long` is the long form of `-aet`."""
     group = parser.add_argument_group("network options")
     group.add_argument(
-        "-aet", long, dest="ae_title", type=ae_title, default=own_title, metavar="TITLE",
-        help=f"own AE title (default: {own_title})",
+        "-aet", long, dest="ae_title", type=ae_title, metavar="TITLE",
+        default=None if is_requestor else own_title, help=f"own AE title (default: {own_title})",
     )  # fmt: skip
     group.add_argument(
-        "-pdu", "--max-pdu", type=max_pdu, default=131_072, metavar="BYTES",
-        help="largest P-DATA-TF to announce, 0: unlimited (default: %(default)s)",
+        "-pdu", "--max-pdu", type=max_pdu, default=None if is_requestor else MAX_PDU, metavar="BYTES",
+        help=f"largest P-DATA-TF to announce, 0: unlimited (default: {MAX_PDU})",
     )  # fmt: skip
     standard = Timeouts()
     for option, name, help_text, default in (
@@ -143,26 +167,52 @@ def add_network(parser: ArgumentParser, own_title: str, *, long: str) -> argpars
     return group
 
 
-def add_peer(parser: ArgumentParser, own_title: str) -> argparse._ArgumentGroup:
-    """Add what a requestor needs to reach its peer."""
-    parser.add_argument("addr", help="host name or address of the peer")
-    parser.add_argument("port", type=peer_port, help="TCP port of the peer")
-    group = add_network(parser, own_title, long="--calling-aet")
+def add_phases(parser: ArgumentParser, phases: Iterable[str]) -> None:
+    """Add the timeouts of single phases, which rule over those that are for several."""
+    group = parser.add_argument_group("timeouts of single phases, in seconds (0: no limit)")
+    standard = Timeouts()
+    for phase in phases:
+        group.add_argument(
+            f"--timeout-{phase}", type=seconds, metavar="S",
+            help=f"{PHASES[phase]} (default: {getattr(standard, phase):g})",
+        )  # fmt: skip
+
+
+def add_peer(parser: ArgumentParser, own_title: str, *phases: str) -> argparse._ArgumentGroup:
+    """Add what a requestor needs to reach its peer; `phases` are its timeouts beside those of all."""
+    parser.set_defaults(own_title=own_title)
+    parser.add_argument(
+        "address",
+        help="the peer: AET@HOST:PORT, HOST:PORT, HOST followed by PORT, or its name in the peer table;"
+        " an IPv6 address before a colon stands in brackets",
+    )  # fmt: skip
+    group = _add_network(parser, own_title, long="--calling-aet", is_requestor=True)
     group.add_argument(
-        "-aec", "--called-aet", type=ae_title, default="ANY-SCP", metavar="TITLE",
-        help="AE title of the peer (default: ANY-SCP)",
+        "-aec", "--called-aet", type=ae_title, metavar="TITLE",
+        help="AE title of the peer (default: that of the address or the peer table, else ANY-SCP)",
     )  # fmt: skip
     group.add_argument(
         "-tc", "--connection-timeout", type=seconds, metavar="S",
         help=f"seconds for the TCP connection, 0: no limit (default: {Timeouts().connect:g})",
     )  # fmt: skip
+    group.add_argument(
+        "--peers", metavar="FILE",
+        help="the peer table, in TOML (default: $DICOMPROTO_PEERS, else dicomproto/peers.toml in"
+        " $XDG_CONFIG_HOME or ~/.config)",
+    )  # fmt: skip
+    add_phases(parser, (*_REQUESTORS_PHASES, *phases))
     return group
+
+
+def add_port(parser: ArgumentParser) -> None:
+    """Add the port that may follow the address."""
+    parser.add_argument("port", nargs="?", help="TCP port of the peer, if the address does not tell")
 
 
 def add_listener(parser: ArgumentParser, own_title: str) -> argparse._ArgumentGroup:
     """Add what an acceptor needs to listen."""
     parser.add_argument("port", type=port, help="TCP port to listen on; 0: any free one, which is printed")
-    group = add_network(parser, own_title, long="--ae-title")
+    group = _add_network(parser, own_title, long="--ae-title", is_requestor=False)
     group.add_argument(
         "-ba", "--bind-address", default="", metavar="ADDRESS",
         help="address of the interface to listen on (default: all)",
@@ -180,6 +230,7 @@ def add_listener(parser: ArgumentParser, own_title: str) -> argparse._ArgumentGr
         "--max-associations", type=positive, default=100, metavar="N",
         help="reject more than N associations at once (default: 100)",
     )  # fmt: skip
+    add_phases(parser, _ACCEPTORS_PHASES)
     return group
 
 
@@ -245,14 +296,14 @@ def console_of(options: argparse.Namespace) -> Console:
     return Console(level, json=options.json, quiet=options.quiet)
 
 
-def timeouts_of(options: argparse.Namespace) -> Timeouts:
-    """Return the library's timeouts with those changed that the options name."""
+def timeouts_of(options: argparse.Namespace, standard: Timeouts | None = None) -> Timeouts:
+    """Return the standard timeouts, the library's if None, with those changed that the options name."""
     changes: dict[str, float | None] = {}
     for option, fields in _TIMEOUTS.items():
         value = getattr(options, option, None)
         if value is not None:
             changes |= dict.fromkeys(fields, value or None)
-    changed: Timeouts = Timeouts().replace(**changes)
+    changed: Timeouts = (standard or Timeouts()).replace(**changes)
     return changed
 
 
@@ -260,6 +311,7 @@ _TIMEOUTS = {
     "connection_timeout": ("connect",),
     "acse_timeout": ("association", "artim"),
     "dimse_timeout": ("response", "action", "retrieve"),
-    "network_timeout": ("pdu", "write", "idle"),  # as in pynetdicom's tools; -ti, which follows, rules
+    "network_timeout": ("pdu", "write", "idle"),  # as in pynetdicom's tools; what follows, rules
     "idle_timeout": ("idle",),
+    **{f"timeout_{phase}": (phase,) for phase in PHASES},
 }

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from dicomproto.errors import DicomProtoError
+from dicomproto.config import Timeouts
+from dicomproto.errors import AssociationError, DicomProtoError
+from dicomproto.upper_layer.pdu import AsynchronousOperationsWindow, UserIdentityRQ
 
 from .._facts import name_of
 from ..blocking import AE
@@ -16,32 +18,64 @@ from ._options import timeouts_of
 if TYPE_CHECKING:
     from dicomproto.negotiation import Proposal
 
+    from .._ae import NegotiationItem
     from ..blocking import Association
+    from ..evt import Binding
 
 
-class Peer:
-    """The peer that the options name, and ourselves as its client."""
+class NoIdentityResponse(AssociationError):
+    """The peer accepted the association, but said nothing of the user's identity."""
+
+
+class Requestor:
+    """Ourselves as the client of the peer that the options name."""
 
     def __init__(self, options: argparse.Namespace, console: Console) -> None:
         console.take_logging()
         self._options = options
         self._console = console
-        self._ae = AE(ae_title=options.ae_title, timeouts=timeouts_of(options))
+        peer = options.peer
+        timeouts = Timeouts() if peer is None else peer.timeouts_over(Timeouts())
+        self._ae = AE(ae_title=options.ae_title, timeouts=timeouts_of(options, timeouts))
+        if peer is not None and peer.strict_roles is not None:
+            self._ae.strict_roles = peer.strict_roles
 
-    def associate(self, contexts: Iterable[Proposal]) -> Association:
+    @property
+    def name(self) -> str:
+        """The peer, for a person."""
+        return name_of(self._options.called_aet, (self._options.addr, self._options.port))
+
+    def associate(
+        self,
+        contexts: Iterable[Proposal],
+        extended: Iterable[NegotiationItem] = (),
+        handlers: Sequence[Binding] = (),
+    ) -> Association:
         """Associate; raises what `AE.associate` does."""
         options, console = self._options, self._console
-        console.info(
-            f"requesting an association with {name_of(options.called_aet, (options.addr, options.port))}"
-        )
+        console.info(f"requesting an association with {self.name}")
+        items: list[NegotiationItem] = [*extended]
+        if options.identity is not None:
+            items.append(options.identity)
+        if options.peer is not None and options.peer.window is not None:
+            items.append(
+                AsynchronousOperationsWindow(maximum_invoked=options.peer.window, maximum_performed=1)
+            )
         association = self._ae.associate(
             options.addr,
             options.port,
             ae_title=options.called_aet,
             contexts=list(contexts),
             max_pdu=options.max_pdu,
+            ext_neg=items,
+            evt_handlers=handlers,
         )
-        acceptor = association.acceptor
+        self._tell(association)
+        self._check_identity(association, options.identity)
+        return association
+
+    def _tell(self, association: Association) -> None:
+        console, acceptor = self._console, association.acceptor
         console.debug(
             f"accepted by {acceptor.implementation_class_uid} ({acceptor.implementation_version_name}),"
             f" maximum length {acceptor.maximum_length}"
@@ -52,7 +86,15 @@ class Peer:
             )
         for refused in association.rejected_contexts:
             console.debug(f"context {refused.context_id}: {refused.abstract_syntax}: {refused.reason}")
-        return association
+
+    def _check_identity(self, association: Association, identity: UserIdentityRQ | None) -> None:
+        """Abort if the positive response that was asked for is not there (PS3.7 D.3.3.7.2)."""
+        if identity is None or not identity.positive_response_requested:
+            return
+        if association.acceptor.user_identity is None:
+            association.abort()
+            raise NoIdentityResponse(f"{self.name} gave no response to the identity of the user: aborted")
+        self._console.info("the peer answered to the identity of the user")
 
 
 _FIELDS = ("result", "source", "reason", "phase", "state", "kind", "by_peer", "offset", "item_path")

@@ -32,7 +32,7 @@ Ctrl-C and SIGTERM end the program."""
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    result = new_parser("echoscp", "Listen for associations and answer C-ECHO requests.", _EVENTS)
+    result = new_parser("echoscp", "PORT", "Listen for associations and answer C-ECHO requests.", _EVENTS)
     add_listener(result, "ECHOSCP")
     add_preferred_syntax(result)
     return result

@@ -9,9 +9,12 @@ from time import perf_counter
 from dicomproto.errors import DicomProtoError
 from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
 
+from ._address import parse_requestor
 from ._console import Console
+from ._identity import add_identity
 from ._options import (
     add_peer,
+    add_port,
     add_requested_syntax,
     console_of,
     exit_status,
@@ -31,8 +34,12 @@ The summary is always the last line."""
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    result = new_parser("echoscu", "Send C-ECHO requests to a peer and wait for the responses.", _EVENTS)
+    result = new_parser(
+        "echoscu", "ADDRESS [PORT]", "Send C-ECHO requests to a peer and wait for the responses.", _EVENTS
+    )
     add_peer(result, "ECHOSCU")
+    add_port(result)
+    add_identity(result)
     add_requested_syntax(result)
     other = result.add_argument_group("other options")
     other.add_argument("--repeat", type=positive, default=1, metavar="N", help="send N requests (default: 1)")
@@ -42,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the application and return its exit status."""
-    options = parser().parse_args(arguments)
+    options = parse_requestor(parser(), arguments)
     console = console_of(options)
     run = _Run(options, console)
     try:
@@ -73,21 +80,20 @@ class _Run:
 
     def echo(self) -> None:
         """Associate, send the requests, release."""
-        from .._facts import name_of
-        from ._peer import Peer
+        from ._peer import Requestor
 
         options = self.options
         only = only_syntax(options)
         proposal = (VERIFICATION, (only,) if only else _USUAL)
-        with Peer(options, self.console).associate([proposal]) as association:
+        requestor = Requestor(options, self.console)
+        with requestor.associate([proposal]) as association:
             for _ in range(options.repeat):
                 began = perf_counter()
                 response = association.send_c_echo()
                 seconds = perf_counter() - began
                 status = response.status
                 self.succeeded += status == 0
-                where = name_of(options.called_aet, (options.addr, options.port))
-                self.console.result(f"{where}: {status} in {seconds * 1000:.1f} ms")
+                self.console.result(f"{requestor.name}: {status} in {seconds * 1000:.1f} ms")
                 self.console.event(
                     "echo",
                     message_id=response.MessageIDBeingRespondedTo,

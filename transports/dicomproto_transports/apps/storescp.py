@@ -41,7 +41,7 @@ when the grace is over, or a second signal comes, is lost, and the exit status i
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    result = new_parser("storescp", _DESCRIPTION, _EVENTS)
+    result = new_parser("storescp", "PORT", _DESCRIPTION, _EVENTS)
     add_listener(result, "STORESCP")
     add_preferred_syntax(result)
     output = result.add_argument_group("output options")

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from ._address import parse_requestor
 from ._console import Console, size
+from ._identity import add_identity
 from ._options import (
     add_peer,
     add_requested_syntax,
@@ -47,9 +49,14 @@ object). The summary is always the last line."""
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    result = new_parser("storescu", _DESCRIPTION, _EVENTS)
+    result = new_parser("storescu", "ADDRESS [PORT] PATH...", _DESCRIPTION, _EVENTS)
     add_peer(result, "STORESCU")
-    result.add_argument("path", nargs="+", help="DICOM file, or directory of such files")
+    result.add_argument(
+        "path", nargs="+",
+        help="DICOM file, or directory of such files; before the first one, the TCP port of the peer, if the"
+        " address does not tell",
+    )  # fmt: skip
+    add_identity(result)
     files = result.add_argument_group("input options")
     files.add_argument("-r", "--recurse", action="store_true", help="send the directories below, too")
     add_requested_syntax(result)
@@ -72,7 +79,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the application and return its exit status."""
-    options = parser().parse_args(arguments)
+    options = parse_requestor(parser(), arguments)
     console = console_of(options)
     run = _Run(options, console)
     try:
@@ -124,7 +131,7 @@ class _Run:
         if not sources:
             self.console.error("there is no file to send")
             return
-        from ._peer import Peer
+        from ._peer import Requestor
         from ._plan import plan_groups
         from ._progress import Progress
         from ._transfer import Transfer
@@ -135,11 +142,11 @@ class _Run:
         )
         if len(groups) > 1:
             self.console.info(f"the files need {len(groups)} associations")
-        peer = Peer(self.options, self.console)
+        requestor = Requestor(self.options, self.console)
         began = perf_counter()
         with Progress(self.console, len(sources), sum(source.size for source in sources)) as progress:
             transfer = Transfer(
-                peer.associate,
+                requestor.associate,
                 self.record,
                 self.console,
                 progress,

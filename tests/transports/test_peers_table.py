@@ -1,0 +1,178 @@
+"""The peer table: what it says reaches `associate`; what is wrong is told by file, table and key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dicomproto.config import Timeouts
+from dicomproto.upper_layer.pdu import AsynchronousOperationsWindow
+from dicomproto_transports.blocking import AE, evt
+from dicomproto_transports.peers import InvalidPeers, Peer, PeerTLS, default_peers_path, load_peers
+
+VERIFICATION = "1.2.840.10008.1.1"
+MINIMUM = 'host = "h"\nport = 104\n'
+
+
+def load(path: Path, text: str) -> dict[str, Peer]:
+    (path / "peers.toml").write_text(text, encoding="utf-8")
+    return load_peers(path / "peers.toml")
+
+
+def test_a_peer_needs_a_host_and_a_port(tmp_path: Path) -> None:
+    assert load(tmp_path, f"[pacs]\n{MINIMUM}") == {"pacs": Peer(name="pacs", host="h", port=104)}
+    assert load(tmp_path, "") == {}
+
+
+def test_all_that_can_be_said_is_kept(tmp_path: Path) -> None:
+    peers = load(
+        tmp_path,
+        f"""
+        [a]
+        {MINIMUM}
+        ae_title = " PACS "
+        calling_ae_title = "ME"
+        max_pdu = 65536
+        window = 8
+        strict_roles = false
+        [a.timeouts]
+        response = 120
+        cancel = 1.5
+        write = 0
+        [a.tls]
+        ca = "ca.pem"
+        cert = "certs/own.pem"
+        key = "/etc/own.key"
+        password_file = "../secret"
+        profile = "bcp195"
+        server_name = "pacs.example"
+        verify = false
+        [b]
+        {MINIMUM}
+        [b.tls]
+        """,
+    )
+    assert list(peers) == ["a", "b"]
+    assert peers["a"] == Peer(
+        name="a",
+        host="h",
+        port=104,
+        ae_title="PACS",
+        calling_ae_title="ME",
+        max_pdu=65536,
+        window=8,
+        strict_roles=False,
+        timeouts=(("response", 120.0), ("cancel", 1.5), ("write", None)),
+        tls=PeerTLS(
+            ca=str(tmp_path / "ca.pem"),
+            cert=str(tmp_path / "certs" / "own.pem"),
+            key="/etc/own.key",
+            password_file=str(tmp_path.parent / "secret"),
+            profile="bcp195",
+            server_name="pacs.example",
+            verify=False,
+        ),
+    )
+    assert peers["b"].tls == PeerTLS()
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("[a", "this is no TOML: "),
+        ("[a]\nhost = 'h'", "[a] port: is missing"),
+        ("[a]\nport = 104", "[a] host: is missing"),
+        ("host = 'h'", "'host' belongs into a table, such as [pacs]"),
+        ("[[a]]\nhost = 'h'", "'a' belongs into a table, such as [pacs]"),
+        ("['a.b']\n", "[a.b]: a name is made of letters, digits, '-' and '_'"),
+        ("[104]\n", "[104]: a name is made of letters, digits, '-' and '_', not of digits alone"),
+        (f"[a]\n{MINIMUM}tsl = true", "[a] tsl: is not known; there are host, port, ae_title, "),
+        (f"[a]\n{MINIMUM}tls = true", "a.tls must be a table, [a.tls]"),
+        (f"[a]\n{MINIMUM}timeouts = 5", "a.timeouts must be a table, [a.timeouts]"),
+        (f"[a]\n{MINIMUM}[a.tls]\nsecret = 'x'", "[a.tls] secret: is not known; there are ca, cert, key, "),
+        (f"[a]\n{MINIMUM}[a.tls]\nca = 1", "[a.tls] ca: must be a text, not 1"),
+        (f"[a]\n{MINIMUM}[a.tls]\nverify = 'no'", "[a.tls] verify: must be true or false, not this str"),
+        (f"[a]\n{MINIMUM}[a.tls]\nkey = 'k'", "[a.tls] key: needs a cert"),
+        (f"[a]\n{MINIMUM}[a.tls]\npassword_file = 'k'", "[a.tls] password_file: needs a cert"),
+        (f"[a]\n{MINIMUM}[a.timeouts]\nsleep = 5", "[a.timeouts] sleep: is not known; there are connect, "),
+        (
+            f"[a]\n{MINIMUM}[a.timeouts]\nidle = -1",
+            "[a.timeouts] idle: must be a number of seconds, 0 for no",
+        ),
+        (f"[a]\n{MINIMUM}[a.timeouts]\nidle = true", "not True"),
+        (f"[a]\n{MINIMUM}[a.timeouts]\nidle = inf", "[a.timeouts] idle: must be a number of seconds"),
+        (f"[a]\n{MINIMUM}[a.timeouts]\nidle = nan", "[a.timeouts] idle: must be a number of seconds"),
+        ("[a]\nhost = ''\nport = 1", "[a] host: must be a text, not this str"),
+        ("[a]\nhost = 'h'\nport = '104'", "[a] port: must be a whole number from 1 to 65535, not this str"),
+        ("[a]\nhost = 'h'\nport = 0", "[a] port: must be a whole number from 1 to 65535, not 0"),
+        ("[a]\nhost = 'h'\nport = true", "[a] port: must be a whole number from 1 to 65535, not True"),
+        (
+            f"[a]\n{MINIMUM}max_pdu = 1",
+            "[a] max_pdu: must be 0 or a whole number from 128 to 4294967295, not 1",
+        ),
+        (f"[a]\n{MINIMUM}window = 0", "[a] window: must be a whole number from 1 to 65535, not 0"),
+        (f"[a]\n{MINIMUM}ae_title = 'ABCDEFGHIJKLMNOPQ'", "[a] ae_title: must be an AE title of 1 to 16"),
+        (f"[a]\n{MINIMUM}ae_title = 'a\\b'", "[a] ae_title: must be an AE title of 1 to 16"),
+        (f"[a]\n{MINIMUM}calling_ae_title = ' '", "[a] calling_ae_title: must be an AE title of 1 to 16"),
+        (f"[a]\n{MINIMUM}strict_roles = 1", "[a] strict_roles: must be true or false, not 1"),
+    ],
+)
+def test_what_is_wrong_is_told_by_file_table_and_key(tmp_path: Path, text: str, error: str) -> None:
+    with pytest.raises(InvalidPeers) as caught:
+        load(tmp_path, text)
+    assert str(caught.value).startswith(f"{tmp_path / 'peers.toml'}: ")
+    assert error in str(caught.value)
+
+
+def test_a_table_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(InvalidPeers, match="peers.toml: No such file"):
+        load_peers(tmp_path / "peers.toml")
+    (tmp_path / "peers.toml").write_bytes(b"# \xff")
+    with pytest.raises(InvalidPeers, match="this is no TOML"):
+        load_peers(tmp_path / "peers.toml")
+
+
+def test_the_users_table_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DICOMPROTO_PEERS", "named.toml")
+    assert default_peers_path() == "named.toml"
+    monkeypatch.setenv("DICOMPROTO_PEERS", "")
+    assert default_peers_path() is None
+    monkeypatch.delenv("DICOMPROTO_PEERS")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert default_peers_path() is None
+    for variable, folder in (("XDG_CONFIG_HOME", tmp_path), ("HOME", tmp_path / ".config")):
+        monkeypatch.setenv("HOME", str(tmp_path))
+        path = folder / "dicomproto" / "peers.toml"
+        path.parent.mkdir(parents=True)
+        path.touch()
+        assert default_peers_path() == str(path)
+        monkeypatch.delenv(variable)
+
+
+def test_a_peer_is_all_that_associate_needs(tmp_path: Path) -> None:
+    requests = []
+    ae = AE("SELF")
+    ae.add_supported_context(VERIFICATION)
+    ae.add_requested_context(VERIFICATION)
+    handlers = [(evt.EVT_REQUESTED, lambda event: requests.append(event.associate_request))]
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+    try:
+        text = (
+            f'[p]\nhost = "127.0.0.1"\nport = {server.port}\nae_title = "PEER"\nmax_pdu = 4096\nwindow = 3\n'
+        )
+        peer = load(tmp_path, text)["p"]
+        with ae.associate(**peer.options()) as association:
+            assert association.send_c_echo().Status == 0
+    finally:
+        server.shutdown()
+    (request,) = requests
+    assert (request.called_ae_title.strip(), request.maximum_length) == ("PEER", 4096)
+    assert request.asynchronous_operations_window == AsynchronousOperationsWindow(
+        maximum_invoked=3, maximum_performed=1
+    )
+
+
+def test_the_timeouts_of_a_peer_go_before_those_of_the_entity(tmp_path: Path) -> None:
+    peer = load(tmp_path, f"[p]\n{MINIMUM}[p.timeouts]\nresponse = 1\nidle = 0\n")["p"]
+    assert peer.timeouts_over(Timeouts(response=2, close=3)) == Timeouts(response=1, close=3, idle=None)

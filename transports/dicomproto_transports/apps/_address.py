@@ -1,0 +1,113 @@
+"""Whom the command line of a requestor means, by an address or a name in the peer table, and as whom."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ._identity import identity_of
+from ._options import MAX_PDU, ae_title, peer_port
+
+if TYPE_CHECKING:
+    from ..peers import Peer
+
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def parse_requestor(parser: ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
+    """Parse the command line of a requestor, and settle which peer it means.
+
+    `addr`, `port`, `called_aet`, `ae_title` and `max_pdu` of the result are set, from the first of the
+    options, the address, the peer table and the defaults that says something; `peer` is that of the table,
+    or None, `identity` the item of the negotiation that names the user, or None.
+    """
+    options = parser.parse_intermixed_args(arguments)
+    try:
+        _settle(options)
+        options.identity = identity_of(options)
+    except ArgumentTypeError as error:
+        parser.error(str(error))
+    return options
+
+
+def _settle(options: argparse.Namespace) -> None:
+    peer = options.peer = find_peer(options, options.address)
+    title, host, port = split_address(options.address)
+    if peer is not None:
+        title, host, port = peer.ae_title, peer.host, str(peer.port)
+    options.addr, options.port = host, peer_port(_port(options, port))
+    options.called_aet = options.called_aet or title or "ANY-SCP"
+    options.ae_title = options.ae_title or (peer and peer.calling_ae_title) or options.own_title
+    if options.max_pdu is None:
+        options.max_pdu = MAX_PDU if peer is None or peer.max_pdu is None else peer.max_pdu
+
+
+def _port(options: argparse.Namespace, port: str | None) -> str:
+    """Return the port, which is the next word where the address has none."""
+    files: list[str] | None = getattr(options, "path", None)
+    following = options.port if files is None else files[0]
+    if port is not None:
+        if files is None and following is not None:
+            raise ArgumentTypeError(f"{options.address!r} tells the port already; {following!r} is too much")
+        return port
+    if following is None or not following.isdecimal():
+        found = f", not {following!r}" if following else ""
+        table = f" in {_table(options)}" if _table(options) else ", and there is no peer table"
+        raise ArgumentTypeError(
+            f"{options.address!r} is no peer{table}, so HOST:PORT is needed, or a port after the host{found}"
+        )
+    if files is not None:
+        del files[0]
+        if not files:
+            raise ArgumentTypeError("the following arguments are required: path")
+    return following
+
+
+def split_address(text: str) -> tuple[str | None, str, str | None]:
+    """Return the AE title, the host and the port of `[AET@]HOST[:PORT]`; raises ArgumentTypeError.
+
+    An IPv6 address that is followed by a port stands in brackets.
+    """
+    title, at, rest = text.rpartition("@")
+    port: str | None
+    if rest.startswith("["):
+        host, bracket, port = rest[1:].partition("]")
+        if not bracket or (port and not port.startswith(":")):
+            raise ArgumentTypeError(f"{text!r}: an address in brackets ends with ']' or ']:PORT'")
+        port = port[1:] or None
+    elif rest.count(":") == 1:
+        host, _, port = rest.partition(":")
+    else:
+        host, port = rest, None
+    if not host:
+        raise ArgumentTypeError(f"{text!r}: the host is missing")
+    if port is not None:
+        peer_port(port)
+    return (ae_title(title) if at else None), host, port
+
+
+def find_peer(options: argparse.Namespace, name: str) -> Peer | None:
+    """Return the peer of that name, if the table has one; raises ArgumentTypeError for a wrong table."""
+    if not _NAME.fullmatch(name):
+        return None
+    path = _table(options)
+    if path is None:
+        return None
+    from ..peers import InvalidPeers, load_peers
+
+    try:
+        return load_peers(path).get(name)
+    except InvalidPeers as error:
+        raise ArgumentTypeError(str(error)) from None
+
+
+def _table(options: argparse.Namespace) -> str | None:
+    path: str | None = options.peers
+    if path is None:
+        from ..peers import default_peers_path
+
+        path = default_peers_path()
+    return path

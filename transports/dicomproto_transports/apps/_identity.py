@@ -1,0 +1,100 @@
+"""Who the user is (PS3.7 D.3.3.7): from options, with every secret from a file or the environment.
+
+A command line is seen by every user of the machine and kept in histories: no secret has an option.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from argparse import ArgumentParser, ArgumentTypeError
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dicomproto.upper_layer.pdu import UserIdentityRQ
+
+_USER, _USER_AND_PASSCODE, _KERBEROS, _SAML, _JWT = 1, 2, 3, 4, 5
+_FROM_FILE = {"kerberos_file": _KERBEROS, "saml_file": _SAML, "jwt_file": _JWT}
+_LONGEST = 0xFFFF  # the lengths in the item have 16 bits (PS3.7 Table D.3-14)
+
+
+def add_identity(parser: ArgumentParser) -> None:
+    """Add the options of a requestor that says who its user is."""
+    group = parser.add_argument_group("user identity options")
+    kind = group.add_mutually_exclusive_group()
+    kind.add_argument("-usr", "--user", metavar="NAME", help="name of the user")
+    kind.add_argument(
+        "-kt", "--kerberos-file", metavar="FILE", help="file with a Kerberos service ticket",
+    )  # fmt: skip
+    kind.add_argument("--saml-file", metavar="FILE", help="file with a SAML assertion")
+    kind.add_argument("--jwt-file", metavar="FILE", help="file with a JSON web token")
+    passcode = group.add_mutually_exclusive_group()
+    passcode.add_argument(
+        "--password-file", metavar="FILE", help="file whose first line is the passcode of the user"
+    )
+    passcode.add_argument(
+        "--password-env", metavar="NAME", help="environment variable that holds the passcode of the user"
+    )
+    group.add_argument(
+        "-rsp", "--identity-response", action="store_true",
+        help="ask for a positive response, and abort the association if there is none",
+    )  # fmt: skip
+
+
+def identity_of(options: argparse.Namespace) -> UserIdentityRQ | None:
+    """Return the item that the options ask for; raises ArgumentTypeError."""
+    kinds = [name for name in _FROM_FILE if getattr(options, name)]
+    if (options.password_file or options.password_env) and options.user is None:
+        raise ArgumentTypeError("a passcode needs --user")
+    if options.identity_response and options.user is None and not kinds:
+        raise ArgumentTypeError("--identity-response needs an identity, such as --user")
+    second = b""
+    if options.user is not None:
+        kind, first = _USER, options.user.encode("utf-8")
+        passcode = secret_of(options, "password")
+        if passcode is not None:
+            kind, second = _USER_AND_PASSCODE, passcode
+    elif kinds:
+        (name,) = kinds
+        kind, path = _FROM_FILE[name], getattr(options, name)
+        first = read_secret(path)
+        if kind != _KERBEROS:  # which is binary; text has a line end that is no part of it
+            first = first.strip()
+    else:
+        return None
+    for value, what in ((first, "identity"), (second, "passcode")):
+        if not value and (what == "identity" or kind == _USER_AND_PASSCODE):
+            raise ArgumentTypeError(f"the {what} of the user is empty")
+        if len(value) > _LONGEST:
+            raise ArgumentTypeError(f"the {what} of the user has more than {_LONGEST} bytes")
+    from dicomproto.upper_layer.pdu import UserIdentityRQ
+
+    return UserIdentityRQ(
+        identity_type=kind,
+        primary_field=first,
+        secondary_field=second,
+        positive_response_requested=options.identity_response,
+    )
+
+
+def secret_of(options: argparse.Namespace, name: str) -> bytes | None:
+    """Return the first line of the file, or the variable, that `--NAME-file` or `--NAME-env` names."""
+    path: str | None = getattr(options, f"{name}_file")
+    variable: str | None = getattr(options, f"{name}_env")
+    if path is not None:
+        return read_secret(path).partition(b"\n")[0].removesuffix(b"\r")
+    if variable is None:
+        return None
+    value = os.environ.get(variable)
+    if value is None:
+        raise ArgumentTypeError(f"the environment has no variable {variable}")
+    return value.encode("utf-8", "surrogateescape")
+
+
+def read_secret(path: str) -> bytes:
+    """Return what a file holds; raises ArgumentTypeError."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise ArgumentTypeError(f"{path}: {error.strerror}") from None

@@ -1,0 +1,253 @@
+"""The peer table: a TOML file that says, once, how each peer is reached and what it needs.
+
+    [pacs]                          # the name: letters, digits, "-" and "_"
+    host = "pacs.example.org"
+    port = 11112
+    ae_title = "PACS"               # how it is called; ANY-SCP if it is left out
+    calling_ae_title = "VIEWER"     # what we call ourselves towards it
+    max_pdu = 65536                 # bytes of a P-DATA-TF that we announce; 0: unlimited
+    window = 8                      # requests that may be outstanding, proposed to the peer
+    strict_roles = true             # hold it to the letter of role selection
+    [pacs.timeouts]                 # seconds, 0: no limit; the fields of `Timeouts`
+    response = 120
+    [pacs.tls]                      # TLS, with the settings that differ from the usual ones
+    ca = "hospital-ca.pem"          # paths are relative to this file
+    cert = "viewer.pem"
+    key = "viewer-key.pem"
+
+What is not understood is an error that names the file, the table and the key: a misspelt setting for TLS
+must not mean that there is none.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from dicomproto._record import Record
+from dicomproto.config import Timeouts
+from dicomproto.errors import DicomProtoError
+from dicomproto.upper_layer.pdu import AsynchronousOperationsWindow, normalize_ae_title
+
+__all__ = ["InvalidPeers", "Peer", "PeerTLS", "default_peers_path", "load_peers"]
+
+_NAME = re.compile(r"(?=.*[A-Za-z_-])[A-Za-z0-9_-]+")
+_MAXIMUM_WINDOW = 0xFFFF
+
+
+class InvalidPeers(DicomProtoError, ValueError):
+    """A peer table that cannot be read or understood; the text names the file, the table and the key."""
+
+
+class PeerTLS(Record):
+    """How a connection to a peer is secured; paths are absolute."""
+
+    ca: str | None = None
+    """PEM file or directory of the certificates that the peer's is verified with; the system's if None."""
+    cert: str | None = None
+    """PEM file of our certificate, with those between it and the authority."""
+    key: str | None = None
+    """PEM file of our private key; None if it is in `cert`."""
+    password_file: str | None = None
+    """File whose first line decrypts the key."""
+    profile: str | None = None
+    """Name of the security profile; see `dicomproto_transports.tls`."""
+    server_name: str | None = None
+    """The name that the certificate must be for; the host if None."""
+    verify: bool = True
+    """Whether the certificate is verified at all. Without, anybody may stand between."""
+
+
+class Peer(Record):
+    """A peer: its name in the table, where it is, and what differs from the settings of the `AE`."""
+
+    name: str
+    host: str
+    port: int
+    ae_title: str = "ANY-SCP"
+    calling_ae_title: str | None = None
+    """What we call ourselves; the title of the `AE` if None."""
+    max_pdu: int | None = None
+    """Bytes of a P-DATA-TF after its header that we announce, 0 for any number."""
+    window: int | None = None
+    """Requests of ours that may be outstanding, proposed in the negotiation; None proposes nothing."""
+    strict_roles: bool | None = None
+    """Whether the peer is held to the letter of role selection."""
+    timeouts: tuple[tuple[str, float | None], ...] = ()
+    """The fields of `Timeouts` that differ, in seconds."""
+    tls: PeerTLS | None = None
+    """How the connection is secured; None for plain TCP."""
+
+    def options(self) -> dict[str, Any]:
+        """Return the keyword arguments with which `AE.associate` reaches this peer.
+
+        `ae.associate(**peers["pacs"].options())`; what is not here is the AE's own.
+        """
+        options: dict[str, Any] = {"addr": self.host, "port": self.port, "ae_title": self.ae_title}
+        if self.max_pdu is not None:
+            options["max_pdu"] = self.max_pdu
+        if self.window is not None:
+            window = AsynchronousOperationsWindow(maximum_invoked=self.window, maximum_performed=1)
+            options["ext_neg"] = [window]
+        return options
+
+    def timeouts_over(self, timeouts: Timeouts) -> Timeouts:
+        """Return `timeouts` with those of this peer in their places."""
+        changed: Timeouts = timeouts.replace(**dict(self.timeouts))
+        return changed
+
+
+def default_peers_path() -> str | None:
+    """Return the path of the user's peer table, or None if there is none.
+
+    $DICOMPROTO_PEERS names it, if that is set; else it is `dicomproto/peers.toml` in $XDG_CONFIG_HOME, which
+    is ~/.config if it is not set, as long as the file is there.
+    """
+    named = os.environ.get("DICOMPROTO_PEERS")
+    if named is not None:
+        return named or None
+    base = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    path = os.path.join(base, "dicomproto", "peers.toml")
+    return path if os.path.isfile(path) else None
+
+
+def load_peers(path: str | os.PathLike[str]) -> dict[str, Peer]:
+    """Read a peer table and return its peers by name, in the order of the file; raises InvalidPeers."""
+    import tomllib
+
+    shown = os.fspath(path)
+    try:
+        with open(path, "rb") as file:
+            tables = tomllib.load(file)
+    except OSError as error:
+        raise InvalidPeers(f"{shown}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidPeers(f"{shown}: this is no TOML: {error}") from None
+    reader = _Reader(shown, os.path.dirname(os.path.abspath(path)))
+    return {name: reader.peer(name, table) for name, table in tables.items()}
+
+
+# --- reading ------------------------------------------------------------------------------------
+
+
+class _Reader:
+    """Reads the tables of one file, with its name for the errors and its folder for relative paths."""
+
+    def __init__(self, shown: str, folder: str) -> None:
+        self._shown = shown
+        self._folder = folder
+        self._tls: dict[str, Callable[[object], object]] = {
+            **dict.fromkeys(("ca", "cert", "key", "password_file"), self._path),
+            "profile": _text,
+            "server_name": _text,
+            "verify": _truth,
+        }
+
+    def peer(self, name: str, table: object) -> Peer:
+        """Return the peer that the table [name] describes."""
+        if not _NAME.fullmatch(name):
+            raise self._error(name, "", "a name is made of letters, digits, '-' and '_', not of digits alone")
+        if not isinstance(table, dict):
+            raise InvalidPeers(f"{self._shown}: {name!r} belongs into a table, such as [pacs]")
+        inner = {key: table[key] for key in ("timeouts", "tls") if key in table}
+        plain = {key: value for key, value in table.items() if key not in inner}
+        fields = self._fields(name, plain, _PEER)
+        for key in ("host", "port"):
+            if key not in fields:
+                raise self._error(name, key, "is missing")
+        if "timeouts" in inner:
+            timeouts = self._fields(f"{name}.timeouts", inner["timeouts"], _TIMEOUTS)
+            fields["timeouts"] = tuple(timeouts.items())
+        if "tls" in inner:
+            fields["tls"] = self._security(f"{name}.tls", inner["tls"])
+        return Peer(name=name, **fields)
+
+    def _security(self, place: str, table: object) -> PeerTLS:
+        settings = PeerTLS(**self._fields(place, table, self._tls))
+        if settings.key and not settings.cert:
+            raise self._error(place, "key", "needs a cert")
+        if settings.password_file and not settings.cert:
+            raise self._error(place, "password_file", "needs a cert")
+        return settings
+
+    def _fields(
+        self, place: str, table: object, checks: Mapping[str, Callable[[object], object]]
+    ) -> dict[str, Any]:
+        """Return what a table says, checked; every key of it must be known."""
+        if not isinstance(table, dict):
+            raise InvalidPeers(f"{self._shown}: {place} must be a table, [{place}]")
+        fields = {}
+        for key, value in table.items():
+            if key not in checks:
+                raise self._error(place, key, f"is not known; there are {', '.join(checks)}")
+            try:
+                fields[key] = checks[key](value)
+            except ValueError as error:
+                raise self._error(place, key, f"must be {error}, not {_shown(value)}") from None
+        return fields
+
+    def _error(self, place: str, key: str, text: str) -> InvalidPeers:
+        return InvalidPeers(
+            f"{self._shown}: [{place}] {key}: {text}" if key else f"{self._shown}: [{place}]: {text}"
+        )
+
+    def _path(self, value: object) -> str:
+        return os.path.normpath(os.path.join(self._folder, os.path.expanduser(_text(value))))
+
+
+def _shown(value: object) -> str:
+    """Show a value of the wrong kind; not a long text, which may be a secret in the wrong place."""
+    return repr(value) if isinstance(value, (bool, int, float)) else f"this {type(value).__name__}"
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("a text")
+    return value
+
+
+def _truth(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("true or false")
+    return value
+
+
+def _whole(low: int, high: int, *others: int) -> Callable[[object], int]:
+    def check(value: object) -> int:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int)
+            or not (low <= value <= high or value in others)
+        ):
+            also = "".join(f"{other} or " for other in others)
+            raise ValueError(f"{also}a whole number from {low} to {high}")
+        return value
+
+    return check
+
+
+def _title(value: object) -> str:
+    text = normalize_ae_title(value) if isinstance(value, str) else ""
+    if not 0 < len(text) <= 16 or not all(" " <= c <= "~" and c != "\\" for c in text):
+        raise ValueError("an AE title of 1 to 16 ASCII characters without backslash")
+    return text
+
+
+def _seconds(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e9:
+        raise ValueError("a number of seconds, 0 for no limit")
+    return float(value) or None
+
+
+_PEER: dict[str, Callable[[object], object]] = {
+    "host": _text,
+    "port": _whole(1, 65535),
+    "ae_title": _title,
+    "calling_ae_title": _title,
+    "max_pdu": _whole(128, 2**32 - 1, 0),
+    "window": _whole(1, _MAXIMUM_WINDOW),
+    "strict_roles": _truth,
+}
+_TIMEOUTS: dict[str, Callable[[object], object]] = dict.fromkeys(Timeouts._fields, _seconds)
