@@ -41,13 +41,21 @@ from .dimse.status import Category
 from .errors import InvalidCommand, LocalProtocolError
 from .negotiation import (
     AcceptedContext,
+    ContextMatch,
     RejectedContext,
     accepted_contexts,
     may_invoke,
     operations_window,
     rejected_contexts,
 )
-from .services import Verdict, check_request
+from .services import (
+    STANDARD,
+    SOPClassRegistry,
+    Verdict,
+    check_request,
+    find_request_context,
+    status_of,
+)
 from .upper_layer.events import (
     CLOSED,
     NEED_DATA,
@@ -87,7 +95,8 @@ class Connection:
     `strict_roles` holds the peer to PS3.7 D.3.3.4 and `strict_dispatch` to the SOP class of the
     context, where known peers do otherwise; `idle_release` makes an acceptor whose idle time is up
     release the association, not abort it. `supported_sop_classes` are those of which an object may come
-    on the context of another one; None stands for every storage SOP class that is known.
+    on the context of another one; None stands for every storage SOP class that is known. `sop_classes`
+    knows private SOP classes besides those of the standard.
     """
 
     def __init__(
@@ -100,6 +109,7 @@ class Connection:
         strict_dispatch: bool = False,
         idle_release: bool = False,
         supported_sop_classes: Container[str] | None = None,
+        sop_classes: SOPClassRegistry = STANDARD,
     ) -> None:
         self._upper = UpperLayer(role, limits=limits, timeouts=timeouts)
         self._assembler = Assembler(self._upper.limits)
@@ -108,7 +118,9 @@ class Connection:
         self._idle_release = idle_release
         self._events: deque[Event] = deque()
         self._accepted: dict[int, AcceptedContext] = {}
+        self._rejected: dict[int, RejectedContext] | None = None
         self._supported = supported_sop_classes
+        self._sop_classes = sop_classes
         self._operations = Operations()
         self._unanswered: dict[int, RequestReceived] = {}
         self._cancelled: set[int] = set()
@@ -169,7 +181,9 @@ class Connection:
     def rejected_contexts(self) -> Mapping[int, RejectedContext]:
         """The proposed presentation contexts that may not be used, by id; empty before the answer."""
         request, answer = self.request, self.answer
-        return rejected_contexts(request, answer) if request and answer else {}
+        if self._rejected is None and request and answer:
+            self._rejected = rejected_contexts(request, answer)
+        return MappingProxyType(self._rejected or {})
 
     @property
     def outstanding(self) -> Mapping[int, Request]:
@@ -338,6 +352,21 @@ class Connection:
 
     # --- sending: messages ---------------------------------------------------------------------
 
+    def find_request_context(
+        self, request: type[Request], sop_class_uid: str, meta_uid: str | None = None
+    ) -> ContextMatch:
+        """Find the accepted context that carries a request of ours; see `services.find_request_context`."""
+        return find_request_context(
+            self._accepted,
+            request,
+            sop_class_uid,
+            by_requestor=self.role is Role.REQUESTOR,
+            meta_uid=meta_uid,
+            registry=self._sop_classes,
+            strict_roles=self._strict_roles,
+            rejected=self.rejected_contexts,
+        )
+
     def send_request(self, command: Request, context_id: int) -> int:
         """Queue a request on an accepted context; return its Message ID, allotted if it is 0.
 
@@ -463,8 +492,18 @@ class Connection:
             context.abstract_syntax,
             service_class_uid=context.service_class_uid,
             supported=self._supported,
+            registry=self._sop_classes,
             strict=strict,
         )
+
+    def _explain(self, response: Response, request: Request, context: AcceptedContext) -> None:
+        """Let the status of a response know its service class; as a number it stays what it was."""
+        uid = request.sop_class_uid or context.abstract_syntax
+        sop_class = self._sop_classes.find(uid, context.service_class_uid)
+        if sop_class is not None:
+            # A record never changes, but this one nobody has seen yet, and a copy costs five times as much.
+            status = status_of(response.Status, sop_class, type(request))
+            object.__setattr__(response, "Status", status)
 
     def _may_invoke(self, command: Request, context: AcceptedContext, *, by_us: bool) -> str:
         return may_invoke(
@@ -631,6 +670,7 @@ class Connection:
             del self._operations[message_id]
         else:
             operation.pending()
+        self._explain(response, request, self._accepted[operation.context_id])
         event = ResponseReceived(
             context_id=received.context_id,
             command=response,

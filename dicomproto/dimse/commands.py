@@ -68,6 +68,8 @@ class Command(Record):
             if field == "unknown_elements":
                 # They may hold anything, so only their sizes are shown.
                 value = tuple(f"(0000,{number:04X}) <{len(raw)} bytes>" for number, raw in value)
+            elif field == "Status":
+                value = int(value)  # the same for a status that knows its service class
             if value is not None and value != ():
                 shown.append(f"{field}={value!r}")
         return f"{type(self).__name__}({', '.join(shown)})"
@@ -122,8 +124,9 @@ class Response(Command):
 
     @property
     def status(self) -> StatusCode:
-        """`Status` with its category and meaning."""
-        return StatusCode(self.Status)
+        """`Status` with its category and meaning, in its service class where a connection received it."""
+        code = self.Status
+        return code if isinstance(code, StatusCode) else StatusCode(code)
 
     @property
     def category(self) -> Category:

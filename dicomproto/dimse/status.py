@@ -1,12 +1,17 @@
 """Status codes: the category of any code, and its meaning (PS3.7 Annex C).
 
 A code says by its range what it is, so that codes that no table lists still have a category.
-What a code means within one service class is told by `dicomproto.services`.
+What a code means within one service class is told by `dicomproto.services`, whose `ServiceStatus`
+responses have where the service class is known.
 """
 
 from __future__ import annotations
 
 from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .commands import Request
 
 
 class Category(Enum):
@@ -84,6 +89,16 @@ class Status(int):
     """A status code with its category and its general meaning. Equal to the plain number."""
 
     __slots__ = ()
+
+    @property
+    def service_class(self) -> Enum | None:
+        """The service class (`dicomproto.services.ServiceClass`) that explains the code, if known."""
+        return None
+
+    @property
+    def operation(self) -> type[Request] | None:
+        """The request that this is a response to, if known."""
+        return None
 
     @property
     def category(self) -> Category:

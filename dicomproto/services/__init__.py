@@ -18,13 +18,15 @@ from .sop_classes import (
     storage_sop_classes,
     uid_of,
 )
-from .statuses import status_meaning
+from .statuses import ServiceStatus, StatusRange, status_meaning, status_of, status_table
 
 __all__ = [
     "STANDARD",
     "SOPClass",
     "SOPClassRegistry",
     "ServiceClass",
+    "ServiceStatus",
+    "StatusRange",
     "Verdict",
     "allowed_requests",
     "check_request",
@@ -36,6 +38,8 @@ __all__ = [
     "sop_class",
     "sop_class_uids",
     "status_meaning",
+    "status_of",
+    "status_table",
     "storage_sop_classes",
     "uid_of",
 ]

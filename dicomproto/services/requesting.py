@@ -8,7 +8,7 @@ from types import MappingProxyType
 from ..dimse.commands import NEventReportRQ, Request
 from ..negotiation import AcceptedContext, ContextMatch, RejectedContext, may_invoke
 from ..uids import normalize_uid
-from .sop_classes import STANDARD, SOPClassRegistry, keyword_of
+from .sop_classes import STANDARD, SOPClassRegistry, carriers_of, keyword_of
 
 
 def request_contexts(
@@ -28,13 +28,15 @@ def request_contexts(
     each of them allows); or one of a meta SOP class that it is a member of. `meta_uid` insists on the
     latter. Contexts on which the role was not negotiated to the letter come last.
     """
-    uid, meta = normalize_uid(sop_class_uid), normalize_uid(meta_uid or "")
+    uid = normalize_uid(sop_class_uid)
+    carriers = _carriers(uid, meta_uid)
     found = []
     for context in accepted.values():
-        rank = _rank(context, request, uid, meta, registry)
-        role = _may_invoke(context, request, by_requestor=by_requestor, strict=strict_roles)
-        if rank is not None and role != "no":
-            found.append((role == "warn", rank, context.context_id, context))
+        rank = carriers.get(context.abstract_syntax)
+        if rank is not None and _carries(context, request, uid, registry):
+            role = _may_invoke(context, request, by_requestor=by_requestor, strict=strict_roles)
+            if role != "no":
+                found.append((role == "warn", rank, context.context_id, context))
     return [context for *_, context in sorted(found, key=lambda item: item[:3])]
 
 
@@ -64,50 +66,39 @@ def find_request_context(
     )
     if found:
         return ContextMatch(context=found[0], alternatives=tuple(found[1:]), reasons=())
-    uid, meta = normalize_uid(sop_class_uid), normalize_uid(meta_uid or "")
+    uid = normalize_uid(sop_class_uid)
+    carriers = _carriers(uid, meta_uid)
     reasons = []
     for context in accepted.values():
-        name = f"context {context.context_id} ({_name(context.abstract_syntax)})"
-        if _rank(context, request, uid, meta, registry) is not None:
-            side, role = "requestor" if by_requestor else "acceptor", _role(request)
-            reasons.append(f"{name}: the {side} was not granted the {role} role")
-        elif _is_near(context.abstract_syntax, uid, meta, registry):
-            reasons.append(f"{name}: does not carry {request.name}")
+        if context.abstract_syntax in carriers:
+            reason = f"does not carry {request.name}"
+            if _carries(context, request, uid, registry):
+                side, role = "requestor" if by_requestor else "acceptor", _role(request)
+                reason = f"the {side} was not granted the {role} role"
+            reasons.append(f"context {context.context_id} ({_name(context.abstract_syntax)}): {reason}")
     for refused in rejected.values():
-        if _is_near(refused.abstract_syntax, uid, meta, registry):
-            name = f"context {refused.context_id} ({_name(refused.abstract_syntax)})"
-            reasons.append(f"{name}: {refused.reason}")
+        if refused.abstract_syntax in carriers:
+            name = _name(refused.abstract_syntax)
+            reasons.append(f"context {refused.context_id} ({name}): {refused.reason}")
     if not reasons:
-        reasons.append(f"no context was proposed for SOP class {_name(meta or uid)}")
+        reasons.append(f"no context was proposed for SOP class {_name(next(iter(carriers)))}")
     return ContextMatch(context=None, alternatives=(), reasons=tuple(reasons))
 
 
-def _rank(
-    context: AcceptedContext, request: type[Request], uid: str, meta: str, registry: SOPClassRegistry
-) -> int | None:
-    """Return how far off `uid` the context is, the nearest 0, or None if it cannot carry the request."""
-    abstract_syntax = context.abstract_syntax
-    known = registry.find(abstract_syntax, context.service_class_uid)
-    if not _is_near(abstract_syntax, uid, meta, registry):
-        return None
+def _carriers(uid: str, meta_uid: str | None) -> Mapping[str, int]:
+    """Return which abstract syntaxes have to do with SOP class `uid`, and how far off they are."""
+    return carriers_of(uid) if meta_uid is None else {normalize_uid(meta_uid): 0}
+
+
+def _carries(context: AcceptedContext, request: type[Request], uid: str, registry: SOPClassRegistry) -> bool:
+    """Tell whether a request that names `uid` is legal on a context that has to do with it."""
+    known = registry.find(context.abstract_syntax, context.service_class_uid)
     if known is None:
-        return 0
+        return True
     if known.members:
         member = registry.find(uid)
-        return 2 if member is not None and uid in known.members and request in member.requests else None
-    if request not in known.requests:
-        return None
-    return 0 if abstract_syntax == uid else 1
-
-
-def _is_near(abstract_syntax: str, uid: str, meta: str, registry: SOPClassRegistry) -> bool:
-    """Tell whether a context of `abstract_syntax` has to do with SOP class `uid`."""
-    if meta:
-        return abstract_syntax == meta
-    known = registry.find(abstract_syntax)
-    return abstract_syntax == uid or (
-        known is not None and (known.instance_class == uid or uid in known.members)
-    )
+        return member is not None and uid in known.members and request in member.requests
+    return request in known.requests
 
 
 def _may_invoke(context: AcceptedContext, request: type[Request], *, by_requestor: bool, strict: bool) -> str:

@@ -184,6 +184,25 @@ def _any_of(service_class: ServiceClass) -> SOPClass:
     return SOPClass(uid="", keyword="", service_class=service_class, requests=tuple(requests))
 
 
+def carriers_of(uid: str) -> Mapping[str, int]:
+    """Return the SOP classes whose contexts carry requests that name `uid`, itself first, by how far off.
+
+    0 is itself, 1 a class that deals with its instances, 2 a meta SOP class that it is a member of.
+    """
+    known = sop_class(uid)
+    return {uid: 0} if known is None else _carriers(known.uid, known.keyword)
+
+
+@cache
+def _carriers(uid: str, keyword: str) -> Mapping[str, int]:
+    from . import _usage
+
+    near = [other for other, instances in _usage.INSTANCE_CLASS.items() if instances == keyword]
+    metas = [meta for meta, members in _usage.MEMBERS.items() if keyword in members]
+    uids = _uids()
+    return {uid: 0} | {uids[other]: 1 for other in near} | {uids[meta]: 2 for meta in metas}
+
+
 def sop_class_uids(service_class: ServiceClass) -> tuple[str, ...]:
     """Return the UIDs of the SOP classes of a service class, retired ones included."""
     return tuple(uid for uid, row in _rows().items() if row[1] is service_class)

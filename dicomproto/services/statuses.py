@@ -1,38 +1,130 @@
-"""What a status code means within one service class (PS3.4)."""
+"""What a status code means in one service class, for one operation (PS3.4).
+
+The same code may mean different things: C302H refuses to change a unified procedure step, or is a
+query that cannot be processed. So a status is explained by the SOP class and the operation of its
+response, and by the general meaning of PS3.7 Annex C where they say nothing.
+"""
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Self
+
+from .._record import Record
+from ..dimse.commands import Request
 from ..dimse.status import Status
-from .sop_classes import ServiceClass
-
-# First code, last code, meaning.
-_Row = tuple[int, int, str]
-
-_STATUSES: dict[ServiceClass, tuple[_Row, ...]] = {
-    # PS3.4 A.4: those of PS3.7 alone
-    ServiceClass.VERIFICATION: (),
-    # PS3.4 Table B.2-1
-    ServiceClass.STORAGE: (
-        (0xA700, 0xA7FF, "Refused: out of resources"),
-        (0xA900, 0xA9FF, "Error: data set does not match SOP class"),
-        (0xB000, 0xB000, "Coercion of data elements"),
-        (0xB006, 0xB006, "Elements discarded"),
-        (0xB007, 0xB007, "Data set does not match SOP class"),
-        (0xC000, 0xCFFF, "Error: cannot understand"),
-    ),
-    # PS3.4 Table GG.4-1
-    ServiceClass.NON_PATIENT_OBJECT_STORAGE: (
-        (0xA700, 0xA700, "Refused: out of resources"),
-        (0xA900, 0xA900, "Error: data set does not match SOP class"),
-        (0xC000, 0xC000, "Error: cannot understand"),
-    ),
-}
+from .sop_classes import ServiceClass, SOPClass
 
 
-def status_meaning(code: int, service_class: ServiceClass | None = None) -> str:
-    """Return what a code means in `service_class`, or else its general meaning (PS3.7 Annex C)."""
+class StatusRange(Record):
+    """The codes from `first` to `last`, and what they mean."""
+
+    first: int
+    last: int
+    meaning: str
+
+
+class ServiceStatus(Status):
+    """A status of a known service class and operation, which give the code its meaning."""
+
+    _sop_class: SOPClass
+    _operation: type[Request]
+
+    def __new__(cls, code: int, sop_class: SOPClass, operation: type[Request]) -> Self:
+        """Return the status of a response to an `operation` on a SOP class."""
+        status = super().__new__(cls, code)
+        status._sop_class = sop_class
+        status._operation = operation
+        return status
+
+    @property
+    def service_class(self) -> ServiceClass | None:
+        """The service class that gives the code its meaning."""
+        return self._sop_class.service_class
+
+    @property
+    def operation(self) -> type[Request]:
+        """The request that this is a response to."""
+        return self._operation
+
+    @property
+    def meaning(self) -> str:
+        """What the code means in its service class, or else in general."""
+        return status_meaning(self, self._sop_class, self._operation)
+
+    def __getnewargs__(self) -> tuple[int, SOPClass, type[Request]]:  # type: ignore[override]
+        return int(self), self._sop_class, self._operation
+
+
+def status_of(code: int, sop_class: SOPClass | None, operation: type[Request]) -> Status:
+    """Return the status of a response to an `operation` on a SOP class; None stands for an unknown one."""
+    return Status(code) if sop_class is None else ServiceStatus(code, sop_class, operation)
+
+
+def status_meaning(
+    code: int,
+    service_class: ServiceClass | SOPClass | None = None,
+    operation: type[Request] | None = None,
+) -> str:
+    """Return what a code means in a service class, or else its general meaning (PS3.7 Annex C).
+
+    A SOP class says more than its service class. Without `operation` the first one counts that knows the
+    code.
+    """
     if service_class is not None:
-        for first, last, meaning in _STATUSES.get(service_class, ()):
-            if first <= code <= last:
-                return meaning
+        for row in _special(service_class, operation):
+            if row.first <= code <= row.last:
+                return row.meaning
     return Status(code).meaning
+
+
+def status_table(service_class: ServiceClass | SOPClass, operation: type[Request]) -> tuple[StatusRange, ...]:
+    """Return the statuses that a response may have, those of PS3.7 included, in order of their codes."""
+    from ._status_table import GENERAL
+
+    special = _special(service_class, operation)
+    listed = {row.first for row in special}
+    codes = [int(code, 16) for code in GENERAL[_name(operation)].split()]
+    general = [_one(code, Status(code).meaning) for code in codes if code not in listed]
+    return tuple(sorted([*general, *special], key=lambda row: row.first))
+
+
+def _special(
+    service_class: ServiceClass | SOPClass, operation: type[Request] | None
+) -> tuple[StatusRange, ...]:
+    """Return what PS3.4 says, that of the SOP class before that of the service class."""
+    if isinstance(service_class, ServiceClass):
+        return _rows("", service_class, operation and _name(operation))
+    if service_class.service_class is None:  # registered by its requests alone
+        return ()
+    return _rows(service_class.keyword, service_class.service_class, operation and _name(operation))
+
+
+@cache
+def _rows(keyword: str, service: ServiceClass, operation: str | None) -> tuple[StatusRange, ...]:
+    from ._status_table import STATUSES  # read by those who need it, after the import
+
+    family = "QUERY_RETRIEVE" if service.name.endswith("_QUERY_RETRIEVE") else service.name
+    tables: list[list[str]] = [[], []]
+    for key, text in STATUSES.items():
+        names, operations = key.split(": ")
+        if operation is None or operation in operations.split():
+            for place, name in enumerate((keyword, family)):
+                if name in names.split():
+                    tables[place] += text.splitlines()
+    rows: dict[tuple[int, ...], StatusRange] = {}
+    for line in (*tables[0], *tables[1]):
+        code, _, meaning = line.strip().partition(" ")
+        if code:
+            first, last = (int(code.replace("x", digit), 16) for digit in "0F")
+            rows.setdefault((first, last), StatusRange(first=first, last=last, meaning=meaning))
+    # A code of its own goes before the range that it lies in.
+    return tuple(sorted(rows.values(), key=lambda row: row.last - row.first))
+
+
+def _one(code: int, meaning: str) -> StatusRange:
+    return StatusRange(first=code, last=code, meaning=meaning)
+
+
+def _name(operation: type[Request]) -> str:
+    return operation.name.removesuffix("-RQ")
