@@ -26,9 +26,12 @@ from dicomproto.upper_layer.pdu import (
 from . import evt
 from ._ae import AECore, Context
 from ._association import AssociationCore
+from ._facts import name_of
 
 if TYPE_CHECKING:
     from ._stream import Backend, Stream
+    from ._tls import Handshake
+    from .tls import Context as TLSContext
 
 T = TypeVar("T")
 
@@ -55,6 +58,7 @@ class ServerCore:
         evt_handlers: Iterable[evt.Binding] | None = None,
         ae_title: str | bytes | None = None,
         contexts: Iterable[Context | SupportedContext] | None = None,
+        ssl_context: TLSContext | None = None,
     ) -> None:
         self.stream_established: Callable[[Stream], None] = lambda stream: None
         self.handlers = ae.bind(evt_handlers)
@@ -62,6 +66,9 @@ class ServerCore:
         self._ae = ae
         self._backend = backend
         self._policy = ae.policy(ae_title, contexts)
+        self._ssl_context = ssl_context
+        if ssl_context is not None:
+            self._handshake(ssl_context)  # raises now what it would raise for each connection
         self._associations: set[AssociationCore] = set()
         self._lock = Lock()  # one server may have many threads
         self._is_closing = False
@@ -82,11 +89,15 @@ class ServerCore:
         Raises nothing but cancellation or `ServerShutdown`, when the association was aborted and the stream
         closed.
         """
+        arrived, secured = stream, await self._secure(stream)
+        if secured is None:
+            return
+        stream = secured
         connection = self._ae.new_connection(Role.ACCEPTOR, self._policy.supported)
         association = self._ae.new_association(connection, stream, self._backend, self.handlers)
         association.enter("the server")  # from now on handlers may use it, and nobody else
         try:
-            await self._serve(association)
+            await self._serve(association, arrived)
         except AssociationError as error:
             quiet = isinstance(association.terminal, ConnectionClosed) and association.terminal.quiet
             log.log(logging.DEBUG if quiet or association.is_released else logging.INFO, "%s", error)
@@ -100,7 +111,26 @@ class ServerCore:
             with self._lock:
                 self._associations.discard(association)
 
-    async def _serve(self, association: AssociationCore) -> None:
+    async def _secure(self, stream: Stream) -> Stream | None:
+        """Return the stream with TLS on it, if this server has TLS; None if that failed."""
+        if self._ssl_context is None:
+            return stream
+        handshake = self._handshake(self._ssl_context)
+        try:
+            return await handshake.run(stream, name_of("", stream.peer_address), self._ae.timeouts)
+        except AssociationError as error:
+            log.log(logging.INFO if handshake.has_heard else logging.DEBUG, "%s", error)
+        except Exception:
+            log.exception("the TLS handshake with %s failed", stream.peer_address)
+        return None
+
+    @staticmethod
+    def _handshake(context: TLSContext) -> Handshake:
+        from ._tls import Handshake  # the ssl module takes 10 ms to load
+
+        return Handshake(context, server_side=True)
+
+    async def _serve(self, association: AssociationCore, arrived: Stream) -> None:
         connection = association.connection
         connection.transport_connected()
         await association.notify(evt.EVT_CONN_OPEN, address=association.stream.peer_address)
@@ -110,7 +140,7 @@ class ServerCore:
         if association.terminal is None:
             connection.send(answer)
         if isinstance(answer, AssociateAC) and association.terminal is None:
-            self.stream_established(association.stream)
+            self.stream_established(arrived)
             await association.notify(evt.EVT_ACCEPTED)
             await association.notify(evt.EVT_ESTABLISHED)
         while True:

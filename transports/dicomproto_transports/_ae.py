@@ -41,11 +41,13 @@ from dicomproto.upper_layer.pdu import (
 
 from . import evt
 from ._association import AssociationCore
-from ._facts import own_title
+from ._facts import name_of, own_title
 from ._operating import Drive
 
 if TYPE_CHECKING:
     from ._stream import Backend, Stream
+    from ._tls import Handshake
+    from .tls import TLSArguments
 
 NegotiationItem = (
     RoleSelection
@@ -265,12 +267,16 @@ class AECore:
         max_pdu: int | None = None,
         ext_neg: Iterable[NegotiationItem] | None = None,
         bind_address: tuple[str, int] | None = None,
+        tls_args: TLSArguments | None = None,
         evt_handlers: Iterable[evt.Binding] | None = None,
     ) -> AssociationCore:
         """Associate with a peer: `associate` of all flavours.
 
         `contexts` replaces the requested ones; `max_pdu` the `maximum_pdu_size`; `ext_neg` holds items of the
-        extended negotiation. Raises an AssociationError that says who and why: ConnectionLost, TimedOut,
+        extended negotiation. `tls_args` is an `ssl.SSLContext`, or one and the host name that the peer's
+        certificate must be for, in place of `addr`.
+
+        Raises an AssociationError that says who and why: ConnectionLost, TLSFailed, TimedOut,
         AssociationRejected, AssociationAborted, or NoAcceptedContext (after an abort) if nothing that was
         proposed is accepted; LocalProtocolError for what cannot be proposed, and ValueError for no port.
         """
@@ -281,7 +287,11 @@ class AECore:
         connection.send(self._request(contexts, ae_title, max_pdu, ext_neg or ()))
         wait = self.timeouts.connect
         deadline = None if wait is None else backend.now() + wait
+        handshake = None if tls_args is None else _handshake(tls_args, addr)
         stream = await backend.connect(addr, port, bind_address=bind_address, deadline=deadline)
+        if handshake is not None:
+            peer = name_of(own_title(ae_title), stream.peer_address)
+            stream = await handshake.run(stream, peer, self.timeouts)
         association = self.new_association(connection, stream, backend, handlers)
         try:
             connection.transport_connected()
@@ -352,6 +362,12 @@ class AECore:
 
 
 # --- what users may give ------------------------------------------------------------------------
+
+
+def _handshake(arguments: TLSArguments, host: str) -> Handshake:
+    from ._tls import Handshake  # the ssl module takes 10 ms to load
+
+    return Handshake.with_server(arguments, host)
 
 
 def supported_index(contexts: Iterable[Context | SupportedContext]) -> dict[str, SupportedContext]:

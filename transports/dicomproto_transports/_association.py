@@ -7,7 +7,7 @@ is `_operating.py`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
@@ -115,6 +115,21 @@ class AssociationCore(Operating):
     def rejected_contexts(self) -> list[RejectedContext]:
         """The presentation contexts that were refused, each with the reason."""
         return list(self.connection.rejected_contexts.values())
+
+    @property
+    def peer_certificate(self) -> Mapping[str, object] | None:
+        """The peer's certificate, as `ssl.SSLSocket.getpeercert` returns it; None if there is none.
+
+        It is empty if it was not verified, because the context did not ask for that.
+        """
+        certificate: Mapping[str, object] | None = getattr(self.stream, "peer_certificate", None)
+        return certificate
+
+    @property
+    def peer_certificate_der(self) -> bytes | None:
+        """The peer's certificate in DER, verified or not; None if there is none."""
+        certificate: bytes | None = getattr(self.stream, "peer_certificate_der", None)
+        return certificate
 
     @property
     def requestor(self) -> ServiceUser:

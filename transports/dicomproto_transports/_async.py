@@ -25,6 +25,8 @@ from ._stream import ConnectionServer, Stream
 if TYPE_CHECKING:
     from dicomproto.negotiation import SupportedContext
 
+    from .tls import Context as TLSContext
+
 T = TypeVar("T")
 
 
@@ -307,13 +309,14 @@ class LibraryAE(AsyncAE):
         ae_title: str | bytes | None = None,
         contexts: Iterable[Context | SupportedContext] | None = None,
         maximum_pending: int = MAXIMUM_PENDING,
+        ssl_context: TLSContext | None = None,
     ) -> AsyncServer:
         """Return a server that listens on (host, port), to be entered with `async with`.
 
         Port 0 lets the system choose one, "" or "::" as host mean all addresses, IPv6 and IPv4.
         `ae_title` and `contexts` replace those of this entity; of the connections on which no
-        association was accepted yet, `maximum_pending` are kept. Raises OSError, and
-        LocalProtocolError if nothing is supported.
+        association was accepted yet, `maximum_pending` are kept. `ssl_context` makes all associations
+        secure. Raises OSError, and LocalProtocolError if nothing is supported.
         """
-        core = self._server_core(evt_handlers, ae_title, contexts)
+        core = self._server_core(evt_handlers, ae_title, contexts, ssl_context)
         return AsyncServer(core, address, library=self.library, maximum_pending=maximum_pending)

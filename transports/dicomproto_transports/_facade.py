@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from ._stream import Backend
     from .evt import Binding
+    from .tls import Context as TLSContext
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -93,5 +94,6 @@ class AsyncAE(AECore):
         evt_handlers: Iterable[Binding] | None,
         ae_title: str | bytes | None,
         contexts: Iterable[Context | SupportedContext] | None,
+        ssl_context: TLSContext | None = None,
     ) -> ServerCore:
-        return ServerCore(self, self.backend, evt_handlers, ae_title, contexts)
+        return ServerCore(self, self.backend, evt_handlers, ae_title, contexts, ssl_context)

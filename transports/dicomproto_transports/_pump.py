@@ -23,6 +23,7 @@ from dicomproto.upper_layer.pdu import Abort, Buffer, ReleaseRQ
 
 from ._endings import explain, timed_out
 from ._facts import name_of
+from ._stream import TLSBroken
 
 if TYPE_CHECKING:
     from dicomproto.config import Timeouts
@@ -177,7 +178,8 @@ class Pump:
             else:
                 connection.handle_timeout(stream.now())
         except OSError as error:
-            self._broken = self._broken or error
+            if self._broken is None or isinstance(error, TLSBroken):  # which says why
+                self._broken = error
             connection.receive_eof()
         else:
             if data:

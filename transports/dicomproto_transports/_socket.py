@@ -9,7 +9,7 @@ busy association costs one system call per message and no trip through a schedul
 - TCP_NODELAY is set. On Linux TCP_QUICKACK is armed before every receive, in both roles: a peer
   that leaves Nagle's algorithm on (DCMTK's tools) waits for our acknowledgement between the two
   writes of a message, and 40 ms of delayed ACK turn into 23 round trips a second.
-- TLS has its place between `SocketStream` and its socket: see `RawSocket`.
+- TLS is laid over it: see `_tls.py`.
 """
 
 from __future__ import annotations
@@ -45,11 +45,7 @@ _INET = (socket.AF_INET, socket.AF_INET6)
 
 
 class RawSocket(Protocol):
-    """The part of a non-blocking `socket.socket` that a `SocketStream` drives.
-
-    TLS comes in here, as an object of this shape over `ssl.MemoryBIO` and a socket; the pipes of
-    `testing.py` do.
-    """
+    """What a `SocketStream` drives: a non-blocking `socket.socket`, or a pipe in memory."""
 
     @property
     def family(self) -> int: ...

@@ -5,7 +5,7 @@ How the high level, which is written as coroutines, comes to be called plainly i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from functools import wraps
 from types import TracebackType
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from dicomproto.dimse.commands import Response
     from dicomproto.errors import AssociationError
     from dicomproto.negotiation import AcceptedContext, RejectedContext, SupportedContext
+
+    from .tls import Context as TLSContext
 
 __all__ = ["AE", "BACKEND", "Association", "KnownFile", "Server", "evt", "run"]
 
@@ -240,6 +242,16 @@ class Association:
         return self._core.rejected_contexts
 
     @property
+    def peer_certificate(self) -> Mapping[str, object] | None:
+        """The peer's certificate, as `AssociationCore.peer_certificate`."""
+        return self._core.peer_certificate
+
+    @property
+    def peer_certificate_der(self) -> bytes | None:
+        """The peer's certificate in DER, verified or not; None if there is none."""
+        return self._core.peer_certificate_der
+
+    @property
     def requestor(self) -> ServiceUser:
         """The side that proposed the association: its name, address and proposals."""
         return self._core.requestor
@@ -291,6 +303,7 @@ class AE(AECore):
         ae_title: str | bytes | None = None,
         contexts: Iterable[Context | SupportedContext] | None = None,
         maximum_pending: int = MAXIMUM_PENDING,
+        ssl_context: TLSContext | None = None,
     ) -> None: ...
 
     @overload
@@ -303,6 +316,7 @@ class AE(AECore):
         ae_title: str | bytes | None = None,
         contexts: Iterable[Context | SupportedContext] | None = None,
         maximum_pending: int = MAXIMUM_PENDING,
+        ssl_context: TLSContext | None = None,
     ) -> Server: ...
 
     def start_server(
@@ -314,6 +328,7 @@ class AE(AECore):
         ae_title: str | bytes | None = None,
         contexts: Iterable[Context | SupportedContext] | None = None,
         maximum_pending: int = MAXIMUM_PENDING,
+        ssl_context: TLSContext | None = None,
     ) -> Server | None:
         """Listen on (host, port) and serve; a thread for each association.
 
@@ -321,9 +336,10 @@ class AE(AECore):
         without, a thread does, and the server is returned. Port 0 lets the system choose one, ""
         or "::" as host mean all addresses, IPv6 and IPv4. `ae_title` and `contexts` replace those
         of this entity; of the connections on which no association was accepted yet,
-        `maximum_pending` are kept. Raises OSError, and LocalProtocolError if nothing is supported.
+        `maximum_pending` are kept. `ssl_context` makes all associations secure. Raises OSError, and
+        LocalProtocolError if nothing is supported.
         """
-        core = ServerCore(self, BACKEND, evt_handlers, ae_title, contexts)
+        core = ServerCore(self, BACKEND, evt_handlers, ae_title, contexts, ssl_context)
         server = Server(core, address, maximum_pending=maximum_pending)
         self._servers.add(server)
         if not block:

@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     from dicomproto.config import Limits, Timeouts
     from dicomproto.negotiation import SupportedContext
 
+    from .tls import Context as TLSContext
+
 __all__ = [
     "AE", "Association", "Cancelled", "Deadlock", "Faults", "Lockstep", "LockstepServer", "Task", "evt",
 ]  # fmt: skip
@@ -368,9 +370,11 @@ class AE(AsyncAE):
         evt_handlers: Iterable[evt.Binding] | None = None,
         ae_title: str | bytes | None = None,
         contexts: Iterable[Context | SupportedContext] | None = None,
+        ssl_context: TLSContext | None = None,
     ) -> LockstepServer:
         """Return a server that listens on the port, 0 for any, until the end of its `async with`."""
-        return self._world.listen(self._server_core(evt_handlers, ae_title, contexts), address[1])
+        core = self._server_core(evt_handlers, ae_title, contexts, ssl_context)
+        return self._world.listen(core, address[1])
 
 
 class _LockstepWaiter:

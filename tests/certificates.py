@@ -1,0 +1,58 @@
+"""A certification authority for tests, and what can be wrong with what it issues."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+
+_LONG_AGO = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+
+
+class Files:
+    """A certificate with its chain, and its private key, as PEM files."""
+
+    def __init__(self, folder: Path, name: str, issued: trustme.LeafCert) -> None:
+        self.cert, self.key = folder / f"{name}.pem", folder / f"{name}.key"
+        self.both = folder / f"{name}-both.pem"
+        issued.private_key_pem.write_to_path(self.key)
+        self.cert.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
+        issued.private_key_and_cert_chain_pem.write_to_path(self.both)
+        self.der = x509.load_pem_x509_certificate(self.cert.read_bytes()).public_bytes(
+            serialization.Encoding.DER
+        )
+
+    def encrypted_key(self, password: str) -> Path:
+        """Return the file of the private key, encrypted."""
+        key = serialization.load_pem_private_key(self.key.read_bytes(), None)
+        path = self.key.with_suffix(".encrypted")
+        path.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.BestAvailableEncryption(password.encode()),
+            )
+        )
+        return path
+
+
+class Authority:
+    """A CA that both sides trust, certificates of it, and one of a stranger."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._ca, stranger = trustme.CA(), trustme.CA()
+        self.ca_file, self.strange_ca_file = folder / "ca.pem", folder / "strange-ca.pem"
+        self._ca.cert_pem.write_to_path(self.ca_file)
+        stranger.cert_pem.write_to_path(self.strange_ca_file)
+        self.server = self.issue("server", "localhost", "127.0.0.1", "::1", "archive")
+        self.client = self.issue("client", "modality.example", common_name="MODALITY")
+        self.expired = Files(folder, "expired", self._ca.issue_cert("localhost", not_after=_LONG_AGO))
+        self.strange = Files(folder, "strange", stranger.issue_cert("localhost", "127.0.0.1"))
+
+    def issue(self, name: str, *identities: str, common_name: str | None = None) -> Files:
+        """Issue a certificate for host names or addresses."""
+        return Files(self._folder, name, self._ca.issue_cert(*identities, common_name=common_name))
