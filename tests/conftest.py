@@ -77,33 +77,48 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="DCMTK is not installed (Debian package dcmtk)"))
 
 
-_SCENARIO = re.compile(r"transports/test_scenarios\.py::test_(\w+)\[(.+)\]$")
+_TABLES = {
+    "scenarios": re.compile(r"transports/test_scenarios\.py::test_(\w+)\[(.+)\]$"),
+    "services as SCU or SCP": re.compile(r"transports/test_services_table\.py::test_(sc[up]_\w+)\[(.+)\]$"),
+}
+_SERVICE = re.compile(r"[CN](-[A-Z]+)+")
 _OUTCOMES = {"passed": "ok", "skipped": "skipped", "failed": "FAILED", "error": "ERROR"}
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print which scenario passed on which backend, when any ran; the parameters of one are one cell."""
-    ran = [
-        (match[1], f"-{match[2]}-", word)
-        for outcome, word in _OUTCOMES.items()
-        for report in terminalreporter.stats.get(outcome, ())
-        if (match := _SCENARIO.search(report.nodeid))
-    ]
-    if not ran:
-        return
+    """Print what passed on which backend, when any of it ran; the parameters of one test are one cell."""
+    for title, pattern in _TABLES.items():
+        ran = [
+            (match[1], match[2], word)
+            for outcome, word in _OUTCOMES.items()
+            for report in terminalreporter.stats.get(outcome, ())
+            if (match := pattern.search(report.nodeid))
+        ]
+        if ran:
+            _print_table(terminalreporter, title, ran)
+
+
+def _print_table(
+    terminalreporter: pytest.TerminalReporter, title: str, ran: list[tuple[str, str, str]]
+) -> None:
     from tests.backends import NAMES  # here, as it imports what is to be measured
 
     longest_first = sorted(NAMES, key=len, reverse=True)
     table: dict[str, dict[str, str]] = {}
-    for scenario, parameters, word in ran:
-        backend = next(name for name in longest_first if f"-{name}-" in parameters)
-        table.setdefault(scenario, {})[backend] = word
-    terminalreporter.section("scenarios by backend")
+    for row, parameters, word in ran:
+        backend = next(name for name in longest_first if f"-{name}-" in f"-{parameters}-")
+        if row.endswith("_of"):  # one test for several services, which its parameters name
+            service = _SERVICE.search(parameters)
+            assert service is not None
+            row = row.removesuffix("of") + service[0].replace("-", "_").lower()
+        table.setdefault(row, {})[backend] = word
+    names = [name for name in NAMES if any(name in row for row in table.values())]
+    terminalreporter.section(f"{title} by backend")
     width = max(map(len, table))
-    for scenario, row in {"": {name: name for name in NAMES}, **dict(sorted(table.items()))}.items():
-        cells = [row.get(name, "-").rjust(max(len(name), 7)) for name in NAMES]
-        terminalreporter.write_line("  ".join([scenario.ljust(width), *cells]))
-    terminalreporter.write_line(f"{len(table)} scenarios on {len(NAMES)} backends")
+    for label, cells in {"": {name: name for name in names}, **dict(sorted(table.items()))}.items():
+        words = [cells.get(name, "-").rjust(max(len(name), 7)) for name in names]
+        terminalreporter.write_line("  ".join([label.ljust(width), *words]))
+    terminalreporter.write_line(f"{len(table)} {title} on {len(names)} backends")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
