@@ -15,7 +15,7 @@ from functools import cache
 from types import MappingProxyType
 
 from .._record import Record
-from ..dimse.commands import COMMANDS, CFindRQ, CGetRQ, CMoveRQ, NEventReportRQ, Request
+from ..dimse.commands import COMMANDS, CFindRQ, CGetRQ, CMoveRQ, CStoreRQ, NEventReportRQ, Request
 from ..uids import is_valid_uid, normalize_uid
 from ._sop_class_table import (
     INSTANCES,
@@ -86,8 +86,6 @@ class SOPClass(Record):
         """What the SCP may send: notifications."""
         return tuple(kind for kind in self.requests if kind is NEventReportRQ)
 
-
-_STORAGE_SERVICES = (ServiceClass.STORAGE, ServiceClass.NON_PATIENT_OBJECT_STORAGE)
 
 # The service classes themselves, as item 57H names them (PS3.7 D.3.3.6).
 _SERVICE_CLASS_UIDS = {
@@ -242,7 +240,7 @@ class SOPClassRegistry(Record):
     def is_storage(self, uid: str) -> bool:
         """Tell whether objects of a SOP class are transferred with C-STORE, as far as is known."""
         known = self.find(uid)
-        return known is not None and known.service_class in _STORAGE_SERVICES
+        return known is not None and CStoreRQ in known.requests
 
     def with_sop_class(
         self,
@@ -295,7 +293,7 @@ def allowed_requests(uid: str) -> tuple[type[Request], ...] | None:
 
 def is_storage(uid: str) -> bool:
     """Tell whether objects of a SOP class are transferred with C-STORE, as far as the tables say."""
-    return service_class_of(uid) in _STORAGE_SERVICES
+    return STANDARD.is_storage(normalize_uid(uid))
 
 
 def keyword_of(uid: str) -> str | None:

@@ -215,9 +215,12 @@ def by_service_class() -> dict[str, dict[str, dict[str, str]]]:
 
 
 def common_storage() -> list[str]:
-    """Return the UIDs of the storage SOP classes that are proposed by default."""
-    uids = {keyword: uid for group in storage().values() for uid, keyword in group.items()}
-    return sorted((uids[keyword] for keyword in expand(COMMON_STORAGE)), key=numbers)
+    """Return the UIDs of the storage SOP classes that are proposed by default, the retired ones last."""
+    groups = storage()
+    uids = {keyword: uid for group in groups.values() for uid, keyword in group.items()}
+    retired = groups["RETIRED_STORAGE"]
+    found = [uids[keyword] for keyword in expand(COMMON_STORAGE)]
+    return sorted(found, key=lambda uid: (uid in retired, numbers(uid)))
 
 
 def numbers(uid: str) -> list[int]:

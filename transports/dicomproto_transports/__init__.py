@@ -2,5 +2,24 @@
 
 `blocking`, `trio` and `anyio` have the same names: `AE`, `Association`, `Server` and the events in
 `evt`. Import them from the flavour that you use; `testing` has a network in memory with a clock
-that jumps. Nothing is imported here, so that no flavour pays for another.
+that jumps. Nothing is imported here before it is used, so that no flavour pays for another: the
+names of `contexts`, such as `VerificationPresentationContexts`, are found here as well.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .contexts import *  # noqa: F403
+
+
+def __getattr__(name: str) -> object:
+    if name.startswith("_") or not (name.endswith("Contexts") or name in _FROM_CONTEXTS):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from . import contexts
+
+    return getattr(contexts, name)
+
+
+_FROM_CONTEXTS = ("ALL_TRANSFER_SYNTAXES", "DEFAULT_TRANSFER_SYNTAXES", "build_context", "build_role")

@@ -8,6 +8,7 @@ listening and the accepting.
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from dicomproto.config import Limits, Timeouts
@@ -18,9 +19,11 @@ from dicomproto.negotiation import (
     AcceptorPolicy,
     Proposal,
     SupportedContext,
+    accept_anything,
     build_associate_rq,
     index_supported,
 )
+from dicomproto.services import STANDARD, ServiceClass, SOPClassRegistry
 from dicomproto.uids import (
     IMPLEMENTATION_CLASS_UID,
     IMPLEMENTATION_VERSION_NAME,
@@ -43,8 +46,11 @@ from . import evt
 from ._association import AssociationCore
 from ._facts import name_of, own_title
 from ._operating import Drive
+from .contexts import PresentationContext
 
 if TYPE_CHECKING:
+    from dicomproto.dimse.commands import Request
+
     from ._stream import Backend, Stream
     from ._tls import Handshake
     from .tls import TLSArguments
@@ -58,7 +64,7 @@ NegotiationItem = (
 )
 """What `ext_neg` of `associate` may hold."""
 
-Context = Proposal | str
+Context = Proposal | SupportedContext | str
 """A context to propose or support: a SOP class UID, (SOP class UID, transfer syntaxes), or a record."""
 
 MAXIMUM_ASSOCIATIONS = 10
@@ -101,6 +107,11 @@ class AECore:
         """Refuse requests for a SOP class other than that of their presentation context."""
         self.idle_release = False
         """Release an association that was idle for too long, where it would be aborted."""
+        self.unrestricted_storage = False
+        """Let servers accept every context of a storage, private or unknown SOP class as storage, in its
+        first transfer syntax and in both roles; what else they support stays as it is."""
+        self.sop_classes = STANDARD
+        """The SOP classes that are known: those of the standard, and what `register_uid` added."""
         self.move_destinations: dict[str, tuple[str, int] | tuple[str, int, dict[str, object]]] = {}
         """Where a handler of EVT_C_MOVE may send to by name: (host, port[, options of `associate`])."""
         self._requested: list[tuple[str, tuple[str, ...]]] = []
@@ -159,10 +170,10 @@ class AECore:
     # -- presentation contexts ----------------------------------------------------------------
 
     @property
-    def requested_contexts(self) -> list[PresentationContextRQ]:
+    def requested_contexts(self) -> list[PresentationContext]:
         """What `associate` proposes by default. Set from any `Context`s."""
         return [
-            PresentationContextRQ(context_id=2 * i + 1, abstract_syntax=uid, transfer_syntaxes=syntaxes)
+            PresentationContext(context_id=2 * i + 1, abstract_syntax=uid, transfer_syntaxes=syntaxes)
             for i, (uid, syntaxes) in enumerate(self._requested)
         ]
 
@@ -227,6 +238,21 @@ class AECore:
         if context is not None and left:
             self._supported[uid] = context.replace(transfer_syntaxes=left)
 
+    def register_uid(
+        self,
+        uid: str,
+        keyword: str,
+        service_class: ServiceClass | Iterable[type[Request]],
+        dimse_msg_type: str = "",
+    ) -> None:
+        """Make a private SOP class known, by its service class or by the requests that it allows.
+
+        Associations then refuse other requests for it, and statuses have the meanings of its service class.
+        `dimse_msg_type` ("C-FIND", "C-GET" or "C-MOVE") says which request of a query/retrieve service class
+        it has. Raises ValueError.
+        """
+        self.sop_classes = self.sop_classes.with_sop_class(uid, keyword, service_class, dimse_msg_type)
+
     # -- associations -------------------------------------------------------------------------
 
     def bind(self, bindings: Iterable[evt.Binding] | None) -> evt.Handlers:
@@ -235,6 +261,10 @@ class AECore:
 
     def new_connection(self, role: Role, supported_sop_classes: Container[str] | None = None) -> Connection:
         """Return an engine with this application entity's settings; the SOP classes are an acceptor's."""
+        sop_classes = self.sop_classes
+        if self.unrestricted_storage and role is Role.ACCEPTOR:
+            supported_sop_classes = None
+            sop_classes = sop_classes.replace(unknown=ServiceClass.STORAGE)
         return Connection(
             role,
             limits=self.limits,
@@ -243,6 +273,7 @@ class AECore:
             strict_dispatch=self.strict_dispatch,
             idle_release=self.idle_release,
             supported_sop_classes=supported_sop_classes,
+            sop_classes=sop_classes,
         )
 
     def new_association(
@@ -345,7 +376,12 @@ class AECore:
     ) -> AcceptorPolicy:
         """Return what a server accepts, from whom; raises LocalProtocolError if that is nothing."""
         supported = self._supported if contexts is None else supported_index(contexts)
-        if not supported:
+        unknown_context = None
+        if self.unrestricted_storage:
+            is_storage = self.sop_classes.is_storage
+            supported = {uid: context for uid, context in supported.items() if not is_storage(uid)}
+            unknown_context = partial(_any_storage, self.sop_classes)
+        elif not supported:
             raise LocalProtocolError(
                 "a server needs presentation contexts: add_supported_context() or contexts="
             )
@@ -353,6 +389,7 @@ class AECore:
         callers = [own_title(caller) for caller in self.require_calling_aet]
         return AcceptorPolicy(
             supported=dict(supported),
+            unknown_context=unknown_context,
             maximum_length=self.maximum_pdu_size,
             implementation_class_uid=self.implementation_class_uid,
             implementation_version_name=self.implementation_version_name,
@@ -382,12 +419,19 @@ def supported_index(contexts: Iterable[Context | SupportedContext]) -> dict[str,
 
 
 def _proposal(context: Context) -> tuple[str, tuple[str, ...]]:
-    if isinstance(context, PresentationContextRQ):
+    if isinstance(context, PresentationContextRQ | SupportedContext):
         return _uid(context.abstract_syntax), _syntaxes(context.transfer_syntaxes)
     if isinstance(context, str):
         return _uid(context), UNCOMPRESSED_TRANSFER_SYNTAXES
     abstract_syntax, transfer_syntaxes = context
     return _uid(abstract_syntax), _syntaxes(transfer_syntaxes)
+
+
+def _any_storage(sop_classes: SOPClassRegistry, proposal: PresentationContextRQ) -> SupportedContext | None:
+    """Support a SOP class that is storage or not known, in the first transfer syntax and both roles."""
+    uid = proposal.abstract_syntax
+    is_other = sop_classes.find(uid) is not None and not sop_classes.is_storage(uid)
+    return None if is_other else accept_anything(proposal)
 
 
 def _of(kind: type[T], items: Iterable[object]) -> list[T]:

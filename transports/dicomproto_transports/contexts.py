@@ -1,0 +1,173 @@
+"""Ready-made presentation contexts: lists by service class, and what makes one of one's own.
+
+Every name gives a list of its own, to slice, join and change at will; nothing is made before it is
+asked for. Deflated is among the default transfer syntaxes, as users of pynetdicom expect: objects
+are stored as they come, and identifiers are inflated up to `Limits.collect` and no further.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from dicomproto.services import _sop_class_table as tables
+from dicomproto.uids import (
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_BIG_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    normalize_uid,
+)
+from dicomproto.upper_layer.pdu import PresentationContextRQ, RoleSelection
+
+
+class PresentationContext(PresentationContextRQ):
+    """A SOP class with transfer syntaxes, to be proposed or supported.
+
+    `context_id` is 0 as long as it is not among the `requested_contexts` of an application entity.
+    """
+
+    context_id: int = 0
+
+    @property
+    def transfer_syntax(self) -> tuple[str, ...]:
+        """The same as `transfer_syntaxes`."""
+        return self.transfer_syntaxes
+
+
+_DEFAULT = (
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_BIG_ENDIAN,
+)
+
+_SERVICES = {
+    "ApplicationEventLogging": "APPLICATION_EVENT_LOGGING",
+    "BasicWorklistManagement": "BASIC_WORKLIST_MANAGEMENT",
+    "ColorPalette": "COLOR_PALETTE_QUERY_RETRIEVE",
+    "DefinedProcedureProtocol": "DEFINED_PROCEDURE_PROTOCOL_QUERY_RETRIEVE",
+    "DisplaySystem": "DISPLAY_SYSTEM_MANAGEMENT",
+    "HangingProtocol": "HANGING_PROTOCOL_QUERY_RETRIEVE",
+    "ImplantTemplate": "IMPLANT_TEMPLATE_QUERY_RETRIEVE",
+    "InstanceAvailability": "INSTANCE_AVAILABILITY_NOTIFICATION",
+    "Inventory": "INVENTORY_QUERY_RETRIEVE",
+    "MediaCreationManagement": "MEDIA_CREATION_MANAGEMENT",
+    "MediaStorage": "MEDIA_STORAGE",
+    "ModalityPerformed": "PROCEDURE_STEP",
+    "PrintManagement": "PRINT_MANAGEMENT",
+    "ProcedureStep": "PROCEDURE_STEP",
+    "ProtocolApproval": "PROTOCOL_APPROVAL_QUERY_RETRIEVE",
+    "QueryRetrieve": "QUERY_RETRIEVE",
+    "RelevantPatientInformation": "RELEVANT_PATIENT_INFORMATION_QUERY",
+    "RTMachineVerification": "RT_MACHINE_VERIFICATION",
+    "StorageCommitment": "STORAGE_COMMITMENT",
+    "StorageManagement": "STORAGE_MANAGEMENT",
+    "SubstanceAdministration": "SUBSTANCE_ADMINISTRATION_QUERY",
+    "UnifiedProcedure": "UNIFIED_PROCEDURE_STEP",
+    "Verification": "VERIFICATION",
+}
+
+_UIDS: dict[str, Iterable[str]] = {
+    "AllStorage": tables.STORAGE,
+    "NonPatientObject": tables.NON_PATIENT_OBJECT_STORAGE,
+    "Storage": tables.COMMON_STORAGE,
+    **{name: tables.SERVICES[service] for name, service in _SERVICES.items()},
+}
+
+CONTEXT_LISTS = tuple(sorted(f"{name}PresentationContexts" for name in _UIDS))
+"""The names of all lists of presentation contexts."""
+
+if TYPE_CHECKING:
+    ALL_TRANSFER_SYNTAXES: list[str]
+    DEFAULT_TRANSFER_SYNTAXES: list[str]
+    AllStoragePresentationContexts: list[PresentationContext]
+    ApplicationEventLoggingPresentationContexts: list[PresentationContext]
+    BasicWorklistManagementPresentationContexts: list[PresentationContext]
+    ColorPalettePresentationContexts: list[PresentationContext]
+    DefinedProcedureProtocolPresentationContexts: list[PresentationContext]
+    DisplaySystemPresentationContexts: list[PresentationContext]
+    HangingProtocolPresentationContexts: list[PresentationContext]
+    ImplantTemplatePresentationContexts: list[PresentationContext]
+    InstanceAvailabilityPresentationContexts: list[PresentationContext]
+    InventoryPresentationContexts: list[PresentationContext]
+    MediaCreationManagementPresentationContexts: list[PresentationContext]
+    MediaStoragePresentationContexts: list[PresentationContext]
+    ModalityPerformedPresentationContexts: list[PresentationContext]
+    NonPatientObjectPresentationContexts: list[PresentationContext]
+    PrintManagementPresentationContexts: list[PresentationContext]
+    ProcedureStepPresentationContexts: list[PresentationContext]
+    ProtocolApprovalPresentationContexts: list[PresentationContext]
+    QueryRetrievePresentationContexts: list[PresentationContext]
+    RelevantPatientInformationPresentationContexts: list[PresentationContext]
+    RTMachineVerificationPresentationContexts: list[PresentationContext]
+    StorageCommitmentPresentationContexts: list[PresentationContext]
+    StorageManagementPresentationContexts: list[PresentationContext]
+    StoragePresentationContexts: list[PresentationContext]
+    SubstanceAdministrationPresentationContexts: list[PresentationContext]
+    UnifiedProcedurePresentationContexts: list[PresentationContext]
+    VerificationPresentationContexts: list[PresentationContext]
+
+__all__ = [
+    "ALL_TRANSFER_SYNTAXES",
+    "AllStoragePresentationContexts",
+    "ApplicationEventLoggingPresentationContexts",
+    "BasicWorklistManagementPresentationContexts",
+    "CONTEXT_LISTS",
+    "ColorPalettePresentationContexts",
+    "DEFAULT_TRANSFER_SYNTAXES",
+    "DefinedProcedureProtocolPresentationContexts",
+    "DisplaySystemPresentationContexts",
+    "HangingProtocolPresentationContexts",
+    "ImplantTemplatePresentationContexts",
+    "InstanceAvailabilityPresentationContexts",
+    "InventoryPresentationContexts",
+    "MediaCreationManagementPresentationContexts",
+    "MediaStoragePresentationContexts",
+    "ModalityPerformedPresentationContexts",
+    "NonPatientObjectPresentationContexts",
+    "PresentationContext",
+    "PrintManagementPresentationContexts",
+    "ProcedureStepPresentationContexts",
+    "ProtocolApprovalPresentationContexts",
+    "QueryRetrievePresentationContexts",
+    "RTMachineVerificationPresentationContexts",
+    "RelevantPatientInformationPresentationContexts",
+    "StorageCommitmentPresentationContexts",
+    "StorageManagementPresentationContexts",
+    "StoragePresentationContexts",
+    "SubstanceAdministrationPresentationContexts",
+    "UnifiedProcedurePresentationContexts",
+    "VerificationPresentationContexts",
+    "build_context",
+    "build_role",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name in CONTEXT_LISTS:
+        return [build_context(uid) for uid in _UIDS[name.removesuffix("PresentationContexts")]]
+    if name == "ALL_TRANSFER_SYNTAXES":
+        return list(tables.TRANSFER_SYNTAXES)
+    if name == "DEFAULT_TRANSFER_SYNTAXES":
+        return list(_DEFAULT)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def build_context(
+    abstract_syntax: str, transfer_syntax: str | Iterable[str] | None = None
+) -> PresentationContext:
+    """Return a presentation context, by default with the `DEFAULT_TRANSFER_SYNTAXES`."""
+    given = _DEFAULT if transfer_syntax is None else transfer_syntax
+    syntaxes = (given,) if isinstance(given, str) else tuple(given)
+    return PresentationContext(
+        abstract_syntax=normalize_uid(str(abstract_syntax)),
+        transfer_syntaxes=tuple(normalize_uid(str(uid)) for uid in syntaxes),
+    )
+
+
+def build_role(uid: str, scu_role: bool = False, scp_role: bool = False) -> RoleSelection:
+    """Return the item of `ext_neg` that proposes roles for ourselves (PS3.7 D.3.3.4)."""
+    return RoleSelection(
+        sop_class_uid=normalize_uid(str(uid)), scu_role=bool(scu_role), scp_role=bool(scp_role)
+    )
