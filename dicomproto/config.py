@@ -48,6 +48,9 @@ class Timeouts(Record):
     connect: float | None = 15.0
     """For the TCP connection, all addresses of a host together."""
 
+    proxy: float | None = 5.0
+    """For the header of the PROXY protocol, where a server expects one."""
+
     tls: float | None = 15.0
     """For the TLS handshake, on either side."""
 

@@ -13,7 +13,7 @@ import pytest
 
 from dicomproto_transports import blocking
 from dicomproto_transports._async import AsyncServer
-from dicomproto_transports._server import accept, listen
+from dicomproto_transports._listening import accept, listen
 from dicomproto_transports._stream import ServerShutdown, Stream
 from dicomproto_transports._threads import PollWaiter
 from tests.backends import AnyBackend, Async, socket_pair
@@ -154,7 +154,7 @@ def test_an_ended_connection_does_not_count_as_pending(real_backend: AnyBackend)
                 stream = await real_backend.backend.connect("127.0.0.1", server.port)
                 assert await ask(stream, b"?") == b"?"
                 await end(stream)
-            assert len(server._pending) <= 1
+            assert server._connections.pending <= 1
 
     real_backend.run(scenario)
 

@@ -7,7 +7,7 @@ each connection, in a task or thread of its own. Whatever a connection does stay
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
@@ -21,16 +21,19 @@ from dicomproto.upper_layer.pdu import (
     AssociateRQ,
     AsynchronousOperationsWindow,
     SOPClassCommonExtendedNegotiation,
+    normalize_ae_title,
 )
 
 from . import evt
 from ._ae import AECore, Context
 from ._association import AssociationCore
-from ._facts import name_of
+from ._door import Door
+from ._facts import host_and_port
 
 if TYPE_CHECKING:
+    from ._door import Network
+    from ._socket import SocketStream
     from ._stream import Backend, Stream
-    from ._tls import Handshake
     from .tls import Context as TLSContext
 
 T = TypeVar("T")
@@ -46,9 +49,9 @@ class ServerCore:
     """What a server knows of associations: whom it accepts, for what, and how many at once.
 
     A connection counts as an association from the moment that its request came until it was rejected,
-    released or aborted, however long its peer then takes to close. The one too many is rejected
-    (2, 3, 2). `stream_established` is called for those that are accepted: to request associations
-    without end, and to be rejected, is as cheap for a peer as to be silent.
+    released or aborted, however long its peer then takes to close. The one too many, in all, of one address
+    or of one calling AE title, is rejected (2, 3, 2). `stream_established` is called for those that are
+    accepted: to request associations without end, and to be rejected, is as cheap for a peer as to be silent.
     """
 
     def __init__(
@@ -59,17 +62,20 @@ class ServerCore:
         ae_title: str | bytes | None = None,
         contexts: Iterable[Context | SupportedContext] | None = None,
         ssl_context: TLSContext | None = None,
+        proxy_protocol_from: Iterable[Network] = (),
     ) -> None:
         self.stream_established: Callable[[Stream], None] = lambda stream: None
         self.handlers = ae.bind(evt_handlers)
-        self.maximum_associations = ae.maximum_associations
+        self._limits = (
+            ae.maximum_associations,
+            ae.maximum_associations_per_address,
+            ae.maximum_associations_per_ae_title,
+        )
         self._ae = ae
         self._backend = backend
         self._policy = ae.policy(ae_title, contexts)
-        self._ssl_context = ssl_context
-        if ssl_context is not None:
-            self._handshake(ssl_context)  # raises now what it would raise for each connection
-        self._associations: set[AssociationCore] = set()
+        self._door = Door(ae, proxy_protocol_from, ssl_context)
+        self._associations: dict[AssociationCore, tuple[object, ...]] = {}  # by what counts for each limit
         self._lock = Lock()  # one server may have many threads
         self._is_closing = False
 
@@ -83,21 +89,40 @@ class ServerCore:
         """Accept no more associations."""
         self._is_closing = True
 
-    async def serve_connection(self, stream: Stream) -> None:
+    def bind(self, kind: evt.EventKind, handler: evt.Handler, args: Sequence[object]) -> None:
+        """Bind a handler, for the associations that are being served now as well."""
+        for handlers in self._all_handlers():
+            handlers.bind(kind, handler, args)
+
+    def unbind(self, kind: evt.EventKind, handler: evt.Handler) -> None:
+        """Bind a handler no longer, for the associations that are being served now neither."""
+        for handlers in self._all_handlers():
+            handlers.unbind(kind, handler)
+
+    def _all_handlers(self) -> list[evt.Handlers]:
+        """Return the handlers of all associations; they share ours until they are given some of their own."""
+        with self._lock:
+            others = [association.handlers for association in self._associations]
+        return [self.handlers, *(handlers for handlers in others if handlers is not self.handlers)]
+
+    async def serve_connection(self, stream: SocketStream) -> None:
         """Run one association to its end and close the stream.
 
         Raises nothing but cancellation or `ServerShutdown`, when the association was aborted and the stream
         closed.
         """
-        arrived, secured = stream, await self._secure(stream)
-        if secured is None:
+        try:
+            admitted = await self._door.admit(stream)
+        except BaseException:
+            await stream.close([], stream.now())
+            raise
+        if admitted is None:
             return
-        stream = secured
         connection = self._ae.new_connection(Role.ACCEPTOR, self._policy.supported)
-        association = self._ae.new_association(connection, stream, self._backend, self.handlers)
+        association = self._ae.new_association(connection, admitted, self._backend, self.handlers)
         association.enter("the server")  # from now on handlers may use it, and nobody else
         try:
-            await self._serve(association, arrived)
+            await self._serve(association, stream)
         except AssociationError as error:
             quiet = isinstance(association.terminal, ConnectionClosed) and association.terminal.quiet
             log.log(logging.DEBUG if quiet or association.is_released else logging.INFO, "%s", error)
@@ -109,26 +134,7 @@ class ServerCore:
             raise
         finally:
             with self._lock:
-                self._associations.discard(association)
-
-    async def _secure(self, stream: Stream) -> Stream | None:
-        """Return the stream with TLS on it, if this server has TLS; None if that failed."""
-        if self._ssl_context is None:
-            return stream
-        handshake = self._handshake(self._ssl_context)
-        try:
-            return await handshake.run(stream, name_of("", stream.peer_address), self._ae.timeouts)
-        except AssociationError as error:
-            log.log(logging.INFO if handshake.has_heard else logging.DEBUG, "%s", error)
-        except Exception:
-            log.exception("the TLS handshake with %s failed", stream.peer_address)
-        return None
-
-    @staticmethod
-    def _handshake(context: TLSContext) -> Handshake:
-        from ._tls import Handshake  # the ssl module takes 10 ms to load
-
-        return Handshake(context, server_side=True)
+                self._associations.pop(association, None)
 
     async def _serve(self, association: AssociationCore, arrived: Stream) -> None:
         connection = association.connection
@@ -136,7 +142,7 @@ class ServerCore:
         await association.notify(evt.EVT_CONN_OPEN, address=association.stream.peer_address)
         rq = await association.next_event()
         assert isinstance(rq, AssociateRQ)
-        answer = self._enter(association) or await self._answer(association, rq)
+        answer = self._enter(association, rq) or await self._answer(association, rq)
         if association.terminal is None:
             connection.send(answer)
         if isinstance(answer, AssociateAC) and association.terminal is None:
@@ -146,15 +152,20 @@ class ServerCore:
         while True:
             await association.dispatch(await association.next_event())
 
-    def _enter(self, association: AssociationCore) -> AssociateRJ | None:
+    def _enter(self, association: AssociationCore, rq: AssociateRQ) -> AssociateRJ | None:
         """Count a new association, or return what tells its requestor that it is one too many."""
         if self._is_closing:
             return _CONGESTION
+        host, _ = host_and_port(association.stream.peer_address)
+        title = normalize_ae_title(rq.calling_ae_title)
+        mine = ("all", host or association, title)  # a Unix socket has no host; no two are alike then
         with self._lock:
-            limit = self.maximum_associations
-            if limit is not None and sum(other.terminal is None for other in self._associations) >= limit:
-                return _TOO_MANY
-            self._associations.add(association)
+            # Those that have ended are here until their connections are closed.
+            present = [theirs for other, theirs in self._associations.items() if other.terminal is None]
+            for index, limit in enumerate(self._limits):
+                if limit is not None and sum(theirs[index] == mine[index] for theirs in present) >= limit:
+                    return _TOO_MANY
+            self._associations[association] = mine
         return None
 
     async def _answer(self, association: AssociationCore, rq: AssociateRQ) -> AssociateAC | AssociateRJ:

@@ -51,6 +51,7 @@ from .contexts import PresentationContext
 if TYPE_CHECKING:
     from dicomproto.dimse.commands import Request
 
+    from ._door import Network
     from ._stream import Backend, Stream
     from ._tls import Handshake
     from .tls import TLSArguments
@@ -95,10 +96,25 @@ class AECore:
         """Announced to peers: bytes of a P-DATA-TF after its header, 0 for any number."""
         self.maximum_associations: int | None = MAXIMUM_ASSOCIATIONS
         """Of one server at once; more are rejected (2, 3, 2). None for any number."""
-        self.require_called_aet = False
-        """Whether a server rejects requestors that call it by another name."""
-        self.require_calling_aet: Sequence[str | bytes] = ()
-        """The names of those that a server serves; empty for anyone. A name proves nothing."""
+        self.maximum_associations_per_address: int | None = None
+        """Of those, from one IP address."""
+        self.maximum_associations_per_ae_title: int | None = None
+        """Of those, with one calling AE title."""
+        self.require_called_aet: bool | str | bytes | Sequence[str | bytes] = False
+        """Whether a server rejects (1, 1, 7) those that call it by another name.
+
+        True for its own name; names for several.
+        """
+        self.require_calling_aet: str | bytes | Sequence[str | bytes] = ()
+        """The names of those that a server serves, others are rejected (1, 1, 3); empty for anyone.
+
+        A name proves nothing.
+        """
+        self.allowed_networks: str | Sequence[Network] = ()
+        """Where those come from that a server serves, as "10.0.0.0/8"; empty for anywhere.
+
+        A connection from elsewhere is closed without a word.
+        """
         self.implementation_class_uid: str = IMPLEMENTATION_CLASS_UID
         self.implementation_version_name: str | None = IMPLEMENTATION_VERSION_NAME
         self.strict_roles = False
@@ -386,21 +402,23 @@ class AECore:
                 "a server needs presentation contexts: add_supported_context() or contexts="
             )
         title = self.ae_title if ae_title is None else own_title(ae_title)
-        callers = [own_title(caller) for caller in self.require_calling_aet]
+        called = title if self.require_called_aet is True else self.require_called_aet or ()
         return AcceptorPolicy(
             supported=dict(supported),
             unknown_context=unknown_context,
             maximum_length=self.maximum_pdu_size,
             implementation_class_uid=self.implementation_class_uid,
             implementation_version_name=self.implementation_version_name,
-            called_ae_titles=(title,) if self.require_called_aet else None,
-            calling_ae_titles=frozenset(callers) if callers else None,
+            called_ae_titles=_titles(called) or None,
+            calling_ae_titles=_titles(self.require_calling_aet) or None,
         )
 
 
 # --- what users may give ------------------------------------------------------------------------
 
 
+def _titles(given: str | bytes | Sequence[str | bytes]) -> frozenset[str]:
+    return frozenset(map(own_title, [given] if isinstance(given, str | bytes) else given))
 def _handshake(arguments: TLSArguments, host: str) -> Handshake:
     from ._tls import Handshake  # the ssl module takes 10 ms to load
 

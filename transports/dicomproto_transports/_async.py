@@ -18,13 +18,15 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 from . import _socket, evt
 from ._ae import Context
 from ._facade import AsyncAE
-from ._server import MAXIMUM_PENDING, PAUSE, Listening, accept, report
+from ._listening import ListenOn, accept
+from ._server import MAXIMUM_PENDING, PAUSE, Listening, report
 from ._socket import AddressInfo, SocketStream
 from ._stream import ConnectionServer, Stream
 
 if TYPE_CHECKING:
     from dicomproto.negotiation import SupportedContext
 
+    from ._door import Network
     from .tls import Context as TLSContext
 
 T = TypeVar("T")
@@ -188,14 +190,17 @@ class AsyncServer(Listening):
     def __init__(
         self,
         core: ConnectionServer,
-        address: tuple[str, int],
+        address: ListenOn,
         *,
         library: Library,
         maximum_pending: int = MAXIMUM_PENDING,
+        reuse_port: bool = False,
     ) -> None:
-        super().__init__(core, address, maximum_pending)
+        super().__init__(core, address, maximum_pending, reuse_port, library.current_task)
+        self._connections.on_idle = self._notice_idle
         self._library = library
-        self._ended = library.event()
+        self._is_stopping = False
+        self._idle, self._ended = library.event(), library.event()
         self._accepting, self._serving = library.scope(), library.scope()
         self._running = self._run()
         self._entered = False
@@ -217,22 +222,35 @@ class AsyncServer(Listening):
         async with self:
             await self._ended.wait()
 
-    async def shutdown(self, grace: float = 0.0) -> None:
-        """Take no more connections, give the associations `grace` seconds, end those that are left.
+    async def shutdown(self, grace: float = 0.0, *, refuse: bool = False) -> None:
+        """Accept no more associations, give those that run `grace` seconds, abort what is left.
 
-        Each is aborted and closed within `Timeouts.close`. A handler may call this; it is then
-        among those that are ended.
+        What asks for an association meanwhile finds nobody listening; with `refuse` it is rejected as
+        temporary congestion (2, 3, 1), and the server listens until the last association has ended or the
+        grace is over. Called again meanwhile, the shorter of both times counts.
+
+        Each is aborted and closed within `Timeouts.close`. A handler may call this; its own association is
+        not waited for, and is among those that are aborted.
         """
         self._core.begin_shutdown()
         if not self._entered:
             self._close_listeners()
             return
-        self._accepting.cancel()
-        if grace > 0:
+        if not refuse:
+            self._accepting.cancel()
+        self._is_stopping = True
+        self._connections.spare_current_user()
+        if grace > 0 and not self._connections.is_idle:
             with self._library.scope(self._library.now() + grace):
-                await self._ended.wait()
+                await self._idle.wait()
+        self._idle.set()  # for the others that wait
+        self._accepting.cancel()
         self._serving.cancel()
         await self._ended.wait()
+
+    def _notice_idle(self) -> None:
+        if self._is_stopping:
+            self._idle.set()
 
     def _close_listeners(self) -> None:
         for listener in self._listeners:
@@ -277,13 +295,13 @@ class AsyncServer(Listening):
             try:
                 stream = accept(listener, partial(AsyncWaiter, self._library))
             except OSError:
-                self._pending.drop_oldest()
+                self._connections.drop_oldest()
                 await self._library.sleep(PAUSE)
                 continue
             if stream is None:
                 await waiter.readable(None)
                 continue
-            self._pending.add(stream)
+            self._connections.add(stream)
             associations.start_soon(self._serve, stream)
             await waiter.checkpoint()
 
@@ -303,20 +321,29 @@ class LibraryAE(AsyncAE):
 
     def start_server(
         self,
-        address: tuple[str, int],
+        address: ListenOn,
         *,
         evt_handlers: Iterable[evt.Binding] | None = None,
         ae_title: str | bytes | None = None,
         contexts: Iterable[Context | SupportedContext] | None = None,
-        maximum_pending: int = MAXIMUM_PENDING,
         ssl_context: TLSContext | None = None,
+        proxy_protocol_from: Iterable[Network] = (),
+        reuse_port: bool = False,
+        maximum_pending: int = MAXIMUM_PENDING,
     ) -> AsyncServer:
         """Return a server that listens on (host, port), to be entered with `async with`.
 
-        Port 0 lets the system choose one, "" or "::" as host mean all addresses, IPv6 and IPv4.
-        `ae_title` and `contexts` replace those of this entity; of the connections on which no
-        association was accepted yet, `maximum_pending` are kept. `ssl_context` makes all associations
-        secure. Raises OSError, and LocalProtocolError if nothing is supported.
+        Port 0 lets the system choose one, "" or "::" as host mean all addresses, IPv6 and IPv4. In place of
+        an address there may be a stream socket or a list of them, which are the server's from then on.
+        `reuse_port` sets SO_REUSEPORT, so that several processes may listen there.
+
+        `ae_title` and `contexts` replace those of this entity. `ssl_context` makes all associations secure.
+        From the networks `proxy_protocol_from` every connection has to begin with a header of the PROXY
+        protocol, which tells who it is from. Of the connections without an association, `maximum_pending`
+        are kept. Raises OSError, ValueError for what is no network or cannot listen, and
+        LocalProtocolError if nothing is supported.
         """
-        core = self._server_core(evt_handlers, ae_title, contexts, ssl_context)
-        return AsyncServer(core, address, library=self.library, maximum_pending=maximum_pending)
+        core = self._server_core(evt_handlers, ae_title, contexts, ssl_context, proxy_protocol_from)
+        return AsyncServer(
+            core, address, library=self.library, maximum_pending=maximum_pending, reuse_port=reuse_port
+        )

@@ -19,6 +19,7 @@ from ._association import AssociationCore
 if TYPE_CHECKING:
     from dicomproto.negotiation import SupportedContext
 
+    from ._door import Network
     from ._stream import Backend
     from .evt import Binding
     from .tls import Context as TLSContext
@@ -94,6 +95,9 @@ class AsyncAE(AECore):
         evt_handlers: Iterable[Binding] | None,
         ae_title: str | bytes | None,
         contexts: Iterable[Context | SupportedContext] | None,
-        ssl_context: TLSContext | None = None,
+        ssl_context: TLSContext | None,
+        proxy_protocol_from: Iterable[Network],
     ) -> ServerCore:
-        return ServerCore(self, self.backend, evt_handlers, ae_title, contexts, ssl_context)
+        return ServerCore(
+            self, self.backend, evt_handlers, ae_title, contexts, ssl_context, proxy_protocol_from
+        )

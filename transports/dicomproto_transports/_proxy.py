@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 import socket
-import struct
 from typing import TYPE_CHECKING
 
 from dicomproto._record import Record
@@ -55,7 +54,7 @@ def parse_header(data: bytes) -> ProxyHeader | int:
 def _parse_binary(data: bytes) -> ProxyHeader | int:
     if len(data) < 16:
         return 16 - len(data)
-    command, family, length = struct.unpack_from(">BBH", data, 12)
+    command, family, length = data[12], data[13], int.from_bytes(data[14:16])
     if command not in (_LOCAL, _PROXY):
         raise ValueError(f"version and command {command:#04x} are not known")
     if 16 + length > MAXIMUM_LENGTH:

@@ -1,145 +1,119 @@
-"""What the servers of all flavours share: listening, accepting, the limit of pending connections.
+"""What the servers of all flavours share: their connections, with a limit for those without an association.
 
 Nothing that a peer does may stop the accept loop: it takes connections and hands them on, never
-reads, and survives running out of file descriptors. Connections on which no association was
-accepted yet are cheap for a peer to make, so they have a limit of their own, and the oldest
-gives way to the newest: a thousand silent connections cost a bounded number of places, and a real
-one is still served.
+reads, and survives running out of file descriptors. A connection without an association is cheap for
+a peer to make and to keep, whether it has none yet (it is silent, or in a TLS handshake) or none any
+more (its peer does not close). So these have a limit of their own, and the oldest gives way to the
+newest: a thousand silent connections cost a bounded number of places, and a real one is still served.
 """
 
 from __future__ import annotations
 
-import errno
-import socket
+from collections.abc import Callable, Sequence
 from threading import Lock
+from typing import TYPE_CHECKING
 
-from ._socket import MakeWaiter, SocketStream, plain_address
-from ._stream import Address, ConnectionServer, Stream
+from ._listening import ListenOn, listeners
+from ._socket import SocketStream, plain_address
 
-BACKLOG = 1024
-"""Connections that the kernel holds for us; it may have a lower limit of its own."""
+if TYPE_CHECKING:
+    from . import evt
+    from ._stream import Address, ConnectionServer, Stream
 
 MAXIMUM_PENDING = 256
-"""Connections without an accepted association that a server keeps, by default."""
+"""Connections without an association that a server keeps, by default."""
 
 PAUSE = 0.1
 """Seconds until the next try when the system has no file descriptor or memory for a connection."""
 
-_GONE = (
-    errno.ECONNABORTED, errno.ECONNRESET, errno.EPROTO, errno.EPERM, errno.ENETDOWN, errno.ENETUNREACH,
-    errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENOPROTOOPT, errno.EOPNOTSUPP, errno.ETIMEDOUT,
-)  # fmt: skip
-"""What accept(2) reports about the connection that was to be accepted, not about the listener."""
 
-_NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+class Connections:
+    """The connections of a server: those with an association, and the pending ones, oldest first.
 
-
-def listen(address: tuple[str, int], backlog: int = BACKLOG) -> list[socket.socket]:
-    """Return listening sockets for (host, port), all on one port; 0 lets the system choose it.
-
-    "" and "::" mean every address of the machine, IPv6 and IPv4. A name is bound on all of its
-    addresses. Raises OSError.
+    `current_user` tells the running task or thread. `on_idle` is called, by any thread, when there are no
+    associations any more but those of the tasks and threads in `spared`.
     """
-    host, port = address
-    if host in ("", "::") and socket.has_dualstack_ipv6():
-        return [_listen_at(socket.AF_INET6, ("::", port), backlog, both=True)]
-    found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    listeners: list[socket.socket] = []
-    missing: OSError | None = None
-    for last_try in (False, False, False, True):
-        try:
-            for family, _, _, _, where in dict.fromkeys(found):
-                chosen = listeners[0].getsockname()[1] if listeners else port
-                try:
-                    listeners.append(_listen_at(family, (where[0], chosen, *where[2:]), backlog))
-                except OSError as error:
-                    if error.errno not in _NOT_HERE:
-                        raise
-                    missing = error  # a name may have an IPv6 address on a machine without IPv6
-        except OSError:
-            for listener in listeners:
-                listener.close()
-            # The port that the system chose for one address may be taken on the next.
-            if last_try or port or not listeners:
-                raise
-            listeners = []
-        else:
-            break
-    if missing is not None and not listeners:
-        raise missing
-    return listeners
 
-
-def _listen_at(family: int, address: tuple[object, ...], backlog: int, both: bool = False) -> socket.socket:
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not both)
-        listener.bind(address)
-        listener.listen(backlog)
-        listener.setblocking(False)
-    except BaseException:
-        listener.close()
-        raise
-    return listener
-
-
-def accept(listener: socket.socket, make_waiter: MakeWaiter) -> SocketStream | None:
-    """Accept one connection, None when none waits; raises OSError when the system refuses."""
-    while True:
-        try:
-            sock = listener.accept()[0]
-        except BlockingIOError:
-            return None
-        except OSError as error:
-            if error.errno not in _GONE:
-                raise
-            continue
-        try:
-            return SocketStream(sock, make_waiter(sock))
-        except OSError:  # gone again already
-            sock.close()
-
-
-class Pending:
-    """The connections on which no association was accepted yet, oldest first."""
-
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int | None, current_user: Callable[[], object]) -> None:
+        self.on_idle: Callable[[], object] = lambda: None
+        self.spared: set[object] = set()
         self._limit = limit
+        self._current_user = current_user
         self._lock = Lock()
-        self._streams: dict[Stream, SocketStream] = {}
+        self._pending: dict[Stream, SocketStream] = {}
+        self._associated: dict[Stream, object] = {}
 
-    def __len__(self) -> int:
-        return len(self._streams)
+    @property
+    def pending(self) -> int:
+        """How many have no association, not yet or not any more."""
+        return len(self._pending)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no association is left but spared ones."""
+        with self._lock:
+            return self.spared.issuperset(self._associated.values())
+
+    def spare_current_user(self) -> None:
+        """Count the association that the running task or thread serves no longer: it waits for the others."""
+        self.spared.add(self._current_user())
 
     def add(self, stream: SocketStream) -> None:
-        """Count a new connection; drops the oldest when there are too many."""
-        stream.before_close = lambda: self.settle(stream)
+        """Count a connection as pending; drops the oldest when there are too many."""
+        stream.owner = self
         with self._lock:
-            self._streams[stream] = stream
-        while len(self._streams) > self._limit:
+            self._pending[stream] = stream
+        while self._limit is not None and len(self._pending) > self._limit:
             self.drop_oldest()
 
-    def settle(self, stream: Stream) -> None:
-        """Count a connection no longer: it has its association, or is about to be closed."""
+    def associate(self, stream: Stream) -> None:
+        """Count a connection as pending no longer: it has its association."""
         with self._lock:
-            self._streams.pop(stream, None)
+            if self._pending.pop(stream, None) is not None:
+                self._associated[stream] = self._current_user()
+
+    def dissociate(self, stream: SocketStream) -> None:
+        """Count a connection as pending again, from the end of its association until its peer closes it."""
+        with self._lock:
+            was_associated = self._associated.pop(stream, None) is not None
+        if was_associated:
+            self.add(stream)
+            self._tell_if_idle()
+
+    def remove(self, stream: SocketStream) -> None:
+        """Forget a connection that is about to be closed."""
+        with self._lock:
+            self._pending.pop(stream, None)
+            was_associated = self._associated.pop(stream, None) is not None
+        if was_associated:
+            self._tell_if_idle()
+
+    def _tell_if_idle(self) -> None:
+        if self.is_idle:
+            self.on_idle()
 
     def drop_oldest(self) -> None:
-        """End the oldest, if there is one, to make room."""
+        """End the oldest pending one, if there is one, to make room."""
         with self._lock:  # held while dropping, so that its owner cannot close it meanwhile
-            oldest = next(iter(self._streams), None)
+            oldest = next(iter(self._pending), None)
             if oldest is not None:
-                self._streams.pop(oldest).drop()
+                self._pending.pop(oldest).drop()
 
 
 class Serving:
-    """What every server tells about itself."""
+    """What every server tells about itself, and its handlers."""
 
-    def __init__(self, core: ConnectionServer, addresses: list[Address]) -> None:
+    def __init__(
+        self,
+        core: ConnectionServer,
+        addresses: list[Address],
+        maximum_pending: int | None,
+        current_user: Callable[[], object],
+    ) -> None:
         self._core = core
         self._addresses = addresses
+        self._connections = Connections(maximum_pending, current_user)
+        core.stream_established = self._connections.associate
 
     @property
     def active_associations(self) -> list[object]:
@@ -148,7 +122,7 @@ class Serving:
 
     @property
     def addresses(self) -> list[Address]:
-        """Where the server listens."""
+        """Where the server listens; None for a Unix socket."""
         return self._addresses
 
     @property
@@ -157,20 +131,51 @@ class Serving:
         return self._addresses[0]
 
     @property
+    def server_address(self) -> Address:
+        """The first of `addresses`, under the name that pynetdicom's users know."""
+        return self._addresses[0]
+
+    @property
     def port(self) -> int:
-        """The port that the server listens on."""
-        assert self.address is not None
+        """The port that the server listens on; raises AttributeError for a Unix socket."""
+        if self.address is None:
+            raise AttributeError("a server on a Unix socket has no port")
         return self.address[1]
+
+    def bind(self, event: evt.EventKind, handler: evt.Handler, args: Sequence[object] = ()) -> None:
+        """Bind a handler as `evt_handlers` of `start_server` does, for associations that run now as well.
+
+        It takes the place of the one before where the event is an intervention. Any thread may call this.
+        """
+        self._core.bind(event, handler, args)
+
+    def unbind(self, event: evt.EventKind, handler: evt.Handler) -> None:
+        """Bind a handler no longer, for associations that run now neither."""
+        self._core.unbind(event, handler)
+
+    def get_handlers(self, event: evt.EventKind) -> list[tuple[evt.Handler, tuple[object, ...]]]:
+        """Return the handlers of an event, each with its extra arguments, in the order they were bound."""
+        return self._core.handlers.get_handlers(event)
+
+    def get_events(self) -> list[evt.EventKind]:
+        """Return the events that have a handler."""
+        return self._core.handlers.get_events()
 
 
 class Listening(Serving):
     """A server with sockets; it listens from the moment it is made."""
 
-    def __init__(self, core: ConnectionServer, address: tuple[str, int], maximum_pending: int) -> None:
-        self._pending = Pending(maximum_pending)
-        core.stream_established = self._pending.settle
-        self._listeners = listen(address)
-        super().__init__(core, [plain_address(listener.getsockname()) for listener in self._listeners])
+    def __init__(
+        self,
+        core: ConnectionServer,
+        where: ListenOn,
+        maximum_pending: int,
+        reuse_port: bool,
+        current_user: Callable[[], object],
+    ) -> None:
+        self._listeners = listeners(where, reuse_port=reuse_port)
+        addresses = [plain_address(listener.getsockname()) for listener in self._listeners]
+        super().__init__(core, addresses, maximum_pending, current_user)
 
 
 def report(stream: Stream) -> None:

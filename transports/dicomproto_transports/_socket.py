@@ -89,6 +89,16 @@ AddressInfo = tuple[int, int, int, str, tuple[object, ...]]
 Resolve = Callable[[str, int, "float | None"], Awaitable[Sequence[AddressInfo]]]
 
 
+class StreamOwner(Protocol):
+    """What wants to know of the end of a stream."""
+
+    def dissociate(self, stream: SocketStream) -> object:
+        """The association has ended; from now on the stream waits for its peer to close."""
+
+    def remove(self, stream: SocketStream) -> object:
+        """The socket is about to be closed."""
+
+
 class SocketStream:
     """A `Stream` over a connected stream socket, which it owns from now on."""
 
@@ -101,8 +111,7 @@ class SocketStream:
         self._bytes_left, self._calls_left = YIELD_BYTES, YIELD_CALLS
         self._rest: list[Buffer] = []
         self._cut = self._eof = self._closed = False
-        self.before_farewell: Callable[[], object] = _nothing
-        self.before_close: Callable[[], object] = _nothing
+        self.owner: StreamOwner | None = None
         sock.setblocking(False)
         self._quickack = _QUICKACK if sock.family in _INET else None
         if sock.family in _INET:
@@ -221,7 +230,8 @@ class SocketStream:
         if self._closed:
             return
         self._closed = True
-        self.before_farewell()
+        if self.owner is not None:
+            self.owner.dissociate(self)
         if self._rest and not (last_words and last_words[0] is self._rest[0]):
             self._cut = True
         try:
@@ -250,7 +260,8 @@ class SocketStream:
     def close_now(self) -> None:
         """Close without a word; a connection that was cut within a send is reset."""
         self._closed = True
-        self.before_close()
+        if self.owner is not None:
+            self.owner.remove(self)
         if self._cut:
             with suppress(OSError):
                 self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
@@ -259,14 +270,10 @@ class SocketStream:
     def drop(self) -> None:
         """End the connection under its user, who sees EOF; may be called by another thread.
 
-        The caller sees to it that the socket is not closed meanwhile, through `before_close`.
+        The caller, as `owner`, sees to it that the socket is not closed meanwhile.
         """
         with suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
-
-
-def _nothing() -> None:
-    pass
 
 
 def _peer_name(sock: RawSocket) -> Address:

@@ -26,6 +26,9 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 if TYPE_CHECKING:
     from dicomproto.upper_layer.pdu import Buffer
 
+    from . import evt
+    from ._socket import SocketStream
+
 Address = tuple[str, int] | tuple[str, int, int, int] | None
 """What `getsockname()` and `getpeername()` return; None when the transport has no addresses."""
 
@@ -132,17 +135,19 @@ class ConnectionServer(Protocol):
     """What a server needs to know of the acceptor's side.
 
     `stream_established` is set by the server before the first connection; the acceptor calls it
-    with the stream as soon as it has accepted an association. Until then the
-    connection counts as pending, and the oldest pending ones are dropped when there are too many.
+    with the stream as soon as it has accepted an association. Until then, and again from the end of
+    the association, the connection counts as pending, and the oldest pending ones are dropped when there
+    are too many.
     """
 
     stream_established: Callable[[Stream], None]
+    handlers: evt.Handlers
 
     @property
     def active_associations(self) -> list[object]:
         """The associations that are being served now, as their handlers see them."""
 
-    async def serve_connection(self, stream: Stream) -> None:
+    async def serve_connection(self, stream: SocketStream) -> None:
         """Run one association to its end and close the stream.
 
         Raises nothing but cancellation or `ServerShutdown`, and those only after the stream has
@@ -150,4 +155,10 @@ class ConnectionServer(Protocol):
         """
 
     def begin_shutdown(self) -> None:
-        """The server is about to end all associations; no new ones will come."""
+        """The server is about to end all associations; no new ones are accepted."""
+
+    def bind(self, kind: evt.EventKind, handler: evt.Handler, args: Sequence[object]) -> None:
+        """Bind a handler, for the associations that are being served now as well."""
+
+    def unbind(self, kind: evt.EventKind, handler: evt.Handler) -> None:
+        """Bind a handler no longer, for the associations that are being served now neither."""

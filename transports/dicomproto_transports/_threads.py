@@ -14,13 +14,14 @@ import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
-from math import ceil
+from math import ceil, inf
 from time import monotonic
 from types import TracebackType
 from typing import Self, TypeVar
 
 from . import _socket
-from ._server import MAXIMUM_PENDING, PAUSE, Listening, accept, report
+from ._listening import ListenOn, accept
+from ._server import MAXIMUM_PENDING, PAUSE, Listening, report
 from ._socket import AddressInfo, SocketStream
 from ._stream import ConnectionServer, ServerShutdown, Stream
 
@@ -214,17 +215,20 @@ class Server(Listening):
     def __init__(
         self,
         core: ConnectionServer,
-        address: tuple[str, int],
+        address: ListenOn,
         *,
         maximum_pending: int = MAXIMUM_PENDING,
+        reuse_port: bool = False,
     ) -> None:
-        super().__init__(core, address, maximum_pending)
-        self._stop, self._wake = Wake(), Wake()
+        super().__init__(core, address, maximum_pending, reuse_port, threading.current_thread)
+        self._connections.on_idle = self._notice_idle
+        self._stop, self._end = Wake(), Wake()
+        self._deadline = inf  # of the associations, once `_stop` is set
+        self._refuse = False
         self._acceptor: threading.Thread | None = None
         self._threads: set[threading.Thread] = set()
         self._changed = threading.Condition()  # guards `_threads`, `_acceptor`, `_closed`
         self._closed = False
-        self._grace = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -239,7 +243,7 @@ class Server(Listening):
 
     def start(self) -> None:
         """Accept connections in a thread of the server's own."""
-        name = f"dicomproto server {self.port}"
+        name = f"dicomproto server {self.address and self.port}"
         thread = threading.Thread(target=self._accept_all, name=name, daemon=True)
         self._acceptor = thread
         atexit.register(self.shutdown)
@@ -253,50 +257,70 @@ class Server(Listening):
         self._acceptor = threading.current_thread()
         try:
             self._accept_all()
+        except BaseException:
+            self._begin_shutdown(0.0, refuse=False)
+            raise
         finally:
-            self.shutdown(self._grace)
+            self._finish_shutdown()
 
-    def shutdown(self, grace: float = 0.0) -> None:
-        """Take no more connections, give the associations `grace` seconds, end those that are left.
+    def shutdown(self, grace: float = 0.0, *, refuse: bool = False) -> None:
+        """Accept no more associations, give those that run `grace` seconds, abort what is left.
+
+        What asks for an association meanwhile finds nobody listening; with `refuse` it is rejected as
+        temporary congestion (2, 3, 1), and the server listens until the last association has ended or the
+        grace is over. Called again meanwhile, the shorter of both times counts.
 
         Returns when all have ended, each aborted and closed within `Timeouts.close`, or after 15
         seconds when a handler does not return. The association that this is called from, by a
-        handler, ends after the handler.
+        handler, is not waited for; it ends after the handler.
         """
+        self._begin_shutdown(grace, refuse=refuse)
+        if self._acceptor is not threading.current_thread():  # `serve_forever` does the rest
+            self._finish_shutdown()
+
+    def _begin_shutdown(self, grace: float, *, refuse: bool) -> None:
         self._core.begin_shutdown()
-        self._grace = grace
+        self._refuse = refuse
+        self._deadline = min(self._deadline, monotonic() + grace)
         self._stop.set()
-        me = threading.current_thread()
-        if self._acceptor is me:  # in a signal handler: `serve_forever` does the rest
-            return
+
+    def _finish_shutdown(self) -> None:
         atexit.unregister(self.shutdown)
+        self._connections.spare_current_user()
         with self._changed:
-            self._changed.wait_for(lambda: self._acceptor is None)
-            if grace > 0:
-                self._changed.wait_for(lambda: self._threads <= {me}, grace)
-            self._wake.set()
-            self._changed.wait_for(lambda: self._threads <= {me}, _LAST_WAIT)
-            self._close_when_done()
+            try:
+                self._changed.wait_for(self._is_over, max(self._deadline - monotonic(), 0))
+            finally:  # an impatient Ctrl-C included
+                self._end.set()
+                self._changed.notify_all()
+                self._changed.wait_for(self._is_done, _LAST_WAIT)
+                self._close_when_done()
+
+    def _is_over(self) -> bool:
+        return self._end.is_set or self._connections.is_idle
+
+    def _is_done(self) -> bool:
+        return self._acceptor is None and self._connections.spared.issuperset(self._threads)
+
+    def _notice_idle(self) -> None:
+        if self._stop.is_set:
+            with self._changed:
+                self._changed.notify_all()
 
     def _close_when_done(self) -> None:
         """Close what is left of a server that was shut down; the caller holds `_changed`."""
-        if self._wake.is_set and not self._threads and not self._closed:
+        if self._end.is_set and not self._threads and not self._closed:
             self._closed = True
             for listener in self._listeners:
                 listener.close()
-            self._wake.close()
+            self._end.close()
             self._stop.close()
 
     def _accept_all(self) -> None:
         try:
-            poll = select.poll()
-            poll.register(self._stop, select.POLLIN)
-            for listener in self._listeners:
-                poll.register(listener, select.POLLIN)
-            while not self._stop.is_set:
-                poll.poll()
-                for listener in self._listeners:
-                    self._accept_from(listener)
+            self._accept_until(self._stop)
+            if self._refuse:
+                self._accept_until(self._end)
         finally:
             for listener in self._listeners:
                 listener.close()
@@ -304,22 +328,32 @@ class Server(Listening):
                 self._acceptor = None
                 self._changed.notify_all()
 
-    def _accept_from(self, listener: socket.socket) -> None:
-        while not self._stop.is_set:
+    def _accept_until(self, end: Wake) -> None:
+        poll = select.poll()
+        poll.register(end, select.POLLIN)
+        for listener in self._listeners:
+            poll.register(listener, select.POLLIN)
+        while not end.is_set and (left := self._deadline - monotonic()) > 0:
+            poll.poll(min(left * 1000, _FOREVER))
+            for listener in self._listeners:
+                self._accept_from(listener, end)
+
+    def _accept_from(self, listener: socket.socket, end: Wake) -> None:
+        while not end.is_set:
             try:
-                stream = accept(listener, partial(PollWaiter, wake=self._wake))
+                stream = accept(listener, partial(PollWaiter, wake=self._end))
                 if stream is None:
                     return
                 self._start_thread(stream)
             except (OSError, RuntimeError):  # out of descriptors, memory or threads
-                self._pending.drop_oldest()
-                self._stop.wait(PAUSE)
+                self._connections.drop_oldest()
+                end.wait(PAUSE)
 
     def _start_thread(self, stream: SocketStream) -> None:
         thread = threading.Thread(
             target=self._serve, args=(stream,), name=f"dicomproto {stream.peer_address}", daemon=True
         )
-        self._pending.add(stream)
+        self._connections.add(stream)
         with self._changed:
             self._threads.add(thread)
         try:

@@ -29,6 +29,7 @@ from ._ae import AECore, Context
 from ._association import AssociationCore
 from ._facade import Opener, named
 from ._facts import ServiceUser
+from ._listening import ListenOn, systemd_sockets
 from ._responses import Responses as CoreResponses
 from ._sending import KnownFile
 from ._server import MAXIMUM_PENDING
@@ -42,9 +43,10 @@ if TYPE_CHECKING:
     from dicomproto.errors import AssociationError
     from dicomproto.negotiation import AcceptedContext, RejectedContext, SupportedContext
 
+    from ._door import Network
     from .tls import Context as TLSContext
 
-__all__ = ["AE", "BACKEND", "Association", "KnownFile", "Server", "evt", "run"]
+__all__ = ["AE", "BACKEND", "Association", "KnownFile", "Server", "evt", "run", "systemd_sockets"]
 
 P = ParamSpec("P")
 T_co = TypeVar("T_co", covariant=True)
@@ -296,51 +298,64 @@ class AE(AECore):
     @overload
     def start_server(
         self,
-        address: tuple[str, int],
+        address: ListenOn,
         block: Literal[True] = True,
         *,
         evt_handlers: Iterable[evt.Binding] | None = None,
         ae_title: str | bytes | None = None,
         contexts: Iterable[Context | SupportedContext] | None = None,
-        maximum_pending: int = MAXIMUM_PENDING,
         ssl_context: TLSContext | None = None,
+        proxy_protocol_from: Iterable[Network] = (),
+        reuse_port: bool = False,
+        maximum_pending: int = MAXIMUM_PENDING,
     ) -> None: ...
 
     @overload
     def start_server(
         self,
-        address: tuple[str, int],
+        address: ListenOn,
         block: Literal[False],
         *,
         evt_handlers: Iterable[evt.Binding] | None = None,
         ae_title: str | bytes | None = None,
         contexts: Iterable[Context | SupportedContext] | None = None,
-        maximum_pending: int = MAXIMUM_PENDING,
         ssl_context: TLSContext | None = None,
+        proxy_protocol_from: Iterable[Network] = (),
+        reuse_port: bool = False,
+        maximum_pending: int = MAXIMUM_PENDING,
     ) -> Server: ...
 
     def start_server(
         self,
-        address: tuple[str, int],
+        address: ListenOn,
         block: bool = True,
         *,
         evt_handlers: Iterable[evt.Binding] | None = None,
         ae_title: str | bytes | None = None,
         contexts: Iterable[Context | SupportedContext] | None = None,
-        maximum_pending: int = MAXIMUM_PENDING,
         ssl_context: TLSContext | None = None,
+        proxy_protocol_from: Iterable[Network] = (),
+        reuse_port: bool = False,
+        maximum_pending: int = MAXIMUM_PENDING,
     ) -> Server | None:
         """Listen on (host, port) and serve; a thread for each association.
 
         With `block` the caller's thread accepts, until `shutdown` is called or Ctrl-C comes;
         without, a thread does, and the server is returned. Port 0 lets the system choose one, ""
-        or "::" as host mean all addresses, IPv6 and IPv4. `ae_title` and `contexts` replace those
-        of this entity; of the connections on which no association was accepted yet,
-        `maximum_pending` are kept. `ssl_context` makes all associations secure. Raises OSError, and
+        or "::" as host mean all addresses, IPv6 and IPv4. In place of an address there may be a stream
+        socket or a list of them, which are the server's from then on. `reuse_port` sets SO_REUSEPORT, so
+        that several processes may listen there.
+
+        `ae_title` and `contexts` replace those of this entity. `ssl_context` makes all associations secure.
+        From the networks `proxy_protocol_from` every connection has to begin with a header of the PROXY
+        protocol, which tells who it is from. Of the connections without an association, `maximum_pending`
+        are kept. Raises OSError, ValueError for what is no network or cannot listen, and
         LocalProtocolError if nothing is supported.
         """
-        core = ServerCore(self, BACKEND, evt_handlers, ae_title, contexts, ssl_context)
-        server = Server(core, address, maximum_pending=maximum_pending)
+        core = ServerCore(
+            self, BACKEND, evt_handlers, ae_title, contexts, ssl_context, proxy_protocol_from
+        )
+        server = Server(core, address, maximum_pending=maximum_pending, reuse_port=reuse_port)
         self._servers.add(server)
         if not block:
             server.start()
@@ -349,7 +364,13 @@ class AE(AECore):
             server.serve_forever()
         return None
 
-    def shutdown(self, grace: float = 0.0) -> None:
-        """Shut down all servers of this application entity, see `Server.shutdown`."""
-        for server in list(self._servers):
-            server.shutdown(grace)
+    def shutdown(self, grace: float = 0.0, *, refuse: bool = False) -> None:
+        """Shut down all servers of this application entity, side by side; see `Server.shutdown`.
+
+        The associations that it requested are in the hands of others, and stay.
+        """
+        servers = list(self._servers)
+        for server in servers:
+            server._begin_shutdown(grace, refuse=refuse)
+        for server in servers:
+            server.shutdown(grace, refuse=refuse)

@@ -45,7 +45,7 @@ from ._ae import Context
 from ._association import AssociationCore as Association
 from ._facade import AsyncAE
 from ._memory import CAPACITY, Faults, MemorySocket, connected
-from ._server import Serving
+from ._server import MAXIMUM_PENDING, Serving
 from ._socket import SocketStream
 from ._stream import Address, ConnectionServer, Stream
 
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from dicomproto.config import Limits, Timeouts
     from dicomproto.negotiation import SupportedContext
 
+    from ._door import Network
     from .tls import Context as TLSContext
 
 __all__ = [
@@ -242,12 +243,14 @@ class Lockstep:
             SocketStream(right, _LockstepWaiter(self, right)),
         )
 
-    def listen(self, core: ConnectionServer, port: int = 0) -> LockstepServer:
+    def listen(
+        self, core: ConnectionServer, port: int = 0, *, maximum_pending: int = MAXIMUM_PENDING
+    ) -> LockstepServer:
         """Return a server on a port of this network; 0 chooses one. It serves at once."""
         port = port or next(free for free in range(11112, 65536) if free not in self._ports)
         if port in self._ports:
             raise OSError(errno.EADDRINUSE, f"port {port} is taken")
-        server = self._ports[port] = LockstepServer(self, core, port)
+        server = self._ports[port] = LockstepServer(self, core, port, maximum_pending)
         return server
 
 
@@ -306,9 +309,8 @@ class LockstepBackend:
 class LockstepServer(Serving):
     """A server within a `Lockstep`, made by `Lockstep.listen`."""
 
-    def __init__(self, world: Lockstep, core: ConnectionServer, port: int) -> None:
-        super().__init__(core, [("127.0.0.1", port)])
-        core.stream_established = lambda stream: None
+    def __init__(self, world: Lockstep, core: ConnectionServer, port: int, maximum_pending: int) -> None:
+        super().__init__(core, [("127.0.0.1", port)], maximum_pending, world.backend.current_task)
         self._world = world
         self._tasks: list[Task[None]] = []
 
@@ -323,27 +325,37 @@ class LockstepServer(Serving):
     ) -> None:
         await self.shutdown()
 
-    async def shutdown(self, grace: float = 0.0) -> None:
-        """Take no more connections, give the associations `grace` seconds, end those that are left."""
+    async def shutdown(self, grace: float = 0.0, *, refuse: bool = False) -> None:
+        """Accept no more associations, give those that run `grace` seconds, abort what is left.
+
+        What asks for an association meanwhile finds nobody listening; with `refuse` it is rejected as
+        temporary congestion (2, 3, 1), until the last association has ended or the grace is over.
+        """
         self._core.begin_shutdown()
-        self._world._ports.pop(self.port, None)
+        if not refuse:
+            self._world._ports.pop(self.port, None)
+        self._connections.spare_current_user()
         caller = self._world._current
-
-        def all_ended() -> bool:
-            return all(task.done or task is caller for task in self._tasks)
-
         try:
-            await self._world.wait_for(all_ended, self._world.now() + grace, "associations to end")
+            await self._world.wait_for(
+                lambda: self._connections.is_idle, self._world.now() + grace, "associations to end"
+            )
         except TimeoutError:
             pass
+        self._world._ports.pop(self.port, None)
         for task in self._tasks:
             task.cancel()
         with self._world.shield():
-            await self._world.wait_for(all_ended, None, "cancelled associations to end")
+            await self._world.wait_for(
+                lambda: all(task.done or task is caller for task in self._tasks),
+                None,
+                "cancelled associations to end",
+            )
         await self._world.checkpoint()  # ends a handler that called this
 
     def _take(self, stream: SocketStream) -> None:
         self._tasks = [task for task in self._tasks if not task.done]
+        self._connections.add(stream)
         serving = self._core.serve_connection(stream)
         self._tasks.append(self._world.spawn(serving, f"association with {stream.peer_address}"))
 
@@ -370,11 +382,13 @@ class AE(AsyncAE):
         evt_handlers: Iterable[evt.Binding] | None = None,
         ae_title: str | bytes | None = None,
         contexts: Iterable[Context | SupportedContext] | None = None,
+        proxy_protocol_from: Iterable[Network] = (),
         ssl_context: TLSContext | None = None,
+        maximum_pending: int = MAXIMUM_PENDING,
     ) -> LockstepServer:
         """Return a server that listens on the port, 0 for any, until the end of its `async with`."""
-        core = self._server_core(evt_handlers, ae_title, contexts, ssl_context)
-        return self._world.listen(core, address[1])
+        core = self._server_core(evt_handlers, ae_title, contexts, ssl_context, proxy_protocol_from)
+        return self._world.listen(core, address[1], maximum_pending=maximum_pending)
 
 
 class _LockstepWaiter:

@@ -17,11 +17,12 @@ from . import evt
 from ._association import AssociationCore as Association
 from ._async import AsyncBackend, Event, Group, Library, LibraryAE, Scope
 from ._async import AsyncServer as Server
+from ._listening import systemd_sockets
 from ._sending import KnownFile
 from ._socket import AddressInfo, plain_address
 from ._wrapped import WrappedStream
 
-__all__ = ["AE", "BACKEND", "Association", "KnownFile", "Server", "evt", "wrap_stream"]
+__all__ = ["AE", "BACKEND", "Association", "KnownFile", "Server", "evt", "systemd_sockets", "wrap_stream"]
 
 T = TypeVar("T")
 

@@ -1,0 +1,111 @@
+"""What a connection passes before a byte of DICOM is read: its proxy, the allowed networks, TLS.
+
+What comes from a proxy begins with a header that names the original peer, and it is that address which
+counts from then on, for this decision and for all others. A connection from an address that is not
+allowed is closed without a word: its peer gets no answer to learn from.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from dicomproto.errors import AssociationError
+
+from ._endings import timed_out
+from ._facts import name_of
+from ._proxy import read_header
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Network, IPv6Network
+
+    from ._ae import AECore
+    from ._socket import SocketStream
+    from ._stream import Address, Stream
+    from ._tls import Handshake
+    from .tls import Context as TLSContext
+
+    Network = str | IPv4Network | IPv6Network
+    """A network as "10.0.0.0/8", "2001:db8::/32" or one address, or made by the standard library."""
+
+log = logging.getLogger("dicomproto.server")
+
+
+class Networks:
+    """Some IP networks; a Unix socket has no address and lies in none. Raises ValueError for what is none."""
+
+    def __init__(self, networks: Iterable[Network]) -> None:
+        from ipaddress import ip_address, ip_network  # not at the top: it takes milliseconds to import
+
+        given = [networks] if isinstance(networks, str) else networks
+        self._networks = [ip_network(network) for network in given]
+        self._parse = ip_address
+
+    def __bool__(self) -> bool:
+        return bool(self._networks)
+
+    def __contains__(self, address: Address) -> bool:
+        if address is None or not self._networks:
+            return False
+        parsed = self._parse(address[0])
+        return any(parsed in network for network in self._networks)
+
+
+class Door:
+    """Decides which connections of a server go on, and as which stream."""
+
+    def __init__(self, ae: AECore, proxies: Iterable[Network], ssl_context: TLSContext | None) -> None:
+        self._allowed = Networks(ae.allowed_networks) if ae.allowed_networks else None
+        self._proxies = Networks(proxies) if proxies else None
+        self._ssl_context = ssl_context
+        self._timeouts = ae.timeouts
+        if ssl_context is not None:
+            _handshake(ssl_context)  # raises now what it would raise for each connection
+
+    async def admit(self, arrived: SocketStream) -> Stream | None:
+        """Return the stream of a connection, once it is known who it is from; None if it was closed."""
+        from_proxy = self._proxies is not None and arrived.peer_address in self._proxies
+        if from_proxy and not await self._learn_source(arrived):
+            return None
+        if self._allowed is not None and arrived.peer_address not in self._allowed:
+            log.info("%s is in none of the allowed networks: closed", name_of("", arrived.peer_address))
+            await arrived.close([], arrived.now())
+            return None
+        return arrived if self._ssl_context is None else await self._secure(arrived, self._ssl_context)
+
+    async def _learn_source(self, stream: SocketStream) -> bool:
+        """Read the header of a proxy; tell whether there was one, or else close the stream."""
+        proxy, seconds = name_of("", stream.peer_address), self._timeouts.proxy
+        try:
+            header = await read_header(stream, None if seconds is None else stream.now() + seconds)
+        except TimeoutError:
+            log.info("%s", timed_out(proxy, "proxy", seconds))
+        except ValueError as error:
+            log.info("%s: %s", proxy, error)
+        except (EOFError, OSError) as error:
+            log.debug("%s: %s", proxy, error)  # it may have looked whether we are alive
+        else:
+            if header.source is not None:
+                log.debug("%s comes through %s", name_of("", header.source), proxy)
+                stream.peer_address = header.source
+            return True
+        await stream.close([], stream.now())
+        return False
+
+    async def _secure(self, stream: Stream, context: TLSContext) -> Stream | None:
+        """Return the stream with TLS on it, None if that failed and the stream is closed."""
+        handshake = _handshake(context)
+        try:
+            return await handshake.run(stream, name_of("", stream.peer_address), self._timeouts)
+        except AssociationError as error:
+            log.log(logging.INFO if handshake.has_heard else logging.DEBUG, "%s", error)
+        except Exception:
+            log.exception("the TLS handshake with %s failed", stream.peer_address)
+        return None
+
+
+def _handshake(context: TLSContext) -> Handshake:
+    from ._tls import Handshake  # the ssl module takes 10 ms to load
+
+    return Handshake(context, server_side=True)
