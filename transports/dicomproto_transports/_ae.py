@@ -419,6 +419,8 @@ class AECore:
 
 def _titles(given: str | bytes | Sequence[str | bytes]) -> frozenset[str]:
     return frozenset(map(own_title, [given] if isinstance(given, str | bytes) else given))
+
+
 def _handshake(arguments: TLSArguments, host: str) -> Handshake:
     from ._tls import Handshake  # the ssl module takes 10 ms to load
 

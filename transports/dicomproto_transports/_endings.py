@@ -54,6 +54,7 @@ _WAITS = {
     "write": "it to take what was sent",
     "connect": "the connection",
     "tls": "its part of the TLS handshake",
+    "proxy": "its PROXY header",
 }
 
 PROTOCOLS = {

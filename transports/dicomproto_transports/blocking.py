@@ -352,9 +352,7 @@ class AE(AECore):
         are kept. Raises OSError, ValueError for what is no network or cannot listen, and
         LocalProtocolError if nothing is supported.
         """
-        core = ServerCore(
-            self, BACKEND, evt_handlers, ae_title, contexts, ssl_context, proxy_protocol_from
-        )
+        core = ServerCore(self, BACKEND, evt_handlers, ae_title, contexts, ssl_context, proxy_protocol_from)
         server = Server(core, address, maximum_pending=maximum_pending, reuse_port=reuse_port)
         self._servers.add(server)
         if not block:
