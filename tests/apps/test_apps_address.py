@@ -253,7 +253,9 @@ def test_a_wrong_identity_is_refused(words: str, text: str, capsys: pytest.Captu
 
 def test_no_option_takes_a_secret() -> None:
     spelled = {word for action in echoscu.parser()._actions for word in action.option_strings}
-    assert {word for word in spelled if "pass" in word} == {"--password-file", "--password-env"}
+    assert {word for word in spelled if "pass" in word} == {
+        "--password-file", "--password-env", "--key-password-file", "--key-password-env",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("answers", [True, False])

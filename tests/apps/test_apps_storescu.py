@@ -208,10 +208,10 @@ def test_each_status_is_reported_and_none_stops_the_rest(run: Run, files: list[P
     assert [event["status"] for event in done.named("file")] == list(answers.values())
     assert text.out.splitlines()[1:] == [
         "Stored, with a warning:",
-        f"  {files[2]}: B000H (Warning of the service class)",
+        f"  {files[2]}: B000H (Coercion of data elements)",
         "Not sent:",
         f"  {files[1]}: A700H (Refused: out of resources)",
-        f"  {files[3]}: C123H (Cannot understand, or unable to process)",
+        f"  {files[3]}: C123H (Cannot understand)",
     ]
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from dicomproto.config import Timeouts
+from dicomproto.errors import TLSFailed
 from dicomproto.upper_layer.pdu import AsynchronousOperationsWindow
 from dicomproto_transports.blocking import AE, evt
 from dicomproto_transports.peers import InvalidPeers, Peer, PeerTLS, default_peers_path, load_peers
+from dicomproto_transports.tls import server_context
+from tests.certificates import Authority
 
 VERIFICATION = "1.2.840.10008.1.1"
 MINIMUM = 'host = "h"\nport = 104\n'
@@ -47,6 +51,8 @@ def test_all_that_can_be_said_is_kept(tmp_path: Path) -> None:
         password_file = "../secret"
         profile = "bcp195"
         server_name = "pacs.example"
+        crl = "~/revoked.pem"
+        check_host_name = false
         verify = false
         [b]
         {MINIMUM}
@@ -71,6 +77,8 @@ def test_all_that_can_be_said_is_kept(tmp_path: Path) -> None:
             password_file=str(tmp_path.parent / "secret"),
             profile="bcp195",
             server_name="pacs.example",
+            crl=os.path.expanduser("~/revoked.pem"),
+            check_host_name=False,
             verify=False,
         ),
     )
@@ -90,8 +98,12 @@ def test_all_that_can_be_said_is_kept(tmp_path: Path) -> None:
         (f"[a]\n{MINIMUM}tsl = true", "[a] tsl: is not known; there are host, port, ae_title, "),
         (f"[a]\n{MINIMUM}tls = true", "a.tls must be a table, [a.tls]"),
         (f"[a]\n{MINIMUM}timeouts = 5", "a.timeouts must be a table, [a.timeouts]"),
-        (f"[a]\n{MINIMUM}[a.tls]\nsecret = 'x'", "[a.tls] secret: is not known; there are ca, cert, key, "),
+        (
+            f"[a]\n{MINIMUM}[a.tls]\nsecret = 'x'",
+            "[a.tls] secret: is not known; there are ca, crl, cert, key, ",
+        ),
         (f"[a]\n{MINIMUM}[a.tls]\nca = 1", "[a.tls] ca: must be a text, not 1"),
+        (f"[a]\n{MINIMUM}[a.tls]\nprofile = 'ssl3'", "[a.tls] profile: must be one of bcp195, bcp195-tls13"),
         (f"[a]\n{MINIMUM}[a.tls]\nverify = 'no'", "[a.tls] verify: must be true or false, not this str"),
         (f"[a]\n{MINIMUM}[a.tls]\nkey = 'k'", "[a.tls] key: needs a cert"),
         (f"[a]\n{MINIMUM}[a.tls]\npassword_file = 'k'", "[a.tls] password_file: needs a cert"),
@@ -176,3 +188,61 @@ def test_a_peer_is_all_that_associate_needs(tmp_path: Path) -> None:
 def test_the_timeouts_of_a_peer_go_before_those_of_the_entity(tmp_path: Path) -> None:
     peer = load(tmp_path, f"[p]\n{MINIMUM}[p.timeouts]\nresponse = 1\nidle = 0\n")["p"]
     assert peer.timeouts_over(Timeouts(response=2, close=3)) == Timeouts(response=1, close=3, idle=None)
+
+
+def test_a_peer_is_called_over_tls_as_the_table_says(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    key = authority.client.encrypted_key("secret")
+    (tmp_path / "password").write_text("secret\n")
+    ae = AE()
+    ae.add_supported_context(VERIFICATION)
+    ae.add_requested_context(VERIFICATION)
+    context = server_context(authority.server.cert, authority.server.key, ca_file=authority.ca_file)
+    server = ae.start_server(("127.0.0.1", 0), block=False, ssl_context=context)
+    try:
+        text = f"""
+            [p]
+            host = "127.0.0.1"
+            port = {server.port}
+            [p.tls]
+            ca = "ca.pem"
+            cert = "{authority.client.cert}"
+            key = "{key}"
+            password_file = "password"
+            server_name = "localhost"
+            """
+        peer = load(tmp_path, text)["p"]
+        with ae.associate(**peer.options()) as association:
+            assert association.send_c_echo().Status == 0
+        stranger = load(tmp_path, text.replace("ca.pem", "strange-ca.pem"))["p"]
+        with pytest.raises(TLSFailed):
+            ae.associate(**stranger.options())
+    finally:
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("ca = 'nothing.pem'", "nothing.pem: No such file"),
+        ("cert = 'peers.toml'", "holds no certificate in PEM"),
+        ("cert = 'peers.toml'\npassword_file = 'nothing'", "nothing: No such file"),
+    ],
+)
+def test_files_that_will_not_do_are_named(tmp_path: Path, text: str, error: str) -> None:
+    peer = load(tmp_path, f"[p]\n{MINIMUM}[p.tls]\n{text}\n")["p"]
+    with pytest.raises(InvalidPeers) as caught:
+        peer.options()
+    assert str(caught.value).startswith("[p.tls]: ")
+    assert error in str(caught.value)
+
+
+def test_a_folder_may_hold_who_is_trusted(tmp_path: Path) -> None:
+    peer = load(tmp_path, f"[p]\n{MINIMUM}[p.tls]\nca = '.'\n")["p"]
+    assert peer.tls_args() is not None
+    assert load(tmp_path, f"[p]\n{MINIMUM}")["p"].tls_args() is None
+
+
+def test_a_peer_may_be_a_move_destination(tmp_path: Path) -> None:
+    peer = load(tmp_path, f"[p]\n{MINIMUM}ae_title = 'THERE'\nmax_pdu = 0\n")["p"]
+    assert peer.move_destination() == ("h", 104, {"ae_title": "THERE", "max_pdu": 0})

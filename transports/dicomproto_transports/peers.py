@@ -24,12 +24,17 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dicomproto._record import Record
 from dicomproto.config import Timeouts
 from dicomproto.errors import DicomProtoError
-from dicomproto.upper_layer.pdu import AsynchronousOperationsWindow, normalize_ae_title
+from dicomproto.upper_layer.pdu import AsynchronousOperationsWindow
+
+from ._facts import own_title
+
+if TYPE_CHECKING:
+    from .tls import Profile, TLSArguments
 
 __all__ = ["InvalidPeers", "Peer", "PeerTLS", "default_peers_path", "load_peers"]
 
@@ -42,20 +47,24 @@ class InvalidPeers(DicomProtoError, ValueError):
 
 
 class PeerTLS(Record):
-    """How a connection to a peer is secured; paths are absolute."""
+    """How a connection to a peer is secured: the arguments of `tls.client_context`, with absolute paths."""
 
     ca: str | None = None
-    """PEM file or directory of the certificates that the peer's is verified with; the system's if None."""
+    """PEM file or folder of the certificates that are trusted; those of the system if None."""
+    crl: str | None = None
+    """PEM file of the certificates that are revoked."""
     cert: str | None = None
     """PEM file of our certificate, with those between it and the authority."""
     key: str | None = None
     """PEM file of our private key; None if it is in `cert`."""
     password_file: str | None = None
     """File whose first line decrypts the key."""
-    profile: str | None = None
-    """Name of the security profile; see `dicomproto_transports.tls`."""
+    profile: Profile = "bcp195"
+    """The security profile."""
     server_name: str | None = None
     """The name that the certificate must be for; the host if None."""
+    check_host_name: bool = True
+    """Whether the certificate must be for that name, or may be for any."""
     verify: bool = True
     """Whether the certificate is verified at all. Without, anybody may stand between."""
 
@@ -83,7 +92,8 @@ class Peer(Record):
     def options(self) -> dict[str, Any]:
         """Return the keyword arguments with which `AE.associate` reaches this peer.
 
-        `ae.associate(**peers["pacs"].options())`; what is not here is the AE's own.
+        `ae.associate(**peers["pacs"].options())`; what is not here is the AE's own. Raises InvalidPeers if a
+        file for TLS will not do.
         """
         options: dict[str, Any] = {"addr": self.host, "port": self.port, "ae_title": self.ae_title}
         if self.max_pdu is not None:
@@ -91,7 +101,41 @@ class Peer(Record):
         if self.window is not None:
             window = AsynchronousOperationsWindow(maximum_invoked=self.window, maximum_performed=1)
             options["ext_neg"] = [window]
+        if self.tls is not None:
+            options["tls_args"] = self.tls_args()
         return options
+
+    def tls_args(self) -> TLSArguments | None:
+        """Return what `AE.associate` takes as `tls_args`; raises InvalidPeers for files that will not do."""
+        settings = self.tls
+        if settings is None:
+            return None
+        from .tls import client_context
+
+        is_folder = settings.ca is not None and os.path.isdir(settings.ca)
+        try:
+            password = None if settings.password_file is None else _first_line(settings.password_file)
+            context = client_context(
+                None if is_folder else settings.ca,
+                settings.cert,
+                settings.key,
+                password,
+                ca_path=settings.ca if is_folder else None,
+                crl_file=settings.crl,
+                profile=settings.profile,
+                peer_certificate="require" if settings.verify else "ignore",
+                check_hostname=settings.check_host_name,
+            )
+        except OSError as error:
+            raise InvalidPeers(f"[{self.name}.tls]: {error.filename}: {error.strerror}") from None
+        except ValueError as error:
+            raise InvalidPeers(f"[{self.name}.tls]: {error}") from None
+        return context, settings.server_name
+
+    def move_destination(self) -> tuple[str, int, dict[str, Any]]:
+        """Return what `AE.move_destinations` holds for this peer."""
+        options = self.options()
+        return options.pop("addr"), options.pop("port"), options
 
     def timeouts_over(self, timeouts: Timeouts) -> Timeouts:
         """Return `timeouts` with those of this peer in their places."""
@@ -139,9 +183,10 @@ class _Reader:
         self._shown = shown
         self._folder = folder
         self._tls: dict[str, Callable[[object], object]] = {
-            **dict.fromkeys(("ca", "cert", "key", "password_file"), self._path),
-            "profile": _text,
+            **dict.fromkeys(("ca", "crl", "cert", "key", "password_file"), self._path),
+            "profile": _profile,
             "server_name": _text,
+            "check_host_name": _truth,
             "verify": _truth,
         }
 
@@ -208,6 +253,19 @@ def _text(value: object) -> str:
     return value
 
 
+def _profile(value: object) -> str:
+    from .tls import PROFILES
+
+    if value not in PROFILES:
+        raise ValueError(f"one of {', '.join(PROFILES)}")
+    return str(value)
+
+
+def _first_line(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.readline().rstrip(b"\r\n")
+
+
 def _truth(value: object) -> bool:
     if not isinstance(value, bool):
         raise ValueError("true or false")
@@ -229,10 +287,10 @@ def _whole(low: int, high: int, *others: int) -> Callable[[object], int]:
 
 
 def _title(value: object) -> str:
-    text = normalize_ae_title(value) if isinstance(value, str) else ""
-    if not 0 < len(text) <= 16 or not all(" " <= c <= "~" and c != "\\" for c in text):
-        raise ValueError("an AE title of 1 to 16 ASCII characters without backslash")
-    return text
+    try:
+        return own_title(_text(value))
+    except ValueError:
+        raise ValueError("an AE title of 1 to 16 ASCII characters without backslash") from None
 
 
 def _seconds(value: object) -> float | None:

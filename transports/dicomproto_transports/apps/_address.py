@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import re
 from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ._identity import identity_of
 from ._options import MAX_PDU, ae_title, peer_port
+from ._security import client_tls, server_tls
 
 if TYPE_CHECKING:
     from ..peers import Peer
@@ -17,17 +18,34 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
-def parse_requestor(parser: ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
+Settling = Callable[[argparse.Namespace], None]
+"""A closer look at the options; raises ArgumentTypeError."""
+
+
+def parse_requestor(parser: ArgumentParser, arguments: Sequence[str], *more: Settling) -> argparse.Namespace:
     """Parse the command line of a requestor, and settle which peer it means.
 
     `addr`, `port`, `called_aet`, `ae_title` and `max_pdu` of the result are set, from the first of the
     options, the address, the peer table and the defaults that says something; `peer` is that of the table,
-    or None, `identity` the item of the negotiation that names the user, or None.
+    or None, `identity` the item of the negotiation that names the user, or None, `tls` what secures the
+    connection, or None.
     """
-    options = parser.parse_intermixed_args(arguments)
+    return _settled(parser, parser.parse_intermixed_args(arguments), _settle, *more)
+
+
+def parse_acceptor(parser: ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
+    """Parse the command line of an acceptor; `tls` of the result is what secures its connections, or None."""
+
+    def settle(options: argparse.Namespace) -> None:
+        options.tls = server_tls(options)
+
+    return _settled(parser, parser.parse_args(arguments), settle)
+
+
+def _settled(parser: ArgumentParser, options: argparse.Namespace, *steps: Settling) -> argparse.Namespace:
     try:
-        _settle(options)
-        options.identity = identity_of(options)
+        for step in steps:
+            step(options)
     except ArgumentTypeError as error:
         parser.error(str(error))
     return options
@@ -43,6 +61,8 @@ def _settle(options: argparse.Namespace) -> None:
     options.ae_title = options.ae_title or (peer and peer.calling_ae_title) or options.own_title
     if options.max_pdu is None:
         options.max_pdu = MAX_PDU if peer is None or peer.max_pdu is None else peer.max_pdu
+    options.identity = identity_of(options)
+    options.tls = client_tls(options)
 
 
 def _port(options: argparse.Namespace, port: str | None) -> str:

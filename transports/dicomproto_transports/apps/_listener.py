@@ -3,7 +3,7 @@
 SIGINT and SIGTERM, and the end of the last piece of work, arrive on one pipe, which is all that the main
 thread waits for: no signal is lost, and no handler runs in the middle of anything. The first signal
 ends the server when nothing is under way any more, or when the grace is over; what is asked for
-meanwhile is refused. The second ends it at once.
+meanwhile is refused. The second ends it at once. SIGHUP has the files of the certificates read again.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import select
 import signal
 import threading
+from argparse import ArgumentTypeError
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic
@@ -28,6 +29,9 @@ from ._options import timeouts_of
 
 _IDLE = b"\0"
 """On the pipe: nothing is under way any more."""
+
+_HANGUP = bytes([signal.SIGHUP])
+"""On the pipe: the files of the certificates are to be read again."""
 
 _LAST_RESPONSES = 0.25
 """Seconds for the responses to what was finished last to leave."""
@@ -59,7 +63,7 @@ class Listener:
         self._wakeup_before = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         self._handlers_before = {
             number: signal.signal(number, lambda number, frame: None)
-            for number in (signal.SIGINT, signal.SIGTERM)
+            for number in (signal.SIGINT, signal.SIGTERM, *([] if options.tls is None else [signal.SIGHUP]))
         }
         console.take_logging()
         self.ae = AE(ae_title=options.ae_title, timeouts=timeouts_of(options))
@@ -126,7 +130,10 @@ class Listener:
         address = options.bind_address
         try:
             server = self.ae.start_server(
-                (address, options.port), block=False, evt_handlers=[*handlers, *self._notifications()]
+                (address, options.port),
+                block=False,
+                evt_handlers=[*handlers, *self._notifications()],
+                ssl_context=options.tls,
             )
         except OSError as error:
             text = f"cannot listen on {address or 'any address'}, port {options.port}: {error.strerror}"
@@ -135,7 +142,8 @@ class Listener:
             return False
         console.result(f"listening on {address or 'any address'}, port {server.port}")
         console.event("listening", address=address, port=server.port)
-        self._wait(None)
+        while not self._wait(None).strip(_HANGUP):
+            self._reload()
         console.info("stopping")
         # Takes no more associations from now on; the second call ends those that there are.
         closing = threading.Thread(target=server.shutdown, args=(options.grace + _LAST_RESPONSES,))
@@ -146,14 +154,23 @@ class Listener:
         with self._lock:
             return not (self._thrown_away or self._busy)
 
+    def _reload(self) -> None:
+        """Read the files for TLS again, and go on with those that were there if that fails."""
+        try:
+            self._options.tls.reload()
+        except (ArgumentTypeError, OSError, ValueError) as error:
+            self._console.error(f"the certificates are not reloaded: {error}")
+        else:
+            self._console.info("the certificates are reloaded")
+
     def _finish(self) -> bool:
         """Wait until nothing is under way any more; return whether a second signal ends it all."""
         deadline = monotonic() + self._options.grace
         with self._lock:
             self.is_stopping = True
             came = b"" if self._busy else _IDLE
-        if not came:
-            came = self._wait(deadline)
+        while not came and (came := self._wait(deadline)):
+            came = came.strip(_HANGUP)  # too late for that
         if not came or came.strip(_IDLE):
             with self._lock:
                 self._is_over = True

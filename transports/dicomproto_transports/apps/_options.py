@@ -122,6 +122,7 @@ MAX_PDU = 131_072
 
 PHASES = {
     "connect": "for the TCP connection",
+    "tls": "for the TLS handshake",
     "association": "for the answer to A-ASSOCIATE and A-RELEASE",
     "artim": "for the A-ASSOCIATE of a requestor that has connected",
     "pdu": "for the rest of a PDU, and for the next byte within a message",
@@ -134,8 +135,8 @@ PHASES = {
 }
 """The waits that have an option of their own, `--timeout-PHASE`; each is a field of `Timeouts`."""
 
-_REQUESTORS_PHASES = ("connect", "association", "pdu", "write", "response", "close")
-_ACCEPTORS_PHASES = ("artim", "association", "pdu", "write", "idle", "close")
+_REQUESTORS_PHASES = ("connect", "tls", "association", "pdu", "write", "response", "close")
+_ACCEPTORS_PHASES = ("tls", "artim", "association", "pdu", "write", "idle", "close")
 
 
 def _add_network(

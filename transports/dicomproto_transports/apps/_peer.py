@@ -68,6 +68,7 @@ class Requestor:
             contexts=list(contexts),
             max_pdu=options.max_pdu,
             ext_neg=items,
+            tls_args=options.tls,
             evt_handlers=handlers,
         )
         self._tell(association)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from dicomproto.uids import UNCOMPRESSED_TRANSFER_SYNTAXES, VERIFICATION
 
+from ._address import parse_acceptor
 from ._options import (
     add_listener,
     add_preferred_syntax,
@@ -17,6 +18,7 @@ from ._options import (
     new_parser,
     preferred_syntaxes,
 )
+from ._security import add_security
 
 if TYPE_CHECKING:
     from ..evt import Event
@@ -34,13 +36,14 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     result = new_parser("echoscp", "PORT", "Listen for associations and answer C-ECHO requests.", _EVENTS)
     add_listener(result, "ECHOSCP")
+    add_security(result, is_requestor=False)
     add_preferred_syntax(result)
     return result
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the application and return its exit status."""
-    options = parser().parse_args(arguments)
+    options = parse_acceptor(parser(), arguments)
     console = console_of(options)
     from .. import evt
     from ._listener import Listener, calling_ae_title

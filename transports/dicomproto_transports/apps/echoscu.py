@@ -22,6 +22,7 @@ from ._options import (
     only_syntax,
     positive,
 )
+from ._security import add_security
 
 _USUAL = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
 
@@ -40,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
     add_peer(result, "ECHOSCU")
     add_port(result)
     add_identity(result)
+    add_security(result, is_requestor=True)
     add_requested_syntax(result)
     other = result.add_argument_group("other options")
     other.add_argument("--repeat", type=positive, default=1, metavar="N", help="send N requests (default: 1)")

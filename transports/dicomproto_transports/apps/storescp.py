@@ -6,6 +6,7 @@ import argparse
 import os
 from collections.abc import Sequence
 
+from ._address import parse_acceptor
 from ._options import (
     EXIT_NOT_DONE,
     add_listener,
@@ -14,6 +15,7 @@ from ._options import (
     exit_status,
     new_parser,
 )
+from ._security import add_security
 
 _DESCRIPTION = """Listen for associations; write the DICOM objects that come with C-STORE requests to files.
 
@@ -43,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     result = new_parser("storescp", "PORT", _DESCRIPTION, _EVENTS)
     add_listener(result, "STORESCP")
+    add_security(result, is_requestor=False)
     add_preferred_syntax(result)
     output = result.add_argument_group("output options")
     output.add_argument(
@@ -67,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the application and return its exit status."""
-    options = parser().parse_args(arguments)
+    options = parse_acceptor(parser(), arguments)
     console = console_of(options)
     if not options.ignore:
         try:

@@ -19,6 +19,7 @@ from ._options import (
     new_parser,
     only_syntax,
 )
+from ._security import add_security
 
 if TYPE_CHECKING:
     from ._sources import Source
@@ -57,6 +58,7 @@ def parser() -> argparse.ArgumentParser:
         " address does not tell",
     )  # fmt: skip
     add_identity(result)
+    add_security(result, is_requestor=True)
     files = result.add_argument_group("input options")
     files.add_argument("-r", "--recurse", action="store_true", help="send the directories below, too")
     add_requested_syntax(result)

@@ -1,0 +1,110 @@
+"""The identifier of a query: from a file, if one is given, and the keys of the command line over it."""
+
+from __future__ import annotations
+
+import warnings
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Iterable
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+_PIXEL_DATA = 0x7FE0_0008  # from here on nothing is a key
+_UTF_8 = "ISO_IR 192"
+
+
+def add_identifier(parser: ArgumentParser) -> None:
+    """Add `-k` and `-f`."""
+    group = parser.add_argument_group("query options")
+    group.add_argument(
+        "-k", "--keyword", "--key", dest="keys", action="append", default=[], metavar="KEY",
+        help="a key to match or to return: PatientName=CITIZEN*, (0010,0010)=CITIZEN*, StudyDate (any"
+        " value), ScheduledProcedureStepSequence[0].Modality=CT; may be repeated, and goes before -f",
+    )  # fmt: skip
+    group.add_argument(
+        "-f", "--file", metavar="FILE", help="DICOM or DICOM JSON file whose elements are the keys"
+    )
+
+
+def identifier_of(options: Namespace) -> Dataset:
+    """Return the identifier that the options ask for; raises ArgumentTypeError, which names the option."""
+    from pydicom.dataset import Dataset
+
+    from ._keys import InvalidKey, apply_key
+
+    if not options.keys and options.file is None:
+        raise ArgumentTypeError("what to look for must be said with -k or -f")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom's quote values
+        identifier = Dataset() if options.file is None else read_identifier(options.file)
+    for key in options.keys:
+        try:
+            apply_key(identifier, key)
+        except InvalidKey as error:
+            raise ArgumentTypeError(f"argument -k: {error}") from None
+    _settle_characters(identifier, options.keys)
+    return identifier
+
+
+def read_identifier(path: str) -> Dataset:
+    """Return the elements of a DICOM or DICOM JSON file that may be keys; raises ArgumentTypeError."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except OSError as error:
+        raise ArgumentTypeError(f"argument -f: {path}: {error.strerror}") from None
+    try:
+        dataset = _from_json(data) if data.lstrip()[:1] in (b"{", b"[") else _from_dicom(data)
+    except ArgumentTypeError as error:
+        raise ArgumentTypeError(f"argument -f: {path}: {error}") from None
+    except Exception as error:  # whatever a file of another kind makes pydicom raise
+        raise ArgumentTypeError(
+            f"argument -f: {path} is neither a DICOM file nor DICOM JSON ({type(error).__name__})"
+        ) from None
+    for tag in list(dataset.keys()):
+        if tag >= _PIXEL_DATA or tag.group in (0x0000, 0x0002):
+            del dataset[tag]
+    return dataset
+
+
+def _from_json(data: bytes) -> Dataset:
+    import json
+
+    from pydicom.dataset import Dataset
+
+    content = json.loads(data)
+    if isinstance(content, list):
+        if len(content) != 1:
+            raise ArgumentTypeError(f"an identifier is one data set, not {len(content)}")
+        (content,) = content
+    return Dataset.from_json(content, bulk_data_uri_handler=lambda tag, vr, uri: None)
+
+
+def _from_dicom(data: bytes) -> Dataset:
+    from pydicom import dcmread
+
+    # Without a preamble pydicom takes anything for a data set; one begins in group 0002 or 0008.
+    group = data[:2]
+    is_bare = group in (b"\x02\x00", b"\x08\x00", b"\x00\x08")
+    return dcmread(BytesIO(data), force=is_bare, stop_before_pixels=True)
+
+
+def _settle_characters(identifier: Dataset, keys: Iterable[str]) -> None:
+    """See to it that the text of the keys can be encoded; raises ArgumentTypeError if it cannot."""
+    if "SpecificCharacterSet" not in identifier and not all(key.isascii() for key in keys):
+        identifier.SpecificCharacterSet = _UTF_8
+    from dicomproto.datasets import encode_data_set
+    from dicomproto.errors import DataSetError
+    from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            encode_data_set(identifier, EXPLICIT_VR_LITTLE_ENDIAN)
+        except DataSetError as error:
+            raise ArgumentTypeError(f"the identifier cannot be encoded: {error}") from None
+    if any("encode" in str(warning.message) for warning in caught):
+        name = identifier.get("SpecificCharacterSet")
+        raise ArgumentTypeError(f"not all text can be encoded in the SpecificCharacterSet {name}")

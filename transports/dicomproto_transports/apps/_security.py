@@ -1,0 +1,172 @@
+"""The TLS options, with the names and the meaning of DCMTK's: what they say becomes a context."""
+
+from __future__ import annotations
+
+import argparse
+from argparse import ArgumentParser, ArgumentTypeError
+from typing import TYPE_CHECKING
+
+from ._identity import secret_of
+
+if TYPE_CHECKING:
+    from ..tls import PeerCertificate, ReloadingContext, TLSArguments
+
+_DETAILS = {
+    "ca_files": "--add-cert-file",
+    "ca_path": "--add-cert-dir",
+    "crl_files": "--add-crl-file",
+    "tls_profile": "--tls-profile",
+    "peer_certificate": "-rc, -vc or -ic",
+    "key_password_file": "--key-password-file",
+    "key_password_env": "--key-password-env",
+    "server_name": "--server-name",
+    "any_host_name": "--ignore-host-name",
+}
+"""What means nothing without TLS; to pass over it in silence would leave users unprotected."""
+
+
+def add_security(parser: ArgumentParser, *, is_requestor: bool) -> None:
+    """Add the options of a connection that is secured with TLS."""
+    group = parser.add_argument_group("transport layer security (TLS) options")
+    protocol = group.add_mutually_exclusive_group()
+    protocol.add_argument(
+        "--enable-tls", nargs=2, metavar=("KEY", "CERT"),
+        help="secure connections, with this private key and certificate (PEM files)",
+    )  # fmt: skip
+    if is_requestor:
+        protocol.add_argument(
+            "--tls", "--anonymous-tls", dest="anonymous_tls", action="store_true",
+            help="secure connections, without a certificate of our own",
+        )  # fmt: skip
+        protocol.add_argument(
+            "--disable-tls", action="store_true", help="plain TCP, whatever the peer table says"
+        )
+    group.add_argument(
+        "--add-cert-file", dest="ca_files", action="append", metavar="FILE",
+        help="trust the certificates of this file; may be repeated"
+        + (" (default: those that the system trusts)" if is_requestor else ""),
+    )  # fmt: skip
+    group.add_argument(
+        "--add-cert-dir", dest="ca_path", metavar="DIR",
+        help="trust the certificates of this directory, as made by 'openssl rehash'",
+    )  # fmt: skip
+    group.add_argument(
+        "--add-crl-file", dest="crl_files", action="append", metavar="FILE",
+        help="refuse the certificates that this list revokes; may be repeated",
+    )  # fmt: skip
+    group.add_argument(
+        "--tls-profile", choices=("bcp195", "bcp195-tls13"),
+        help="bcp195: TLS 1.2 and 1.3 as PS3.15 B.12 and RFC 9325 have it; bcp195-tls13: TLS 1.3 only"
+        " (default: bcp195)",
+    )  # fmt: skip
+    _add_verification(group, is_requestor=is_requestor)
+    password = group.add_mutually_exclusive_group()
+    password.add_argument(
+        "--key-password-file", metavar="FILE", help="file whose first line decrypts the private key"
+    )
+    password.add_argument(
+        "--key-password-env", metavar="NAME", help="environment variable that decrypts the private key"
+    )
+    if is_requestor:
+        group.add_argument(
+            "--server-name", metavar="NAME",
+            help="the name that the certificate of the peer is for (default: that of its address)",
+        )  # fmt: skip
+        group.add_argument(
+            "--ignore-host-name", dest="any_host_name", action="store_true",
+            help="take a trusted certificate of any name, as DCMTK's tools do",
+        )  # fmt: skip
+
+
+def _add_verification(group: argparse._ArgumentGroup, *, is_requestor: bool) -> None:
+    choice = group.add_mutually_exclusive_group()
+    kinds = {
+        "-rc --require-peer-cert": ("require", "verify the certificate of the peer, fail if it has none")
+    }
+    if not is_requestor:  # a server always has one
+        kinds["-vc --verify-peer-cert"] = ("verify", "verify the certificate of the peer, if it has one")
+    kinds["-ic --ignore-peer-cert"] = ("ignore", "take any certificate: nothing is known of who the peer is")
+    for spelling, (value, text) in kinds.items():
+        default = " (default)" if value == "require" else ""
+        choice.add_argument(
+            *spelling.split(), dest="peer_certificate", action="store_const", const=value,
+            help=text + default,
+        )  # fmt: skip
+
+
+def client_tls(options: argparse.Namespace) -> TLSArguments | None:
+    """Return how a requestor secures its connection, None for plain TCP; raises ArgumentTypeError."""
+    if not (options.anonymous_tls or options.enable_tls):
+        _refuse_details(options, "--tls or --enable-tls")
+        if options.peer is None or options.peer.tls is None or options.disable_tls:
+            return None
+        try:
+            of_peer: TLSArguments | None = options.peer.tls_args()
+            return of_peer
+        except ValueError as error:
+            raise ArgumentTypeError(str(error)) from None
+    from ..tls import client_context
+
+    key, cert = options.enable_tls or (None, None)
+    try:
+        context = client_context(
+            options.ca_files,
+            cert,
+            key,
+            secret_of(options, "key_password"),
+            ca_path=options.ca_path,
+            crl_file=options.crl_files,
+            profile=options.tls_profile or "bcp195",
+            peer_certificate=options.peer_certificate or "require",
+            check_hostname=not options.any_host_name,
+        )
+    except (OSError, ValueError) as error:
+        raise ArgumentTypeError(_words(error)) from None
+    return context, options.server_name
+
+
+def server_tls(options: argparse.Namespace) -> ReloadingContext | None:
+    """Return how an acceptor secures its connections, None for plain TCP; raises ArgumentTypeError."""
+    if not options.enable_tls:
+        _refuse_details(options, "--enable-tls")
+        return None
+    kind: PeerCertificate = options.peer_certificate or "require"
+    if kind != "ignore" and not options.ca_files and not options.ca_path:
+        raise ArgumentTypeError(
+            "whose certificates are trusted must be said with --add-cert-file or --add-cert-dir;"
+            " -ic takes peers without"
+        )
+    import ssl
+
+    from ..tls import ReloadingContext, server_context
+
+    key, cert = options.enable_tls
+
+    def make() -> ssl.SSLContext:
+        return server_context(
+            cert,
+            key,
+            secret_of(options, "key_password"),
+            ca_file=options.ca_files,
+            ca_path=options.ca_path,
+            crl_file=options.crl_files,
+            profile=options.tls_profile or "bcp195",
+            peer_certificate=kind,
+        )
+
+    try:
+        return ReloadingContext(make)
+    except (OSError, ValueError) as error:
+        raise ArgumentTypeError(_words(error)) from None
+
+
+def _refuse_details(options: argparse.Namespace, needed: str) -> None:
+    for name, spelled in _DETAILS.items():
+        if getattr(options, name, None):
+            raise ArgumentTypeError(f"{spelled} means nothing without {needed}")
+
+
+def _words(error: OSError | ValueError) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
