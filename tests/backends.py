@@ -69,9 +69,9 @@ class Lockstep:
 
     @asynccontextmanager
     async def serving(
-        self, core: ConnectionServer, address: tuple[str, int] = ("127.0.0.1", 0)
+        self, core: ConnectionServer, address: tuple[str, int] = ("127.0.0.1", 0), **options: int
     ) -> AsyncIterator[Serving]:
-        async with self.world.listen(core, address[1]) as server:
+        async with self.world.listen(core, address[1], **options) as server:
             yield server
 
 
