@@ -23,9 +23,9 @@ _RETRIEVE = """
     A900 Error: data set does not match SOP class
     Cxxx Unable to process
     FE00 Sub-operations terminated due to cancel indication
-    B000 Sub-operations complete - one or more failures or warnings
     FF00 Sub-operations are continuing
 """
+_FAILURES = "B000 Sub-operations complete - one or more failures"
 
 # H.4: what becomes of an image that is too large
 _IMAGE_SIZE = """
@@ -58,8 +58,8 @@ STATUSES = {
     """,
     # Tables C.4-1, C.4-2 and C.4-3; U.4, X.4, BB.4, HH.4, II.4 and JJ.4 refer to them
     "QUERY_RETRIEVE: C-FIND": f"{_FIND} and/or matching",
-    "QUERY_RETRIEVE: C-GET": _RETRIEVE,
-    "QUERY_RETRIEVE: C-MOVE": f"""{_RETRIEVE}
+    "QUERY_RETRIEVE: C-GET": f"{_RETRIEVE}{_FAILURES} or warnings",
+    "QUERY_RETRIEVE: C-MOVE": f"""{_RETRIEVE}{_FAILURES}
         A801 Refused: move destination unknown
     """,
     # Newer than the other queries.
@@ -68,7 +68,8 @@ STATUSES = {
         B001 Response limit reached; a further request may return more
     """,
     # Tables Y.4.1-2 and Y.4.2-2
-    "CompositeInstanceRootRetrieveMove CompositeInstanceRootRetrieveGet: C-GET C-MOVE": """
+    "CompositeInstanceRootRetrieveMove CompositeInstanceRootRetrieveGet: C-GET C-MOVE": f"""
+        {_FAILURES} or warnings
         AA00 None of the frames requested were found in the SOP instance
         AA01 Unable to create new object for this SOP class
         AA02 Unable to extract frames
