@@ -38,7 +38,10 @@ class InvalidCommand(DicomProtoError):
 
 
 class DataSetError(DicomProtoError):
-    """A data set that cannot be encoded, decoded or re-encoded as asked, from `dicomproto.datasets`."""
+    """A data set that cannot be encoded, decoded, re-encoded, matched or made as asked.
+
+    From `dicomproto.datasets` and `dicomproto.matching`.
+    """
 
 
 class AssociationError(DicomProtoError):

@@ -28,6 +28,7 @@ MODULES = {
     "services": "services",
     "connection": "connection",
     "datasets": "bridges",
+    "matching": "bridges",
     "strategies": "bridges",
 }
 """The parts of `dicomproto` by layer; `dicomproto/__init__.py` stands on all of them but the bridges."""
@@ -49,7 +50,11 @@ PURE = {
 }
 """What the engine may use of the standard library: none of it waits, tells the time, logs or opens."""
 
-BRIDGES = {"datasets": {"pydicom", "io"}, "strategies": {"hypothesis"}}
+BRIDGES = {
+    "datasets": {"pydicom", "io"},
+    "matching": {"pydicom", "calendar", "datetime", "decimal", "unicodedata"},
+    "strategies": {"hypothesis"},
+}
 """What the bridges may import besides."""
 
 FRAMEWORKS = {"trio": "trio", "anyio": "anyio"}

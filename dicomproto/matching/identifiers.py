@@ -1,0 +1,148 @@
+"""Identifiers for the SCU, from keywords and Python values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date, time
+from typing import Any
+
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.dataset import Dataset
+
+from ..errors import DataSetError
+from .values import (
+    DATE_VRS,
+    EXTENDED_VRS,
+    SPECIFIC_CHARACTER_SET,
+    choose_character_set,
+    date_text,
+    element_of,
+    read,
+)
+
+_STEP = (
+    "ScheduledStationAETitle",
+    "ScheduledProcedureStepStartDate",
+    "ScheduledProcedureStepStartTime",
+    "Modality",
+    "ScheduledPerformingPhysicianName",
+    "ScheduledProcedureStepDescription",
+    "ScheduledStationName",
+    "ScheduledProcedureStepLocation",
+    "ScheduledProtocolCodeSequence",
+    "PreMedication",
+    "ScheduledProcedureStepID",
+    "RequestedContrastAgent",
+    "ScheduledProcedureStepStatus",
+)
+"""The attributes of an item of Scheduled Procedure Step Sequence."""
+
+WORKLIST_RETURN_KEYS = (
+    *_STEP,
+    "RequestedProcedureID",
+    "RequestedProcedureDescription",
+    "RequestedProcedureCodeSequence",
+    "StudyInstanceUID",
+    "ReferencedStudySequence",
+    "RequestedProcedurePriority",
+    "PatientTransportArrangements",
+    "AccessionNumber",
+    "RequestingPhysician",
+    "ReferringPhysicianName",
+    "AdmissionID",
+    "CurrentPatientLocation",
+    "ReferencedPatientSequence",
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "PatientWeight",
+    "ConfidentialityConstraintOnPatientDataDescription",
+    "PatientState",
+    "PregnancyStatus",
+    "MedicalAlerts",
+    "Allergies",
+    "SpecialNeeds",
+)
+"""What a modality asks a worklist for: the return keys of types 1 and 2 of PS3.4 Table K.6-1, and more."""
+
+
+def make_identifier(**keys: object) -> Dataset:
+    """Return an identifier with a key for each DICOM keyword, in the order of their tags.
+
+    None asks for the attribute, whatever its value (universal matching). A list has several values, UIDs say.
+    A tuple of two is a range of DA, TM or DT, with None for an open end; dates, times and datetimes are
+    written as the VR has them, datetimes with a time zone in UTC. A mapping, or a Dataset, is the item of a
+    sequence. Text may have the wild cards `*` and `?`, and ranges as in PS3.4 C.2.2.2.5.
+
+    Specific Character Set is UTF-8 if some text needs it, unless it is among the keys. Raises DataSetError
+    for an unknown keyword, for a value that the VR cannot have, and for text that the given character set
+    does not hold.
+
+        make_identifier(
+            QueryRetrieveLevel="STUDY", PatientName="DOE^J*", StudyDate=(date(2024, 1, 1), None),
+            StudyInstanceUID=None
+        )
+    """
+    identifier = Dataset()
+    texts: list[str] = []
+    _fill(identifier, keys, texts)
+    given = read(identifier, SPECIFIC_CHARACTER_SET, "CS")
+    needed = choose_character_set(texts, given)
+    if given and needed != given:
+        raise DataSetError(f"the text of the identifier has characters that {given} has not")
+    if needed:
+        identifier[SPECIFIC_CHARACTER_SET] = element_of(SPECIFIC_CHARACTER_SET, "CS", needed)
+    return identifier
+
+
+def worklist_query(*, return_keys: Iterable[str] = WORKLIST_RETURN_KEYS, **keys: object) -> Dataset:
+    """Return an identifier for a modality worklist (PS3.4 K.6), asking for `return_keys`.
+
+    Keys are as in `make_identifier`; those of a scheduled procedure step are put into the item of its
+    sequence.
+
+        worklist_query(ScheduledStationAETitle="CT1", Modality="CT", ScheduledProcedureStepStartDate=(today,
+        today))
+    """
+    wanted = dict.fromkeys(return_keys) | keys
+    step = {keyword: wanted.pop(keyword) for keyword in _STEP if keyword in wanted}
+    return make_identifier(**wanted, ScheduledProcedureStepSequence=step)
+
+
+def _fill(dataset: Dataset, keys: Mapping[str, object], texts: list[str]) -> None:
+    for keyword, value in keys.items():
+        tag = tag_for_keyword(keyword)
+        if tag is None:
+            raise DataSetError(f"{keyword!r} is not a keyword of the data dictionary")
+        vr = dictionary_VR(tag)
+        values = _items(value, texts) if vr == "SQ" else _values(vr, value)
+        try:
+            dataset[tag] = element_of(tag, vr, values)
+        except Exception as error:  # whatever a value of the wrong type makes pydicom raise
+            raise DataSetError(f"{keyword} cannot have this value: {type(error).__name__}") from error
+        if vr in EXTENDED_VRS:
+            texts.extend(map(str, values))
+
+
+def _items(value: Any, texts: list[str]) -> list[Dataset]:
+    items = []
+    for one in [value] if isinstance(value, (Mapping, Dataset)) else value or ():
+        if isinstance(one, Dataset):
+            items.append(one)
+        else:
+            items.append(Dataset())
+            _fill(items[-1], one, texts)
+    return items
+
+
+def _values(vr: str, value: object) -> list[Any]:
+    if vr in DATE_VRS and isinstance(value, tuple) and len(value) == 2:
+        start, end = (_text(vr, one) or "" for one in value)
+        return [f"{start}-{end}"] if start or end else []
+    values = value if isinstance(value, (list, tuple)) else [value]
+    return [_text(vr, one) for one in values if one is not None]
+
+
+def _text(vr: str, value: object) -> object:
+    return date_text(value, vr) if isinstance(value, (date, time)) and vr in DATE_VRS else value

@@ -1,0 +1,278 @@
+"""A query: the keys of an identifier, compiled once and put to one entity after the other (PS3.4 C.2.2.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypedDict, Unpack
+
+from pydicom.datadict import keyword_for_tag, tag_for_keyword
+from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag
+
+from .rules import (
+    Interval,
+    Options,
+    Rule,
+    date_and_time,
+    interval,
+    parse_offset,
+    range_rule,
+    rule_for,
+    split_range,
+)
+from .values import (
+    MAXIMUM_DEPTH,
+    SPECIFIC_CHARACTER_SET,
+    TIMEZONE_OFFSET,
+    Copier,
+    choose_character_set,
+    is_private_creator,
+    owned_elements,
+    read,
+    read_if_possible,
+    too_deep,
+    vr_of,
+)
+
+_LEVEL, _VIEW, _RETRIEVE_AE_TITLE = 0x0008_0052, 0x0008_0053, 0x0008_0054
+_AVAILABILITY, _FILE_SET_ID, _FILE_SET_UID = 0x0008_0056, 0x0088_0130, 0x0088_0140
+
+_NOT_ANSWERED = ({SPECIFIC_CHARACTER_SET, _LEVEL, _VIEW}, {SPECIFIC_CHARACTER_SET})
+"""What is no key at all, at the top and below (PS3.4 C.2.2.2, C.4.1.1.3.1)."""
+
+_NOT_MATCHED = (
+    {TIMEZONE_OFFSET, _RETRIEVE_AE_TITLE, _AVAILABILITY, _FILE_SET_ID, _FILE_SET_UID},
+    {TIMEZONE_OFFSET},
+)
+"""What may be asked for, but is no property of the entity."""
+
+_NOWHERE = BaseTag(0)
+"""The tag of an element that no data set has: a group length, of the command set."""
+
+
+class Query:
+    """What the identifier of a C-FIND request asks for; see the text of the module for the choices made.
+
+    `combined_datetime`, `multiple_values` and `empty_values` (the key `""`) are matching that needs extended
+    negotiation (PS3.4 C.2.2.2.5.4, C.2.2.2.8, C.2.2.2.7). `timezone` (`+HHMM`) is the offset from UTC of data
+    sets that name none; without it they are taken to be in UTC. Raises DataSetError if the identifier cannot
+    be read, has over 64 sequences within each other, or wild cards in more than 1024 characters.
+    """
+
+    def __init__(
+        self,
+        identifier: Dataset,
+        *,
+        combined_datetime: bool = False,
+        multiple_values: bool = False,
+        empty_values: bool = False,
+        timezone: str | None = None,
+    ) -> None:
+        self._timezone = timezone
+        offset = self._offset_of(identifier)
+        options = Options(combined_datetime, multiple_values, empty_values, offset)
+        self._keys = _Keys(identifier, options, depth=0)
+        self._level = read(identifier, _LEVEL, "CS")
+        self._character_set = read(identifier, SPECIFIC_CHARACTER_SET, "CS")
+
+    def matches(self, entity: Dataset) -> bool:
+        """Return whether an entity matches every key. What cannot be read of the entity is unknown."""
+        return self._keys.match(_Entity(entity, self._offset_of(entity)))
+
+    def response(self, entity: Dataset, *, retrieve_ae_title: str | None = None) -> Dataset:
+        """Return the identifier that answers the query with an entity that matches (PS3.4 C.4.1.1.3.2).
+
+        It has what was asked for and nothing else: an attribute that the entity lacks is empty, of a sequence
+        the items that match are there. Query/Retrieve Level is that of the query. Specific Character Set is
+        the entity's or the query's, if that holds the text, or else UTF-8. Raises DataSetError if the entity
+        has more than 64 sequences within each other.
+        """
+        copier = Copier()
+        answer = self._keys.answer(_Entity(entity, self._offset_of(entity)), copier)
+        if self._level:
+            copier.put(answer, _LEVEL, "CS", self._level)
+        if retrieve_ae_title is not None:
+            copier.put(answer, _RETRIEVE_AE_TITLE, "AE", [retrieve_ae_title])
+        if self._timezone and TIMEZONE_OFFSET in answer and not answer[TIMEZONE_OFFSET].value:
+            copier.put(answer, TIMEZONE_OFFSET, "SH", [self._timezone])
+        own = read_if_possible(entity, SPECIFIC_CHARACTER_SET, "CS")
+        if character_set := choose_character_set(copier.texts, own, self._character_set):
+            copier.put(answer, SPECIFIC_CHARACTER_SET, "CS", character_set)
+        return answer
+
+    def _offset_of(self, dataset: Dataset) -> int:
+        for text in [*read_if_possible(dataset, TIMEZONE_OFFSET, "SH")[:1], self._timezone or ""]:
+            offset = parse_offset(text)
+            if offset is not None:
+                return offset
+        return 0
+
+
+class Negotiated(TypedDict, total=False):
+    """The options of `Query`."""
+
+    combined_datetime: bool
+    multiple_values: bool
+    empty_values: bool
+    timezone: str | None
+
+
+def matches(identifier: Dataset, entity: Dataset, **options: Unpack[Negotiated]) -> bool:
+    """Return what `Query(identifier, **options).matches(entity)` does."""
+    return Query(identifier, **options).matches(entity)
+
+
+def response_identifier(
+    identifier: Dataset,
+    entity: Dataset,
+    *,
+    retrieve_ae_title: str | None = None,
+    **options: Unpack[Negotiated],
+) -> Dataset:
+    """Return what `Query(identifier, **options).response(entity)` does."""
+    return Query(identifier, **options).response(entity, retrieve_ae_title=retrieve_ae_title)
+
+
+# --- the keys of one level ----------------------------------------------------------------------
+
+
+class _Key(NamedTuple):
+    """A key: either `rule` says which values match, or an item has to match one of `items`."""
+
+    tag: BaseTag
+    vr: str
+    creator: str
+    rule: Rule | None
+    items: list[_Keys]
+
+    @property
+    def is_universal(self) -> bool:
+        """PS3.4 C.2.2.2.3, C.2.2.2.6; an item of nothing but empty keys asks for attributes, not items."""
+        return self.rule is None and (not self.items or any(item.is_universal for item in self.items))
+
+    def match(self, entity: _Entity) -> bool:
+        if self.is_universal:
+            return True
+        if self.rule:
+            return self.rule(entity.values(self), entity.offset)
+        return any(keys.match(item) for item in entity.items(self) for keys in self.items)
+
+    def answer(self, entity: _Entity, copier: Copier, answer: Dataset) -> None:
+        """Put into `answer` what the entity has for the key."""
+        if self.vr != "SQ":
+            copier.copy(entity.dataset, entity.place(self), self.creator, answer, self.tag, self.vr)
+            return
+        items = []
+        for item in entity.items(self):
+            wanted = next((keys for keys in self.items if keys.match(item)), None)
+            if wanted and wanted.keys:
+                items.append(wanted.answer(item, copier))
+            elif wanted or not self.items:
+                items.append(copier.copy_of(item.dataset))
+        copier.put(answer, self.tag, "SQ", items)
+
+
+class _Entity:
+    """An entity, or an item in it, and the offset from UTC of its times."""
+
+    def __init__(self, dataset: Dataset, offset: int) -> None:
+        self.dataset = dataset
+        self.offset = offset
+        self._private: dict[tuple[str, int], BaseTag] | None = None
+
+    def place(self, key: _Key) -> BaseTag:
+        """Return the tag that the entity has for a key: a private block may lie elsewhere (PS3.5 7.8.1)."""
+        if not key.creator:
+            return key.tag
+        if self._private is None:
+            self._private = {
+                (creator, tag & 0xFFFF_00FF): tag for tag, creator in owned_elements(self.dataset) if creator
+            }
+        return self._private.get((key.creator, key.tag & 0xFFFF_00FF), _NOWHERE)
+
+    def values(self, key: _Key) -> list[Any]:
+        return read_if_possible(self.dataset, self.place(key), key.vr)
+
+    def items(self, key: _Key) -> list[_Entity]:
+        return [_Entity(item, self.offset) for item in self.values(key)]
+
+
+class _Keys:
+    """The keys of an identifier, or of an item in it."""
+
+    def __init__(self, identifier: Dataset, options: Options, *, depth: int) -> None:
+        if depth > MAXIMUM_DEPTH:
+            raise too_deep()
+        self.creators: list[tuple[BaseTag, list[str]]] = []
+        self.keys: list[_Key] = []
+        for tag, creator in owned_elements(identifier):
+            if is_private_creator(tag):
+                self.creators.append((tag, read(identifier, tag, "LO")))
+            elif tag not in _NOT_ANSWERED[depth > 0]:
+                self.keys.append(_key(identifier, tag, creator, options, depth))
+        self.pairs: list[_Pair] = []
+        if options.combined_datetime:
+            self.pairs, self.keys = _combine(identifier, self.keys, options)
+        self.is_universal = not self.pairs and all(key.is_universal for key in self.keys)
+
+    def match(self, entity: _Entity) -> bool:
+        return all(key.match(entity) for key in self.keys) and all(pair.match(entity) for pair in self.pairs)
+
+    def answer(self, entity: _Entity, copier: Copier) -> Dataset:
+        answer = Dataset()
+        for tag, creator in self.creators:
+            copier.put(answer, tag, "LO", creator)
+        for key in self.keys:
+            key.answer(entity, copier, answer)
+        return answer
+
+
+def _key(identifier: Dataset, tag: BaseTag, creator: str, options: Options, depth: int) -> _Key:
+    vr = vr_of(identifier, tag, creator)
+    values = read(identifier, tag, vr)
+    if vr == "SQ":
+        return _Key(tag, vr, creator, None, [_Keys(item, options, depth=depth + 1) for item in values])
+    rule = None if tag in _NOT_MATCHED[depth > 0] else rule_for(vr, values, options)
+    return _Key(tag, vr, creator, rule, [])
+
+
+# --- dates and times in two elements ------------------------------------------------------------
+
+
+class _Pair(NamedTuple):
+    """A date and a time that are matched as one (PS3.4 C.2.2.2.5.4)."""
+
+    date: _Key
+    time: _Key
+    lies_within: Callable[[Interval], bool]
+
+    def match(self, entity: _Entity) -> bool:
+        moments = [
+            interval("DT", date_and_time(day, hour), entity.offset)
+            for day, hour in zip(entity.values(self.date), entity.values(self.time), strict=False)
+        ]
+        return any(moment and self.lies_within(moment) for moment in moments)
+
+
+def _combine(identifier: Dataset, keys: list[_Key], options: Options) -> tuple[list[_Pair], list[_Key]]:
+    """Take the rules out of the keys that make pairs: `...Date` and `...Time`, ranges of the same form."""
+    pairs: list[_Pair] = []
+    by_tag = {int(key.tag): key for key in keys}
+    for date in keys:
+        keyword = keyword_for_tag(date.tag)
+        time = by_tag.get(tag_for_keyword(keyword.removesuffix("Date") + "Time") or 0)
+        if date.vr != "DA" or time is None or time.vr != "TM":
+            continue
+        days = _ends(identifier, date)
+        hours = _ends(identifier, time)
+        if days and hours and [not end for end in days] == [not end for end in hours]:
+            start, end = (date_and_time(day, hour) for day, hour in zip(days, hours, strict=True))
+            pairs.append(_Pair(date, time, range_rule("DT", start, end, options.offset)))
+            for key in (date, time):
+                by_tag[key.tag] = key._replace(rule=None)
+    return pairs, list(by_tag.values())
+
+
+def _ends(identifier: Dataset, key: _Key) -> tuple[str, str] | None:
+    values = read(identifier, key.tag, key.vr)
+    return split_range(key.vr, values[0]) if len(values) == 1 else None

@@ -1,0 +1,278 @@
+"""How the values of a key are compared with those of an entity, for each VR (PS3.4 C.2.2.2)."""
+
+from __future__ import annotations
+
+import calendar
+import re
+import struct
+import unicodedata
+from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from ..errors import DataSetError
+from .values import DATE_VRS, TEXT_VRS
+
+MAXIMUM_PATTERN = 1024
+"""Characters of a key with wild cards; the values of most VRs are shorter."""
+
+WILD_CARD_VRS = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
+_MULTIPLE_VALUE_VRS = frozenset({"AE", "AS", "AT", "CS", "LO", "PN", "SH", "UC"})
+"""PS3.4 C.2.2.2.8."""
+
+EMPTY = '""'
+"""The key that an empty value matches, if that was negotiated (PS3.4 C.2.2.2.7)."""
+
+Rule = Callable[[list[Any], int], bool]
+"""Whether the values of an entity match; the second argument is the entity's offset from UTC."""
+
+Test = Callable[[str, int], bool]
+"""The same for one value, of text."""
+
+
+class Options(NamedTuple):
+    """What was negotiated, and the offset from UTC, in microseconds, of what names none."""
+
+    combined_datetime: bool
+    multiple_values: bool
+    empty_values: bool
+    offset: int
+
+
+def rule_for(vr: str, keys: list[Any], options: Options) -> Rule | None:
+    """Return the rule for a key of VR `vr`, anything but SQ; None for universal matching."""
+    every = options.multiple_values and vr in _MULTIPLE_VALUE_VRS
+    if vr not in TEXT_VRS and vr != "UN":
+        return _rule_for_numbers(vr, keys, every)
+    keys = [key for key in keys if key]
+    if options.empty_values and keys == [EMPTY]:
+        return lambda values, _: not any(values)
+    if vr == "UI":  # C.2.2.2.2; a long list is not gone through for each entity
+        wanted = frozenset(keys)
+        return (lambda values, _: not wanted.isdisjoint(values)) if keys else None
+    tests = [_test_for(vr, key, options.offset) for key in keys]
+    needed = [test for test in tests if test]
+    if not needed or (len(needed) < len(tests) and not every):
+        return None
+    quantifier = all if every else any
+    return lambda values, offset: quantifier(
+        any(value and test(value, offset) for value in values) for test in needed
+    )
+
+
+def _rule_for_numbers(vr: str, keys: list[Any], every: bool) -> Rule | None:
+    if not keys:
+        return None
+    wanted = frozenset(_as_stored(vr, key) for key in keys)
+
+    def rule(values: list[Any], _: int) -> bool:
+        found = wanted.intersection([_as_stored(vr, value) for value in values])
+        return found == wanted if every else bool(found)
+
+    return rule
+
+
+def _as_stored(vr: str, value: Any) -> object:
+    """Return a number as it comes out of its encoding, which rounds it in FL."""
+    try:
+        return struct.unpack("<f", struct.pack("<f", value))[0] if vr == "FL" else value
+    except (OverflowError, struct.error):
+        return value
+
+
+def _test_for(vr: str, key: str, offset: int) -> Test | None:
+    if vr == "PN":
+        return _test_for_name(key)
+    if vr in DATE_VRS:
+        return _test_for_date(vr, key, offset)
+    if vr in ("DS", "IS"):
+        number = _number(key)
+        return lambda value, _: _number(value) == number
+    return _test_for_text(key) if vr in WILD_CARD_VRS else lambda value, _: value == key
+
+
+# --- text and person names ----------------------------------------------------------------------
+
+
+def _test_for_text(key: str) -> Test | None:
+    if not key.strip("*"):
+        return None  # C.2.2.2.4, note 1
+    if "*" not in key and "?" not in key:
+        return lambda value, _: value == key
+    pattern = _wild_card(key)
+    return lambda value, _: pattern.fullmatch(value) is not None
+
+
+def _wild_card(key: str) -> re.Pattern[str]:
+    """Return a pattern in which each stretch between asterisks is looked for once, from left to right.
+
+    The groups are atomic: what was found is not given up again, for a later find could not help the rest.
+    """
+    if len(key) > MAXIMUM_PATTERN:
+        raise DataSetError(f"a key with wild cards has {len(key)} characters, {MAXIMUM_PATTERN} are allowed")
+    first, *others = [
+        "".join("." if character == "?" else re.escape(character) for character in stretch)
+        for stretch in re.split(r"\*+", key)
+    ]
+    if not others:
+        return re.compile(first, re.DOTALL)
+    middle = "".join(f"(?>.*?{stretch})" for stretch in others[:-1])
+    return re.compile(f"{first}{middle}.*{others[-1]}", re.DOTALL)
+
+
+def _test_for_name(key: str) -> Test | None:
+    wanted = [_test_for_group(group) for group in _groups(key)]
+    if not any(wanted):
+        return None
+    if len(wanted) == 1 and (only := wanted[0]):
+        return lambda value, _: any(only(group, 0) for group in _groups(value) if group)
+
+    def test(value: str, _: int) -> bool:
+        groups = _groups(value) + [""] * len(wanted)
+        return all(not matches or matches(group, 0) for matches, group in zip(wanted, groups, strict=False))
+
+    return test
+
+
+def _groups(name: str) -> list[str]:
+    """Return the component groups in a form to compare, without the empty ones at the end (PS3.5 6.2.1)."""
+    groups = [
+        "^".join(component.strip() for component in group.split("^")).rstrip("^")
+        for group in unicodedata.normalize("NFC", name).casefold().split("=")
+    ]
+    while groups and not groups[-1]:
+        groups.pop()
+    return groups
+
+
+def _test_for_group(key: str) -> Test | None:
+    """Return the test for a component group; empty components at its end come and go with the key's."""
+    carets = key.count("^")
+    matches = _test_for_text(key) if key else None
+    if matches is None or not carets:
+        return matches
+    return lambda group, offset: matches(group + "^" * (carets - group.count("^")), offset)
+
+
+# --- numbers as text ----------------------------------------------------------------------------
+
+_NUMBER = re.compile(r"[+-]?([0-9]{1,99}(\.[0-9]{0,99})?|\.[0-9]{1,99})([eE][+-]?[0-9]{1,4})?")
+
+
+def _number(text: str) -> Decimal | str:
+    return Decimal(text) if _NUMBER.fullmatch(text) else text
+
+
+# --- dates and times ----------------------------------------------------------------------------
+
+Interval = tuple[int, int]
+"""The first and the last microsecond that a value stands for."""
+
+_HOUR, _MINUTE, _SECOND = 3_600_000_000, 60_000_000, 1_000_000
+_DAY = 24 * _HOUR
+_TIME = r"([0-9]{2})(?::?([0-9]{2})(?::?([0-9]{2})(?:\.([0-9]{1,6}))?)?)?"
+_FORMATS = {
+    "DA": re.compile(r"([0-9]{4})\.?([0-9]{2})\.?([0-9]{2})"),  # with dots: ACR-NEMA's, PS3.5 6.2
+    "TM": re.compile(_TIME),
+    "DT": re.compile(rf"([0-9]{{4}})(?:([0-9]{{2}})(?:([0-9]{{2}})(?:{_TIME})?)?)?([+-][0-9]{{4}})?"),
+}
+_LONGEST = 64
+"""Characters of a range of DT, with offsets, and some spaces."""
+
+
+def parse_offset(text: str) -> int | None:
+    """Return the microseconds of an offset from UTC, `+HHMM`; None if it is none."""
+    match = re.fullmatch(r"([+-])([0-9]{2})([0-9]{2})", text)
+    if match is None:
+        return None
+    size = int(match[2]) * _HOUR + int(match[3]) * _MINUTE
+    return -size if match[1] == "-" else size
+
+
+def interval(vr: str, text: str, offset: int) -> Interval | None:
+    """Return what a value of DA, TM or DT stands for, in UTC if it is DT; None if it is no such value."""
+    match = _FORMATS[vr].fullmatch(text)
+    if match is None:
+        return None
+    parts = match.groups()
+    if vr == "TM":
+        return _time_of_day(*parts)
+    year, month, day = int(parts[0]), int(parts[1] or 1), int(parts[2] or 1)
+    try:
+        start = date(year, month, day).toordinal() * _DAY
+    except ValueError:
+        return None
+    if vr == "DA" or parts[3] is None:
+        if parts[2]:
+            days = 1
+        elif parts[1]:
+            days = calendar.monthrange(year, month)[1]
+        else:
+            days = 366 if calendar.isleap(year) else 365
+        within: Interval | None = (0, days * _DAY - 1)
+    else:
+        within = _time_of_day(*parts[3:7])
+    if within is None:
+        return None
+    if vr == "DT":
+        zone = parse_offset(parts[7] or "")
+        start -= offset if zone is None else zone
+    return start + within[0], start + within[1]
+
+
+def _time_of_day(hour: str, minute: str | None, second: str | None, fraction: str | None) -> Interval | None:
+    if hour > "23" or (minute or "") > "59" or (second or "") > "60":  # 60: a leap second
+        return None
+    start = int(hour) * _HOUR + int(minute or 0) * _MINUTE + int(second or 0) * _SECOND
+    if fraction:
+        unit = 10 ** (6 - len(fraction))
+        start += int(fraction) * unit
+    else:
+        unit = _SECOND if second else _MINUTE if minute else _HOUR
+    return start, start + unit - 1
+
+
+def date_and_time(day: str, hour: str) -> str:
+    """Return a DA and a TM as one DT; empty if both are."""
+    return day.replace(".", "") + hour.replace(":", "")
+
+
+def split_range(vr: str, key: str) -> tuple[str, str] | None:
+    """Return both ends of a range of DA, TM or DT, an open end empty; None if the key is no range.
+
+    In DT a hyphen may also belong to an offset: it is one of a range if that is a range, from earlier to
+    later.
+    """
+    if len(key) > _LONGEST:
+        return None
+    for position, character in enumerate(key):
+        if character != "-":
+            continue
+        start, end = key[:position].strip(), key[position + 1 :].strip()
+        first, last = interval(vr, start, 0), interval(vr, end, 0)
+        is_range = (first or not start) and (last or not end) and (start or end)
+        if is_range and (vr != "DT" or not first or not last or first[0] <= last[1]):
+            return start, end
+    return None
+
+
+def range_rule(vr: str, start: str, end: str, offset: int) -> Callable[[Interval], bool]:
+    """Return whether a moment lies in a range whose ends `split_range` or `interval` understood."""
+    first = interval(vr, start, offset)
+    last = interval(vr, end, offset)
+    return lambda moment: (not first or first[0] <= moment[0]) and (not last or moment[0] <= last[1])
+
+
+def _test_for_date(vr: str, key: str, offset: int) -> Test:
+    """C.2.2.2.1.3 and C.2.2.2.5; a single value is the range of all that it stands for."""
+    ends = split_range(vr, key) or (key, key)
+    if ends[0] == key and interval(vr, key, offset) is None:
+        return lambda value, _: value == key
+    lies_within = range_rule(vr, *ends, offset)
+
+    def test(value: str, own_offset: int) -> bool:
+        moment = interval(vr, value, own_offset)
+        return moment is not None and lies_within(moment)
+
+    return test

@@ -1,0 +1,240 @@
+"""The values of a data set, read without complaint, and the character set that holds them.
+
+pydicom validates the text that it decodes and warns, with the value in full, of what is no value of its VR:
+of wild cards in CS, say, which are legal in a key (PS3.4 C.2.2.2). So text is decoded here from the raw
+element.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, date, datetime, time
+from typing import Any
+
+from pydicom.charset import STAND_ALONE_ENCODINGS, decode_bytes, python_encoding
+from pydicom.config import IGNORE
+from pydicom.datadict import dictionary_VR, private_dictionary_VR
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+from pydicom.tag import BaseTag
+
+from ..errors import DataSetError
+
+SPECIFIC_CHARACTER_SET, TIMEZONE_OFFSET = 0x0008_0005, 0x0008_0201
+UTF_8 = "ISO_IR 192"
+
+MAXIMUM_DEPTH = 64
+"""Sequences within sequences that a query has and an answer copies."""
+
+TEXT_VRS = frozenset(
+    {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT"}
+)
+DATE_VRS = frozenset({"DA", "DT", "TM"})
+EXTENDED_VRS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
+"""The VRs that Specific Character Set is about (PS3.5 6.1.2.3)."""
+
+_SINGLE_VALUED = frozenset({"LT", "ST", "UN", "UR", "UT"})
+_LEADING_SPACES_COUNT = frozenset({"LT", "ST", "UC", "UR", "UT"})
+_DELIMITERS = {0x09, 0x0A, 0x0C, 0x0D, 0x5C}
+"""What ends the effect of an escape sequence (PS3.5 6.1.2.5.3); in PN also those of components and groups."""
+
+_DEFAULT_REPERTOIRE = {"", "ISO_IR 6", "ISO 2022 IR 6"}
+
+
+def vr_of(dataset: Dataset, tag: int, creator: str) -> str:
+    """Return the VR that the dictionary knows, else the one that the element has, else UN."""
+    try:
+        known = private_dictionary_VR(tag, creator) if creator else dictionary_VR(tag)
+    except KeyError:
+        known = ""
+    if len(known) == 2:  # not "US or SS"
+        return known
+    return dataset.get_item(tag).VR or known or "UN"
+
+
+def read(dataset: Dataset, tag: int, vr: str) -> list[Any]:
+    """Return the values of an element of VR `vr`; none if it is absent or empty.
+
+    Text and UN come as str without the spaces that do not count, the items of a sequence as Datasets,
+    everything else as pydicom has it. Raises DataSetError.
+    """
+    try:
+        if tag not in dataset:
+            return []
+        if vr in TEXT_VRS or vr == "UN":
+            return _texts(dataset.get_item(tag).value, vr, dataset.original_character_set)
+        value = dataset[tag].value
+        if vr == "SQ":
+            return [item for item in value or () if isinstance(item, Dataset)]
+        return [one for one in _as_list(value) if one not in (b"", "", None)]
+    except Exception as error:  # whatever bytes that are no value of their VR make pydicom raise
+        raise DataSetError(f"element {BaseTag(tag)} cannot be read: {type(error).__name__}") from error
+
+
+def read_if_possible(dataset: Dataset, tag: int, vr: str) -> list[Any]:
+    """Return the same, and no values if they cannot be read."""
+    try:
+        return read(dataset, tag, vr)
+    except DataSetError:
+        return []
+
+
+def is_private_creator(tag: BaseTag) -> bool:
+    return tag.is_private and 0x10 <= tag.element <= 0xFF
+
+
+def owned_elements(dataset: Dataset) -> Iterator[tuple[BaseTag, str]]:
+    """Yield the tags of a data set with the private creators that own them, "" for those that need none.
+
+    Group lengths, the groups that are no part of a data set, and private elements without a creator are left
+    out.
+    """
+    creators: dict[tuple[int, int], str] = {}
+    for tag in sorted(dataset.keys()):
+        if tag.group < 8 or tag.element == 0:
+            continue
+        if is_private_creator(tag):
+            creators[tag.group, tag.element] = "".join(read_if_possible(dataset, tag, "LO"))
+        elif tag.is_private:
+            if creator := creators.get((tag.group, tag.element >> 8)):
+                yield tag, creator
+            continue
+        yield tag, ""
+
+
+def _as_list(value: object) -> list[Any]:
+    if isinstance(value, (list, tuple, MultiValue)):
+        return list(value)
+    return [value]
+
+
+def _texts(value: object, vr: str, character_set: str | Sequence[str]) -> list[str]:
+    if isinstance(value, bytes):
+        text = _decode(value, vr, character_set)
+        texts = [text] if vr in _SINGLE_VALUED else text.split("\\")
+    else:
+        texts = [_as_text(one, vr) for one in _as_list(value)]
+    if vr in _LEADING_SPACES_COUNT:
+        texts = [text.rstrip(" \0") for text in texts]
+    else:
+        texts = [text.strip(" \0") for text in texts]
+    return texts if any(texts) else []
+
+
+def _decode(data: bytes, vr: str, character_set: str | Sequence[str]) -> str:
+    """Decode the whole before it is split: in some sets the byte of the backslash is half a character."""
+    if vr not in EXTENDED_VRS:
+        return data.decode("latin-1")
+    encodings = [character_set] if isinstance(character_set, str) else list(character_set)
+    if b"\x1b" in data:
+        try:
+            return decode_bytes(data, encodings, _DELIMITERS | {0x3D, 0x5E} if vr == "PN" else _DELIMITERS)
+        except Exception:  # pydicom's warnings as well, where they are made errors
+            pass
+    return data.decode(encodings[0], "replace")
+
+
+def _as_text(value: object, vr: str) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, (date, time)):
+        return str(getattr(value, "original_string", "")) or date_text(value, vr)
+    return str(value)
+
+
+def date_text(value: date | time, vr: str) -> str:
+    """Return a date, time or datetime as a value of DA, TM or DT; with a time zone, in UTC."""
+    text = ""
+    if isinstance(value, datetime) and value.tzinfo is not None and vr == "DT":
+        value = value.astimezone(UTC)
+        text = "+0000"  # a negative offset would make a range of it (PS3.4 C.2.2.2.1.3, notes 3 and 4)
+    if isinstance(value, (datetime, time)) and vr != "DA":
+        fraction = f".{value.microsecond:06}" if value.microsecond else ""
+        text = f"{value.hour:02}{value.minute:02}{value.second:02}{fraction}{text}"
+    if isinstance(value, date) and vr != "TM":
+        text = f"{value.year:04}{value.month:02}{value.day:02}{text}"
+    return text
+
+
+# --- writing --------------------------------------------------------------------------------------
+
+
+def element_of(tag: int, vr: str, values: list[Any]) -> DataElement:
+    """Return an element, without the validation that warns of wild cards.
+
+    Raises what pydicom raises for values that the VR cannot have.
+    """
+    empty = "" if vr in TEXT_VRS else None
+    value = values if vr == "SQ" or len(values) > 1 else values[0] if values else empty
+    return DataElement(tag, vr, value, validation_mode=IGNORE)
+
+
+def too_deep() -> DataSetError:
+    return DataSetError(f"there are more than {MAXIMUM_DEPTH} sequences within each other")
+
+
+class Copier:
+    """Puts copies of elements into data sets, and keeps the text that a character set has to hold."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def put(self, dataset: Dataset, tag: int, vr: str, values: list[Any]) -> None:
+        """Put values into a data set; an empty element if the VR cannot have them."""
+        try:
+            dataset[tag] = element_of(tag, vr, values)
+        except Exception:  # text that is no number, say, which the entity has all the same
+            dataset[tag] = element_of(tag, vr, [])
+        if vr in EXTENDED_VRS:
+            self.texts.extend(values)
+
+    def copy(
+        self, source: Dataset, place: int, creator: str, target: Dataset, tag: int, vr: str, depth: int = 0
+    ) -> None:
+        """Copy the element at `place` to `tag`; an empty one, of `vr`, if none is there or can be read."""
+        if place in source:
+            vr = vr_of(source, place, creator)
+        values = read_if_possible(source, place, "OB" if vr == "UN" else vr)  # UN would be read as text
+        if vr == "SQ":
+            values = [self.copy_of(item, depth + 1) for item in values]
+        self.put(target, tag, vr, values)
+
+    def copy_of(self, dataset: Dataset, depth: int = 1) -> Dataset:
+        """Return a copy of an item, `depth` sequences down."""
+        if depth > MAXIMUM_DEPTH:
+            raise too_deep()
+        copy = Dataset()
+        for tag, creator in owned_elements(dataset):
+            if tag != SPECIFIC_CHARACTER_SET:
+                self.copy(dataset, tag, creator, copy, tag, "", depth)
+        return copy
+
+
+# --- character sets -----------------------------------------------------------------------------
+
+
+def choose_character_set(texts: Iterable[str], *proposals: list[str]) -> list[str]:
+    """Return the first proposed value of Specific Character Set that holds `texts`, else UTF-8.
+
+    None is needed, and the first proposal is as good as any, where all is ASCII.
+    """
+    characters = {character for text in texts if not text.isascii() for character in text}
+    if not characters:
+        return proposals[0]
+    return next((names for names in proposals if names and _holds(names, characters)), [UTF_8])
+
+
+def _holds(names: list[str], characters: set[str]) -> bool:
+    if len(names) > 1 and not set(names).isdisjoint(STAND_ALONE_ENCODINGS):
+        return False
+    codecs = ["ascii" if name in _DEFAULT_REPERTOIRE else python_encoding.get(name) for name in names]
+    return all(any(codec and _can_encode(codec, character) for codec in codecs) for character in characters)
+
+
+def _can_encode(codec: str, character: str) -> bool:
+    try:
+        encoded = character.encode(codec)
+    except UnicodeEncodeError:
+        return False
+    return codec != "shift_jis" or len(encoded) == 1  # of which ISO_IR 13 is the part of one byte
