@@ -5,6 +5,13 @@ from __future__ import annotations
 import pytest
 
 from tests.backends import MAKE, NAMES, AnyBackend, Async
+from tests.certificates import Authority
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Certificates for TLS."""
+    return Authority(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture(params=NAMES)

@@ -155,7 +155,7 @@ class TlsStream:
         self._kept = b""
         self._pending: list[Buffer] = []  # ciphertext that has not left
         self._ahead = 0  # bytes of plaintext in it, which the caller keeps as unsent
-        self._front: Buffer | None = None  # the buffer that they begin with
+        self._front: Buffer | None = None  # the first buffer that the caller keeps
         if incoming.pending:  # came with the last of the handshake
             self._decrypt(b"")
 
@@ -196,10 +196,19 @@ class TlsStream:
     async def receive(self, deadline: float | None) -> bytes:
         """Return what has arrived, b"" at the end; see `Stream`."""
         while (data := self._at_hand()) is None:
-            if self._pending or self._outgoing.pending:
-                await self._flush(deadline)
+            if self._outgoing.pending or (self._pending and not self._ahead):
+                await self._answer(deadline)
             self._take(await self._inner.receive(deadline))
         return data
+
+    async def _answer(self, deadline: float | None) -> None:
+        """Send what the cipher itself has to say."""
+        try:
+            await self._flush(deadline)
+        except TimeoutError:
+            raise
+        except OSError:  # what the peer said before it went away is still to be read
+            self._pending = []
 
     def _at_hand(self) -> bytes | None:
         if self._kept:
@@ -210,9 +219,10 @@ class TlsStream:
         return b"" if self._eof else None
 
     def _take(self, raw: bytes) -> None:
-        if not raw:
-            self._incoming.write_eof()
-        self._decrypt(raw)
+        if raw:
+            self._decrypt(raw)
+        else:  # close_notify would have come before
+            self._failure = ConnectionAbortedError(errno.ECONNABORTED, "it ended TLS without close_notify")
 
     def _decrypt(self, raw: bytes) -> None:
         """Keep the plaintext that comes with `raw`, and behind it the end or a failure."""
@@ -255,7 +265,7 @@ class TlsStream:
         left = sum(map(len, self._pending))
         ahead = -(-self._ahead * left // size) if left else 0
         _drop(rest, self._ahead - ahead)
-        self._ahead, self._front = ahead, rest[0] if ahead else None
+        self._ahead, self._front = ahead, rest[0] if rest else None
         return rest
 
     def _encrypt(self, buffers: Sequence[Buffer]) -> bool:
@@ -294,8 +304,7 @@ class TlsStream:
             return
         self._closed = True
         words = list(last_words)
-        is_cut = self._ahead and not (words and words[0] is self._front)
-        if is_cut or not (words or deadline > self.now()):
+        if self._front is not None and not (words and words[0] is self._front):
             await self._inner.close([], self.now())
             return
         _drop(words, self._ahead)
@@ -321,9 +330,7 @@ def _drop(buffers: list[Buffer], size: int) -> None:
         buffers[0] = memoryview(buffers[0])[size:]
 
 
-def _broken(error: ssl.SSLError) -> OSError:
-    if isinstance(error, ssl.SSLEOFError):
-        return ConnectionAbortedError(errno.ECONNABORTED, "the connection ended without TLS's close_notify")
+def _broken(error: ssl.SSLError) -> TLSBroken:
     kind, text = _why(error)
     return TLSBroken(f"TLS: {text}", kind)
 
