@@ -13,7 +13,8 @@ from pydicom.tag import Tag
 
 from dicomproto.datasets import encode_data_set
 from dicomproto.errors import DataSetError
-from dicomproto.matching import MAXIMUM_PATTERN, Query, matches, response_identifier
+from dicomproto.matching import Query, matches, response_identifier
+from dicomproto.matching.rules import MAXIMUM_PATTERN
 from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from tests.identifiers import dataset, raw, sent
 

@@ -1,13 +1,13 @@
 """PS3.4 C.2.2.2: what a C-FIND identifier asks for, what matches it, and how to answer; a bridge to pydicom.
 
-For the SCP of a worklist, of Query/Retrieve or of Unified Procedure Steps, with entities as pydicom Datasets:
+For the SCP of a worklist, of Query/Retrieve or of UPS, with entities as pydicom Datasets::
 
     query = Query(event.identifier)
     for entity in entities:
         if query.matches(entity):
             yield 0xFF00, query.response(entity)
 
-and for the SCU:
+and for the SCU::
 
     identifier = make_identifier(QueryRetrieveLevel="STUDY", PatientName="Doe*", StudyInstanceUID=None)
 
@@ -36,10 +36,8 @@ from __future__ import annotations
 
 from .identifiers import WORKLIST_RETURN_KEYS, make_identifier, worklist_query
 from .query import Query, matches, response_identifier
-from .rules import MAXIMUM_PATTERN
 
 __all__ = [
-    "MAXIMUM_PATTERN",
     "WORKLIST_RETURN_KEYS",
     "Query",
     "make_identifier",

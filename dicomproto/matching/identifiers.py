@@ -77,11 +77,13 @@ def make_identifier(**keys: object) -> Dataset:
 
     Specific Character Set is UTF-8 if some text needs it, unless it is among the keys. Raises DataSetError
     for an unknown keyword, for a value that the VR cannot have, and for text that the given character set
-    does not hold.
+    does not hold::
 
         make_identifier(
-            QueryRetrieveLevel="STUDY", PatientName="DOE^J*", StudyDate=(date(2024, 1, 1), None),
-            StudyInstanceUID=None
+            QueryRetrieveLevel="STUDY",
+            PatientName="DOE^J*",
+            StudyDate=(date(2024, 1, 1), None),
+            StudyInstanceUID=None,
         )
     """
     identifier = Dataset()
@@ -100,10 +102,9 @@ def worklist_query(*, return_keys: Iterable[str] = WORKLIST_RETURN_KEYS, **keys:
     """Return an identifier for a modality worklist (PS3.4 K.6), asking for `return_keys`.
 
     Keys are as in `make_identifier`; those of a scheduled procedure step are put into the item of its
-    sequence.
+    sequence::
 
-        worklist_query(ScheduledStationAETitle="CT1", Modality="CT", ScheduledProcedureStepStartDate=(today,
-        today))
+        worklist_query(ScheduledStationAETitle="CT1", ScheduledProcedureStepStartDate=(today, today))
     """
     wanted = dict.fromkeys(return_keys) | keys
     step = {keyword: wanted.pop(keyword) for keyword in _STEP if keyword in wanted}
