@@ -498,8 +498,7 @@ class Connection:
 
     def _explain(self, response: Response, request: Request, context: AcceptedContext) -> None:
         """Let the status of a response know its service class; as a number it stays what it was."""
-        uid = request.sop_class_uid or context.abstract_syntax
-        sop_class = self._sop_classes.find(uid, context.service_class_uid)
+        sop_class = self._sop_classes.find(request.sop_class_uid, context.service_class_uid)
         if sop_class is not None:
             # A record never changes, but this one nobody has seen yet, and a copy costs five times as much.
             status = status_of(response.Status, sop_class, type(request))

@@ -14,6 +14,8 @@ from dicomproto.dimse.commands import (
     NCreateRQ,
     NDeleteRQ,
     NEventReportRQ,
+    NGetRQ,
+    NSetRQ,
     Request,
 )
 from dicomproto.services import ServiceClass, Verdict, check_request, status_meaning, uid_of
@@ -23,7 +25,11 @@ CT = "1.2.840.10008.5.1.4.1.1.2"
 MR = "1.2.840.10008.5.1.4.1.1.4"
 PALETTE = "1.2.840.10008.5.1.4.39.1"
 FIND = "1.2.840.10008.5.1.4.1.2.2.1"
+WORKLIST = "1.2.840.10008.5.1.4.31"
+DIRECTORY = "1.2.840.10008.1.3.10"
 PRIVATE = "1.2.3.4"
+PUSH, WATCH, PULL, EVENT, QUERY = (f"1.2.840.10008.5.1.4.34.6.{n}" for n in range(1, 6))
+MPPS, MPPS_RETRIEVE = "1.2.840.10008.3.1.2.3.3", "1.2.840.10008.3.1.2.3.4"
 
 
 def echo(uid: str = VERIFICATION) -> CEchoRQ:
@@ -63,7 +69,11 @@ PASS, WARN = "pass", "warn"
         (CFindRQ(AffectedSOPClassUID=FIND), FIND, PASS, PASS),
         (CFindRQ(AffectedSOPClassUID=FIND), CT, 0x0211, 0x0211),
         (CFindRQ(AffectedSOPClassUID=FIND), VERIFICATION, 0x0211, 0x0211),
+        (CFindRQ(AffectedSOPClassUID=WORKLIST), FIND, 0x0122, 0x0122),
+        (CFindRQ(AffectedSOPClassUID=""), FIND, PASS, PASS),
         (CMoveRQ(AffectedSOPClassUID=CT, MoveDestination="A"), CT, 0x0211, 0x0211),
+        (store(DIRECTORY), DIRECTORY, 0x0211, 0x0211),
+        (echo(), DIRECTORY, WARN, 0x0122),
         (NCreateRQ(AffectedSOPClassUID=PRIVATE), PRIVATE, PASS, PASS),
         (NCreateRQ(AffectedSOPClassUID=CT), CT, 0x0211, 0x0211),
         (NDeleteRQ(RequestedSOPClassUID=CT, RequestedSOPInstanceUID="1.2"), CT, 0x0211, 0x0211),
@@ -98,6 +108,75 @@ def test_legality(command: Request, context: str, lenient: str | int, strict: st
             assert verdict.warning is None
             assert 0 < len(verdict.text) <= 64
             assert verdict.text.isascii()
+
+
+def find(uid: str) -> CFindRQ:
+    return CFindRQ(AffectedSOPClassUID=uid)
+
+
+def create(uid: str) -> NCreateRQ:
+    return NCreateRQ(AffectedSOPClassUID=uid)
+
+
+def get(uid: str) -> NGetRQ:
+    return NGetRQ(RequestedSOPClassUID=uid, RequestedSOPInstanceUID="1.2")
+
+
+def change(uid: str) -> NSetRQ:
+    return NSetRQ(RequestedSOPClassUID=uid, RequestedSOPInstanceUID="1.2")
+
+
+def report(uid: str) -> NEventReportRQ:
+    return NEventReportRQ(AffectedSOPClassUID=uid, AffectedSOPInstanceUID="1.2", EventTypeID=1)
+
+
+@pytest.mark.parametrize(
+    ("command", "context", "supported", "lenient", "strict"),
+    [
+        # What the context's SOP class allows, with the Push UID in the message or its own.
+        (create(PUSH), PUSH, None, PASS, PASS),
+        (get(PUSH), PULL, None, PASS, PASS),
+        (get(PULL), PULL, None, PASS, PASS),
+        (change(PUSH), PULL, None, PASS, PASS),
+        (find(PULL), PULL, None, PASS, PASS),
+        (find(PUSH), QUERY, None, PASS, PASS),
+        (report(PUSH), EVENT, None, PASS, PASS),
+        # What another one of them allows.
+        (get(WATCH), PULL, None, WARN, 0x0122),
+        (change(PUSH), PUSH, None, WARN, 0x0211),
+        (change(PUSH), PUSH, {PUSH, PULL}, WARN, 0x0211),
+        (change(PUSH), PUSH, {PUSH, WATCH}, 0x0211, 0x0211),
+        (create(""), PULL, None, WARN, 0x0211),
+        (create(PUSH), QUERY, {QUERY}, 0x0211, 0x0211),
+        # What none of them allows, and what is none of them.
+        (store(PUSH), PUSH, None, 0x0211, 0x0211),
+        (get(PRIVATE), PULL, None, 0x0122, 0x0122),
+        (create(CT), PULL, None, 0x0211, 0x0211),
+        # Steps are looked at through another SOP class than the one that they are made with.
+        (get(MPPS), MPPS_RETRIEVE, None, PASS, PASS),
+        (get(MPPS_RETRIEVE), MPPS_RETRIEVE, None, PASS, PASS),
+        (get(MPPS), MPPS, None, 0x0211, 0x0211),
+        (create(MPPS), MPPS_RETRIEVE, None, 0x0211, 0x0211),
+    ],
+    ids=lambda value: value.name if isinstance(value, Request) else str(value)[-8:],
+)
+def test_requests_for_procedure_steps(
+    command: Request,
+    context: str,
+    supported: set[str] | None,
+    lenient: str | int,
+    strict: str | int,
+) -> None:
+    for wanted, verdict in (
+        (lenient, check_request(command, context, supported=supported)),
+        (strict, check_request(command, context, supported=supported, strict=True)),
+    ):
+        if wanted == WARN:
+            assert verdict.status is None
+            assert verdict.warning is not None
+        else:
+            assert verdict.status == (None if wanted == PASS else wanted)
+            assert verdict.warning is None
 
 
 def test_a_refusal_fits_an_error_comment_for_every_request() -> None:
@@ -137,3 +216,9 @@ def test_what_a_status_means(code: int, service_class: ServiceClass | None, mean
 def test_the_contexts_of_these_tests_are_what_they_say() -> None:
     assert uid_of("MRImageStorage") == MR
     assert uid_of("ColorPaletteStorage") == PALETTE
+    assert uid_of("ModalityWorklistInformationModelFind") == WORKLIST
+    assert uid_of("UnifiedProcedureStepPush") == PUSH
+    assert uid_of("UnifiedProcedureStepWatch") == WATCH
+    assert uid_of("UnifiedProcedureStepPull") == PULL
+    assert uid_of("UnifiedProcedureStepEvent") == EVENT
+    assert uid_of("UnifiedProcedureStepQuery") == QUERY
