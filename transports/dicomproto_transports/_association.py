@@ -52,6 +52,7 @@ from dicomproto.uids import VERIFICATION
 from dicomproto.upper_layer.events import Role
 from dicomproto.upper_layer.pdu import ReleaseRQ
 
+from ._endings import timed_out
 from ._facts import ServiceUser, acceptor_of, own_title, requestor_of
 from ._operating import Operating
 from ._outgoing import MemorySource, Source, piece_size
@@ -410,8 +411,10 @@ class AssociationCore(Operating):
         finally:
             self.leave()
 
-    async def release(self) -> None:
+    async def release(self, timeout: float | None = None) -> None:
         """Release the association in order (PS3.8 7.2); nothing happens if it has ended.
+
+        A peer that has not answered after `timeout` seconds is aborted; `Timeouts.association` holds anyway.
 
         A peer that closes or aborts in place of an answer cuts nothing short, so that is no error, but
         `is_released` is false then. Raises TimedOut and RemoteProtocolError, and LocalProtocolError in a
@@ -425,8 +428,12 @@ class AssociationCore(Operating):
             while (event := await self.event_at_hand()) is not None:
                 await self.dispatch(event)
             self.connection.send(ReleaseRQ())
+            deadline = None if timeout is None else self.stream.now() + timeout
             while True:
-                await self.dispatch(await self.next_event())
+                await self.dispatch(await self.next_event(deadline))
+        except TimeoutError:
+            await self.end(lambda: timed_out(self.peer_name, "association", timeout))
+            raise self._ended() from None
         except AssociationReleased:
             pass
         except (ConnectionLost, AssociationAborted) as error:

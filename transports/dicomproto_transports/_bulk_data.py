@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from ._results import copied
+
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
@@ -23,8 +25,7 @@ _REPEATING = ((0x5000, 0x200C), (0x5000, 0x3000), (0x6000, 0x3000))
 def without_bulk_data(item: object) -> Dataset:
     """Return a data set, or the one in a file, without the attributes that PS3.4 Z.1.3 leaves out."""
     dataset = cast("Dataset", item) if hasattr(item, "to_json_dict") else _read(item)
-    light = type(dataset)(dataset)
-    light.file_meta = dataset.file_meta
+    light = copied(dataset)
     for keyword in _BULK_DATA:
         if keyword in light:
             del light[keyword]
@@ -37,7 +38,7 @@ def without_bulk_data(item: object) -> Dataset:
 
 
 def _without_waveform(item: Dataset) -> Dataset:
-    light = type(item)(item)
+    light = copied(item)
     if "WaveformData" in light:
         del light.WaveformData
     return light

@@ -102,6 +102,7 @@ class Destination:
         if association is None:
             return
         try:
-            await association.release()
+            # The mover waits meanwhile: for an answer to the release not long.
+            await association.release(timeout=association.timeouts.close)
         except AssociationError as error:
             log.info("the destination of a C-MOVE: %s", error)

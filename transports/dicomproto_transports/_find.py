@@ -57,7 +57,8 @@ async def _send_matches(
         try:
             result = await steps.next()
             if result is END:
-                return request.response()
+                # What was cancelled may have ended early, so that it is no success.
+                return request.response(CANCEL if request.MessageID in association.cancelled else 0)
             status, dataset = pair_of(result)
             if category_of(status_of(status)) is not Category.PENDING:
                 return response_for(request, status, FINAL)

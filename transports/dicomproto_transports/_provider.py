@@ -45,7 +45,7 @@ from . import evt
 from ._find import cancel_watch, serve_find
 from ._incoming import Incoming, IncomingDataSet, IncomingStore
 from ._outgoing import MemorySource, piece_size
-from ._results import comment_of, dataset_of, pair_of, response_for
+from ._results import comment_of, copied, dataset_of, pair_of, response_for
 from ._retrieve import serve_retrieve
 
 if TYPE_CHECKING:
@@ -187,9 +187,8 @@ def _created(
     """Move the UID that the handler chose from its data set to the response (PS3.7 10.1.5.1.4)."""
     uid = None if dataset is None else dataset.get("AffectedSOPInstanceUID")
     if dataset is not None and "AffectedSOPInstanceUID" in dataset:
-        rest = type(dataset)(dataset)
-        del rest.AffectedSOPInstanceUID
-        dataset = rest
+        dataset = copied(dataset)  # the handler's own stays as it is
+        del dataset.AffectedSOPInstanceUID
     if request.sop_instance_uid:
         return response, dataset
     if not uid:

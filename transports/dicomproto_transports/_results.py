@@ -78,3 +78,15 @@ def dataset_of(result: object) -> Dataset | None:
     if result is None or hasattr(result, "to_json_dict"):
         return cast("Dataset | None", result)
     raise TypeError(f"{type(result).__name__} in place of a data set")
+
+
+def copied(dataset: Dataset) -> Dataset:
+    """Return a data set of its own with the same elements, undecoded where they are."""
+    from pydicom.dataset import Dataset
+
+    copy = Dataset({tag: dataset.get_item(tag) for tag in list(dataset.keys())})
+    if hasattr(dataset, "file_meta"):
+        copy.file_meta = dataset.file_meta
+    is_implicit_vr, is_little_endian = dataset.original_encoding
+    copy.set_original_encoding(is_implicit_vr, is_little_endian, dataset.original_character_set)
+    return copy

@@ -125,6 +125,8 @@ class Retrieval:
         if result is END:
             raise TypeError("the handler yielded too little")
         if isinstance(result, tuple) and len(result) == 2 and result[1] is None and result[0] is not None:
+            if category_of(status_of(result[0])) is Category.PENDING:
+                raise TypeError("a pending status in place of the number of sub-operations")
             raise _Final(result[0])
         return result
 
@@ -133,13 +135,15 @@ class Retrieval:
         while True:
             await give_way(association)
             result = await self._next()
+            if result is END and counts.remaining and self._is_cancelled:
+                return self._final(CANCEL)
             if result is END:
                 counts.give_up()
                 return self._final(counts.status)
             status, item = pair_of(result)
             if category_of(status_of(status)) is not Category.PENDING:
                 raise _Final(status)
-            if self.request.MessageID in association.cancelled:
+            if self._is_cancelled:
                 self._ahead.appendleft(result)
                 return self._final(CANCEL)
             await self._transfer(item)
@@ -147,12 +151,13 @@ class Retrieval:
                 await association.answer(counts.pending(self.request))
                 await association.send_queued()
 
+    @property
+    def _is_cancelled(self) -> bool:
+        return self.request.MessageID in self._association.cancelled
+
     def _ended_by_handler(self, status: object) -> Response:
         code = status_of(status)
-        category = category_of(code)
-        if category is Category.PENDING:
-            raise TypeError("a pending status without an object")
-        if category is Category.SUCCESS:
+        if category_of(code) is Category.SUCCESS:
             self._counts.give_up()
             code = self._counts.status
         return self._final(code, **fields_of(status))

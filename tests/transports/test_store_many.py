@@ -1,0 +1,215 @@
+"""Sending many objects: the window is kept full, and one that cannot be sent holds up no other."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydicom.dataset import Dataset
+
+from dicomproto.dimse.events import DataSetChunk, RequestReceived
+from dicomproto.errors import AssociationAborted, LocalProtocolError, NoAcceptedContext
+from dicomproto.upper_layer.pdu import Abort, AsynchronousOperationsWindow, ReleaseRP, ReleaseRQ
+from dicomproto_transports import blocking, evt
+from dicomproto_transports._store_many import StoreOutcome
+from tests.associations import (
+    CT_IMAGE,
+    HOST,
+    MR_IMAGE,
+    Peer,
+    Script,
+    Stored,
+    associate,
+    associated,
+    data_set,
+    make_ae,
+    make_server,
+    part10,
+)
+from tests.backends import AnyBackend
+
+
+def file_of(folder: Path, number: int, sop_class: str = CT_IMAGE, size: int = 2000) -> Path:
+    path = folder / f"{number}.dcm"
+    path.write_bytes(part10(data_set(size + number * 2, sop_class, f"1.2.{number}"), sop_class))
+    return path
+
+
+def window(size: int) -> AsynchronousOperationsWindow:
+    return AsynchronousOperationsWindow(maximum_invoked=size, maximum_performed=1)
+
+
+def test_one_after_the_other(backend: AnyBackend, tmp_path: Path) -> None:
+    stored = Stored()
+    files = [file_of(tmp_path, number) for number in range(20)]
+
+    async def main() -> None:
+        async with associated(backend, make_server(backend, [(evt.EVT_C_STORE, stored)])) as assoc:
+            outcomes = [outcome async for outcome in assoc.store_many(files)]
+            assert [outcome.item for outcome in outcomes] == files
+            assert {outcome.response.Status for outcome in outcomes} == {0}
+            assert (await assoc.send_c_echo()).Status == 0
+
+    backend.run(main)
+    assert len(stored.objects) == 20
+
+
+def test_what_cannot_be_sent_is_an_outcome(backend: AnyBackend, tmp_path: Path) -> None:
+    no_dicom = tmp_path / "no.dcm"
+    no_dicom.write_bytes(b"no DICOM")
+    empty = Dataset()
+    empty.PatientName = "DOE"
+    items: list[Any] = [
+        file_of(tmp_path, 1),
+        tmp_path / "missing.dcm",
+        no_dicom,
+        empty,
+        5,
+        file_of(tmp_path, 2, MR_IMAGE),
+        BytesIO(part10(data_set())),
+    ]
+
+    async def main() -> list[StoreOutcome]:
+        async with associated(backend, make_server(backend, [(evt.EVT_C_STORE, Stored())])) as assoc:
+            return [outcome async for outcome in assoc.store_many(items, priority=1)]
+
+    outcomes = backend.run(main)
+    kinds = [type(outcome.error) for outcome in outcomes]
+    assert kinds[0] is kinds[6] is type(None)
+    assert kinds[1] is FileNotFoundError
+    assert issubclass(kinds[2], Exception)
+    assert kinds[3:6] == [ValueError, TypeError, NoAcceptedContext]
+    assert [outcome.item for outcome in outcomes] == items
+    assert all(outcome.response is None for outcome in outcomes[1:6])
+    assert "DOE" not in repr(outcomes)
+    assert "item=Dataset" in repr(outcomes)
+
+
+@pytest.mark.parametrize("size", [1, 4, 0])
+def test_the_window_is_kept_full(backend: AnyBackend, tmp_path: Path, size: int) -> None:
+    """The peer answers only when as many requests have come as may be outstanding, and in reverse order."""
+    files = [file_of(tmp_path, number) for number in range(12)]
+    batch = size or len(files)
+
+    async def script(peer: Peer) -> None:
+        await peer.accept(operations_window=window(0))
+        for _ in range(len(files) // batch):
+            received = []
+            for _ in range(batch):
+                received.append(await peer.until(RequestReceived))
+                while not (await peer.until(DataSetChunk)).last:
+                    pass
+            for request in reversed(received):
+                peer.connection.send_response(request.command.response())
+            await peer.flush()
+        await peer.until(ReleaseRQ)
+        peer.connection.send(ReleaseRP())
+        await peer.until_closed()
+
+    async def main() -> None:
+        async with (
+            backend.serving(Script(script)) as server,
+            await associate(backend, server.port, ext_neg=[window(size)]) as assoc,
+        ):
+            sent = [outcome.item async for outcome in assoc.store_many(files)]
+            assert sorted(sent) == sorted(files)
+            assert (sent == files) is (size == 1)
+
+    backend.run(main)
+
+
+def test_left_early(backend: AnyBackend, tmp_path: Path) -> None:
+    """No more objects are asked for; what is under way is waited for."""
+    asked = []
+    stored = Stored()
+
+    def files() -> Any:
+        for number in range(100):
+            asked.append(number)
+            yield file_of(tmp_path, number)
+
+    async def main() -> None:
+        ae = make_ae(backend, "SCP")
+        bindings = [(evt.EVT_C_STORE, stored), (evt.EVT_ASYNC_OPS, lambda event: (3, 1))]
+        core = make_server(backend, bindings, ae)
+        async with associated(backend, core, ext_neg=[window(3)]) as assoc:
+            async with assoc.store_many(files()) as outcomes:
+                async for _ in outcomes:
+                    break
+            assert not assoc.connection.outstanding
+            async for _ in assoc.store_many(files()):
+                break
+            assert (await assoc.send_c_echo()).Status == 0
+            outcomes = assoc.store_many(files())
+            await outcomes.close()
+            assert [outcome async for outcome in outcomes] == []
+
+    backend.run(main)
+    assert len(asked) == len(stored.objects)
+    assert len(asked) <= 8
+
+
+def test_the_association_ends(backend: AnyBackend, tmp_path: Path) -> None:
+    files = [file_of(tmp_path, number) for number in range(3)]
+
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        await peer.until(RequestReceived)
+        peer.connection.send(Abort())
+        await peer.flush()
+
+    async def main() -> None:
+        async with backend.serving(Script(script)) as server:
+            assoc = await associate(backend, server.port)
+            with pytest.raises(AssociationAborted):
+                async with assoc.store_many(files) as outcomes:
+                    await anext(outcomes)
+            with pytest.raises(AssociationAborted):
+                await anext(assoc.store_many(files))
+
+    backend.run(main)
+
+
+def test_an_iterable_that_raises(backend: AnyBackend, tmp_path: Path) -> None:
+    def files() -> Any:
+        yield file_of(tmp_path, 1)
+        raise KeyError("mine")
+
+    async def main() -> None:
+        async with associated(backend, make_server(backend, [(evt.EVT_C_STORE, Stored())])) as assoc:
+            outcomes = assoc.store_many(files())
+            assert (await anext(outcomes)).response
+            with pytest.raises(KeyError, match="mine"):
+                await anext(outcomes)
+            assert (await assoc.send_c_echo()).Status == 0
+
+    backend.run(main)
+
+
+def test_blocking_form(tmp_path: Path) -> None:
+    stored = Stored()
+    ae = blocking.AE()
+    ae.add_requested_context(CT_IMAGE)
+    ae.add_supported_context(CT_IMAGE)
+    server = ae.start_server((HOST, 0), block=False, evt_handlers=[(evt.EVT_C_STORE, stored)])
+    try:
+        with ae.associate(HOST, server.port) as assoc:
+            files = [file_of(tmp_path, number, size=500_000) for number in range(4)]
+            assert [outcome.response.Status for outcome in assoc.store_many(files) if outcome.response] == [
+                0
+            ] * 4
+            with assoc.store_many(files) as outcomes:
+                assert next(outcomes).item == files[0]
+                with pytest.raises(LocalProtocolError, match="in use"):
+                    assoc.store_many(iter_calling(assoc, files)).__next__()
+    finally:
+        server.shutdown()
+    assert len(stored.objects) == 5
+
+
+def iter_calling(assoc: Any, files: list[Path]) -> Any:
+    """An iterable that uses the association that asks it for more."""
+    assoc.send_c_echo()
+    yield from files
