@@ -211,7 +211,7 @@ def test_each_status_is_reported_and_none_stops_the_rest(run: Run, files: list[P
         f"  {files[2]}: B000H (Coercion of data elements)",
         "Not sent:",
         f"  {files[1]}: A700H (Refused: out of resources)",
-        f"  {files[3]}: C123H (Cannot understand)",
+        f"  {files[3]}: C123H (Error: cannot understand)",
     ]
 
 

@@ -1,4 +1,4 @@
-"""The command line: `dicomproto echoscu|echoscp|storescu|storescp`.
+"""The command line: `dicomproto APPLICATION`.
 
 Start-up is part of the cost of a C-ECHO in a monitoring script, so nothing is imported here
 that the chosen application does not need.
@@ -12,6 +12,9 @@ APPLICATIONS = {
     "echoscu": "ask a peer for a sign of life (C-ECHO)",
     "echoscp": "answer C-ECHO",
     "storescu": "send DICOM files (C-STORE)",
+    "findscu": "ask a peer what it has (C-FIND)",
+    "getscu": "fetch objects over the association that asks for them (C-GET)",
+    "movescu": "have objects sent to an application entity (C-MOVE)",
     "storescp": "receive DICOM objects and write them to files (C-STORE)",
 }
 

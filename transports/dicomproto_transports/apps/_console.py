@@ -56,6 +56,10 @@ class Console:
 
             self._write_result(dumps({"event": event, **facts}))
 
+    def document(self, line: str) -> None:
+        """Write a line of the document that was asked for in place of results and events."""
+        self._write_result(line)
+
     def error(self, text: str) -> None:
         """Say that something asked for was not done."""
         self.log(ERROR, text)

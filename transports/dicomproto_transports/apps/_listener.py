@@ -39,17 +39,18 @@ _LAST_RESPONSES = 0.25
 
 def calling_ae_title(event: Event) -> str:
     """Return the name of the requestor of the association that an event belongs to."""
-    return _association(event).requestor.ae_title
+    return association_of(event).requestor.ae_title
 
 
-def _association(event: Event) -> Association:
+def association_of(event: Event) -> Association:
+    """Return the association that an event belongs to."""
     association = event.assoc
     assert isinstance(association, Association)
     return association
 
 
 def _requestor(event: Event) -> str:
-    requestor = _association(event).requestor
+    requestor = association_of(event).requestor
     where = None if requestor.address is None else (requestor.address, requestor.port or 0)
     return name_of(requestor.ae_title, where)
 

@@ -1,33 +1,32 @@
-"""The progress bar of `storescu`: files, bytes and rate, for a person at a terminal."""
+"""Progress bars for a person at a terminal: objects, bytes and rate."""
 
 from __future__ import annotations
 
 import sys
+from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
-from ._console import Console
+from ._console import Console, size
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
 
-class Progress:
+class _Shown:
     """A bar on stderr, if that is a terminal and rich is installed; nothing otherwise.
 
     Diagnostics of the console appear above the bar while it stands.
     """
 
-    def __init__(self, console: Console, files: int, size: int) -> None:
+    def __init__(self, console: Console) -> None:
         self._console = console
-        self._files = files
-        self._done_files = 0
-        self._done_bytes = 0
         self._bar: RichProgress | None = None
         if _is_terminal(sys.stderr) and not console.quiet and not (console.json and _is_terminal(sys.stdout)):
-            self._bar = _bar()
-        if self._bar is not None:
-            self._task = self._bar.add_task("sending", total=size, files=f"0/{files}")
+            self._bar = self._make()
+
+    def _make(self) -> RichProgress | None:
+        raise NotImplementedError
 
     def __enter__(self) -> Self:
         if self._bar is not None:
@@ -48,6 +47,25 @@ class Progress:
             except OSError:
                 pass
 
+    def _print(self, line: str) -> None:
+        if self._bar is not None:
+            self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+class Progress(_Shown):
+    """The bar of `storescu`: files, bytes and rate."""
+
+    def __init__(self, console: Console, files: int, total: int) -> None:
+        super().__init__(console)
+        self._files = files
+        self._done_files = 0
+        self._done_bytes = 0
+        if self._bar is not None:
+            self._task = self._bar.add_task("sending", total=total, files=f"0/{files}")
+
+    def _make(self) -> RichProgress | None:
+        return _bar("{task.fields[files]} files", is_of_bytes=True)
+
     @property
     def wants_bytes(self) -> bool:
         """Whether there is anybody to tell of the bytes of a file under way."""
@@ -58,35 +76,63 @@ class Progress:
         if self._bar is not None:
             self._bar.update(self._task, completed=self._done_bytes + count)
 
-    def file_done(self, size: int) -> None:
-        """Show that a file of `size` bytes has been dealt with."""
+    def file_done(self, count: int) -> None:
+        """Show that a file of `count` bytes has been dealt with."""
         self._done_files += 1
-        self._done_bytes += size
+        self._done_bytes += count
         if self._bar is not None:
             self._bar.update(
                 self._task, completed=self._done_bytes, files=f"{self._done_files}/{self._files}"
             )
 
-    def _print(self, line: str) -> None:
+
+class RetrievalProgress(_Shown):
+    """The bar of `getscu` and `movescu`: sub-operations, and the bytes of what is received here.
+
+    Both numbers of objects come from the peer, which may not tell them; then the bar only moves. May be
+    used by several threads.
+    """
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self._lock = Lock()
+        self._bytes = 0
         if self._bar is not None:
-            self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+            self._task = self._bar.add_task("retrieving", total=None, objects="0", received="")
+
+    def _make(self) -> RichProgress | None:
+        return _bar("{task.fields[objects]} objects{task.fields[received]}", is_of_bytes=False)
+
+    def update(self, done: int, remaining: int | None) -> None:
+        """Show how many sub-operations are done and still to come."""
+        if self._bar is not None:
+            total = None if remaining is None else done + remaining
+            objects = str(done) if total is None else f"{done}/{total}"
+            self._bar.update(self._task, completed=done, total=total, objects=objects)
+
+    def received(self, count: int) -> None:
+        """Show that an object of `count` bytes was received."""
+        if self._bar is not None:
+            with self._lock:
+                self._bytes += count
+                self._bar.update(self._task, received=f", {size(self._bytes)}")
 
 
 def _is_terminal(stream: TextIO | None) -> bool:
     return stream is not None and stream.isatty()
 
 
-def _bar() -> RichProgress | None:
+def _bar(text: str, *, is_of_bytes: bool) -> RichProgress | None:
     try:
         from rich import progress
         from rich.console import Console as RichConsole
     except ImportError:  # the extra "apps" is not installed
         return None
+    rate = (progress.DownloadColumn(), progress.TransferSpeedColumn()) if is_of_bytes else ()
     return progress.Progress(
-        progress.TextColumn("{task.fields[files]} files"),
+        progress.TextColumn(text),
         progress.BarColumn(),
-        progress.DownloadColumn(),
-        progress.TransferSpeedColumn(),
+        *rate,
         progress.TimeRemainingColumn(),
         console=RichConsole(stderr=True),
         transient=True,

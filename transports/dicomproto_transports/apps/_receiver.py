@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
+from collections.abc import Callable
+from contextlib import nullcontext
 from threading import Lock
 
 from dicomproto.services import storage_sop_classes
 from dicomproto.uids import UNCOMPRESSED_TRANSFER_SYNTAXES, VERIFICATION
 
 from .. import evt
+from ..blocking import AE
 from ._console import ERROR, INFO, WARN, Console, size
-from ._listener import Listener, calling_ae_title
+from ._listener import Listener, association_of
 from ._options import preferred_syntaxes
 from ._store import OUT_OF_RESOURCES, SUCCESS, ObjectStore, Receipt
 from ._syntaxes import TRANSFER_SYNTAXES
@@ -26,27 +29,32 @@ def serve(options: argparse.Namespace, console: Console) -> bool:
     """Receive objects until a signal comes; return whether that worked, and none was thrown away."""
     with Listener(options, console) as listener:
         _support(options, listener)
-        receiver = _Receiver(options, console, listener)
+        receiver = Receiver(options, console, listener)
         ok = listener.run([(evt.EVT_C_STORE_STREAM, receiver.store)])
         receiver.summarize(ok)
     return ok
 
 
 def _support(options: argparse.Namespace, listener: Listener) -> None:
-    """Offer storage in every transfer syntax, since nothing is decoded, and verification."""
-    syntaxes = preferred_syntaxes(options, TRANSFER_SYNTAXES)
-    for uid in storage_sop_classes():
-        listener.ae.add_supported_context(uid, syntaxes)
+    support_storage(listener.ae, preferred_syntaxes(options, TRANSFER_SYNTAXES))
     if not options.no_echo:
         listener.ae.add_supported_context(
             VERIFICATION, preferred_syntaxes(options, UNCOMPRESSED_TRANSFER_SYNTAXES)
         )
 
 
-class _Receiver:
-    """Receives objects for all associations of the server, and keeps the counts."""
+def support_storage(ae: AE, transfer_syntaxes: tuple[str, ...] = TRANSFER_SYNTAXES) -> None:
+    """Offer storage, by default in every transfer syntax, since nothing is decoded."""
+    for uid in storage_sop_classes():
+        ae.add_supported_context(uid, transfer_syntaxes)
 
-    def __init__(self, options: argparse.Namespace, console: Console, listener: Listener) -> None:
+
+class Receiver:
+    """Receives objects on all associations of a server, or on one of our own, and keeps the counts."""
+
+    def __init__(
+        self, options: argparse.Namespace, console: Console, listener: Listener | None = None
+    ) -> None:
         self._console = console
         self._listener = listener
         self._store = None
@@ -54,13 +62,15 @@ class _Receiver:
             self._store = ObjectStore(
                 options.output_directory, on_duplicate=options.on_duplicate, fsync=options.fsync
             )
+        self.on_receipt: Callable[[Receipt], None] = lambda receipt: None
+        """Is told of every object; by several threads, if there are several associations."""
         self._lock = Lock()
         self._outcomes: Counter[str] = Counter()
         self._bytes = 0
 
     def store(self, event: evt.Event) -> int:
         """Handle EVT_C_STORE_STREAM."""
-        with self._listener.work():
+        with nullcontext() if self._listener is None else self._listener.work():
             try:
                 receipt = self._receive(event)
             except BaseException as error:
@@ -71,7 +81,7 @@ class _Receiver:
 
     def _receive(self, event: evt.Event) -> Receipt:
         request, context = event.request, event.context
-        if self._listener.is_stopping:
+        if self._listener is not None and self._listener.is_stopping:
             receipt = Receipt(status=OUT_OF_RESOURCES, outcome="refused", text="the program is being stopped")
         elif self._store is None:
             received = sum(len(chunk) for chunk in event.chunks)
@@ -91,11 +101,16 @@ class _Receiver:
         with self._lock:
             self._outcomes[receipt.outcome] += 1
             self._bytes += receipt.size
+        self.on_receipt(receipt)
+        association = association_of(event)
+        role, sender = "calling", association.requestor.ae_title
+        if association.is_requestor:
+            role, sender = "called", association.acceptor.ae_title
         outcome, console = receipt.outcome, self._console
         level = ERROR if outcome == "failed" else WARN if outcome in _ODD else INFO
         if console.shows(level):
             name = receipt.path or event.request.sop_class_uid
-            line = f"{outcome}: {name}, {size(receipt.size)}, from {calling_ae_title(event)}"
+            line = f"{outcome}: {name}, {size(receipt.size)}, from {sender}"
             console.log(level, f"{line} ({receipt.text})" if receipt.text else line)
         if not console.json:
             return
@@ -108,12 +123,23 @@ class _Receiver:
             reason=receipt.text,
             sop_class_uid=event.request.sop_class_uid,
             transfer_syntax_uid=event.context.transfer_syntax,
-            calling_ae_title=calling_ae_title(event),
+            **{f"{role}_ae_title": sender},
         )
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many objects had each of the `OUTCOMES`, and their bytes."""
+        with self._lock:
+            return {outcome: self._outcomes[outcome] for outcome in OUTCOMES} | {"bytes": self._bytes}
+
+    def summary(self) -> str:
+        """Return the counts for a person."""
+        counts = self.counts
+        count = counts.pop("bytes")
+        words = [f"{number} {outcome}" for outcome, number in counts.items() if number]
+        return f"objects: {', '.join(words) or 'none'}; {size(count)}"
 
     def summarize(self, ok: bool) -> None:
         """Print the counts."""
-        counts = {outcome: self._outcomes[outcome] for outcome in OUTCOMES}
-        words = [f"{count} {outcome}" for outcome, count in counts.items() if count]
-        self._console.result(f"objects: {', '.join(words) or 'none'}; {size(self._bytes)}")
-        self._console.event("summary", **counts, bytes=self._bytes, ok=ok)
+        self._console.result(self.summary())
+        self._console.event("summary", **self.counts, ok=ok)

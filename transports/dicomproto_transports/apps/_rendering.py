@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from base64 import b64encode
 from collections.abc import Iterator
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from pydicom.datadict import keyword_for_tag
@@ -34,7 +35,7 @@ def lines_of(dataset: Dataset, depth: int = 0) -> Iterator[str]:
             vr, shown, items = "??", _text(element), []
         else:
             vr, items = element.VR, _items(element)
-            shown = f"{len(items)} items" if vr == "SQ" else _shown(element)
+            shown = f"{len(items)} item{'s' * (len(items) != 1)}" if vr == "SQ" else _shown(element)
         group, number = tag.group, tag.elem
         line = f"{indent}({group:04X},{number:04X}) {vr} [{shown}]"
         yield f"{line}  # {keyword_for_tag(tag) or 'unknown'}"
@@ -69,6 +70,9 @@ def _json_element(dataset: Dataset, tag: BaseTag, depth: int) -> dict[str, objec
             model: dict[str, object] = element.to_json_dict(None, 0)
         except Exception:  # a value that is none of its VR: as text, which is allowed for numbers, too
             return {"vr": element.VR, "Value": _shown(element).split("\\")}
+    values = model.get("Value")
+    if isinstance(values, list) and any(isinstance(part, float) and not isfinite(part) for part in values):
+        model["Value"] = [part if isfinite(part) else str(part) for part in values]  # JSON has no NaN
     return model
 
 
@@ -99,8 +103,9 @@ def _shown(element: DataElement) -> str:
 
 
 def _original(value: object) -> str:
-    """Return a value as it was written, where pydicom keeps that."""
-    return str(getattr(value, "original_string", None) or value)
+    """Return a value as it was written, where pydicom keeps that; it keeps bytes of names."""
+    written = getattr(value, "original_string", None)
+    return written if isinstance(written, str) else str(value)
 
 
 def _text(value: bytes) -> str:

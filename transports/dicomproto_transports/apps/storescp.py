@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Sequence
 
 from ._address import parse_acceptor
@@ -15,6 +14,7 @@ from ._options import (
     exit_status,
     new_parser,
 )
+from ._output import add_output, is_writable
 from ._security import add_security
 
 _DESCRIPTION = """Listen for associations; write the DICOM objects that come with C-STORE requests to files.
@@ -47,22 +47,7 @@ def parser() -> argparse.ArgumentParser:
     add_listener(result, "STORESCP")
     add_security(result, is_requestor=False)
     add_preferred_syntax(result)
-    output = result.add_argument_group("output options")
-    output.add_argument(
-        "-od", "--output-directory", default=".", metavar="DIR",
-        help="where to write (default: the current directory); made if it is not there",
-    )  # fmt: skip
-    output.add_argument("--ignore", action="store_true", help="receive objects, but keep nothing")
-    output.add_argument(
-        "--on-duplicate", choices=("keep", "replace", "refuse"), default="keep",
-        help="for a SOP Instance UID that is there already: keep an identical object once and a different"
-        " one beside it, with a suffix (_2, _3...); replace the object; or refuse with status 0111"
-        " (default: keep)",
-    )  # fmt: skip
-    output.add_argument(
-        "--fsync", action="store_true",
-        help="answer only when the object is on the disk, so that it survives a power failure",
-    )  # fmt: skip
+    add_output(result)
     other = result.add_argument_group("other options")
     other.add_argument("--no-echo", action="store_true", help="do not answer C-ECHO")
     return result
@@ -72,21 +57,8 @@ def main(arguments: Sequence[str]) -> int:
     """Run the application and return its exit status."""
     options = parse_acceptor(parser(), arguments)
     console = console_of(options)
-    if not options.ignore:
-        try:
-            os.makedirs(options.output_directory, exist_ok=True)
-            _check_writable(options.output_directory)
-        except OSError as error:
-            console.error(f"cannot write to {options.output_directory}: {error.strerror}")
-            console.event("error", error=type(error).__name__, text=str(error))
-            return EXIT_NOT_DONE
+    if not is_writable(options, console):
+        return EXIT_NOT_DONE
     from ._receiver import serve
 
     return exit_status(serve(options, console), console)
-
-
-def _check_writable(directory: str) -> None:
-    """Raise OSError now rather than with the first object."""
-    path = os.path.join(directory, f".dicomproto-{os.urandom(8).hex()}.part")
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
-    os.unlink(path)

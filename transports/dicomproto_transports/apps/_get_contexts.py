@@ -1,0 +1,70 @@
+"""Which storage contexts a C-GET proposes: one association has room for 128, one is that of the query.
+
+What comes over a C-GET comes in contexts that were proposed before anybody knew what would come. Each SOP
+class gets one context with the uncompressed transfer syntaxes. As far as there is room, it gets one for
+each compressed transfer syntax as well, since an acceptor takes one syntax of a context: objects that are
+stored compressed then come as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dicomproto._record import Record
+from dicomproto.negotiation import MAXIMUM_CONTEXTS
+from dicomproto.services import storage_sop_classes
+from dicomproto.services._sop_class_table import COMMON_STORAGE, RETIRED_STORAGE
+from dicomproto.uids import UNCOMPRESSED_TRANSFER_SYNTAXES
+from dicomproto.upper_layer.pdu import RoleSelection
+
+ROOM = MAXIMUM_CONTEXTS - 1
+
+_JPEG = "1.2.840.10008.1.2.4."
+COMPRESSED = (
+    *(_JPEG + number for number in ("70", "90", "50", "91", "80")),
+    "1.2.840.10008.1.2.5",  # RLE
+    *(_JPEG + number for number in ("57", "51", "81", "201", "202", "203")),
+    "1.2.840.10008.1.2.1.99",  # deflated
+    *(_JPEG + number for number in ("102", "103", "107", "108", "100", "101", "106", "104", "105")),
+    *(_JPEG + number for number in ("110", "111", "112")),
+)
+"""The compressed transfer syntaxes, those that are met most first."""
+
+_IMAGE = "1.2.840.10008.5.1.4.1.1."
+_MOST = tuple(
+    _IMAGE + number
+    for number in ("2", "4", "1.1", "1", "7", "6.1", "3.1", "12.1", "1.2", "20", "128", "12.2", "2.1", "4.1")
+)
+"""Where compression is met: CT, MR, DX, CR, SC, US, US multi-frame, XA, MG, NM, PET, RF, enhanced CT, MR."""
+
+
+class GetPlan(Record):
+    """What to propose, besides the context of the query."""
+
+    contexts: tuple[tuple[str, tuple[str, ...]], ...]
+    roles: tuple[RoleSelection, ...]
+    left_out: int = 0
+    """Storage SOP classes of the standard that are not proposed."""
+
+
+def plan_get(chosen: Sequence[str] = (), only: str | None = None) -> GetPlan:
+    """Return the plan for the SOP classes that were chosen, by default for those that are most common.
+
+    `only` is the one transfer syntax to propose. Raises ValueError if more are chosen than there is room for.
+    """
+    classes = list(dict.fromkeys(chosen)) or _usual_classes()
+    if len(classes) > ROOM:
+        raise ValueError(f"one association has room for {ROOM} SOP classes, not for {len(classes)}")
+    native = (only,) if only else UNCOMPRESSED_TRANSFER_SYNTAXES
+    contexts = [(uid, native) for uid in classes]
+    if only is None:
+        eager = classes if chosen else list(_MOST)
+        further = [(uid, (syntax,)) for syntax in COMPRESSED for uid in eager]
+        contexts += further[: ROOM - len(contexts)]
+    roles = [RoleSelection(sop_class_uid=uid, scu_role=False, scp_role=True) for uid in classes]
+    left_out = len(set(storage_sop_classes()) - set(classes))
+    return GetPlan(contexts=tuple(contexts), roles=tuple(roles), left_out=left_out)
+
+
+def _usual_classes() -> list[str]:
+    return [uid for uid in COMMON_STORAGE if uid not in RETIRED_STORAGE]

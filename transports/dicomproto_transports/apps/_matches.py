@@ -1,0 +1,39 @@
+"""The matches of a query as DICOM files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dicomproto.datasets import encode_data_set
+
+from .._part10 import file_meta_bytes
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+
+def write_match(path: str, match: Dataset, model: str) -> None:
+    """Write a match to a DICOM file, in the transfer syntax that it came in; raises OSError, DataSetError.
+
+    A match is no instance of a SOP class. The File Meta Information, which must name both, has the SOP class
+    of the query, and the SOP Instance UID of the match or one that is made up from a UUID (PS3.5 B.2).
+    """
+    transfer_syntax = str(match.file_meta.TransferSyntaxUID)
+    data = encode_data_set(match, transfer_syntax)
+    meta = file_meta_bytes(
+        sop_class_uid=model,
+        sop_instance_uid=_uid_of(match),
+        transfer_syntax_uid=transfer_syntax,
+    )
+    with open(path, "wb") as file:
+        file.write(meta)
+        file.write(data)
+
+
+def _uid_of(match: Dataset) -> str:
+    uid = match.get("SOPInstanceUID")
+    if isinstance(uid, str) and 0 < len(uid) <= 64 and set(uid) <= set("0123456789."):
+        return uid
+    from uuid import uuid4
+
+    return f"2.25.{uuid4().int}"

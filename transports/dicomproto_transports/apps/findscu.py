@@ -1,0 +1,220 @@
+"""`dicomproto findscu`: ask a peer what it has."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from dicomproto.errors import DataSetError, DicomProtoError
+
+from ._address import parse_requestor
+from ._console import Console
+from ._identifier import add_identifier
+from ._identity import add_identity
+from ._options import (
+    add_peer,
+    add_port,
+    add_requested_syntax,
+    console_of,
+    exit_status,
+    new_parser,
+)
+from ._query import (
+    Ending,
+    add_cancel,
+    add_extensions,
+    add_models,
+    check_extension,
+    check_level,
+    extension_of,
+    settle_query,
+    syntaxes_of,
+)
+from ._security import add_security
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+    from dicomproto.dimse.commands import CFindRSP
+
+    from ..blocking import Association
+
+_DESCRIPTION = """Send a C-FIND request to a peer, and show the matches.
+
+The keys of the query come from -k and from the file of -f, e.g.
+  dicomproto findscu pacs -S -k QueryRetrieveLevel=STUDY -k PatientName='CITIZEN*' -k StudyDate"""
+
+_EVENTS = """With --json stdout has one JSON object a line:
+  {"event": "match", "number": 1, "status": 65280, "dataset": {"00080005": ...}, "path": null}
+  {"event": "error", "error": "AssociationRejected", "text": ..., "result": 1, "source": 1, "reason": 7}
+  {"event": "summary", "matches": 1, "unreadable": 0, "status": 0, "meaning": "Success",
+   "cancelled": false, "ok": true}
+The data set is in the DICOM JSON model (PS3.18 F); "path" is the file that it was written to, with -w;
+"unreadable" counts matches that cannot be decoded or written. The summary is always the last line. With
+--dicom-json stdout has one JSON array of all matches instead, and nothing else."""
+
+_OPTIONAL_KEYS = 0xFF01
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    result = new_parser("findscu", "ADDRESS [PORT] -k KEY...", _DESCRIPTION, _EVENTS)
+    add_peer(result, "FINDSCU", "cancel")
+    add_port(result)
+    add_models(result, "find")
+    add_identifier(result)
+    output = result.add_argument_group("output options")
+    output.add_argument(
+        "--dicom-json", action="store_true",
+        help="print the matches as one JSON array in the DICOM JSON model, and nothing else",
+    )  # fmt: skip
+    output.add_argument(
+        "-w", "--write", action="store_true",
+        help="write the matches to the files rsp000001.dcm, rsp000002.dcm..., over those that are there",
+    )  # fmt: skip
+    output.add_argument(
+        "-od", "--output-directory", default=".", metavar="DIR",
+        help="where to write (default: the current directory)",
+    )  # fmt: skip
+    add_cancel(result, "matches")
+    add_extensions(result, "find")
+    add_identity(result)
+    add_security(result, is_requestor=True)
+    add_requested_syntax(result)
+    return result
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the application and return its exit status."""
+    options = parse_requestor(parser(), arguments, settle_query, _check_output)
+    console = console_of(options)
+    run = _Run(options, console)
+    try:
+        run.find()
+    except DicomProtoError as error:
+        from ._peer import report
+
+        report(console, error)
+        run.failed = True
+    except KeyboardInterrupt:
+        console.error("interrupted")
+        run.failed = True
+    return exit_status(run.summarize(), console)
+
+
+def _check_output(options: argparse.Namespace) -> None:
+    if options.json and options.dicom_json:
+        raise argparse.ArgumentTypeError("--json and --dicom-json are two forms of output: choose one")
+
+
+class _Run:
+    """One run: what was asked for, and what came of it."""
+
+    def __init__(self, options: argparse.Namespace, console: Console) -> None:
+        self.options = options
+        self.console = console
+        self.ending = Ending(options, console)
+        self.matches = 0
+        self.unreadable = 0
+        self.failed = False
+        self._warned_of_keys = False
+
+    def find(self) -> None:
+        """Associate, send the request, show the matches, release."""
+        from ._peer import Requestor
+
+        options = self.options
+        check_level(options, self.console)
+        requestor = Requestor(options, self.console)
+        contexts = [(options.model, syntaxes_of(options))]
+        with requestor.associate(contexts, extension_of(options, "find")) as association:
+            check_extension(association, options, "find", self.console)
+            self._take_responses(association)
+
+    def _take_responses(self, association: Association) -> None:
+        options = self.options
+        with association.send_c_find(options.identifier, options.model) as responses:
+            while True:
+                try:
+                    response, match = next(responses)
+                except StopIteration:
+                    return
+                except DataSetError as error:
+                    self._lose(f"match {self.matches + 1} cannot be read: {error}")
+                    continue
+                if not responses.is_over:
+                    self._take(response, match)
+                    if options.cancel == self.matches:
+                        self.console.info("cancelling")
+                        self.ending.was_cancelled = True
+                        responses.cancel()
+                else:
+                    self.ending.take(response)
+
+    def _take(self, response: CFindRSP, match: Dataset | None) -> None:
+        """Show a match; those that cross our C-CANCEL are more than was asked for."""
+        if self.ending.was_cancelled:
+            return
+        if response.Status == _OPTIONAL_KEYS and not self._warned_of_keys:
+            self._warned_of_keys = True
+            self.console.warn("the peer does not support all of the optional keys, for matching at least")
+        self.ending.comment(response)
+        if match is None:
+            self._lose(f"match {self.matches + 1} has no identifier")
+            return
+        self.matches += 1
+        path = self._write(match) if self.options.write else None
+        self._show(response, match, path)
+
+    def _show(self, response: CFindRSP, match: Dataset, path: str | None) -> None:
+        from ._rendering import json_of, lines_of
+
+        console = self.console
+        if self.options.dicom_json:
+            from json import dumps
+
+            console.document(("[" if self.matches == 1 else ",") + dumps(json_of(match)))
+        elif console.json:
+            console.event(
+                "match",
+                number=self.matches,
+                status=response.Status,
+                dataset=json_of(match),
+                path=path,
+            )
+        elif not console.quiet:
+            console.result(f"match {self.matches}" + (f", written to {path}" if path else ""))
+            for line in lines_of(match, 1):
+                console.result(line)
+
+    def _write(self, match: Dataset) -> str | None:
+        import os
+
+        from ._matches import write_match
+
+        path = os.path.join(self.options.output_directory, f"rsp{self.matches:06}.dcm")
+        try:
+            write_match(path, match, self.options.model)
+        except (OSError, DataSetError) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            self._lose(f"{path} cannot be written: {reason}")
+            return None
+        return path
+
+    def _lose(self, text: str) -> None:
+        self.unreadable += 1
+        self.console.error(text)
+
+    def summarize(self) -> bool:
+        """Print the result, and return whether all that was asked for was done."""
+        ok = self.ending.is_as_asked and not self.failed and not self.unreadable
+        console, matches = self.console, self.matches
+        if self.options.dicom_json:
+            console.document("]" if matches else "[]")
+            return ok
+        response = self.ending.response
+        status = "no final response" if response is None else str(response.status)
+        console.result(f"{matches} match{'es' * (matches != 1)}: {status}")
+        console.event("summary", matches=matches, unreadable=self.unreadable, **self.ending.facts, ok=ok)
+        return ok

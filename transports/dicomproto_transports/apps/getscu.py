@@ -1,0 +1,143 @@
+"""`dicomproto getscu`: fetch objects over the association that asks for them."""
+
+from __future__ import annotations
+
+import argparse
+from argparse import ArgumentTypeError
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from dicomproto.errors import DicomProtoError
+
+from ._address import parse_requestor
+from ._console import Console
+from ._identifier import add_identifier
+from ._identity import add_identity
+from ._options import (
+    EXIT_NOT_DONE,
+    add_peer,
+    add_port,
+    add_requested_syntax,
+    console_of,
+    exit_status,
+    new_parser,
+    only_syntax,
+)
+from ._output import add_output, is_writable
+from ._query import (
+    add_cancel,
+    add_extensions,
+    add_models,
+    check_extension,
+    check_level,
+    extension_of,
+    settle_query,
+    sop_class_uid,
+    syntaxes_of,
+)
+from ._security import add_security
+
+if TYPE_CHECKING:
+    from ._receiver import Receiver
+    from ._retrieval import Retrieval
+
+_DESCRIPTION = """Send a C-GET request to a peer, and write the objects that it sends to files, as
+storescp does.
+
+The keys come from -k and from the file of -f, e.g.
+  dicomproto getscu pacs -S -k QueryRetrieveLevel=STUDY -k StudyInstanceUID=1.2.3 -od study
+
+What may come must be proposed beforehand, and there is room for 127 storage contexts. By default they are
+those of the SOP classes that are common, in uncompressed transfer syntaxes, and of the commonest images
+in some compressed ones. Choosing the SOP classes with --sop-class makes room for more of the latter."""
+
+_EVENTS = """With --json stdout has one JSON object a line:
+  {"event": "object", "outcome": "stored", "status": 0, "path": ..., "bytes": 39016, "reason": "",
+   "sop_class_uid": ..., "transfer_syntax_uid": ..., "called_ae_title": "PACS"}
+  {"event": "progress", "remaining": 2, "completed": 1, "warning": 0, "failed": 0}
+  {"event": "error", "error": "AssociationRejected", "text": ..., "result": 1, "source": 1, "reason": 7}
+  {"event": "summary", "suboperations_remaining": 0, "suboperations_completed": 3,
+   "suboperations_warning": 0, "suboperations_failed": 0, "failed_uids": [], "stored": 3, "identical": 0,
+   "variant": 0, "replaced": 0, "discarded": 0, "refused": 0, "failed": 0, "lost": 0, "bytes": 117048,
+   "status": 0, "meaning": "Success", "cancelled": false, "ok": true}
+The outcomes of objects are those of storescp. The counts of sub-operations are the peer's, null where it
+does not tell; "failed_uids" are the SOP Instance UIDs that it says it could not send. The summary is
+always the last line."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    result = new_parser("getscu", "ADDRESS [PORT] -k KEY...", _DESCRIPTION, _EVENTS)
+    add_peer(result, "GETSCU", "retrieve", "cancel")
+    add_port(result)
+    add_models(result, "get")
+    add_identifier(result)
+    objects = result.add_argument_group("object options")
+    objects.add_argument(
+        "--sop-class", dest="sop_classes", action="append", default=[], metavar="CLASS",
+        help="fetch objects of this SOP class, by UID, keyword or the prefix of its files (CT, MR...); may be"
+        " repeated (default: the common ones)",
+    )  # fmt: skip
+    add_output(result)
+    add_cancel(result, "objects")
+    add_extensions(result, "get")
+    add_identity(result)
+    add_security(result, is_requestor=True)
+    add_requested_syntax(result)
+    return result
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the application and return its exit status."""
+    options = parse_requestor(parser(), arguments, settle_query, _settle_classes)
+    console = console_of(options)
+    if not is_writable(options, console):
+        return EXIT_NOT_DONE
+    from ._receiver import Receiver
+    from ._retrieval import Retrieval
+
+    retrieval = Retrieval(options, console)
+    receiver = Receiver(options, console)
+    retrieval.watch(receiver)
+    try:
+        _get(options, console, retrieval, receiver)
+    except DicomProtoError as error:
+        from ._peer import report
+
+        report(console, error)
+        retrieval.failed = True
+    except KeyboardInterrupt:
+        console.error("interrupted")
+        retrieval.failed = True
+    return exit_status(retrieval.summarize(), console)
+
+
+def _settle_classes(options: argparse.Namespace) -> None:
+    from ._get_contexts import plan_get
+    from ._naming import PREFIXES
+
+    by_prefix = {prefix: uid for uid, prefix in PREFIXES.items()}
+    chosen = [by_prefix.get(text) or sop_class_uid(text) for text in options.sop_classes]
+    try:
+        options.plan = plan_get(chosen, only_syntax(options))
+    except ValueError as error:
+        raise ArgumentTypeError(f"argument --sop-class: {error}") from None
+
+
+def _get(options: argparse.Namespace, console: Console, retrieval: Retrieval, receiver: Receiver) -> None:
+    from .. import evt
+    from ._peer import Requestor
+
+    check_level(options, console)
+    plan = options.plan
+    console.debug(
+        f"proposing {len(plan.contexts)} storage contexts; {plan.left_out} SOP classes are left out"
+    )
+    association = Requestor(options, console).associate(
+        [(options.model, syntaxes_of(options)), *plan.contexts],
+        [*extension_of(options, "get"), *plan.roles],
+        [(evt.EVT_C_STORE_STREAM, receiver.store)],
+    )
+    with association:
+        check_extension(association, options, "get", console)
+        retrieval.follow(association.send_c_get(options.identifier, options.model))

@@ -1,0 +1,200 @@
+"""`dicomproto movescu`: have objects sent to an application entity, which may be its own."""
+
+from __future__ import annotations
+
+import argparse
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING
+
+from dicomproto.errors import DicomProtoError
+
+from ._address import find_peer, parse_requestor
+from ._console import Console
+from ._identifier import add_identifier
+from ._identity import add_identity
+from ._options import (
+    EXIT_NOT_DONE,
+    add_peer,
+    add_port,
+    add_requested_syntax,
+    ae_title,
+    console_of,
+    exit_status,
+    new_parser,
+    port,
+    timeouts_of,
+)
+from ._output import add_output, is_writable
+from ._query import (
+    add_cancel,
+    add_extensions,
+    add_models,
+    check_extension,
+    check_level,
+    extension_of,
+    settle_query,
+    syntaxes_of,
+)
+from ._security import add_security, server_tls
+
+if TYPE_CHECKING:
+    from ._retrieval import Retrieval
+
+_DESCRIPTION = """Send a C-MOVE request to a peer, which sends the objects to the application entity -aem.
+
+The keys come from -k and from the file of -f, e.g.
+  dicomproto movescu pacs -aem WORKSTATION -S -k QueryRetrieveLevel=STUDY -k StudyInstanceUID=1.2.3
+
+The peer must know the address of that application entity. With --store it is this program, which then
+writes what comes to files, as storescp does, as long as the request lasts."""
+
+_EVENTS = """With --json stdout has one JSON object a line:
+  {"event": "listening", "address": "", "port": 11113}
+  {"event": "object", "outcome": "stored", "status": 0, "path": ..., "bytes": 39016, "reason": "",
+   "sop_class_uid": ..., "transfer_syntax_uid": ..., "calling_ae_title": "PACS"}
+  {"event": "progress", "remaining": 2, "completed": 1, "warning": 0, "failed": 0}
+  {"event": "error", "error": "AssociationRejected", "text": ..., "result": 1, "source": 1, "reason": 7}
+  {"event": "summary", "suboperations_remaining": null, "suboperations_completed": 3,
+   "suboperations_warning": 0, "suboperations_failed": 0, "failed_uids": [], "status": 0,
+   "meaning": "Success", "cancelled": false, "ok": true}
+The counts of sub-operations are the peer's, null where it does not tell; "failed_uids" are the SOP Instance
+UIDs that it says it could not send. With --store there are the first two as well, and the summary has
+the counts of storescp ("stored" and so on). The summary is always the last line."""
+
+_LINGER = 2.0
+"""Seconds that the peer has to release its association, after the final response."""
+
+
+def parser() -> ArgumentParser:
+    """Return the parser of the command line."""
+    result = new_parser("movescu", "ADDRESS [PORT] -aem TITLE -k KEY...", _DESCRIPTION, _EVENTS)
+    network = add_peer(result, "MOVESCU", "retrieve", "cancel")
+    add_port(result)
+    network.add_argument(
+        "-aem", "--move-aet", metavar="TITLE",
+        help="the application entity that the objects are sent to: its AE title, or its name in the peer"
+        " table (default: that of --store-aet)",
+    )  # fmt: skip
+    add_models(result, "move")
+    add_identifier(result)
+    store = result.add_argument_group("options of our own Storage SCP")
+    store.add_argument(
+        "--store", action="store_true", help="receive the objects here, and write them to files"
+    )
+    store.add_argument(
+        "--store-port", type=port, default=11113, metavar="PORT",
+        help="TCP port to listen on; 0: any free one, which is printed (default: 11113)",
+    )  # fmt: skip
+    store.add_argument(
+        "--store-aet", type=ae_title, default="STORESCP", metavar="TITLE",
+        help="AE title of the Storage SCP (default: STORESCP)",
+    )  # fmt: skip
+    store.add_argument(
+        "-ba", "--bind-address", default="", metavar="ADDRESS",
+        help="address of the interface to listen on (default: all)",
+    )  # fmt: skip
+    store.add_argument(
+        "--store-plain", action="store_true",
+        help="receive over plain TCP although the request is secured; with --enable-tls both are",
+    )  # fmt: skip
+    add_output(result)
+    add_cancel(result, "objects")
+    add_extensions(result, "move")
+    add_identity(result)
+    add_security(result, is_requestor=True)
+    add_requested_syntax(result)
+    return result
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the application and return its exit status."""
+    options = parse_requestor(parser(), arguments, settle_query, _settle_destination)
+    console = console_of(options)
+    if options.store and not is_writable(options, console):
+        return EXIT_NOT_DONE
+    from ._retrieval import Retrieval
+
+    retrieval = Retrieval(options, console)
+    try:
+        with _storing(options, console, retrieval) if options.store else nullcontext():
+            _move(options, console, retrieval)
+    except DicomProtoError as error:
+        from ._peer import report
+
+        report(console, error)
+        retrieval.failed = True
+    except _CannotListen as error:
+        console.error(str(error))
+        console.event("error", error="OSError", text=str(error))
+        retrieval.failed = True
+    except KeyboardInterrupt:
+        console.error("interrupted")
+        retrieval.failed = True
+    return exit_status(retrieval.summarize(), console)
+
+
+class _CannotListen(Exception):
+    """Our own Storage SCP could not be started."""
+
+
+def _settle_destination(options: argparse.Namespace) -> None:
+    if options.move_aet is not None:
+        peer = find_peer(options, options.move_aet)
+        options.move_aet = ae_title(options.move_aet) if peer is None else peer.ae_title
+    else:
+        options.move_aet = options.store_aet
+    options.store_tls = None
+    if not options.store or options.tls is None or options.store_plain:
+        return
+    if not options.enable_tls:
+        raise ArgumentTypeError(
+            "what is received here can be secured with --enable-tls only; --store-plain does without"
+        )
+    options.store_tls = server_tls(options)
+
+
+@contextmanager
+def _storing(options: argparse.Namespace, console: Console, retrieval: Retrieval) -> Iterator[None]:
+    """A block during which our own Storage SCP listens; raises _CannotListen."""
+    from .. import evt
+    from ..blocking import AE
+    from ._receiver import Receiver, support_storage
+
+    receiver = Receiver(options, console)
+    retrieval.watch(receiver)
+    ae = AE(ae_title=options.store_aet, timeouts=timeouts_of(options))
+    ae.maximum_pdu_size = options.max_pdu
+    support_storage(ae)
+    where = options.bind_address or "any address"
+    try:
+        server = ae.start_server(
+            (options.bind_address, options.store_port),
+            block=False,
+            evt_handlers=[(evt.EVT_C_STORE_STREAM, receiver.store)],
+            ssl_context=options.store_tls,
+        )
+    except OSError as error:
+        text = f"cannot listen on {where}, port {options.store_port}: {error.strerror}"
+        raise _CannotListen(text) from None
+    console.info(f"listening on {where}, port {server.port}")
+    console.event("listening", address=options.bind_address, port=server.port)
+    try:
+        yield
+    except BaseException:
+        server.shutdown(0)
+        raise
+    server.shutdown(_LINGER)
+
+
+def _move(options: argparse.Namespace, console: Console, retrieval: Retrieval) -> None:
+    from ._peer import Requestor
+
+    check_level(options, console)
+    contexts = [(options.model, syntaxes_of(options))]
+    requestor = Requestor(options, console)
+    with requestor.associate(contexts, extension_of(options, "move")) as association:
+        check_extension(association, options, "move", console)
+        responses = association.send_c_move(options.identifier, options.move_aet, options.model)
+        retrieval.follow(responses)
