@@ -125,12 +125,10 @@ class Handshake:
     def _feed(self, data: bytes) -> None:
         if not data:
             raise EOFError
-        if not self.has_heard and data[0] not in _RECORD_TYPES:
-            spoken = (
-                "plain DICOM" if data[0] in _PDU_TYPES else PROTOCOLS.get(sniff(data[:6]), "something else")
-            )
-            raise _NotTLS(spoken)
-        self.has_heard = True
+        is_first, self.has_heard = not self.has_heard, True
+        if is_first and data[0] not in _RECORD_TYPES:
+            plain = data[0] in _PDU_TYPES
+            raise _NotTLS("plain DICOM" if plain else PROTOCOLS.get(sniff(data[:6]), "something else"))
         if self._incoming.pending > _UNSOLICITED:
             raise ConnectionAbortedError(errno.ECONNABORTED, "it sends and does not read")
         self._incoming.write(data)
