@@ -93,17 +93,25 @@ class ServerCore:
         """Bind a handler, for the associations that are being served now as well."""
         for handlers in self._all_handlers():
             handlers.bind(kind, handler, args)
+        self._observe()
 
     def unbind(self, kind: evt.EventKind, handler: evt.Handler) -> None:
         """Bind a handler no longer, for the associations that are being served now neither."""
         for handlers in self._all_handlers():
             handlers.unbind(kind, handler)
+        self._observe()
 
     def _all_handlers(self) -> list[evt.Handlers]:
         """Return the handlers of all associations; they share ours until they are given some of their own."""
         with self._lock:
             others = [association.handlers for association in self._associations]
         return [self.handlers, *(handlers for handlers in others if handlers is not self.handlers)]
+
+    def _observe(self) -> None:
+        with self._lock:
+            associations = list(self._associations)
+        for association in associations:
+            association.observe()
 
     async def serve_connection(self, stream: SocketStream) -> None:
         """Run one association to its end and close the stream.
@@ -166,6 +174,7 @@ class ServerCore:
                 if limit is not None and sum(theirs[index] == mine[index] for theirs in present) >= limit:
                     return _TOO_MANY
             self._associations[association] = mine
+        association.observe()  # a handler may have been bound since it was made
         return None
 
     async def _answer(self, association: AssociationCore, rq: AssociateRQ) -> AssociateAC | AssociateRJ:

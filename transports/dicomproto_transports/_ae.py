@@ -298,6 +298,9 @@ class AECore:
         """Return the association of an engine and a stream."""
         core = AssociationCore(connection, stream, backend, self.timeouts, handlers, self)
         core.facade = self.wrap(core)
+        core.observe()
+        if core.observer is not None:
+            core.observer.start()
         return core
 
     def wrap(self, association: AssociationCore) -> object:

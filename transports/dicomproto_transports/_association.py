@@ -451,12 +451,16 @@ class AssociationCore(Operating):
 
         Then waits for the peer to close the connection, no longer than `Timeouts.close`.
         """
-        if self._reason is None:
-            self.enter("abort")
-            try:
-                await self.end()
-            finally:
-                self.leave()
+        if self._reason is not None:
+            return
+        busy = self._busy
+        if self._user == self.backend.current_task():  # a handler may, whatever it handles
+            self._busy = False
+        self.enter("abort")
+        try:
+            await self.end()
+        finally:
+            self._busy = busy
 
     async def __aenter__(self) -> Self:
         return self

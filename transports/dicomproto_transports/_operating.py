@@ -11,7 +11,7 @@ One task uses an association at a time, with no lock, queue or task inside; a se
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Coroutine, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
@@ -124,9 +124,9 @@ class Operating(Pump):
         self._busy = False
 
     @contextmanager
-    def handler_running(self) -> Iterator[None]:
-        """A block in which a handler runs: it and nobody else may use the association."""
-        busy, self._busy = self._busy, False
+    def handler_running(self, *, may_use: bool = True) -> Iterator[None]:
+        """A block in which a handler runs: nobody else may use the association, and it may if `may_use`."""
+        busy, self._busy = self._busy, not may_use
         user, self._user = self._user, self.backend.current_task()
         self.depth += 1
         try:
@@ -135,11 +135,50 @@ class Operating(Pump):
             self.depth -= 1
             self._busy, self._user = busy, user
 
-    async def handle(self, bound: evt.Bound, event: object) -> object:
+    # -- handlers -----------------------------------------------------------------------------
+
+    def bind(self, event: evt.EventKind, handler: evt.Handler, args: Sequence[object] = ()) -> None:
+        """Bind a handler from now on, for this association alone.
+
+        It is called as `handler(event, *args)`, and takes the place of the one before where the event asks
+        for a decision. Raises TypeError, with a reason, for one that cannot be run.
+        """
+        handlers = self.handlers.copy()
+        handlers.bind(event, handler, args)
+        self.handlers = handlers
+        self.observe()
+
+    def unbind(self, event: evt.EventKind, handler: evt.Handler) -> None:
+        """Bind a handler no longer, for this association alone; nothing happens if it is not bound."""
+        handlers = self.handlers.copy()
+        handlers.unbind(event, handler)
+        self.handlers = handlers
+        self.observe()
+
+    def get_events(self) -> list[evt.EventKind]:
+        """Return the events that have a handler."""
+        return self.handlers.get_events()
+
+    def get_handlers(self, event: evt.EventKind) -> list[tuple[evt.Handler, tuple[object, ...]]]:
+        """Return the handlers of an event, each with its extra arguments, in the order they were bound."""
+        return self.handlers.get_handlers(event)
+
+    def observe(self) -> None:
+        """Have an observer as long as a handler wants to hear of what passes over the wire."""
+        if not self.handlers.are_observing:
+            if self.observer is not None:
+                self.observer.stop()
+            self.observer = None
+        elif self.observer is None:
+            from ._observer import Observer
+
+            self.observer = Observer(self)
+
+    async def handle(self, bound: evt.Bound, event: object, *, may_use: bool = True) -> object:
         """Run a handler, with its event or whatever else is its first argument, and return its result."""
         if bound.in_thread:
             return await self.backend.in_thread(lambda: bound.handler(event, *bound.args))
-        with self.handler_running():
+        with self.handler_running(may_use=may_use):
             return await evt.call(bound, event, is_blocking=self.drive is not None)
 
     async def notify(self, kind: evt.EventKind, **facts: object) -> None:
@@ -149,10 +188,10 @@ class Operating(Pump):
 
     async def tell(self, event: evt.Event) -> bool:
         """Run the handlers of a notification event; tell whether none failed, which is logged."""
-        good = True
+        good, may_use = True, event.event not in evt.OBSERVED
         for bound in self.handlers.all(event.event):
             try:
-                await self.handle(bound, event)
+                await self.handle(bound, event, may_use=may_use)
             except Exception:
                 log.exception("a handler of %s failed", event.event.name)
                 good = False

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NoReturn, cast, get_args
 from dicomproto.connection import Connection
 from dicomproto.dimse.events import CancelReceived
 from dicomproto.errors import AssociationAborted, AssociationError
-from dicomproto.upper_layer.events import CLOSED, NEED_DATA, CloseAction, Role, Terminal
+from dicomproto.upper_layer.events import CLOSED, NEED_DATA, CloseAction, Role, Signal, Terminal
 from dicomproto.upper_layer.pdu import Abort, Buffer, ReleaseRQ
 
 from ._endings import explain, timed_out
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from dicomproto.config import Timeouts
     from dicomproto.connection import Event
     from dicomproto.dimse.commands import Response
+    from dicomproto.upper_layer.events import Closed, NeedData
 
+    from ._observer import Observer
     from ._outgoing import Source
     from ._stream import Backend, Stream
 
@@ -55,6 +57,8 @@ class Pump:
         self.timeouts = timeouts
         self.terminal: Terminal | None = None
         self.source: Source | None = None  # of the data set under way
+        self.observer: Observer | None = None
+        """Who listens to what passes over the wire; None unless somebody wants to hear of it."""
         self.cancelled: set[int] = set()
         """The Message IDs of the peer's operations that it has cancelled."""
         self._ahead: deque[Event | Terminal] = deque()  # taken in by `look_ahead`
@@ -90,6 +94,10 @@ class Pump:
         """Whether something that was begun has not left yet."""
         return self.source is not None or bool(self._unsent or self._deferred)
 
+    def count_unsent(self) -> int:
+        """Return how many bytes the stream has not taken yet of what the engine gave."""
+        return sum(map(len, self._unsent))
+
     # -- waiting ------------------------------------------------------------------------------
 
     async def next_event(self, deadline: float | None = None) -> Event:
@@ -100,6 +108,8 @@ class Pump:
         next_event, ahead = self.connection.next_event, self._ahead
         while True:
             event = ahead.popleft() if ahead else next_event()
+            if self.observer is not None:
+                await self._tell_observed(self.observer, event)
             if event is NEED_DATA:
                 await self.move(deadline)
             elif event is CLOSED:
@@ -113,6 +123,8 @@ class Pump:
     async def event_at_hand(self) -> Event | None:
         """Return the next event if it is there without reading; None if not. Raises as `next_event`."""
         event = self._ahead.popleft() if self._ahead else self.connection.next_event()
+        if self.observer is not None:
+            await self._tell_observed(self.observer, event)
         if event is NEED_DATA:
             return None
         if event is CLOSED:
@@ -142,6 +154,17 @@ class Pump:
             else:
                 ahead.append(event)
         return not ahead or not any(type(event) in _ENDINGS for event in ahead)
+
+    async def _tell_observed(self, observer: Observer, event: Event | NeedData | Closed) -> None:
+        """Have told what passed over the wire before `event`, which keeps its place if that is cancelled."""
+        try:
+            await observer.tell()
+        except BaseException:
+            if not isinstance(event, Signal):
+                self._ahead.appendleft(event)
+            raise
+        if self._reason is not None:  # a handler has aborted
+            raise self._ended()
 
     def _ended(self) -> AssociationError:
         ending = self.ending
@@ -182,10 +205,7 @@ class Pump:
                 self._broken = error
             connection.receive_eof()
         else:
-            if data:
-                connection.receive_data(data)
-            else:
-                connection.receive_eof()
+            self._take(data)
 
     def _look(self) -> None:
         """Take in what has arrived while we send.
@@ -199,15 +219,25 @@ class Pump:
             self._broken = error
             connection.receive_eof()
             return
-        if data:
-            connection.receive_data(data)
-        elif data is not None:
-            connection.receive_eof()
+        if data is not None:
+            self._take(data)
+
+    def _take(self, data: bytes) -> None:
+        """Give the engine what was received."""
+        if not data:
+            self.connection.receive_eof()
+            return
+        if self.observer is not None:
+            self.observer.received(data)
+        self.connection.receive_data(data)
 
     # -- sending ------------------------------------------------------------------------------
 
     async def send_queued(self) -> bool:
         """Send what the engine has ready, once; tell whether something is left for the next time."""
+        observer = self.observer  # one that comes while this waits begins after it
+        if observer is not None:
+            observer.start()
         buffers = self.connection.data_to_send()
         if self._unsent:
             buffers = self._unsent + buffers
@@ -231,11 +261,15 @@ class Pump:
             await self._end_stalled()
         self._write_due = due if stalled else None
         self._unsent = rest
-        return bool(rest)
+        if observer is not None:
+            observer.sent(buffers, rest)
+            await observer.tell()
+        return bool(self._unsent)
 
     async def _end_stalled(self) -> NoReturn:
         """End because the peer takes nothing: not even an A-ABORT, so the stream resets the connection."""
         peer, seconds = self.peer_name, self.timeouts.write
+        self._deaf = True
         await self.end(lambda: timed_out(peer, "write", seconds))
         raise self._ended() from None
 
@@ -312,12 +346,20 @@ class Pump:
             )
         self.source = None
         now = self.stream.now()
+        words: list[Buffer] = []
+        observer = self.observer
+        if observer is not None:
+            observer.start()
         if self.connection.close_action is CloseAction.SHUTDOWN:
             words = self._unsent + self.connection.data_to_send()
             await self.stream.close(words, now + self._close_time())
         else:
             await self.stream.close([], now)
         self._unsent = []
+        self.connection.receive_eof()
+        if observer is not None:
+            observer.sent([] if self._deaf else words, [])
+            await observer.tell()
 
     def _close_time(self) -> float:
         close = self.timeouts.close

@@ -5,7 +5,7 @@ How the high level, which is written as coroutines, comes to be called plainly i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import wraps
 from types import TracebackType
@@ -186,6 +186,26 @@ class Association:
     serve = _blocking(AssociationCore.serve)
     release = _blocking(AssociationCore.release)
     abort = _blocking(AssociationCore.abort)
+
+    def bind(self, event: evt.EventKind, handler: evt.Handler, args: Sequence[object] = ()) -> None:
+        """Bind a handler from now on, for this association alone.
+
+        It is called as `handler(event, *args)`, and takes the place of the one before where the event asks
+        for a decision. Raises TypeError, with a reason, for one that cannot be run.
+        """
+        self._core.bind(event, handler, args)
+
+    def unbind(self, event: evt.EventKind, handler: evt.Handler) -> None:
+        """Bind a handler no longer, for this association alone; nothing happens if it is not bound."""
+        self._core.unbind(event, handler)
+
+    def get_events(self) -> list[evt.EventKind]:
+        """Return the events that have a handler."""
+        return self._core.get_events()
+
+    def get_handlers(self, event: evt.EventKind) -> list[tuple[evt.Handler, tuple[object, ...]]]:
+        """Return the handlers of an event, each with its extra arguments, in the order they were bound."""
+        return self._core.get_handlers(event)
 
     def __enter__(self) -> Self:
         return self

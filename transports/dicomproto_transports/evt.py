@@ -27,9 +27,10 @@ if TYPE_CHECKING:
 
     from dicomproto.dimse.commands import Request
     from dicomproto.negotiation import AcceptedContext
-    from dicomproto.upper_layer.pdu import AssociateRQ, Buffer
+    from dicomproto.upper_layer.pdu import PDU, AssociateRQ, Buffer
 
     from ._incoming import IncomingDataSet, IncomingStore
+    from ._observer import Message
 
 Handler = Callable[..., object]
 
@@ -68,6 +69,40 @@ EVT_RELEASED = EventKind("EVT_RELEASED")
 """The association is released."""
 EVT_ABORTED = EventKind("EVT_ABORTED")
 """The association ended in any other way."""
+
+EVT_ACSE_RECV = EventKind("EVT_ACSE_RECV")
+"""A PDU that makes or ends the association came."""
+EVT_ACSE_SENT = EventKind("EVT_ACSE_SENT")
+"""A PDU that makes or ends the association was sent."""
+EVT_DIMSE_RECV = EventKind("EVT_DIMSE_RECV")
+"""A message came, its data set included."""
+EVT_DIMSE_SENT = EventKind("EVT_DIMSE_SENT")
+"""A message was sent, its data set included."""
+EVT_PDU_RECV = EventKind("EVT_PDU_RECV")
+"""A PDU came."""
+EVT_PDU_SENT = EventKind("EVT_PDU_SENT")
+"""A PDU was sent."""
+EVT_DATA_RECV = EventKind("EVT_DATA_RECV")
+"""The bytes of a PDU came."""
+EVT_DATA_SENT = EventKind("EVT_DATA_SENT")
+"""The bytes of a PDU were sent."""
+EVT_FSM_TRANSITION = EventKind("EVT_FSM_TRANSITION")
+"""The state machine of PS3.8 Table 9-10 has made a transition."""
+
+OBSERVED = frozenset(
+    {
+        EVT_ACSE_RECV,
+        EVT_ACSE_SENT,
+        EVT_DIMSE_RECV,
+        EVT_DIMSE_SENT,
+        EVT_PDU_RECV,
+        EVT_PDU_SENT,
+        EVT_DATA_RECV,
+        EVT_DATA_SENT,
+        EVT_FSM_TRANSITION,
+    }
+)
+"""The events about what passes over the wire. Their handlers may abort the association, no more."""
 
 EVT_ASYNC_OPS = EventKind("EVT_ASYNC_OPS", is_intervention=True)
 """An asynchronous operations window is proposed."""
@@ -293,7 +328,12 @@ class Event:
 
     @property
     def data(self) -> Buffer:
-        """The data set as it came, in the context's transfer syntax (EVT_C_STORE)."""
+        """The data set as it came, in the context's transfer syntax (EVT_C_STORE).
+
+        The bytes of one PDU (EVT_DATA_RECV, EVT_DATA_SENT).
+        """
+        if "data" in self._facts:
+            return self._facts["data"]  # type: ignore[return-value]
         return self._stored("data").data
 
     @property
@@ -386,6 +426,43 @@ class Event:
         """The passcode, empty for all types but 2 (EVT_USER_ID)."""
         return self._fact("secondary_field")  # type: ignore[return-value]
 
+    # -- what passes over the wire ----------------------------------------------------------
+
+    @property
+    def primitive(self) -> PDU:
+        """The A-ASSOCIATE, A-RELEASE or A-ABORT PDU (EVT_ACSE_RECV, EVT_ACSE_SENT)."""
+        return self._fact("primitive")  # type: ignore[return-value]
+
+    @property
+    def message(self) -> Message:
+        """The message: its command, and its data set if it has one (EVT_DIMSE_RECV, EVT_DIMSE_SENT)."""
+        return self._fact("message")  # type: ignore[return-value]
+
+    @property
+    def pdu(self) -> PDU:
+        """The PDU; a P-DATA-TF with all its fragments (EVT_PDU_RECV, EVT_PDU_SENT)."""
+        return self._fact("pdu")  # type: ignore[return-value]
+
+    @property
+    def fsm_event(self) -> str:
+        """What caused the transition, such as "Evt10" (EVT_FSM_TRANSITION)."""
+        return self._fact("fsm_event")  # type: ignore[return-value]
+
+    @property
+    def action(self) -> str:
+        """The action that was taken, such as "DT-2" (EVT_FSM_TRANSITION)."""
+        return self._fact("action")  # type: ignore[return-value]
+
+    @property
+    def current_state(self) -> str:
+        """The state before the transition, such as "Sta6" (EVT_FSM_TRANSITION)."""
+        return self._fact("current_state")  # type: ignore[return-value]
+
+    @property
+    def next_state(self) -> str:
+        """The state after the transition, such as "Sta6" (EVT_FSM_TRANSITION)."""
+        return self._fact("next_state")  # type: ignore[return-value]
+
     # -- transport --------------------------------------------------------------------------
 
     @property
@@ -456,6 +533,11 @@ class Handlers:
         copied = Handlers(allow_async=self._allow_async)
         copied._bound = self._bound.copy()
         return copied
+
+    @property
+    def are_observing(self) -> bool:
+        """Whether any handler wants to hear of what passes over the wire."""
+        return not OBSERVED.isdisjoint(self._bound)
 
     def one(self, kind: EventKind) -> Bound | None:
         """Return the handler of an intervention event."""
