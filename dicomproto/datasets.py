@@ -90,8 +90,10 @@ def encode_data_set(dataset: Dataset, transfer_syntax: str) -> bytes:
     return _deflate(encoded) if target.is_deflated else _even(encoded)
 
 
-def decode_data_set(data: Buffer, transfer_syntax: str, *, inflate_limit: int = _INFLATE_LIMIT) -> Dataset:
-    """Return the pydicom Dataset that `data` holds; its `file_meta` names the transfer syntax.
+def decode_data_set(
+    data: Buffer, transfer_syntax: str, *, inflate_limit: int = _INFLATE_LIMIT, file_meta: bool = True
+) -> Dataset:
+    """Return the pydicom Dataset that `data` holds; its `file_meta` names the transfer syntax, if it gets one.
 
     Values are decoded when they are first used, and may raise then what pydicom raises. A deflated data set
     of more than `inflate_limit` bytes is refused. Raises DataSetError.
@@ -104,8 +106,9 @@ def decode_data_set(data: Buffer, transfer_syntax: str, *, inflate_limit: int = 
         dataset = read_dataset(BytesIO(data), syntax.is_implicit_VR, syntax.is_little_endian)
     except Exception as error:  # whatever bytes that are no data set make pydicom raise
         raise DataSetError(f"the data set cannot be decoded as {syntax.name}: {_summary(error)}") from error
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = syntax
+    if file_meta:
+        dataset.file_meta = FileMetaDataset()
+        dataset.file_meta.TransferSyntaxUID = syntax
     return dataset
 
 

@@ -324,6 +324,7 @@ def test_decode_takes_any_buffer_and_names_the_syntax() -> None:
         decoded = decode_data_set(buffer, EXPLICIT + "\0")
         assert decoded == made
         assert decoded.file_meta.TransferSyntaxUID == EXPLICIT
+        assert not hasattr(decode_data_set(buffer, EXPLICIT, file_meta=False), "file_meta")
         assert decoded.original_encoding == (False, True)
 
 

@@ -100,7 +100,8 @@ class IncomingDataSet(Incoming):
             from dicomproto.datasets import decode_data_set
 
             limit = self.association.connection.limits.collect
-            self._dataset = decode_data_set(self.data, self.context.transfer_syntax, inflate_limit=limit)
+            syntax = self.context.transfer_syntax
+            self._dataset = decode_data_set(self.data, syntax, inflate_limit=limit, file_meta=False)
         return self._dataset
 
 

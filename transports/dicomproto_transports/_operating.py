@@ -357,7 +357,10 @@ class Operating(Pump):
         from dicomproto.datasets import decode_data_set
 
         return decode_data_set(
-            reply.data, reply.transfer_syntax, inflate_limit=self.connection.limits.collect
+            reply.data,
+            reply.transfer_syntax,
+            inflate_limit=self.connection.limits.collect,
+            file_meta=False,
         )
 
     async def send_all(self) -> None:
