@@ -7,7 +7,7 @@ from pathlib import Path
 
 import trustme
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
 
 _LONG_AGO = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 
@@ -21,9 +21,9 @@ class Files:
         issued.private_key_pem.write_to_path(self.key)
         self.cert.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
         issued.private_key_and_cert_chain_pem.write_to_path(self.both)
-        self.der = x509.load_pem_x509_certificate(self.cert.read_bytes()).public_bytes(
-            serialization.Encoding.DER
-        )
+        certificate = x509.load_pem_x509_certificate(self.cert.read_bytes())
+        self.der = certificate.public_bytes(serialization.Encoding.DER)
+        self.serial_number = certificate.serial_number
 
     def encrypted_key(self, password: str) -> Path:
         """Return the file of the private key, encrypted."""
@@ -56,3 +56,19 @@ class Authority:
     def issue(self, name: str, *identities: str, common_name: str | None = None) -> Files:
         """Issue a certificate for host names or addresses."""
         return Files(self._folder, name, self._ca.issue_cert(*identities, common_name=common_name))
+
+    def revoke(self, *revoked: Files) -> bytes:
+        """Return the CA's list of revoked certificates, in PEM."""
+        now = datetime.datetime.now(datetime.UTC)
+        issuer = x509.load_pem_x509_certificate(self._ca.cert_pem.bytes())
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(issuer.subject)
+            .last_update(now - datetime.timedelta(days=1))
+            .next_update(now + datetime.timedelta(days=1))
+        )
+        for files in revoked:
+            entry = x509.RevokedCertificateBuilder().serial_number(files.serial_number)
+            builder = builder.add_revoked_certificate(entry.revocation_date(now).build())
+        key = serialization.load_pem_private_key(self._ca.private_key_pem.bytes(), None)
+        return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)

@@ -9,7 +9,9 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import anyio
 import pytest
+import trio
 from pydicom.dataset import Dataset
 
 from dicomproto.config import Timeouts
@@ -20,8 +22,11 @@ from dicomproto.errors import (
     TimedOut,
     TLSFailed,
 )
+from dicomproto.uids import VERIFICATION
 from dicomproto.upper_layer.pdu import ReleaseRP, ReleaseRQ
-from dicomproto_transports import evt
+from dicomproto_transports import anyio as anyio_flavour
+from dicomproto_transports import blocking, evt, testing
+from dicomproto_transports import trio as trio_flavour
 from dicomproto_transports._acceptor import ServerCore
 from dicomproto_transports._ae import AECore
 from dicomproto_transports._association import AssociationCore
@@ -621,3 +626,45 @@ def test_wrong_settings_are_found_before_there_is_a_connection(
             await associate(backend, 1, tls_args=of_server(authority))
 
     backend.run(main)
+
+
+# --- the public faces -----------------------------------------------------------------------------
+
+
+def prepared(ae: Any) -> Any:
+    ae.add_requested_context(VERIFICATION)
+    ae.add_supported_context(VERIFICATION)
+    return ae
+
+
+def test_the_blocking_face(authority: Authority) -> None:
+    seen = []
+    look = (evt.EVT_ESTABLISHED, lambda event: seen.append(event.assoc.peer_certificate_der))
+    scp, scu = prepared(blocking.AE("SCP")), prepared(blocking.AE("SCU"))
+    context = of_server(authority, ca_file=authority.ca_file)
+    with scp.start_server((HOST, 0), block=False, ssl_context=context, evt_handlers=[look]) as server:
+        tls_args = of_client(authority, authority.client)
+        with scu.associate(HOST, server.port, tls_args=tls_args) as assoc:
+            assert assoc.send_c_echo().Status == 0
+            assert assoc.peer_certificate["serialNumber"]
+            assert assoc.peer_certificate_der == authority.server.der
+    assert seen == [authority.client.der]
+
+
+@pytest.mark.parametrize("flavour", ["trio", "anyio", "testing"])
+def test_the_faces_that_are_awaited(authority: Authority, flavour: str) -> None:
+    async def main(scp: Any, scu: Any) -> None:
+        async with (
+            scp.start_server((HOST, 0), ssl_context=of_server(authority)) as server,
+            scu.associate(HOST, server.port, tls_args=of_client(authority)) as assoc,
+        ):
+            assert (await assoc.send_c_echo()).Status == 0
+            assert assoc.peer_certificate_der == authority.server.der
+
+    if flavour == "testing":
+        with Lockstep() as world:
+            world.run(main(prepared(testing.AE(world)), prepared(testing.AE(world))))
+    elif flavour == "trio":
+        trio.run(main, prepared(trio_flavour.AE()), prepared(trio_flavour.AE()))
+    else:
+        anyio.run(main, prepared(anyio_flavour.AE()), prepared(anyio_flavour.AE()))

@@ -17,10 +17,11 @@ from dicomproto_transports._tls import Handshake, TlsStream
 from dicomproto_transports.blocking import run
 from dicomproto_transports.testing import Faults
 from dicomproto_transports.tls import client_context, server_context
-from tests.backends import MAKE, NAMES, AnyBackend
+from tests.backends import MAKE, NAMES, AnyBackend, Async
 from tests.certificates import Authority
 from tests.transports import test_socket_stream as of_sockets
 from tests.transports.test_socket_stream import MIB, SOON, fill, hang_up, receive_all
+from tests.transports.test_stream_wrapped import pair as wrapped_pair
 
 THE_SAME = (
     "a_blocked_send_returns_when_input_is_there",
@@ -362,3 +363,36 @@ def test_good_records_before_a_bad_one_are_delivered(authority: Authority) -> No
     assert caught.value.kind == "protocol"
     with pytest.raises(SSL.Error, match="alert bad record mac"):  # it was told why
         run(stream.close([], 0.0))
+
+
+def test_over_a_stream_that_users_bring(async_backend: Async, authority: Authority) -> None:
+    """A tunnel has no socket, and TLS needs none."""
+    whole = bytes(range(256)) * (MIB // 256)
+
+    async def both(stream: Stream) -> bytes:
+        received, rest = b"", [whole]
+        while rest:
+            rest = await stream.send(rest, stream.now() + 10)
+            received += stream.try_receive() or b""
+        while len(received) < len(whole):
+            received += await stream.receive(stream.now() + 10)
+        return received
+
+    async def scenario() -> None:
+        contexts = (
+            client_context(authority.ca_file),
+            server_context(authority.server.cert, authority.server.key),
+        )
+        secure = Secured(async_backend, *contexts).secure
+        left, right = await secure(*await wrapped_pair(async_backend))
+        assert left.peer_address == right.local_address
+        assert await async_backend.together(partial(both, left), partial(both, right)) == [whole, whole]
+        await async_backend.together(
+            partial(left.close, [b"bye"], left.now() + 10), partial(expect, right, b"bye")
+        )
+
+    async def expect(stream: Stream, words: bytes) -> None:
+        assert await receive_all(stream) == words
+        await hang_up(stream)
+
+    async_backend.run(scenario)
