@@ -451,6 +451,35 @@ def test_a_handler_of_the_server_is_bound_to_its_association_alone(backend: AnyB
     assert [word for _, word in listener.told] == ["CEchoRQ"]
 
 
+def test_a_handler_bound_to_the_server_hears_of_those_that_are_served(backend: AnyBackend) -> None:
+    listener, own = Listener(evt.EVT_DIMSE_RECV), Listener(evt.EVT_DIMSE_SENT)
+
+    def bind(event: evt.Event) -> int:
+        if event.message_id == 1 and event.assoc.requestor.ae_title == "OWN":
+            event.assoc.bind(evt.EVT_DIMSE_SENT, own)
+        return 0x0000
+
+    async def main() -> None:
+        core = make_server(backend, [(evt.EVT_C_ECHO, bind)])
+        async with backend.serving(core) as server:
+            async with (
+                await associate(backend, server.port, make_ae(backend, "OWN")) as first,
+                await associate(backend, server.port) as second,
+            ):
+                await first.send_c_echo()
+                await second.send_c_echo()
+                core.bind(evt.EVT_DIMSE_RECV, listener, [])
+                await first.send_c_echo()
+                await second.send_c_echo()
+                core.unbind(evt.EVT_DIMSE_RECV, listener)
+                await first.send_c_echo()
+                await second.send_c_echo()
+
+    backend.run(main)
+    assert [event.message.command.MessageID for event in listener.events] == [2, 2]
+    assert [event.message.command.MessageIDBeingRespondedTo for event in own.events] == [1, 2, 3]
+
+
 @pytest.mark.parametrize("at", [0, 1, 2, 33, 70])
 @pytest.mark.parametrize(
     "faults", [Faults(), Faults(chunk=25_000, accept=7000), Faults(chunk=4103), Faults(accept=20_009)]
