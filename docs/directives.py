@@ -20,11 +20,16 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 import dicomproto
-from dicomproto import Abort, AssociateRJ, LocallyEnded
+from dicomproto import Abort, AssociateRJ, LocallyEnded, Status, services
+from dicomproto.services import ServiceClass, keyword_of, sop_class, sop_class_uids
+from dicomproto.services._status_table import STATUSES
 from dicomproto.upper_layer.states import EVENTS, TRANSITIONS, State
+from dicomproto_transports import contexts
 from dicomproto_transports.apps import APPLICATIONS
 
 log = logging.getLogger(__name__)
+
+STORAGE_SERVICES = (ServiceClass.STORAGE, ServiceClass.NON_PATIENT_OBJECT_STORAGE)
 
 
 def list_table(
@@ -207,12 +212,53 @@ def escaped(text: str) -> str:
     return re.sub(r"([\\*`|_])", r"\\\1", text)
 
 
+class ContextLists(Generated):
+    """The lists of presentation contexts and their sizes."""
+
+    def lines(self) -> list[str]:
+        rows = [(f"`{name}`", str(len(getattr(contexts, name)))) for name in contexts.CONTEXT_LISTS]
+        return list_table(["List", "Contexts"], rows, "fields")
+
+
+class SOPClassTable(Generated):
+    """The SOP classes other than storage, with their services."""
+
+    def lines(self) -> list[str]:
+        rows = []
+        for service in ServiceClass:
+            for known in map(sop_class, sop_class_uids(service)):
+                if known is not None and known.service_class not in STORAGE_SERVICES:
+                    members = ", ".join(f"`{keyword_of(uid)}`" for uid in known.members)
+                    usage = known.usage or (f"those of {members}" if members else "none")
+                    rows.append([service.value, f"`{known.keyword}`", usage, known.uid])
+        return list_table(["Service class", "SOP class", "Services", "UID"], rows, "fields")
+
+
+class ServiceStatusTable(Generated):
+    """What PS3.4 tables of statuses."""
+
+    def lines(self) -> list[str]:
+        rows = []
+        for names, text in STATUSES.items():
+            of, operations = names.split(": ")
+            for line in filter(None, map(str.strip, text.splitlines())):
+                code, meaning = line.split(" ", 1)
+                category = Status(int(code.replace("x", "0"), 16)).category.value
+                owners = ", ".join(ServiceClass[n].value if n.isupper() else f"`{n}`" for n in of.split())
+                rows.append([owners, ", ".join(operations.split()), f"{code}H", category, escaped(meaning)])
+        header = ["Service or SOP class", "Operation", "Status", "Category", "Meaning"]
+        return list_table(header, rows, "fields")
+
+
 def check_names(app: Sphinx, env: BuildEnvironment) -> None:
     """Warn about each public name that the reference leaves out."""
     described = {name.rpartition(".")[2] for name in env.domaindata["py"]["objects"]}
-    for name in dicomproto.__all__:
-        if not name.startswith("__") and name not in described:
-            log.warning("dicomproto.%s is not in the reference", name)
+    public = [(dicomproto, name) for name in dicomproto.__all__ if not name.startswith("__")]
+    public += [(services, name) for name in services.__all__]
+    public += [(contexts, name) for name in contexts.__all__ if name not in contexts.CONTEXT_LISTS]
+    for module, name in public:
+        if name not in described:
+            log.warning("%s.%s is not in the reference", module.__name__, name)
 
 
 def mend_plurals(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
@@ -231,6 +277,9 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("quirk-table", QuirkTable)
     app.add_directive("record-fields", RecordFields)
     app.add_directive("command-line", CommandLine)
+    app.add_directive("context-lists", ContextLists)
+    app.add_directive("sop-class-table", SOPClassTable)
+    app.add_directive("service-status-table", ServiceStatusTable)
     app.connect("autodoc-process-docstring", mend_plurals)
     app.connect("env-check-consistency", check_names)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
