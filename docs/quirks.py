@@ -14,6 +14,7 @@ from provoking import (
     ECHO,
     IDENTIFIER,
     IMPLEMENTATION,
+    PUSH,
     STORE,
     STORE_COMMAND,
     associate,
@@ -30,7 +31,7 @@ from provoking import (
     waiting_for_get,
 )
 
-from dicomproto import CEchoRSP, CGetRSP, Connection, Limits
+from dicomproto import CEchoRSP, CFindRQ, CGetRSP, Connection, Limits
 from dicomproto.dimse.codec import encode_command
 from dicomproto.uids import APPLICATION_CONTEXT_NAME, IMPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
 
@@ -114,6 +115,7 @@ CLAIMING_ECHO = command_set(
 )
 CLAIMS_DATA = CGetRSP(MessageIDBeingRespondedTo=1, Status=0xFF00, CommandDataSetType=1)
 FINAL = CGetRSP(MessageIDBeingRespondedTo=1)
+FIND_STEPS = CFindRQ(AffectedSOPClassUID=PUSH, MessageID=1)  # an operation of Pull, Watch and Query
 
 
 REQUEST = ("AssociateRQ",)
@@ -264,6 +266,14 @@ MESSAGES = (
         "C-STORE of another storage SOP class than the context's (refused with `strict_dispatch`)",
         serving,
         message(STORE.replace(AffectedSOPClassUID="1.2.840.10008.5.1.4.1.1.4"), 3, IDENTIFIER),
+        ("RequestReceived", "DataSetChunk"),
+        ("sop-class-mismatch",),
+    ),
+    Quirk(
+        "a request for unified procedure steps on the context of another one of their SOP classes"
+        " (refused with `strict_dispatch`)",
+        serving,
+        message(FIND_STEPS, 11, IDENTIFIER),
         ("RequestReceived", "DataSetChunk"),
         ("sop-class-mismatch",),
     ),
