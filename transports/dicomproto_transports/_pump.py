@@ -20,6 +20,7 @@ from dicomproto.dimse.events import CancelReceived
 from dicomproto.errors import AssociationAborted, AssociationError
 from dicomproto.upper_layer.events import CLOSED, NEED_DATA, CloseAction, Role, Signal, Terminal
 from dicomproto.upper_layer.pdu import Abort, Buffer, ReleaseRQ
+from dicomproto.upper_layer.states import State
 
 from ._endings import explain, timed_out
 from ._facts import name_of
@@ -328,7 +329,10 @@ class Pump:
         if self._reason is not None:
             return
         self._reason = reason
-        self.connection.send(abort or Abort())
+        if self.connection.state is State.STA2:
+            self.connection.receive_eof()  # nobody asked for anything that could be aborted
+        else:
+            self.connection.send(abort or Abort())
         while True:
             event = self._ahead.popleft() if self._ahead else self.connection.next_event()
             if event is CLOSED:
