@@ -11,7 +11,17 @@ import pytest
 import dicomproto
 from dicomproto.config import Timeouts
 from dicomproto.negotiation import DEFAULT_MAXIMUM_LENGTH
-from dicomproto_transports.apps import APPLICATIONS, echoscp, echoscu, main, storescp, storescu
+from dicomproto_transports.apps import (
+    APPLICATIONS,
+    echoscp,
+    echoscu,
+    findscu,
+    getscu,
+    main,
+    movescu,
+    storescp,
+    storescu,
+)
 from dicomproto_transports.apps._address import parse_requestor
 from dicomproto_transports.apps._options import console_of, only_syntax, preferred_syntaxes, timeouts_of
 
@@ -20,8 +30,11 @@ PARSERS = {
     "echoscp": (echoscp.parser, ["0"]),
     "storescu": (storescu.parser, ["host", "104", "file"]),
     "storescp": (storescp.parser, ["0"]),
+    "findscu": (findscu.parser, ["host", "104"]),
+    "getscu": (getscu.parser, ["host", "104"]),
+    "movescu": (movescu.parser, ["host", "104"]),
 }
-SCU, SCP = ("echoscu", "storescu"), ("echoscp", "storescp")
+SCU, SCP = ("echoscu", "storescu", "findscu", "getscu", "movescu"), ("echoscp", "storescp")
 
 GENERAL = ["-q", "--quiet", "-v", "--verbose", "-d", "--debug", "-ll info", "--log-level critical", "--json"]
 NETWORK = [
@@ -36,12 +49,26 @@ ACCEPTOR = [
     "--ae-title ME", "-ba ::1", "--bind-address 127.0.0.1", "-x=", "--prefer-uncompr", "-xe",
     "--prefer-little", "-xb", "--prefer-big", "-xi", "--implicit",
 ]  # fmt: skip
+QUERY = [
+    "-P", "-S", "-O", "-k PatientID=1", "--keyword PatientID=1", "-k a -k b", "-f file", "--file file",
+    "--enhanced-conversion",
+]  # fmt: skip
+STORE = ["-od out", "--output-directory out", "--ignore"]
 OWN = {
+    "findscu": [
+        *QUERY, "-W", "-U", "-w", "--write", "--relational-query", "--dt-matching", "--fuzzy-names",
+        "--timezone-adj",
+    ],
+    "getscu": [*QUERY, *STORE, "--relational-retrieval"],
+    "movescu": [
+        *QUERY, *STORE, "--relational-retrieval", "-aem TITLE", "--move-aet TITLE", "--store",
+        "--store-port 0", "--store-aet TITLE",
+    ],
     "echoscu": ["--repeat 3", "--abort"],
     "echoscp": [],
     "storescu": ["-r", "--recurse", "-cx", "--required-contexts"],
-    "storescp": ["-od out", "--output-directory out", "--ignore", "--no-echo"],
-}
+    "storescp": [*STORE, "--no-echo"],
+}  # fmt: skip
 
 
 def spelled(name: str) -> list[str]:
@@ -98,7 +125,7 @@ def test_help_goes_to_stdout(words: list[str], capsys: pytest.CaptureFixture[str
     assert max(map(len, output.out.splitlines())) <= 110
 
 
-@pytest.mark.parametrize("words", [[], ["findscu"]])
+@pytest.mark.parametrize("words", [[], ["nothing"]])
 def test_an_application_must_be_named(words: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(words)

@@ -5,11 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dicomproto.datasets import encode_data_set
+from dicomproto.uids import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 
 from .._part10 import file_meta_bytes
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
+
+
+_SYNTAXES = {  # by what pydicom keeps: is the VR implicit, is it Little Endian
+    (True, True): IMPLICIT_VR_LITTLE_ENDIAN,
+    (False, True): EXPLICIT_VR_LITTLE_ENDIAN,
+    (False, False): EXPLICIT_VR_BIG_ENDIAN,
+}
 
 
 def write_match(path: str, match: Dataset, model: str) -> None:
@@ -18,7 +26,7 @@ def write_match(path: str, match: Dataset, model: str) -> None:
     A match is no instance of a SOP class. The File Meta Information, which must name both, has the SOP class
     of the query, and the SOP Instance UID of the match or one that is made up from a UUID (PS3.5 B.2).
     """
-    transfer_syntax = str(match.file_meta.TransferSyntaxUID)
+    transfer_syntax = _SYNTAXES[match.original_encoding]
     data = encode_data_set(match, transfer_syntax)
     meta = file_meta_bytes(
         sop_class_uid=model,

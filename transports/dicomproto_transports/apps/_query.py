@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import warnings
 from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
@@ -123,6 +126,14 @@ def syntaxes_of(options: argparse.Namespace) -> tuple[str, ...]:
     """Return the transfer syntaxes to propose for identifiers."""
     only = only_syntax(options)
     return (only,) if only else (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """A block in which pydicom does not say on stderr what is odd about a value, and quote it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 # --- extended negotiation -----------------------------------------------------------------------

@@ -30,6 +30,7 @@ from ._query import (
     extension_of,
     settle_query,
     syntaxes_of,
+    without_warnings,
 )
 from ._security import add_security
 
@@ -91,7 +92,8 @@ def main(arguments: Sequence[str]) -> int:
     console = console_of(options)
     run = _Run(options, console)
     try:
-        run.find()
+        with without_warnings():
+            run.find()
     except DicomProtoError as error:
         from ._peer import report
 

@@ -34,6 +34,7 @@ from ._query import (
     settle_query,
     sop_class_uid,
     syntaxes_of,
+    without_warnings,
 )
 from ._security import add_security
 
@@ -100,7 +101,8 @@ def main(arguments: Sequence[str]) -> int:
     receiver = Receiver(options, console)
     retrieval.watch(receiver)
     try:
-        _get(options, console, retrieval, receiver)
+        with without_warnings():
+            _get(options, console, retrieval, receiver)
     except DicomProtoError as error:
         from ._peer import report
 

@@ -36,6 +36,7 @@ from ._query import (
     extension_of,
     settle_query,
     syntaxes_of,
+    without_warnings,
 )
 from ._security import add_security, server_tls
 
@@ -118,7 +119,8 @@ def main(arguments: Sequence[str]) -> int:
 
     retrieval = Retrieval(options, console)
     try:
-        with _storing(options, console, retrieval) if options.store else nullcontext():
+        storing = _storing(options, console, retrieval) if options.store else nullcontext()
+        with without_warnings(), storing:
             _move(options, console, retrieval)
     except DicomProtoError as error:
         from ._peer import report

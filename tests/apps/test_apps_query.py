@@ -1,0 +1,628 @@
+"""`findscu`, `getscu` and `movescu` against peers that answer as they are told."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+
+from dicomproto_transports.apps import main
+from dicomproto_transports.apps._get_contexts import COMPRESSED, ROOM, plan_get
+from dicomproto_transports.blocking import AE, Server, evt
+from tests.applications import APPLICATION, CT, EXPLICIT, Done, write_object
+from tests.certificates import Authority
+
+IMPLICIT = "1.2.840.10008.1.2"
+MODEL = "1.2.840.10008.5.1.4.1.2"
+PATIENT_FIND, STUDY_FIND, ONLY_FIND = (f"{MODEL}.{number}.1" for number in "123")
+STUDY_MOVE, STUDY_GET = f"{MODEL}.2.2", f"{MODEL}.2.3"
+WORKLIST, UPS_PULL = "1.2.840.10008.5.1.4.31", "1.2.840.10008.5.1.4.34.6.3"
+MR, HANGING = "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.38.2"
+KEYS = ["-S", "-k", "QueryRetrieveLevel=STUDY", "-k", "PatientName"]
+
+Run = Callable[..., Done]
+
+pytestmark = pytest.mark.usefixtures("logger_restored", "no_table")
+
+
+@pytest.fixture
+def no_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DICOMPROTO_PEERS", "")
+
+
+@pytest.fixture
+def here(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs an application in this process."""
+
+    def run(*words: object) -> Done:
+        try:
+            status = main([str(word) for word in words])
+        except SystemExit as end:
+            status = int(end.code or 0)
+        shown = capsys.readouterr()
+        return Done(status, shown.out, shown.err)
+
+    return run
+
+
+@contextmanager
+def serving(*bindings: evt.Binding, ae: AE | None = None, **options: object) -> Iterator[Server]:
+    """A server that supports all models and storage, with these handlers."""
+    ae = ae or AE("PACS")
+    for uid in (PATIENT_FIND, STUDY_FIND, ONLY_FIND, WORKLIST, UPS_PULL, STUDY_GET, STUDY_MOVE, HANGING):
+        ae.add_supported_context(uid)
+    for uid in (CT, MR):
+        ae.add_supported_context(uid, scu_role=True, scp_role=True)
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=bindings, **options)  # type: ignore[call-overload]
+    try:
+        yield server
+    finally:
+        server.shutdown()
+
+
+def match(name: str = "A^B", **more: object) -> Dataset:
+    dataset = Dataset()
+    dataset.QueryRetrieveLevel = "STUDY"
+    dataset.PatientName = name
+    for keyword, value in more.items():
+        setattr(dataset, keyword, value)
+    return dataset
+
+
+def address(server: Server) -> str:
+    return f"PACS@127.0.0.1:{server.port}"
+
+
+# --- findscu ------------------------------------------------------------------------------------
+
+
+def finding(*matches: object, seen: list[evt.Event] | None = None) -> evt.Binding:
+    def find(event: evt.Event) -> Iterator[object]:
+        if seen is not None:
+            seen.append(event)
+        yield from matches
+
+    return evt.EVT_C_FIND, find
+
+
+def test_matches_are_shown_to_a_person(here: Run) -> None:
+    with serving(finding((0xFF00, match()), (0xFF00, match("C\x1b[2J")))) as server:
+        done = here("findscu", address(server), *KEYS)
+    assert (done.status, done.err) == (0, "")
+    assert done.out.splitlines() == [
+        "match 1",
+        "  (0008,0052) CS [STUDY]  # QueryRetrieveLevel",
+        "  (0010,0010) PN [A^B]  # PatientName",
+        "match 2",
+        "  (0008,0052) CS [STUDY]  # QueryRetrieveLevel",
+        "  (0010,0010) PN [C\\x1b[2J]  # PatientName",
+        "2 matches: 0000H (Success)",
+    ]
+
+
+def test_matches_are_shown_to_a_program(here: Run) -> None:
+    umlaut = match("Ä", SpecificCharacterSet="ISO_IR 100")
+    with serving(finding((0xFF00, match()), (0xFF01, umlaut))) as server:
+        done = here("findscu", "--json", address(server), *KEYS)
+        array = here("findscu", "--dicom-json", address(server), *KEYS)
+        nothing = here("findscu", "-q", address(server), *KEYS)
+    level = {"vr": "CS", "Value": ["STUDY"]}
+    first = {"00080052": level, "00100010": {"vr": "PN", "Value": [{"Alphabetic": "A^B"}]}}
+    second = {
+        "00080005": {"vr": "CS", "Value": ["ISO_IR 192"]},
+        "00080052": level,
+        "00100010": {"vr": "PN", "Value": [{"Alphabetic": "Ä"}]},
+    }
+    assert done.events == [
+        {"event": "match", "number": 1, "status": 0xFF00, "dataset": first, "path": None},
+        {"event": "match", "number": 2, "status": 0xFF01, "dataset": second, "path": None},
+        {
+            "event": "summary", "matches": 2, "unreadable": 0, "status": 0, "meaning": "Success",
+            "cancelled": False, "ok": True,
+        },
+    ]  # fmt: skip
+    assert done.err == "W: the peer does not support all of the optional keys, for matching at least\n"
+    assert json.loads(array.out) == [first, second]
+    assert nothing == Done(0, "", "")
+
+
+def test_no_match_is_no_failure(here: Run) -> None:
+    with serving(finding()) as server:
+        assert here("findscu", address(server), *KEYS) == Done(0, "0 matches: 0000H (Success)\n", "")
+        assert json.loads(here("findscu", "--dicom-json", address(server), *KEYS).out) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "model"),
+    [
+        ([], PATIENT_FIND),
+        (["-P"], PATIENT_FIND),
+        (["-S"], STUDY_FIND),
+        (["-O"], ONLY_FIND),
+        (["-W"], WORKLIST),
+        (["-U"], UPS_PULL),
+        (["--model", "HangingProtocolInformationModelFind"], HANGING),
+        (["--model", HANGING], HANGING),
+    ],
+)
+def test_the_model_is_chosen(here: Run, words: list[str], model: str) -> None:
+    seen: list[evt.Event] = []
+    with serving(finding(seen=seen)) as server:
+        done = here("findscu", address(server), *words, "-k", "PatientID=x", "-k", "QueryRetrieveLevel=STUDY")
+    assert done.status == 0
+    (event,) = seen
+    assert event.request.AffectedSOPClassUID == model
+    assert event.identifier.PatientID == "x"
+
+
+@pytest.mark.parametrize(("word", "syntax"), [("-xe", EXPLICIT), ("-xi", IMPLICIT)])
+def test_the_transfer_syntax_is_chosen(here: Run, word: str, syntax: str) -> None:
+    seen: list[evt.Event] = []
+    with serving(finding((0xFF00, match()), seen=seen)) as server:
+        assert here("findscu", address(server), word, *KEYS).status == 0
+    assert seen[0].context.transfer_syntax == syntax
+
+
+def test_matches_are_written(here: Run, tmp_path: Path) -> None:
+    matches = [match(SOPInstanceUID="1.2.3"), match("B")]
+    with serving(finding(*((0xFF00, found) for found in matches))) as server:
+        done = here("findscu", "--json", "-w", "-od", tmp_path, address(server), *KEYS)
+        assert here("findscu", "-w", "-od", tmp_path, address(server), *KEYS).out.startswith(
+            f"match 1, written to {tmp_path}/rsp000001.dcm\n"
+        )
+    assert [event["path"] for event in done.named("match")] == [
+        str(tmp_path / "rsp000001.dcm"), str(tmp_path / "rsp000002.dcm"),
+    ]  # fmt: skip
+    one, two = (dcmread(tmp_path / f"rsp00000{number}.dcm") for number in (1, 2))
+    assert one == matches[0]
+    assert (one.file_meta.MediaStorageSOPClassUID, one.file_meta.MediaStorageSOPInstanceUID) == (
+        STUDY_FIND, "1.2.3",
+    )  # fmt: skip
+    assert two.file_meta.MediaStorageSOPInstanceUID.startswith("2.25.")
+
+
+def test_what_cannot_be_written_is_a_failure(here: Run, tmp_path: Path) -> None:
+    with serving(finding((0xFF00, match()))) as server:
+        done = here("findscu", "--json", "-w", "-od", tmp_path / "nowhere", address(server), *KEYS)
+    assert done.status == 1
+    assert "rsp000001.dcm cannot be written: No such file or directory" in done.err
+    summary = done.events[-1]
+    assert (summary["matches"], summary["unreadable"], summary["ok"]) == (1, 1, False)
+
+
+@pytest.mark.parametrize("wanted", [1, 2])
+def test_enough_is_enough(here: Run, wanted: int) -> None:
+    def find(event: evt.Event) -> Iterator[object]:
+        while not event.is_cancelled:
+            yield 0xFF00, match()
+        yield 0xFE00, None
+
+    with serving((evt.EVT_C_FIND, find)) as server:
+        done = here("findscu", "--json", "--cancel", wanted, address(server), *KEYS)
+    assert done.status == 0
+    assert len(done.named("match")) == wanted
+    summary = done.events[-1]
+    assert (summary["status"], summary["cancelled"], summary["ok"]) == (0xFE00, True, True)
+
+
+def test_a_cancel_that_comes_too_late_is_no_failure(here: Run) -> None:
+    with serving(finding((0xFF00, match()), (0xFF00, match()))) as server:
+        done = here("findscu", "--json", "--cancel", 2, address(server), *KEYS)
+    assert (done.status, len(done.named("match"))) == (0, 2)
+
+
+@pytest.mark.parametrize("status", [0xA700, 0xA900, 0xC001, 0xFE00, 0x0122])
+def test_a_failure_is_a_failure(here: Run, status: int) -> None:
+    failure = SimpleNamespace(Status=status, ErrorComment="Smith has measles")
+    with serving(finding((0xFF00, match()), (failure, None))) as server:
+        done = here("findscu", "--json", address(server), *KEYS)
+        shown = here("findscu", "--show-comments", address(server), *KEYS)
+    assert (done.status, done.events[-1]["status"], done.events[-1]["ok"]) == (1, status, False)
+    assert f"E: the peer answered {status:04X}H" in done.err
+    assert "Smith" not in done.out + done.err
+    assert "W: the peer says: Smith has measles" in shown.err
+
+
+def test_a_match_that_is_none_is_a_failure(here: Run) -> None:
+    def find(event: evt.Event) -> Iterator[object]:
+        yield 0xFF00, match()
+
+    with serving((evt.EVT_C_FIND, find)) as server, Spoiler(server.port) as spoiler:
+        done = here("findscu", "--json", f"127.0.0.1:{spoiler.port}", *KEYS, "-xe")
+    assert done.status == 1
+    assert done.named("match") == []
+    assert (done.events[-1]["unreadable"], done.events[-1]["status"]) == (1, 0)
+    assert "E: match 1 cannot be read: " in done.err
+
+
+class Spoiler:
+    """Passes bytes on between a client and a server, with the names in the answers spoilt."""
+
+    def __init__(self, port: int) -> None:
+        self._server = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+
+    def __enter__(self) -> Spoiler:
+        from threading import Thread
+
+        self._thread = Thread(target=self._work)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._thread.join()
+        self._listener.close()
+
+    def _work(self) -> None:
+        from select import select
+
+        client, _ = self._listener.accept()
+        with client, socket.create_connection(("127.0.0.1", self._server)) as server:
+            while True:
+                for source in select([client, server], [], [])[0]:
+                    data = source.recv(65536)
+                    if not data:
+                        return
+                    if source is server:  # a sequence that never ends
+                        data = data.replace(b"PN\4\0A^B ", b"SQ\0\0\xff\xff\xff\xff")
+                    (client if source is server else server).sendall(data)
+
+
+def test_extended_negotiation_is_asked_for_and_missed(here: Run) -> None:
+    seen: list[dict[str, bytes]] = []
+
+    def extended(event: evt.Event) -> dict[str, bytes]:
+        seen.append(dict(event.app_info))
+        return {STUDY_FIND: b"\1\0\1\0\0"} if STUDY_FIND in event.app_info else {}
+
+    with serving(finding(), (evt.EVT_SOP_EXTENDED, extended)) as server:
+        words = ["--relational-query", "--dt-matching", "--fuzzy-names"]
+        done = here("findscu", address(server), *KEYS, *words)
+        here("findscu", address(server), "-W", "-k", "PatientName", "--fuzzy-names", "--timezone-adj")
+        wrong = here("findscu", address(server), "-W", "-k", "PatientName", "--enhanced-conversion")
+    assert seen == [{STUDY_FIND: b"\1\1\1\0\0"}, {WORKLIST: b"\1\1\1\1"}]
+    assert done.status == 0
+    assert done.err == "W: the peer does not support combined matching of date and time (--dt-matching)\n"
+    assert wrong.status == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["-S"], "what to look for must be said with -k or -f"),
+        (["-k", "X=1"], "argument -k: 'X=1': there is no element with the keyword 'X' (at character 1)"),
+        (["-f", "/nonexistent"], "argument -f: /nonexistent: No such file or directory"),
+        (["-S", "-P", "-k", "PatientID"], "not allowed with argument"),
+        (["--model", "Nonsense", "-k", "PatientID"], "there is no SOP class 'Nonsense'"),
+        (["--json", "--dicom-json", "-k", "PatientID"], "two forms of output"),
+        (["--cancel", "0", "-k", "PatientID"], "this is a whole number from 1"),
+    ],
+)
+def test_a_wrong_query_is_refused(here: Run, words: list[str], text: str) -> None:
+    done = here("findscu", "host:104", *words)
+    assert done.status == 2
+    assert text in done.err
+
+
+def test_a_missing_level_is_warned_of(here: Run) -> None:
+    with serving(finding()) as server:
+        assert "W: the query has no level: " in here("findscu", address(server), "-k", "PatientID").err
+        assert here("findscu", address(server), "-W", "-k", "PatientID").err == ""
+
+
+@pytest.mark.parametrize("name", ["findscu", "getscu", "movescu"])
+def test_nobody_there(here: Run, name: str, tmp_path: Path) -> None:
+    with socket.socket() as bound:  # but it does not listen
+        bound.bind(("127.0.0.1", 0))
+        done = here(name, "--json", f"127.0.0.1:{bound.getsockname()[1]}", *KEYS)
+    assert done.status == 1
+    assert done.named("error")[0]["error"] == "ConnectionLost"
+    assert (done.events[-1]["event"], done.events[-1]["status"], done.events[-1]["ok"]) == (
+        "summary", None, False,
+    )  # fmt: skip
+
+
+def test_an_association_that_ends_in_the_middle(here: Run) -> None:
+    def find(event: evt.Event) -> Iterator[object]:
+        yield 0xFF00, match()
+        event.assoc.abort()  # type: ignore[attr-defined]
+
+    with serving((evt.EVT_C_FIND, find)) as server:
+        done = here("findscu", "--json", address(server), *KEYS)
+    assert done.status == 1
+    assert len(done.named("match")) == 1
+    assert done.named("error")[0]["error"] == "AssociationAborted"
+    assert done.events[-1]["ok"] is False
+
+
+def test_ctrl_c_ends_it_with_a_summary(tmp_path: Path) -> None:
+    waiting = tmp_path / "waiting"
+    os.mkfifo(waiting)
+
+    def find(event: evt.Event) -> Iterator[object]:
+        yield 0xFF00, match()
+        with open(waiting, "w"):  # the other end is opened by the test
+            pass
+        while not event.is_cancelled:
+            yield 0xFF00, match()
+
+    with serving((evt.EVT_C_FIND, find)) as server:
+        process = subprocess.Popen(
+            [*APPLICATION, "findscu", "--json", address(server), *KEYS],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["event"] == "match"
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+        with open(waiting):
+            pass
+    assert process.returncode == 1
+    assert json.loads(out.splitlines()[-1])["event"] == "summary"
+    assert "E: interrupted\n" in err
+
+
+# --- getscu -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    paths = []
+    (tmp_path / "archive").mkdir()
+    for number, sop_class in enumerate((CT, MR, CT), 1):
+        path = tmp_path / "archive" / f"{number}.dcm"
+        write_object(path, f"1.2.{number}", sop_class=sop_class, pixels=70_000)
+        paths.append(path)
+    return paths
+
+
+def getting(*results: object) -> evt.Binding:
+    def get(event: evt.Event) -> Iterator[object]:
+        yield from results
+
+    return evt.EVT_C_GET, get
+
+
+def sending(files: list[Path]) -> list[object]:
+    return [len(files), *((0xFF00, str(path)) for path in files)]
+
+
+def test_what_is_got_is_written_as_it_comes(here: Run, files: list[Path], tmp_path: Path) -> None:
+    out = tmp_path / "new" / "out"
+    with serving(getting(*sending(files))) as server:
+        done = here("getscu", "--json", address(server), *KEYS, "-od", out)
+        again = here("getscu", address(server), *KEYS, "-od", out)
+        thrown_away = here("getscu", address(server), *KEYS, "-od", tmp_path / "none", "--ignore")
+    assert (done.status, done.err) == (0, "")
+    assert sorted(os.listdir(out)) == ["CT.1.2.1", "CT.1.2.3", "MR.1.2.2"]
+    for number, prefix in enumerate(("CT", "MR", "CT"), 1):
+        data = (out / f"{prefix}.1.2.{number}").read_bytes()
+        assert data.endswith(files[number - 1].read_bytes()[-70_000:])
+    objects = done.named("object")
+    assert [event["outcome"] for event in objects] == ["stored"] * 3
+    assert objects[0]["called_ae_title"] == "PACS"
+    progress = [(event["remaining"], event["completed"]) for event in done.named("progress")]
+    assert progress == [(2, 1), (1, 2)]
+    summary = done.events[-1]
+    assert (summary["suboperations_completed"], summary["stored"], summary["status"], summary["ok"]) == (
+        3, 3, 0, True,
+    )  # fmt: skip
+    assert again.status == 0
+    assert again.out.splitlines()[-1].startswith("received objects: 3 identical; ")
+    assert thrown_away.status == 0
+    assert not (tmp_path / "none").exists()
+
+
+def test_what_fails_is_named(here: Run, files: list[Path], tmp_path: Path) -> None:
+    unsendable = tmp_path / "other.dcm"
+    write_object(unsendable, "1.2.9", sop_class="1.2.840.10008.5.1.4.1.1.7")  # nobody accepts it
+    with serving(getting(*sending([*files, unsendable]))) as server:
+        done = here("getscu", "--json", address(server), *KEYS, "-od", tmp_path / "out")
+        text = here("getscu", address(server), *KEYS, "-od", tmp_path / "out")
+    assert done.status == text.status == 1
+    summary = done.events[-1]
+    assert (summary["status"], summary["suboperations_failed"], summary["failed_uids"], summary["ok"]) == (
+        0xB000, 1, ["1.2.9"], False,
+    )  # fmt: skip
+    assert text.out.splitlines()[-2:] == ["Not retrieved, says the peer:", "  1.2.9"]
+
+
+def test_what_could_not_be_kept_is_a_failure(here: Run, files: list[Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with serving(getting(*sending(files))) as server:
+        words = ["getscu", "--json", address(server), *KEYS, "-od", out, "--on-duplicate", "refuse"]
+        assert here(*words).status == 0
+        done = here(*words)
+    assert done.status == 1
+    assert (done.events[-1]["refused"], done.events[-1]["ok"]) == (3, False)
+
+
+def test_a_directory_that_cannot_be_written_to(here: Run, files: list[Path]) -> None:
+    done = here("getscu", "--json", "127.0.0.1:104", *KEYS, "-od", files[0])
+    assert done.status == 1
+    assert f"E: cannot write to {files[0]}: " in done.err
+
+
+def test_enough_objects_are_enough(here: Run, files: list[Path], tmp_path: Path) -> None:
+    def get(event: evt.Event) -> Iterator[object]:
+        yield 1000
+        for path in files:
+            yield 0xFF00, str(path)
+        while not event.is_cancelled:
+            yield 0xFF00, str(files[0])
+        yield 0xFE00, None
+
+    with serving((evt.EVT_C_GET, get)) as server:
+        done = here("getscu", "--json", "--cancel", 2, address(server), *KEYS, "-od", tmp_path / "out")
+    assert done.status == 0
+    summary = done.events[-1]
+    assert (summary["status"], summary["cancelled"], summary["ok"]) == (0xFE00, True, True)
+
+
+def test_a_peer_that_counts_more_than_came_is_not_believed(
+    here: Run, files: list[Path], tmp_path: Path
+) -> None:
+    with serving(getting(0)) as server:
+        assert here("getscu", address(server), *KEYS, "-od", tmp_path).status == 0
+        assert here("getscu", "-q", address(server), *KEYS, "-od", tmp_path) == Done(0, "", "")
+
+
+def test_only_the_chosen_sop_classes_are_proposed(here: Run, files: list[Path], tmp_path: Path) -> None:
+    requests = []
+    requested: evt.Binding = (evt.EVT_REQUESTED, lambda event: requests.append(event.associate_request))
+    with serving(getting(*sending(files)), requested) as server:
+        words = [address(server), *KEYS, "-od", tmp_path / "out"]
+        assert here("getscu", *words, "--sop-class", "CT", "--sop-class", "MRImageStorage").status == 0
+        done = here("getscu", "--json", *words, "--sop-class", CT, "-xi", "--on-duplicate", "replace")
+    both, one = requests
+    assert {context.abstract_syntax for context in both.presentation_contexts} == {STUDY_GET, CT, MR}
+    assert {(role.sop_class_uid, role.scu_role, role.scp_role) for role in both.role_selections} == {
+        (CT, False, True), (MR, False, True),
+    }  # fmt: skip
+    assert [(c.abstract_syntax, c.transfer_syntaxes) for c in one.presentation_contexts] == [
+        (STUDY_GET, (IMPLICIT,)), (CT, (IMPLICIT,)),
+    ]  # fmt: skip
+    assert done.status == 1  # the MR could not be sent
+    assert {event["transfer_syntax_uid"] for event in done.named("object")} == {IMPLICIT}
+
+
+def test_one_association_has_room_for_so_many_contexts(here: Run) -> None:
+    usual = plan_get()
+    assert len(usual.contexts) == ROOM
+    assert {EXPLICIT, IMPLICIT} <= set(usual.contexts[0][1])
+    assert len({role.sop_class_uid for role in usual.roles}) == len(usual.roles) == 106
+    assert usual.left_out > 0
+    one = plan_get([CT, CT])
+    assert [syntaxes for _, syntaxes in one.contexts[1:]] == [(syntax,) for syntax in COMPRESSED]
+    assert plan_get([CT], IMPLICIT).contexts == ((CT, (IMPLICIT,)),)
+    many = [word for number in range(ROOM + 1) for word in ("--sop-class", f"1.2.{number}")]
+    assert len(plan_get(many[3::2]).contexts) == ROOM
+    done = here("getscu", "host:104", "-k", "PatientID", *many)
+    assert done.status == 2
+    assert "argument --sop-class: one association has room for 127 SOP classes, not for 128" in done.err
+
+
+# --- movescu ------------------------------------------------------------------------------------
+
+
+def moving(files: list[Path], destinations: dict[str, tuple[str, int]], **options: object) -> evt.Binding:
+    def move(event: evt.Event) -> Iterator[object]:
+        where = destinations.get(event.move_destination)
+        if where is None:
+            yield None, None
+            return
+        yield (*where, options)
+        yield from sending(files)
+
+    return evt.EVT_C_MOVE, move
+
+
+def test_objects_are_sent_where_they_are_wanted(here: Run, files: list[Path], tmp_path: Path) -> None:
+    stored = []
+
+    def store(event: evt.Event) -> int:
+        stored.append(event.request.AffectedSOPInstanceUID)
+        return 0
+
+    with serving((evt.EVT_C_STORE, store), ae=AE("WORKSTATION")) as workstation:
+        known = {"WORKSTATION": ("127.0.0.1", workstation.port)}
+        with serving(moving(files, known)) as server:
+            done = here("movescu", "--json", address(server), *KEYS, "-aem", "WORKSTATION")
+            unknown = here("movescu", "--json", address(server), *KEYS, "-aem", "NOBODY")
+            default = here("movescu", address(server), *KEYS)
+            table = tmp_path / "peers.toml"
+            table.write_text('[ws]\nhost = "h"\nport = 1\nae_title = "WORKSTATION"\n')
+            named = here("movescu", address(server), *KEYS, "--peers", table, "-aem", "ws")
+    assert (done.status, named.status) == (0, 0)
+    assert stored == ["1.2.1", "1.2.2", "1.2.3"] * 2
+    summary = done.events[-1]
+    assert (summary["suboperations_completed"], summary["status"], summary["ok"]) == (3, 0, True)
+    assert "stored" not in summary
+    assert (unknown.status, unknown.events[-1]["status"]) == (1, 0xA801)
+    assert default.status == 1  # STORESCP is not known either
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def test_the_objects_may_come_here(files: list[Path], tmp_path: Path) -> None:
+    """With --store-port 0, whose number only the program knows: so the peer is told by this test."""
+    known: dict[str, tuple[str, int]] = {}
+    told = tmp_path / "told"
+    os.mkfifo(told)
+
+    def move(event: evt.Event) -> Iterator[object]:
+        with open(told):
+            pass
+        yield known[event.move_destination]
+        yield from sending(files)
+
+    with serving((evt.EVT_C_MOVE, move)) as server:
+        words = ["movescu", "--json", address(server), *KEYS, "--store", "--store-port", "0"]
+        words += ["--store-aet", "MINE", "-ba", "127.0.0.1", "-od", str(tmp_path / "out")]
+        process = subprocess.Popen(
+            [*APPLICATION, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert process.stdout is not None
+        first = json.loads(process.stdout.readline())
+        assert (first["event"], first["address"]) == ("listening", "127.0.0.1")
+        known["MINE"] = ("127.0.0.1", first["port"])
+        with open(told, "w"):
+            pass
+        out, err = process.communicate(timeout=60)
+    done = Done(process.returncode, out, err)
+    assert (done.status, done.err) == (0, "")
+    assert sorted(os.listdir(tmp_path / "out")) == ["CT.1.2.1", "CT.1.2.3", "MR.1.2.2"]
+    assert [event["calling_ae_title"] for event in done.named("object")] == ["PACS"] * 3
+    assert (done.events[-1]["stored"], done.events[-1]["ok"]) == (3, True)
+
+
+def test_a_port_that_is_taken(here: Run, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        words = ["--store", "--store-port", port, "-ba", "127.0.0.1", "-od", tmp_path]
+        done = here("movescu", "--json", "127.0.0.1:104", *KEYS, *words)
+    assert done.status == 1
+    assert f"cannot listen on 127.0.0.1, port {port}: " in done.err
+    assert done.events[-1]["ok"] is False
+
+
+def test_what_comes_here_is_secured_as_the_request_is(here: Run, files: list[Path], tmp_path: Path) -> None:
+    from dicomproto_transports.tls import client_context, server_context
+
+    authority = Authority(tmp_path)
+    mine, theirs = authority.issue("mine", "127.0.0.1"), authority.server
+    port = free_port()
+    outgoing = client_context(authority.ca_file, theirs.cert, theirs.key)
+    known = {"STORESCP": ("127.0.0.1", port)}
+    context = server_context(theirs.cert, theirs.key, ca_file=authority.ca_file)
+    with (
+        serving(moving(files, known, tls_args=outgoing), ssl_context=context) as server,
+        serving(moving(files, known), ssl_context=context) as plain,
+    ):
+        words = ["--store", "--store-port", port, "-ba", "127.0.0.1", "-od", tmp_path / "out"]
+        words += ["--add-cert-file", authority.ca_file, *KEYS]
+        secured = ["--enable-tls", mine.key, mine.cert]
+        assert here("movescu", address(server), *words, *secured).status == 0
+        assert here("movescu", address(plain), *words, *secured).status == 1
+        assert here("movescu", address(plain), *words, *secured, "--store-plain").status == 0
+        done = here("movescu", address(server), *words, "--tls")
+    assert done.status == 2
+    assert "--store-plain does without" in done.err
