@@ -42,20 +42,25 @@ class Files:
 class Authority:
     """A CA that both sides trust, certificates of it, and one of a stranger."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, key_type: trustme.KeyType = trustme.KeyType.ECDSA) -> None:
+        self._folder, self._key_type = folder, key_type
         self._ca, stranger = trustme.CA(), trustme.CA()
         self.ca_file, self.strange_ca_file = folder / "ca.pem", folder / "strange-ca.pem"
         self._ca.cert_pem.write_to_path(self.ca_file)
         stranger.cert_pem.write_to_path(self.strange_ca_file)
         self.server = self.issue("server", "localhost", "127.0.0.1", "::1", "archive")
         self.client = self.issue("client", "modality.example", common_name="MODALITY")
-        self.expired = Files(folder, "expired", self._ca.issue_cert("localhost", not_after=_LONG_AGO))
-        self.strange = Files(folder, "strange", stranger.issue_cert("localhost", "127.0.0.1"))
+        names, kind = ("localhost", "127.0.0.1"), {"key_type": key_type}
+        self.expired = Files(folder, "expired", self._ca.issue_cert(*names, not_after=_LONG_AGO, **kind))
+        self.strange = Files(folder, "strange", stranger.issue_cert(*names, **kind))
 
     def issue(self, name: str, *identities: str, common_name: str | None = None) -> Files:
         """Issue a certificate for host names or addresses."""
-        return Files(self._folder, name, self._ca.issue_cert(*identities, common_name=common_name))
+        return Files(
+            self._folder,
+            name,
+            self._ca.issue_cert(*identities, common_name=common_name, key_type=self._key_type),
+        )
 
     def revoke(self, *revoked: Files) -> bytes:
         """Return the CA's list of revoked certificates, in PEM."""

@@ -258,7 +258,7 @@ REFUSALS = {
     ),
     "another host": Refusal({"own": "client"}, {}, "hostname", "for another host", "alert 'bad certificate'"),
     "an expired certificate": Refusal(
-        {"own": "expired"}, {"name": "localhost"}, "certificate", "has expired", "alert 'certificate expired'"
+        {"own": "expired"}, {}, "certificate", "has expired", "alert 'certificate expired'"
     ),
     "no client certificate": Refusal(
         _OURS, {}, "refused", "alert 'certificate required'", "it showed no certificate"

@@ -88,10 +88,13 @@ class Handshake:
     ) -> tuple[list[Buffer], AssociationError]:
         """Return what to tell the peer, and what to raise."""
         words: list[Buffer] = []
+        where = "in the TLS handshake"
+        if not self.has_heard and not self._engine.server_side:
+            where += ", at its first word: it may speak plain DICOM"
         if isinstance(error, TimeoutError):
             return words, timed_out(peer, "tls", timeouts.tls)
         if isinstance(error, EOFError):
-            return words, ConnectionLost(f"{peer} closed the connection in the TLS handshake")
+            return words, ConnectionLost(f"{peer} closed the connection {where}")
         if isinstance(error, _NotTLS):
             if self._engine.server_side:
                 words = [_UNEXPECTED_MESSAGE]
@@ -102,8 +105,7 @@ class Handshake:
             kind, text = _why(error)
             return words, TLSFailed(f"{peer}: the TLS handshake failed: {text}", kind=kind)
         if isinstance(error, OSError):
-            text = f"{peer} is gone ({error.strerror or error}) in the TLS handshake"
-            return words, ConnectionLost(text)
+            return words, ConnectionLost(f"{peer} is gone ({error.strerror or error}) {where}")
         raise error
 
     async def _shake(self, stream: Stream, deadline: float | None) -> None:

@@ -1,0 +1,197 @@
+"""TLS with DCMTK's tools, in both directions: with certificates of the client, without, and with wrong ones.
+
+DCMTK's profile is by default the non-downgrading one of BCP 195: TLS 1.2 and later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN
+from tests.certificates import Authority
+from tests.interop.catalogue import Object, exceptions, objects, read_dataset
+from tests.interop.programs import (
+    LOOPBACK,
+    OURS,
+    Done,
+    dcmtk,
+    dcmtk_storescp,
+    our_server,
+    our_storescp,
+    run,
+)
+
+pytestmark = pytest.mark.dcmtk
+
+SOME = 8
+"""Objects that are sent, the largest that there are: many records each."""
+
+KINDS = {"RSA": trustme.KeyType.RSA, "ECDSA": trustme.KeyType.ECDSA}
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def authority(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Certificates with keys of both kinds."""
+    return Authority(tmp_path_factory.mktemp("certificates"), KINDS[request.param])
+
+
+def largest() -> list[Object]:
+    """Return objects with pixels, each with a SOP Instance UID of its own, that DCMTK sends and takes."""
+    odd = exceptions("DCMTK storescu") | exceptions("DCMTK storescp")
+    images = {
+        one.sop_instance_uid: one
+        for one in objects()
+        if one.transfer_syntax_uid == EXPLICIT_VR_LITTLE_ENDIAN
+        and one.name not in odd
+        and "PixelData" in read_dataset(one.path)
+    }
+    return sorted(images.values(), key=lambda one: len(one.data_set))[-SOME:]
+
+
+def pixels(paths: Iterable[Path]) -> dict[str, bytes]:
+    """Return the pixels of files by SOP Instance UID; DCMTK encodes anew whatever is around them."""
+    found = {}
+    for path in paths:
+        dataset = read_dataset(path)
+        found[str(dataset.SOPInstanceUID)] = bytes(dataset.PixelData)
+    return found
+
+
+def ours(authority: Authority, name: str | None, ca: str = "ca_file") -> list[str | Path]:
+    """Return our options for a requestor that shows the certificate `name`."""
+    own: Any = getattr(authority, name) if name else None
+    shown = ["--tls"] if own is None else ["--enable-tls", own.key, own.cert]
+    return [*shown, "--add-cert-file", getattr(authority, ca)]
+
+
+def theirs(authority: Authority, name: str | None, ca: str = "ca_file") -> list[str | Path]:
+    """Return DCMTK's options for either side."""
+    own: Any = getattr(authority, name) if name else None
+    shown = ["--anonymous-tls"] if own is None else ["--enable-tls", own.key, own.cert]
+    return [*shown, "--add-cert-file", getattr(authority, ca)]
+
+
+def server_options(authority: Authority, *more: str, name: str = "server") -> list[str | Path]:
+    """Return the options of a server; those of DCMTK and ours are the same."""
+    own: Any = getattr(authority, name)
+    return ["--enable-tls", own.key, own.cert, "--add-cert-file", authority.ca_file, *more]
+
+
+# --- we associate ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "peer"), [("client", "-rc"), ("client", "-vc"), (None, "-vc"), (None, "-ic")]
+)
+def test_our_objects_reach_dcmtk(authority: Authority, tmp_path: Path, name: str | None, peer: str) -> None:
+    some = largest()
+    with dcmtk_storescp(tmp_path, *map(str, server_options(authority, peer))) as server:
+        options = [*ours(authority, name), "--json", LOOPBACK, str(server.port)]
+        done = run([*OURS, "storescu", *options, *(one.path for one in some)])
+        assert run([*OURS, "echoscu", *ours(authority, name), LOOPBACK, str(server.port)]).status == 0
+    assert done.status == 0, done.everything
+    assert done.event("summary")["sent"] == SOME
+    assert pixels((tmp_path / "stored").iterdir()) == pixels(one.path for one in some)
+
+
+@pytest.mark.parametrize(
+    ("name", "ca", "of_server", "said", "noted"),
+    [
+        (None, "ca_file", "server", "alert 'certificate required'", "did not return a certificate"),
+        ("strange", "ca_file", "server", "alert 'unknown ca'", "certificate verify failed"),
+        ("expired", "ca_file", "server", "alert 'certificate expired'", "certificate verify failed"),
+        ("client", "strange_ca_file", "server", "its certificate cannot be verified", "alert unknown ca"),
+        ("client", "ca_file", "expired", "certificate has expired", "alert certificate expired"),
+        ("client", "ca_file", "client", "its certificate is for another host", "alert bad certificate"),
+    ],
+)
+def test_what_our_requestor_says_of_dcmtk(
+    authority: Authority, tmp_path: Path, name: str | None, ca: str, of_server: str, said: str, noted: str
+) -> None:
+    with dcmtk_storescp(tmp_path, *map(str, server_options(authority, name=of_server))) as server:
+        done = run([*OURS, "echoscu", *ours(authority, name, ca), LOOPBACK, str(server.port)])
+        server.until(lambda: noted in server.errors, "it says why")
+    assert (done.status, said in done.errors) == (1, True), done.errors
+
+
+def test_plain_and_tls_do_not_meet_at_dcmtk(authority: Authority, tmp_path: Path) -> None:
+    with dcmtk_storescp(tmp_path) as server:
+        done = run([*OURS, "echoscu", *ours(authority, None), LOOPBACK, str(server.port)])
+    assert done.status == 1
+    assert "in the TLS handshake, at its first word: it may speak plain DICOM" in done.errors
+
+
+# --- DCMTK associates -----------------------------------------------------------------------------
+
+
+def echo(port: int, *options: str | Path) -> Done:
+    """Run DCMTK's echoscu."""
+    return run([*dcmtk("echoscu"), "-v", *options, LOOPBACK, str(port)])
+
+
+@pytest.mark.parametrize(
+    ("name", "peer"), [("client", "-rc"), ("client", "-vc"), (None, "-vc"), (None, "-ic")]
+)
+def test_dcmtks_objects_reach_us(authority: Authority, tmp_path: Path, name: str | None, peer: str) -> None:
+    some = largest()
+    with our_storescp(tmp_path, *map(str, server_options(authority, peer))) as server:
+        command = [
+            *dcmtk("storescu"),
+            "-v",
+            "--required",
+            *theirs(authority, name),
+            LOOPBACK,
+            str(server.port),
+        ]
+        done = run([*command, *(one.path for one in some)])
+        assert echo(server.port, *theirs(authority, name)).status == 0
+        ended = server.stop()
+    assert done.status == 0, done.everything
+    assert (ended.status, ended.errors) == (0, "")
+    assert pixels((tmp_path / "stored").iterdir()) == pixels(one.path for one in some)
+
+
+@pytest.mark.parametrize("profile", ["--profile-bcp195-nd", "--profile-bcp195", "--profile-bcp195-ex"])
+def test_every_current_profile_of_dcmtk_meets_ours(
+    authority: Authority, tmp_path: Path, profile: str
+) -> None:
+    with our_server("echoscp", *server_options(authority), folder=tmp_path) as server:
+        done = echo(server.port, *theirs(authority, "client"), profile)
+    assert done.status == 0, done.everything
+
+
+@pytest.mark.parametrize(
+    ("name", "ca", "of_server", "noted"),
+    [
+        (None, "ca_file", "server", "it showed no certificate"),
+        ("strange", "ca_file", "server", "its certificate cannot be verified"),
+        ("expired", "ca_file", "server", "certificate has expired"),
+        ("client", "strange_ca_file", "server", "it refused, with the alert 'unknown ca'"),
+        ("client", "ca_file", "expired", "it refused, with the alert 'certificate expired'"),
+    ],
+)
+def test_what_our_server_says_of_dcmtk(
+    authority: Authority, tmp_path: Path, name: str | None, ca: str, of_server: str, noted: str
+) -> None:
+    options = server_options(authority, "-v", name=of_server)
+    with our_server("echoscp", *options, folder=tmp_path) as server:
+        done = echo(server.port, *theirs(authority, name, ca))
+        server.until(lambda: noted in server.errors, "it says why")
+        if of_server == "server":  # it goes on
+            assert echo(server.port, *theirs(authority, "client")).status == 0
+    assert done.status != 0
+
+
+def test_dcmtk_without_tls_is_told(authority: Authority, tmp_path: Path) -> None:
+    with our_server("echoscp", *server_options(authority, "-v"), folder=tmp_path) as server:
+        done = echo(server.port)
+        server.until(
+            lambda: "speaks plain DICOM, where TLS was expected" in server.errors, "it says what was spoken"
+        )
+    assert done.status != 0
+    assert "Unrecognized PDU type: 15" in done.errors  # an alert of TLS
