@@ -53,9 +53,9 @@ async def _send_matches(
     """Send the pending responses and return the final one."""
     request = received.command
     while True:
-        await give_way(association)
         try:
             result = await steps.next()
+            await give_way(association)
             if result is END:
                 # What was cancelled may have ended early, so that it is no success.
                 return request.response(CANCEL if request.MessageID in association.cancelled else 0)

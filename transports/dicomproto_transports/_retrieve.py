@@ -96,7 +96,6 @@ class Retrieval:
     async def run(self) -> Response:
         """Perform the sub-operations and return the final response."""
         try:
-            await give_way(self._association)
             if isinstance(self.request, CMoveRQ):
                 found = destination_of(await self._first(), self._association.ae)
                 if found is None:
@@ -133,8 +132,8 @@ class Retrieval:
     async def _transfer_all(self) -> Response:
         counts, association = self._counts, self._association
         while True:
-            await give_way(association)
             result = await self._next()
+            await give_way(association)
             if result is END and counts.remaining and self._is_cancelled:
                 return self._final(CANCEL)
             if result is END:

@@ -1,8 +1,9 @@
 """What a handler yields, one step at a time, whatever kind of iterable it made.
 
-A sync generator, an async one, a list, a coroutine that returns any of them: each step runs as a
-handler does, so that it may use the association. `close` ends a generator where it is, so that its
-`finally` runs whatever became of the operation.
+A sync generator, an async one, a list, a coroutine that returns any of them, or the one result of a
+handler that does not yield, a tuple: each step runs as a handler does, so that it may use the
+association. `close` ends a generator where it is, so that its `finally` runs whatever became of the
+operation.
 """
 
 from __future__ import annotations
@@ -58,6 +59,8 @@ class Steps:
             if self._association.drive is not None:
                 raise TypeError("an async generator, which the blocking flavour does not run")
             self._async = aiter(cast("AsyncIterator[object]", result))
+        elif isinstance(result, tuple):
+            self._sync = iter([result])  # one that was returned, not yielded
         elif isinstance(result, Iterable) and not isinstance(result, (str, bytes)):
             self._sync = iter(result)
         else:
