@@ -24,6 +24,7 @@ from .. import evt
 from .._facts import name_of
 from ..blocking import AE, Association
 from ..evt import Binding, Event
+from ._admission import admit, listen_on
 from ._console import Console
 from ._options import timeouts_of
 
@@ -68,8 +69,8 @@ class Listener:
         }
         console.take_logging()
         self.ae = AE(ae_title=options.ae_title, timeouts=timeouts_of(options))
-        self.ae.maximum_associations = options.max_associations
         self.ae.maximum_pdu_size = options.max_pdu
+        admit(self.ae, options)
         self.is_stopping = False
         self._options = options
         self._console = console
@@ -131,13 +132,16 @@ class Listener:
         address = options.bind_address
         try:
             server = self.ae.start_server(
-                (address, options.port),
+                listen_on(options),
                 block=False,
                 evt_handlers=[*handlers, *self._notifications()],
                 ssl_context=options.tls,
+                proxy_protocol_from=options.proxy_protocol_from,
+                reuse_port=options.reuse_port,
             )
-        except OSError as error:
-            text = f"cannot listen on {address or 'any address'}, port {options.port}: {error.strerror}"
+        except (OSError, ValueError) as error:  # what systemd hands over may be of any kind
+            reason = error.strerror if isinstance(error, OSError) else error
+            text = f"cannot listen on {address or 'any address'}, port {options.port}: {reason}"
             console.error(text)
             console.event("error", error=type(error).__name__, text=text)
             return False

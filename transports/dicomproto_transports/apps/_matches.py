@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 
-_SYNTAXES = {  # by what pydicom keeps: is the VR implicit, is it Little Endian
+_SYNTAXES: dict[object, str] = {  # by what pydicom keeps: is the VR implicit, is it Little Endian
     (True, True): IMPLICIT_VR_LITTLE_ENDIAN,
     (False, True): EXPLICIT_VR_LITTLE_ENDIAN,
     (False, False): EXPLICIT_VR_BIG_ENDIAN,

@@ -122,6 +122,7 @@ MAX_PDU = 131_072
 
 PHASES = {
     "connect": "for the TCP connection",
+    "proxy": "for the header of the PROXY protocol",
     "tls": "for the TLS handshake",
     "association": "for the answer to A-ASSOCIATE and A-RELEASE",
     "artim": "for the A-ASSOCIATE of a requestor that has connected",
@@ -136,7 +137,7 @@ PHASES = {
 """The waits that have an option of their own, `--timeout-PHASE`; each is a field of `Timeouts`."""
 
 _REQUESTORS_PHASES = ("connect", "tls", "association", "pdu", "write", "response", "close")
-_ACCEPTORS_PHASES = ("tls", "artim", "association", "pdu", "write", "idle", "close")
+_ACCEPTORS_PHASES = ("proxy", "tls", "artim", "association", "pdu", "write", "idle", "close")
 
 
 def _add_network(
@@ -212,7 +213,13 @@ def add_port(parser: ArgumentParser) -> None:
 
 def add_listener(parser: ArgumentParser, own_title: str) -> argparse._ArgumentGroup:
     """Add what an acceptor needs to listen."""
-    parser.add_argument("port", type=port, help="TCP port to listen on; 0: any free one, which is printed")
+    from ._admission import add_admission, listening_port
+
+    parser.add_argument(
+        "port", type=listening_port,
+        help="TCP port to listen on; 0: any free one, which is printed; systemd: the sockets that systemd"
+        " hands over",
+    )  # fmt: skip
     group = _add_network(parser, own_title, long="--ae-title", is_requestor=False)
     group.add_argument(
         "-ba", "--bind-address", default="", metavar="ADDRESS",
@@ -227,10 +234,7 @@ def add_listener(parser: ArgumentParser, own_title: str) -> argparse._ArgumentGr
         "--grace", type=seconds, default=30.0, metavar="S",
         help="seconds that what is under way has to be finished when the program is to end (default: 30)",
     )  # fmt: skip
-    group.add_argument(
-        "--max-associations", type=positive, default=100, metavar="N",
-        help="reject more than N associations at once (default: 100)",
-    )  # fmt: skip
+    add_admission(parser)
     add_phases(parser, _ACCEPTORS_PHASES)
     return group
 

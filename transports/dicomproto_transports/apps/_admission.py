@@ -1,0 +1,108 @@
+"""Whom the acceptors let in, from where and how many, and where they listen."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from argparse import ArgumentParser, ArgumentTypeError
+from typing import TYPE_CHECKING
+
+from ._options import ae_title, positive
+
+if TYPE_CHECKING:
+    from socket import socket
+
+    from .._ae import AECore
+    from .._listening import ListenOn
+
+SYSTEMD = "systemd"
+"""In place of a port: the sockets that systemd hands over."""
+
+_FIRST_DESCRIPTOR = 3  # sd_listen_fds(3)
+
+
+def listening_port(text: str) -> int | str:
+    """Return the port to listen on that `text` names, or `SYSTEMD`."""
+    if text == SYSTEMD:
+        return text
+    from ._options import port
+
+    return port(text)
+
+
+def network(text: str) -> str:
+    """Return `text` if it is an IP network or address."""
+    from ipaddress import ip_network
+
+    try:
+        ip_network(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"a network, such as 10.0.0.0/8, is needed: {error}") from None
+    return text
+
+
+def add_admission(parser: ArgumentParser) -> None:
+    """Add the options that say whom an acceptor lets in."""
+    group = parser.add_argument_group("admission options")
+    group.add_argument(
+        "--max-associations", type=positive, default=100, metavar="N",
+        help="reject more than N associations at once (default: 100)",
+    )  # fmt: skip
+    group.add_argument(
+        "--max-associations-per-address", type=positive, metavar="N", help="of those, from one IP address"
+    )
+    group.add_argument(
+        "--max-associations-per-aet", type=positive, metavar="N", help="of those, with one calling AE title"
+    )
+    group.add_argument(
+        "--allow-network", type=network, action="append", default=[], metavar="NETWORK",
+        help="serve this IP network or address only, such as 10.0.0.0/8; may be repeated",
+    )  # fmt: skip
+    group.add_argument(
+        "--allow-calling-aet", type=ae_title, action="append", default=[], metavar="TITLE",
+        help="serve requestors of this AE title only, which proves nothing; may be repeated",
+    )  # fmt: skip
+    group.add_argument(
+        "--allow-called-aet", type=ae_title, action="append", default=[], metavar="TITLE",
+        help="serve requestors that call us by this AE title only; may be repeated",
+    )  # fmt: skip
+    group.add_argument(
+        "--require-called-aet", action="store_true",
+        help="serve requestors that call us by our own AE title only, or as --allow-called-aet says",
+    )  # fmt: skip
+    group.add_argument(
+        "--proxy-protocol-from", type=network, action="append", default=[], metavar="NETWORK",
+        help="demand a header of the PROXY protocol (version 1 or 2) of each connection from this network or"
+        " address, and believe it; may be repeated",
+    )  # fmt: skip
+    group.add_argument(
+        "--reuse-port", action="store_true", help="let several processes listen on the port (SO_REUSEPORT)"
+    )
+
+
+def admit(ae: AECore, options: argparse.Namespace) -> None:
+    """Tell an application entity whom to let in."""
+    ae.maximum_associations = options.max_associations
+    ae.maximum_associations_per_address = options.max_associations_per_address
+    ae.maximum_associations_per_ae_title = options.max_associations_per_aet
+    ae.allowed_networks = options.allow_network
+    ae.require_calling_aet = options.allow_calling_aet
+    own = [ae.ae_title] if options.require_called_aet else []
+    ae.require_called_aet = [*own, *options.allow_called_aet] or False
+
+
+def listen_on(options: argparse.Namespace) -> ListenOn:
+    """Return what a server is to listen on; raises OSError if systemd hands nothing over."""
+    if options.port != SYSTEMD:
+        return options.bind_address, options.port
+    return _inherited()
+
+
+def _inherited() -> list[socket]:
+    """Return the sockets that were handed over as systemd does it (sd_listen_fds(3))."""
+    from socket import socket
+
+    count = os.environ.get("LISTEN_FDS", "")
+    if os.environ.get("LISTEN_PID") != str(os.getpid()) or not count.isdecimal() or not int(count):
+        raise OSError(0, "systemd has handed over no socket (LISTEN_PID, LISTEN_FDS)")
+    return [socket(fileno=_FIRST_DESCRIPTOR + number) for number in range(int(count))]
