@@ -183,7 +183,7 @@ class CommandLine(Generated):
         for name in APPLICATIONS:
             parser = importlib.import_module(f"dicomproto_transports.apps.{name}").parser()
             title = f"dicomproto {name}"
-            lines += [title, "-" * len(title), "", escaped(parser.description or ""), ""]
+            lines += [title, "-" * len(title), "", f"``{parser.usage}``", "", *_description(parser), ""]
             for group in parser._action_groups:
                 options = [action for action in group._group_actions if action.help != argparse.SUPPRESS]
                 if options:
@@ -193,8 +193,20 @@ class CommandLine(Generated):
         return lines
 
 
+def _description(parser: argparse.ArgumentParser) -> list[str]:
+    """Return the description; what is indented in it is shown as it stands."""
+    lines: list[str] = []
+    for line in (parser.description or "").splitlines():
+        if line.startswith("  ") and lines and not lines[-1].startswith("  "):
+            lines[-1:] = [lines[-1], "", ".. code-block:: console", ""]
+        lines.append(f"  {line}" if line.startswith("  ") else escaped(line))
+    return lines
+
+
 def _option(action: argparse.Action) -> str:
     metavar = action.metavar or (action.dest if not action.option_strings else action.dest.upper())
+    if isinstance(metavar, tuple):
+        metavar = " ".join(metavar)
     value = "" if action.nargs == 0 else f" {metavar}"
     if not action.option_strings:
         return f"``{metavar}``"
