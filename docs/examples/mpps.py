@@ -1,0 +1,197 @@
+"""Modality Performed Procedure Step (PS3.4 Annex F): a modality says what it does, and a manager keeps it."""
+
+from __future__ import annotations
+
+from threading import Lock
+
+from pydicom.dataset import Dataset
+from pydicom.uid import CTImageStorage, generate_uid
+
+from dicomproto.services.sop_classes import (
+    ModalityPerformedProcedureStep,
+    ModalityPerformedProcedureStepRetrieve,
+)
+from dicomproto_transports.blocking import AE, evt
+
+HOST = "127.0.0.1"
+
+
+# --- the manager: the SCP -----------------------------------------------------------------------
+
+REQUIRED = (
+    "PerformedProcedureStepID",
+    "PerformedStationAETitle",
+    "ScheduledStepAttributesSequence",
+    "Modality",
+)
+"""Some of what an N-CREATE has to have (PS3.4 Table F.7.2-1, type 1)."""
+
+
+def failure(status, comment, error_id=None):
+    """Return a status with what says more about it."""
+    result = Dataset()
+    result.Status = status
+    result.ErrorComment = comment
+    if error_id is not None:
+        result.ErrorID = error_id
+    return result
+
+
+class Manager:
+    """Performed procedure steps by SOP Instance UID; each association has a thread of its own."""
+
+    def __init__(self):
+        self.steps = {}
+        self.lock = Lock()
+
+    def create(self, event):
+        uid, step = event.request.AffectedSOPInstanceUID or generate_uid(), event.attribute_list
+        missing = [keyword for keyword in REQUIRED if not step.get(keyword)]
+        if missing:
+            return failure(0x0120, f"{missing[0]} is missing"), None
+        if step.get("PerformedProcedureStepStatus") != "IN PROGRESS":
+            return failure(0x0106, "a step begins IN PROGRESS"), None
+        with self.lock:
+            if self.steps.setdefault(uid, step) is not step:
+                return 0x0111, None  # duplicate SOP instance
+        reply = Dataset()
+        reply.AffectedSOPInstanceUID = uid
+        return 0x0000, reply
+
+    def set(self, event):
+        changes = event.modification_list
+        with self.lock:
+            step = self.steps.get(event.request.RequestedSOPInstanceUID)
+            if step is None:
+                return 0x0112, None  # no such SOP instance
+            if step.PerformedProcedureStepStatus != "IN PROGRESS":
+                # PS3.4 Table F.7.2-2: the step has come to its end.
+                return failure(0x0110, "the step may no longer be updated", error_id=0xA710), None
+            status = changes.get("PerformedProcedureStepStatus")
+            if status == "COMPLETED" and not (
+                changes.get("PerformedSeriesSequence") or step.PerformedSeriesSequence
+            ):
+                return failure(0x0120, "PerformedSeriesSequence is missing"), None
+            step.update(changes)
+        return 0x0000, None
+
+    def get(self, event):
+        step = self.steps.get(event.request.RequestedSOPInstanceUID)
+        if step is None:
+            return 0x0112, None
+        found = Dataset()
+        for tag in event.attribute_identifiers or step.keys():
+            if tag in step:
+                found[tag] = step[tag]
+        return 0x0001 if len(found) < len(event.attribute_identifiers) else 0x0000, found
+
+    def handlers(self):
+        return [(evt.EVT_N_CREATE, self.create), (evt.EVT_N_SET, self.set), (evt.EVT_N_GET, self.get)]
+
+
+# --- a modality: the SCU ------------------------------------------------------------------------
+
+
+def begun():
+    """Return what is known when the step begins, for the N-CREATE."""
+    scheduled = Dataset()
+    scheduled.StudyInstanceUID = generate_uid(entropy_srcs=["study"])
+    scheduled.AccessionNumber = "1001"
+    scheduled.RequestedProcedureID = "R1001"
+    scheduled.RequestedProcedureDescription = "Head without contrast"
+    scheduled.ScheduledProcedureStepID = "S1001"
+    scheduled.ScheduledProcedureStepDescription = "Head without contrast"
+    scheduled.ReferencedStudySequence = []
+    scheduled.ScheduledProtocolCodeSequence = []
+    step = Dataset()
+    step.ScheduledStepAttributesSequence = [scheduled]
+    step.PatientName = "Doe^Jane"
+    step.PatientID = "P1"
+    step.PatientBirthDate = "19700101"
+    step.PatientSex = "F"
+    step.ReferencedPatientSequence = []
+    step.PerformedProcedureStepID = "P1001"
+    step.PerformedStationAETitle = "CT1"
+    step.PerformedStationName = ""
+    step.PerformedLocation = ""
+    step.PerformedProcedureStepStartDate = "20240115"
+    step.PerformedProcedureStepStartTime = "083500"
+    step.PerformedProcedureStepStatus = "IN PROGRESS"
+    step.PerformedProcedureStepDescription = ""
+    step.PerformedProcedureTypeDescription = ""
+    step.ProcedureCodeSequence = []
+    step.PerformedProcedureStepEndDate = ""
+    step.PerformedProcedureStepEndTime = ""
+    step.Modality = "CT"
+    step.StudyID = "1"
+    step.PerformedProtocolCodeSequence = []
+    step.PerformedSeriesSequence = []
+    return step
+
+
+def completed():
+    """Return what is known when the step is over, for the N-SET."""
+    image = Dataset()
+    image.ReferencedSOPClassUID = CTImageStorage
+    image.ReferencedSOPInstanceUID = generate_uid(entropy_srcs=["image"])
+    series = Dataset()
+    series.PerformingPhysicianName = ""
+    series.OperatorsName = "Tec^Hanna"
+    series.ProtocolName = "Head"
+    series.SeriesInstanceUID = generate_uid(entropy_srcs=["series"])
+    series.SeriesDescription = ""
+    series.RetrieveAETitle = "ARCHIVE"
+    series.ReferencedImageSequence = [image]
+    series.ReferencedNonImageCompositeSOPInstanceSequence = []
+    step = Dataset()
+    step.PerformedProcedureStepStatus = "COMPLETED"
+    step.PerformedProcedureStepEndDate = "20240115"
+    step.PerformedProcedureStepEndTime = "084100"
+    step.PerformedSeriesSequence = [series]
+    return step
+
+
+def show(what, response):
+    error_id = "" if response.ErrorID is None else f", Error ID {response.ErrorID:04X}"
+    comment = f": {response.ErrorComment}" if response.ErrorComment else ""
+    print(f"{what}: {response.Status:04X} {response.status.meaning}{error_id}{comment}")
+
+
+def main():
+    manager = Manager()
+    ris, modality = AE(ae_title="RIS"), AE(ae_title="CT1")
+    for uid in (ModalityPerformedProcedureStep, ModalityPerformedProcedureStepRetrieve):
+        ris.add_supported_context(uid)
+        modality.add_requested_context(uid)
+    uid = generate_uid(entropy_srcs=["step"])
+
+    with (
+        ris.start_server((HOST, 0), block=False, evt_handlers=manager.handlers()) as server,
+        modality.associate(HOST, server.port, ae_title="RIS") as assoc,
+    ):
+        early = Dataset()
+        early.PerformedProcedureStepStatus = "COMPLETED"
+
+        response, _ = assoc.send_n_set(early, ModalityPerformedProcedureStep, uid)
+        show("set before it was created", response)
+        response, _ = assoc.send_n_create(early, ModalityPerformedProcedureStep, uid)
+        show("created with too little", response)
+        response, _ = assoc.send_n_create(begun(), ModalityPerformedProcedureStep, uid)
+        show("created", response)
+        response, _ = assoc.send_n_create(begun(), ModalityPerformedProcedureStep, uid)
+        show("created again", response)
+        response, _ = assoc.send_n_set(early, ModalityPerformedProcedureStep, uid)
+        show("completed without a series", response)
+        response, _ = assoc.send_n_set(completed(), ModalityPerformedProcedureStep, uid)
+        show("completed", response)
+        response, _ = assoc.send_n_set(completed(), ModalityPerformedProcedureStep, uid)
+        show("completed again", response)
+
+        wanted = ["PatientID", "PerformedProcedureStepStatus", "PerformedProcedureStepEndTime"]
+        response, step = assoc.send_n_get(wanted, ModalityPerformedProcedureStepRetrieve, uid)
+        show("asked for", response)
+        print(*(step[keyword].value for keyword in wanted))
+
+
+if __name__ == "__main__":
+    main()

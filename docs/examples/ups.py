@@ -1,0 +1,417 @@
+"""Unified Procedure Steps (PS3.4 Annex CC): one who orders, one who performs, one who watches, and a manager.
+
+Every message about a step names the Push SOP class, on contexts of the Pull, Watch and Event classes as well.
+"""
+
+from __future__ import annotations
+
+from queue import Queue
+from threading import Lock, Thread
+
+from pydicom.dataset import Dataset
+from pydicom.uid import generate_uid
+
+from dicomproto.errors import AssociationError, DataSetError
+from dicomproto.matching import Query, make_identifier
+from dicomproto.services.sop_classes import (
+    UnifiedProcedureStepEvent,
+    UnifiedProcedureStepPull,
+    UnifiedProcedureStepPush,
+    UnifiedProcedureStepWatch,
+    UPSGlobalSubscriptionInstance,
+)
+from dicomproto_transports import build_role
+from dicomproto_transports.blocking import AE, evt
+
+HOST = "127.0.0.1"
+
+# Action Type IDs and Event Type IDs, PS3.4 Tables CC.2.1-1, CC.2.2-1, CC.2.3-1 and CC.2.4-1
+CHANGE_STATE, REQUEST_CANCEL, SUBSCRIBE, UNSUBSCRIBE, SUSPEND_GLOBAL_SUBSCRIPTION = 1, 2, 3, 4, 5
+STATE_REPORT, CANCEL_REQUESTED, PROGRESS_REPORT = 1, 2, 3
+
+SUCCESS, NO_SUCH_ACTION = 0x0000, 0x0123
+DUPLICATE_INSTANCE, INVALID_VALUE = 0x0111, 0x0106
+ALREADY_CANCELED, ALREADY_COMPLETED = 0xB304, 0xB306
+MAY_NO_LONGER_BE_UPDATED, WRONG_TRANSACTION_UID, ALREADY_IN_PROGRESS = 0xC300, 0xC301, 0xC302
+SCHEDULED_BY_CREATION_ONLY, REQUIREMENTS_NOT_MET, NO_SUCH_STEP = 0xC303, 0xC304, 0xC307
+UNKNOWN_AE_TITLE, NOT_SCHEDULED, NOT_IN_PROGRESS = 0xC308, 0xC309, 0xC310
+COMPLETED_BEFORE_CANCEL, PERFORMER_OUT_OF_REACH, NOT_APPROPRIATE = 0xC311, 0xC312, 0xC314
+
+
+# --- the manager: the SCP of everything ---------------------------------------------------------
+
+
+class Manager:
+    """Procedure steps by SOP Instance UID, who has claimed them, and who wants to hear of them.
+
+    `addresses` says where AE titles listen: (host, port).
+    """
+
+    def __init__(self, addresses):
+        self.addresses = addresses
+        self.steps = {}
+        self.claims = {}  # the Transaction UID of each step in progress
+        self.subscribers = {UPSGlobalSubscriptionInstance: set()}
+        self.reports = Queue()
+        self.lock = Lock()  # each association has a thread of its own
+        self.ae = AE(ae_title="MANAGER")
+        for uid in (UnifiedProcedureStepPush, UnifiedProcedureStepPull, UnifiedProcedureStepWatch):
+            self.ae.add_supported_context(uid)
+
+    def handlers(self):
+        return [
+            (evt.EVT_N_CREATE, self.create),
+            (evt.EVT_C_FIND, self.find),
+            (evt.EVT_N_GET, self.get),
+            (evt.EVT_N_SET, self.set),
+            (evt.EVT_N_ACTION, self.act),
+        ]
+
+    def create(self, event):
+        uid, step = event.request.AffectedSOPInstanceUID or generate_uid(), event.attribute_list
+        if step.get("ProcedureStepState") != "SCHEDULED":
+            return NOT_SCHEDULED, None
+        step.SOPClassUID, step.SOPInstanceUID = UnifiedProcedureStepPush, uid
+        step.TransactionUID = ""
+        with self.lock:
+            if self.steps.setdefault(uid, step) is not step:
+                return DUPLICATE_INSTANCE, None
+            self.tell_of_state(uid)
+        reply = Dataset()
+        reply.AffectedSOPInstanceUID = uid
+        return SUCCESS, reply
+
+    def find(self, event):
+        try:
+            query = Query(event.identifier)
+        except DataSetError:
+            yield 0xA900, None  # the identifier does not match the SOP class
+            return
+        with self.lock:
+            found = [query.response(step) for step in self.steps.values() if query.matches(step)]
+        for answer in found:
+            yield 0xFF00, answer
+
+    def get(self, event):
+        with self.lock:
+            step = self.steps.get(event.request.RequestedSOPInstanceUID)
+            if step is None:
+                return NO_SUCH_STEP, None
+            found = Dataset()
+            for tag in event.attribute_identifiers or step.keys():
+                if tag in step:
+                    found[tag] = step[tag]
+        lacks_some = len(found) < len(event.attribute_identifiers)
+        return 0x0001 if lacks_some else SUCCESS, found
+
+    def set(self, event):
+        uid, changes = event.request.RequestedSOPInstanceUID, event.modification_list
+        with self.lock:
+            step = self.steps.get(uid)
+            if step is None:
+                return NO_SUCH_STEP, None
+            if step.ProcedureStepState == "SCHEDULED":
+                return NOT_IN_PROGRESS, None
+            if step.ProcedureStepState != "IN PROGRESS":
+                return MAY_NO_LONGER_BE_UPDATED, None
+            if changes.get("TransactionUID") != self.claims[uid]:
+                return WRONG_TRANSACTION_UID, None
+            if "ProcedureStepState" in changes:
+                return INVALID_VALUE, None  # by N-ACTION only
+            del changes.TransactionUID  # it is the performer's secret
+            step.update(changes)
+            if "ProcedureStepProgressInformationSequence" in changes:
+                progress = Dataset()
+                progress.ProcedureStepProgressInformationSequence = (
+                    changes.ProcedureStepProgressInformationSequence
+                )
+                self.tell(uid, PROGRESS_REPORT, progress)
+        return SUCCESS, None
+
+    def act(self, event):
+        actions = {
+            CHANGE_STATE: self.change_state,
+            REQUEST_CANCEL: self.request_cancel,
+            SUBSCRIBE: self.subscribe,
+            UNSUBSCRIBE: self.unsubscribe,
+            SUSPEND_GLOBAL_SUBSCRIPTION: self.unsubscribe,
+        }
+        action = actions.get(event.action_type)
+        if action is None:
+            return NO_SUCH_ACTION, None
+        uid = event.request.RequestedSOPInstanceUID
+        is_global = uid == UPSGlobalSubscriptionInstance
+        with self.lock:
+            if not is_global and uid not in self.steps:
+                return NO_SUCH_STEP, None
+            if event.action_type in (
+                (CHANGE_STATE, REQUEST_CANCEL) if is_global else (SUSPEND_GLOBAL_SUBSCRIPTION,)
+            ):
+                return NOT_APPROPRIATE, None
+            return action(uid, event.action_information), None
+
+    # -- N-ACTION, by type ------------------------------------------------------------------------
+
+    def change_state(self, uid, information):
+        """PS3.4 Table CC.1.1-2."""
+        step, transaction = self.steps[uid], information.get("TransactionUID")
+        state, wanted = step.ProcedureStepState, information.get("ProcedureStepState")
+        if wanted == "SCHEDULED":
+            return SCHEDULED_BY_CREATION_ONLY
+        if state in ("COMPLETED", "CANCELED"):
+            warning = ALREADY_COMPLETED if state == "COMPLETED" else ALREADY_CANCELED
+            return warning if wanted == state else MAY_NO_LONGER_BE_UPDATED
+        if wanted == "IN PROGRESS":
+            if state == "IN PROGRESS":
+                return ALREADY_IN_PROGRESS
+            if not transaction:
+                return WRONG_TRANSACTION_UID
+            self.claims[uid] = transaction
+        elif wanted in ("COMPLETED", "CANCELED"):
+            if state == "SCHEDULED":
+                return NOT_IN_PROGRESS
+            if transaction != self.claims[uid]:
+                return WRONG_TRANSACTION_UID
+            if wanted == "COMPLETED" and not step.get("UnifiedProcedureStepPerformedProcedureSequence"):
+                return REQUIREMENTS_NOT_MET
+        else:
+            return INVALID_VALUE
+        step.ProcedureStepState = wanted
+        self.tell_of_state(uid)
+        return SUCCESS
+
+    def request_cancel(self, uid, information):
+        step = self.steps[uid]
+        if step.ProcedureStepState == "COMPLETED":
+            return COMPLETED_BEFORE_CANCEL
+        if step.ProcedureStepState == "CANCELED":
+            return ALREADY_CANCELED
+        if step.ProcedureStepState == "IN PROGRESS":
+            if not self.subscribers.get(uid):  # the performer is not listening
+                return PERFORMER_OUT_OF_REACH
+            request = Dataset()
+            request.ReasonForCancellation = information.get("ReasonForCancellation", "")
+            self.tell(uid, CANCEL_REQUESTED, request)
+            return SUCCESS
+        for state in ("IN PROGRESS", "CANCELED"):  # PS3.4 CC.2.2.3
+            step.ProcedureStepState = state
+            self.tell_of_state(uid)
+        return SUCCESS
+
+    def subscribe(self, uid, information):
+        title = information.get("ReceivingAE")
+        if title not in self.addresses:
+            return UNKNOWN_AE_TITLE
+        self.subscribers.setdefault(uid, set()).add(title)
+        for known in self.steps if uid == UPSGlobalSubscriptionInstance else [uid]:
+            self.tell_of_state(known, [title])
+        return SUCCESS
+
+    def unsubscribe(self, uid, information):
+        self.subscribers.get(uid, set()).discard(information.get("ReceivingAE"))
+        return SUCCESS
+
+    # -- N-EVENT-REPORT ---------------------------------------------------------------------------
+
+    def tell_of_state(self, uid, titles=None):
+        report = Dataset()
+        report.ProcedureStepState = self.steps[uid].ProcedureStepState
+        report.InputReadinessState = self.steps[uid].get("InputReadinessState", "READY")
+        self.tell(uid, STATE_REPORT, report, titles)
+
+    def tell(self, uid, event_type, report, titles=None):
+        """Leave a report for those who have subscribed to a step, or to all."""
+        if titles is None:
+            titles = self.subscribers[UPSGlobalSubscriptionInstance] | self.subscribers.get(uid, set())
+        for title in sorted(titles):
+            self.reports.put((title, uid, event_type, report))
+
+    def deliver(self):
+        """Send the reports in their order, each on an association in the role of SCP, until there is None."""
+        while (waiting := self.reports.get()) is not None:
+            title, uid, event_type, report = waiting
+            try:
+                with self.ae.associate(
+                    *self.addresses[title],
+                    contexts=[UnifiedProcedureStepEvent],
+                    ae_title=title,
+                    ext_neg=[build_role(UnifiedProcedureStepEvent, scp_role=True)],
+                ) as assoc:
+                    assoc.send_n_event_report(report, event_type, UnifiedProcedureStepPush, uid)
+            except AssociationError as error:  # a real one would try again later
+                print("manager:", error)
+
+
+# --- those who use it: the SCUs -----------------------------------------------------------------
+
+
+def show(what, response):
+    print(f"{what}: {response.Status:04X} {response.status.meaning}")
+
+
+def ordered(label, state="SCHEDULED"):
+    """Return a step for an N-CREATE (PS3.4 Table CC.2.5-3 has the rest)."""
+    step = Dataset()
+    step.ProcedureStepState = state
+    step.ProcedureStepLabel = label
+    step.WorklistLabel = "PLANNING"
+    step.ScheduledProcedureStepPriority = "MEDIUM"
+    step.ScheduledProcedureStepStartDateTime = "20240115103000"
+    step.InputReadinessState = "READY"
+    step.PatientName = "Doe^Jane"
+    step.PatientID = "P1"
+    step.InputInformationSequence = []
+    step.ProcedureStepProgressInformationSequence = []
+    step.UnifiedProcedureStepPerformedProcedureSequence = []
+    return step
+
+
+def information(**values):
+    """Return the Action Information, or the Modification List, of some values."""
+    made = Dataset()
+    for keyword, value in values.items():
+        setattr(made, keyword, value)
+    return made
+
+
+def order(assoc, uid):
+    """Push: N-CREATE."""
+    response, _ = assoc.send_n_create(ordered("Plan", "IN PROGRESS"), UnifiedProcedureStepPush, uid)
+    show("ordered as begun", response)
+    response, _ = assoc.send_n_create(ordered("Plan"), UnifiedProcedureStepPush, uid)
+    show("ordered", response)
+
+
+def change_state(assoc, uid, state, transaction):
+    changes = information(ProcedureStepState=state, TransactionUID=transaction)
+    response, _ = assoc.send_n_action(changes, CHANGE_STATE, UnifiedProcedureStepPush, uid)
+    show(f"to be {state}", response)
+
+
+def claim(assoc, transaction):
+    """Pull: C-FIND what is to be done, and N-ACTION to be the one who does it; return the step's UID."""
+    identifier = make_identifier(
+        ProcedureStepState="SCHEDULED",
+        WorklistLabel="PLAN*",
+        ScheduledProcedureStepStartDateTime="20240115-20240116",
+        ProcedureStepLabel=None,
+        SOPInstanceUID=None,
+    )
+    uid = None
+    for response, step in assoc.send_c_find(identifier, UnifiedProcedureStepPull):
+        if step is None:
+            show("what is to be done", response)
+        else:
+            uid = step.SOPInstanceUID
+            print(f"to do: {step.ProcedureStepLabel}, {step.ScheduledProcedureStepStartDateTime}")
+    change_state(assoc, uid, "IN PROGRESS", transaction)
+    return uid
+
+
+def rival(assoc, uid):
+    """Pull: what another one can do to a step that is claimed already."""
+    other = generate_uid()
+    change_state(assoc, uid, "IN PROGRESS", other)
+    change_state(assoc, uid, "CANCELED", other)
+    response, step = assoc.send_n_get(["ProcedureStepState", "TransactionUID"], UnifiedProcedureStepPush, uid)
+    show(f"it is {step.ProcedureStepState} by {step.TransactionUID or 'somebody'}", response)
+
+
+def perform(assoc, uid, transaction):
+    """Pull: N-SET, and N-ACTION at the end."""
+    progress = information(ProcedureStepProgress="50", ProcedureStepProgressDescription="halfway")
+    changes = information(TransactionUID=transaction, ProcedureStepProgressInformationSequence=[progress])
+    response, _ = assoc.send_n_set(changes, UnifiedProcedureStepPush, uid)
+    show("halfway", response)
+    change_state(assoc, uid, "COMPLETED", transaction)
+    performed = information(
+        PerformedProcedureStepStartDateTime="20240115103500", OutputInformationSequence=[]
+    )
+    changes = information(
+        TransactionUID=transaction, UnifiedProcedureStepPerformedProcedureSequence=[performed]
+    )
+    response, _ = assoc.send_n_set(changes, UnifiedProcedureStepPush, uid)
+    show("what was done", response)
+    change_state(assoc, uid, "COMPLETED", transaction)
+    change_state(assoc, uid, "COMPLETED", transaction)
+    response, _ = assoc.send_n_set(changes, UnifiedProcedureStepPush, uid)
+    show("more of it", response)
+
+
+class Watcher:
+    """Watch: subscribes with N-ACTION; Event: has a server for the N-EVENT-REPORTs."""
+
+    def __init__(self):
+        self.ae = AE(ae_title="WATCHER")
+        self.ae.add_requested_context(UnifiedProcedureStepWatch)
+        self.ae.add_supported_context(UnifiedProcedureStepEvent)
+        self.handlers = [(evt.EVT_N_EVENT_REPORT, self.handle_report)]
+        self.heard = Queue()
+
+    def handle_report(self, event):
+        report = event.event_information
+        if event.event_type == STATE_REPORT:
+            self.heard.put(f"it is {report.ProcedureStepState}")
+        elif event.event_type == PROGRESS_REPORT:
+            (progress,) = report.ProcedureStepProgressInformationSequence
+            self.heard.put(f"it is done to {progress.ProcedureStepProgress} %")
+        return SUCCESS, None
+
+    def act(self, assoc, action_type, uid):
+        wanted = information(ReceivingAE=self.ae.ae_title, DeletionLock="FALSE")
+        response, _ = assoc.send_n_action(wanted, action_type, UnifiedProcedureStepPush, uid)
+        show("subscribed" if action_type == SUBSCRIBE else "unsubscribed", response)
+
+    def ask_to_cancel(self, assoc, uid):
+        reason = information(ReasonForCancellation="the patient has gone")
+        response, _ = assoc.send_n_action(reason, REQUEST_CANCEL, UnifiedProcedureStepPush, uid)
+        show("please cancel", response)
+
+    def hear(self, count=1):
+        for _ in range(count):
+            print("  watcher:", self.heard.get(timeout=30))
+
+
+def connected(title, sop_class, manager_port):
+    """Return an association of somebody's with the manager."""
+    ae = AE(ae_title=title)
+    ae.add_requested_context(sop_class)
+    return ae.associate(HOST, manager_port, ae_title="MANAGER")
+
+
+def session(port, watcher):
+    transaction = generate_uid()
+    with (
+        watcher.ae.associate(HOST, port, ae_title="MANAGER") as watching,
+        connected("ORDERER", UnifiedProcedureStepPush, port) as ordering,
+        connected("PERFORMER", UnifiedProcedureStepPull, port) as performing,
+        connected("RIVAL", UnifiedProcedureStepPull, port) as competing,
+    ):
+        watcher.act(watching, SUBSCRIBE, UPSGlobalSubscriptionInstance)
+        order(ordering, generate_uid())
+        watcher.hear()
+        uid = claim(performing, transaction)
+        watcher.hear()
+        rival(competing, uid)
+        watcher.ask_to_cancel(watching, uid)
+        perform(performing, uid, transaction)
+        watcher.hear(2)
+        watcher.act(watching, UNSUBSCRIBE, UPSGlobalSubscriptionInstance)
+
+
+def main():
+    watcher = Watcher()
+    with watcher.ae.start_server((HOST, 0), block=False, evt_handlers=watcher.handlers) as listening:
+        manager = Manager({"WATCHER": (HOST, listening.port)})
+        delivering = Thread(target=manager.deliver)
+        delivering.start()
+        try:
+            with manager.ae.start_server((HOST, 0), block=False, evt_handlers=manager.handlers()) as server:
+                session(server.port, watcher)
+        finally:
+            manager.reports.put(None)
+            delivering.join()
+
+
+if __name__ == "__main__":
+    main()
