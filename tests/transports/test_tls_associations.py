@@ -503,7 +503,7 @@ def test_a_server_that_hangs_up_in_the_handshake(backend: AnyBackend, authority:
 def test_a_peer_that_sends_and_does_not_read_in_the_handshake(authority: Authority) -> None:
     """It may not fill our memory, whatever the time that it has."""
     with Lockstep() as world:
-        left, right = world.pair(capacity=16)
+        left, right = world.pair(capacity=300)
         handshake = Handshake(of_client(authority), server_hostname="archive")
 
         async def flood() -> None:

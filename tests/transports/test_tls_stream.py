@@ -152,6 +152,19 @@ def test_a_rest_must_lead_the_last_words(backend: Secured) -> None:
     backend.run(scenarios)
 
 
+def test_empty_buffers(backend: Secured) -> None:
+    async def scenario() -> None:
+        left, right = await backend.pair()
+        assert await left.send([], None) == []
+        assert await left.send([b"", b""], None) == []
+        assert await left.send([b"", b"a", b"", b"b", b""], None) == []
+        await left.close([b"", b"c", b"", b"d"], left.now() + SOON)
+        assert await receive_all(right) == b"abcd"
+        await hang_up(right)
+
+    backend.run(scenario)
+
+
 def test_a_send_that_ended_before_it_began_can_be_said_again_in_the_last_words(authority: Authority) -> None:
     backend = secured("lockstep", authority, ssl.TLSVersion.TLSv1_3)
     world = backend.world
@@ -229,7 +242,7 @@ class Opposite:
         (self.tls.set_accept_state if is_server else self.tls.set_connect_state)()
         self.heard = b""
         self.said: list[bytes] = []
-        self.is_slow = False
+        self.is_slow = self.is_deaf = False
 
     def now(self) -> float:
         return 0.0
@@ -257,6 +270,8 @@ class Opposite:
         return data
 
     async def send(self, buffers: Sequence[Any], deadline: float | None) -> list[Any]:
+        if self.is_deaf:
+            raise TimeoutError
         for buffer in buffers:
             self.tls.bio_write(bytes(buffer))
         self.work()
@@ -320,6 +335,19 @@ def test_input_in_a_renegotiation_ends_a_send_early(authority: Authority, willin
     assert run(stream.send(words, None)) == []
     opposite.work()
     assert opposite.heard == b"unsent"
+
+
+def test_a_peer_that_begins_a_renegotiation_and_takes_no_answer(
+    authority: Authority, willing: ssl.SSLContext
+) -> None:
+    opposite = Opposite(authority)
+    stream = shaken(opposite, willing)
+    assert opposite.tls.renegotiate()
+    opposite.work()
+    opposite.is_deaf = True
+    for wait in (stream.receive, partial(stream.send, [b"x"])):
+        with pytest.raises(TimeoutError):
+            run(wait(None))
 
 
 def test_our_contexts_refuse_to_renegotiate(authority: Authority) -> None:

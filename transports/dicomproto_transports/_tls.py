@@ -46,6 +46,10 @@ _UNEXPECTED_MESSAGE = bytes.fromhex("1503010002020a")  # a fatal alert (RFC 8446
 _HOSTNAME_MISMATCH, _ADDRESS_MISMATCH = 62, 64  # X509_V_ERR_...
 
 
+class _NotTLS(Exception):
+    """The first byte is none of TLS; says what is spoken."""
+
+
 class Handshake:
     """One handshake. Made before there is a connection, so that wrong settings are found first."""
 
@@ -73,7 +77,7 @@ class Handshake:
         deadline = None if timeouts.tls is None else stream.now() + timeouts.tls
         try:
             await self._shake(stream, deadline)
-        except Exception as error:
+        except (OSError, EOFError, _NotTLS) as error:
             words, failure = self._failed(error, peer, timeouts)
             patience = 0.0 if not words else 2.0 if timeouts.close is None else timeouts.close
             await stream.close(words, stream.now() + patience)
@@ -84,7 +88,7 @@ class Handshake:
         return TlsStream(stream, self._engine, self._incoming, self._outgoing)
 
     def _failed(
-        self, error: Exception, peer: str, timeouts: Timeouts
+        self, error: OSError | EOFError | _NotTLS, peer: str, timeouts: Timeouts
     ) -> tuple[list[Buffer], AssociationError]:
         """Return what to tell the peer, and what to raise."""
         words: list[Buffer] = []
@@ -104,9 +108,7 @@ class Handshake:
                 words = [self._outgoing.read()]  # the alert
             kind, text = _why(error)
             return words, TLSFailed(f"{peer}: the TLS handshake failed: {text}", kind=kind)
-        if isinstance(error, OSError):
-            return words, ConnectionLost(f"{peer} is gone ({error.strerror or error}) {where}")
-        raise error
+        return words, ConnectionLost(f"{peer} is gone ({error.strerror or error}) {where}")
 
     async def _shake(self, stream: Stream, deadline: float | None) -> None:
         is_done = False
@@ -134,10 +136,6 @@ class Handshake:
         if self._incoming.pending > _UNSOLICITED:
             raise ConnectionAbortedError(errno.ECONNABORTED, "it sends and does not read")
         self._incoming.write(data)
-
-
-class _NotTLS(Exception):
-    """The first byte is none of TLS; says what is spoken."""
 
 
 class TlsStream:
@@ -205,10 +203,10 @@ class TlsStream:
         """Send what the cipher itself has to say."""
         try:
             await self._flush(deadline)
-        except TimeoutError:
-            raise
-        except OSError:  # what the peer said before it went away is still to be read
-            self._pending = []
+        except OSError as error:
+            if isinstance(error, TimeoutError):
+                raise
+            self._pending = []  # what the peer said before it went away is still to be read
 
     def _at_hand(self) -> bytes | None:
         if self._kept:
@@ -238,8 +236,6 @@ class TlsStream:
                 if left:
                     continue
                 break
-            except ssl.SSLZeroReturnError:
-                pass
             except ssl.SSLError as error:
                 self._failure = _broken(error)
                 break
