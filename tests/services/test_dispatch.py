@@ -144,10 +144,10 @@ def report(uid: str) -> NEventReportRQ:
         # What another one of them allows.
         (get(WATCH), PULL, None, WARN, 0x0122),
         (change(PUSH), PUSH, None, WARN, 0x0211),
-        (change(PUSH), PUSH, {PUSH, PULL}, WARN, 0x0211),
-        (change(PUSH), PUSH, {PUSH, WATCH}, 0x0211, 0x0211),
+        (change(PUSH), PUSH, [PUSH, PULL], WARN, 0x0211),
+        (change(PUSH), PUSH, [PUSH, WATCH], 0x0211, 0x0211),
         (create(""), PULL, None, WARN, 0x0211),
-        (create(PUSH), QUERY, {QUERY}, 0x0211, 0x0211),
+        (create(PUSH), QUERY, [QUERY], 0x0211, 0x0211),
         # What none of them allows, and what is none of them.
         (store(PUSH), PUSH, None, 0x0211, 0x0211),
         (get(PRIVATE), PULL, None, 0x0122, 0x0122),
@@ -163,7 +163,7 @@ def report(uid: str) -> NEventReportRQ:
 def test_requests_for_procedure_steps(
     command: Request,
     context: str,
-    supported: set[str] | None,
+    supported: list[str] | None,
     lenient: str | int,
     strict: str | int,
 ) -> None:

@@ -43,7 +43,6 @@ def store(uid: str) -> CStoreRQ:
         ((CFindRQ, CGetRQ, CMoveRQ), "", {CFindRQ, CGetRQ, CMoveRQ}),
         ((CFindRQ, CGetRQ), "C-GET", {CGetRQ}),
     ],
-    ids=str,
 )
 def test_registered(
     service_class: ServiceClass | list[type[Request]], dimse_msg_type: str, requests: set[type[Request]]
