@@ -14,7 +14,7 @@ author = "the dicomproto authors"
 release = version = dicomproto.__version__
 copyright = "the dicomproto authors, MIT licence"
 
-extensions = ["sphinx.ext.autodoc", "sphinx.ext.viewcode", "directives"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.viewcode", "directives"]
 exclude_patterns = ["_build", "examples"]
 html_theme = "alabaster"
 html_theme_options = {"description": "DICOM networking as a sans-IO engine", "page_width": "1100px"}

@@ -254,6 +254,11 @@ class Association:
         return self._core.ending
 
     @property
+    def ae(self) -> AECore:
+        """The application entity that it was made by."""
+        return self._core.ae
+
+    @property
     def accepted_contexts(self) -> list[AcceptedContext]:
         """The presentation contexts that can be used."""
         return self._core.accepted_contexts
