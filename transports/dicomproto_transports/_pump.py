@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NoReturn, cast, get_args
 from dicomproto.connection import Connection
 from dicomproto.dimse.events import CancelReceived
 from dicomproto.errors import AssociationAborted, AssociationError
-from dicomproto.upper_layer.events import CLOSED, NEED_DATA, CloseAction, Role, Signal, Terminal
+from dicomproto.upper_layer.events import CLOSED, NEED_DATA, CloseAction, LocallyEnded, Role, Signal, Terminal
 from dicomproto.upper_layer.pdu import Abort, Buffer, ReleaseRQ
 from dicomproto.upper_layer.states import State
 
@@ -329,8 +329,9 @@ class Pump:
         if self._reason is not None:
             return
         self._reason = reason
-        if self.connection.state is State.STA2:
-            self.connection.receive_eof()  # nobody asked for anything that could be aborted
+        if self.connection.state is State.STA2:  # nobody asked for anything that could be aborted
+            self._reason = reason or (lambda: explain(LocallyEnded(pdu=Abort()), self.peer_name))
+            self.connection.receive_eof()
         else:
             self.connection.send(abort or Abort())
         while True:

@@ -11,7 +11,7 @@ import atexit
 import select
 import socket
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from math import ceil, inf
@@ -257,11 +257,13 @@ class Server(Listening):
         self._acceptor = threading.current_thread()
         try:
             self._accept_all()
-        except BaseException:
+            self._drain()
+        except BaseException:  # Ctrl-C: no more patience
             self._begin_shutdown(0.0, refuse=False)
+            self._drain()
             raise
         finally:
-            self._finish_shutdown()
+            self._close()
 
     def shutdown(self, grace: float = 0.0, *, refuse: bool = False) -> None:
         """Accept no more associations, give those that run `grace` seconds, abort what is left.
@@ -274,9 +276,7 @@ class Server(Listening):
         seconds when a handler does not return. The association that this is called from, by a
         handler, is not waited for; it ends after the handler.
         """
-        self._begin_shutdown(grace, refuse=refuse)
-        if self._acceptor is not threading.current_thread():  # `serve_forever` does the rest
-            self._finish_shutdown()
+        shut_down([self], grace, refuse=refuse)
 
     def _begin_shutdown(self, grace: float, *, refuse: bool) -> None:
         self._core.begin_shutdown()
@@ -284,17 +284,22 @@ class Server(Listening):
         self._deadline = min(self._deadline, monotonic() + grace)
         self._stop.set()
 
-    def _finish_shutdown(self) -> None:
+    def _drain(self) -> None:
+        """Wait until the associations have ended or the grace is over, then tell all threads to end."""
         atexit.unregister(self.shutdown)
         self._connections.spare_current_user()
         with self._changed:
             try:
                 self._changed.wait_for(self._is_over, max(self._deadline - monotonic(), 0))
-            finally:  # an impatient Ctrl-C included
+            finally:
                 self._end.set()
                 self._changed.notify_all()
-                self._changed.wait_for(self._is_done, _LAST_WAIT)
-                self._close_when_done()
+
+    def _close(self) -> None:
+        """Wait until all threads have ended."""
+        with self._changed:
+            self._changed.wait_for(self._is_done, _LAST_WAIT)
+            self._close_when_done()
 
     def _is_over(self) -> bool:
         return self._end.is_set or self._connections.is_idle
@@ -378,3 +383,16 @@ class Server(Listening):
             self._threads.discard(thread)
             self._changed.notify_all()
             self._close_when_done()
+
+
+def shut_down(servers: Iterable[Server], grace: float, *, refuse: bool) -> None:
+    """Shut servers down side by side; see `Server.shutdown`."""
+    waiting = []
+    for server in servers:
+        server._begin_shutdown(grace, refuse=refuse)
+        if server._acceptor is not threading.current_thread():  # `serve_forever` does the rest
+            waiting.append(server)
+    for server in waiting:
+        server._drain()
+    for server in waiting:
+        server._close()

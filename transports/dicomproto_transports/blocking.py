@@ -33,7 +33,7 @@ from ._listening import ListenOn, systemd_sockets
 from ._responses import Responses as CoreResponses
 from ._sending import KnownFile
 from ._server import MAXIMUM_PENDING
-from ._threads import BACKEND, Server, run
+from ._threads import BACKEND, Server, run, shut_down
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -392,8 +392,4 @@ class AE(AECore):
 
         The associations that it requested are in the hands of others, and stay.
         """
-        servers = list(self._servers)
-        for server in servers:
-            server._begin_shutdown(grace, refuse=refuse)
-        for server in servers:
-            server.shutdown(grace, refuse=refuse)
+        shut_down(list(self._servers), grace, refuse=refuse)

@@ -1,0 +1,287 @@
+"""How a server comes to its end: what runs is finished, what is new is refused, and all in bounded time."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from dicomproto.config import Timeouts
+from dicomproto.errors import AssociationAborted, AssociationRejected, ConnectionLost
+from dicomproto.negotiation import build_associate_rq
+from dicomproto.uids import IMPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
+from dicomproto.upper_layer.codec import encode_pdu
+from dicomproto.upper_layer.pdu import AssociateAC, ReleaseRP, ReleaseRQ
+from dicomproto_transports import blocking, evt
+from tests.associations import HOST, associate, connect, in_flavour, make_ae, make_server
+from tests.backends import AnyBackend
+
+ENOUGH = 20.0
+"""Seconds of grace that are not to be used up."""
+
+LITTLE = 0.1
+"""Seconds of grace that are."""
+
+
+async def shut_down(server: Any, *args: float, **options: bool) -> None:
+    """Shut a server of any flavour down."""
+    stopping = server.shutdown(*args, **options)
+    if stopping is not None:
+        await stopping
+
+
+async def answer_to_a_newcomer(backend: AnyBackend, port: int) -> object:
+    """Ask for an association; return what becomes of it."""
+    try:
+        association = await associate(backend, port)
+    except AssociationRejected as error:
+        return error.result, error.source, error.reason
+    except ConnectionLost:
+        return "nobody listens"
+    await association.release()
+    return "accepted"
+
+
+async def until_newcomers(backend: AnyBackend, port: int, answer: object) -> None:
+    """Return when the server has begun to treat newcomers so."""
+    while (found := await answer_to_a_newcomer(backend, port)) != answer:
+        assert found in ("accepted", (2, 3, 1))
+
+
+def test_what_runs_is_finished_while_nobody_listens(backend: AnyBackend) -> None:
+    async def main() -> None:
+        async with backend.serving(make_server(backend)) as server:
+            association = await associate(backend, server.port)
+            start = backend.backend.now()
+
+            async def finish() -> None:
+                await until_newcomers(backend, server.port, "nobody listens")
+                for _ in range(3):
+                    assert (await association.send_c_echo()).Status == 0x0000
+                await association.release()
+                assert association.is_released
+
+            await backend.together(lambda: shut_down(server, ENOUGH), finish)
+            assert backend.backend.now() < start + ENOUGH
+            assert server.active_associations == []
+
+    backend.run(main)
+
+
+def test_newcomers_are_told_of_congestion_until_the_last_has_ended(backend: AnyBackend) -> None:
+    async def main() -> None:
+        async with backend.serving(make_server(backend)) as server:
+            association = await associate(backend, server.port)
+            start = backend.backend.now()
+
+            async def finish() -> None:
+                await until_newcomers(backend, server.port, (2, 3, 1))
+                assert (await association.send_c_echo()).Status == 0x0000
+                assert await answer_to_a_newcomer(backend, server.port) == (2, 3, 1)
+                await association.release()
+
+            await backend.together(lambda: shut_down(server, ENOUGH, refuse=True), finish)
+            assert backend.backend.now() < start + ENOUGH
+            assert await answer_to_a_newcomer(backend, server.port) == "nobody listens"
+
+    backend.run(main)
+
+
+@pytest.mark.parametrize("refuse", [False, True])
+def test_what_is_left_at_the_deadline_is_aborted(backend: AnyBackend, refuse: bool) -> None:
+    async def main() -> None:
+        async with backend.serving(make_server(backend)) as server:
+            association = await associate(backend, server.port)
+            start = backend.backend.now()
+
+            async def wait() -> None:
+                with pytest.raises(AssociationAborted):
+                    await association.serve()
+                assert start + LITTLE <= backend.backend.now() < start + ENOUGH
+
+            await backend.together(lambda: shut_down(server, LITTLE, refuse=refuse), wait)
+            assert await answer_to_a_newcomer(backend, server.port) == "nobody listens"
+
+    backend.run(main)
+
+
+@pytest.mark.parametrize("refuse", [False, True])
+def test_without_associations_there_is_nothing_to_wait_for(backend: AnyBackend, refuse: bool) -> None:
+    async def main() -> None:
+        async with backend.serving(make_server(backend)) as server:
+            silent = await connect(backend, server.port)
+            assert await answer_to_a_newcomer(backend, server.port) == "accepted"
+            start = backend.backend.now()
+
+            async def listen() -> None:
+                await silent.until_closed()
+
+            await backend.together(lambda: shut_down(server, ENOUGH, refuse=refuse), listen)
+            assert backend.backend.now() < start + ENOUGH
+            await silent.stream.close([], 0)
+
+    backend.run(main)
+
+
+def test_a_second_call_shortens_the_first(backend: AnyBackend) -> None:
+    async def main() -> None:
+        async with backend.serving(make_server(backend)) as server:
+            association = await associate(backend, server.port)
+            start = backend.backend.now()
+
+            async def lose_patience() -> None:
+                await until_newcomers(backend, server.port, (2, 3, 1))
+                await shut_down(server)
+
+            async def wait() -> None:
+                with pytest.raises(AssociationAborted):
+                    await association.serve()
+
+            await backend.together(lambda: shut_down(server, ENOUGH, refuse=True), lose_patience, wait)
+            assert backend.backend.now() < start + ENOUGH
+
+    backend.run(main)
+
+
+def test_a_handler_drains_the_server_it_is_served_by(backend: AnyBackend) -> None:
+    """It waits for the other associations and not for its own, and so do two at once."""
+    servers: list[Any] = []
+    drained = []
+
+    async def drain(event: evt.Event) -> int:
+        await shut_down(servers[0], ENOUGH)
+        return 0x0000
+
+    async def main() -> None:
+        core = make_server(backend, [(evt.EVT_C_ECHO, in_flavour(backend, drain))])
+        async with backend.serving(core) as server:
+            servers.append(server)
+            one, two = [await associate(backend, server.port, make_ae(backend, name)) for name in "AB"]
+            other = await associate(backend, server.port, make_ae(backend, "C"))
+            start = backend.backend.now()
+
+            async def ask(association: Any) -> None:
+                try:
+                    await association.send_c_echo()
+                    await association.serve()  # in the blocking flavour it ends after the handler
+                except AssociationAborted:
+                    drained.append(association.requestor.ae_title)
+
+            async def finish() -> None:
+                await until_newcomers(backend, server.port, "nobody listens")
+                await other.release()
+
+            await backend.together(lambda: ask(one), lambda: ask(two), finish)
+            assert backend.backend.now() < start + ENOUGH
+
+    backend.run(main)
+    assert sorted(drained) == ["A", "B"]
+
+
+# --- connections without an association ---------------------------------------------------------
+
+
+def test_silent_connections_end_with_the_server_and_are_no_failure(
+    backend: AnyBackend, caplog: pytest.LogCaptureFixture
+) -> None:
+    opened: list[evt.Event] = []
+
+    async def main() -> None:
+        core = make_server(backend, [(evt.EVT_CONN_OPEN, opened.append)])
+        async with backend.serving(core) as server:
+            silent = await connect(backend, server.port)
+            assert await answer_to_a_newcomer(backend, server.port) == "accepted"
+        await silent.until_closed()
+        await silent.stream.close([], 0)
+
+    backend.run(main)
+    assert [record.getMessage() for record in caplog.records] == []
+    assert opened[0].assoc.is_aborted
+    assert "from this side" in str(opened[0].assoc.ending)
+
+
+def test_a_handler_may_abort_before_there_is_an_association(backend: AnyBackend) -> None:
+    async def abort(event: evt.Event) -> None:
+        stopping = event.assoc.abort()
+        if stopping is not None:
+            await stopping
+
+    async def main() -> None:
+        handlers = [(evt.EVT_CONN_OPEN, in_flavour(backend, abort))]
+        async with backend.serving(make_server(backend, handlers)) as server:
+            assert await answer_to_a_newcomer(backend, server.port) == "nobody listens"
+
+    backend.run(main)
+
+
+
+def test_peers_that_release_and_do_not_close_give_way(real_backend: AnyBackend) -> None:
+    ae = make_ae(real_backend, timeouts=Timeouts(close=600.0))
+
+    async def main() -> None:
+        async with real_backend.serving(make_server(real_backend, ae=ae), maximum_pending=2) as server:
+            staying = await associate(real_backend, server.port)
+            peers = []
+            for _ in range(6):
+                peers.append(await connect(real_backend, server.port))
+                assert isinstance(await peers[-1].request(VERIFICATION), AssociateAC)
+                peers[-1].connection.send(ReleaseRQ())
+                assert isinstance(await peers[-1].event(), ReleaseRP)
+            for peer in peers[:4]:
+                await peer.until_closed()
+            assert server._connections.pending <= 2
+            assert (await staying.send_c_echo()).Status == 0x0000
+            for peer in peers:
+                await peer.stream.close([], 0)
+            await staying.release()
+
+    real_backend.run(main)
+
+
+# --- the blocking application entity ------------------------------------------------------------
+
+
+def blocking_ae(**settings: Any) -> blocking.AE:
+    ae = blocking.AE(**settings)
+    ae.add_supported_context(VERIFICATION)
+    ae.add_requested_context(VERIFICATION)
+    return ae
+
+
+def test_all_servers_of_an_application_entity_are_drained_side_by_side() -> None:
+    ae = blocking_ae()
+    with ExitStack() as stack:
+        servers = [stack.enter_context(ae.start_server((HOST, 0), block=False)) for _ in range(3)]
+        associations = [ae.associate(HOST, server.port) for server in servers]
+        ended: list[float] = []
+        start = blocking.BACKEND.now()
+
+        def note(event: evt.Event) -> None:
+            ended.append(blocking.BACKEND.now() - start)
+
+        for server in servers:
+            server.bind(evt.EVT_ABORTED, note)
+        ae.shutdown(LITTLE)
+        assert len(ended) == 3
+        assert all(seconds >= LITTLE for seconds in ended)
+        assert max(ended) < 2 * LITTLE + 5
+        for association in associations:
+            with pytest.raises(AssociationAborted):
+                association.serve()
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_blocking_server_ends_although_peers_keep_their_connections(count: int) -> None:
+    """`Timeouts.close` bounds what comes after an association, and only that."""
+    ae = blocking_ae(timeouts=Timeouts(close=LITTLE))
+    request = encode_pdu(build_associate_rq("A", "B", [(VERIFICATION, [IMPLICIT_VR_LITTLE_ENDIAN])]))
+    with ExitStack() as stack:
+        server = stack.enter_context(ae.start_server((HOST, 0), block=False))
+        for _ in range(count):
+            peer = stack.enter_context(socket.create_connection((HOST, server.port)))
+            peer.sendall(request)
+            assert peer.recv(1) == b"\x02"
+        server.shutdown()
+        assert not server._threads
