@@ -216,7 +216,6 @@ def test_a_handler_may_abort_before_there_is_an_association(backend: AnyBackend)
     backend.run(main)
 
 
-
 def test_peers_that_release_and_do_not_close_give_way(real_backend: AnyBackend) -> None:
     ae = make_ae(real_backend, timeouts=Timeouts(close=600.0))
 
