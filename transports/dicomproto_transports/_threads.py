@@ -314,7 +314,8 @@ class Server(Listening):
 
     def _close_when_done(self) -> None:
         """Close what is left of a server that was shut down; the caller holds `_changed`."""
-        if self._end.is_set and not self._threads and not self._closed:
+        is_last = self._acceptor is None and not self._threads
+        if self._end.is_set and is_last and not self._closed:
             self._closed = True
             for listener in self._listeners:
                 listener.close()
@@ -332,6 +333,7 @@ class Server(Listening):
             with self._changed:
                 self._acceptor = None
                 self._changed.notify_all()
+                self._close_when_done()
 
     def _accept_until(self, end: Wake) -> None:
         poll = select.poll()
