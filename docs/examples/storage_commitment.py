@@ -1,7 +1,7 @@
 """Storage commitment (PS3.4 Annex J): an archive answers for objects before a modality deletes its own.
 
-The answer is an N-EVENT-REPORT. It comes on the association of the request, or on a new one, which the archive
-opens in the role of SCP.
+The answer is an N-EVENT-REPORT. It comes on the association of the request, or on a new one, which the
+archive opens in the role of SCP.
 """
 
 from __future__ import annotations
