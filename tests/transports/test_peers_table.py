@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
 
 from dicomproto.config import Timeouts
-from dicomproto.errors import TLSFailed
+from dicomproto.errors import TimedOut, TLSFailed
 from dicomproto.upper_layer.pdu import AsynchronousOperationsWindow
 from dicomproto_transports.blocking import AE, evt
 from dicomproto_transports.peers import InvalidPeers, Peer, PeerTLS, default_peers_path, load_peers
@@ -162,27 +163,54 @@ def test_the_users_table_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         monkeypatch.delenv(variable)
 
 
-def test_a_peer_is_all_that_associate_needs(tmp_path: Path) -> None:
+@pytest.mark.parametrize("spoken", [True, False])
+def test_a_peer_is_all_that_associate_needs(tmp_path: Path, spoken: bool) -> None:
     requests = []
     ae = AE("SELF")
     ae.add_supported_context(VERIFICATION)
     ae.add_requested_context(VERIFICATION)
     handlers = [(evt.EVT_REQUESTED, lambda event: requests.append(event.associate_request))]
     server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+    text = f"""
+        [p]
+        host = "127.0.0.1"
+        port = {server.port}
+        ae_title = "PEER"
+        """
+    if spoken:
+        text += """
+            max_pdu = 4096
+            window = 3
+            calling_ae_title = "OTHER"
+            strict_roles = true
+            [p.timeouts]
+            response = 5
+            """
     try:
-        text = (
-            f'[p]\nhost = "127.0.0.1"\nport = {server.port}\nae_title = "PEER"\nmax_pdu = 4096\nwindow = 3\n'
-        )
         peer = load(tmp_path, text)["p"]
         with ae.associate(**peer.options()) as association:
             assert association.send_c_echo().Status == 0
     finally:
         server.shutdown()
     (request,) = requests
-    assert (request.called_ae_title.strip(), request.maximum_length) == ("PEER", 4096)
-    assert request.asynchronous_operations_window == AsynchronousOperationsWindow(
-        maximum_invoked=3, maximum_performed=1
-    )
+    expected = ("PEER", "OTHER", 4096) if spoken else ("PEER", "SELF", ae.maximum_pdu_size)
+    names = request.called_ae_title.strip(), request.calling_ae_title.strip()
+    assert (*names, request.maximum_length) == expected
+    window = AsynchronousOperationsWindow(maximum_invoked=3, maximum_performed=1)
+    assert request.asynchronous_operations_window == (window if spoken else None)
+    assert peer.options().get("strict_roles") == (True if spoken else None)
+
+
+def test_the_timeouts_of_a_peer_are_kept(tmp_path: Path) -> None:
+    ae = AE()
+    ae.add_requested_context(VERIFICATION)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        text = f'[p]\nhost = "127.0.0.1"\nport = {port}\n[p.timeouts]\nassociation = 0.01\nclose = 0.01\n'
+        peer = load(tmp_path, text)["p"]
+        with pytest.raises(TimedOut) as caught:
+            ae.associate(**peer.options())
+    assert caught.value.phase == "association"
 
 
 def test_the_timeouts_of_a_peer_go_before_those_of_the_entity(tmp_path: Path) -> None:

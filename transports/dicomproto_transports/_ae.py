@@ -275,8 +275,18 @@ class AECore:
         """Check handlers and return them; raises TypeError, with a reason, for one that cannot be run."""
         return evt.Handlers(bindings, allow_async=type(self).drive is None)
 
-    def new_connection(self, role: Role, supported_sop_classes: Container[str] | None = None) -> Connection:
-        """Return an engine with this application entity's settings; the SOP classes are an acceptor's."""
+    def new_connection(
+        self,
+        role: Role,
+        supported_sop_classes: Container[str] | None = None,
+        *,
+        timeouts: Timeouts | None = None,
+        strict_roles: bool | None = None,
+    ) -> Connection:
+        """Return an engine with this application entity's settings, but for those that are given.
+
+        The SOP classes are an acceptor's.
+        """
         sop_classes = self.sop_classes
         if self.unrestricted_storage and role is Role.ACCEPTOR:
             supported_sop_classes = None
@@ -284,8 +294,8 @@ class AECore:
         return Connection(
             role,
             limits=self.limits,
-            timeouts=self.timeouts,
-            strict_roles=self.strict_roles,
+            timeouts=timeouts or self.timeouts,
+            strict_roles=self.strict_roles if strict_roles is None else strict_roles,
             strict_dispatch=self.strict_dispatch,
             idle_release=self.idle_release,
             supported_sop_classes=supported_sop_classes,
@@ -293,10 +303,15 @@ class AECore:
         )
 
     def new_association(
-        self, connection: Connection, stream: Stream, backend: Backend, handlers: evt.Handlers
+        self,
+        connection: Connection,
+        stream: Stream,
+        backend: Backend,
+        handlers: evt.Handlers,
+        timeouts: Timeouts | None = None,
     ) -> AssociationCore:
         """Return the association of an engine and a stream."""
-        core = AssociationCore(connection, stream, backend, self.timeouts, handlers, self)
+        core = AssociationCore(connection, stream, backend, timeouts or self.timeouts, handlers, self)
         core.facade = self.wrap(core)
         core.observe()
         if core.observer is not None:
@@ -319,12 +334,17 @@ class AECore:
         bind_address: tuple[str, int] | None = None,
         tls_args: TLSArguments | None = None,
         evt_handlers: Iterable[evt.Binding] | None = None,
+        *,
+        calling_ae_title: str | bytes | None = None,
+        timeouts: Timeouts | None = None,
+        strict_roles: bool | None = None,
     ) -> AssociationCore:
         """Associate with a peer: `associate` of all flavours.
 
         `contexts` replaces the requested ones; `max_pdu` the `maximum_pdu_size`; `ext_neg` holds items of the
         extended negotiation. `tls_args` is an `ssl.SSLContext`, or one and the host name that the peer's
-        certificate must be for, in place of `addr`.
+        certificate must be for, in place of `addr`. `calling_ae_title`, `timeouts` and `strict_roles` go
+        before the settings of this entity; `Peer.options` gives what a peer table says.
 
         Raises an AssociationError that says who and why: ConnectionLost, TLSFailed, TimedOut,
         AssociationRejected, AssociationAborted, or NoAcceptedContext (after an abort) if nothing that was
@@ -333,16 +353,20 @@ class AECore:
         if not 0 < port < 65536:  # getaddrinfo(3) would take what is left of it after a division
             raise ValueError(f"a port is a number from 1 to 65535, not {port!r}")
         handlers = self.bind(evt_handlers)
-        connection = self.new_connection(Role.REQUESTOR)
-        connection.send(self._request(contexts, ae_title, max_pdu, ext_neg or ()))
-        wait = self.timeouts.connect
+        timeouts = timeouts or self.timeouts
+        connection = self.new_connection(Role.REQUESTOR, timeouts=timeouts, strict_roles=strict_roles)
+        request = self._request(contexts, ae_title, max_pdu, ext_neg or ())
+        if calling_ae_title is not None:
+            request = request.replace(calling_ae_title=own_title(calling_ae_title))
+        connection.send(request)
+        wait = timeouts.connect
         deadline = None if wait is None else backend.now() + wait
         handshake = None if tls_args is None else _handshake(tls_args, addr)
         stream = await backend.connect(addr, port, bind_address=bind_address, deadline=deadline)
         if handshake is not None:
             peer = name_of(own_title(ae_title), stream.peer_address)
-            stream = await handshake.run(stream, peer, self.timeouts)
-        association = self.new_association(connection, stream, backend, handlers)
+            stream = await handshake.run(stream, peer, timeouts)
+        association = self.new_association(connection, stream, backend, handlers, timeouts)
         try:
             connection.transport_connected()
             await association.notify(evt.EVT_CONN_OPEN, address=stream.peer_address)

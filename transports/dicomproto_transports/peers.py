@@ -89,15 +89,18 @@ class Peer(Record):
     tls: PeerTLS | None = None
     """How the connection is secured; None for plain TCP."""
 
-    def options(self) -> dict[str, Any]:
+    def options(self, timeouts: Timeouts | None = None) -> dict[str, Any]:
         """Return the keyword arguments with which `AE.associate` reaches this peer.
 
-        `ae.associate(**peers["pacs"].options())`; what is not here is the AE's own. Raises InvalidPeers if a
-        file for TLS will not do.
+        `ae.associate(**peers["pacs"].options())`; what is not here is the AE's own. `timeouts` are those that
+        the peer's go before, the library's if None. Raises InvalidPeers if a file for TLS will not do.
         """
         options: dict[str, Any] = {"addr": self.host, "port": self.port, "ae_title": self.ae_title}
-        if self.max_pdu is not None:
-            options["max_pdu"] = self.max_pdu
+        for name in ("max_pdu", "calling_ae_title", "strict_roles"):
+            if getattr(self, name) is not None:
+                options[name] = getattr(self, name)
+        if self.timeouts:
+            options["timeouts"] = self.timeouts_over(timeouts or Timeouts())
         if self.window is not None:
             window = AsynchronousOperationsWindow(maximum_invoked=self.window, maximum_performed=1)
             options["ext_neg"] = [window]

@@ -37,8 +37,7 @@ class Requestor:
         peer = options.peer
         timeouts = Timeouts() if peer is None else peer.timeouts_over(Timeouts())
         self._ae = AE(ae_title=options.ae_title, timeouts=timeouts_of(options, timeouts))
-        if peer is not None and peer.strict_roles is not None:
-            self._ae.strict_roles = peer.strict_roles
+        self._ae.strict_roles = peer is not None and bool(peer.strict_roles)
 
     @property
     def name(self) -> str:
