@@ -1,0 +1,310 @@
+"""What the probes are put to: a `Target`, which is dicomproto's blocking flavour or pynetdicom.
+
+Both go by the same names (`AE`, `evt`, `associate`, `send_c_store`...), so one probe does for both;
+a target says where they differ. Nothing of the targets is imported before it is asked for.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from tests.weaknesses.wire import (
+    COMMITMENT,
+    CT_IMAGE,
+    EXPLICIT,
+    FIND,
+    GET,
+    LOCALHOST,
+    MIB,
+    MR_IMAGE,
+    RELEVANT_PATIENT,
+    VERIFICATION,
+    CannotBePut,
+    Weak,
+)
+
+SUPPORTED = (VERIFICATION, CT_IMAGE, MR_IMAGE, FIND, GET, RELEVANT_PATIENT, COMMITMENT)
+"""What servers support, and requestors ask for, unless a probe says otherwise."""
+
+NOT_SOON = 60.0
+"""Seconds of the timeouts that a probe is not about: longer than any probe waits."""
+
+Contexts = Iterable[tuple[str, tuple[str, ...]]]
+DEFAULT_CONTEXTS = tuple((uid, (EXPLICIT,)) for uid in SUPPORTED)
+
+
+class Target:
+    """A product, with what probes do to it."""
+
+    name: str
+    patience: float
+    """Seconds that the peer waits for an answer before it counts as missing."""
+
+    maximum_collected = 8 * MIB
+    """Bytes of a data set that the target is told to hold, where it can be told."""
+
+    evt: Any
+    storage_contexts: list[Any]
+
+    def entity(self, timeout: float = NOT_SOON) -> Any:
+        """Return an application entity all of whose timeouts are the same."""
+        raise NotImplementedError
+
+    def unset(self) -> Any:
+        """Return an application entity that was told nothing."""
+        raise NotImplementedError
+
+    def build_context(self, uid: str, syntaxes: tuple[str, ...]) -> Any:
+        """Return a presentation context."""
+        raise NotImplementedError
+
+    def build_role(self, uid: str, *, scu_role: bool, scp_role: bool) -> Any:
+        """Return an item of role selection."""
+        raise NotImplementedError
+
+    def port_of(self, server: Any) -> int:
+        """Return the port that a server listens on."""
+        raise NotImplementedError
+
+    def attend(self, association: Any) -> None:
+        """Give an association the time to answer what its peer has sent between two calls."""
+        raise NotImplementedError
+
+    def store_many(self, association: Any, datasets: list[Any]) -> list[int | None]:
+        """Store objects, as many at once as were negotiated; return the statuses."""
+        raise NotImplementedError
+
+    def window(self, operations: int) -> Any:
+        """Return the item that proposes so many operations at once."""
+        raise NotImplementedError
+
+    def archive(self, folder: Path) -> AbstractContextManager[int]:
+        """Run the application that writes received objects to `folder`; yields its port."""
+        raise NotImplementedError
+
+    def receiving_to_disk(self, folder: Path) -> AbstractContextManager[int]:
+        """Run a server that writes what it receives to `folder` as it comes; yields its port."""
+        raise NotImplementedError
+
+    # -- what both do alike -------------------------------------------------------------------
+
+    @contextmanager
+    def serving(
+        self,
+        handlers: Iterable[Any] = (),
+        contexts: Contexts = DEFAULT_CONTEXTS,
+        *,
+        timeout: float = NOT_SOON,
+        maximum: int = 10,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> Iterator[int]:
+        """Run a server; yields its port."""
+        entity = self.entity(timeout)
+        entity.maximum_associations = maximum
+        for uid, syntaxes in contexts:
+            entity.add_supported_context(uid, list(syntaxes), scu_role=True, scp_role=True)
+        server = entity.start_server(
+            (LOCALHOST, 0), block=False, evt_handlers=list(handlers), ssl_context=ssl_context
+        )
+        try:
+            yield self.port_of(server)
+        finally:
+            server.shutdown()
+
+    def associate(
+        self,
+        port: int,
+        contexts: Contexts = DEFAULT_CONTEXTS,
+        handlers: Iterable[Any] = (),
+        ext_neg: Iterable[Any] = (),
+        timeout: float = NOT_SOON,
+    ) -> Any:
+        """Return an association of the target with a peer."""
+        association = self.entity(timeout).associate(
+            LOCALHOST,
+            port,
+            contexts=[self.build_context(uid, syntaxes) for uid, syntaxes in contexts],
+            ext_neg=list(ext_neg),
+            evt_handlers=list(handlers),
+        )
+        if not association.is_established:
+            raise Weak("the association was not established")
+        return association
+
+    def status(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> int | None:
+        """Return the status that a `send_*` returns; None if it says in whatever way that there is none."""
+        from dicomproto.errors import AssociationError
+
+        with suppress(AssociationError):
+            status: int | None = getattr(call(*arguments, **options), "Status", None)
+            return status
+        return None
+
+
+class Ours(Target):
+    """dicomproto, in its blocking flavour."""
+
+    name = "dicomproto"
+    patience = 20.0
+
+    def __init__(self) -> None:
+        from dicomproto_transports import blocking, contexts, evt
+
+        self.evt = evt
+        self._blocking = blocking
+        self._contexts = contexts
+
+    @property
+    def storage_contexts(self) -> list[Any]:  # type: ignore[override]
+        return list(self._contexts.StoragePresentationContexts)
+
+    def entity(self, timeout: float = NOT_SOON) -> Any:
+        from dicomproto.config import Limits, Timeouts
+
+        waits = dict.fromkeys(Timeouts._fields, timeout)
+        return self._blocking.AE(
+            timeouts=Timeouts(**{**waits, "close": 1.0}),
+            limits=Limits(collect=self.maximum_collected),
+        )
+
+    def unset(self) -> Any:
+        return self._blocking.AE()
+
+    def build_context(self, uid: str, syntaxes: tuple[str, ...]) -> Any:
+        return self._contexts.build_context(uid, syntaxes)
+
+    def build_role(self, uid: str, *, scu_role: bool, scp_role: bool) -> Any:
+        return self._contexts.build_role(uid, scu_role, scp_role)
+
+    def port_of(self, server: Any) -> int:
+        port: int = server.port
+        return port
+
+    def attend(self, association: Any) -> None:
+        association.serve(self.patience)
+
+    def store_many(self, association: Any, datasets: list[Any]) -> list[int | None]:
+        outcomes = list(association.store_many(datasets))
+        return [one.response.Status if one.response else None for one in outcomes]
+
+    def window(self, operations: int) -> Any:
+        from dicomproto.upper_layer.pdu import AsynchronousOperationsWindow
+
+        return AsynchronousOperationsWindow(maximum_invoked=operations, maximum_performed=1)
+
+    @contextmanager
+    def archive(self, folder: Path) -> Iterator[int]:
+        from tests.interop.programs import our_server
+
+        with our_server("storescp", "-od", folder, folder=folder.with_name("printed")) as program:
+            yield program.port
+
+    def receiving_to_disk(self, folder: Path) -> AbstractContextManager[int]:
+        return self.archive(folder)
+
+
+class Theirs(Target):
+    """pynetdicom, as it is installed."""
+
+    name = "pynetdicom"
+    patience = 4.0
+
+    def __init__(self) -> None:
+        import pynetdicom
+        from pynetdicom import evt
+
+        self.evt = evt
+        self._package = pynetdicom
+        self.storage_contexts = list(pynetdicom.StoragePresentationContexts)
+
+    def entity(self, timeout: float = NOT_SOON) -> Any:
+        entity = self._package.AE()
+        entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = timeout
+        entity.connection_timeout = timeout
+        return entity
+
+    def unset(self) -> Any:
+        return self._package.AE()
+
+    def build_context(self, uid: str, syntaxes: tuple[str, ...]) -> Any:
+        return self._package.build_context(uid, list(syntaxes))
+
+    def build_role(self, uid: str, *, scu_role: bool, scp_role: bool) -> Any:
+        return self._package.build_role(uid, scu_role=scu_role, scp_role=scp_role)
+
+    def port_of(self, server: Any) -> int:
+        port: int = server.socket.getsockname()[1]
+        return port
+
+    def attend(self, association: Any) -> None:
+        """Nothing: a thread of its own attends to it."""
+
+    def store_many(self, association: Any, datasets: list[Any]) -> list[int | None]:
+        return [self.status(association.send_c_store, dataset) for dataset in datasets]
+
+    def window(self, operations: int) -> Any:
+        from pynetdicom.pdu_primitives import AsynchronousOperationsWindowNegotiation
+
+        item = AsynchronousOperationsWindowNegotiation()
+        item.maximum_number_operations_invoked = operations
+        item.maximum_number_operations_performed = 1
+        return item
+
+    @contextmanager
+    def archive(self, folder: Path) -> Iterator[int]:
+        from tests.interop.programs import PYNETDICOM, peer_server
+
+        try:
+            import sqlalchemy  # noqa: F401 - qrscp needs it
+        except ImportError:
+            raise CannotBePut("its qrscp needs SQLAlchemy, which is not installed") from None
+        folder.mkdir(parents=True, exist_ok=True)
+        command = [*PYNETDICOM, "qrscp", "-ba", LOCALHOST, "--instance-location", folder]
+        command += ["--database-location", folder.with_name("index.sqlite")]
+        printed = folder.with_name("printed")
+        with peer_server(lambda port: [*command, "--port", str(port)], printed) as program:
+            yield program.port
+
+    @contextmanager
+    def receiving_to_disk(self, folder: Path) -> Iterator[int]:
+        import tempfile
+
+        from pynetdicom import _config
+
+        folder.mkdir(parents=True, exist_ok=True)
+        _config.STORE_RECV_CHUNKED_DATASET = True
+        tempfile.tempdir = str(folder)
+        with self.serving([(self.evt.EVT_C_STORE, lambda event: 0)]) as port:
+            yield port
+
+
+PRODUCTS: dict[str, Callable[[], Target]] = {Ours.name: Ours, Theirs.name: Theirs}
+
+
+def dataset(size: int = 64, sop_class: str = CT_IMAGE, instance: str = "") -> Any:
+    """Return an object to store, as a pydicom data set."""
+    from pydicom.dataset import Dataset, FileMetaDataset
+
+    from tests.weaknesses.wire import INSTANCE
+
+    made = Dataset()
+    made.SOPClassUID = sop_class
+    made.SOPInstanceUID = instance or INSTANCE
+    made.file_meta = FileMetaDataset()
+    made.file_meta.TransferSyntaxUID = EXPLICIT
+    made.add_new(0x7FE00010, "OW", bytes(size))
+    return made
+
+
+def query() -> Any:
+    """Return an identifier to look for."""
+    from pydicom.dataset import Dataset
+
+    made = Dataset()
+    made.QueryRetrieveLevel = "PATIENT"
+    made.PatientID = ""
+    return made

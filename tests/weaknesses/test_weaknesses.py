@@ -1,0 +1,57 @@
+"""The known weaknesses of pynetdicom are not ours: a hostile or unlucky peer on a bare socket each.
+
+What pynetdicom itself makes of the same peers is in verdicts.json, by `python -m tests.weaknesses`.
+"""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+import dicomproto_transports  # noqa: F401 - what is tested, though it is imported by the targets
+from tests.weaknesses.products import Ours
+from tests.weaknesses.running import CANNOT, FAILS, PASSES, judge
+from tests.weaknesses.table import WEAKNESSES, Probe
+
+ROWS = [*range(1, 31), 33, 34, 35, 42]
+PROBES = [(one.row, probe) for one in WEAKNESSES for probe in one.probes]
+VERDICTS = json.loads(Path(__file__).with_name("verdicts.json").read_text(encoding="utf-8"))
+BY_ROW = {one.row: one for one in WEAKNESSES}
+
+
+def test_each_of_the_34_weaknesses_has_its_row_and_a_probe() -> None:
+    assert [one.row for one in WEAKNESSES] == ROWS
+    assert len(ROWS) == 34
+    assert all(one.probes for one in WEAKNESSES)
+
+
+@pytest.mark.parametrize(
+    "probe", [pytest.param(probe, id=f"{row:02}-{probe.__name__}") for row, probe in PROBES]
+)
+def test_ours_does_not_have_it(probe: Probe) -> None:
+    probe(Ours())
+
+
+@pytest.mark.parametrize("row", [one.row for one in WEAKNESSES if one.optimized])
+def test_ours_does_not_have_it_under_python_o(row: int) -> None:
+    assert judge(BY_ROW[row], "dicomproto").verdict == PASSES
+
+
+def test_the_verdicts_on_pynetdicom_are_those_of_this_table() -> None:
+    rows = VERDICTS["rows"]
+    assert {int(row): one["weakness"] for row, one in rows.items()} == {
+        one.row: one.text for one in WEAKNESSES
+    }
+    for one in rows.values():
+        assert one["verdict"] in (PASSES, FAILS, CANNOT)
+        assert bool(one["reason"]) is (one["verdict"] != PASSES)
+
+
+@pytest.mark.parametrize("row", [15, 21, 29])
+def test_the_verdicts_on_pynetdicom_can_be_had_again(row: int) -> None:
+    """Of the quick ones; the rest is for `python -m tests.weaknesses`."""
+    assert VERDICTS["pynetdicom"] == version("pynetdicom")
+    assert judge(BY_ROW[row], "pynetdicom")._asdict().items() <= VERDICTS["rows"][str(row)].items()
