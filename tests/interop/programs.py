@@ -68,12 +68,12 @@ class Done:
         return found
 
 
-def run(command: Sequence[str | Path]) -> Done:
-    """Run a program to its end."""
+def run(command: Sequence[str | Path], folder: Path | None = None) -> Done:
+    """Run a program to its end, in `folder` if it writes to where it is."""
     arguments = [str(part) for part in command]
     done = subprocess.run(
         arguments, check=False, capture_output=True, text=True, errors="replace", timeout=TIMEOUT,
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL, cwd=folder,
     )  # fmt: skip
     return Done(done.returncode, done.stdout, done.stderr)
 

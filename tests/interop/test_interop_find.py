@@ -24,15 +24,16 @@ from tests.interop.archives import (
     WORKLIST,
     Held,
     Model,
+    Told,
     associated,
     dcmqrscp,
-    dcmtk_statuses,
     held_by,
     holdings,
     key_options,
     keys,
     paths,
     serving,
+    told,
     wait_until,
     wlmscpfs,
     write_small,
@@ -354,7 +355,7 @@ def findscu(port: int, *options: str | Path, identifier: Dataset | None = None) 
     identifier = keys("STUDY", StudyInstanceUID="") if identifier is None else identifier
     done = run([*dcmtk("findscu"), "-d", *options, *key_options(identifier), LOOPBACK, str(port)])
     assert done.status == 0, done.everything
-    return dcmtk_statuses(done.errors)
+    return [response.status for response in told(done.errors)]
 
 
 @pytest.mark.parametrize("syntax", SYNTAXES)
@@ -413,7 +414,7 @@ def test_findscu_is_told_what_was_wrong() -> None:
     with serving((evt.EVT_C_FIND, handle), contexts=[STUDY_ROOT.find]) as port:
         options = key_options(keys("STUDY", StudyInstanceUID=""))
         done = run([*dcmtk("findscu"), "-d", "-S", *options, LOOPBACK, str(port)])
-    assert dcmtk_statuses(done.errors) == [0xA900]
+    assert told(done.errors) == [Told(0xA900)]
     assert re.search(r"\(0000,0901\) AT \(0010,0020\)", done.errors)
     assert re.search(r"\(0000,0902\) LO \[no such key", done.errors)
 

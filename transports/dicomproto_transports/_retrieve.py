@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("dicomproto.handlers")
 
 DESTINATION_UNKNOWN = 0xA801
-UNABLE_TO_PERFORM = 0xA702
 WITHOUT_BULK_DATA = "1.2.840.10008.5.1.4.1.2.5.3"
 
 _READ_AHEAD = 128
@@ -109,7 +108,8 @@ class Retrieval:
             return self._ended_by_handler(final.status)
         except Unreachable as error:
             self._list_ahead()
-            return self._final(UNABLE_TO_PERFORM, ErrorComment=comment_of(str(error)))
+            self._counts.give_up()  # what was sent before it went away stays sent
+            return self._final(self._counts.status, ErrorComment=comment_of(str(error)))
         except Exception as error:
             if self._association.terminal is not None:
                 raise
