@@ -47,7 +47,6 @@ from dicomproto.errors import (
     NoAcceptedContext,
 )
 from dicomproto.negotiation import AcceptedContext, RejectedContext
-from dicomproto.services import find_request_context
 from dicomproto.uids import VERIFICATION
 from dicomproto.upper_layer.events import Role
 from dicomproto.upper_layer.pdu import ReleaseRQ
@@ -483,14 +482,7 @@ class AssociationCore(Operating):
         key = type(request), request.sop_class_uid, meta_uid
         context = self._contexts.get(key)
         if context is None:
-            connection = self.connection
-            match = find_request_context(
-                connection.accepted_contexts,
-                *key[:2],
-                by_requestor=self.is_requestor,
-                meta_uid=meta_uid,
-                rejected=connection.rejected_contexts,
-            )
+            match = self.connection.find_request_context(*key)
             if match.context is None:
                 raise NoAcceptedContext(f"{request.name} for SOP class {key[1]}: {'; '.join(match.reasons)}")
             context = self._contexts[key] = match.context
