@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import socket
 import threading
@@ -65,8 +66,8 @@ def test_the_blocking_facade_has_all_properties() -> None:
             if isinstance(value, property) and not name.startswith("_")
         }
 
-    internal = {"peer_name", "has_output"}
-    assert properties(AssociationCore) - internal == properties(Association)
+    internal, attributes = {"peer_name", "has_output"}, {"ae"}
+    assert properties(AssociationCore) - internal | attributes == properties(Association)
 
 
 def test_blocking_from_associate_to_release() -> None:
@@ -95,6 +96,20 @@ def test_blocking_from_associate_to_release() -> None:
         assert assoc.is_released
         assert [assoc.is_aborted, assoc.is_rejected, assoc.is_established] == [False] * 3
         assert assoc.ending is not None
+
+
+def test_an_application_entity_knows_its_associations_on_either_side() -> None:
+    ae = prepared(blocking.AE("ME"))
+    with ae.start_server(LOCALHOST, block=False) as server:
+        assert server.server_address == server.address
+        with ae.associate("127.0.0.1", server.port) as assoc:
+            assert set(ae.active_associations) == {assoc, *server.active_associations}
+            assert len(ae.active_associations) == 2
+        assert assoc not in ae.active_associations
+    assert ae.active_associations == []
+    del assoc
+    gc.collect()
+    assert not ae._associations
 
 
 def test_blocking_block_with_an_error_aborts() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
+from weakref import ref
 
 from dicomproto.config import Limits, Timeouts
 from dicomproto.connection import Connection
@@ -132,6 +133,7 @@ class AECore:
         """Where a handler of EVT_C_MOVE may send to by name: (host, port[, options of `associate`])."""
         self._requested: list[tuple[str, tuple[str, ...]]] = []
         self._supported: dict[str, SupportedContext] = {}
+        self._associations: set[ref[AssociationCore]] = set()  # changed by any thread, in one step
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.ae_title!r}>"
@@ -302,6 +304,12 @@ class AECore:
             sop_classes=sop_classes,
         )
 
+    @property
+    def active_associations(self) -> list[object]:
+        """The associations that are established now, those that were requested and those of all servers."""
+        known = [reference() for reference in self._associations.copy()]
+        return [core.facade for core in known if core is not None and core.is_established]
+
     def new_association(
         self,
         connection: Connection,
@@ -313,6 +321,7 @@ class AECore:
         """Return the association of an engine and a stream."""
         core = AssociationCore(connection, stream, backend, timeouts or self.timeouts, handlers, self)
         core.facade = self.wrap(core)
+        self._associations.add(ref(core, self._associations.discard))
         core.observe()
         if core.observer is not None:
             core.observer.start()
