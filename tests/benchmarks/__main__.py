@@ -22,10 +22,11 @@ from pathlib import Path
 from .codec import codec_rows
 from .objects import write_objects
 from .peers import Product, associate_once, dcmtk, dicomproto, pynetdicom
+from .tls import tls_rates
 
 KB, MB = 1000, 1_000_000
 SIZES = {"40 KB": (40 * KB, 500), "525 KB": (525 * KB, 100), "8 MB": (8 * MB, 20), "200 MB": (200 * MB, 1)}
-SUITES = ("echo", "store", "associations", "codec", "socket")
+SUITES = ("echo", "store", "associations", "codec", "socket", "tls")
 SLOW = {"DCMTK as packaged", "pynetdicom"}
 
 
@@ -158,6 +159,8 @@ def main() -> None:
             bench_associations(products, ports, chosen.rounds)
     if "socket" in wanted:
         bench_bare_socket(chosen.rounds)
+    if "tls" in wanted:
+        show("200 MiB through a stream of ours with TLS", "MB/s", tls_rates(in_turn, chosen.rounds))
     if "codec" in wanted:
         for title, unit, rates in codec_rows(chosen.rounds):
             show(title, unit, rates)
