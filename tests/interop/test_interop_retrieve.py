@@ -604,7 +604,7 @@ class Moving(Providing):
         return super().__call__(event)
 
 
-@pytest.mark.parametrize("syntax", SYNTAXES)
+@pytest.mark.parametrize("syntax", [EXPLICIT, "1.2.840.10008.1.2.4.90"])  # a second each, its own
 def test_movescu_gets_files_over_its_own_port(syntax: str, tmp_path: Path) -> None:
     some = in_syntax(syntax)
     handler = Moving(paths(some))
@@ -632,6 +632,21 @@ def test_movescu_has_files_moved_to_storescp(option: str, tmp_path: Path) -> Non
     assert handler.events[0].move_destination == "ELSEWHERE"
     assert destination.errors.count("Association Received") == 1
     assert_stored(tmp_path / "storescp" / "stored", some)
+
+
+def test_data_sets_of_two_kinds_in_turn_are_moved_over_two_associations(tmp_path: Path) -> None:
+    """They come one by one; the second association is for what the first was for as well."""
+    some = held_by(PatientID=PATIENT)
+    images = [held for held in some if held.object.sop_class_uid == CT_IMAGE]
+    others = [held for held in some if held.object.sop_class_uid != CT_IMAGE][: len(images)]
+    in_turn = [held.head for pair in zip(images, others, strict=True) for held in pair]
+    with dcmtk_storescp(tmp_path / "storescp") as destination:
+        handler = Moving(in_turn, (LOOPBACK, destination.port))
+        with serving((evt.EVT_C_MOVE, handler), contexts=contexts_for([], [])) as port:
+            _, responses = movescu(port, tmp_path / "got")
+    assert responses[-1] == Told(SUCCESS, None, len(in_turn), 0, 0)
+    assert destination.errors.count("Association Received") == 2
+    assert_stored(tmp_path / "storescp" / "stored", images + others)
 
 
 def test_movescu_asks_for_a_destination_that_nobody_knows(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """The association over which a C-MOVE sends: one for all objects, for what is known to come.
 
 It is negotiated for the objects that are known when the first is to be sent. One that needs a
-context nobody proposed then gets a new association; what the destination refused stays refused.
+context nobody proposed then gets a new association, which is for all that came before as well;
+what the destination refused stays refused.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class Destination:
         """Whether the contexts are planned from what is to be sent."""
 
         self._association: AssociationCore | None = None
-        self._proposed: set[tuple[str, str]] = set()
+        self._proposed: dict[tuple[str, str], None] = {}  # in order
         self._refused: set[tuple[str, str]] = set()
 
     async def association_for(self, upcoming: Iterable[tuple[str, str]]) -> AssociationCore:
@@ -80,16 +81,18 @@ class Destination:
     async def _open(self, pairs: list[tuple[str, str]]) -> AssociationCore:
         options = dict(self._options)
         if self.plans:
-            plan = plan_contexts(pairs)
+            # Objects of several kinds may come in turn, one by one: what was needed is needed again.
+            wanted = dict.fromkeys([*pairs, *self._proposed])
+            plan = plan_contexts(wanted)
             options["contexts"] = [(c.abstract_syntax, c.transfer_syntaxes) for c in plan.contexts]
-            self._proposed = set(pairs) - set(plan.unplaced)
+            self._proposed = {pair: None for pair in wanted if pair not in plan.unplaced}
         mover = self._mover
         try:
             self._association = await mover.ae.open_association(
                 mover.backend, self._host, self._port, **options
             )
         except NoAcceptedContext:
-            self._refused |= self._proposed
+            self._refused.update(self._proposed)
             raise
         except (AssociationError, OSError) as error:
             log.warning("the destination of a C-MOVE: %s", error)
