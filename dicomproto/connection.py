@@ -92,7 +92,8 @@ class Connection:
     A requestor calls `send(AssociateRQ(...))`, then `transport_connected()` when the TCP connection
     stands; an acceptor calls `transport_connected()`, waits for AssociateRQ and answers it.
 
-    `strict_roles` holds the peer to PS3.7 D.3.3.4 and `strict_dispatch` to the SOP class of the
+    `pack_pdvs` puts a command set and the first fragment of its data set in one P-DATA-TF, for peers that
+    want it so. `strict_roles` holds the peer to PS3.7 D.3.3.4 and `strict_dispatch` to the SOP class of the
     context, where known peers do otherwise; `idle_release` makes an acceptor whose idle time is up
     release the association, not abort it. `supported_sop_classes` are those of which an object may come
     on the context of another one; None stands for every storage SOP class that is known. `sop_classes`
@@ -106,6 +107,7 @@ class Connection:
         limits: Limits | None = None,
         timeouts: Timeouts | None = None,
         strict_roles: bool = False,
+        pack_pdvs: bool = False,
         strict_dispatch: bool = False,
         idle_release: bool = False,
         supported_sop_classes: Container[str] | None = None,
@@ -125,6 +127,8 @@ class Connection:
         self._unanswered: dict[int, RequestReceived] = {}
         self._cancelled: set[int] = set()
         self._sending: tuple[int, Command] | None = None  # context and command of the data set under way
+        self._pack_pdvs = pack_pdvs
+        self._held_command = b""  # that is to travel with the first fragment of its data set
         self._odd_byte = b""
         self._deferred: list[tuple[int, Response]] = []  # our refusals, while a data set is under way
         self._drops_data_set = False
@@ -455,7 +459,10 @@ class Connection:
             else:
                 raise LocalProtocolError("the data set has an odd length; pad=True adds a NUL")
         if last or any(map(len, parts)):
-            self._upper.send_p_data(context_id, parts, is_command=False, is_last=last)
+            self._upper.send_p_data(
+                context_id, parts, is_command=False, is_last=last, command=self._held_command
+            )
+            self._held_command = b""
         self._odd_byte = odd_byte
         if last:
             self._sending = None
@@ -475,7 +482,11 @@ class Connection:
 
     def _send_command(self, command: Command, context_id: int) -> None:
         encoded = encode_command(command)
-        self._upper.send_p_data(context_id, (encoded,), is_command=True, is_last=True)
+        if self._pack_pdvs and command.has_data_set:
+            self._upper.check_p_data(context_id, len(encoded))
+            self._held_command = encoded
+        else:
+            self._upper.send_p_data(context_id, (encoded,), is_command=True, is_last=True)
         if command.has_data_set:
             self._sending = context_id, command
 

@@ -93,7 +93,7 @@ def encode_data_set(dataset: Dataset, transfer_syntax: str) -> bytes:
 def decode_data_set(
     data: Buffer, transfer_syntax: str, *, inflate_limit: int = _INFLATE_LIMIT, file_meta: bool = True
 ) -> Dataset:
-    """Return the pydicom Dataset that `data` holds; its `file_meta` names the transfer syntax, if it gets one.
+    """Return the pydicom Dataset that `data` holds; a `file_meta`, if asked for, names the transfer syntax.
 
     Values are decoded when they are first used, and may raise then what pydicom raises. A deflated data set
     of more than `inflate_limit` bytes is refused. Raises DataSetError.

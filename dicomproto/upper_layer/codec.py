@@ -83,9 +83,12 @@ def encode_pdu(pdu: PDU) -> bytes:
         raise LocalProtocolError(f"{type(pdu).__name__} cannot be encoded: {error}") from error
 
 
-def p_data_header(context_id: int, control: int, length: int) -> bytes:
-    """Return the 12 bytes before the `length` bytes of a fragment that is alone in its P-DATA-TF."""
-    return _P_DATA_AND_PDV.pack(P_DATA_TF, length + 6, length + 2, context_id, control)
+def p_data_header(context_id: int, control: int, length: int, more: int = 0) -> bytes:
+    """Return the 12 bytes before the `length` bytes of the first fragment of a P-DATA-TF.
+
+    `more` bytes follow them in the same PDU: other PDVs, with their headers.
+    """
+    return _P_DATA_AND_PDV.pack(P_DATA_TF, length + 6 + more, length + 2, context_id, control)
 
 
 def _item(item_type: int, *parts: Buffer, second: int = 0) -> bytes:

@@ -218,6 +218,11 @@ class UpperLayer:
         for value in pdu.values:
             self._check_pdv(value.context_id, memoryview(value.data).nbytes)
 
+    def check_p_data(self, context_id: int, length: int) -> None:
+        """Raise the LocalProtocolError that `send_p_data` would, for a fragment of `length` bytes."""
+        self._check_local("Evt9", "P-DATA")
+        self._check_pdv(context_id, length)
+
     def _check_pdv(self, context_id: int, length: int) -> None:
         if context_id not in self._accepted:
             raise LocalProtocolError(f"presentation context {context_id} was not accepted")
@@ -225,18 +230,55 @@ class UpperLayer:
             raise LocalProtocolError(f"a fragment of {length} bytes; fragments have an even length")
 
     def send_p_data(
-        self, context_id: int, parts: Sequence[Buffer], *, is_command: bool, is_last: bool
+        self,
+        context_id: int,
+        parts: Sequence[Buffer],
+        *,
+        is_command: bool,
+        is_last: bool,
+        command: bytes = b"",
     ) -> None:
         """Queue `parts`, joined in order, as PDVs of one context that fit the peer's maximum length.
 
         Each PDV travels in a P-DATA-TF of its own. The total must be even; `is_last` marks the last PDV.
-        The buffers must not change until the send that carries them has returned.
+        The buffers must not change until the send that carries them has returned. A whole `command` set
+        goes before them, in one P-DATA-TF with the first PDV if there is room.
         """
-        self._check_local("Evt9", "P-DATA")
         views = [memoryview(part).cast("B") for part in parts]  # a view of wider items counts items
         length = sum(map(len, views))
-        self._check_pdv(context_id, length)
-        self._fire("Evt9", self._fragments(context_id, views, length, is_command, is_last))
+        self.check_p_data(context_id, length)
+        buffers: list[Buffer] = []
+        if command:
+            self._check_pdv(context_id, len(command))
+            length -= self._pack(buffers, context_id, command, views, length, is_last)
+        if length or not command:
+            buffers += self._fragments(context_id, views, length, is_command, is_last)
+        self._fire("Evt9", buffers)
+
+    def _pack(
+        self,
+        buffers: list[Buffer],
+        context_id: int,
+        command: bytes,
+        views: list[memoryview],
+        rest: int,
+        is_last: bool,
+    ) -> int:
+        """Put a command set and the first fragment of its data set in one PDU; return how long that is."""
+        size = min(rest, self.peer_maximum_length - len(command) - 12)
+        if size <= 0:
+            buffers += self._fragments(context_id, [memoryview(command)], len(command), True, True)
+            if not rest:  # an empty data set is a PDV all the same
+                buffers.append(p_data_header(context_id, is_last << 1, 0))
+            return 0
+        header = p_data_header(context_id, 0b11, len(command), more=size + 6)
+        # What p_data_header gives ends with the header of a PDV.
+        last = is_last and size == rest
+        buffers.append(b"".join((header, command, p_data_header(context_id, last << 1, size)[6:])))
+        queue = deque(views)
+        _move(queue, buffers, size)
+        views[:] = queue
+        return size
 
     def _fragments(
         self, context_id: int, views: list[memoryview], rest: int, is_command: bool, is_last: bool

@@ -41,6 +41,7 @@ def test_all_that_can_be_said_is_kept(tmp_path: Path) -> None:
         max_pdu = 65536
         window = 8
         strict_roles = false
+        pack_pdvs = true
         [a.timeouts]
         response = 120
         cancel = 1.5
@@ -70,6 +71,7 @@ def test_all_that_can_be_said_is_kept(tmp_path: Path) -> None:
         max_pdu=65536,
         window=8,
         strict_roles=False,
+        pack_pdvs=True,
         timeouts=(("response", 120.0), ("cancel", 1.5), ("write", None)),
         tls=PeerTLS(
             ca=str(tmp_path / "ca.pem"),
@@ -183,6 +185,7 @@ def test_a_peer_is_all_that_associate_needs(tmp_path: Path, spoken: bool) -> Non
             window = 3
             calling_ae_title = "OTHER"
             strict_roles = true
+            pack_pdvs = true
             [p.timeouts]
             response = 5
             """

@@ -284,6 +284,7 @@ class AECore:
         *,
         timeouts: Timeouts | None = None,
         strict_roles: bool | None = None,
+        pack_pdvs: bool = False,
     ) -> Connection:
         """Return an engine with this application entity's settings, but for those that are given.
 
@@ -298,6 +299,7 @@ class AECore:
             limits=self.limits,
             timeouts=timeouts or self.timeouts,
             strict_roles=self.strict_roles if strict_roles is None else strict_roles,
+            pack_pdvs=pack_pdvs,
             strict_dispatch=self.strict_dispatch,
             idle_release=self.idle_release,
             supported_sop_classes=supported_sop_classes,
@@ -347,13 +349,15 @@ class AECore:
         calling_ae_title: str | bytes | None = None,
         timeouts: Timeouts | None = None,
         strict_roles: bool | None = None,
+        pack_pdvs: bool = False,
     ) -> AssociationCore:
         """Associate with a peer: `associate` of all flavours.
 
         `contexts` replaces the requested ones; `max_pdu` the `maximum_pdu_size`; `ext_neg` holds items of the
         extended negotiation. `tls_args` is an `ssl.SSLContext`, or one and the host name that the peer's
         certificate must be for, in place of `addr`. `calling_ae_title`, `timeouts` and `strict_roles` go
-        before the settings of this entity; `Peer.options` gives what a peer table says.
+        before the settings of this entity; `pack_pdvs` sends a command and the beginning of its data set in
+        one PDU; `Peer.options` gives what a peer table says.
 
         Raises an AssociationError that says who and why: ConnectionLost, TLSFailed, TimedOut,
         AssociationRejected, AssociationAborted, or NoAcceptedContext (after an abort) if nothing that was
@@ -363,7 +367,9 @@ class AECore:
             raise ValueError(f"a port is a number from 1 to 65535, not {port!r}")
         handlers = self.bind(evt_handlers)
         timeouts = timeouts or self.timeouts
-        connection = self.new_connection(Role.REQUESTOR, timeouts=timeouts, strict_roles=strict_roles)
+        connection = self.new_connection(
+            Role.REQUESTOR, timeouts=timeouts, strict_roles=strict_roles, pack_pdvs=pack_pdvs
+        )
         request = self._request(contexts, ae_title, max_pdu, ext_neg or ())
         if calling_ae_title is not None:
             request = request.replace(calling_ae_title=own_title(calling_ae_title))

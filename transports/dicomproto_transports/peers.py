@@ -8,6 +8,7 @@
     max_pdu = 65536                 # bytes of a P-DATA-TF that we announce; 0: unlimited
     window = 8                      # requests that may be outstanding, proposed to the peer
     strict_roles = true             # hold it to the letter of role selection
+    pack_pdvs = true                # send a command and the beginning of its data set in one PDU
     [pacs.timeouts]                 # seconds, 0: no limit; the fields of `Timeouts`
     response = 120
     [pacs.tls]                      # TLS, with the settings that differ from the usual ones
@@ -84,6 +85,8 @@ class Peer(Record):
     """Requests of ours that may be outstanding, proposed in the negotiation; None proposes nothing."""
     strict_roles: bool | None = None
     """Whether the peer is held to the letter of role selection."""
+    pack_pdvs: bool | None = None
+    """Whether a command and the beginning of its data set are sent in one PDU."""
     timeouts: tuple[tuple[str, float | None], ...] = ()
     """The fields of `Timeouts` that differ, in seconds."""
     tls: PeerTLS | None = None
@@ -96,7 +99,7 @@ class Peer(Record):
         the peer's go before, the library's if None. Raises InvalidPeers if a file for TLS will not do.
         """
         options: dict[str, Any] = {"addr": self.host, "port": self.port, "ae_title": self.ae_title}
-        for name in ("max_pdu", "calling_ae_title", "strict_roles"):
+        for name in ("max_pdu", "calling_ae_title", "strict_roles", "pack_pdvs"):
             if getattr(self, name) is not None:
                 options[name] = getattr(self, name)
         if self.timeouts:
@@ -310,5 +313,6 @@ _PEER: dict[str, Callable[[object], object]] = {
     "max_pdu": _whole(128, 2**32 - 1, 0),
     "window": _whole(1, _MAXIMUM_WINDOW),
     "strict_roles": _truth,
+    "pack_pdvs": _truth,
 }
 _TIMEOUTS: dict[str, Callable[[object], object]] = dict.fromkeys(Timeouts._fields, _seconds)
