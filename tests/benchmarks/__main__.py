@@ -22,11 +22,12 @@ from pathlib import Path
 from .codec import codec_rows
 from .objects import write_objects
 from .peers import Product, associate_once, dcmtk, dicomproto, pynetdicom
+from .servers import bench_servers
 from .tls import tls_rates
 
 KB, MB = 1000, 1_000_000
 SIZES = {"40 KB": (40 * KB, 500), "525 KB": (525 * KB, 100), "8 MB": (8 * MB, 20), "200 MB": (200 * MB, 1)}
-SUITES = ("echo", "store", "associations", "codec", "socket", "tls")
+SUITES = ("echo", "store", "associations", "servers", "codec", "socket", "tls")
 SLOW = {"DCMTK as packaged", "pynetdicom"}
 
 
@@ -157,6 +158,8 @@ def main() -> None:
             bench_store(products, ports, chosen.rounds, files)
         if "associations" in wanted:
             bench_associations(products, ports, chosen.rounds)
+    if "servers" in wanted:
+        bench_servers(chosen.rounds)
     if "socket" in wanted:
         bench_bare_socket(chosen.rounds)
     if "tls" in wanted:
