@@ -1,0 +1,281 @@
+"""The programs that the documentation shows for service classes, beyond what they print."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.uid import generate_uid
+
+from dicomproto_transports import build_role
+from dicomproto_transports.blocking import AE, Association, evt
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "docs" / "examples"
+HOST = "127.0.0.1"
+
+
+def example(name: str) -> Any:
+    """Import a program without running it."""
+    spec = importlib.util.spec_from_file_location(f"example_{name}", EXAMPLES / f"{name}.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@contextmanager
+def connected(server_ae: AE, handlers: list[evt.Binding], *sop_classes: str) -> Iterator[Association]:
+    """Run a server of an example, and associate with it."""
+    scu = AE("SCU")
+    for uid in sop_classes:
+        scu.add_requested_context(uid)
+    with (
+        server_ae.start_server((HOST, 0), block=False, evt_handlers=handlers) as server,
+        scu.associate(HOST, server.port) as assoc,
+    ):
+        yield assoc
+
+
+# --- unified procedure steps --------------------------------------------------------------------
+
+SCHEDULED, IN_PROGRESS, COMPLETED, CANCELED = "SCHEDULED", "IN PROGRESS", "COMPLETED", "CANCELED"
+
+TRANSITIONS = {
+    (SCHEDULED, IN_PROGRESS): (0x0000, 0x0000),
+    (SCHEDULED, COMPLETED): (0xC310, 0xC310),
+    (SCHEDULED, SCHEDULED): (0xC303, 0xC303),
+    (SCHEDULED, CANCELED): (0xC310, 0xC310),
+    (IN_PROGRESS, IN_PROGRESS): (0xC302, 0xC302),
+    (IN_PROGRESS, COMPLETED): (0x0000, 0xC301),
+    (IN_PROGRESS, SCHEDULED): (0xC303, 0xC303),
+    (IN_PROGRESS, CANCELED): (0x0000, 0xC301),
+    (COMPLETED, IN_PROGRESS): (0xC300, 0xC300),
+    (COMPLETED, COMPLETED): (0xB306, 0xB306),
+    (COMPLETED, SCHEDULED): (0xC303, 0xC303),
+    (COMPLETED, CANCELED): (0xC300, 0xC300),
+    (CANCELED, IN_PROGRESS): (0xC300, 0xC300),
+    (CANCELED, COMPLETED): (0xC300, 0xC300),
+    (CANCELED, SCHEDULED): (0xC303, 0xC303),
+    (CANCELED, CANCELED): (0xB304, 0xB304),
+}
+"""PS3.4 Table CC.1.1-2: (state, wanted state), with the right and with a wrong Transaction UID."""
+
+
+def test_the_states_of_a_unified_procedure_step() -> None:
+    ups = example("ups")
+    manager = ups.Manager({})
+    push, pull = ups.UnifiedProcedureStepPush, ups.UnifiedProcedureStepPull
+    with connected(manager.ae, manager.handlers(), push, pull) as assoc:
+
+        def ask(uid: str, state: str, transaction: str) -> int:
+            wanted = ups.information(ProcedureStepState=state, TransactionUID=transaction)
+            return int(assoc.send_n_action(wanted, ups.CHANGE_STATE, push, uid)[0].Status)
+
+        def step_in(state: str, transaction: str) -> str:
+            uid = generate_uid()
+            ordered = ups.ordered("Plan")
+            ordered.UnifiedProcedureStepPerformedProcedureSequence = [Dataset()]
+            assert assoc.send_n_create(ordered, push, uid)[0].Status == 0
+            for following in {SCHEDULED: (), IN_PROGRESS: (IN_PROGRESS,)}.get(state, (IN_PROGRESS, state)):
+                assert ask(uid, following, transaction) == 0
+            return str(uid)
+
+        found = {
+            (state, wanted): (
+                ask(step_in(state, "1.2.3"), wanted, "1.2.3"),
+                ask(step_in(state, "1.2.3"), wanted, "1.2.4"),
+            )
+            for state, wanted in TRANSITIONS
+        }
+        assert found == TRANSITIONS
+        assert ask(step_in(SCHEDULED, ""), IN_PROGRESS, "") == 0xC301
+        assert ask(step_in(SCHEDULED, ""), "PAUSED", "1.2.3") == 0x0106
+        assert ask("1.2.3.4", IN_PROGRESS, "1.2.3") == 0xC307
+        assert ask(ups.UPSGlobalSubscriptionInstance, IN_PROGRESS, "1.2.3") == 0xC314
+
+
+def test_unified_procedure_steps_go_by_the_push_class_on_every_context() -> None:
+    ups = example("ups")
+    seen = set()
+
+    def recording(handler: Any) -> Any:
+        def record(event: Any) -> Any:
+            request = event.request
+            seen.add((request.name, event.context.abstract_syntax, request.sop_class_uid))
+            return handler(event)
+
+        return record
+
+    watcher = ups.Watcher()
+    watcher.handlers = [(kind, recording(handler)) for kind, handler in watcher.handlers]
+    kept = ups.Manager.handlers
+    ups.Manager.handlers = lambda self: [(kind, recording(handler)) for kind, handler in kept(self)]
+    ups.Watcher = lambda: watcher
+    ups.main()
+    push, pull = ups.UnifiedProcedureStepPush, ups.UnifiedProcedureStepPull
+    assert seen == {
+        ("N-ACTION-RQ", ups.UnifiedProcedureStepWatch, push),
+        ("N-CREATE-RQ", push, push),
+        ("C-FIND-RQ", pull, pull),
+        ("N-ACTION-RQ", pull, push),
+        ("N-GET-RQ", pull, push),
+        ("N-SET-RQ", pull, push),
+        ("N-EVENT-REPORT-RQ", ups.UnifiedProcedureStepEvent, push),
+    }
+
+
+def test_a_scheduled_step_can_be_canceled_and_its_performer_asked_to() -> None:
+    ups = example("ups")
+    manager = ups.Manager({"SCU": (HOST, 1)})
+    push, pull = ups.UnifiedProcedureStepPush, ups.UnifiedProcedureStepPull
+    with connected(manager.ae, manager.handlers(), push, pull) as assoc:
+
+        def act(action_type: int, uid: str, **values: object) -> int:
+            return int(assoc.send_n_action(ups.information(**values), action_type, push, uid)[0].Status)
+
+        first, second = generate_uid(), generate_uid()
+        for uid in (first, second):
+            assert assoc.send_n_create(ups.ordered("Plan"), push, uid)[0].Status == 0
+            assert assoc.send_n_create(ups.ordered("Plan"), push, uid)[0].Status == 0x0111
+        assert act(ups.REQUEST_CANCEL, first) == 0
+        assert act(ups.REQUEST_CANCEL, first) == 0xB304
+        assert act(ups.SUBSCRIBE, second, ReceivingAE="NOBODY") == 0xC308
+        assert act(ups.SUBSCRIBE, second, ReceivingAE="SCU") == 0
+        assert act(ups.CHANGE_STATE, second, ProcedureStepState=IN_PROGRESS, TransactionUID="1.2") == 0
+        assert act(ups.REQUEST_CANCEL, second, ReasonForCancellation="gone") == 0
+        assert act(ups.SUSPEND_GLOBAL_SUBSCRIPTION, second, ReceivingAE="SCU") == 0xC314
+        assert act(99, second) == 0x0123
+        changes = ups.information(TransactionUID="1.3", ProcedureStepLabel="Other")
+        assert assoc.send_n_set(changes, push, second)[0].Status == 0xC301
+        _, step = assoc.send_n_get([], push, second)
+        assert step is not None
+        assert (step.ProcedureStepState, step.TransactionUID, step.ProcedureStepLabel) == (
+            IN_PROGRESS,
+            "",
+            "Plan",
+        )
+    reports = [manager.reports.get() for _ in range(manager.reports.qsize())]
+    assert [(title, uid, kind, report.get("ProcedureStepState")) for title, uid, kind, report in reports] == [
+        ("SCU", second, ups.STATE_REPORT, SCHEDULED),
+        ("SCU", second, ups.STATE_REPORT, IN_PROGRESS),
+        ("SCU", second, ups.CANCEL_REQUESTED, None),
+    ]
+
+
+# --- storage commitment -------------------------------------------------------------------------
+
+
+def committed(module: ModuleType, transaction: str | None, references: list[Dataset]) -> Dataset:
+    information = Dataset()
+    if transaction:
+        information.TransactionUID = transaction
+    information.ReferencedSOPSequence = references
+    return information
+
+
+def test_a_report_of_a_transaction_that_was_not_asked_for() -> None:
+    module = example("storage_commitment")
+    modality = module.Modality()
+    uid, instance = module.StorageCommitmentPushModel, module.StorageCommitmentPushModelInstance
+    archive = AE("ARCHIVE")
+    with (
+        modality.ae.start_server((HOST, 0), block=False, evt_handlers=modality.handlers) as server,
+        archive.associate(
+            HOST, server.port, contexts=[uid], ext_neg=[build_role(uid, scp_role=True)]
+        ) as assoc,
+    ):
+        (context,) = assoc.accepted_contexts
+        assert context.requestor_is_scp
+        for information in (Dataset(), committed(module, "1.2.3", [module.reference("1.2", "1.3")])):
+            response, _ = assoc.send_n_event_report(information, module.SUCCESS, uid, instance)
+            assert response.Status == 0x0115
+    assert not modality.answered.is_set()
+
+
+@pytest.mark.parametrize(
+    ("instance", "action_type", "transaction", "status"),
+    [
+        (None, 1, "1.2.3", 0x0000),
+        ("1.2.3", 1, "1.2.3", 0x0112),
+        (None, 2, "1.2.3", 0x0123),
+        (None, 1, None, 0x0115),
+    ],
+)
+def test_a_request_for_commitment(
+    instance: str | None, action_type: int, transaction: str | None, status: int
+) -> None:
+    module = example("storage_commitment")
+    archive = module.Archive({"1.3": "1.2"}, {}, at_once=False)
+    uid = module.StorageCommitmentPushModel
+    asked = [module.reference("1.2", "1.3"), module.reference("1.4", "1.3"), module.reference("1.2", "1.5")]
+    with connected(archive.ae, [(evt.EVT_N_ACTION, archive.handle_action)], uid) as assoc:
+        response, _ = assoc.send_n_action(
+            committed(module, transaction, asked),
+            action_type,
+            uid,
+            instance or module.StorageCommitmentPushModelInstance,
+        )
+    assert response.Status == status
+    if status == 0x0000:
+        title, event_type, report = archive.reports.get()
+        assert (title, event_type, report.TransactionUID) == ("SCU", module.FAILURES_EXIST, "1.2.3")
+        assert [item.ReferencedSOPInstanceUID for item in report.ReferencedSOPSequence] == ["1.3"]
+        assert [item.FailureReason for item in report.FailedSOPSequence] == [0x0119, 0x0112]
+    assert archive.reports.empty()
+
+
+# --- print --------------------------------------------------------------------------------------
+
+
+def test_a_film_of_four_images(tmp_path: Path) -> None:
+    module = example("print_film")
+    printer = module.FilmPrinter(tmp_path)
+    meta = module.BasicGrayscalePrintManagementMeta
+    image = module.image_of(module.get_testdata_file("MR_small.dcm"))
+    with connected(printer.ae, printer.handlers(), meta) as assoc:
+        work = module.Workstation(assoc)
+        session, _ = work.create(module.BasicFilmSession)
+        referenced = [module.reference(module.BasicFilmSession, session)]
+        film_box, made = work.create(
+            module.BasicFilmBox,
+            ImageDisplayFormat=r"STANDARD\2,2",
+            ReferencedFilmSessionSequence=referenced,
+        )
+        boxes = [item.ReferencedSOPInstanceUID for item in made.ReferencedImageBoxSequence]
+        assert len(set(boxes)) == 4
+        for position, uid in enumerate(boxes[:3], 1):
+            work.fill(uid, position, image)
+        work.print(module.BasicFilmSession, session)
+        for values, status in (
+            ({"ImageDisplayFormat": r"STANDARD\2,1"}, 0x0120),
+            ({"ImageDisplayFormat": "SLIDE", "ReferencedFilmSessionSequence": referenced}, 0x0106),
+            (
+                {
+                    "ImageDisplayFormat": r"STANDARD\1,1",
+                    "ReferencedFilmSessionSequence": [module.reference(module.BasicFilmSession, "1.2")],
+                },
+                0x0112,
+            ),
+        ):
+            wanted = Dataset()
+            for keyword, value in values.items():
+                setattr(wanted, keyword, value)
+            response, _ = assoc.send_n_create(wanted, module.BasicFilmBox, meta_uid=meta)
+            assert response.Status == status
+        response, _ = assoc.send_n_action(None, 2, module.BasicFilmBox, film_box, meta_uid=meta)
+        assert response.Status == 0x0123
+        assert len(printer.made) == 1
+    assert not printer.made  # it ends with the association
+    header, paper = (tmp_path / "film-1.pgm").read_bytes().split(b"\n", 1)
+    assert header == b"P5 128 128 255"
+    pixels = image.PixelData
+    assert paper[:64] == paper[64:128] == paper[64 * 128 : 64 * 128 + 64] == pixels[:64]
+    assert paper[64 * 128 + 64 : 65 * 128] == bytes(64)
+    assert len(paper) == 128 * 128
