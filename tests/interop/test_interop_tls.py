@@ -9,10 +9,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import pynetdicom
 import pytest
 import trustme
 
-from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN
+from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
+from dicomproto_transports.blocking import AE
+from dicomproto_transports.tls import client_context, server_context
 from tests.certificates import Authority
 from tests.interop.catalogue import Object, exceptions, objects, read_dataset
 from tests.interop.programs import (
@@ -195,3 +198,31 @@ def test_dcmtk_without_tls_is_told(authority: Authority, tmp_path: Path) -> None
         )
     assert done.status != 0
     assert "Unrecognized PDU type: 15" in done.errors  # an alert of TLS
+
+
+# --- pynetdicom, whose applications know no TLS -----------------------------------------------------
+
+
+def test_pynetdicom_in_both_directions(authority: Authority) -> None:
+    of_client = client_context(authority.ca_file, authority.client.cert, authority.client.key)
+    of_server = server_context(authority.server.cert, authority.server.key, ca_file=authority.ca_file)
+    ours, theirs = AE("OURS"), pynetdicom.AE("THEIRS")
+    for ae in (ours, theirs):
+        ae.add_requested_context(VERIFICATION)
+        ae.add_supported_context(VERIFICATION)
+
+    with ours.start_server((LOOPBACK, 0), block=False, ssl_context=of_server) as server:
+        association = theirs.associate(LOOPBACK, server.port, tls_args=(of_client, "localhost"))
+        assert association.is_established
+        assert association.send_c_echo().Status == 0
+        association.release()
+
+    listening = theirs.start_server((LOOPBACK, 0), block=False, ssl_context=of_server)
+    try:
+        port = listening.socket.getsockname()[1]
+        with ours.associate(LOOPBACK, port, tls_args=of_client) as assoc:
+            assert assoc.send_c_echo().Status == 0
+            assert assoc.peer_certificate_der == authority.server.der
+        assert assoc.is_released
+    finally:
+        listening.shutdown()
