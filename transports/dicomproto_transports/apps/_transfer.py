@@ -1,10 +1,11 @@
 """Sending files so that one that fails, or an association that ends, never stops the rest.
 
-A group of files goes out on one association. When that ends before its time the rest goes on a
-new one, and the file that was under way comes back at the very end: it may be what the peer cannot
-stand. It is lost when two associations have ended with it before the peer answered for any file.
-The whole is bounded: after `FRUITLESS` attempts in a row without an answer, or if the peer cannot
-be reached or will not have us at all, what is left is given up.
+A group of files goes out on one association, as many at once as its window allows. When it ends before
+its time the rest goes on a new one, and the files that were under way come back at the very end, one
+at a time: one of them may be what the peer cannot stand. A file is lost when two associations have
+ended with it before the peer answered for any file. The whole is bounded: after `FRUITLESS` attempts
+in a row without an answer, or if the peer cannot be reached or will not have us at all, what is left
+is given up.
 """
 
 from __future__ import annotations
@@ -12,13 +13,12 @@ from __future__ import annotations
 import io
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, BinaryIO
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from dicomproto._record import Record
 from dicomproto.dimse.status import Category
 from dicomproto.errors import (
-    AssociationError,
     AssociationRejected,
     DicomProtoError,
     NoAcceptedContext,
@@ -37,7 +37,12 @@ if TYPE_CHECKING:
 
     from dicomproto.dimse.commands import CStoreRSP
 
+    from .._sending import KnownFile
+    from .._store_many import StoreOutcome
     from ..blocking import Association
+
+    Item = str | KnownFile | io.BytesIO | io.FileIO
+    """What `store_many` is given."""
 
 FRUITLESS = 3
 _ATTEMPTS = 2
@@ -95,7 +100,9 @@ class Transfer:
         self._never_convert = never_convert
         self._decompress = decompress
         self._show_comments = show_comments
-        self._under_way: Source | None = None
+        self._under_way: dict[int, tuple[Source, Item]] = {}  # by the identity of what was given away
+        self._to_decompress: deque[Source] = deque()
+        self._setbacks: Counter[Source] = Counter()
         self._answered = 0
         self._fruitless = 0
         self.given_up = ""
@@ -104,23 +111,22 @@ class Transfer:
     def send(self, group: Group) -> None:
         """Send the files of a group; those that were given up are recorded, too.
 
-        On KeyboardInterrupt the file that was under way is recorded as lost, and no other.
+        On KeyboardInterrupt the files that were under way are recorded as lost, and no others.
         """
         waiting = deque(group.sources)
-        setbacks: Counter[Source] = Counter()
+        self._setbacks.clear()
         try:
-            while waiting and not self.given_up:
-                self._use_one_association(group.contexts, waiting, setbacks)
+            while (waiting or self._to_decompress) and not self.given_up:
+                self._use_one_association(group.contexts, waiting)
         except KeyboardInterrupt:
-            if self._under_way is not None:
-                self._finish(self._under_way, "lost", INTERRUPTED)
+            for source in self._forget_under_way():
+                self._finish(source, "lost", INTERRUPTED)
             raise
-        for source in waiting:
+        for source in (*self._to_decompress, *waiting):
             self._finish(source, "untried", self.given_up)
+        self._to_decompress.clear()
 
-    def _use_one_association(
-        self, contexts: Iterable[Proposal], waiting: deque[Source], setbacks: Counter[Source]
-    ) -> None:
+    def _use_one_association(self, contexts: Iterable[Proposal], waiting: deque[Source]) -> None:
         associations, answered = self.associations, self._answered
         try:
             self._use_association(contexts, waiting)
@@ -129,7 +135,7 @@ class Transfer:
                 self._finish(waiting.popleft(), "failed", str(error))
         except DicomProtoError as error:
             established, fruitful = self.associations > associations, self._answered > answered
-            self._retreat(error, waiting, setbacks, fruitful=fruitful)
+            self._retreat(error, waiting, fruitful=fruitful)
             self._console.warn(str(error))
             self._console.event("error", **facts(error))
             self._judge(error, established=established, fruitful=fruitful)
@@ -137,23 +143,62 @@ class Transfer:
     def _use_association(self, contexts: Iterable[Proposal], waiting: deque[Source]) -> None:
         with self._associate(contexts) as association:
             self.associations += 1
-            while waiting and association.is_established:
-                self._under_way = waiting.popleft()
-                self._send(association, self._under_way)
-                self._under_way = None
+            while (waiting or self._to_decompress) and association.is_established:
+                items = self._items(association, waiting)
+                with association.store_many(items, never_convert=self._never_convert) as outcomes:
+                    for outcome in outcomes:
+                        self._take(outcome)
 
-    def _send(self, association: Association, source: Source) -> None:
-        self._console.info(f"sending {source.path}")
+    # -- one file -----------------------------------------------------------------------------
+
+    def _items(self, association: Association, waiting: deque[Source]) -> Iterator[Item]:
+        """Yield what is to be sent next, as long as it may go beside what is under way."""
+        while (waiting or self._to_decompress) and association.is_established:
+            queue = self._to_decompress or waiting
+            is_suspect = self._setbacks[queue[0]] > 0
+            if is_suspect and self._under_way:
+                return
+            source = queue.popleft()
+            item = self._item(source, decompressed=queue is self._to_decompress)
+            if item is None:
+                continue
+            self._under_way[id(item)] = source, item
+            yield item
+            if is_suspect:
+                return
+
+    def _item(self, source: Source, *, decompressed: bool) -> Item | None:
+        """Return what `store_many` is given for a file; None if there is nothing, which is recorded."""
         try:
-            response = self._store(association, source)
-        except OSError as error:
-            return self._finish(source, "failed", error.strerror or type(error).__name__)
-        except MemoryError:  # a big file that has to be converted
-            return self._finish(source, "failed", "not enough memory")
-        except (DicomProtoError, ValueError) as error:
-            if isinstance(error, AssociationError) and not isinstance(error, NoAcceptedContext):
-                raise
-            return self._finish(source, "failed", str(error))
+            if decompressed:
+                self._console.info(f"decompressing {source.path}")
+                return _decompressed(source.path)
+            self._console.info(f"sending {source.path}")
+            if self._progress.wants_bytes:
+                return _CountingFile(source.path, self._progress.bytes_of_file)
+            return source.known or source.path
+        except Exception as error:
+            self._fail(source, error)
+            return None
+
+    def _take(self, outcome: StoreOutcome) -> None:
+        """Record what became of a file."""
+        source, item = self._under_way.pop(id(outcome.item))
+        _close(item)
+        if outcome.response is not None:
+            self._take_response(source, outcome.response)
+        elif (
+            isinstance(outcome.error, NoAcceptedContext)
+            and self._decompress
+            and is_compressed(source.transfer_syntax_uid)
+            and not isinstance(item, io.BytesIO)
+        ):
+            self._to_decompress.append(source)
+        else:
+            assert outcome.error is not None
+            self._fail(source, outcome.error)
+
+    def _take_response(self, source: Source, response: CStoreRSP) -> None:
         self._answered += 1
         status = response.status
         self._console.info(f"response to {source.path}: {status}")
@@ -163,37 +208,41 @@ class Transfer:
         for warning in response.warnings:
             self._console.warn(f"{source.path}: {warning}")
         reason = "" if status == 0 else str(status)
-        return self._finish(source, state, reason, int(status), response.warnings)
+        self._finish(source, state, reason, int(status), response.warnings)
 
-    def _store(self, association: Association, source: Source) -> CStoreRSP:
-        try:
-            if not self._progress.wants_bytes:
-                file_or_path = source.known or source.path
-                return association.send_c_store(file_or_path, never_convert=self._never_convert)
-            with _CountingFile(source.path, self._progress.bytes_of_file) as file:
-                return association.send_c_store(file, never_convert=self._never_convert)
-        except NoAcceptedContext:
-            if not self._decompress or not is_compressed(source.transfer_syntax_uid):
-                raise
-        self._console.info(f"decompressing {source.path}")
-        return association.send_c_store(_decompressed(source.path))
-
-    def _retreat(
-        self, error: DicomProtoError, waiting: deque[Source], setbacks: Counter[Source], *, fruitful: bool
-    ) -> None:
-        """Put the file that was under way at the end of the queue, or record that it is lost.
-
-        It is only to blame for the end of an association that brought no answer for another file: there
-        are peers that take one object per association.
-        """
-        source, self._under_way = self._under_way, None
-        if source is None:
-            return
-        setbacks[source] += not fruitful
-        if setbacks[source] < _ATTEMPTS:
-            waiting.append(source)
+    def _fail(self, source: Source, error: Exception) -> None:
+        """Record that a file could not be sent; raises what is no matter of the file."""
+        if isinstance(error, OSError):
+            reason = error.strerror or type(error).__name__
+        elif isinstance(error, MemoryError):  # a big file that has to be converted
+            reason = "not enough memory"
+        elif isinstance(error, (DicomProtoError, ValueError)):
+            reason = str(error)
         else:
-            self._finish(source, "lost", str(error))
+            raise error
+        self._finish(source, "failed", reason)
+
+    def _forget_under_way(self) -> list[Source]:
+        """Return the files that are under way no more, in the order in which they were begun."""
+        under_way, self._under_way = list(self._under_way.values()), {}
+        for _, item in under_way:
+            _close(item)
+        return [source for source, _ in under_way]
+
+    # -- associations that end ----------------------------------------------------------------
+
+    def _retreat(self, error: DicomProtoError, waiting: deque[Source], *, fruitful: bool) -> None:
+        """Put the files that were under way at the end of the queue, or record that they are lost.
+
+        They are only to blame for the end of an association that brought no answer for another file:
+        there are peers that take one object per association.
+        """
+        for source in self._forget_under_way():
+            self._setbacks[source] += not fruitful
+            if self._setbacks[source] < _ATTEMPTS:
+                waiting.append(source)
+            else:
+                self._finish(source, "lost", str(error))
 
     def _judge(self, error: DicomProtoError, *, established: bool, fruitful: bool) -> None:
         """Decide whether another association is worth a try."""
@@ -230,7 +279,12 @@ class Transfer:
         )
 
 
-def _decompressed(path: str) -> BinaryIO:
+def _close(item: Item) -> None:
+    if isinstance(item, _CountingFile):
+        item.close()
+
+
+def _decompressed(path: str) -> io.BytesIO:
     """Return a file in memory with the object of the file at `path`, in Explicit VR Little Endian."""
     import warnings
 
