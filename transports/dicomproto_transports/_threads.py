@@ -309,6 +309,7 @@ class Server(Listening):
 
     def _notice_idle(self) -> None:
         if self._stop.is_set:
+            self._end.set()
             with self._changed:
                 self._changed.notify_all()
 
@@ -325,7 +326,7 @@ class Server(Listening):
     def _accept_all(self) -> None:
         try:
             self._accept_until(self._stop)
-            if self._refuse:
+            if self._refuse and not self._connections.is_idle:
                 self._accept_until(self._end)
         finally:
             for listener in self._listeners:
