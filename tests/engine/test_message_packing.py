@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from dicomproto.connection import Connection
@@ -59,7 +61,7 @@ def move(sender: Connection, receiver: Connection) -> list[tuple[int, int]]:
     return pdus
 
 
-def received(connection: Connection) -> tuple[list[object], bytes]:
+def received(connection: Connection) -> tuple[list[Any], bytes]:
     """Return the commands and the data that came, joined."""
     commands, data = [], b""
     while (event := connection.next_event()) is not NEED_DATA:
@@ -90,6 +92,21 @@ def test_what_arrives_is_the_same(maximum_length: int, size: int) -> None:
         assert len(pdus) == 1
     elif maximum_length == 4096 and size == 40_000:
         assert all(length == 4096 for _, length in pdus[:-1])  # none is sent half full
+
+
+def test_a_command_that_leaves_no_room() -> None:
+    """It travels alone, as without packing."""
+    requestor, acceptor = pair(128)
+    long = STORE.replace(AffectedSOPInstanceUID="1." + "2" * 62)
+    for data in (b"", b"abcd"):
+        requestor.send_request(long, 3)
+        requestor.send_data(data, last=True)
+        assert max(length for _, length in move(requestor, acceptor)) <= 128
+        commands, arrived = received(acceptor)
+        assert (len(commands), arrived) == (1, data)
+        acceptor.send_response(commands[0].response())
+        move(acceptor, requestor)
+        requestor.next_event()
 
 
 def test_in_pieces_that_begin_with_an_odd_byte() -> None:
