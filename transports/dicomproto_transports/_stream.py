@@ -82,9 +82,10 @@ class Stream(Protocol):
         """Send the buffers in order and return what was not sent, [] when all is gone.
 
         Returns early, with the rest, when output is blocked and input can be read (two peers that
-        both send would stall each other otherwise), and when the deadline passed but something
-        was taken. Read, then call again with the rest and a new deadline. Raises TimeoutError when
-        the peer took nothing until the deadline, OSError when the connection broke.
+        both send would stall each other otherwise), when the deadline passed but something was
+        taken, and when it was more than is sent at a time. Read, then call again with the rest and
+        a new deadline. Raises TimeoutError when the peer took nothing until the deadline, OSError
+        when the connection broke.
         """
 
     async def close(self, last_words: Sequence[Buffer], deadline: float) -> None:
