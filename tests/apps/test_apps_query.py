@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 from types import SimpleNamespace
 
 import pytest
@@ -213,6 +215,27 @@ def test_enough_is_enough(here: Run, wanted: int) -> None:
     assert len(done.named("match")) == wanted
     summary = done.events[-1]
     assert (summary["status"], summary["cancelled"], summary["ok"]) == (0xFE00, True, True)
+
+
+def test_a_reader_that_leaves_ends_the_query() -> None:
+    cancelled = Event()
+
+    def find(event: evt.Event) -> Iterator[object]:
+        while not event.is_cancelled:
+            yield 0xFF00, match()
+        cancelled.set()
+        yield 0xFE00, None
+
+    with serving((evt.EVT_C_FIND, find)) as server:
+        words = [*APPLICATION, "findscu", address(server), *KEYS]
+        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(60) == 1
+        assert process.stderr is not None
+        process.stderr.close()
+        assert cancelled.wait(60)
 
 
 def test_a_cancel_that_comes_too_late_is_no_failure(here: Run) -> None:
@@ -513,6 +536,50 @@ def test_one_association_has_room_for_so_many_contexts(here: Run) -> None:
     done = here("getscu", "host:104", "-k", "PatientID", *many)
     assert done.status == 2
     assert "argument --sop-class: one association has room for 127 SOP classes, not for 128" in done.err
+
+
+def test_ctrl_c_leaves_no_half_file(files: list[Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+
+    def get(event: evt.Event) -> Iterator[object]:
+        yield 1000
+        while True:
+            yield 0xFF00, str(files[0])
+
+    with serving((evt.EVT_C_GET, get)) as server:
+        words = [*APPLICATION, "getscu", "--json", address(server), *KEYS, "-od", str(out)]
+        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["event"] == "object"
+        process.send_signal(signal.SIGINT)
+        printed, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "E: interrupted\n" in err
+    summary = json.loads(printed.splitlines()[-1])
+    assert (summary["event"], summary["status"], summary["ok"]) == ("summary", None, False)
+    assert os.listdir(out) == ["CT.1.2.1"]
+
+
+def test_on_a_terminal_there_is_a_progress_bar(files: list[Path], tmp_path: Path) -> None:
+    master, slave = pty.openpty()
+    with serving(getting(*sending(files))) as server:
+        words = [*APPLICATION, "getscu", address(server), *KEYS, "-od", str(tmp_path / "out")]
+        process = subprocess.Popen(
+            words, stdout=subprocess.PIPE, stderr=slave, text=True, env=os.environ | {"TERM": "xterm"}
+        )
+        os.close(slave)
+        shown = b""
+        try:
+            while data := os.read(master, 65536):
+                shown += data
+        except OSError:  # the other end is closed
+            pass
+        os.close(master)
+        out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert b"objects" in shown
+    assert b"\x1b[" in shown
+    assert out.startswith("sub-operations: 3 completed")
 
 
 # --- movescu ------------------------------------------------------------------------------------

@@ -5,8 +5,7 @@ from __future__ import annotations
 import warnings
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Iterable
-from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -52,11 +51,12 @@ def read_identifier(path: str) -> Dataset:
     """Return the elements of a DICOM or DICOM JSON file that may be keys; raises ArgumentTypeError."""
     try:
         with open(path, "rb") as file:
-            data = file.read()
+            head = file.read(132)
+            file.seek(0)
+            is_json = head.lstrip()[:1] in (b"{", b"[")
+            dataset = _from_json(file) if is_json else _from_dicom(file, head)
     except OSError as error:
-        raise ArgumentTypeError(f"argument -f: {path}: {error.strerror}") from None
-    try:
-        dataset = _from_json(data) if data.lstrip()[:1] in (b"{", b"[") else _from_dicom(data)
+        raise ArgumentTypeError(f"argument -f: {path}: {error.strerror or error}") from None
     except ArgumentTypeError as error:
         raise ArgumentTypeError(f"argument -f: {path}: {error}") from None
     except Exception as error:  # whatever a file of another kind makes pydicom raise
@@ -69,12 +69,12 @@ def read_identifier(path: str) -> Dataset:
     return dataset
 
 
-def _from_json(data: bytes) -> Dataset:
+def _from_json(file: BinaryIO) -> Dataset:
     import json
 
     from pydicom.dataset import Dataset
 
-    content = json.loads(data)
+    content = json.load(file)
     if isinstance(content, list):
         if len(content) != 1:
             raise ArgumentTypeError(f"an identifier is one data set, not {len(content)}")
@@ -82,13 +82,12 @@ def _from_json(data: bytes) -> Dataset:
     return Dataset.from_json(content, bulk_data_uri_handler=lambda tag, vr, uri: None)
 
 
-def _from_dicom(data: bytes) -> Dataset:
+def _from_dicom(file: BinaryIO, head: bytes) -> Dataset:
     from pydicom import dcmread
 
     # Without a preamble pydicom takes anything for a data set; one begins in group 0002 or 0008.
-    group = data[:2]
-    is_bare = group in (b"\x02\x00", b"\x08\x00", b"\x00\x08")
-    return dcmread(BytesIO(data), force=is_bare, stop_before_pixels=True)
+    is_bare = head[:2] in (b"\x02\x00", b"\x08\x00", b"\x00\x08")
+    return dcmread(file, force=is_bare, stop_before_pixels=True)
 
 
 def _settle_characters(identifier: Dataset, keys: Iterable[str]) -> None:

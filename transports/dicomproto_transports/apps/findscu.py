@@ -145,14 +145,18 @@ class _Run:
                 except DataSetError as error:
                     self._lose(f"match {self.matches + 1} cannot be read: {error}")
                     continue
-                if not responses.is_over:
-                    self._take(response, match)
-                    if options.cancel == self.matches:
-                        self.console.info("cancelling")
-                        self.ending.was_cancelled = True
-                        responses.cancel()
-                else:
+                if responses.is_over:
                     self.ending.take(response)
+                    continue
+                self._take(response, match)
+                if self._has_enough() and not self.ending.was_cancelled:
+                    self.console.info("cancelling")
+                    self.ending.was_cancelled = True
+                    responses.cancel()
+
+    def _has_enough(self) -> bool:
+        """Whether no more matches are wanted, or nobody is there any more to read them."""
+        return self.options.cancel == self.matches or self.console.lost_results
 
     def _take(self, response: CFindRSP, match: Dataset | None) -> None:
         """Show a match; those that cross our C-CANCEL are more than was asked for."""
