@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +23,8 @@ from dicomproto.errors import (
     TLSFailed,
 )
 from dicomproto.uids import VERIFICATION
-from dicomproto.upper_layer.pdu import ReleaseRP, ReleaseRQ
+from dicomproto.upper_layer.events import Role
+from dicomproto.upper_layer.pdu import AssociateAC, ReleaseRP, ReleaseRQ
 from dicomproto_transports import anyio as anyio_flavour
 from dicomproto_transports import blocking, evt, testing
 from dicomproto_transports import trio as trio_flavour
@@ -668,3 +669,44 @@ def test_the_faces_that_are_awaited(authority: Authority, flavour: str) -> None:
         trio.run(main, prepared(trio_flavour.AE()), prepared(trio_flavour.AE()))
     else:
         anyio.run(main, prepared(anyio_flavour.AE()), prepared(anyio_flavour.AE()))
+
+
+def test_the_header_of_a_proxy_comes_before_tls(real_backend: AnyBackend, authority: Authority) -> None:
+    """In one segment with the client's hello, as a busy proxy sends it."""
+    seen: list[object] = []
+
+    def look(event: evt.Event) -> None:
+        seen.append((event.assoc.requestor.address, event.assoc.peer_certificate_der))
+
+    async def main() -> None:
+        core = ServerCore(
+            make_ae(real_backend, "SCP"),
+            real_backend.backend,
+            [(evt.EVT_REQUESTED, look)],
+            ssl_context=of_server(authority, ca_file=authority.ca_file),
+            proxy_protocol_from=[HOST],
+        )
+        async with real_backend.serving(core) as server:
+            stream = Announcing(await real_backend.backend.connect(HOST, server.port))
+            handshake = Handshake(of_client(authority, authority.client), server_hostname="archive")
+            peer = Peer(await handshake.run(stream, "SCP", Timeouts()), Role.REQUESTOR)
+            assert isinstance(await peer.request(), AssociateAC)
+            await peer.close()
+
+    real_backend.run(main)
+    assert seen == [("192.0.2.7", authority.client.der)]
+
+
+class Announcing:
+    """A stream that says a PROXY header with its first words."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._header = [b"PROXY TCP4 192.0.2.7 192.0.2.1 40000 2762\r\n"]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    async def send(self, buffers: Sequence[Any], deadline: float | None) -> Any:
+        header, self._header = self._header, []
+        return await self._stream.send([*header, *buffers], deadline)
