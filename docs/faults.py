@@ -259,10 +259,18 @@ SERVERS = Section(
     "Servers",
     "Connections without an accepted association have a limit of their own; the oldest is dropped first.",
     (
-        Crowding(
-            "more associations than `maximum_associations`",
-            Outcome(AssociateRJ(result=2, source=3, reason=2), ""),
-            "PS3.8 Table 9-21",
+        *(
+            Crowding(
+                f"more associations than `{limit}`",
+                limit,
+                Outcome(AssociateRJ(result=2, source=3, reason=2), ""),
+                "PS3.8 Table 9-21",
+            )
+            for limit in (
+                "maximum_associations",
+                "maximum_associations_per_address",
+                "maximum_associations_per_ae_title",
+            )
         ),
         Guarding(
             "the EVT_REQUESTED handler raised",

@@ -329,15 +329,17 @@ class Handling(NamedTuple):
 
 
 class Crowding(NamedTuple):
-    """One association more than a server takes."""
+    """One association more than a server takes; `limit` is the setting that says so."""
 
     fault: str
+    limit: str
     expected: Outcome
     clause: str = ""
 
     def provoke(self) -> Outcome:
         """Associate twice with a server that takes one; return the answer to the second."""
-        with server([], Limits()) as port, Peer(port) as first, Peer(port) as second:
+        settings: dict[str, object] = {"maximum_associations": 10, self.limit: 1}
+        with server([], Limits(), settings) as port, Peer(port) as first, Peer(port) as second:
             assert first.ask(ECHO) == 0
             return Outcome(second.answer if isinstance(second.answer, AssociateRJ) else None, "")
 
@@ -369,12 +371,17 @@ class Section(NamedTuple):
 
 
 @contextmanager
-def server(handlers: list[tuple[object, Callable[..., object]]], limits: Limits) -> Iterator[int]:
-    """Run a server of the blocking flavour for one association; give its port."""
+def server(
+    handlers: list[tuple[object, Callable[..., object]]],
+    limits: Limits,
+    settings: dict[str, object] | None = None,
+) -> Iterator[int]:
+    """Run a server of the blocking flavour; give its port."""
     from dicomproto_transports.blocking import AE
 
     scp = AE(ae_title="SCP", limits=limits)
-    scp.maximum_associations = 1
+    for name, value in (settings or {}).items():
+        setattr(scp, name, value)
     for uid in CONTEXT_OF:
         scp.add_supported_context(uid, IMPLICIT_VR_LITTLE_ENDIAN)
     with scp.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers) as running:
