@@ -18,8 +18,10 @@ from dicomproto.upper_layer.pdu import AssociateAC
 from dicomproto_transports import blocking, evt
 from dicomproto_transports._acceptor import ServerCore
 from dicomproto_transports._ae import AECore
+from dicomproto_transports.tls import client_context, server_context
 from tests.associations import IMMEDIATE, Peer, associate, make_ae, make_server
 from tests.backends import AnyBackend, Blocking, Lockstep
+from tests.certificates import Authority
 
 LOCAL = "127.0.0.1"
 OTHER = "127.0.0.2"
@@ -429,3 +431,23 @@ def test_a_silent_proxy_counts_as_pending(real_backend: AnyBackend) -> None:
             await silent.stream.close([], 0)
 
     real_backend.run(main)
+
+
+def test_a_handler_sees_the_certificate_of_who_asks(backend: AnyBackend, authority: Authority) -> None:
+    """Whether it is good, TLS has decided; whose it is, the handler sees."""
+    theirs = client_context(authority.ca_file, authority.client.cert, authority.client.key)
+    ours = server_context(authority.server.cert, authority.server.key, ca_file=authority.ca_file)
+
+    def judge(event: evt.Event) -> None:
+        subject = dict(pair for group in event.assoc.peer_certificate["subject"] for pair in group)
+        if subject["commonName"] != event.assoc.requestor.ae_title:
+            event.reject(result=1, source=1, reason=3)
+
+    async def main() -> None:
+        core = ServerCore(make_ae(backend), backend.backend, [(evt.EVT_REQUESTED, judge)], ssl_context=ours)
+        async with backend.serving(core) as server:
+            for title, outcome in (("MODALITY", None), ("OTHER", (1, 1, 3))):
+                ae = make_ae(backend, title)
+                assert await refusal(backend, server.port, ae, tls_args=theirs) == outcome
+
+    backend.run(main)
