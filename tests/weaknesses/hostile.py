@@ -5,7 +5,6 @@ from __future__ import annotations
 import ssl
 import tempfile
 import threading
-import zlib
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from dicomproto.upper_layer.pdu import (
     Abort,
     AssociateAC,
     AssociateRJ,
+    AssociateRQ,
     PDataTF,
     PresentationContextRQ,
     ReleaseRQ,
@@ -37,6 +37,7 @@ from tests.weaknesses.wire import (
     Wire,
     check,
     command_set,
+    deflated_bomb,
     echo_rq,
     element,
     find_rq,
@@ -44,7 +45,9 @@ from tests.weaknesses.wire import (
     image,
     message,
     pdv,
+    peer,
     proposal,
+    response,
     store_rq,
     until,
 )
@@ -82,23 +85,23 @@ class Calls:
 
 def one_byte_and_silence(target: Target) -> None:
     """Two such peers, where two associations are allowed, and a third one that means well."""
-    with target.serving(timeout=_SOON, maximum=2) as port, ExitStack() as stack:
-        silent = [stack.enter_context(Wire.connect(port, target.patience)) for _ in range(2)]
-        for wire in silent:
-            wire.send(b"\x01")
+    with target.serving(maximum=2) as port, ExitStack() as stack:
+        for _ in range(2):
+            stack.enter_context(Wire.connect(port, target.patience)).send(b"\x01")
         is_served(target, port)
-        for wire in silent:
-            try:
-                wire.pdu()
-            except Weak:
-                raise Weak("a peer that is silent within its first PDU is kept for ever") from None
-        established = stack.enter_context(Wire.connect(port, target.patience))
-        established.associate()
-        established.send(b"\x04\x00")
-        try:
-            established.pdu()
-        except Weak:
-            raise Weak("a peer that is silent within a P-DATA-TF is kept for ever") from None
+
+
+def silence_within_a_pdu(target: Target) -> None:
+    """One byte of the first PDU, and two of a later one: the connection ends when its time is up."""
+    with target.serving(timeout=_SOON) as port, Wire.connect(port, target.patience) as wire:
+        wire.due = "the end of a connection with one byte of a request"
+        wire.send(b"\x01")
+        wire.pdu()
+    with target.serving(timeout=1.0) as port, Wire.connect(port, target.patience) as wire:
+        wire.associate()
+        wire.due = "the end of an association with two bytes of a P-DATA-TF"
+        wire.send(b"\x04\x00")
+        wire.pdu()
 
 
 def declared_length(target: Target) -> None:
@@ -273,10 +276,9 @@ def memory_per_message(target: Target) -> None:
             check(sent < 64 * MIB, f"queued {sent // MIB} MiB while a handler was running")
 
 
-def deflated_bomb(target: Target) -> None:
+def bomb_in_a_query(target: Target) -> None:
     """An identifier of 64 KB that inflates to 64 MiB, where 8 MiB are allowed."""
-    deflate = zlib.compressobj(wbits=-15)
-    bomb = deflate.compress(element(8, 0x52, "CS", b"PATIENT ") + _long_text(64 * MIB)) + deflate.flush()
+    bomb = deflated_bomb(64 * MIB)
     seen: list[int] = []
 
     def find(event: Any) -> Any:
@@ -288,17 +290,13 @@ def deflated_bomb(target: Target) -> None:
     def query() -> None:
         with Wire.connect(port, target.patience) as wire:
             wire.associate(contexts)
-            wire.send(message(find_rq(), bomb + b"\0" * (len(bomb) & 1)))
+            wire.send(message(find_rq(), bomb))
             wire.pdu()
 
     with target.serving([(target.evt.EVT_C_FIND, find)], contexts) as port:
         peak = peak_of(query)
     check(not seen, "the handler got an identifier of 64 MiB out of 64 KB")
     check(peak < 48 * MIB, f"an identifier of 64 KB took {peak // MIB} MiB")
-
-
-def _long_text(size: int) -> bytes:
-    return element(0x0009, 0x1010, "UN", bytes(size))
 
 
 def tiny_maximum_length(target: Target) -> None:
@@ -322,15 +320,46 @@ def path_in_uid(target: Target) -> None:
     """Objects whose SOP Instance UID is a path out of the folder that objects are written to."""
     with tempfile.TemporaryDirectory() as top:
         folder = Path(top, "one", "two", "stored")
-        uids = ("../escaped", "../../escaped", f"{top}/escaped", "..", "x/../../escaped", "escaped\n..")
         with target.archive(folder) as port:
-            for uid in uids:
+            for uid in _paths(top):
                 with Wire.connect(port, target.patience) as wire:
                     wire.associate([(CT_IMAGE, (EXPLICIT,))])
                     wire.send(message(store_rq(1, CT_IMAGE, uid), _patient(uid)))
                     wire.pdu()
-        out = [path.name for path in Path(top).rglob("*escaped*") if not path.is_relative_to(folder)]
-        check(not out, "an object was written outside of the folder for objects")
+        _is_empty_around(folder, Path(top))
+
+
+def path_in_retrieved_uid(target: Target) -> None:
+    """The same paths, from a peer that is asked for objects with C-GET."""
+    with tempfile.TemporaryDirectory() as top:
+        folder = Path(top, "one", "two", "stored")
+        folder.mkdir(parents=True)
+
+        def script(wire: Wire) -> None:
+            context_id = _image_context(wire.accept())
+            received = wire.message()
+            for uid in _paths(top):
+                wire.send(message(store_rq(1, CT_IMAGE, uid), _patient(uid), context_id))
+                wire.message()
+            wire.send(message(response(received.command), None, received.context_id))
+            wire.serve_release()
+
+        with peer(script, target.patience) as port:
+            target.retrieve(port, folder)
+        _is_empty_around(folder, Path(top))
+
+
+def _image_context(rq: AssociateRQ) -> int:
+    return next(one.context_id for one in rq.presentation_contexts if one.abstract_syntax == CT_IMAGE)
+
+
+def _paths(top: str) -> tuple[str, ...]:
+    return ("../escaped", "../../escaped", f"{top}/escaped", "..", "x/../../escaped", "escaped\n..")
+
+
+def _is_empty_around(folder: Path, top: Path) -> None:
+    out = [path for path in top.rglob("*escaped*") if not path.is_relative_to(folder)]
+    check(not out, "an object was written outside of the folder for objects")
 
 
 def _patient(uid: str) -> bytes:
@@ -383,3 +412,28 @@ def temporary_files(target: Target) -> None:
                     target.patience,
                     "a temporary file is left when an object is cut short",
                 )
+
+
+def temporary_files_of_retrieval(target: Target) -> None:
+    """The same with C-GET: the peer aborts in the middle of an object that was asked for."""
+    with tempfile.TemporaryDirectory() as top:
+        folder = Path(top, "stored")
+        folder.mkdir()
+
+        def script(wire: Wire) -> None:
+            context_id = _image_context(wire.accept())
+            wire.message()
+            wire.send(pdv(store_rq(), context_id))
+            wire.send(pdv(image(8 * KIB), context_id, is_command=False, is_last=False))
+            until(lambda: any(folder.iterdir()), target.patience, "nothing is written as it comes")
+            wire.send(Abort(source=0, reason=0))
+            wire.pdu()
+
+        with peer(script, target.patience) as port:
+            target.retrieve_as_it_comes(port, folder)
+        left = [path.name for path in folder.iterdir()]
+        check(not left, "a temporary file is left when an object that was asked for is cut short")
+
+
+OF_APPLICATIONS = (path_in_uid, path_in_retrieved_uid, temporary_files, temporary_files_of_retrieval)
+"""The probes that are put to an application, not to a server made for them."""

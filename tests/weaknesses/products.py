@@ -20,6 +20,7 @@ from tests.weaknesses.wire import (
     GET,
     LOCALHOST,
     MIB,
+    MOVE,
     MR_IMAGE,
     RELEVANT_PATIENT,
     VERIFICATION,
@@ -27,11 +28,16 @@ from tests.weaknesses.wire import (
     Weak,
 )
 
-SUPPORTED = (VERIFICATION, CT_IMAGE, MR_IMAGE, FIND, GET, RELEVANT_PATIENT, COMMITMENT)
+SUPPORTED = (VERIFICATION, CT_IMAGE, MR_IMAGE, FIND, GET, MOVE, RELEVANT_PATIENT, COMMITMENT)
 """What servers support, and requestors ask for, unless a probe says otherwise."""
 
 NOT_SOON = 60.0
 """Seconds of the timeouts that a probe is not about: longer than any probe waits."""
+
+_GETSCU = ("getscu", "-k", "QueryRetrieveLevel=PATIENT", "-k", "PatientID=1")
+
+_CLOSE = 10.0
+"""Seconds that a peer has to close; each that a probe makes does so at once."""
 
 Contexts = Iterable[tuple[str, tuple[str, ...]]]
 DEFAULT_CONTEXTS = tuple((uid, (EXPLICIT,)) for uid in SUPPORTED)
@@ -53,6 +59,12 @@ class Target:
     def entity(self, timeout: float = NOT_SOON) -> Any:
         """Return an application entity all of whose timeouts are the same."""
         raise NotImplementedError
+
+    def requestor(self, response: float, write: float) -> Any:
+        """Return an application entity with these timeouts; not every product has one for sending."""
+        entity = self.entity()
+        entity.dimse_timeout = response
+        return entity
 
     def unset(self) -> Any:
         """Return an application entity that was told nothing."""
@@ -84,6 +96,14 @@ class Target:
 
     def archive(self, folder: Path) -> AbstractContextManager[int]:
         """Run the application that writes received objects to `folder`; yields its port."""
+        raise NotImplementedError
+
+    def retrieve(self, port: int, folder: Path) -> None:
+        """Run the application that asks for objects with C-GET and writes them to `folder`."""
+        raise NotImplementedError
+
+    def retrieve_as_it_comes(self, port: int, folder: Path) -> None:
+        """Ask for objects with C-GET; `folder` holds what is written of them as they come."""
         raise NotImplementedError
 
     def receiving_to_disk(self, folder: Path) -> AbstractContextManager[int]:
@@ -121,10 +141,12 @@ class Target:
         contexts: Contexts = DEFAULT_CONTEXTS,
         handlers: Iterable[Any] = (),
         ext_neg: Iterable[Any] = (),
-        timeout: float = NOT_SOON,
+        *,
+        response: float = NOT_SOON,
+        write: float = NOT_SOON,
     ) -> Any:
-        """Return an association of the target with a peer."""
-        association = self.entity(timeout).associate(
+        """Return an association of the target with a peer; see `requestor` for the timeouts."""
+        association = self.requestor(response, write).associate(
             LOCALHOST,
             port,
             contexts=[self.build_context(uid, syntaxes) for uid, syntaxes in contexts],
@@ -167,9 +189,14 @@ class Ours(Target):
 
         waits = dict.fromkeys(Timeouts._fields, timeout)
         return self._blocking.AE(
-            timeouts=Timeouts(**{**waits, "close": 1.0}),
+            timeouts=Timeouts(**{**waits, "close": _CLOSE}),
             limits=Limits(collect=self.maximum_collected),
         )
+
+    def requestor(self, response: float, write: float) -> Any:
+        entity = super().requestor(response, write)
+        entity.timeouts = entity.timeouts.replace(write=write)
+        return entity
 
     def unset(self) -> Any:
         return self._blocking.AE()
@@ -205,6 +232,61 @@ class Ours(Target):
 
     def receiving_to_disk(self, folder: Path) -> AbstractContextManager[int]:
         return self.archive(folder)
+
+    def retrieve(self, port: int, folder: Path) -> None:
+        from tests.interop.programs import OURS, run
+
+        run([*OURS, *_GETSCU, "--sop-class", "CTImageStorage", LOCALHOST, str(port), "-od", folder])
+
+    retrieve_as_it_comes = retrieve
+
+
+class OursServed(Ours):
+    """dicomproto, whose servers are trio's or anyio's; the handlers run inline."""
+
+    def __init__(self, backend: str) -> None:
+        super().__init__()
+        self.backend = backend
+
+    @contextmanager
+    def serving(
+        self,
+        handlers: Iterable[Any] = (),
+        contexts: Contexts = DEFAULT_CONTEXTS,
+        *,
+        timeout: float = NOT_SOON,
+        maximum: int = 10,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> Iterator[int]:
+        import threading
+        from concurrent.futures import ThreadPoolExecutor
+        from queue import SimpleQueue
+
+        from dicomproto_transports import anyio, trio
+        from tests.backends import Async
+
+        backend, over, ports = Async(self.backend), threading.Event(), SimpleQueue[int]()
+        own = self.entity(timeout)
+        entity = (trio if self.backend == "trio" else anyio).AE(timeouts=own.timeouts, limits=own.limits)
+        entity.maximum_associations = maximum
+        for uid, syntaxes in contexts:
+            entity.add_supported_context(uid, list(syntaxes))
+
+        async def serve() -> None:
+            async with entity.start_server(
+                (LOCALHOST, 0), evt_handlers=list(handlers), ssl_context=ssl_context
+            ) as server:
+                ports.put(server.port)
+                await backend.library.in_thread(over.wait)
+
+        with ThreadPoolExecutor(1) as pool:
+            served = pool.submit(backend.run, serve)
+            served.add_done_callback(lambda _: ports.put(0))  # nobody waits for a server that fails
+            try:
+                yield ports.get()
+            finally:
+                over.set()
+                served.result()
 
 
 class Theirs(Target):
@@ -269,8 +351,7 @@ class Theirs(Target):
         with peer_server(lambda port: [*command, "--port", str(port)], printed) as program:
             yield program.port
 
-    @contextmanager
-    def receiving_to_disk(self, folder: Path) -> Iterator[int]:
+    def _write_as_it_comes(self, folder: Path) -> None:
         import tempfile
 
         from pynetdicom import _config
@@ -278,6 +359,23 @@ class Theirs(Target):
         folder.mkdir(parents=True, exist_ok=True)
         _config.STORE_RECV_CHUNKED_DATASET = True
         tempfile.tempdir = str(folder)
+
+    def retrieve(self, port: int, folder: Path) -> None:
+        from tests.interop.programs import PYNETDICOM, run
+
+        run([*PYNETDICOM, *_GETSCU, LOCALHOST, str(port), "-od", folder])
+
+    def retrieve_as_it_comes(self, port: int, folder: Path) -> None:
+        self._write_as_it_comes(folder)
+        roles = [self.build_role(CT_IMAGE, scu_role=False, scp_role=True)]
+        contexts = ((GET, (EXPLICIT,)), (CT_IMAGE, (EXPLICIT,)))
+        handlers = [(self.evt.EVT_C_STORE, lambda event: 0)]
+        for _ in self.associate(port, contexts, handlers, roles).send_c_get(query(), GET):
+            pass
+
+    @contextmanager
+    def receiving_to_disk(self, folder: Path) -> Iterator[int]:
+        self._write_as_it_comes(folder)
         with self.serving([(self.evt.EVT_C_STORE, lambda event: 0)]) as port:
             yield port
 

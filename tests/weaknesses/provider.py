@@ -28,6 +28,8 @@ from tests.weaknesses.wire import (
     FIND,
     GET,
     INSTANCE,
+    LOCALHOST,
+    MOVE,
     NO_DATA_SET,
     PENDING,
     RELEVANT_PATIENT,
@@ -41,8 +43,11 @@ from tests.weaknesses.wire import (
     identifier,
     image,
     message,
+    move_rq,
     pdv,
+    peer,
     proposal,
+    response,
     store_rq,
 )
 
@@ -87,13 +92,7 @@ def release_during_query(target: Target) -> None:
             wire.due = "A-RELEASE-RP in the middle of a C-FIND"
             wire.send(ReleaseRQ())
             released.set()
-            while not isinstance(pdu := wire.expect(PDataTF, ReleaseRP, Abort), ReleaseRP):
-                check(isinstance(pdu, PDataTF), "an A-RELEASE-RQ during a C-FIND was answered with A-ABORT")
-                assert isinstance(pdu, PDataTF)
-                wire.push(pdu)
-                response = wire.message().command
-                assert isinstance(response, CFindRSP)
-                check(response.Status != 0, "a C-FIND that was cut short by a release ended in a success")
+            _expect_release(wire, "a C-FIND")
         check(closed.wait(target.patience), "the handler's generator was not closed")
 
 
@@ -116,15 +115,52 @@ def release_during_retrieval(target: Target) -> None:
             check(wire.message().command.name == "C-STORE-RQ", "the first object did not come")
             wire.due = "A-RELEASE-RP in the middle of a C-GET"
             wire.send(ReleaseRQ())
-            while not isinstance(pdu := wire.expect(PDataTF, ReleaseRP, Abort), ReleaseRP):
-                check(isinstance(pdu, PDataTF), "an A-RELEASE-RQ during a C-GET was answered with A-ABORT")
-                assert isinstance(pdu, PDataTF)
-                wire.push(pdu)
-                sent = wire.message().command
-                check(
-                    getattr(sent, "Status", PENDING) != 0, "a C-GET cut short by a release ended in a success"
-                )
+            _expect_release(wire, "a C-GET")
         check(closed.wait(target.patience), "the handler's generator was not closed")
+
+
+def release_during_move(target: Target) -> None:
+    """An A-RELEASE-RQ while an object is on its way to the destination of a C-MOVE: likewise."""
+    asked, released, closed = threading.Event(), threading.Event(), threading.Event()
+
+    def destination(wire: Wire) -> None:
+        wire.accept()
+        received = wire.message()
+        asked.set()
+        released.wait(target.patience)
+        wire.send(message(response(received.command, _1000=INSTANCE), None, received.context_id))
+        wire.serve_stores()
+
+    def move(event: Any) -> Any:
+        try:
+            yield LOCALHOST, port, {"contexts": [target.build_context(CT_IMAGE, (EXPLICIT,))]}
+            yield 100
+            for number in range(100):
+                yield PENDING, dataset(instance=f"{INSTANCE}.{number}")
+        finally:
+            closed.set()
+
+    handlers = [(target.evt.EVT_C_MOVE, move)]
+    with peer(destination, 2 * target.patience) as port, target.serving(handlers) as server:
+        with Wire.connect(server, target.patience) as wire:
+            wire.associate([(MOVE, (EXPLICIT,))])
+            wire.send(message(move_rq(), identifier()))
+            check(asked.wait(target.patience), "the first object was not sent to the destination")
+            wire.due = "A-RELEASE-RP in the middle of a C-MOVE"
+            wire.send(ReleaseRQ())
+            released.set()
+            _expect_release(wire, "a C-MOVE")
+        check(closed.wait(target.patience), "the handler's generator was not closed")
+
+
+def _expect_release(wire: Wire, operation: str) -> None:
+    """Read on until the release is answered; nothing before that is a success."""
+    while not isinstance(pdu := wire.expect(PDataTF, ReleaseRP, Abort), ReleaseRP):
+        check(isinstance(pdu, PDataTF), f"an A-RELEASE-RQ during {operation} was answered with A-ABORT")
+        assert isinstance(pdu, PDataTF)
+        wire.push(pdu)
+        status = getattr(wire.message().command, "Status", PENDING)
+        check(status != 0, f"{operation} that was cut short by a release ended in a success")
 
 
 def several_messages_in_a_pdu(target: Target) -> None:
@@ -321,30 +357,50 @@ def suboperation_counters(target: Target) -> None:
         with Wire.connect(port, target.patience) as wire:
             wire.associate(contexts, **_as_scp(CT_IMAGE))
             wire.send(message(find_rq(1, GET, 0x0010), identifier()))
-            while True:
-                received = wire.message()
-                rsp: Any = received.command
-                if rsp.name == "C-STORE-RQ":
-                    wire.send(
-                        message(
-                            command_set(
-                                0x8001, _0002=CT_IMAGE, _0120=rsp.MessageID, _0800=NO_DATA_SET, _0900=0
-                            ),
-                            context_id=received.context_id,
-                        )
-                    )
-                    continue
-                done = [
-                    rsp.NumberOfCompletedSuboperations or 0,
-                    rsp.NumberOfFailedSuboperations or 0,
-                    rsp.NumberOfWarningSuboperations or 0,
-                ]
-                total = sum(done) + (rsp.NumberOfRemainingSuboperations or 0)
-                if category_of(rsp.Status) is not Category.PENDING:
-                    break
-                check(total == 3, f"of 3 sub-operations a pending response counts {total}")
-            check(sum(done) == 3, f"of 3 sub-operations the final response counts {sum(done)}")
-            check(done[:2] == [2, 1], f"2 were completed and 1 failed, not {done[0]} and {done[1]}")
+            _count(wire)
+
+
+def suboperation_counters_of_move(target: Target) -> None:
+    """The same with a C-MOVE."""
+
+    def destination(wire: Wire) -> None:
+        wire.accept()
+        wire.serve_stores()
+
+    def move(event: Any) -> Any:
+        yield LOCALHOST, port, {"contexts": [target.build_context(CT_IMAGE, (EXPLICIT,))]}
+        yield 3
+        yield PENDING, dataset(instance=f"{INSTANCE}.1")
+        yield PENDING, 42
+        yield PENDING, dataset(instance=f"{INSTANCE}.2")
+
+    handlers = [(target.evt.EVT_C_MOVE, move)]
+    with peer(destination, target.patience) as port, target.serving(handlers) as server:
+        with Wire.connect(server, target.patience) as wire:
+            wire.associate([(MOVE, (EXPLICIT,))])
+            wire.send(message(move_rq(), identifier()))
+            _count(wire)
+            wire.release()
+
+
+def _count(wire: Wire) -> None:
+    """Take what comes of a retrieval of three; each response accounts for all of them."""
+    while True:
+        received = wire.message()
+        rsp: Any = received.command
+        if rsp.name == "C-STORE-RQ":
+            wire.send(message(response(rsp, _1000=rsp.sop_instance_uid), None, received.context_id))
+            continue
+        done = [
+            rsp.NumberOfCompletedSuboperations or 0,
+            rsp.NumberOfFailedSuboperations or 0,
+            rsp.NumberOfWarningSuboperations or 0,
+        ]
+        if category_of(rsp.Status) is not Category.PENDING:
+            break
+        total = sum(done) + (rsp.NumberOfRemainingSuboperations or 0)
+        check(total == 3, f"of 3 sub-operations a pending {rsp.name} counts {total}")
+    check(done == [2, 1, 0], f"completed, failed, warning: {done}, where 2 were completed and 1 failed")
 
 
 def _as_scp(uid: str) -> dict[str, object]:

@@ -39,7 +39,7 @@ class Verdict(NamedTuple):
 def judge(weakness: Weakness, product: str) -> Verdict:
     """Put all probes of a row to a product."""
     verdicts = [_run(weakness, number, product) for number in range(len(weakness.probes))]
-    reasons = "; ".join(one.reason for one in verdicts if one.reason)
+    reasons = "; ".join(dict.fromkeys(one.reason for one in verdicts if one.reason))
     for verdict in (FAILS, CANNOT):
         if any(one.verdict == verdict for one in verdicts):
             return Verdict(verdict, reasons)

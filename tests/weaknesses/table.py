@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from tests.weaknesses import hostile, provider, requestor
+from tests.weaknesses import hostile, provider, requestor, waiting
 from tests.weaknesses.products import Target
 
 Probe = Callable[[Target], None]
@@ -30,7 +30,12 @@ def _row(row: int, text: str, *probes: Probe, optimized: bool = False) -> Weakne
 
 
 WEAKNESSES = (
-    _row(1, "one byte and silence hold a place for ever", hostile.one_byte_and_silence),
+    _row(
+        1,
+        "one byte and silence hold a place for ever",
+        hostile.one_byte_and_silence,
+        hostile.silence_within_a_pdu,
+    ),
     _row(2, "a PDU of any declared length is swallowed", hostile.declared_length),
     _row(3, "a silent TLS client stops the listener", hostile.silent_tls),
     _row(4, "stray C-CANCEL requests end the service", hostile.stray_cancels),
@@ -39,23 +44,32 @@ WEAKNESSES = (
     _row(7, "dispatch ignores context and role", hostile.unnegotiated_services),
     _row(8, "data set fragments are taken on any context", hostile.foreign_fragments),
     _row(9, "memory per message is unbounded", hostile.memory_per_message),
-    _row(10, "deflated data sets inflate without limit", hostile.deflated_bomb),
-    _row(11, "a tiny maximum length amplifies or breaks", hostile.tiny_maximum_length),
-    _row(12, "a SOP Instance UID becomes a path", hostile.path_in_uid),
+    _row(10, "deflated data sets inflate without limit", hostile.bomb_in_a_query, requestor.bomb_in_a_match),
+    _row(
+        11,
+        "a tiny maximum length amplifies or breaks",
+        hostile.tiny_maximum_length,
+        requestor.tiny_maximum_of_acceptor,
+    ),
+    _row(12, "a SOP Instance UID becomes a path", hostile.path_in_uid, hostile.path_in_retrieved_uid),
     _row(13, "truncated items pass under python -O", hostile.truncated_items, optimized=True),
-    _row(14, "temporary files of cut transfers stay", hostile.temporary_files),
+    _row(
+        14,
+        "temporary files of cut transfers stay",
+        hostile.temporary_files,
+        hostile.temporary_files_of_retrieval,
+    ),
     _row(15, "unknown items abort the association", provider.unknown_items),
     _row(
         16,
         "a release during FIND, GET or MOVE is not answered, and success reported",
         provider.release_during_query,
         provider.release_during_retrieval,
+        provider.release_during_move,
     ),
     _row(17, "responses are not matched to requests", requestor.stale_responses, requestor.foreign_response),
     _row(18, "the rest of a P-DATA-TF after a message is lost", provider.several_messages_in_a_pdu),
-    _row(
-        19, "odd fragments are sent", provider.odd_maximum_length, requestor.odd_fragments_of_objects
-    ),
+    _row(19, "odd fragments are sent", provider.odd_maximum_length, requestor.odd_fragments_of_objects),
     _row(20, "user identity 1 and 2 get no positive response", provider.user_identity),
     _row(21, "the application context name is not checked", provider.application_context),
     _row(22, "relevant patient: success carries an identifier", provider.relevant_patient),
@@ -67,29 +81,34 @@ WEAKNESSES = (
         requestor.store_on_no_context,
     ),
     _row(25, "the last PDU may be lost to a reset", provider.closing),
-    _row(
-        26, "one Message ID for all, and no window", requestor.message_ids, requestor.operations_window
-    ),
+    _row(26, "one Message ID for all, and no window", requestor.message_ids, requestor.operations_window),
     _row(27, "N-EVENT-REPORT is served beside the call under way", requestor.event_report_meanwhile),
     _row(28, "an undecodable identifier yields its response twice", requestor.undecodable_identifier),
-    _row(29, "what is no data set is not counted", provider.suboperation_counters),
+    _row(
+        29,
+        "what is no data set is not counted",
+        provider.suboperation_counters,
+        provider.suboperation_counters_of_move,
+    ),
     _row(
         30,
         "the response timeout runs while the request is sent, and abort hangs",
-        requestor.slow_transfer,
-        requestor.deaf_peer,
+        waiting.slow_transfer,
+        waiting.deaf_peer,
     ),
-    _row(33, "sending starves receiving", requestor.abort_while_sending, requestor.both_send),
+    _row(33, "sending starves receiving", waiting.abort_while_sending, waiting.both_send),
     _row(
-        34, "an abandoned iterator pauses the association", requestor.release_after_leaving,
+        34,
+        "an abandoned iterator pauses the association",
+        requestor.release_after_leaving,
         requestor.calls_after_leaving,
     ),
-    _row(35, "several threads mix up one association", requestor.second_thread),
+    _row(35, "several threads mix up one association", waiting.second_thread),
     _row(
         42,
         "names and connections are waited for without end",
-        requestor.default_connect_timeout,
-        requestor.host_that_does_not_accept,
-        requestor.name_that_is_not_resolved,
+        waiting.default_connect_timeout,
+        waiting.host_that_does_not_accept,
+        waiting.name_that_is_not_resolved,
     ),
-)  # fmt: skip
+)

@@ -12,12 +12,24 @@ from pathlib import Path
 import pytest
 
 import dicomproto_transports  # noqa: F401 - what is tested, though it is imported by the targets
-from tests.weaknesses.products import Ours
+from tests.weaknesses import hostile, provider
+from tests.weaknesses.products import Ours, OursServed
 from tests.weaknesses.running import CANNOT, FAILS, PASSES, judge
 from tests.weaknesses.table import WEAKNESSES, Probe
 
 ROWS = [*range(1, 31), 33, 34, 35, 42]
 PROBES = [(one.row, probe) for one in WEAKNESSES for probe in one.probes]
+
+
+def params(probes: list[tuple[int, Probe]]) -> list[object]:
+    return [pytest.param(probe, id=f"{row:02}-{probe.__name__}") for row, probe in probes]
+
+
+OF_SERVERS = [
+    (row, probe)
+    for row, probe in PROBES
+    if probe.__module__ in (hostile.__name__, provider.__name__) and probe not in hostile.OF_APPLICATIONS
+]
 VERDICTS = json.loads(Path(__file__).with_name("verdicts.json").read_text(encoding="utf-8"))
 BY_ROW = {one.row: one for one in WEAKNESSES}
 
@@ -28,11 +40,15 @@ def test_each_of_the_34_weaknesses_has_its_row_and_a_probe() -> None:
     assert all(one.probes for one in WEAKNESSES)
 
 
-@pytest.mark.parametrize(
-    "probe", [pytest.param(probe, id=f"{row:02}-{probe.__name__}") for row, probe in PROBES]
-)
+@pytest.mark.parametrize("probe", params(PROBES))
 def test_ours_does_not_have_it(probe: Probe) -> None:
     probe(Ours())
+
+
+@pytest.mark.parametrize("backend", ["trio", "anyio-asyncio", "anyio-trio"])
+@pytest.mark.parametrize("probe", params(OF_SERVERS))
+def test_our_other_servers_do_not_have_it(probe: Probe, backend: str) -> None:
+    probe(OursServed(backend))
 
 
 @pytest.mark.parametrize("row", [one.row for one in WEAKNESSES if one.optimized])

@@ -11,6 +11,7 @@ import socket
 import struct
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple, Self, TypeVar
@@ -36,6 +37,7 @@ VERIFICATION = "1.2.840.10008.1.1"
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
 FIND = "1.2.840.10008.5.1.4.1.2.1.1"
+MOVE = "1.2.840.10008.5.1.4.1.2.1.2"
 GET = "1.2.840.10008.5.1.4.1.2.1.3"
 RELEVANT_PATIENT = "1.2.840.10008.5.1.4.37.1"
 COMMITMENT = "1.2.840.10008.1.20.1"
@@ -142,6 +144,11 @@ def find_rq(message_id: int = 1, sop_class: str = FIND, command_field: int = 0x0
     return command_set(command_field, _0002=sop_class, _0110=message_id, _0700=2, _0800=DATA_SET)
 
 
+def move_rq(message_id: int = 1) -> bytes:
+    """Return the command set of a C-MOVE-RQ."""
+    return command_set(0x0021, _0002=MOVE, _0110=message_id, _0600="DEST", _0700=2, _0800=DATA_SET)
+
+
 def response(request: Command, status: int = 0, *, has_data_set: bool = False, **values: int | str) -> bytes:
     """Return the command set of a response; `values` replaces elements."""
     elements: dict[str, int | str | bytes] = {
@@ -168,6 +175,13 @@ def message(command: bytes, data: bytes | None = None, context_id: int = 1) -> b
         piece = data[start : start + 16 * KIB]
         sent += pdv(piece, context_id, is_command=False, is_last=start + len(piece) == len(data))
     return sent
+
+
+def deflated_bomb(size: int) -> bytes:
+    """Return a deflated identifier of a few kilobytes that inflates to `size` bytes."""
+    deflate = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    bomb = deflate.compress(identifier() + element(0x21, 0x1010, "UN", bytes(size))) + deflate.flush()
+    return bomb + b"\0" * (len(bomb) & 1)
 
 
 def proposal(
@@ -374,11 +388,16 @@ class Wire:
         elif pdu is not None and not isinstance(pdu, Abort):
             raise Weak(f"sent {type(pdu).__name__} where nothing was due but a release")
 
-
-def store_and_status(wire: Wire, message_id: int, context_id: int, sop_class: str) -> int:
-    """Store a small object and return the status."""
-    wire.send(message(store_rq(message_id, sop_class), image(2, sop_class), context_id))
-    return wire.status()
+    def serve_stores(self) -> None:
+        """Answer C-STORE requests with success, until the release or the end."""
+        while (pdu := self.pdu()) is not None:
+            if isinstance(pdu, ReleaseRQ):
+                self.send(ReleaseRP())
+            elif isinstance(pdu, PDataTF):
+                self.push(pdu)
+                received = self.message()
+                stored = response(received.command, _1000=received.command.sop_instance_uid)
+                self.send(message(stored, None, received.context_id))
 
 
 @contextmanager
@@ -408,9 +427,9 @@ def peer(script: Callable[[Wire], object], patience: float) -> Iterator[int]:
         thread.start()
         try:
             yield listener.getsockname()[1]
-        except Exception:
+        except Exception as error:
             # What the script found comes first: the target may have failed for it.
-            thread.join(patience)
+            thread.join(1.0 if isinstance(error, Weak) else patience)
             if failures and isinstance(failures[0], Weak):
                 raise failures[0] from None
             raise
