@@ -1,4 +1,4 @@
-"""The query helper and DCMTK: it finds what wlmscpfs finds in a worklist, and understands what findscu asks."""
+"""The query helper and DCMTK: it finds what wlmscpfs finds in a worklist, and knows what findscu asks for."""
 
 from __future__ import annotations
 
