@@ -196,7 +196,7 @@ def test_a_report_of_a_transaction_that_was_not_asked_for() -> None:
         for information in (Dataset(), committed(module, "1.2.3", [module.reference("1.2", "1.3")])):
             response, _ = assoc.send_n_event_report(information, module.SUCCESS, uid, instance)
             assert response.Status == 0x0115
-    assert not modality.answered.is_set()
+    assert modality.answers.empty()
 
 
 @pytest.mark.parametrize(

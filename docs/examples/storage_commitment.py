@@ -7,7 +7,7 @@ archive opens in the role of SCP.
 from __future__ import annotations
 
 from queue import Queue
-from threading import Event, Thread
+from threading import Thread
 
 from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage, generate_uid
@@ -45,6 +45,7 @@ class Archive:
         self.ae = AE(ae_title="ARCHIVE")
         self.ae.add_supported_context(StorageCommitmentPushModel)
         self.reports = Queue()
+        self.answers = []
 
     def handle_action(self, event):
         """Take a request for commitment; the answer is given once the response has left."""
@@ -87,7 +88,7 @@ class Archive:
         response, _ = assoc.send_n_event_report(
             report, event_type, StorageCommitmentPushModel, StorageCommitmentPushModelInstance
         )
-        print(f"archive: the report was answered with {response.Status:04X}")
+        self.answers.append(f"{response.Status:04X}")
 
     def report_later(self):
         """Send the reports that wait, each on a new association."""
@@ -119,7 +120,7 @@ class Modality:
         self.ae.add_supported_context(StorageCommitmentPushModel)
         self.handlers = [(evt.EVT_N_EVENT_REPORT, self.handle_report)]
         self.transactions = {}
-        self.answered = Event()
+        self.answers = Queue()
 
     def request(self, assoc, references):
         """Ask for commitment of (SOP class, SOP instance) pairs; return the Transaction UID."""
@@ -143,12 +144,13 @@ class Modality:
             (item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID)
             for item in report.get("ReferencedSOPSequence", ())
         }
-        for item in report.get("FailedSOPSequence", ()):
-            print(f"modality: {item.ReferencedSOPInstanceUID} is not kept, reason {item.FailureReason:04X}")
-        if event.event_type == SUCCESS and kept == asked:
-            print(f"modality: all {len(kept)} objects are kept, they may be deleted here")
         del self.transactions[report.TransactionUID]
-        self.answered.set()
+        if event.event_type == SUCCESS and kept == asked:
+            self.answers.put(f"all {len(kept)} objects are kept, they may be deleted here")
+        else:
+            lost = report.get("FailedSOPSequence", ())
+            reasons = [f"{item.ReferencedSOPInstanceUID} ({item.FailureReason:04X})" for item in lost]
+            self.answers.put(f"{len(kept)} objects are kept, but not {', '.join(reasons)}")
         return 0x0000, None
 
 
@@ -163,14 +165,14 @@ def on_the_same_association(archive_port, modality):
         for objects in (OBJECTS[:2], [*OBJECTS[:2], (CTImageStorage, "1.2.3")]):
             modality.request(assoc, objects)
             assoc.serve(timeout=30, until=lambda: not modality.transactions)
+            print("modality:", modality.answers.get())
 
 
 def on_a_new_association(archive_port, modality):
     """The modality has a server of its own, on which the answer comes, today or tomorrow."""
-    modality.answered.clear()
     with modality.ae.associate(HOST, archive_port, ae_title="ARCHIVE") as assoc:
         modality.request(assoc, OBJECTS)
-    modality.answered.wait(timeout=30)
+    print("modality:", modality.answers.get(timeout=30))
 
 
 def main():
@@ -190,6 +192,7 @@ def main():
             finally:
                 archive.reports.put(None)
                 reporter.join()
+            print(f"archive: its reports were answered with {', '.join(archive.answers)}")
 
 
 if __name__ == "__main__":
