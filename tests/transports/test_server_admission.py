@@ -391,6 +391,22 @@ def test_a_handler_sees_the_request_with_its_address_and_gives_its_own_reason(ba
     assert seen == [("SCU", LOCAL, "ANY-SCP"), ("SCU", OTHER, "ANY-SCP")]
 
 
+@pytest.mark.parametrize("values", [(1, 1, 9), (3, 1, 1), (1, 3, 7), ("1", 1, 1)])
+def test_a_reason_that_does_not_exist_is_the_handlers_error(
+    values: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    backend = Lockstep()
+
+    async def main() -> None:
+        handlers = [(evt.EVT_REQUESTED, lambda event: event.reject(*values))]
+        async with backend.serving(make_server(backend, handlers)) as server:
+            assert await refusal(backend, server.port) == (2, 3, 1)
+
+    backend.run(main)
+    assert "a handler of EVT_REQUESTED failed" in caplog.text
+    assert "is not in PS3.8 Table 9-21" in caplog.text
+
+
 def test_a_handler_is_not_asked_about_those_who_are_refused_anyway(backend: AnyBackend) -> None:
     asked: list[object] = []
     ae = make_ae(backend)

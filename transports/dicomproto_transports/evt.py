@@ -21,6 +21,8 @@ from types import CodeType, CoroutineType
 from typing import TYPE_CHECKING, cast
 
 from dicomproto._record import Record
+from dicomproto.upper_layer.conformance import check_associate_rj
+from dicomproto.upper_layer.pdu import AssociateRJ
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset, FileMetaDataset
@@ -380,10 +382,14 @@ class Event:
         return self._fact("associate_request")  # type: ignore[return-value]
 
     def reject(self, result: int = 1, source: int = 1, reason: int = 1) -> None:
-        """Reject the association, with the values of PS3.8 Table 9-21 (EVT_REQUESTED)."""
+        """Reject the association, with values of PS3.8 Table 9-21 (EVT_REQUESTED).
+
+        Raises LocalProtocolError for values that do not stand there.
+        """
         self._fact("associate_request")
         if self.event is not EVT_REQUESTED:
             raise AttributeError(f"an {self.event.name} event has no 'reject'")
+        check_associate_rj(AssociateRJ(result=result, source=source, reason=reason))
         self._facts["rejection"] = (result, source, reason)
 
     @property
