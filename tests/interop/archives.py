@@ -34,6 +34,11 @@ IMPLICIT, EXPLICIT, BIG_ENDIAN, DEFLATED = (
     "1.2.840.10008.1.2.2",
     "1.2.840.10008.1.2.1.99",
 )
+JPEG_BASELINE, JPEG_2000_LOSSLESS, JPEG_2000 = (
+    "1.2.840.10008.1.2.4.50",
+    "1.2.840.10008.1.2.4.90",
+    "1.2.840.10008.1.2.4.91",
+)
 CT_IMAGE = uid_of("CTImageStorage")
 WORKLIST = uid_of("ModalityWorklistInformationModelFind")
 
@@ -71,12 +76,28 @@ class Held(NamedTuple):
 
 
 @cache
-def holdings() -> tuple[Held, ...]:
-    """Return the objects of patients, studies and series, each SOP Instance UID once."""
+def singles() -> tuple[Held, ...]:
+    """Return the objects whose SOP Instance UID occurs once."""
     times = Counter(one.sop_instance_uid for one in objects())
-    found = [Held(one, read_dataset(one.path)) for one in objects() if times[one.sop_instance_uid] == 1]
+    return tuple(Held(one, read_dataset(one.path)) for one in objects() if times[one.sop_instance_uid] == 1)
+
+
+@cache
+def holdings() -> tuple[Held, ...]:
+    """Return those of a patient, a study and a series."""
     needed = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID")
-    return tuple(held for held in found if all(getattr(held, keyword) for keyword in needed))
+    held = tuple(one for one in singles() if all(getattr(one, keyword) for keyword in needed))
+    assert {one.object.transfer_syntax_uid for one in held} == set(HELD_SYNTAXES)
+    return held
+
+
+HELD_SYNTAXES = (EXPLICIT, JPEG_BASELINE, JPEG_2000_LOSSLESS, JPEG_2000)
+
+PATIENT = "98890234"
+"""Has the most: CT and MR images, in some studies and series."""
+
+PADDED = "test_files/693_J2KI.dcm"
+"""DCMTK pads the fragments of its pixel data, which are odd."""
 
 
 def held_by(**wanted: str) -> list[Held]:
@@ -84,8 +105,28 @@ def held_by(**wanted: str) -> list[Held]:
     return [held for held in holdings() if all(getattr(held, key) == value for key, value in wanted.items())]
 
 
+def in_syntax(syntax: str, some: Iterable[Held] | None = None) -> list[Held]:
+    """Return what is in a transfer syntax, but for most images of one patient who has 50 alike."""
+    found = [held for held in some or holdings() if held.object.transfer_syntax_uid == syntax]
+    alike = [held for held in found if held.PatientID == "12345678"]
+    return [held for held in found if held not in alike[1:]]
+
+
 def paths(some: Iterable[Held]) -> list[Path]:
     return [held.object.path for held in some]
+
+
+def uids(some: Iterable[Held]) -> list[str]:
+    return sorted(held.object.sop_instance_uid for held in some)
+
+
+def sop_classes(some: Iterable[Held]) -> list[str]:
+    return sorted({held.object.sop_class_uid for held in some})
+
+
+def patient(patient_id: str = PATIENT) -> Dataset:
+    """Return the identifier that asks for a patient."""
+    return keys("PATIENT", PatientID=patient_id)
 
 
 def keys(level: str | None = None, **elements: object) -> Dataset:

@@ -162,6 +162,14 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
+def closed_port() -> Iterator[int]:
+    """Yield a port on which nobody listens as long as the block runs."""
+    with socket.socket() as taken:
+        taken.bind((LOOPBACK, 0))
+        yield taken.getsockname()[1]
+
+
+@contextlib.contextmanager
 def peer_server(command: Callable[[int], Sequence[str | Path]], folder: Path) -> Iterator[Program]:
     """Run a peer's server, `command(port)`, on a free port; yields it once it listens there."""
     for attempt in range(_PORTS):

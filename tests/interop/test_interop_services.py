@@ -25,7 +25,7 @@ from tests.interop.archives import (
     wait_until,
 )
 from tests.interop.catalogue import objects, read_dataset
-from tests.interop.programs import LOOPBACK, free_port
+from tests.interop.programs import LOOPBACK, closed_port
 from tests.interop.sides import (
     OURS,
     THEIRS,
@@ -306,12 +306,13 @@ def test_retrieval_to_a_destination(requestor: Side, mover: Side, destination: S
 @again_if_an_answer_is_lost
 def test_pynetdicom_has_objects_moved_to_nowhere() -> None:
     def move(event: Any) -> Iterator[object]:
-        yield LOOPBACK, free_port()
+        yield LOOPBACK, closed
         yield 4
         for image in images():
             yield PENDING, image
 
     with (
+        closed_port() as closed,
         OURS.serving({"C_MOVE": move}, PATIENT_ROOT.move) as port,
         THEIRS.associated(port, PATIENT_ROOT.move) as association,
     ):
