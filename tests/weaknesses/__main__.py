@@ -1,6 +1,7 @@
 """`python -m tests.weaknesses`: the table of weaknesses, ours and pynetdicom's, from running the probes.
 
-Writes pynetdicom's verdicts to verdicts.json beside this file. Row 12 needs SQLAlchemy, for its qrscp.
+With --write pynetdicom's verdicts go to verdicts.json beside this file. Row 12 needs SQLAlchemy, which is
+not among the test tools: pynetdicom's qrscp does not run without.
 """
 
 from __future__ import annotations
@@ -17,16 +18,20 @@ VERDICTS = Path(__file__).with_name("verdicts.json")
 
 
 def main() -> int:
-    """Print the table, and write it down if it is whole; the exit status tells whether ours passed."""
+    """Print the table; the exit status tells whether ours passed all of it."""
     parser = argparse.ArgumentParser(prog="python -m tests.weaknesses", description=__doc__)
-    parser.add_argument("rows", nargs="*", type=int, help="these rows alone; nothing is written then")
-    chosen = parser.parse_args().rows
+    parser.add_argument("rows", nargs="*", type=int, help="these rows alone")
+    parser.add_argument("--write", action="store_true", help="keep pynetdicom's verdicts on all rows")
+    options = parser.parse_args()
+    if options.rows and options.write:
+        parser.error("--write is for all rows")
+    chosen = options.rows or [weakness.row for weakness in WEAKNESSES]
     theirs: dict[str, dict[str, str]] = {}
     good = True
     print("| # | weakness | dicomproto | pynetdicom | how it shows, or why it cannot be put |")
     print("|---|---|---|---|---|")
     for weakness in WEAKNESSES:
-        if chosen and weakness.row not in chosen:
+        if weakness.row not in chosen:
             continue
         our = judge(weakness, "dicomproto")
         their = judge(weakness, "pynetdicom")
@@ -36,7 +41,7 @@ def main() -> int:
             f"| {weakness.row} | {weakness.text} | {our.verdict} | {their.verdict} | {reason} |", flush=True
         )
         theirs[str(weakness.row)] = {"weakness": weakness.text, **their._asdict()}
-    if not chosen:
+    if options.write:
         document = {"pynetdicom": version("pynetdicom"), "rows": theirs}
         VERDICTS.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     return 0 if good else 1

@@ -113,7 +113,7 @@ class Target:
     # -- what both do alike -------------------------------------------------------------------
 
     @contextmanager
-    def serving(
+    def listening(
         self,
         handlers: Iterable[Any] = (),
         contexts: Contexts = DEFAULT_CONTEXTS,
@@ -121,8 +121,8 @@ class Target:
         timeout: float = NOT_SOON,
         maximum: int = 10,
         ssl_context: ssl.SSLContext | None = None,
-    ) -> Iterator[int]:
-        """Run a server; yields its port."""
+    ) -> Iterator[Any]:
+        """Run a server; yields it."""
         entity = self.entity(timeout)
         entity.maximum_associations = maximum
         for uid, syntaxes in contexts:
@@ -131,9 +131,17 @@ class Target:
             (LOCALHOST, 0), block=False, evt_handlers=list(handlers), ssl_context=ssl_context
         )
         try:
-            yield self.port_of(server)
+            yield server
         finally:
             server.shutdown()
+
+    @contextmanager
+    def serving(
+        self, handlers: Iterable[Any] = (), contexts: Contexts = DEFAULT_CONTEXTS, **options: Any
+    ) -> Iterator[int]:
+        """Run a server; yields its port."""
+        with self.listening(handlers, contexts, **options) as server:
+            yield self.port_of(server)
 
     def associate(
         self,
@@ -249,7 +257,7 @@ class OursServed(Ours):
         self.backend = backend
 
     @contextmanager
-    def serving(
+    def listening(
         self,
         handlers: Iterable[Any] = (),
         contexts: Contexts = DEFAULT_CONTEXTS,
@@ -257,7 +265,7 @@ class OursServed(Ours):
         timeout: float = NOT_SOON,
         maximum: int = 10,
         ssl_context: ssl.SSLContext | None = None,
-    ) -> Iterator[int]:
+    ) -> Iterator[Any]:
         import threading
         from concurrent.futures import ThreadPoolExecutor
         from queue import SimpleQueue
@@ -265,7 +273,7 @@ class OursServed(Ours):
         from dicomproto_transports import anyio, trio
         from tests.backends import Async
 
-        backend, over, ports = Async(self.backend), threading.Event(), SimpleQueue[int]()
+        backend, over, servers = Async(self.backend), threading.Event(), SimpleQueue[Any]()
         own = self.entity(timeout)
         entity = (trio if self.backend == "trio" else anyio).AE(timeouts=own.timeouts, limits=own.limits)
         entity.maximum_associations = maximum
@@ -276,14 +284,14 @@ class OursServed(Ours):
             async with entity.start_server(
                 (LOCALHOST, 0), evt_handlers=list(handlers), ssl_context=ssl_context
             ) as server:
-                ports.put(server.port)
+                servers.put(server)
                 await backend.library.in_thread(over.wait)
 
         with ThreadPoolExecutor(1) as pool:
             served = pool.submit(backend.run, serve)
-            served.add_done_callback(lambda _: ports.put(0))  # nobody waits for a server that fails
+            served.add_done_callback(lambda _: servers.put(None))  # nobody waits for a server that fails
             try:
-                yield ports.get()
+                yield servers.get()
             finally:
                 over.set()
                 served.result()

@@ -103,7 +103,9 @@ WEAKNESSES = (
         requestor.release_after_leaving,
         requestor.calls_after_leaving,
     ),
-    _row(35, "several threads mix up one association", waiting.second_thread),
+    _row(
+        35, "several threads mix up one association", waiting.second_thread, waiting.handlers_bound_meanwhile
+    ),
     _row(
         42,
         "names and connections are waited for without end",

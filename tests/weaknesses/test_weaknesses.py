@@ -1,6 +1,6 @@
 """The known weaknesses of pynetdicom are not ours: a hostile or unlucky peer on a bare socket each.
 
-What pynetdicom itself makes of the same peers is in verdicts.json, by `python -m tests.weaknesses`.
+What pynetdicom itself makes of the same peers is in verdicts.json, by `python -m tests.weaknesses --write`.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ from tests.weaknesses.wire import (
     Wire,
     bounded,
     check,
+    echo_rq,
     image,
     message,
     peer,
@@ -161,6 +162,61 @@ def second_thread(target: Target) -> None:
         check(statuses == [0], f"the call of the first thread returned {statuses}")
         check(len(refusals) == 1 and "in use" in refusals[0], f"the second thread got {refusals}")
         end(association)
+
+
+def handlers_bound_meanwhile(target: Target) -> None:
+    """Handlers that two threads bind and unbind while peers are served: nothing is lost or mixed up."""
+    evt, over, calls = target.evt, threading.Event(), []
+    kinds = (
+        evt.EVT_ACCEPTED,
+        evt.EVT_PDU_RECV,
+        evt.EVT_DATA_SENT,
+        evt.EVT_DIMSE_RECV,
+        evt.EVT_FSM_TRANSITION,
+    )
+    failures: list[BaseException] = []
+
+    def rebind() -> None:
+        def ignore(event: Any) -> None:
+            """A handler of this thread's own."""
+
+        try:
+            while not over.is_set():
+                for kind in kinds:
+                    server.bind(kind, ignore)
+                for kind in kinds:
+                    server.unbind(kind, ignore)
+        except BaseException as error:  # told below
+            failures.append(error)
+
+    def served() -> None:
+        try:
+            for _ in range(10):
+                with Wire.connect(port, target.patience) as wire:
+                    wire.associate()
+                    for number in range(10):
+                        wire.send(message(echo_rq(number + 1)))
+                        check(wire.status() == 0, "a C-ECHO failed")
+                    wire.release()
+        except BaseException as error:  # told below
+            failures.append(error)
+
+    handlers = [(evt.EVT_C_ECHO, lambda event: 0), (evt.EVT_ACCEPTED, calls.append)]
+    with target.listening(handlers) as server:
+        port = target.port_of(server)
+        binding = [threading.Thread(target=rebind, daemon=True) for _ in range(2)]
+        peers = [threading.Thread(target=served, daemon=True) for _ in range(3)]
+        for thread in (*binding, *peers):
+            thread.start()
+        for thread in peers:
+            thread.join(target.patience)
+        over.set()
+        for thread in binding:
+            thread.join(target.patience)
+        check(not failures, f"while handlers were bound: {failures[:1]}")
+        check(len(calls) == 30, f"of 30 associations a handler was told {len(calls)}")
+        left = server.get_handlers(evt.EVT_ACCEPTED)
+        check(len(left) == 1, f"{len(left)} handlers are bound in the end, and not one")
 
 
 def default_connect_timeout(target: Target) -> None:
