@@ -40,6 +40,7 @@ JPEG_BASELINE, JPEG_2000_LOSSLESS, JPEG_2000 = (
     "1.2.840.10008.1.2.4.91",
 )
 CT_IMAGE = uid_of("CTImageStorage")
+MR_IMAGE = uid_of("MRImageStorage")
 WORKLIST = uid_of("ModalityWorklistInformationModelFind")
 
 

@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any, ParamSpec
 
 import pynetdicom
+import pytest
 from pydicom.dataset import Dataset
 from pynetdicom import evt as their_events
 from pynetdicom.pdu_primitives import (
@@ -30,7 +31,7 @@ from dicomproto.upper_layer import pdu
 from dicomproto_transports import blocking
 from dicomproto_transports import evt as our_events
 
-from .archives import wait_until
+from .archives import CT_IMAGE, EXPLICIT, IMPLICIT, MR_IMAGE, PATIENT, held_by, wait_until
 from .programs import LOOPBACK
 
 P = ParamSpec("P")
@@ -210,6 +211,14 @@ class Theirs:
 OURS, THEIRS = Ours(), Theirs()
 
 
+Side = Ours | Theirs
+
+both_ways = pytest.mark.parametrize(
+    ("requestor", "acceptor"), [(OURS, THEIRS), (THEIRS, OURS)], ids=["ours-asks", "pynetdicom-asks"]
+)
+both_syntaxes = pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT])
+
+
 def bound(events: ModuleType, handlers: Handlers) -> list[Any]:
     return [(getattr(events, f"EVT_{name}"), handler) for name, handler in handlers.items()]
 
@@ -238,6 +247,31 @@ def status(code: int, **elements: object) -> Dataset:
     for keyword, value in elements.items():
         setattr(result, keyword, value)
     return result
+
+
+def images() -> list[Dataset]:
+    """Return three CT images and an MR image."""
+    some = held_by(PatientID=PATIENT)
+    of_ct = [held.head for held in some if held.object.sop_class_uid == CT_IMAGE]
+    of_mr = [held.head for held in some if held.object.sop_class_uid == MR_IMAGE]
+    return [*of_ct[:3], of_mr[0]]
+
+
+class Receiving:
+    """A handler of EVT_C_STORE that refuses the object whose turn it is."""
+
+    def __init__(self, refused: int = -1) -> None:
+        self.came: list[str] = []
+        self.originators: list[object] = []
+        self._refused = refused
+
+    def __call__(self, event: Any) -> int:
+        self.came.append(str(event.request.AffectedSOPInstanceUID))
+        request = event.request
+        self.originators.append(
+            (request.MoveOriginatorApplicationEntityTitle, request.MoveOriginatorMessageID)
+        )
+        return 0xA700 if len(self.came) - 1 == self._refused else 0x0000
 
 
 class _Lost(logging.Handler):
