@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import pytest
@@ -65,6 +66,29 @@ def test_what_runs_is_finished_while_nobody_listens(backend: AnyBackend) -> None
 
             await backend.together(lambda: shut_down(server, ENOUGH), finish)
             assert backend.backend.now() < start + ENOUGH
+            assert server.active_associations == []
+
+    backend.run(main)
+
+
+def test_nothing_that_runs_is_cut_short(backend: AnyBackend) -> None:
+    """Many associations, each with something under way all the time, until it is done."""
+
+    async def main() -> None:
+        ae = make_ae(backend)
+        ae.maximum_associations = None
+        async with backend.serving(make_server(backend, ae=ae)) as server:
+            associations = [await associate(backend, server.port) for _ in range(10)]
+
+            async def work(association: Any) -> None:
+                await until_newcomers(backend, server.port, (2, 3, 1))
+                for _ in range(20):
+                    assert (await association.send_c_echo()).Status == 0x0000
+                await association.release()
+                assert association.is_released
+
+            working = [partial(work, association) for association in associations]
+            await backend.together(lambda: shut_down(server, ENOUGH, refuse=True), *working)
             assert server.active_associations == []
 
     backend.run(main)

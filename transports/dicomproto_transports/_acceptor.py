@@ -168,14 +168,18 @@ class ServerCore:
         title = normalize_ae_title(rq.calling_ae_title)
         mine = ("all", host or association, title)  # a Unix socket has no host; no two are alike then
         with self._lock:
-            # Those that have ended are here until their connections are closed.
-            present = [theirs for other, theirs in self._associations.items() if other.terminal is None]
             for index, limit in enumerate(self._limits):
-                if limit is not None and sum(theirs[index] == mine[index] for theirs in present) >= limit:
+                if limit is not None and self._count(index, mine[index]) >= limit:
                     return _TOO_MANY
             self._associations[association] = mine
         association.observe()  # a handler may have been bound since it was made
         return None
+
+    def _count(self, index: int, value: object) -> int:
+        """Return how many live ones are alike; those that have ended are there until they are closed."""
+        return sum(
+            other.terminal is None and theirs[index] == value for other, theirs in self._associations.items()
+        )
 
     async def _answer(self, association: AssociationCore, rq: AssociateRQ) -> AssociateAC | AssociateRJ:
         """Return the answer to a request, after the handlers that have a say in it."""

@@ -89,7 +89,7 @@ class Connections:
             self._tell_if_idle()
 
     def _tell_if_idle(self) -> None:
-        if self.is_idle:
+        if len(self._associated) <= len(self.spared) and self.is_idle:
             self.on_idle()
 
     def drop_oldest(self) -> None:
