@@ -39,7 +39,7 @@ P = ParamSpec("P")
 Handlers = dict[str, Callable[..., object]]
 """Handlers by the names of their events, without EVT_."""
 
-TIMEOUT = 10.0
+TIMEOUT = 5.0
 """Seconds that pynetdicom waits for an answer that it may have lost."""
 
 _POLL = 0.02
@@ -167,7 +167,7 @@ class Theirs:
 
     def _entity(self, title: str) -> Any:
         entity = pynetdicom.AE(title)
-        entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = TIMEOUT
+        entity.dimse_timeout = TIMEOUT
         return entity
 
     def destination(self, port: int, *uids: str) -> object:
