@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import logging
 import os
 import re
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -35,6 +36,17 @@ if "tests" not in sys.modules:
     _tests = ModuleType("tests")
     _tests.__path__ = [str(TESTS)]
     sys.modules["tests"] = _tests
+
+
+@pytest.fixture(autouse=True)
+def logger_restored() -> Iterator[None]:
+    """Give the library's logger back as it was: applications and `debug_logger` change it."""
+    logger = logging.getLogger("dicomproto")
+    before = logger.handlers[:], logger.propagate, logger.level
+    yield
+    logger.handlers[:], logger.propagate = before[:2]
+    if logger.level != before[2]:
+        logger.setLevel(before[2])
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import subprocess
 from collections.abc import Callable, Iterator
 
@@ -16,16 +15,6 @@ from tests.applications import APPLICATION, Done, Server, run_application
 def run() -> Callable[..., Done]:
     """Runs an application to its end."""
     return run_application
-
-
-@pytest.fixture
-def logger_restored() -> Iterator[None]:
-    """Gives the library's logger back as it was, after an application ran in this process."""
-    logger = logging.getLogger("dicomproto")
-    before = logger.handlers[:], logger.propagate, logger.level
-    yield
-    logger.handlers[:], logger.propagate = before[:2]
-    logger.setLevel(before[2])
 
 
 @pytest.fixture

@@ -78,7 +78,6 @@ def test_quiet_drops_text_but_not_json(capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr().out == '{"event": "x"}\n'
 
 
-@pytest.mark.usefixtures("logger_restored")
 def test_what_the_library_logs_appears_at_its_level(capsys: pytest.CaptureFixture[str]) -> None:
     Console(INFO).take_logging()
     child = logging.getLogger("dicomproto.something")

@@ -72,7 +72,6 @@ def test_an_ipv6_address_stands_in_brackets(run: Run) -> None:
     assert f"requesting an association with 'ANY-SCP' at [::1]:{port}\n" in done.err
 
 
-@pytest.mark.usefixtures("logger_restored")
 def test_a_listener_gives_back_what_it_took() -> None:
     signals = (signal.SIGINT, signal.SIGTERM)
     before = os.listdir("/proc/self/fd"), [signal.getsignal(number) for number in signals]

@@ -34,7 +34,7 @@ KEYS = ["-S", "-k", "QueryRetrieveLevel=STUDY", "-k", "PatientName"]
 
 Run = Callable[..., Done]
 
-pytestmark = pytest.mark.usefixtures("logger_restored", "no_table")
+pytestmark = pytest.mark.usefixtures("no_table")
 
 
 @pytest.fixture

@@ -80,7 +80,6 @@ def test_files_arrive_as_they_are(run: Run, serve: Serve, tmp_path: Path, files:
         )
 
 
-@pytest.mark.usefixtures("logger_restored")
 def test_the_head_of_a_file_is_read_once(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
 

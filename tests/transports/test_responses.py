@@ -317,7 +317,7 @@ def test_handlers_call_back_while_responses_are_taken(backend: AnyBackend) -> No
 
 
 def test_blocking_form() -> None:
-    finder = Finder(1000)
+    finder = Finder(1_000_000)
     ae = blocking.AE("SCP")
     ae.add_supported_context(FIND)
     ae.add_requested_context(FIND)

@@ -1,8 +1,8 @@
 """Providing C-FIND: what the handler yields, one pending response each (PS3.7 9.1.2, PS3.4 C.4.1).
 
 The peer is listened to between two matches. A C-CANCEL is answered with FE00H: by the handler, which
-sees `event.is_cancelled`, or for it, when it yields another match instead. A release or the end of
-the association closes the handler where it is.
+sees `event.is_cancelled` when it is asked for more, or for it, when it yields another match instead.
+A release or the end of the association closes the handler where it is.
 """
 
 from __future__ import annotations
@@ -60,13 +60,16 @@ async def _send_matches(
                 # What was cancelled may have ended early, so that it is no success.
                 return request.response(CANCEL if request.MessageID in association.cancelled else 0)
             status, dataset = pair_of(result)
+            if (
+                category_of(status_of(status)) is Category.PENDING
+                and request.MessageID in association.cancelled
+            ):
+                status = await last_word(steps)
             if category_of(status_of(status)) is not Category.PENDING:
                 return response_for(request, status, FINAL)
             dataset = dataset_of(dataset)
         except Exception as error:
             return failure(association, request, event, error, failed)
-        if request.MessageID in association.cancelled:
-            return request.response(CANCEL)
         try:
             response, source = _match(association, event, request, status, dataset)
         except Exception as error:
@@ -100,6 +103,16 @@ def cancel_watch(association: Operating, request: Request, bound: evt.Bound) -> 
         return request.MessageID in association.cancelled
 
     return is_cancelled
+
+
+async def last_word(steps: Steps) -> object:
+    """Let a handler that was cancelled see that, and return the final status of the operation.
+
+    It is the one that the handler yields now; if it goes on, or ends without a word, it is FE00H.
+    """
+    result = await steps.next()
+    status = CANCEL if result is END else pair_of(result)[0]
+    return CANCEL if category_of(status_of(status)) is Category.PENDING else status
 
 
 async def give_way(association: Operating) -> None:

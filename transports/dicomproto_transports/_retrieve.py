@@ -25,7 +25,7 @@ from dicomproto.upper_layer.pdu import normalize_ae_title
 
 from . import evt
 from ._destination import Destination, Unreachable, destination_of
-from ._find import CANCEL, give_way
+from ._find import CANCEL, give_way, last_word
 from ._outgoing import MemorySource, Source, piece_size
 from ._results import comment_of, fields_of, pair_of, status_of
 from ._sending import KnownFile, prepare, store
@@ -143,8 +143,7 @@ class Retrieval:
             if category_of(status_of(status)) is not Category.PENDING:
                 raise _Final(status)
             if self._is_cancelled:
-                self._ahead.appendleft(result)
-                return self._final(CANCEL)
+                raise _Final(await last_word(self._steps))
             await self._transfer(item)
             if counts.remaining:
                 await association.answer(counts.pending(self.request))
