@@ -258,7 +258,8 @@ class Server(Listening):
         try:
             self._accept_all()
             self._drain()
-        except BaseException:  # Ctrl-C: no more patience
+        except BaseException:  # Ctrl-C, at whatever point: no more patience
+            self._acceptor = None
             self._begin_shutdown(0.0, refuse=False)
             self._drain()
             raise
