@@ -373,6 +373,38 @@ def test_one_association_for_all_files(backend: AnyBackend, tmp_path: Path) -> N
     assert len(there.stored.objects) == 4
 
 
+@pytest.mark.parametrize("becomes", ["another", "nothing"])
+def test_a_file_that_is_another_when_its_turn_comes(
+    backend: AnyBackend, becomes: str, tmp_path: Path
+) -> None:
+    """Files are looked at ahead of their turn; what is there by then is not sent in place of what was."""
+    there = There(backend)
+
+    async def main() -> None:
+        async with backend.serving(there.core) as server:
+
+            def handle(event: evt.Event) -> Any:
+                yield HOST, server.port
+                yield 3
+                for number in range(3):
+                    path = file_of(tmp_path, number).replace(tmp_path / "current.dcm")
+                    yield PENDING, path
+                    if becomes == "nothing":
+                        path.unlink()
+
+            async with retrieving(backend, handle) as assoc:
+                final, failed = await final_of(assoc.send_c_move(QUERY, "THERE", MOVE))
+                if becomes == "another":
+                    assert (final.Status, counts(final)) == (0xB000, (None, 1, 2, 0))
+                    assert failed == ["1.2.0", "1.2.1"]
+                else:
+                    assert (final.Status, counts(final)) == (0xA702, (None, 0, 3, 0))
+                    assert failed == ["1.2.0", "1.2.1", "1.2.2"]
+
+    backend.run(main)
+    assert len(there.stored.objects) == (1 if becomes == "another" else 0)
+
+
 def test_data_sets_get_a_new_association_when_they_need_one(backend: AnyBackend) -> None:
     """It is for what came before as well, so that kinds that come in turn do not need one each."""
     kinds = [CT_IMAGE, MR_IMAGE, CT_IMAGE, MR_IMAGE, US_IMAGE, US_IMAGE, CT_IMAGE]

@@ -26,7 +26,7 @@ from dicomproto.upper_layer.pdu import normalize_ae_title
 from . import evt
 from ._destination import Destination, Unreachable, destination_of
 from ._find import CANCEL, give_way, last_word
-from ._outgoing import MemorySource, Source, piece_size
+from ._outgoing import MemorySource, Source, SourceChanged, piece_size
 from ._results import comment_of, fields_of, pair_of, status_of
 from ._sending import KnownFile, prepare, store
 from ._steps import END, Steps
@@ -195,11 +195,13 @@ class Retrieval:
 
     async def _transfer(self, item: object) -> None:
         """Perform one sub-operation and count it."""
-        counts, instance = self._counts, ""
+        counts, instance = self._counts, _instance_of(item)
         try:
             prepared = self._prepared(item)
-            instance = prepared.sop_instance_uid
             try:
+                if instance and instance != prepared.sop_instance_uid:
+                    raise SourceChanged("the file held another object when the handler named it")
+                instance = prepared.sop_instance_uid
                 counts.done(await self._store(prepared), instance)
             finally:
                 prepared.close()
@@ -213,7 +215,7 @@ class Retrieval:
             if isinstance(error, AssociationError) and self._association.terminal is not None:
                 raise
             log.error("%s: an object could not be sent: %s", self.request.name, error)
-            counts.fail(instance or str(getattr(item, "SOPInstanceUID", "")))
+            counts.fail(instance)
 
     def _prepared(self, item: object) -> ObjectToSend:
         if self.request.sop_class_uid == WITHOUT_BULK_DATA:
@@ -270,6 +272,15 @@ def _count(result: object) -> int:
 
 def _is_file(result: object) -> bool:
     return isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], KnownFile)
+
+
+def _instance_of(item: object) -> str:
+    """Return the SOP Instance UID of an object as far as it is known before it is opened."""
+    return (
+        item.head.sop_instance_uid
+        if isinstance(item, KnownFile)
+        else str(getattr(item, "SOPInstanceUID", ""))
+    )
 
 
 def _with_head(result: object) -> object:
