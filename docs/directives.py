@@ -24,7 +24,7 @@ from dicomproto import Abort, AssociateRJ, LocallyEnded, Status, services
 from dicomproto.services import ServiceClass, keyword_of, sop_class, sop_class_uids
 from dicomproto.services._status_table import STATUSES
 from dicomproto.upper_layer.states import EVENTS, TRANSITIONS, State
-from dicomproto_transports import contexts
+from dicomproto_transports import _provider, contexts
 from dicomproto_transports.apps import APPLICATIONS
 
 log = logging.getLogger(__name__)
@@ -262,6 +262,32 @@ class ServiceStatusTable(Generated):
         return list_table(header, rows, "fields")
 
 
+class HandlerStatusTable(Generated):
+    """What is answered where a handler fails or cannot be called."""
+
+    def lines(self) -> list[str]:
+        rows = [
+            [
+                "`EVT_C_STORE`",
+                _provider.STORE_HANDLER_FAILED,
+                _provider.STORE_STATUS_UNKNOWN,
+                _provider.SOP_CLASS_NOT_SUPPORTED,
+                _provider.OUT_OF_RESOURCES,
+                _provider.CANNOT_UNDERSTAND,
+            ]
+        ]
+        for request, service in _provider._SERVICES.items():
+            unbound = 0 if request is dicomproto.CEchoRQ else _provider.UNRECOGNIZED_OPERATION
+            too_large = service.too_large if request.data_set_allowed else ""
+            missing = service.no_data_set if request.data_set_required else ""
+            name = f"`{service.event.name}`"
+            rows.append([name, service.failed, service.failed, unbound, too_large, missing])
+        header = ["Event", "The handler raised", "It gave no status", "None is bound"]
+        header += ["The data set is above `Limits.collect`", "The data set is missing"]
+        cells = [[f"{cell:04X}H" if isinstance(cell, int) else cell for cell in row] for row in rows]
+        return list_table(header, cells, "fields")
+
+
 def check_names(app: Sphinx, env: BuildEnvironment) -> None:
     """Warn about each public name that the reference leaves out."""
     described = {name.rpartition(".")[2] for name in env.domaindata["py"]["objects"]}
@@ -289,6 +315,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("quirk-table", QuirkTable)
     app.add_directive("record-fields", RecordFields)
     app.add_directive("command-line", CommandLine)
+    app.add_directive("handler-status-table", HandlerStatusTable)
     app.add_directive("context-lists", ContextLists)
     app.add_directive("sop-class-table", SOPClassTable)
     app.add_directive("service-status-table", ServiceStatusTable)

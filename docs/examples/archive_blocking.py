@@ -1,0 +1,160 @@
+"""An archive, and a viewer that asks it for images, over blocking sockets."""
+
+from __future__ import annotations
+
+import logging
+
+from pydicom import dcmread
+from pydicom.data import get_testdata_file
+from pydicom.uid import CTImageStorage, MRImageStorage
+
+from dicomproto.errors import DataSetError
+from dicomproto.matching import Query, make_identifier
+from dicomproto.services import sop_classes
+from dicomproto_transports import build_role
+from dicomproto_transports.blocking import AE, evt
+
+HOST = "127.0.0.1"
+FIND = sop_classes.StudyRootQueryRetrieveInformationModelFind
+GET = sop_classes.StudyRootQueryRetrieveInformationModelGet
+MOVE = sop_classes.StudyRootQueryRetrieveInformationModelMove
+IMAGES = [CTImageStorage, MRImageStorage]
+FILES = "CT_small.dcm", "MR_small.dcm", "693_J2KI.dcm"
+
+# What could not be sent is logged; here nobody reads that.
+logging.getLogger("dicomproto").addHandler(logging.NullHandler())
+
+
+# [provider]
+PATHS = [get_testdata_file(name) for name in FILES]
+CATALOGUE = {path: dcmread(path) for path in PATHS}
+
+
+def wanted(event):
+    query = Query(event.identifier)
+    return [p for p in PATHS if query.matches(CATALOGUE[p])]
+
+
+def handle_find(event):
+    try:
+        query = Query(event.identifier)
+    except DataSetError:
+        yield 0xA900, None  # a final status: nothing follows
+        return
+    for entry in CATALOGUE.values():
+        if event.is_cancelled:
+            yield 0xFE00, None
+            return
+        if query.matches(entry):
+            yield 0xFF00, query.response(entry)
+
+
+def handle_get(event):
+    found = wanted(event)
+    yield len(found)
+    for path in found:
+        yield 0xFF00, path  # goes out as it lies on the disk
+
+
+def handle_move(event):
+    found = wanted(event)
+    yield event.move_destination  # a name that the AE knows
+    yield len(found)
+    for path in found:
+        yield 0xFF00, path
+
+
+# [find]
+def find(assoc):
+    ct = make_identifier(PatientID=None, Modality="CT")
+    ct.QueryRetrieveLevel = "IMAGE"
+
+    for status, match in assoc.send_c_find(ct, FIND):
+        if match is not None:
+            print("match", match.PatientID)
+        else:
+            print(f"{status.Status:04X}", status.status.meaning)
+
+    # Left early, it is cancelled when the block ends.
+    with assoc.send_c_find(ct, FIND) as responses:
+        for _, match in responses:
+            print(match.PatientID, "is enough")
+            break
+
+
+# [get]
+def keep(event):
+    print("got", event.dataset.PatientID)
+    return 0x0000
+
+
+def get(viewer, port):
+    both = make_identifier(Modality=["CT", "MR"])
+    both.QueryRetrieveLevel = "IMAGE"
+    roles = [build_role(uid, scp_role=True) for uid in IMAGES]
+
+    with viewer.associate(
+        HOST,
+        port,
+        contexts=[GET, *IMAGES],
+        ext_neg=roles,
+        evt_handlers=[(evt.EVT_C_STORE, keep)],
+    ) as assoc:
+        for status, failed in assoc.send_c_get(both, GET):
+            done = status.NumberOfCompletedSuboperations
+            print(f"{status.Status:04X}", done, "done")
+            if failed is not None:
+                print(status.ErrorComment)
+                print(failed.FailedSOPInstanceUIDList)
+
+
+# [move]
+def move(assoc, destination):
+    mr = make_identifier(PatientID="4MR1")
+    mr.QueryRetrieveLevel = "IMAGE"
+
+    responses = assoc.send_c_move(mr, destination, MOVE)
+    for status, _ in responses:
+        print(f"{status.Status:04X}", status.status.meaning)
+
+
+# [together]
+def main():
+    archive = AE(ae_title="ARCHIVE")
+    for uid in (FIND, GET, MOVE, *IMAGES):
+        archive.add_supported_context(uid)
+    viewer = AE(ae_title="VIEWER")
+    for uid in IMAGES:
+        viewer.add_supported_context(uid)
+    handlers = [
+        (evt.EVT_C_FIND, handle_find),
+        (evt.EVT_C_GET, handle_get),
+        (evt.EVT_C_MOVE, handle_move),
+    ]
+
+    with (
+        archive.start_server(
+            (HOST, 0),
+            block=False,
+            evt_handlers=handlers,
+        ) as server,
+        viewer.start_server(
+            (HOST, 0),
+            block=False,
+            evt_handlers=[(evt.EVT_C_STORE, keep)],
+        ) as waiting,
+    ):
+        viewer_address = HOST, waiting.port
+        archive.move_destinations["VIEWER"] = viewer_address
+        with viewer.associate(
+            HOST,
+            server.port,
+            contexts=[FIND, MOVE],
+        ) as assoc:
+            find(assoc)
+            move(assoc, "VIEWER")
+            move(assoc, "NOBODY")
+        get(viewer, server.port)
+
+
+main()

@@ -1,0 +1,171 @@
+"""Jobs on a server, by the normalized services and a SOP class of one's own, over trio."""
+
+from __future__ import annotations
+
+import trio
+from pydicom.dataset import Dataset
+from pydicom.uid import generate_uid
+
+from dicomproto import (
+    NActionRQ,
+    NCreateRQ,
+    NDeleteRQ,
+    NEventReportRQ,
+    NGetRQ,
+    NSetRQ,
+)
+from dicomproto_transports.trio import AE, evt
+
+HOST = "127.0.0.1"
+JOB = "1.2.826.0.1.3680043.8.498.9.1"
+START = 1  # an Action Type ID
+FINISHED = 1  # an Event Type ID
+JOBS = {}
+
+
+# [provider]
+def of(**values):
+    dataset = Dataset()
+    for keyword, value in values.items():
+        setattr(dataset, keyword, value)
+    return dataset
+
+
+UNKNOWN = of(Status=0x0112, ErrorComment="no such job")
+
+
+async def handle_create(event):
+    uid = event.request.AffectedSOPInstanceUID
+    if uid is None:
+        uid = generate_uid()
+    elif uid in JOBS:
+        return 0x0111, None
+    JOBS[uid] = event.attribute_list
+    return 0x0000, of(AffectedSOPInstanceUID=uid)
+
+
+async def handle_set(event):
+    uid = event.request.RequestedSOPInstanceUID
+    if uid not in JOBS:
+        return UNKNOWN, None
+    JOBS[uid].update(event.modification_list)
+    return 0x0000, None
+
+
+async def handle_get(event):
+    uid = event.request.RequestedSOPInstanceUID
+    if uid not in JOBS:
+        return UNKNOWN, None
+    tags = event.attribute_identifiers
+    job = JOBS[uid]
+    answer = Dataset()
+    for tag in tags or list(job.keys()):
+        if tag in job:
+            answer[tag] = job[tag]
+    return 0x0000, answer
+
+
+async def handle_action(event):
+    uid = event.request.RequestedSOPInstanceUID
+    if uid not in JOBS:
+        return UNKNOWN, None
+    if event.action_type != START:
+        return 0x0123, None
+    event.after_response(finish, uid)
+    return 0x0000, None
+
+
+async def finish(assoc, uid):
+    state = of(ProcedureStepState="COMPLETED")
+    JOBS[uid].update(state)
+    await assoc.send_n_event_report(state, FINISHED, JOB, uid)
+
+
+async def handle_delete(event):
+    uid = event.request.RequestedSOPInstanceUID
+    if JOBS.pop(uid, None) is None:
+        return UNKNOWN
+    return 0x0000
+
+
+# [user]
+HEARD = []
+
+
+async def hear(event):
+    state = event.event_information.ProcedureStepState
+    HEARD.append(state)
+    return 0x0000, None
+
+
+def show(response):
+    comment = response.ErrorComment or ""
+    print(f"{response.Status:04X}", comment)
+
+
+async def work(assoc):
+    job = of(ProcedureStepLabel="Plan")
+    response, _ = await assoc.send_n_create(job, JOB)
+    uid = response.AffectedSOPInstanceUID
+
+    change = of(ProcedureStepLabel="Better plan")
+    response, _ = await assoc.send_n_set(change, JOB, uid)
+    show(response)
+
+    asked = ["ProcedureStepLabel"]
+    response, job = await assoc.send_n_get(asked, JOB, uid)
+    show(response)
+    print(job.ProcedureStepLabel)
+
+    response, _ = await assoc.send_n_action(None, START, JOB, uid)
+    show(response)
+    await assoc.serve(timeout=30, until=lambda: HEARD)
+    print(*HEARD)
+
+    show(await assoc.send_n_delete(JOB, uid))
+    response, job = await assoc.send_n_get([], JOB, uid)
+    show(response)
+
+
+# [together]
+def entity(title):
+    ae = AE(ae_title=title)
+    requests = [
+        NCreateRQ,
+        NSetRQ,
+        NGetRQ,
+        NActionRQ,
+        NDeleteRQ,
+        NEventReportRQ,
+    ]
+    ae.register_uid(JOB, "ExampleJob", requests)
+    return ae
+
+
+async def main():
+    provider = entity("PROVIDER")
+    provider.add_supported_context(JOB)
+    handlers = [
+        (evt.EVT_N_CREATE, handle_create),
+        (evt.EVT_N_SET, handle_set),
+        (evt.EVT_N_GET, handle_get),
+        (evt.EVT_N_ACTION, handle_action),
+        (evt.EVT_N_DELETE, handle_delete),
+    ]
+
+    async with (
+        provider.start_server(
+            (HOST, 0),
+            evt_handlers=handlers,
+        ) as server,
+        entity("USER").associate(
+            HOST,
+            server.port,
+            contexts=[JOB],
+            evt_handlers=[(evt.EVT_N_EVENT_REPORT, hear)],
+        ) as assoc,
+    ):
+        await work(assoc)
+
+
+trio.run(main)
