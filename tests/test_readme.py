@@ -49,6 +49,7 @@ def test_the_readme_shows_what_it_should() -> None:
         {"sh"},  # the two commands
         {"python", "text"},  # the engine
         {"python", "text"},  # blocking
+        {"python", "text"},  # a query
         {"python", "text"},  # trio
         {"python", "text"},  # anyio
         {"console"},  # the command line
