@@ -6,12 +6,22 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
+import trio
 from pydicom.dataset import Dataset
 
-from dicomproto.dimse.events import DataSetChunk, RequestReceived
-from dicomproto.errors import AssociationAborted, LocalProtocolError, NoAcceptedContext
-from dicomproto.upper_layer.pdu import Abort, AsynchronousOperationsWindow, ReleaseRP, ReleaseRQ
+from dicomproto.dimse.commands import CEchoRQ
+from dicomproto.dimse.events import DataSetChunk, RequestReceived, ResponseReceived
+from dicomproto.errors import AssociationAborted, AssociationReleased, LocalProtocolError, NoAcceptedContext
+from dicomproto.uids import VERIFICATION
+from dicomproto.upper_layer.pdu import (
+    Abort,
+    AsynchronousOperationsWindow,
+    ReleaseRP,
+    ReleaseRQ,
+    RoleSelection,
+)
 from dicomproto_transports import blocking, evt
 from dicomproto_transports._store_many import StoreOutcome
 from tests.associations import (
@@ -24,17 +34,38 @@ from tests.associations import (
     associate,
     associated,
     data_set,
+    in_flavour,
     make_ae,
     make_server,
     part10,
 )
-from tests.backends import AnyBackend
+from tests.backends import AnyBackend, Async
 
 
 def file_of(folder: Path, number: int, sop_class: str = CT_IMAGE, size: int = 2000) -> Path:
     path = folder / f"{number}.dcm"
     path.write_bytes(part10(data_set(size + number * 2, sop_class, f"1.2.{number}"), sop_class))
     return path
+
+
+def image(number: int) -> Dataset:
+    made = Dataset()
+    made.SOPClassUID, made.SOPInstanceUID = CT_IMAGE, f"1.2.{number}"
+    return made
+
+
+async def answer_one(peer: Peer) -> None:
+    """Take one object whole and answer success."""
+    received = await peer.until(RequestReceived)
+    while not (await peer.until(DataSetChunk)).last:
+        pass
+    peer.connection.send_response(received.command.response())
+    await peer.flush()
+
+
+def open_in(folder: Path) -> int:
+    """Return how many files of a folder this process has open."""
+    return sum(str(folder) in file.path for file in psutil.Process().open_files())
 
 
 def window(size: int) -> AsynchronousOperationsWindow:
@@ -149,6 +180,165 @@ def test_left_early(backend: AnyBackend, tmp_path: Path) -> None:
     backend.run(main)
     assert len(asked) == len(stored.objects)
     assert len(asked) <= 8
+
+
+@pytest.mark.parametrize("size", [1, 4])
+def test_another_call_in_between_loses_nothing(backend: AnyBackend, size: int) -> None:
+    """It waits for what is under way; those outcomes are still given, and the other objects sent."""
+    items = [image(number) for number in range(10)]
+    stored: list[str] = []
+
+    def store(event: evt.Event) -> int:
+        stored.append(event.request.sop_instance_uid)
+        return 0xA700 if len(stored) == 3 else 0
+
+    async def main() -> None:
+        bindings = [(evt.EVT_C_STORE, store), (evt.EVT_ASYNC_OPS, lambda event: (size, 1))]
+        async with associated(backend, make_server(backend, bindings), ext_neg=[window(size)]) as assoc:
+            seen = []
+            async for outcome in assoc.store_many(items):
+                assert outcome.response is not None
+                seen.append((outcome.item, outcome.response.Status))
+                if len(seen) in (1, 2, 6):
+                    assert (await assoc.send_c_echo()).Status == 0
+                    assert not assoc.connection.outstanding
+            assert seen == [(item, 0xA700 if number == 2 else 0) for number, item in enumerate(items)]
+
+    backend.run(main)
+    assert stored == [item.SOPInstanceUID for item in items]
+
+
+def test_two_of_them_in_turn(backend: AnyBackend) -> None:
+    async def main() -> None:
+        bindings = [(evt.EVT_C_STORE, Stored()), (evt.EVT_ASYNC_OPS, lambda event: (3, 1))]
+        async with associated(backend, make_server(backend, bindings), ext_neg=[window(3)]) as assoc:
+            items = [[image(10 * turn + number) for number in range(5)] for turn in range(2)]
+            one, other = (assoc.store_many(some) for some in items)
+            pairs = [(await anext(one), await anext(other)) for _ in range(5)]
+            assert [[outcome.item for outcome in some] for some in zip(*pairs, strict=True)] == items
+            for ended in (one, other):
+                with pytest.raises(StopAsyncIteration):
+                    await anext(ended)
+
+    backend.run(main)
+
+
+def test_no_more_than_one_file_is_open(backend: AnyBackend, tmp_path: Path) -> None:
+    files = [file_of(tmp_path, number) for number in range(12)]
+
+    async def main() -> None:
+        bindings = [(evt.EVT_C_STORE, Stored()), (evt.EVT_ASYNC_OPS, lambda event: (0, 1))]
+        async with associated(backend, make_server(backend, bindings), ext_neg=[window(0)]) as assoc:
+            async for _ in assoc.store_many(files):
+                assert open_in(tmp_path) <= 1
+            assert open_in(tmp_path) == 0
+
+    backend.run(main)
+
+
+@pytest.mark.parametrize("how", ["abort", "release", "peer"])
+def test_left_after_the_end(backend: AnyBackend, tmp_path: Path, how: str) -> None:
+    """Once the association has ended there is nothing to wait for, and no file is left open."""
+    files = [file_of(tmp_path, number) for number in range(6)]
+
+    async def script(peer: Peer) -> None:
+        await peer.accept(operations_window=window(0))
+        await answer_one(peer)
+        if how == "peer":
+            peer.connection.send(Abort())
+        elif how == "release":
+            for _ in range(3):
+                await answer_one(peer)
+            await peer.until(ReleaseRQ)
+            peer.connection.send(ReleaseRP())
+        await peer.until_closed()
+
+    async def main() -> None:
+        async with backend.serving(Script(script)) as server:
+            assoc = await associate(backend, server.port, ext_neg=[window(4)])
+            async with assoc.store_many(files) as outcomes:
+                assert (await anext(outcomes)).response
+                if how == "peer":
+                    with pytest.raises(AssociationAborted):
+                        await assoc.send_c_echo()
+                elif how == "abort":
+                    await assoc.abort()
+                else:
+                    await assoc.release()
+                    assert [(await anext(outcomes)).item for _ in range(3)] == files[1:4]
+                    with pytest.raises(AssociationReleased):
+                        await anext(outcomes)
+            await outcomes.close()
+            assert [outcome async for outcome in outcomes] == []
+            assert open_in(tmp_path) == 0
+
+    backend.run(main)
+
+
+@pytest.mark.parametrize("where", ["waiting", "body"])
+def test_cancelled(tmp_path: Path, where: str) -> None:
+    files = [file_of(tmp_path, number) for number in range(6)]
+    backend = Async("trio")
+
+    async def script(peer: Peer) -> None:
+        await peer.accept(operations_window=window(0))
+        if where == "body":
+            await answer_one(peer)
+        await peer.until_closed()
+
+    async def main() -> None:
+        async with backend.serving(Script(script)) as server:
+            assoc = await associate(backend, server.port, ext_neg=[window(4)])
+            with trio.CancelScope() as scope:
+                async with assoc.store_many(files) as outcomes:
+                    if where == "waiting":
+                        scope.deadline = trio.current_time() + 0.05
+                    async for _ in outcomes:
+                        scope.cancel()
+                        await trio.lowlevel.checkpoint()
+            assert scope.cancelled_caught
+            assert open_in(tmp_path) == 0
+            assert assoc.is_established is (where == "body")
+            await assoc.abort()
+            await outcomes.close()
+            assert open_in(tmp_path) == 0
+
+    backend.run(main)
+
+
+def test_used_in_a_handler_that_it_waits_for(backend: AnyBackend) -> None:
+    """Its next outcome cannot be had, nor waited for, within the wait for its next outcome."""
+    refused: list[str] = []
+    box: list[Any] = []
+
+    async def report(event: evt.Event) -> object:
+        for call in (box[0].__anext__, box[0].close):
+            with pytest.raises(LocalProtocolError, match="store_many: its next outcome is being waited for"):
+                await call()
+            refused.append(call.__name__)
+        return 0
+
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        received = await peer.until(RequestReceived)
+        while not (await peer.until(DataSetChunk)).last:
+            pass
+        peer.connection.send_request(CEchoRQ(AffectedSOPClassUID=VERIFICATION), 1)
+        await peer.until(ResponseReceived)
+        peer.connection.send_response(received.command.response())
+        await peer.until_closed()
+
+    async def main() -> None:
+        async with backend.serving(Script(script)) as server:
+            handlers = [(evt.EVT_C_ECHO, in_flavour(backend, report))]
+            roles = [RoleSelection(sop_class_uid=VERIFICATION, scu_role=True, scp_role=True)]
+            assoc = await associate(backend, server.port, ext_neg=roles, evt_handlers=handlers)
+            box.append(assoc.store_many([image(1), image(2)]))
+            assert (await anext(box[0])).response
+            await assoc.abort()
+
+    backend.run(main)
+    assert refused == ["__anext__", "close"]
 
 
 def test_the_association_ends(backend: AnyBackend, tmp_path: Path) -> None:

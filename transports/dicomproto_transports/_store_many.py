@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from dicomproto._record import Record
 from dicomproto.dimse.commands import CStoreRQ, CStoreRSP
-from dicomproto.errors import AssociationError, DicomProtoError, NoAcceptedContext
+from dicomproto.errors import AssociationError, DicomProtoError, LocalProtocolError, NoAcceptedContext
 
 from ._responses import Operation
 from ._sending import ObjectToSend, placed, prepare, with_warnings
@@ -38,8 +38,9 @@ class StoreOutcome(Record):
 class StoreOutcomes:
     """The outcomes of `store_many`, as they come in: an async iterator and context manager.
 
-    Left early, it sends no more objects, and waits for the responses to those that are under way
-    before the next call. Raises the AssociationError of the end.
+    Another call of the association waits for the responses to what is under way; their outcomes, and the
+    objects that are left, come afterwards. Left early, no more objects are sent, and those under way are
+    waited for at the end of the block, or before the next call. Raises the AssociationError of the end.
     """
 
     def __init__(
@@ -50,7 +51,9 @@ class StoreOutcomes:
         self._priority = priority
         self._never_convert = never_convert
         self._under_way: dict[Operation, tuple[object, ObjectToSend]] = {}
-        self._failed: deque[StoreOutcome] = deque()
+        self._leaving: ObjectToSend | None = None  # the last one begun; all before it have left whole
+        self._ready: deque[StoreOutcome] = deque()
+        self._is_over = False
         self.is_active = False
 
     # -- one after the other ------------------------------------------------------------------
@@ -59,31 +62,46 @@ class StoreOutcomes:
         return self
 
     async def __anext__(self) -> StoreOutcome:
+        if self._ready:
+            return self._ready.popleft()
+        if self._is_over:
+            raise StopAsyncIteration
         association = self._association
-        association.enter("store_many")
-        self.is_active = True
+        self._enter()
         try:
             if self not in association.unfinished:
                 await association.settle("store_many")
                 association.unfinished.append(self)
             await self._fill()
-            if self._failed:
-                return self._failed.popleft()
-            if self._under_way:
-                return await self._next_outcome()
-            association.unfinished.remove(self)
-            raise StopAsyncIteration
-        except AssociationError:
-            self._close_all()
+            if self._under_way and not self._ready:
+                await self._take_outcome()
+        except BaseException:
+            if association.ending is not None:
+                self._drop()
             raise
         finally:
-            self.is_active = False
-            association.leave()
+            self._leave()
+        if self._ready:
+            return self._ready.popleft()
+        self._is_over = True
+        self._drop()
+        raise StopAsyncIteration
+
+    def _enter(self) -> None:
+        self._association.enter("store_many")
+        if self.is_active:  # in a handler that runs while the next outcome is waited for
+            self._association.leave()
+            raise LocalProtocolError("store_many: its next outcome is being waited for by the caller")
+        self.is_active = True
+
+    def _leave(self) -> None:
+        self.is_active = False
+        self._association.leave()
 
     async def _fill(self) -> None:
         """Begin operations until the window is full, or one object could not be sent."""
         connection = self._association.connection
-        while self._objects is not None and not self._failed:
+        while self._objects is not None and not self._ready:
             if self._under_way and not connection.can_invoke:
                 return
             item = next(self._objects, self)
@@ -96,7 +114,7 @@ class StoreOutcomes:
         try:
             prepared = prepare(item)  # type: ignore[arg-type]
         except (OSError, ValueError, TypeError, DicomProtoError) as error:
-            self._failed.append(StoreOutcome(item=item, error=error))
+            self._ready.append(StoreOutcome(item=item, error=error))
             return
         try:
             context, source = placed(self._association, prepared, never_convert=self._never_convert)
@@ -112,48 +130,60 @@ class StoreOutcomes:
                 isinstance(error, AssociationError) and not isinstance(error, NoAcceptedContext)
             ):
                 raise
-            self._failed.append(StoreOutcome(item=item, error=error))
+            self._ready.append(StoreOutcome(item=item, error=error))
             return
+        self._close_file()
+        self._leaving = prepared
         self._under_way[operation] = item, prepared
 
-    async def _next_outcome(self) -> StoreOutcome:
+    async def _take_outcome(self) -> None:
         operation, reply = await self._association.next_of(self._under_way)
         item, prepared = self._under_way.pop(operation)
         self._association.forget(operation)
-        prepared.close()
+        if prepared is self._leaving:
+            self._close_file()
         response: CStoreRSP = reply.response  # type: ignore[assignment]
-        return StoreOutcome(item=item, response=with_warnings(response, prepared))
+        self._ready.append(StoreOutcome(item=item, response=with_warnings(response, prepared)))
 
     # -- leaving ------------------------------------------------------------------------------
 
     async def finish(self, cut: str = "") -> None:
-        """Wait for what is under way, and send no more; `cut` names the call that asks for it."""
-        self._objects = None
+        """Wait for what is under way; its outcomes, and the objects that are left, can still be had."""
         self.is_active = True
         try:
             while self._under_way:
-                await self._next_outcome()
+                await self._take_outcome()
         finally:
             self.is_active = False
-            self._close_all()
-            if self in self._association.unfinished:
-                self._association.unfinished.remove(self)
+            self._drop()
 
-    def _close_all(self) -> None:
-        for operation, (_, prepared) in self._under_way.items():
+    def _drop(self) -> None:
+        """Wait for nothing any more."""
+        for operation in self._under_way:
             self._association.forget(operation)
-            prepared.close()
         self._under_way.clear()
+        self._close_file()
+        if self in self._association.unfinished:
+            self._association.unfinished.remove(self)
+
+    def _close_file(self) -> None:
+        if self._leaving is not None:
+            self._leaving.close()
+            self._leaving = None
 
     async def close(self) -> None:
         """Send no more objects, and wait for the responses to those that are under way."""
-        if self in self._association.unfinished:
-            self._association.enter("store_many")
+        association = self._association
+        if self in association.unfinished and association.ending is None:
+            self._enter()
             try:
+                self._is_over = True
                 await self.finish()
             finally:
-                self._association.leave()
-        self._objects = None
+                self._leave()
+        self._is_over = True
+        self._drop()
+        self._ready.clear()
 
     async def __aenter__(self) -> Self:
         return self
@@ -170,3 +200,7 @@ class StoreOutcomes:
             except AssociationError:
                 if kind is None:
                     raise
+        else:
+            self._is_over = True  # nothing is waited for here; the next call does that
+            if self._association.source is None:
+                self._close_file()
