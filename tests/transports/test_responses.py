@@ -10,8 +10,8 @@ from pydicom.uid import JPEGBaseline8Bit
 
 from dicomproto.config import Limits
 from dicomproto.datasets import encode_data_set
-from dicomproto.dimse.commands import CFindRQ
-from dicomproto.dimse.events import CancelReceived, DataSetChunk, RequestReceived
+from dicomproto.dimse.commands import CEchoRQ, CFindRQ
+from dicomproto.dimse.events import CancelReceived, DataSetChunk, RequestReceived, ResponseReceived
 from dicomproto.errors import (
     AssociationAborted,
     ConnectionLost,
@@ -25,7 +25,17 @@ from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
 from dicomproto.upper_layer.pdu import Abort, AsynchronousOperationsWindow, RoleSelection
 from dicomproto_transports import blocking, evt
 from dicomproto_transports._ae import AECore
-from tests.associations import HOST, Peer, Script, associate, associated, make_ae, make_server, timeouts
+from tests.associations import (
+    HOST,
+    Peer,
+    Script,
+    associate,
+    associated,
+    in_flavour,
+    make_ae,
+    make_server,
+    timeouts,
+)
 from tests.backends import AnyBackend
 
 FIND = "1.2.840.10008.5.1.4.1.2.2.1"
@@ -314,6 +324,106 @@ def test_handlers_call_back_while_responses_are_taken(backend: AnyBackend) -> No
     if backend.name != "blocking":  # whose handlers are not async
         backend.run(main)
         assert depths == [1, 1]
+
+
+@pytest.mark.parametrize("how", ["abort", "release"])
+def test_left_after_the_association_has_ended(backend: AnyBackend, how: str) -> None:
+    """Once there is nothing left to cancel, leaving is quiet."""
+
+    async def main() -> None:
+        async with found_by(backend, Finder()) as assoc:
+            async with assoc.send_c_find(identifier(), FIND) as responses:
+                async for _ in responses:
+                    await getattr(assoc, how)()
+                    assert responses.is_over
+                    break
+            await responses.close()
+            await responses.cancel()
+            assert responses.is_over
+            assert not assoc.unfinished
+
+    backend.run(main)
+
+
+def test_used_in_a_handler_that_it_waits_for(backend: AnyBackend) -> None:
+    """Within the wait for its next response that cannot be had; it can be cancelled."""
+    refused: list[str] = []
+    box: list[Any] = []
+
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        received = await peer.until(RequestReceived)
+        await peer.until(DataSetChunk)
+        peer.connection.send_request(CEchoRQ(AffectedSOPClassUID=VERIFICATION), 1)
+        await peer.until(CancelReceived)
+        peer.connection.send_response(received.command.response(0xFE00))
+        await peer.until_closed()
+
+    async def echoed(event: evt.Event) -> object:
+        for call in (box[0].__anext__, box[0].close):
+            with pytest.raises(LocalProtocolError, match="C-FIND-RQ 1: its next response is being waited"):
+                await call()
+            refused.append(call.__name__)
+        await box[0].cancel()
+        return 0
+
+    async def main() -> None:
+        async with backend.serving(Script(script)) as server:
+            roles = [RoleSelection(sop_class_uid=VERIFICATION, scu_role=True, scp_role=True)]
+            handlers = [(evt.EVT_C_ECHO, in_flavour(backend, echoed))]
+            assoc = await associate(
+                backend, server.port, finding_ae(backend), ext_neg=roles, evt_handlers=handlers
+            )
+            box.append(assoc.send_c_find(identifier(), FIND))
+            assert [status.Status async for status, _ in box[0]] == [0xFE00]
+            assert assoc.is_established
+            await assoc.abort()
+
+    backend.run(main)
+    assert refused == ["__anext__", "close"]
+
+
+def test_begun_in_a_handler_that_its_beginning_waits_for(backend: AnyBackend) -> None:
+    """It is sent once, whatever is asked of it while something else has to be ended first."""
+    refused: list[object] = []
+    box: list[Any] = []
+
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        for number in range(2):
+            received = await peer.until(RequestReceived)
+            await peer.until(DataSetChunk)
+            if number == 0:
+                peer.connection.send_response(received.command.response(0xFF00, CommandDataSetType=1))
+                peer.connection.send_data(
+                    encode_data_set(identifier("1"), EXPLICIT_VR_LITTLE_ENDIAN), last=True
+                )
+                await peer.until(CancelReceived)
+                peer.connection.send_request(CEchoRQ(AffectedSOPClassUID=VERIFICATION), 1)
+                await peer.until(ResponseReceived)
+            peer.connection.send_response(received.command.response())
+        await peer.until_closed()
+
+    async def echoed(event: evt.Event) -> object:
+        with pytest.raises(LocalProtocolError, match="being waited for"):
+            await anext(box[0])
+        refused.append(box[0])
+        return 0
+
+    async def main() -> None:
+        async with backend.serving(Script(script)) as server:
+            roles = [RoleSelection(sop_class_uid=VERIFICATION, scu_role=True, scp_role=True)]
+            handlers = [(evt.EVT_C_ECHO, in_flavour(backend, echoed))]
+            assoc = await associate(
+                backend, server.port, finding_ae(backend), ext_neg=roles, evt_handlers=handlers
+            )
+            await anext(assoc.send_c_find(identifier(), FIND))
+            box.append(assoc.send_c_find(identifier(), FIND))
+            assert [status.Status async for status, _ in box[0]] == [0]
+            await assoc.abort()
+
+    backend.run(main)
+    assert refused == box
 
 
 def test_blocking_form() -> None:

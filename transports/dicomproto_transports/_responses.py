@@ -84,8 +84,8 @@ class Responses(Generic[R]):
 
     @property
     def is_over(self) -> bool:
-        """Whether the final response has come."""
-        return self._is_over
+        """Whether no more responses come: the final one has, or the association has ended."""
+        return self._is_over or self._association.ending is not None
 
     # -- beginning ----------------------------------------------------------------------------
 
@@ -96,7 +96,7 @@ class Responses(Generic[R]):
         """Send the request, if that has not happened."""
         if self._operation is None and not self._is_over:
             association = self._association
-            association.enter(self._request.name)
+            self._enter()
             try:
                 size = piece_size(association.connection.peer_maximum_length)
                 source = MemorySource(self._identifier, size)
@@ -105,8 +105,23 @@ class Responses(Generic[R]):
                 )
                 association.unfinished.append(self)
             finally:
-                association.leave()
+                self._leave()
         return self
+
+    def _enter(self) -> None:
+        name = self._request.name
+        self._association.enter(name)
+        if self.is_active:  # in a handler that runs while the next response is waited for
+            self._association.leave()
+            raise LocalProtocolError(
+                f"{name} {self.message_id}: its next response is being waited for by the caller; cancel() is"
+                " possible here"
+            )
+        self.is_active = True
+
+    def _leave(self) -> None:
+        self.is_active = False
+        self._association.leave()
 
     async def __aenter__(self) -> Self:
         return await self.begin()
@@ -135,16 +150,14 @@ class Responses(Generic[R]):
         await self.begin()
         association, operation = self._association, self._operation
         assert operation is not None
-        association.enter(self._request.name)
-        self.is_active = True
+        self._enter()
         try:
             reply = await association.next_reply(operation)
         except AssociationError:
             self._end()
             raise
         finally:
-            self.is_active = False
-            association.leave()
+            self._leave()
         if reply.is_final:
             self._end()
         return reply
@@ -161,18 +174,18 @@ class Responses(Generic[R]):
 
     async def cancel(self) -> None:
         """Send C-CANCEL; responses still come, the final one last (PS3.7 9.3.2.3). Once is enough."""
-        if self._operation is not None and not self._is_over:
+        if self._operation is not None and not self.is_over:
             await self._association.send_c_cancel(self.message_id)
 
     async def close(self) -> None:
         """Cancel what has not ended, and drain it; raises the AssociationError if that takes too long."""
-        if self._operation is not None and not self._is_over:
-            self._association.enter(self._request.name)
+        if self._operation is not None and not self.is_over:
+            self._enter()
             try:
                 await self.finish()
             finally:
-                self._association.leave()
-        self._is_over = True
+                self._leave()
+        self._end()
 
     async def finish(self, cut: str = "") -> None:
         """Do what `close` does, for a call of the association named `cut`."""

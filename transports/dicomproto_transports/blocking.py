@@ -130,7 +130,7 @@ class Responses(Iterating[tuple[R, "Dataset | None"]], Generic[R]):
 
     @property
     def is_over(self) -> bool:
-        """Whether the final response has come."""
+        """Whether no more responses come: the final one has, or the association has ended."""
         return self._core.is_over
 
     def cancel(self) -> None:
