@@ -38,15 +38,19 @@ if "tests" not in sys.modules:
     sys.modules["tests"] = _tests
 
 
+_LOGGERS = ("dicomproto", "dicomproto.dumps", "dicomproto.dumps.datasets")
+
+
 @pytest.fixture(autouse=True)
 def logger_restored() -> Iterator[None]:
     """Give the library's logger back as it was: applications and `debug_logger` change it."""
-    logger = logging.getLogger("dicomproto")
-    before = logger.handlers[:], logger.propagate, logger.level
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    before = [(logger.handlers[:], logger.propagate, logger.level) for logger in loggers]
     yield
-    logger.handlers[:], logger.propagate = before[:2]
-    if logger.level != before[2]:
-        logger.setLevel(before[2])
+    for logger, (handlers, propagate, level) in zip(loggers, before, strict=True):
+        logger.handlers[:], logger.propagate = handlers, propagate
+        if logger.level != level:
+            logger.setLevel(level)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

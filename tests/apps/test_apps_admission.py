@@ -82,7 +82,7 @@ def test_a_proxy_is_believed_where_it_is_allowed_to_be(serve: Serve) -> None:
             except ConnectionResetError:
                 answer = b""
             assert answer == (b"\x02" if let_in else b"")
-    while "association with" not in (line := server.process.stderr.readline()):
+    while "the association was accepted" not in (line := server.process.stderr.readline()):
         assert line
     assert "192.0.2.7:40000" in line
 

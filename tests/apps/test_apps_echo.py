@@ -60,7 +60,7 @@ def test_verbose_and_debug_go_to_stderr(run: Run, serve: Serve) -> None:
     assert "I: requesting an association with 'ANY-SCP' at 127.0.0.1:" in done.err
     assert "D:" not in done.err
     done = run("echoscu", "-d", "127.0.0.1", server.port)
-    assert f"D: context 1: {VERIFICATION} in {EXPLICIT}" in done.err
+    assert f"D:   context 1: {VERIFICATION} (Verification)\nD:     accepted, {EXPLICIT} " in done.err
     assert len(done.out.splitlines()) == 1
 
 

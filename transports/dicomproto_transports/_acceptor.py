@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from dicomproto.errors import AssociationError
 from dicomproto.negotiation import AcceptorPolicy, IdentityVerdict, SupportedContext, negotiate
 from dicomproto.uids import normalize_uid
-from dicomproto.upper_layer.events import ConnectionClosed, Role
+from dicomproto.upper_layer.events import Role
 from dicomproto.upper_layer.pdu import (
     AssociateAC,
     AssociateRJ,
@@ -131,9 +131,8 @@ class ServerCore:
         association.enter("the server")  # from now on handlers may use it, and nobody else
         try:
             await self._serve(association, stream)
-        except AssociationError as error:
-            quiet = isinstance(association.terminal, ConnectionClosed) and association.terminal.quiet
-            log.log(logging.DEBUG if quiet or association.is_released else logging.INFO, "%s", error)
+        except AssociationError:
+            pass  # how it ended has been logged
         except Exception:
             log.exception("serving %s failed", association.peer_name)
             await association.end()
@@ -146,6 +145,7 @@ class ServerCore:
 
     async def _serve(self, association: AssociationCore, arrived: Stream) -> None:
         connection = association.connection
+        log.debug("%s has connected", association.peer_name)
         connection.transport_connected()
         await association.notify(evt.EVT_CONN_OPEN, address=association.stream.peer_address)
         rq = await association.next_event()
@@ -155,6 +155,7 @@ class ServerCore:
             connection.send(answer)
         if isinstance(answer, AssociateAC) and association.terminal is None:
             self.stream_established(arrived)
+            association.log_acceptance()
             await association.notify(evt.EVT_ACCEPTED)
             await association.notify(evt.EVT_ESTABLISHED)
         while True:

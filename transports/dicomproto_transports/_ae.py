@@ -7,6 +7,7 @@ listening and the accepting.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Container, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -48,6 +49,7 @@ from ._association import AssociationCore
 from ._facts import name_of, own_title
 from ._operating import Drive
 from .contexts import PresentationContext
+from .logs import with_dumps
 
 if TYPE_CHECKING:
     from dicomproto.dimse.commands import Request
@@ -56,6 +58,8 @@ if TYPE_CHECKING:
     from ._stream import Backend, Stream
     from ._tls import Handshake
     from .tls import TLSArguments
+
+log = logging.getLogger("dicomproto.association")
 
 NegotiationItem = (
     RoleSelection
@@ -321,6 +325,7 @@ class AECore:
         timeouts: Timeouts | None = None,
     ) -> AssociationCore:
         """Return the association of an engine and a stream."""
+        handlers = with_dumps(handlers)
         core = AssociationCore(connection, stream, backend, timeouts or self.timeouts, handlers, self)
         core.facade = self.wrap(core)
         self._associations.add(ref(core, self._associations.discard))
@@ -382,6 +387,7 @@ class AECore:
             peer = name_of(own_title(ae_title), stream.peer_address)
             stream = await handshake.run(stream, peer, timeouts)
         association = self.new_association(connection, stream, backend, handlers, timeouts)
+        log.debug("%s: connected", association.peer_name)
         try:
             connection.transport_connected()
             await association.notify(evt.EVT_CONN_OPEN, address=stream.peer_address)
@@ -390,6 +396,7 @@ class AECore:
             assert isinstance(event, AssociateAC)
             if not connection.accepted_contexts:
                 raise NoAcceptedContext(_nothing_accepted(association))
+            association.log_acceptance()
             await association.notify(evt.EVT_ACCEPTED)
             await association.notify(evt.EVT_ESTABLISHED)
         except BaseException:

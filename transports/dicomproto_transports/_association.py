@@ -6,7 +6,6 @@ is `_operating.py`.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
@@ -66,8 +65,6 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     ToStore = Dataset | str | PathLike[str] | BinaryIO | KnownFile
-
-log = logging.getLogger("dicomproto.association")
 
 R = TypeVar("R", bound=Response)
 
@@ -433,10 +430,8 @@ class AssociationCore(Operating):
         except TimeoutError:
             await self.end(lambda: timed_out(self.peer_name, "association", timeout))
             raise self._ended() from None
-        except AssociationReleased:
+        except (AssociationReleased, ConnectionLost, AssociationAborted):
             pass
-        except (ConnectionLost, AssociationAborted) as error:
-            log.info("in place of an answer to the release: %s", error)
         except Exception:
             raise
         except BaseException:

@@ -77,7 +77,9 @@ class Message:
         if self._dataset is None and self.data is not None and self.data_length:
             from dicomproto.datasets import decode_data_set
 
-            self._dataset = decode_data_set(self.data, self.transfer_syntax, inflate_limit=self._limit)
+            self._dataset = decode_data_set(
+                self.data, self.transfer_syntax, inflate_limit=self._limit, file_meta=False
+            )
         return self._dataset
 
 

@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from dicomproto.connection import Connection
 from dicomproto.dimse.commands import Request
-from dicomproto.dimse.events import CancelReceived, RequestReceived, ResponseReceived
+from dicomproto.dimse.events import (
+    CancelReceived,
+    MessageIncomplete,
+    RequestReceived,
+    RequestRefused,
+    ResponseReceived,
+    UnexpectedDataSet,
+)
 from dicomproto.errors import AssociationAborted, AssociationRejected, AssociationReleased, LocalProtocolError
 from dicomproto.upper_layer.events import Terminal
 from dicomproto.upper_layer.pdu import ReleaseRP, ReleaseRQ
@@ -28,6 +35,7 @@ from ._outgoing import PieceBuffers, Source
 from ._provider import serve_request
 from ._pump import Pump
 from ._responses import Operation, Reply
+from ._text import printable
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -210,6 +218,8 @@ class Operating(Pump):
 
     async def dispatch(self, event: Event) -> None:
         """Do what an event asks for that nobody in particular waits for."""
+        if log.isEnabledFor(logging.DEBUG):
+            self._log_oddities(event)
         if isinstance(event, ResponseReceived):
             await self._take_response(event)
         elif isinstance(event, RequestReceived):
@@ -219,8 +229,19 @@ class Operating(Pump):
             await self._answer_release()
         elif isinstance(event, CancelReceived):
             self.cancelled.add(event.message_id)
-        # The rest is for information: a data set that nobody asked for, a request that the
-        # engine refused by itself or that crossed our release, a message that the end cuts short.
+        elif isinstance(event, RequestRefused):
+            name, number = event.command.name.removesuffix("-RQ"), event.command.MessageID
+            log.info("%s: its %s %d was refused: %s", self.peer_name, name, number, printable(event.text))
+        # The rest is for information: a data set that nobody asked for, a message that the end cuts short.
+
+    def _log_oddities(self, event: Event) -> None:
+        for warning in getattr(event, "warnings", ()):
+            log.debug("%s: tolerated: %s", self.peer_name, printable(warning))
+        if isinstance(event, UnexpectedDataSet):
+            log.debug("%s: dropped a data set of %d bytes that was not due", self.peer_name, event.length)
+        elif isinstance(event, MessageIncomplete):
+            name = "message" if event.command is None else event.command.name
+            log.debug("%s: its %s was cut short", self.peer_name, name)
 
     async def take_turn(self) -> None:
         """Count one message, and let others run after many."""
@@ -243,6 +264,8 @@ class Operating(Pump):
         data = None
         if event.has_data_set:
             data = await self._response_data(is_wanted=operation is not None)
+        if log.isEnabledFor(logging.INFO):
+            self.log_response("our", event.command)
         if operation is not None:
             syntax = self.connection.accepted_contexts[event.context_id].transfer_syntax
             operation.replies.append(Reply(event.command, data, syntax, is_final=event.is_final))

@@ -17,14 +17,25 @@ from typing import TYPE_CHECKING, NoReturn, cast, get_args
 
 from dicomproto.connection import Connection
 from dicomproto.dimse.events import CancelReceived
+from dicomproto.dimse.status import Category
 from dicomproto.errors import AssociationAborted, AssociationError
-from dicomproto.upper_layer.events import CLOSED, NEED_DATA, CloseAction, LocallyEnded, Role, Signal, Terminal
+from dicomproto.upper_layer.events import (
+    CLOSED,
+    NEED_DATA,
+    CloseAction,
+    ConnectionClosed,
+    LocallyEnded,
+    Role,
+    Signal,
+    Terminal,
+)
 from dicomproto.upper_layer.pdu import Abort, Buffer, ReleaseRQ
 from dicomproto.upper_layer.states import State
 
 from ._endings import explain, timed_out
 from ._facts import name_of
 from ._stream import TLSBroken
+from ._text import printable
 
 if TYPE_CHECKING:
     from dicomproto.config import Timeouts
@@ -319,6 +330,8 @@ class Pump:
             self.connection.send_response(response)
         else:
             self._deferred.append(response)
+        if log.isEnabledFor(logging.INFO):
+            self.log_response("its", response)
 
     # -- ending -------------------------------------------------------------------------------
 
@@ -349,6 +362,10 @@ class Pump:
             self._reason = lambda: explain(
                 terminal, self.peer_name, broken=self._broken, timeouts=self.timeouts
             )
+        quiet = isinstance(terminal, ConnectionClosed) and terminal.quiet  # a port probe
+        level = logging.DEBUG if quiet else logging.INFO
+        if log.isEnabledFor(level):
+            log.log(level, "%s", printable(str(self.ending)))
         self.source = None
         now = self.stream.now()
         words: list[Buffer] = []
@@ -365,6 +382,23 @@ class Pump:
         if observer is not None:
             observer.sent([] if self._deaf else words, [])
             await observer.tell()
+
+    # -- logging ------------------------------------------------------------------------------
+
+    def log_acceptance(self) -> None:
+        """Log that the association stands."""
+        if log.isEnabledFor(logging.INFO):
+            request, accepted = self.connection.request, self.connection.accepted_contexts
+            proposed = len(request.presentation_contexts) if request else 0
+            what = "%s: the association was accepted, with %d of %d presentation contexts"
+            log.info(what, self.peer_name, len(accepted), proposed)
+
+    def log_response(self, whose: str, response: Response) -> None:
+        """Log what an operation has come to, or that it goes on."""
+        level = logging.DEBUG if response.category is Category.PENDING else logging.INFO
+        operation, number = response.name.removesuffix("-RSP"), response.MessageIDBeingRespondedTo
+        what = "%s: %s %s %d was answered %s"
+        log.log(level, what, self.peer_name, whose, operation, number, response.status)
 
     def _close_time(self) -> float:
         close = self.timeouts.close

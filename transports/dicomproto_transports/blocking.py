@@ -34,6 +34,7 @@ from ._responses import Responses as CoreResponses
 from ._sending import KnownFile
 from ._server import MAXIMUM_PENDING
 from ._threads import BACKEND, Server, run, shut_down
+from .logs import debug_logger
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -46,7 +47,17 @@ if TYPE_CHECKING:
     from ._door import Network
     from .tls import Context as TLSContext
 
-__all__ = ["AE", "BACKEND", "Association", "KnownFile", "Server", "evt", "run", "systemd_sockets"]
+__all__ = [
+    "AE",
+    "BACKEND",
+    "Association",
+    "KnownFile",
+    "Server",
+    "debug_logger",
+    "evt",
+    "run",
+    "systemd_sockets",
+]
 
 P = ParamSpec("P")
 T_co = TypeVar("T_co", covariant=True)

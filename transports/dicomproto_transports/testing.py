@@ -48,6 +48,7 @@ from ._memory import CAPACITY, Faults, MemorySocket, connected
 from ._server import MAXIMUM_PENDING, Serving
 from ._socket import SocketStream
 from ._stream import Address, ConnectionServer, Stream
+from .logs import debug_logger
 
 if TYPE_CHECKING:
     from dicomproto.config import Limits, Timeouts
@@ -57,7 +58,8 @@ if TYPE_CHECKING:
     from .tls import Context as TLSContext
 
 __all__ = [
-    "AE", "Association", "Cancelled", "Deadlock", "Faults", "Lockstep", "LockstepServer", "Task", "evt",
+    "AE", "Association", "Cancelled", "Deadlock", "Faults", "Lockstep", "LockstepServer", "Task",
+    "debug_logger", "evt",
 ]  # fmt: skip
 
 T = TypeVar("T")

@@ -21,8 +21,12 @@ from ._listening import systemd_sockets
 from ._sending import KnownFile
 from ._socket import AddressInfo, plain_address
 from ._wrapped import WrappedStream
+from .logs import debug_logger
 
-__all__ = ["AE", "BACKEND", "Association", "KnownFile", "Server", "evt", "systemd_sockets", "wrap_stream"]
+__all__ = [
+    "AE", "BACKEND", "Association", "KnownFile", "Server", "debug_logger", "evt", "systemd_sockets",
+    "wrap_stream",
+]  # fmt: skip
 
 T = TypeVar("T")
 

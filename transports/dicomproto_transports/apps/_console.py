@@ -12,19 +12,14 @@ from collections.abc import Callable
 from threading import Lock
 from typing import TextIO
 
+from .._text import printable
+
 CRITICAL, ERROR, WARN, INFO, DEBUG = 50, 40, 30, 20, 10
 
 LEVELS = {"critical": CRITICAL, "error": ERROR, "warn": WARN, "info": INFO, "debug": DEBUG}
 """The names that `--log-level` takes, most severe first."""
 
 _LETTERS = {CRITICAL: "F", ERROR: "E", WARN: "W", INFO: "I", DEBUG: "D"}
-
-
-def printable(text: str) -> str:
-    """Return `text` on one line, with control, format and surrogate characters escaped."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 class Console:
@@ -80,11 +75,14 @@ class Console:
         """Show what the library logs, too. Called late: `logging` is not imported for `--help`."""
         import logging
 
+        from ..logs import dump_from_now_on, message_lines
+
         console = self
 
         class Handler(logging.Handler):
             def emit(self, record: logging.LogRecord) -> None:
-                console.log(record.levelno, record.getMessage())
+                for line in message_lines(record):
+                    console.log(record.levelno, line)
                 if record.exc_info:
                     for line in logging.Formatter().formatException(record.exc_info).splitlines():
                         console.log(DEBUG, line)
@@ -93,6 +91,8 @@ class Console:
         logger.handlers[:] = [Handler()]
         logger.propagate = False
         logger.setLevel(self.level)
+        if self.shows(DEBUG):
+            dump_from_now_on()
 
     def shows(self, level: int) -> bool:
         """Whether anybody sees a diagnostic of this level: a text that is dear need not be made otherwise."""

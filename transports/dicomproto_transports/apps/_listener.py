@@ -20,8 +20,6 @@ from time import monotonic
 from types import TracebackType
 from typing import Self
 
-from .. import evt
-from .._facts import name_of
 from ..blocking import AE, Association
 from ..evt import Binding, Event
 from ._admission import admit, listen_on
@@ -48,12 +46,6 @@ def association_of(event: Event) -> Association:
     association = event.assoc
     assert isinstance(association, Association)
     return association
-
-
-def _requestor(event: Event) -> str:
-    requestor = association_of(event).requestor
-    where = None if requestor.address is None else (requestor.address, requestor.port or 0)
-    return name_of(requestor.ae_title, where)
 
 
 class Listener:
@@ -111,15 +103,6 @@ class Listener:
                 if self.is_stopping and not self._busy and not self._is_closed:
                     os.write(self._writer, _IDLE)
 
-    def _notifications(self) -> list[Binding]:
-        info, where = self._console.info, _requestor
-
-        return [
-            (evt.EVT_ESTABLISHED, lambda event: info(f"association with {where(event)}")),
-            (evt.EVT_RELEASED, lambda event: info(f"released by {where(event)}")),
-            (evt.EVT_ABORTED, lambda event: info(f"end of the association with {where(event)}")),
-        ]
-
     def _wait(self, deadline: float | None) -> bytes:
         """Return the numbers of signals that came, `_IDLE`, or nothing at the deadline."""
         timeout = None if deadline is None else max(deadline - monotonic(), 0)
@@ -134,7 +117,7 @@ class Listener:
             server = self.ae.start_server(
                 listen_on(options),
                 block=False,
-                evt_handlers=[*handlers, *self._notifications()],
+                evt_handlers=handlers,
                 ssl_context=options.tls,
                 proxy_protocol_from=options.proxy_protocol_from,
                 reuse_port=options.reuse_port,

@@ -70,22 +70,8 @@ class Requestor:
             tls_args=options.tls,
             evt_handlers=handlers,
         )
-        self._tell(association)
         self._check_identity(association, options.identity)
         return association
-
-    def _tell(self, association: Association) -> None:
-        console, acceptor = self._console, association.acceptor
-        console.debug(
-            f"accepted by {acceptor.implementation_class_uid} ({acceptor.implementation_version_name}),"
-            f" maximum length {acceptor.maximum_length}"
-        )
-        for context in association.accepted_contexts:
-            console.debug(
-                f"context {context.context_id}: {context.abstract_syntax} in {context.transfer_syntax}"
-            )
-        for refused in association.rejected_contexts:
-            console.debug(f"context {refused.context_id}: {refused.abstract_syntax}: {refused.reason}")
 
     def _check_identity(self, association: Association, identity: UserIdentityRQ | None) -> None:
         """Abort if the positive response that was asked for is not there (PS3.7 D.3.3.7.2)."""

@@ -59,7 +59,6 @@ def main(arguments: Sequence[str]) -> int:
             with listener.work():
                 with counting:
                     echoes += 1
-                console.info(f"C-ECHO from {calling_ae_title(event)}")
                 console.event("echo", calling_ae_title=calling_ae_title(event), status=0)
             return 0
 

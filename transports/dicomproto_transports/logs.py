@@ -1,0 +1,153 @@
+"""What the adapters log, through the standard `logging`, and dumps for those who ask for them.
+
+The loggers, none of which shows anything until the application says so:
+
+| logger                      | level | what                                                        |
+|-----------------------------|-------|-------------------------------------------------------------|
+| `dicomproto.association`    | ERROR | what handlers of notification events raised                 |
+|                             | INFO  | associations and how they ended, operations and their status |
+|                             | DEBUG | connections, pending responses, what was odd but tolerated  |
+| `dicomproto.handlers`       | ERROR | what handlers of requests raised, and results that are none |
+| `dicomproto.server`         | ERROR | what failed in a server outside its associations            |
+| `dicomproto.dumps`          | DEBUG | the PDUs of associations, the commands of messages          |
+| `dicomproto.dumps.datasets` | DEBUG | the values of data sets, and Error Comments                 |
+
+The last two are made only where they are asked for by name: if the logger's own level, not that of
+one above it, is DEBUG when an association is made. The last alone holds values of data sets, and Error
+Comments, in which people write what they like; none holds a user identity. Text that a peer sent is
+escaped.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from itertools import chain
+from typing import TYPE_CHECKING, TypeVar
+
+from . import evt
+from ._facts import name_of
+from ._text import printable
+
+if TYPE_CHECKING:
+    from ._association import AssociationCore
+
+__all__ = ["debug_logger", "log_associations", "log_datasets", "log_messages"]
+
+_ROOT = logging.getLogger("dicomproto")
+_ROOT.addHandler(logging.NullHandler())  # an application that says nothing hears nothing
+_DUMPS = logging.getLogger("dicomproto.dumps")
+_DATASETS = logging.getLogger("dicomproto.dumps.datasets")
+
+_RECEIVED = (evt.EVT_ACSE_RECV, evt.EVT_DIMSE_RECV)
+
+H = TypeVar("H", bound=Callable[[evt.Event], None])
+
+
+def debug_logger(*, datasets: bool = False) -> None:
+    """Show all that is logged on stderr, with dumps of associations and messages.
+
+    `datasets` adds the values of their data sets, which may name patients. Associations that exist
+    already are not dumped. To be called again changes `datasets` and nothing else.
+    """
+    for handler in _ROOT.handlers[:]:
+        if isinstance(handler, _DebugHandler):
+            _ROOT.removeHandler(handler)
+    _ROOT.addHandler(_DebugHandler())
+    _ROOT.setLevel(logging.DEBUG)
+    dump_from_now_on(datasets=datasets)
+
+
+def dump_from_now_on(*, datasets: bool = False) -> None:
+    """Ask for dumps of the associations that are still to be made; where they are shown is another matter."""
+    _DUMPS.setLevel(logging.DEBUG)
+    _DATASETS.setLevel(logging.DEBUG if datasets else logging.NOTSET)
+
+
+def message_lines(record: logging.LogRecord) -> list[str]:
+    """Return what a record says, line by line: dumps alone have several, other line ends are a peer's."""
+    text = record.getMessage()
+    return text.splitlines() if record.name in (_DUMPS.name, _DATASETS.name) else [text]
+
+
+class _DebugHandler(logging.StreamHandler):  # type: ignore[type-arg]
+    """Writes to stderr as DCMTK does: the first letter of the level before every line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        lines = message_lines(record)
+        if record.exc_info:
+            lines += logging.Formatter().formatException(record.exc_info).splitlines()
+        return "\n".join([f"{record.levelname[0]}: {printable(line)}" for line in lines])
+
+
+# --- dumps ------------------------------------------------------------------------------------------
+
+
+def _without_data(handler: H) -> H:
+    """Mark a handler that has no use for data sets, so that none are kept for it."""
+    handler.reads_data = False  # type: ignore[attr-defined]
+    return handler
+
+
+def log_associations(event: evt.Event) -> None:
+    """Log what makes or ends an association: a handler for EVT_ACSE_RECV and EVT_ACSE_SENT."""
+    if _DUMPS.isEnabledFor(logging.DEBUG):
+        from ._dumps import association_lines
+
+        request = _association(event).requestor.primitive
+        _log(_DUMPS, association_lines(event.primitive, _way(event), request))  # type: ignore[arg-type]
+
+
+@_without_data
+def log_messages(event: evt.Event) -> None:
+    """Log the commands of messages, without their data sets: for EVT_DIMSE_RECV and EVT_DIMSE_SENT."""
+    if _DUMPS.isEnabledFor(logging.DEBUG):
+        from ._dumps import message_lines
+
+        _log(_DUMPS, message_lines(event.message, _way(event)))
+
+
+def log_datasets(event: evt.Event) -> None:
+    """Log messages and the values of their data sets: for EVT_DIMSE_RECV and EVT_DIMSE_SENT."""
+    if _DATASETS.isEnabledFor(logging.DEBUG):
+        from ._dumps import dataset_lines, message_lines
+
+        command = message_lines(event.message, _way(event), with_comment=True)
+        _log(_DATASETS, chain(command, dataset_lines(event.message)))
+
+
+def _log(logger: logging.Logger, lines: Iterator[str]) -> None:
+    logger.debug("%s", "\n".join(lines))
+
+
+def _association(event: evt.Event) -> AssociationCore:
+    return event.assoc  # type: ignore[return-value]  # or one with the same properties
+
+
+def _way(event: evt.Event) -> str:
+    """Say where what is told of came from or went to."""
+    association = _association(event)
+    peer = association.acceptor if association.is_requestor else association.requestor
+    where = None if peer.address is None else (peer.address, peer.port or 0)
+    return f"{'from' if event.event in _RECEIVED else 'to'} {name_of(peer.ae_title, where)}"
+
+
+def with_dumps(handlers: evt.Handlers) -> evt.Handlers:
+    """Return handlers for a new association, with those for the dumps that are asked for by name."""
+    if not _is_asked_for(_DUMPS):
+        return handlers
+    handlers = handlers.copy()
+    log_dimse = log_datasets if _is_asked_for(_DATASETS) else log_messages
+    for kind, handler in (
+        (evt.EVT_ACSE_RECV, log_associations),
+        (evt.EVT_ACSE_SENT, log_associations),
+        (evt.EVT_DIMSE_RECV, log_dimse),
+        (evt.EVT_DIMSE_SENT, log_dimse),
+    ):
+        if handler not in [bound.handler for bound in handlers.all(kind)]:
+            handlers.bind(kind, handler)
+    return handlers
+
+
+def _is_asked_for(logger: logging.Logger) -> bool:
+    return 0 < logger.level <= logging.DEBUG
