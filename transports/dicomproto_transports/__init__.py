@@ -3,7 +3,7 @@
 `blocking`, `trio` and `anyio` have the same names: `AE`, `Association`, `Server` and the events in
 `evt`. Import them from the flavour that you use; `testing` has a network in memory with a clock
 that jumps. Nothing is imported here before it is used, so that no flavour pays for another: the
-names of `contexts`, such as `VerificationPresentationContexts`, are found here as well.
+names of `contexts`, such as `VerificationPresentationContexts`, and `debug_logger` are found here as well.
 """
 
 from __future__ import annotations
@@ -12,9 +12,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .contexts import *  # noqa: F403
+    from .logs import debug_logger as debug_logger
 
 
 def __getattr__(name: str) -> object:
+    if name == "debug_logger":
+        from .logs import debug_logger
+
+        return debug_logger
     if name.startswith("_") or not (name.endswith("Contexts") or name in _FROM_CONTEXTS):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from . import contexts
