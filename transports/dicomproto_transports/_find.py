@@ -38,13 +38,27 @@ async def serve_find(
     association: Operating, received: RequestReceived, bound: evt.Bound, event: evt.Event, *, failed: int
 ) -> None:
     """Answer one C-FIND request, to its final response."""
-    steps = Steps(association, bound, event)
     try:
-        response = await _send_matches(association, received, steps, event, failed)
-    finally:
-        await steps.close()
+        steps = await _begun(association, bound, event)
+    except Exception as error:
+        response = failure(association, received.command, event, error, failed)
+    else:
+        try:
+            response = await _send_matches(association, received, steps, event, failed)
+        finally:
+            await steps.close()
     association.cancelled.discard(received.command.MessageID)
     association.respond(response)
+
+
+async def _begun(association: Operating, bound: evt.Bound, event: evt.Event) -> Steps:
+    """Call the handler; a final status that it returns, and does not yield, is its only result."""
+    result = await association.handle(bound, event)
+    if isinstance(result, int) or hasattr(result, "Status"):
+        if category_of(status_of(result)) is Category.PENDING:
+            raise ValueError("a pending status is yielded, with its identifier")
+        result = [result]
+    return Steps(association, bound.replace(handler=lambda *_: result), event)
 
 
 async def _send_matches(
@@ -74,6 +88,7 @@ async def _send_matches(
             response, source = _match(association, event, request, status, dataset)
         except Exception as error:
             log.error("a match of %s cannot be sent: %s", event.event.name, error)
+            event.deferred = ()
             return request.response(CANNOT_ENCODE, ErrorComment="a match cannot be encoded")
         await association.answer(response, source)
         await association.send_queued()
@@ -130,5 +145,6 @@ def failure(
     if association.terminal is not None and isinstance(error, AssociationError):
         raise error
     log.error("the handler of %s failed: %s", event.event.name, error, exc_info=error)
+    event.deferred = ()
     comment = comment_of(f"{type(error).__name__} in the handler")
     return request.response(status, ErrorComment=comment)

@@ -5,13 +5,17 @@ may use the association. What goes wrong here becomes a status, and the associat
 
 | what happened                                         | C-STORE | FIND, GET, MOVE     | C-ECHO, N-services |
 |-------------------------------------------------------|---------|---------------------|--------------------|
-| the handler returned a status (int, Status, Dataset)  | that    | that                | that               |
+| the handler gave a status (int, Status, Dataset)      | that    | that                | that               |
 | the handler raised (logged: `dicomproto.handlers`)    | C211H   | C311H, C411H, C511H | 0110H              |
-| the handler returned something that is no status      | C002H   | C311H, C411H, C511H | 0110H              |
+| the handler gave something that is no status          | C002H   | C311H, C411H, C511H | 0110H              |
 | no handler is bound (C-ECHO: 0000H)                   | 0122H   | 0211H               | 0211H              |
 | the data set is larger than `Limits.collect`          | A700H   | A700H               | 0213H              |
 | the data set that the service needs is missing        | C000H   | C000H               | 0120H              |
 | handlers have called back eight deep                  | 0213H   | 0213H               | 0213H              |
+
+A status beside which stands what cannot be sent, such as an OffendingElement that is no tag, is none.
+A C-FIND handler may return it as well as yield it, alone or in a pair with None; of C-GET and C-MOVE
+a number alone may be the number of sub-operations, so there it comes in a pair.
 
 An Error Comment says what happened in at most 64 characters, without a word of the data set.
 """
@@ -40,6 +44,7 @@ from dicomproto.dimse.commands import (
 from dicomproto.dimse.events import RequestReceived
 from dicomproto.dimse.status import Category
 from dicomproto.errors import AssociationError
+from dicomproto.uids import is_valid_uid
 
 from . import evt
 from ._find import cancel_watch, serve_find
@@ -95,7 +100,7 @@ _SERVICES: dict[type[Request], _Service] = {
 async def serve_request(association: Operating, received: RequestReceived) -> None:
     """Serve one request of the peer to its end, data set included."""
     kind = type(received.command)
-    if association.depth >= MAXIMUM_DEPTH:
+    if association.depth > MAXIMUM_DEPTH:
         await _refuse(association, received, RESOURCE_LIMITATION, "too many operations within each other")
     elif kind is CStoreRQ:
         await _serve_store(association, received)
@@ -176,6 +181,7 @@ async def _answer(
             response = response.replace(CommandDataSetType=DATA_SET_PRESENT)
     except Exception as error:
         log.error("what the handler of %s returned cannot be sent: %s", event.event.name, error)
+        event.deferred = ()
         comment = "the handler's data set cannot be sent"
         response, source = request.response(PROCESSING_FAILURE, ErrorComment=comment), None
     await association.answer(response, source)
@@ -193,14 +199,17 @@ def _created(
         return response, dataset
     if not uid:
         raise ValueError("the request has no SOP Instance UID, so AffectedSOPInstanceUID is needed")
+    if not is_valid_uid(str(uid)):
+        raise ValueError("its AffectedSOPInstanceUID is no UID")
     return response.replace(AffectedSOPInstanceUID=str(uid)), dataset
 
 
 async def _after(association: Operating, event: evt.Event) -> None:
-    """Run what the handler asked for with `event.after_response`."""
+    """Run what the handler asked for with `event.after_response`, and what that asks for."""
     if event.deferred:
         await association.send_all()
-    for bound in event.deferred:
+    while event.deferred:
+        bound, event.deferred = event.deferred[0], event.deferred[1:]
         try:
             await association.handle(bound, association.facade)
         except Exception as error:
@@ -262,11 +271,13 @@ async def _ask(
     except Exception as error:
         if not (association.terminal and isinstance(error, AssociationError)):
             log.exception("the handler of %s failed", event.event.name)
+        event.deferred = ()
         comment = comment_of(f"{type(error).__name__} in the handler")
         return request.response(failed, ErrorComment=comment), None
     try:
         status, dataset = pair_of(result)
         return response_for(request, status), dataset_of(dataset)
-    except (TypeError, ValueError) as error:
+    except Exception as error:  # also of a property that is read here
         log.error("the handler of %s returned %s", event.event.name, error)
+        event.deferred = ()
         return request.response(nonsense, ErrorComment="the handler returned no status"), None

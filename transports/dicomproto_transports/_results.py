@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _COMMENT_LENGTH = 64  # of an LO; longer ones have made peers drop the response
 
+_MOST_TAGS = 4096
+"""Tags that may stand in one element of a response: a quarter of a command set of 64 KiB."""
+
 _FINAL = frozenset((Category.SUCCESS, Category.WARNING, Category.FAILURE))
 
 
@@ -38,7 +41,10 @@ def status_of(result: object) -> int:
 
 
 def fields_of(result: object) -> dict[str, object]:
-    """Return the elements that say more about a status (PS3.7 Annex C)."""
+    """Return the elements that say more about a status (PS3.7 Annex C).
+
+    A tag is a number, a keyword, or a pair of group and element; one of them, or several in a list.
+    """
     fields: dict[str, object] = {}
     if isinstance(result, int):
         return fields
@@ -48,12 +54,46 @@ def fields_of(result: object) -> dict[str, object]:
     for keyword in ("OffendingElement", "AttributeIdentifierList"):
         tags = getattr(result, keyword, None)
         if tags is not None and tags != "":
-            several = tags if hasattr(tags, "__iter__") else (tags,)
-            fields[keyword] = tuple(int(tag) for tag in several)
+            fields[keyword] = _tags_of(keyword, tags)
     error_id = getattr(result, "ErrorID", None)
     if error_id is not None:
-        fields["ErrorID"] = int(error_id)
+        if isinstance(error_id, bool) or not isinstance(error_id, int):
+            raise TypeError(f"an ErrorID that is {type(error_id).__name__}, not a number")
+        if not 0 <= error_id <= 0xFFFF:
+            raise ValueError("an ErrorID that does not fit into 16 bits")
+        fields["ErrorID"] = error_id
     return fields
+
+
+def _tags_of(keyword: str, tags: object) -> tuple[int, ...]:
+    several = (
+        tags if isinstance(tags, Iterable) and not (isinstance(tags, str) or _is_pair(tags)) else (tags,)
+    )
+    found = tuple([_tag_of(keyword, tag) for tag in several])
+    if len(found) > _MOST_TAGS:
+        raise ValueError(f"{keyword} with {len(found)} tags")
+    return found
+
+
+def _is_pair(tag: object) -> bool:
+    """Tell whether it is (group, element): a tag by number has its group in the upper half."""
+    return (
+        isinstance(tag, tuple)
+        and len(tag) == 2
+        and all(isinstance(half, int) and 0 <= half <= 0xFFFF for half in tag)
+    )
+
+
+def _tag_of(keyword: str, tag: object) -> int:
+    if isinstance(tag, str) or _is_pair(tag):
+        from pydicom.tag import Tag
+
+        return int(Tag(tag))  # type: ignore[arg-type]
+    if isinstance(tag, bool) or not isinstance(tag, int):
+        raise TypeError(f"{keyword} with {type(tag).__name__} in place of a tag")
+    if not 0 <= tag <= 0xFFFFFFFF:
+        raise ValueError(f"{keyword} with a tag that does not fit into 32 bits")
+    return int(tag)
 
 
 def response_for(request: Request, result: object, categories: Iterable[Category] = _FINAL) -> Response:

@@ -207,7 +207,7 @@ class Event:
         self.event = kind
         self.assoc = assoc
         self.deferred: tuple[Bound, ...] = ()
-        """What `after_response` was given."""
+        """What `after_response` was given and has not run."""
         self._came = time()
         self._facts = facts
         self._incoming = incoming
@@ -268,7 +268,9 @@ class Event:
         """Run `function(assoc, *args)` once the response to this request has left (all DIMSE services).
 
         It may use the association, to report an event on it for one (PS3.4 J.3.3), and may be async in trio
-        and anyio. What it raises is logged.
+        and anyio. What it raises is logged. It runs whatever status the handler returned, but not if the
+        handler raised, or what it returned could not be sent: the peer was told of a failure then. What
+        `function` gives to `after_response` in its turn runs after it.
         """
         self._element("after_response", "MessageID")
         self.deferred += (Bound(handler=function, args=args),)
