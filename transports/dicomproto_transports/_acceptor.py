@@ -28,7 +28,7 @@ from . import evt
 from ._ae import AECore, Context
 from ._association import AssociationCore
 from ._door import Door
-from ._facts import host_and_port
+from ._facts import host_and_port, own_title
 
 if TYPE_CHECKING:
     from ._door import Network
@@ -72,7 +72,9 @@ class ServerCore:
             ae.maximum_associations_per_ae_title,
         )
         self._ae = ae
-        self._backend = backend
+        self.backend = backend
+        """What associations of its handlers are opened with; the server may put its own in its place."""
+        self._ae_title = None if ae_title is None else own_title(ae_title)
         self._policy = ae.policy(ae_title, contexts)
         self._door = Door(ae, proxy_protocol_from, ssl_context)
         self._associations: dict[AssociationCore, tuple[object, ...]] = {}  # by what counts for each limit
@@ -127,7 +129,8 @@ class ServerCore:
         if admitted is None:
             return
         connection = self._ae.new_connection(Role.ACCEPTOR, self._policy.supported)
-        association = self._ae.new_association(connection, admitted, self._backend, self.handlers)
+        association = self._ae.new_association(connection, admitted, self.backend, self.handlers)
+        association.ae_title = self._ae_title or association.ae_title
         association.enter("the server")  # from now on handlers may use it, and nobody else
         try:
             await self._serve(association, stream)

@@ -387,6 +387,7 @@ class AECore:
             peer = name_of(own_title(ae_title), stream.peer_address)
             stream = await handshake.run(stream, peer, timeouts)
         association = self.new_association(connection, stream, backend, handlers, timeouts)
+        association.ae_title = own_title(request.calling_ae_title)
         log.debug("%s: connected", association.peer_name)
         try:
             connection.transport_connected()

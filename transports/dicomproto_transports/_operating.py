@@ -88,9 +88,12 @@ class Operating(Pump):
         self.ae = ae
         """The application entity that made it."""
 
+        self.ae_title = ae.ae_title
+        """What this side is called; a server may have a name of its own."""
+
         self.drive: Drive | None = type(ae).drive
         self.depth = 0
-        """How many handlers are running, each called by the one before."""
+        """How many requests are being served, each while another one waits."""
 
         self.incoming: Incoming | None = None
         """The data set of a message of the peer, as long as it is not complete."""

@@ -138,10 +138,12 @@ class ConnectionServer(Protocol):
     `stream_established` is set by the server before the first connection; the acceptor calls it
     with the stream as soon as it has accepted an association. Until then, and again from the end of
     the association, the connection counts as pending, and the oldest pending ones are dropped when there
-    are too many.
+    are too many. `backend` is what associations are opened with to serve one, as a C-MOVE does; the
+    server may put one in its place whose waits end when it shuts down.
     """
 
     stream_established: Callable[[Stream], None]
+    backend: Backend
     handlers: evt.Handlers
 
     @property

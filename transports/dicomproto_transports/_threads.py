@@ -144,7 +144,10 @@ class PollWaiter:
 
 
 class BlockingBackend:
-    """The blocking `Backend`."""
+    """The blocking `Backend`; with the wake of a server, its shutdown ends what waits on the streams."""
+
+    def __init__(self, wake: Wake | None = None) -> None:
+        self._make_waiter = partial(PollWaiter, wake=wake)
 
     def now(self) -> float:
         """Seconds on the monotonic clock."""
@@ -160,7 +163,7 @@ class BlockingBackend:
     ) -> Stream:
         """Connect to the first address of the host that answers; see `Backend`."""
         return await _socket.connect(
-            host, port, bind_address, deadline, resolve=_resolve, make_waiter=PollWaiter, now=monotonic
+            host, port, bind_address, deadline, resolve=_resolve, make_waiter=self._make_waiter, now=monotonic
         )
 
     async def checkpoint(self) -> None:
@@ -223,6 +226,7 @@ class Server(Listening):
         super().__init__(core, address, maximum_pending, reuse_port, threading.current_thread)
         self._connections.on_idle = self._notice_idle
         self._stop, self._end = Wake(), Wake()
+        core.backend = BlockingBackend(self._end)
         self._deadline = inf  # of the associations, once `_stop` is set
         self._refuse = False
         self._acceptor: threading.Thread | None = None
