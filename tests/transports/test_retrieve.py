@@ -374,35 +374,32 @@ def test_one_association_for_all_files(backend: AnyBackend, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("becomes", ["another", "nothing"])
-def test_a_file_that_is_another_when_its_turn_comes(
+def test_a_file_that_is_another_when_the_handler_goes_on(
     backend: AnyBackend, becomes: str, tmp_path: Path
 ) -> None:
-    """Files are looked at ahead of their turn; what is there by then is not sent in place of what was."""
-    there = There(backend)
+    """Files are opened ahead of their turn; what takes the place of one is not sent for it."""
+    there = There(backend, MR_IMAGE)
 
     async def main() -> None:
         async with backend.serving(there.core) as server:
 
             def handle(event: evt.Event) -> Any:
                 yield HOST, server.port
-                yield 3
-                for number in range(3):
-                    path = file_of(tmp_path, number).replace(tmp_path / "current.dcm")
+                yield 40
+                for number in range(40):
+                    kind = MR_IMAGE if number > 35 else CT_IMAGE
+                    path = file_of(tmp_path, number, kind).replace(tmp_path / "current.dcm")
                     yield PENDING, path
                     if becomes == "nothing":
                         path.unlink()
 
             async with retrieving(backend, handle) as assoc:
-                final, failed = await final_of(assoc.send_c_move(QUERY, "THERE", MOVE))
-                if becomes == "another":
-                    assert (final.Status, counts(final)) == (0xB000, (None, 1, 2, 0))
-                    assert failed == ["1.2.0", "1.2.1"]
-                else:
-                    assert (final.Status, counts(final)) == (0xA702, (None, 0, 3, 0))
-                    assert failed == ["1.2.0", "1.2.1", "1.2.2"]
+                final, _ = await final_of(assoc.send_c_move(QUERY, "THERE", MOVE))
+                assert (final.Status, counts(final)) == (0x0000, (None, 40, 0, 0))
 
     backend.run(main)
-    assert len(there.stored.objects) == (1 if becomes == "another" else 0)
+    assert [len(data) for data in there.stored.objects] == [2000 + number * 2 for number in range(40)]
+    assert len(there.proposed) == 2
 
 
 def test_data_sets_get_a_new_association_when_they_need_one(backend: AnyBackend) -> None:

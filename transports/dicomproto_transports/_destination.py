@@ -3,22 +3,34 @@
 It is negotiated for the objects that are known when the first is to be sent. One that needs a
 context nobody proposed then gets a new association, which is for all that came before as well;
 what the destination refused stays refused.
+
+The destination may have ended the association while the handler searched for the next object; that
+costs nothing but a new one. One that ends, or does not answer, while an object is sent is tried once
+more with the next. Meanwhile the peer that asked for the C-MOVE is heard.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from dicomproto.dimse.commands import CMoveRQ
+from dicomproto.dimse.commands import CMoveRQ, CStoreRQ
 from dicomproto.errors import AssociationError, NoAcceptedContext
 from dicomproto.negotiation import plan_contexts
+from dicomproto.upper_layer.events import Role
+from dicomproto.upper_layer.pdu import normalize_ae_title
+
+from ._facts import own_title
+from ._find import give_way
+from ._sending import placed
 
 if TYPE_CHECKING:
     from ._ae import AECore
     from ._association import AssociationCore
     from ._operating import Operating
+    from ._sending import ObjectToSend
 
 log = logging.getLogger("dicomproto.association")
 
@@ -26,8 +38,18 @@ Address = tuple[str, int, dict[str, Any]]
 """Host, port, and what else `associate` is to be told."""
 
 
+Pair = tuple[str, str]
+"""SOP class and transfer syntax."""
+
+_MOST_LOSSES = 2
+"""Associations in a row that may end without an answer to what was sent."""
+
+_GLANCE = 1.0
+"""Seconds between two looks at the mover while the destination is waited for."""
+
+
 class Unreachable(Exception):
-    """No association could be made with the destination."""
+    """The destination is given up."""
 
 
 def destination_of(result: object, ae: AECore) -> Address | None:
@@ -54,31 +76,68 @@ class Destination:
 
     def __init__(self, association: Operating, request: CMoveRQ, address: Address) -> None:
         self._mover = association
+        self._request = request
+        self._originator = _originator_of(association)
         self._host, self._port, self._options = address
         self._options.setdefault("ae_title", request.MoveDestination.strip())
+        self._options.setdefault("calling_ae_title", association.ae_title)
         self.plans = "contexts" not in self._options
         """Whether the contexts are planned from what is to be sent."""
 
         self._association: AssociationCore | None = None
-        self._proposed: dict[tuple[str, str], None] = {}  # in order
-        self._refused: set[tuple[str, str]] = set()
+        self._proposed: dict[Pair, None] = {}  # in order
+        self._refused: set[Pair] = set()
+        self._losses = 0
 
-    async def association_for(self, upcoming: Iterable[tuple[str, str]]) -> AssociationCore:
-        """Return an association on which the first of the (SOP class, transfer syntax) pairs was proposed.
+    async def is_ready_for(self, item: ObjectToSend) -> bool:
+        """Tell whether there is an association for the object, or none will do."""
+        pair = _pair_of(item)
+        if await self._is_open():
+            return not self.plans or pair in self._proposed
+        return pair in self._refused
 
-        Raises Unreachable.
+    async def store(self, item: ObjectToSend, upcoming: Iterable[ObjectToSend]) -> int:
+        """Send an object and return the status; `upcoming` are those that are known to come next.
+
+        Raises Unreachable if no association can be made, or one after the other is lost, and
+        NoAcceptedContext; an AssociationError otherwise means that the object was not answered, unless it
+        is the mover's.
         """
-        pairs = list(dict.fromkeys(upcoming))
-        association = self._association
-        if association is not None and association.is_established:
-            if not self.plans or pairs[0] in self._proposed:
-                return association
-            await self.close()
-        if pairs[0] in self._refused:
-            raise NoAcceptedContext("the destination accepted no presentation context for it")
-        return await self._open(pairs)
+        association = await self._association_for(item, upcoming)
+        try:
+            status = await self._send(association, item)
+        except AssociationError as error:
+            if association.is_established or self._mover.terminal is not None:
+                raise
+            self._losses += 1
+            if self._losses >= _MOST_LOSSES:
+                raise Unreachable(f"the destination does not answer: {type(error).__name__}") from error
+            raise
+        self._losses = 0
+        return status
 
-    async def _open(self, pairs: list[tuple[str, str]]) -> AssociationCore:
+    async def _association_for(self, item: ObjectToSend, upcoming: Iterable[ObjectToSend]) -> AssociationCore:
+        """Return an association on which the object was proposed."""
+        if await self.is_ready_for(item):
+            if self._association is None:
+                raise NoAcceptedContext("the destination accepted no presentation context for it")
+            return self._association
+        await self.close()
+        return await self._open(list(dict.fromkeys(map(_pair_of, [item, *upcoming]))))
+
+    async def _is_open(self) -> bool:
+        """Hear what the destination has said since the last object, and tell whether it is still there."""
+        association = self._association
+        if association is not None:
+            try:
+                await give_way(association)
+            except AssociationError as error:
+                log.info("the destination of a C-MOVE: %s", error)
+            if not association.is_established:
+                self._association = None
+        return self._association is not None
+
+    async def _open(self, pairs: list[Pair]) -> AssociationCore:
         options = dict(self._options)
         if self.plans:
             # Objects of several kinds may come in turn, one by one: what was needed is needed again.
@@ -92,12 +151,39 @@ class Destination:
                 mover.backend, self._host, self._port, **options
             )
         except NoAcceptedContext:
-            self._refused.update(self._proposed)
+            self._refused.update(self._proposed or pairs)
             raise
         except (AssociationError, OSError) as error:
             log.warning("the destination of a C-MOVE: %s", error)
             raise Unreachable(f"the destination cannot be reached: {type(error).__name__}") from error
         return self._association
+
+    async def _send(self, association: AssociationCore, item: ObjectToSend) -> int:
+        """Send an object and wait for its response, while the mover is heard."""
+        context, source = placed(association, item, never_convert=False)
+        request = CStoreRQ(
+            AffectedSOPClassUID=item.sop_class_uid,
+            AffectedSOPInstanceUID=item.sop_instance_uid,
+            Priority=self._request.Priority,
+            MoveOriginatorApplicationEntityTitle=self._originator,
+            MoveOriginatorMessageID=self._request.MessageID,
+        )
+        operation = await association.begin_operation(request, context.context_id, source)
+        try:
+            while not operation.replies:
+                event = await association.event_at_hand()
+                if event is not None:
+                    await association.dispatch(event)
+                    continue
+                with suppress(TimeoutError):
+                    await association.move(association.stream.now() + _GLANCE)
+                await give_way(self._mover)
+            return (await association.next_reply(operation)).response.Status
+        except BaseException:  # the mover has ended, or is to: nobody waits for the response any more
+            await association.end()
+            raise
+        finally:
+            association.forget(operation)
 
     async def close(self) -> None:
         """Release the association; one that does not let itself be released is aborted."""
@@ -109,3 +195,20 @@ class Destination:
             await association.release(timeout=association.timeouts.close)
         except AssociationError as error:
             log.info("the destination of a C-MOVE: %s", error)
+
+
+def _pair_of(item: ObjectToSend) -> Pair:
+    return item.sop_class_uid, item.transfer_syntax_uid
+
+
+def _originator_of(mover: Operating) -> str | None:
+    """Return the AE title of the peer that sent the C-MOVE-RQ (PS3.7 9.1.1.1.11), if that can be sent."""
+    rq = mover.connection.request
+    assert rq is not None
+    is_acceptor = mover.connection.role is Role.ACCEPTOR
+    title = normalize_ae_title(rq.calling_ae_title if is_acceptor else rq.called_ae_title)
+    try:
+        return own_title(title) if title else None
+    except ValueError:
+        log.warning("a C-MOVE goes on without its Move Originator Application Entity Title, %r", title)
+        return None

@@ -85,7 +85,9 @@ class FileToSend:
     def __init__(self, file: BinaryIO, name: str, *, is_ours: bool, known: KnownFile | None = None) -> None:
         self._file = file
         self._name = name
-        self._is_ours = is_ours
+        self.is_ours = is_ours
+        """Whether it was opened here, and not by the user."""
+
         try:
             # Before the head is read: what is written in between is noticed, too.
             self._stamp = stamp_of(file)
@@ -115,7 +117,7 @@ class FileToSend:
         return MemorySource(convert(data, self.transfer_syntax_uid, transfer_syntax), size)
 
     def close(self) -> None:
-        if self._is_ours:
+        if self.is_ours:
             self._file.close()
 
 

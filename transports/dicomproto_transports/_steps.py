@@ -23,7 +23,8 @@ END = object()
 """What comes after the last step."""
 
 _LONGEST_CLEANUP = 5.0
-"""Seconds that the `finally` of an async generator may take when its association has ended."""
+"""Seconds that the `finally` of an async generator may take when its association has ended, and that a
+thread may take to be free for that of another."""
 
 
 class Steps:
@@ -75,7 +76,8 @@ class Steps:
                 with self._association.backend.shield(_LONGEST_CLEANUP), self._association.handler_running():
                     await aclose()
             elif close is not None and self.bound.in_thread:
-                await self._association.backend.in_thread(close)
+                with self._association.backend.shield(_LONGEST_CLEANUP):
+                    await self._association.backend.in_thread(close)
             elif close is not None:
                 with self._association.handler_running():
                     close()
