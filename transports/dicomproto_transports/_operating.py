@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from dicomproto.connection import Connection
 from dicomproto.dimse.commands import Request
@@ -50,6 +50,9 @@ if TYPE_CHECKING:
     from ._stream import Backend, Stream
 
 log = logging.getLogger("dicomproto.association")
+
+# Responses that somebody began to take and does not.
+_MOST_REPLIES = 4096
 
 # The stream lets others run by calls and bytes; one read may hold a thousand requests.
 _TURN = 64
@@ -139,11 +142,9 @@ class Operating(Pump):
         """A block in which a handler runs: nobody else may use the association, and it may if `may_use`."""
         busy, self._busy = self._busy, not may_use
         user, self._user = self._user, self.backend.current_task()
-        self.depth += 1
         try:
             yield
         finally:
-            self.depth -= 1
             self._busy, self._user = busy, user
 
     # -- handlers -----------------------------------------------------------------------------
@@ -226,12 +227,12 @@ class Operating(Pump):
         if isinstance(event, ResponseReceived):
             await self._take_response(event)
         elif isinstance(event, RequestReceived):
-            await serve_request(self, event)
+            await self._serve(event)
             await self.take_turn()
         elif isinstance(event, ReleaseRQ):
             await self._answer_release()
         elif isinstance(event, CancelReceived):
-            self.cancelled.add(event.message_id)
+            self.cancel(event.message_id)
         elif isinstance(event, RequestRefused):
             name, number = event.command.name.removesuffix("-RQ"), event.command.MessageID
             log.info("%s: its %s %d was refused: %s", self.peer_name, name, number, printable(event.text))
@@ -245,6 +246,17 @@ class Operating(Pump):
         elif isinstance(event, MessageIncomplete):
             name = "message" if event.command is None else event.command.name
             log.debug("%s: its %s was cut short", self.peer_name, name)
+
+    async def _serve(self, received: RequestReceived) -> None:
+        """Serve a request, and end what its handlers have begun and not finished."""
+        known = set(self.unfinished)
+        self.depth += 1
+        try:
+            await serve_request(self, received)
+            for unfinished in [one for one in self.unfinished if one not in known]:
+                await unfinished.finish("its handler")
+        finally:
+            self.depth -= 1
 
     async def take_turn(self) -> None:
         """Count one message, and let others run after many."""
@@ -272,6 +284,9 @@ class Operating(Pump):
         if operation is not None:
             syntax = self.connection.accepted_contexts[event.context_id].transfer_syntax
             operation.replies.append(Reply(event.command, data, syntax, is_final=event.is_final))
+            if len(operation.replies) > _MOST_REPLIES:
+                text = f"{self.peer_name} sent more than {_MOST_REPLIES} responses that nobody took: aborted"
+                await self._end_for(text)
 
     async def _response_data(self, *, is_wanted: bool) -> Buffer | None:
         incoming = Incoming(self)
@@ -281,10 +296,14 @@ class Operating(Pump):
         data = await incoming.gather()
         if data is None:
             limit = self.connection.limits.collect
-            text = f"{self.peer_name} sent more than {limit} bytes with a response (Limits.collect): aborted"
-            await self.end(lambda: AssociationAborted(text, source=0, reason=0, by_peer=False))
-            raise self._ended()
+            await self._end_for(
+                f"{self.peer_name} sent more than {limit} bytes with a response (Limits.collect): aborted"
+            )
         return data
+
+    async def _end_for(self, text: str) -> NoReturn:
+        await self.end(lambda: AssociationAborted(text, source=0, reason=0, by_peer=False))
+        raise self._ended()
 
     # -- requests of ours ---------------------------------------------------------------------
 
@@ -325,13 +344,15 @@ class Operating(Pump):
             raise
 
     async def _until_sendable(self, source: Source | None) -> None:
-        """Wait until the data set under way has left: one at a time does."""
-        while self.source is not None:
-            # An event need not come before it has.
-            event = await self.event_at_hand()
-            await (self.move() if event is None else self.dispatch(event))
-        if source is not None:
-            await self.send_all()  # what has not left of the last file would be read over
+        """Wait until a message can be begun; from then to its beginning nothing may be waited for.
+
+        One data set at a time leaves. With one of its own, what has not left of the last file would be
+        read over.
+        """
+        while self._deaf:  # until the end, which says why
+            await self.dispatch(await self.next_event())
+        if source is not None or self.source is not None:
+            await self.send_all()
 
     async def next_reply(self, operation: Operation) -> Reply:
         """Return the next response to an operation, and serve the peer until it has come."""
@@ -390,9 +411,12 @@ class Operating(Pump):
         )
 
     async def send_all(self) -> None:
-        """Send what is queued, to the last byte: between calls nobody would."""
-        while await self.send_queued():
-            self._look()
+        """Send what was begun and what is queued, to the last byte: between calls nobody would."""
+        while self.source is not None or await self.send_queued():
+            if self.source is None:
+                self._look()
+            else:
+                await self.move()
             while (event := await self.event_at_hand()) is not None:
                 await self.dispatch(event)
 

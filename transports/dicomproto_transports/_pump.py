@@ -55,6 +55,9 @@ _ENDINGS = _TERMINAL_KINDS | {ReleaseRQ}
 # Events that `look_ahead` takes in before their turn.
 _FARTHEST = 64
 
+# Buffers that the peer has not taken yet: more than a piece of a data set in the smallest PDUs has.
+_MOST_UNSENT = 20_000
+
 # However `Timeouts.close` is set, the end of a connection comes.
 _LONGEST_CLOSE = 3600.0
 
@@ -162,10 +165,15 @@ class Pump:
             elif event is CLOSED:
                 break
             elif isinstance(event, CancelReceived):
-                self.cancelled.add(event.message_id)
+                self.cancel(event.message_id)
             else:
                 ahead.append(event)
         return not ahead or not any(type(event) in _ENDINGS for event in ahead)
+
+    def cancel(self, message_id: int) -> None:
+        """Take note that the peer has cancelled an operation, if that has not ended meanwhile."""
+        if message_id in self.connection.unanswered:
+            self.cancelled.add(message_id)
 
     async def _tell_observed(self, observer: Observer, event: Event | NeedData | Closed) -> None:
         """Have told what passed over the wire before `event`, which keeps its place if that is cancelled."""
@@ -267,6 +275,12 @@ class Pump:
             # What the peer said before it went away is still to be read, its A-ABORT above all.
             self._broken, self._deaf, self._unsent, self.source = error, True, [], None
             return False
+        except BaseException:
+            # Cancelled within a PDU perhaps: whatever followed, the peer would take for its rest.
+            await self.end()
+            raise
+        if len(rest) > _MOST_UNSENT:
+            await self._end_flooded()
         # The time to take something is over only for a peer that took nothing.
         stalled = len(rest) == len(buffers) and len(rest[0]) == len(buffers[0])
         if stalled and due is not None and stream.now() >= due:
@@ -277,6 +291,12 @@ class Pump:
             observer.sent(buffers, rest)
             await observer.tell()
         return bool(self._unsent)
+
+    async def _end_flooded(self) -> NoReturn:
+        """End because the peer asks on and on and does not take the answers."""
+        text = f"{self.peer_name} sends requests and does not take the responses: aborted"
+        await self.end(lambda: AssociationAborted(text, source=0, reason=0, by_peer=False))
+        raise self._ended()
 
     async def _end_stalled(self) -> NoReturn:
         """End because the peer takes nothing: not even an A-ABORT, so the stream resets the connection."""
@@ -316,7 +336,7 @@ class Pump:
     def _sent_whole(self) -> None:
         self.source = None
         for response in self._deferred:
-            self.connection.send_response(response)
+            self._send_response(response)
         self._deferred.clear()
 
     def respond(self, response: Response) -> None:
@@ -327,11 +347,17 @@ class Pump:
         if self._reason is not None:
             raise self._ended()
         if self.source is None:
-            self.connection.send_response(response)
+            self._send_response(response)
         else:
             self._deferred.append(response)
         if log.isEnabledFor(logging.INFO):
             self.log_response("its", response)
+
+    def _send_response(self, response: Response) -> None:
+        self.connection.send_response(response)
+        if response.category is not Category.PENDING:
+            # The next operation may have the same Message ID.
+            self.cancelled.discard(response.MessageIDBeingRespondedTo)
 
     # -- ending -------------------------------------------------------------------------------
 
