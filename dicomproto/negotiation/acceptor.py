@@ -55,8 +55,16 @@ class SupportedContext(Record):
     scp_role: bool | None = None
 
 
+_NAMES = (1, 2)
+"""The user identity types of a user name, without and with a passcode."""
+
+
 class IdentityVerdict(Record):
-    """Whether a user identity is accepted; `server_response` is sent only if a response was requested."""
+    """Whether a user identity is accepted.
+
+    `server_response` is sent if a response was requested, and empty for a user name, with or without
+    passcode, to which there is nothing to say (PS3.7 D.3.3.7.2).
+    """
 
     accepted: bool
     server_response: bytes | None = None
@@ -154,7 +162,9 @@ def negotiate(rq: AssociateRQ, policy: AcceptorPolicy) -> AssociateAC | Associat
         return AssociateRJ(result=1, source=2, reason=1)
     positive_response = None
     if identity is not None and rq.user_identity is not None and rq.user_identity.positive_response_requested:
-        positive_response = UserIdentityAC(server_response=identity.server_response or b"")
+        is_name = rq.user_identity.identity_type in _NAMES
+        server_response = b"" if is_name else identity.server_response or b""
+        positive_response = UserIdentityAC(server_response=server_response)
     contexts, roles = _answer_contexts(rq, policy)
     extended = _answer_extended(rq, policy)
     if not _fits(roles, extended, positive_response):
