@@ -9,10 +9,13 @@ from itertools import accumulate
 from pathlib import Path
 
 import pytest
+from pydicom.dataset import Dataset
 
 from dicomproto import decode_pdu
 from dicomproto.config import Limits
-from dicomproto.dimse.commands import CEchoRSP, CStoreRQ
+from dicomproto.dimse.codec import encode_command
+from dicomproto.dimse.commands import CEchoRSP, CStoreRQ, CStoreRSP
+from dicomproto.dimse.events import DataSetChunk, RequestReceived
 from dicomproto.errors import AssociationAborted, AssociationRejected, ConnectionLost, LocalProtocolError
 from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN
 from dicomproto.upper_layer.pdu import (
@@ -21,6 +24,8 @@ from dicomproto.upper_layer.pdu import (
     AssociateRJ,
     AssociateRQ,
     PDataTF,
+    ReleaseRP,
+    ReleaseRQ,
 )
 from dicomproto_transports import evt
 from dicomproto_transports._association import AssociationCore
@@ -28,6 +33,7 @@ from dicomproto_transports._observer import Message, Observer
 from dicomproto_transports.testing import Faults
 from tests.associations import (
     CT_IMAGE,
+    PATIENT_ROOT_FIND,
     Peer,
     Script,
     Stored,
@@ -165,17 +171,19 @@ def test_the_state_machine_of_both_sides(backend: AnyBackend) -> None:
     ]
 
 
-def test_a_data_set_in_many_pdus(backend: AnyBackend, tmp_path: Path) -> None:
+@pytest.mark.parametrize("maximum_length", [128, 16384])
+def test_a_data_set_in_many_pdus(backend: AnyBackend, tmp_path: Path, maximum_length: int) -> None:
+    """With the smaller ones not even a command fits into one."""
     scu, scp = Listener(*RECEIVED, *SENT), Listener(*RECEIVED, *SENT)
-    stored, data = Stored(), data_set(100_000)
+    stored, data = Stored(), data_set(6 * maximum_length)
     path = write_file(tmp_path, data)
     ae = make_ae(backend, "SCP")
-    ae.maximum_pdu_size = 16384
+    ae.maximum_pdu_size = maximum_length
 
     async def main() -> None:
         core = make_server(backend, [(evt.EVT_C_STORE, stored), *scp.bindings], ae)
         async with associated(backend, core, evt_handlers=scu.bindings) as assoc:
-            await assoc.send_c_store(path)
+            await assoc.send_c_store(path, originator_aet="ORIGINATOR", originator_id=7)
 
     backend.run(main)
     assert stored.objects == [data]
@@ -188,7 +196,7 @@ def test_a_data_set_in_many_pdus(backend: AnyBackend, tmp_path: Path) -> None:
         assert message.dataset.SOPClassUID == CT_IMAGE
         assert message.dataset is message.dataset
         assert repr(message).startswith("<Message CStoreRQ(")
-        assert repr(message).endswith("on context 3, 100000 bytes of data>")
+        assert repr(message).endswith(f"on context 3, {len(data)} bytes of data>")
     # Both sides hear the same bytes, and the PDUs that they are.
     for sent, received in ((scu, scp), (scp, scu)):
         leaving = [event.data for event in sent.events if event.event is evt.EVT_DATA_SENT]
@@ -218,6 +226,69 @@ def test_one_kind_alone_is_told_as_among_others(kind: evt.EventKind, tmp_path: P
 
     path = write_file(tmp_path, data_set(50_000))
     assert told(kind) == told(*RECEIVED, *SENT, evt.EVT_FSM_TRANSITION) != []
+
+
+def test_a_store_that_is_refused_before_all_of_it_was_sent(backend: AnyBackend) -> None:
+    scu = Listener(evt.EVT_DIMSE_RECV, evt.EVT_DIMSE_SENT, evt.EVT_DATA_SENT)
+    came: list[bytes] = []
+
+    async def refuse(peer: Peer) -> None:
+        await peer.accept()
+        received = await peer.until(RequestReceived)
+        peer.connection.send_response(received.command.response(0xA700))
+        await peer.flush()
+        while not isinstance(event := await peer.event(), ReleaseRQ):
+            if isinstance(event, DataSetChunk):
+                came.append(bytes(event.data))
+        peer.connection.send(ReleaseRP())
+        await peer.until_closed()
+
+    async def main() -> None:
+        async with backend.serving(Script(refuse)) as server:
+            async with await associate(backend, server.port, evt_handlers=scu.bindings) as assoc:
+                response = await assoc.send_c_store(BytesIO(part10(data_set(60_000_000))))
+                assert response.Status == 0xA700
+
+    backend.run(main)
+    request, response = [event.message for event in scu.events if "DIMSE" in event.event.name]
+    if isinstance(request.command, CStoreRSP):
+        request, response = response, request
+    assert request.data_length == sum(map(len, came)) < 60_000_000
+    assert bytes(request.data) == b"".join(came)
+    assert sum(len(event.data) for event in scu.events if event.event is evt.EVT_DATA_SENT) > len(
+        request.data
+    )
+
+
+def test_a_response_without_the_data_set_that_it_announced() -> None:
+    backend = Lockstep()
+    scu = Listener(evt.EVT_DIMSE_RECV)
+
+    async def answer(peer: Peer) -> None:
+        await peer.accept()
+        request = (await peer.until(RequestReceived)).command
+        for response in (request.response(0xFF00, CommandDataSetType=1), request.response()):
+            encoded = (encode_command(response),)
+            peer.connection._upper.send_p_data(1, encoded, is_command=True, is_last=True)
+        await peer.until(ReleaseRQ)
+        peer.connection._upper.send(ReleaseRP())
+        await peer.until_closed()
+
+    async def main() -> None:
+        async with backend.serving(Script(answer)) as server:
+            contexts = [PATIENT_ROOT_FIND]
+            async with await associate(
+                backend, server.port, contexts=contexts, evt_handlers=scu.bindings
+            ) as assoc:
+                found = [
+                    identifier async for _, identifier in assoc.send_c_find(Dataset(), PATIENT_ROOT_FIND)
+                ]
+                assert found == [None, None]
+
+    backend.run(main)
+    pending, final = [event.message for event in scu.events]
+    assert (pending.command.Status, bytes(pending.data), pending.data_length) == (0xFF00, b"", 0)
+    assert (final.command.Status, final.data, final.data_length) == (0x0000, None, 0)
 
 
 def test_a_rejection_and_an_abort(backend: AnyBackend) -> None:

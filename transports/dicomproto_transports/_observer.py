@@ -282,7 +282,8 @@ class _Direction:
         elif isinstance(item, DataSetChunk):
             self._data_length += len(item.data)
             if self._collector is not None:
-                self._collector.add(bytes(item.data))
+                # The first bytes are held as they are given, all others copied.
+                self._collector.add(item.data if len(self._collector) else bytes(item.data))
             if item.last:
                 self._complete()
 
