@@ -57,6 +57,8 @@ def test_every_event_has_its_name() -> None:
         *("EVT_N_EVENT_REPORT", "EVT_N_GET", "EVT_N_SET", "EVT_N_ACTION", "EVT_N_CREATE", "EVT_N_DELETE"),
     }
     assert repr(evt.EVT_C_ECHO) == "<EVT_C_ECHO>"
+    assert evt.EVT_PDU_RECV.is_notification
+    assert not evt.EVT_C_ECHO.is_notification
 
 
 @pytest.mark.parametrize(

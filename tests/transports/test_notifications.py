@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import inspect
 from collections import Counter
 from io import BytesIO
 from itertools import accumulate
@@ -27,7 +28,7 @@ from dicomproto.upper_layer.pdu import (
     ReleaseRP,
     ReleaseRQ,
 )
-from dicomproto_transports import evt
+from dicomproto_transports import blocking, evt
 from dicomproto_transports._association import AssociationCore
 from dicomproto_transports._observer import Message, Observer
 from dicomproto_transports.testing import Faults
@@ -498,6 +499,29 @@ def test_a_handler_bound_to_one_association_hears_of_that_alone(backend: AnyBack
 
     backend.run(main)
     assert [word for _, word in listener.told] == ["CEchoRQ", "CEchoRSP", "CEchoRSP"]
+
+
+def test_the_blocking_facade_binds_as_the_original_does() -> None:
+    for name in ("bind", "unbind", "get_events", "get_handlers"):
+        facade, original = getattr(blocking.Association, name), getattr(AssociationCore, name)
+        assert inspect.signature(facade) == inspect.signature(original)
+        assert facade.__doc__ == original.__doc__
+    listener = Listener(evt.EVT_DIMSE_SENT)
+    ae = blocking.AE()
+    ae.add_supported_context(CT_IMAGE)
+    ae.add_requested_context(CT_IMAGE)
+    with (
+        ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, Stored())]) as server,
+        ae.associate("127.0.0.1", server.port) as assoc,
+    ):
+        assoc.bind(evt.EVT_DIMSE_SENT, listener, ())
+        assert assoc.get_events() == [evt.EVT_DIMSE_SENT]
+        assert assoc.get_handlers(evt.EVT_DIMSE_SENT) == [(listener, ())]
+        assoc.send_c_store(BytesIO(part10(data_set())))
+        assoc.unbind(evt.EVT_DIMSE_SENT, listener)
+        assert assoc.get_events() == []
+        assoc.send_c_store(BytesIO(part10(data_set())))
+    assert [event.assoc for event in listener.events] == [assoc]
 
 
 def test_a_handler_of_the_server_is_bound_to_its_association_alone(backend: AnyBackend) -> None:

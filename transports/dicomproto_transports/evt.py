@@ -49,6 +49,11 @@ class EventKind:
         self.is_intervention = is_intervention
         """Whether the event asks for a decision; others only tell."""
 
+    @property
+    def is_notification(self) -> bool:
+        """Whether the event only tells."""
+        return not self.is_intervention
+
     def __repr__(self) -> str:
         return f"<{self.name}>"
 
