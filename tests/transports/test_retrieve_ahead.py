@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 
-from dicomproto.dimse.commands import CMoveRQ
 from dicomproto.dimse.events import ResponseReceived
-from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN
 from dicomproto.upper_layer.codec import encode_pdu
 from dicomproto.upper_layer.pdu import Abort, ReleaseRP, ReleaseRQ
 from dicomproto_transports import evt
@@ -29,6 +27,7 @@ from tests.transports.test_retrieve import (
     image,
     retrieving,
 )
+from tests.transports.test_retrieve_destination import ask
 
 
 def moved(backend: AnyBackend, results: Any, there: There | None = None) -> tuple[Any, list[str], There]:
@@ -207,10 +206,7 @@ def test_the_peer_is_heard_before_anything_leaves(end: str, tmp_path: Path) -> N
                 peer = await connect(backend, provider.port)
                 mover.append(peer)
                 await peer.request(MOVE)
-                request = CMoveRQ(MessageID=1, AffectedSOPClassUID=MOVE, MoveDestination="THERE")
-                peer.connection.send_request(request, 1)
-                peer.connection.send_data(identifier(), last=True)
-                await peer.flush()
+                await ask(peer)
                 if end == "cancel":
                     final = await peer.until(ResponseReceived)
                     assert (final.command.Status, counts(final.command)) == (0xFE00, (100, 0, 0, 0))
@@ -222,9 +218,3 @@ def test_the_peer_is_heard_before_anything_leaves(end: str, tmp_path: Path) -> N
     backend.run(main)
     assert closed == [0]
     assert there.proposed == []
-
-
-def identifier() -> bytes:
-    from dicomproto.datasets import encode_data_set
-
-    return encode_data_set(QUERY, EXPLICIT_VR_LITTLE_ENDIAN)
