@@ -5,11 +5,13 @@ from __future__ import annotations
 from ..config import Timeouts
 from .commands import CGetRQ, CMoveRQ, NActionRQ, Request
 
+_OBJECTS_UNDER_WAY = 2
+
 
 class Operation:
     """A request without its final response; `timer` is the field of `Timeouts` that bounds the next wait."""
 
-    __slots__ = ("context_id", "deadline", "is_waiting", "request", "timer")
+    __slots__ = ("_patience", "context_id", "deadline", "is_held_up", "is_waiting", "request", "timer")
 
     def __init__(self, request: Request, context_id: int) -> None:
         self.request = request
@@ -20,7 +22,9 @@ class Operation:
         elif isinstance(request, (CGetRQ, CMoveRQ)):
             self.timer = "retrieve"
         self.is_waiting = False
+        self.is_held_up = False
         self.deadline: float | None = None
+        self._patience = 0
 
     def wait(self) -> None:
         """Start the wait for the next response, anew; it runs from the next `next_deadline`."""
@@ -28,9 +32,26 @@ class Operation:
         self.deadline = None
 
     def cancel(self) -> None:
-        """Start the wait for the final response, which no pending one prolongs."""
+        """Start the wait for the final response, which no pending one prolongs.
+
+        The object that a C-GET is sending, and one that it began before it knew, are let come to their end.
+        """
         self.timer = "cancel"
+        self._patience = _OBJECTS_UNDER_WAY if isinstance(self.request, CGetRQ) else 0
         self.wait()
+
+    def hold_up(self) -> bool:
+        """The peer is within a message: the wait begins anew after it. Tells whether it does."""
+        if self.timer == "cancel" and not self._patience:
+            return False
+        self.deadline, self.is_held_up = None, True
+        return True
+
+    def go_on(self) -> None:
+        """The message that held the wait up is over."""
+        self.is_held_up = False
+        if self.timer == "cancel":
+            self._patience -= 1
 
     def pending(self) -> None:
         """A pending response came."""
@@ -85,13 +106,14 @@ class Operations(dict[int, Operation]):
         """Return when the first wait is over; a wait begun since the last call starts to run at `now`.
 
         While a message of the peer `is_receiving` no response can come, so waits begin anew after it;
-        but not the one for what a C-CANCEL should end.
+        but not the one for what a C-CANCEL should end, see `Operation.cancel`.
         """
         earliest = None
         for operation in self.values():
-            if is_receiving and operation.timer != "cancel":
-                operation.deadline = None
+            if is_receiving and operation.hold_up():
                 continue
+            if operation.is_held_up:
+                operation.go_on()
             if operation.is_waiting and operation.deadline is None:
                 duration: float | None = getattr(timeouts, operation.timer)
                 if duration is None:

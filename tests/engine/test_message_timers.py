@@ -14,6 +14,7 @@ from dicomproto.upper_layer import (
     ReleaseRP,
     ReleaseRQ,
     Role,
+    RoleSelection,
     State,
     TimerExpired,
     encode_pdu,
@@ -22,6 +23,7 @@ from tests.dialogues import (
     ACTION,
     CANCELLED,
     CONTEXT_OF,
+    CT,
     ECHO,
     EVENT,
     FIND_RQ,
@@ -186,6 +188,31 @@ def test_nor_by_what_comes_with_the_pending_responses() -> None:
     incomplete, expired = events_of(connection)
     assert incomplete == MessageIncomplete(context_id=5, command=pending(FIND_RQ))
     assert expired == TimerExpired(timer="cancel", state="Sta6")
+
+
+def test_objects_under_way_are_let_come_after_the_cancel_of_a_retrieval() -> None:
+    """Two of them: the one that is being sent, and one that was begun before the peer knew of the cancel."""
+    roles = (RoleSelection(sop_class_uid=CT, scu_role=True, scp_role=True),)
+    rq, ac = associate_rq(role_selections=roles), associate_ac(role_selections=roles)
+    connection = established(R, timeouts=EVERY, rq=rq, ac=ac)
+    connection.send_request(GET_RQ, CONTEXT_OF[type(GET_RQ)])
+    connection.send_data(b"query ", last=True)
+    connection.send_cancel(1)
+    connection.data_to_send()
+    assert connection.next_deadline(0.0) == 8.0
+    for number, now in ((1, 5.0), (2, 20.0), (3, 40.0)):
+        stored = message(STORE.replace(MessageID=number), b"object", context_id=CONTEXT_OF[type(STORE)])
+        feed(connection, stored[:-1])
+        last = number == 3
+        assert connection.next_deadline(now) == (33.0 if last else now + 64.0)  # the peer may pause: `pdu`
+        if last:
+            connection.handle_timeout(33.0)
+            break
+        feed(connection, stored[-1:])
+        assert connection.next_deadline(now + 5.0) == now + 13.0
+        connection.send_response(STORE.replace(MessageID=number).response())
+        connection.data_to_send()
+    assert TimerExpired(timer="cancel", state="Sta6") in events_of(connection)
 
 
 def test_the_final_response_ends_the_wait_after_a_cancel() -> None:
