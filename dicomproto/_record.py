@@ -17,8 +17,10 @@ from typing import Any, Self, dataclass_transform
 _MISSING: Any = object()
 
 
-def _write_init(name: str, fields: dict[str, object], slots: dict[str, Any]) -> Any:
-    """Return an `__init__` that stores each field through its slot descriptor."""
+def _write_init(
+    name: str, fields: dict[str, object], slots: dict[str, Any], converters: dict[str, Any]
+) -> Any:
+    """Return an `__init__` that stores each field, converted, through its slot descriptor."""
     scope: dict[str, Any] = {}
     parameters, stores = [], []
     for field, default in fields.items():
@@ -28,7 +30,11 @@ def _write_init(name: str, fields: dict[str, object], slots: dict[str, Any]) -> 
         else:
             scope[f"_default_{field}"] = default
             parameters.append(f"{field}=_default_{field}")
-        stores.append(f"    _set_{field}(self, {field})\n")
+        value = field
+        if field in converters:
+            scope[f"_convert_{field}"] = converters[field]
+            value = f"_convert_{field}({field})"
+        stores.append(f"    _set_{field}(self, {value})\n")
     head = f"self, *, {', '.join(parameters)}" if parameters else "self"
     exec(f"def __init__({head}):\n{''.join(stores) or '    pass'}", scope)
     init = scope["__init__"]
@@ -57,11 +63,15 @@ class _RecordType(type):
         cls._fields = fields
         cls._compared = tuple(field for field in fields if field != "warnings")
         if "__init__" not in namespace:
-            cls.__init__ = _write_init(name, fields, slots)  # type: ignore[misc]
+            init = _write_init(name, fields, slots, getattr(cls, "_converters", {}))
+            cls.__init__ = init  # type: ignore[misc]
         return cls
 
     _fields: dict[str, object]
     """All fields in order, the inherited ones first, with their defaults (`_MISSING` for none)."""
+
+    _converters: dict[str, Any]
+    """What the values of some fields go through before they are stored."""
 
     _compared: tuple[str, ...]
 

@@ -11,6 +11,7 @@ title that was missing is "" and a missing number 0; `warnings` says so.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from .._record import Record
@@ -111,11 +112,21 @@ class _AnsweredBy(Request, Generic[ResponseT]):
         def response(self, Status: int = 0, **fields: object) -> ResponseT: ...
 
 
+def _status(value: object) -> object:
+    return StatusCode(value) if type(value) is int else value
+
+
 class Response(Command):
-    """A message that answers a request; the fields about an error are those of PS3.7 Annex C."""
+    """A message that answers a request; the fields about an error are those of PS3.7 Annex C.
+
+    A number that is given for `Status` becomes a `Status`, which has category and meaning; where a
+    connection received it, those of its service class.
+    """
+
+    _converters: ClassVar[dict[str, Callable[[object], object]]] = {"Status": _status}
 
     MessageIDBeingRespondedTo: int
-    Status: int = 0
+    Status: StatusCode = StatusCode(0)
     AffectedSOPClassUID: str | None = None
     OffendingElement: tuple[int, ...] | None = None
     ErrorComment: str | None = None
@@ -124,9 +135,8 @@ class Response(Command):
 
     @property
     def status(self) -> StatusCode:
-        """`Status` with its category and meaning, in its service class where a connection received it."""
-        code = self.Status
-        return code if isinstance(code, StatusCode) else StatusCode(code)
+        """`Status`, under the name that other fields have."""
+        return self.Status
 
     @property
     def category(self) -> Category:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import pytest
 
 from dicomproto.dimse import status
+from dicomproto.dimse.codec import decode_command, encode_command
+from dicomproto.dimse.commands import CFindRQ, CFindRSP, CStoreRQ, CStoreRSP
 from dicomproto.dimse.status import Category, Status, category_of
+from dicomproto.errors import LocalProtocolError
+from dicomproto.services import ServiceStatus, sop_class
 
 
 def expected(code: int) -> Category:
@@ -70,3 +74,28 @@ def test_the_named_codes() -> None:
         "CANCEL": "FE00",
         "PENDING": "FF00",
     }
+
+
+def test_a_response_has_a_status_whatever_number_was_given() -> None:
+    request = CFindRQ(MessageID=1, AffectedSOPClassUID="1.2")
+    for response in (request.response(0xFF00), request.response().replace(Status=0xFF00)):
+        assert type(response.Status) is Status
+        assert response.Status == response.status == 0xFF00
+        assert response.Status.category is response.category is Category.PENDING
+        assert decode_command(encode_command(response)).Status.meaning == "Pending"
+    assert CFindRSP(MessageIDBeingRespondedTo=1).Status.category is Category.SUCCESS
+
+
+def test_a_status_that_knows_more_is_kept() -> None:
+    storage = sop_class("1.2.840.10008.5.1.4.1.1.2")
+    assert storage is not None
+    known = ServiceStatus(0xA700, storage, CStoreRQ)
+    response = CStoreRSP(MessageIDBeingRespondedTo=1, Status=known)
+    assert response.Status is known
+
+
+def test_what_is_no_number_is_no_status() -> None:
+    response = CStoreRSP(MessageIDBeingRespondedTo=1, Status="0000")
+    assert response.Status == "0000"
+    with pytest.raises(LocalProtocolError, match="Status must be a number from 0 to 65535"):
+        encode_command(response)
