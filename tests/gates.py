@@ -94,7 +94,8 @@ def gate_lint() -> None:
 
 
 def gate_types() -> None:
-    tool("mypy", "--strict", *PACKAGES)
+    """Both packages, and programs of users with types in each flavour."""
+    tool("mypy", "--strict", *PACKAGES, "tests/typed")
 
 
 def gate_wheel() -> None:

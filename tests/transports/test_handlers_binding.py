@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import sys
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -111,6 +113,31 @@ def test_an_intervention_has_one_handler_a_notification_any_number() -> None:
     assert [each.handler for each in handlers.all(evt.EVT_RELEASED)] == [handle, handle_async]
     assert handlers.get_events() == [evt.EVT_C_ECHO, evt.EVT_RELEASED]
     assert handlers.one(evt.EVT_C_STORE) is None
+
+
+def test_threads_bind_and_unbind_side_by_side() -> None:
+    handlers = evt.Handlers(allow_async=False)
+    lasting = [[partial(print, thread, number) for number in range(50)] for thread in range(4)]
+
+    def bind(mine: list[Callable[..., object]]) -> None:
+        for handler in mine:
+            handlers.bind(evt.EVT_ACCEPTED, handler)
+            handlers.bind(evt.EVT_ACCEPTED, repr)
+            handlers.unbind(evt.EVT_ACCEPTED, repr)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=bind, args=(mine,)) for mine in lasting]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    bound = [handler for handler, _ in handlers.get_handlers(evt.EVT_ACCEPTED)]
+    assert len(bound) == 200
+    assert {id(handler) for handler in bound} == {id(handler) for mine in lasting for handler in mine}
 
 
 def test_in_thread_marks_a_handler() -> None:

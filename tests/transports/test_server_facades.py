@@ -50,6 +50,12 @@ def test_the_same_names_and_the_original_signatures(flavour: Any) -> None:
         assert hasattr(flavour, name)
 
 
+@pytest.mark.parametrize("flavour", [blocking, trio_flavour, anyio_flavour])
+def test_what_calls_return_can_be_named(flavour: Any) -> None:
+    iterating = "Iterating" if flavour is blocking else "StoreOutcomes"
+    assert {"Association", "Responses", "StoreOutcome", iterating} <= set(flavour.__all__)
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_blocking_methods_are_the_originals(name: str) -> None:
     original, facade = getattr(AssociationCore, name), getattr(Association, name)

@@ -21,14 +21,16 @@ from ._association import AssociationCore as Association
 from ._async import AsyncBackend, Event, Group, Library, LibraryAE, Scope
 from ._async import AsyncServer as Server
 from ._listening import systemd_sockets
+from ._responses import Responses
 from ._sending import KnownFile
 from ._socket import AddressInfo, plain_address
+from ._store_many import StoreOutcome, StoreOutcomes
 from ._wrapped import WrappedStream
 from .logs import debug_logger
 
 __all__ = [
-    "AE", "BACKEND", "Association", "KnownFile", "Server", "debug_logger", "evt", "systemd_sockets",
-    "wrap_stream",
+    "AE", "BACKEND", "Association", "KnownFile", "Responses", "Server", "StoreOutcome", "StoreOutcomes",
+    "debug_logger", "evt", "systemd_sockets", "wrap_stream",
 ]  # fmt: skip
 
 T = TypeVar("T")

@@ -33,6 +33,7 @@ from ._listening import ListenOn, systemd_sockets
 from ._responses import Responses as CoreResponses
 from ._sending import KnownFile
 from ._server import MAXIMUM_PENDING
+from ._store_many import StoreOutcome
 from ._threads import BACKEND, Server, run, shut_down
 from .logs import debug_logger
 
@@ -48,16 +49,9 @@ if TYPE_CHECKING:
     from .tls import Context as TLSContext
 
 __all__ = [
-    "AE",
-    "BACKEND",
-    "Association",
-    "KnownFile",
-    "Server",
-    "debug_logger",
-    "evt",
-    "run",
-    "systemd_sockets",
-]
+    "AE", "BACKEND", "Association", "Iterating", "KnownFile", "Responses", "Server", "StoreOutcome",
+    "debug_logger", "evt", "run", "systemd_sockets",
+]  # fmt: skip
 
 P = ParamSpec("P")
 T_co = TypeVar("T_co", covariant=True)

@@ -16,9 +16,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import partial
+from threading import Lock
 from time import time
 from types import CodeType, CoroutineType
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from dicomproto._record import Record
 from dicomproto.upper_layer.conformance import check_associate_rj
@@ -196,8 +197,8 @@ def _name(handler: object) -> str:
 class Event:
     """What a handler receives.
 
-    `assoc` is the association, `event` the kind, `timestamp` when it came. The other attributes exist
-    for the kinds that their docstrings name and raise AttributeError for the rest.
+    `assoc` is the `Association` of the flavour, `event` the kind, `timestamp` when it came. The other
+    attributes exist for the kinds that their docstrings name and raise AttributeError for the rest.
     """
 
     __slots__ = ("assoc", "event", "_came", "deferred", "_facts", "_incoming")
@@ -210,7 +211,8 @@ class Event:
         incoming: IncomingDataSet | None = None,
     ) -> None:
         self.event = kind
-        self.assoc = assoc
+        # Any, for handlers of all flavours receive this one class and know best whose association it is.
+        self.assoc: Any = assoc
         self.deferred: tuple[Bound, ...] = ()
         """What `after_response` was given and has not run."""
         self._came = time()
@@ -251,7 +253,11 @@ class Event:
 
     @property
     def request(self) -> Request:
-        """The request, with its command elements as attributes (all DIMSE services)."""
+        """The request, with its command elements as attributes (all DIMSE services).
+
+        `sop_class_uid` and `sop_instance_uid` are there whatever the service calls them, Affected or
+        Requested. For a type checker `isinstance(event.request, CMoveRQ)` tells which elements there are.
+        """
         return self._fact("request")  # type: ignore[return-value]
 
     @property
@@ -493,13 +499,17 @@ class Bound(Record):
 
 
 class Handlers:
-    """The handlers of one association or server, by event kind. Empty for most kinds, so cheap to ask."""
+    """The handlers of one association or server, by event kind. Empty for most kinds, so cheap to ask.
 
-    __slots__ = ("_bound", "_allow_async")
+    Any thread may bind and unbind.
+    """
+
+    __slots__ = ("_bound", "_allow_async", "_lock")
 
     def __init__(self, bindings: Iterable[Binding] | None = None, *, allow_async: bool) -> None:
         self._bound: dict[EventKind, tuple[Bound, ...]] = {}
         self._allow_async = allow_async
+        self._lock = Lock()
         for binding in bindings or ():
             if len(binding) not in (2, 3):
                 raise TypeError(
@@ -526,20 +536,22 @@ class Handlers:
                 "EVT_C_STORE_STREAM: chunks are read by the association's own task, not in_thread"
             )
         other = {EVT_C_STORE: EVT_C_STORE_STREAM, EVT_C_STORE_STREAM: EVT_C_STORE}.get(kind)
-        if other in self._bound:
-            raise ValueError("EVT_C_STORE and EVT_C_STORE_STREAM exclude each other; bind one of them")
         bound = Bound(handler=_unmarked(handler), args=tuple(args), in_thread=threaded and self._allow_async)
-        before = () if kind.is_intervention else self._bound.get(kind, ())
-        self._bound[kind] = (*before, bound)
+        with self._lock:
+            if other in self._bound:
+                raise ValueError("EVT_C_STORE and EVT_C_STORE_STREAM exclude each other; bind one of them")
+            before = () if kind.is_intervention else self._bound.get(kind, ())
+            self._bound[kind] = (*before, bound)
 
     def unbind(self, kind: EventKind, handler: Handler) -> None:
         """Bind `handler` no longer; nothing happens if it is not bound."""
         gone = _unmarked(handler)
-        left = tuple([bound for bound in self._bound.get(kind, ()) if bound.handler != gone])
-        if left:
-            self._bound[kind] = left
-        else:
-            self._bound.pop(kind, None)
+        with self._lock:
+            left = tuple([bound for bound in self._bound.get(kind, ()) if bound.handler != gone])
+            if left:
+                self._bound[kind] = left
+            else:
+                self._bound.pop(kind, None)
 
     def copy(self) -> Handlers:
         """Return the same handlers, to be changed apart from these."""

@@ -121,7 +121,8 @@ def _log(logger: logging.Logger, lines: Iterator[str]) -> None:
 
 
 def _association(event: evt.Event) -> AssociationCore:
-    return event.assoc  # type: ignore[return-value]  # or one with the same properties
+    association: AssociationCore = event.assoc  # or one with the same properties
+    return association
 
 
 def _way(event: evt.Event) -> str:
