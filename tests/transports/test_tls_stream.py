@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hmac
 import ssl
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from OpenSSL import SSL
 
 from dicomproto.config import Timeouts
@@ -391,6 +394,90 @@ def test_good_records_before_a_bad_one_are_delivered(authority: Authority) -> No
     assert caught.value.kind == "protocol"
     with pytest.raises(SSL.Error, match="alert bad record mac"):  # it was told why
         run(stream.close([], 0.0))
+
+
+class KeyUpdates:
+    """Writes what Python's TLS does not: key updates that ask for one in return (RFC 8446 4.6.3).
+
+    `log` is where a client logged its secrets; it must not have sent anything since its handshake.
+    """
+
+    def __init__(self, log: Path) -> None:
+        (line,) = [line for line in log.read_text().splitlines() if line.startswith("CLIENT_TRAFFIC")]
+        self._secret = bytes.fromhex(line.split()[2])
+        self._hash = {32: "sha256", 48: "sha384"}[len(self._secret)]
+
+    def _derived(self, label: bytes, size: int) -> bytes:
+        """HKDF-Expand-Label without context (RFC 8446 7.1), of one block."""
+        info = size.to_bytes(2, "big") + bytes([6 + len(label)]) + b"tls13 " + label + b"\0\x01"
+        return hmac.digest(self._secret, info, self._hash)[:size]
+
+    def __next__(self) -> bytes:
+        """Return the next one, as a record."""
+        key = self._derived(b"key", 32 if self._hash == "sha384" else 16)
+        nonce = self._derived(b"iv", 12)  # for the first record under its key
+        self._secret = self._derived(b"traffic upd", len(self._secret))
+        head, message = bytes.fromhex("1703030016"), bytes.fromhex("180000010116")
+        return head + AESGCM(key).encrypt(nonce, message, head)
+
+
+def test_a_peer_that_wants_key_updates_and_does_not_read(authority: Authority, tmp_path: Path) -> None:
+    """It may not fill our memory, whatever the time that it has."""
+
+    backend = secured("lockstep", authority, ssl.TLSVersion.TLSv1_3)
+    backend._client.keylog_filename = str(tmp_path / "secrets")
+
+    async def scenario() -> None:
+        left, right = await backend.pair()
+        updates = KeyUpdates(tmp_path / "secrets")
+        refused = False
+
+        async def flood() -> None:
+            rest: Sequence[Any] = []
+            while not refused:
+                rest = await left._inner.send(rest or [next(updates) for _ in range(500)], None)
+            await hang_up(left)
+
+        async def receive() -> None:
+            nonlocal refused
+            for _ in range(2):  # it stays so
+                with pytest.raises(ConnectionAbortedError, match="sends and does not read"):
+                    await right.receive(None)
+            assert sum(map(len, right._pending)) + right._outgoing.pending < MIB
+            refused = True
+            await hang_up(right)
+
+        await backend.together(flood, receive)
+
+    backend.run(scenario)
+
+
+def test_a_peer_that_reads_gets_all_the_key_updates_that_it_wants(
+    authority: Authority, tmp_path: Path
+) -> None:
+    backend = secured("lockstep", authority, ssl.TLSVersion.TLSv1_3)
+    backend._client.keylog_filename = str(tmp_path / "secrets")
+
+    async def scenario() -> None:
+        left, right = await backend.pair()
+        updates = KeyUpdates(tmp_path / "secrets")
+
+        async def update() -> None:
+            for _ in range(30):
+                rest: Sequence[Any] = [next(updates) for _ in range(500)]
+                while rest:
+                    rest = await left._inner.send(rest, None)
+                    left._inner.try_receive()
+            await left._inner.close([], left.now() + 10)
+
+        async def receive() -> None:
+            with pytest.raises(ConnectionAbortedError, match="close_notify"):
+                await right.receive(None)
+            await hang_up(right)
+
+        await backend.together(update, receive)
+
+    backend.run(scenario)
 
 
 def test_over_a_stream_that_users_bring(async_backend: Async, authority: Authority) -> None:

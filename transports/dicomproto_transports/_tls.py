@@ -38,7 +38,7 @@ RECORD = 16 * 1024
 """Bytes of plaintext in one record at most (RFC 8446 5.1)."""
 
 _UNSOLICITED = 4 * PIECE
-"""Bytes that a peer may send in the handshake while it takes nothing."""
+"""Bytes that a peer may send in the handshake, or have us answer afterwards, while it takes nothing."""
 
 _RECORD_TYPES = range(20, 25)  # the first byte of whatever is TLS
 _PDU_TYPES = range(1, 8)  # and of DICOM
@@ -134,7 +134,7 @@ class Handshake:
             plain = data[0] in _PDU_TYPES
             raise _NotTLS("plain DICOM" if plain else PROTOCOLS.get(sniff(data[:6]), "something else"))
         if self._incoming.pending > _UNSOLICITED:
-            raise ConnectionAbortedError(errno.ECONNABORTED, "it sends and does not read")
+            raise _one_sided()
         self._incoming.write(data)
 
 
@@ -184,11 +184,12 @@ class TlsStream:
 
     def try_receive(self) -> bytes | None:
         """Return what has arrived, None if nothing, b"" at the end; see `Stream`."""
-        while (data := self._at_hand()) is None:
+        if (data := self._at_hand()) is None:
             raw = self._inner.try_receive()
             if raw is None:
                 return None
-            self._take(raw)
+            self._take(raw)  # once: a peer may send records without data as fast as they are read
+            data = self._at_hand()
         return data
 
     async def receive(self, deadline: float | None) -> bytes:
@@ -242,6 +243,8 @@ class TlsStream:
             self._eof = True
             break
         self._kept = b"".join(parts)  # nothing was kept before
+        if self._outgoing.pending + sum(map(len, self._pending)) > _UNSOLICITED:
+            self._failure = _one_sided()  # each of its key updates asked for one of ours (RFC 8446 4.6.3)
 
     # Sending
 
@@ -324,6 +327,10 @@ def _drop(buffers: list[Buffer], size: int) -> None:
     del buffers[:index]
     if size:
         buffers[0] = memoryview(buffers[0])[size:]
+
+
+def _one_sided() -> OSError:
+    return ConnectionAbortedError(errno.ECONNABORTED, "it sends and does not read")
 
 
 def _broken(error: ssl.SSLError) -> TLSBroken:
