@@ -13,7 +13,6 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable
-from io import BytesIO
 from typing import Any, NamedTuple
 
 import pytest
@@ -52,10 +51,8 @@ from tests.associations import (
     Script,
     associate,
     connect,
-    data_set,
     make_ae,
     make_server,
-    part10,
 )
 from tests.backends import Lockstep
 
@@ -95,7 +92,7 @@ class Operation(NamedTuple):
     request: Request
     context: str
     kind: evt.EventKind
-    call: Callable[[Any], Any]
+    call: Callable[[Any, Dataset], Any]
     failed: int = 0x0110
     nonsense: int = 0x0110
 
@@ -113,13 +110,13 @@ OPERATIONS = {
         CEchoRQ(AffectedSOPClassUID=VERIFICATION),
         VERIFICATION,
         evt.EVT_C_ECHO,
-        lambda assoc: assoc.send_c_echo(),
+        lambda assoc, dataset: assoc.send_c_echo(),
     ),
     "C-STORE": Operation(
         CStoreRQ(AffectedSOPClassUID=CT_IMAGE, AffectedSOPInstanceUID=INSTANCE),
         CT_IMAGE,
         evt.EVT_C_STORE,
-        lambda assoc: assoc.send_c_store(an_object()),
+        lambda assoc, dataset: assoc.send_c_store(dataset),
         0xC211,
         0xC002,
     ),
@@ -127,7 +124,7 @@ OPERATIONS = {
         CFindRQ(AffectedSOPClassUID=FIND),
         FIND,
         evt.EVT_C_FIND,
-        lambda assoc: taken(assoc.send_c_find(some_dataset(), FIND)),
+        lambda assoc, dataset: taken(assoc.send_c_find(dataset, FIND)),
         0xC311,
         0xC311,
     ),
@@ -135,7 +132,7 @@ OPERATIONS = {
         CGetRQ(AffectedSOPClassUID=GET),
         GET,
         evt.EVT_C_GET,
-        lambda assoc: taken(assoc.send_c_get(some_dataset(), GET)),
+        lambda assoc, dataset: taken(assoc.send_c_get(dataset, GET)),
         0xC411,
         0xC411,
     ),
@@ -143,7 +140,7 @@ OPERATIONS = {
         CMoveRQ(AffectedSOPClassUID=MOVE, MoveDestination="THERE"),
         MOVE,
         evt.EVT_C_MOVE,
-        lambda assoc: taken(assoc.send_c_move(some_dataset(), "THERE", MOVE)),
+        lambda assoc, dataset: taken(assoc.send_c_move(dataset, "THERE", MOVE)),
         0xC511,
         0xC511,
     ),
@@ -156,16 +153,16 @@ OPERATIONS = {
         ),
         COMMITMENT,
         evt.EVT_N_EVENT_REPORT,
-        lambda assoc: assoc.send_n_event_report(some_dataset(), 1, COMMITMENT, "1.2.3"),
+        lambda assoc, dataset: assoc.send_n_event_report(dataset, 1, COMMITMENT, "1.2.3"),
     ),
     "N-GET": Operation(
         NGetRQ(RequestedSOPClassUID=MPPS_RETRIEVE, RequestedSOPInstanceUID="1.2.3"),
         MPPS_RETRIEVE,
         evt.EVT_N_GET,
-        lambda assoc: assoc.send_n_get([], MPPS_RETRIEVE, "1.2.3"),
+        lambda assoc, dataset: assoc.send_n_get([], MPPS_RETRIEVE, "1.2.3"),
     ),
     "N-SET": Operation(
-        NSetRQ(**UIDS), MPPS, evt.EVT_N_SET, lambda assoc: assoc.send_n_set(some_dataset(), MPPS, "1.2.3")
+        NSetRQ(**UIDS), MPPS, evt.EVT_N_SET, lambda assoc, dataset: assoc.send_n_set(dataset, MPPS, "1.2.3")
     ),
     "N-ACTION": Operation(
         NActionRQ(
@@ -176,19 +173,19 @@ OPERATIONS = {
         ),
         COMMITMENT,
         evt.EVT_N_ACTION,
-        lambda assoc: assoc.send_n_action(some_dataset(), 1, COMMITMENT, "1.2.3"),
+        lambda assoc, dataset: assoc.send_n_action(dataset, 1, COMMITMENT, "1.2.3"),
     ),
     "N-CREATE": Operation(
         NCreateRQ(AffectedSOPClassUID=MPPS, AffectedSOPInstanceUID="1.2.3", CommandDataSetType=1),
         MPPS,
         evt.EVT_N_CREATE,
-        lambda assoc: assoc.send_n_create(some_dataset(), MPPS, "1.2.3"),
+        lambda assoc, dataset: assoc.send_n_create(dataset, MPPS, "1.2.3"),
     ),
     "N-DELETE": Operation(
         NDeleteRQ(RequestedSOPClassUID=FILM_SESSION, RequestedSOPInstanceUID="1.2.3"),
         PRINT,
         evt.EVT_N_DELETE,
-        lambda assoc: assoc.send_n_delete(FILM_SESSION, "1.2.3", meta_uid=PRINT),
+        lambda assoc, dataset: assoc.send_n_delete(FILM_SESSION, "1.2.3", meta_uid=PRINT),
     ),
 }
 ALL = tuple(OPERATIONS)
@@ -311,13 +308,18 @@ PERFORMING: list[tuple[tuple[str, ...], str, str, str, str]] = [
     (SINGLE, "handler", "abort", "", "AssociationAborted"),
     (SINGLE, "handler", "closes", "", "ConnectionLost"),
     (SINGLE, "handler", "vanishes", "", "TimedOut idle"),
+    (SINGLE, "handler", "stops reading", "", "TimedOut idle"),
     # Before the first result of a handler that yields: nothing more is asked of it.
     (YIELDING, "handler", "garbage", "abort 2 1", "RemoteProtocolError"),
     (YIELDING, "handler", "cancel", "FE00", "AssociationReleased"),
     (YIELDING, "handler", "release", "released", "AssociationReleased"),
     (YIELDING, "handler", "abort", "", "AssociationAborted"),
     (YIELDING, "handler", "closes", "", "ConnectionLost"),
+    (("C-FIND", "C-MOVE"), "handler", "vanishes", "", "TimedOut write"),
+    (("C-GET",), "handler", "vanishes", "", "TimedOut response"),
     # After its first result.
+    (("C-FIND", "C-MOVE"), "between", "vanishes", "", "TimedOut write"),
+    (("C-GET",), "between", "vanishes", "", "TimedOut response"),
     (YIELDING, "between", "garbage", "abort 2 1", "RemoteProtocolError"),
     (YIELDING, "between", "cancel", "FE00", "AssociationReleased"),
     (YIELDING, "between", "release", "released", "AssociationReleased"),
@@ -588,12 +590,12 @@ INVOKING: list[tuple[tuple[str, ...], str, str, str]] = [
     (("C-GET",), "sub-operation", "abort", "AssociationAborted"),
     (("C-GET",), "sub-operation", "closes", "ConnectionLost"),
     (("C-GET",), "sub-operation", "vanishes", "TimedOut pdu"),
-    # While we send a large object.
-    (("C-STORE",), "sending", "garbage", "RemoteProtocolError"),
-    (("C-STORE",), "sending", "release", "AssociationAborted"),
-    (("C-STORE",), "sending", "abort", "AssociationAborted"),
-    (("C-STORE",), "sending", "closes", "ConnectionLost"),
-    (("C-STORE",), "sending", "stops reading", "TimedOut write"),
+    # While we send a large data set.
+    (WITH_DATA, "sending", "garbage", "RemoteProtocolError"),
+    (WITH_DATA, "sending", "release", "AssociationAborted"),
+    (WITH_DATA, "sending", "abort", "AssociationAborted"),
+    (WITH_DATA, "sending", "closes", "ConnectionLost"),
+    (WITH_DATA, "sending", "stops reading", "TimedOut write"),
 ]
 
 
@@ -660,10 +662,11 @@ def test_invoking(name: str, step: str, what: str, ending: str, caplog: pytest.L
         async with backend.serving(Script(script)) as server:
             handlers = [(evt.EVT_C_STORE, stored.append)]
             assoc = await associate(backend, server.port, ae, ext_neg=ROLES, evt_handlers=handlers)
-            file = BytesIO(part10(data_set(4 * 1024 * 1024)))
-            call = assoc.send_c_store(file) if step == "sending" else operation.call(assoc)
+            dataset = an_object()
+            if step == "sending":
+                dataset.EncapsulatedDocument = bytes(4 * 1024 * 1024)
             with pytest.raises(AssociationError):
-                await call
+                await operation.call(assoc, dataset)
             outcome.append(ending_of(assoc))
             assert not assoc.is_established
             with pytest.raises(AssociationError):
@@ -681,11 +684,11 @@ def test_the_rows_are_whole() -> None:
     performing, invoking = performing_rows(), invoking_rows()
     steps = Counter((param.values[0], param.values[2]) for param in performing)
     for name in ALL:
-        for what in ("garbage", "cancel", "release", "abort", "closes"):
+        for what in ("garbage", "cancel", "release", "abort", "closes", "vanishes"):
             assert steps[name, what], (name, what)
     for name in ALL:
         whats = {param.values[2] for param in invoking if param.values[0] == name}
         assert whats >= {"garbage", "release", "abort", "closes", "vanishes"}, name
-    assert len(performing) == 132
-    assert len(invoking) == 117
+    assert len(performing) == 146
+    assert len(invoking) == 152
     assert len(ALL) * (len(HANDLERS) + 1) == 121

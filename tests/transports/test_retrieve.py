@@ -202,7 +202,10 @@ def test_statuses_of_the_receiver_are_counted(backend: AnyBackend) -> None:
 
 
 def test_a_handler_that_raises(backend: AnyBackend) -> None:
+    afterwards = []
+
     def handle(event: evt.Event) -> Any:
+        event.after_response(afterwards.append)
         yield 3
         yield PENDING, image(1)
         raise RuntimeError("patient DOE")
@@ -214,6 +217,7 @@ def test_a_handler_that_raises(backend: AnyBackend) -> None:
             assert final.ErrorComment == "RuntimeError in the handler"
 
     backend.run(main)
+    assert not afterwards  # what was to follow a response of the handler's own
 
 
 def test_async_handlers(backend: AnyBackend) -> None:

@@ -116,6 +116,7 @@ class Retrieval:
             if self._association.terminal is not None:
                 raise
             log.error("the handler of %s failed: %s", self._event.event.name, error, exc_info=error)
+            self._event.deferred = ()
             comment = comment_of(f"{type(error).__name__} in the handler")
             return self._final(self._failed, ErrorComment=comment)
 
