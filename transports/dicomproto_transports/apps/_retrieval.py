@@ -37,6 +37,7 @@ class Retrieval:
         """Of the sub-operations, as the peer counts them; None for what it has not told."""
         self.failed_uids: tuple[str, ...] = ()
         self.failed = False
+        self._is_short = False  # the peer counts what it did not do, whatever its status says
         self._receiver: Receiver | None = None
         self._progress: RetrievalProgress | None = None
 
@@ -76,19 +77,29 @@ class Retrieval:
         told = {name: getattr(response, f"NumberOf{name.capitalize()}Suboperations") for name in COUNTERS}
         if any(count is not None for count in told.values()):
             self.counters = told
+        self._is_short = self._is_short or bool(told["failed"])
         if self._progress is not None:
             self._progress.update(self._done(), self.counters["remaining"])
         self.ending.comment(response)
 
     def _end(self, response: CGetRSP | CMoveRSP, identifier: Dataset | None) -> None:
         self.ending.take(response)
-        if identifier is not None:
-            try:
-                uids = identifier.get("FailedSOPInstanceUIDList") or ()
-            except Exception as error:  # whatever an odd value makes pydicom raise
-                self._console.warn(f"the list of what failed cannot be read ({type(error).__name__})")
-                return
-            self.failed_uids = (uids,) if isinstance(uids, str) else tuple(map(str, uids))
+        self._take_failed(identifier)
+        # The final response has no number of what remains unless it was cancelled (PS3.4 C.4.2.1.6).
+        left = bool(response.NumberOfRemainingSuboperations or self.failed_uids)
+        self._is_short = self._is_short or left
+        if self._is_short and response.Status == 0:
+            self._console.error(f"the peer answered {response.status}, but counts {self._words()}")
+
+    def _take_failed(self, identifier: Dataset | None) -> None:
+        if identifier is None:
+            return
+        try:
+            uids = identifier.get("FailedSOPInstanceUIDList") or ()
+        except Exception as error:  # whatever an odd value makes pydicom raise
+            self._console.warn(f"the list of what failed cannot be read ({type(error).__name__})")
+            return
+        self.failed_uids = (uids,) if isinstance(uids, str) else tuple(map(str, uids))
 
     def _done(self) -> int:
         return sum(self.counters[name] or 0 for name in ("completed", "warning", "failed"))
@@ -105,6 +116,8 @@ class Retrieval:
     def is_complete(self) -> bool:
         """Whether all that was asked for was done, and what came is kept."""
         if self.failed or not self.ending.is_as_asked:
+            return False
+        if self._is_short and not self.ending.was_cancelled:
             return False
         if self._receiver is None:
             return True
