@@ -5,15 +5,17 @@ from __future__ import annotations
 import shlex
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dicomproto.config import Timeouts
-from dicomproto.upper_layer.pdu import UserIdentityRQ
+from dicomproto.upper_layer.pdu import PDataTF, UserIdentityRQ
 from dicomproto_transports.apps import echoscu, main, storescu
 from dicomproto_transports.apps._address import parse_requestor
 from dicomproto_transports.blocking import AE, evt
-from tests.applications import run_application
+from dicomproto_transports.peers import Peer, load_peers
+from tests.applications import CT, EXPLICIT, run_application, write_object
 
 VERIFICATION = "1.2.840.10008.1.1"
 TABLE = """
@@ -191,6 +193,71 @@ def test_a_peer_is_called_as_the_table_says(tmp_path: Path) -> None:
     assert (window.maximum_invoked, window.maximum_performed) == (7, 1)
     assert (by_address.called_ae_title.strip(), by_address.calling_ae_title.strip()) == ("SCP", "ECHOSCU")
     assert by_address.asynchronous_operations_window is None
+
+
+def test_no_setting_of_the_table_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the table holds for programs goes into the call of a tool, too."""
+    calls = []
+    associate = AE.associate
+
+    def spy(self: AE, **call: Any) -> object:
+        calls.append(call)
+        return associate(self, **call)
+
+    monkeypatch.setattr(AE, "associate", spy)
+    ae = AE()
+    ae.add_supported_context(VERIFICATION)
+    server = ae.start_server(("127.0.0.1", 0), block=False)
+    try:
+        table = tmp_path / "peers.toml"
+        table.write_text(
+            f'[local]\nhost = "127.0.0.1"\nport = {server.port}\nae_title = "THERE"\n'
+            'calling_ae_title = "HERE"\nmax_pdu = 4096\nwindow = 7\nstrict_roles = true\n'
+            "pack_pdvs = true\n[local.timeouts]\nresponse = 5\n"
+        )
+        assert main(["echoscu", "-q", "local"]) == 0
+    finally:
+        server.shutdown()
+    peer = load_peers(table)["local"]
+    assert set(Peer._fields) == {"name", "host", "timeouts", "tls", "window", *peer.options()} - {
+        "addr", "ext_neg",
+    }  # fmt: skip
+    (call,) = calls
+    assert {name: call[name] for name in peer.options()} == peer.options()
+
+
+@pytest.mark.parametrize("packs", [True, False])
+def test_a_table_may_ask_for_packed_pdus(tmp_path: Path, packs: bool) -> None:
+    packed = []
+
+    def received(event: evt.Event) -> None:
+        if isinstance(event.pdu, PDataTF):
+            packed.append(len({value.is_command for value in event.pdu.values}) == 2)
+
+    ae = AE()
+    ae.add_supported_context(CT, EXPLICIT)
+    handlers: list[evt.Binding] = [(evt.EVT_PDU_RECV, received), (evt.EVT_C_STORE, lambda event: 0)]
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+    table, path = tmp_path / "peers.toml", tmp_path / "a.dcm"
+    write_object(path, "1.2.3")
+    try:
+        text = f'[local]\nhost = "127.0.0.1"\nport = {server.port}\npack_pdvs = {str(packs).lower()}\n'
+        table.write_text(text)
+        assert main(["storescu", "-q", "local", str(path)]) == 0
+    finally:
+        server.shutdown()
+    assert any(packed) is packs
+
+
+def test_a_table_may_set_timeouts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = tmp_path / "peers.toml"
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        table.write_text(
+            f'[local]\nhost = "127.0.0.1"\nport = {silent.getsockname()[1]}\n'
+            "[local.timeouts]\nassociation = 0.05\n"
+        )
+        assert main(["echoscu", "local"]) == 1
+    assert "0.05" in capsys.readouterr().err
 
 
 # --- who the user is ----------------------------------------------------------------------------

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from dicomproto.config import Timeouts
 from dicomproto.errors import AssociationError, DicomProtoError
-from dicomproto.upper_layer.pdu import AsynchronousOperationsWindow, UserIdentityRQ
+from dicomproto.upper_layer.pdu import UserIdentityRQ
 
 from .._facts import name_of
 from ..blocking import AE
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from .._ae import NegotiationItem
     from ..blocking import Association
     from ..evt import Binding
+    from ..peers import Peer
 
 
 class NoIdentityResponse(AssociationError):
@@ -34,10 +34,8 @@ class Requestor:
         console.take_logging()
         self._options = options
         self._console = console
-        peer = options.peer
-        timeouts = Timeouts() if peer is None else peer.timeouts_over(Timeouts())
-        self._ae = AE(ae_title=options.ae_title, timeouts=timeouts_of(options, timeouts))
-        self._ae.strict_roles = peer is not None and bool(peer.strict_roles)
+        self._ae = AE(ae_title=options.ae_title)
+        self._call = _call(options)
 
     @property
     def name(self) -> str:
@@ -53,21 +51,10 @@ class Requestor:
         """Associate; raises what `AE.associate` does."""
         options, console = self._options, self._console
         console.info(f"requesting an association with {self.name}")
-        items: list[NegotiationItem] = [*extended]
-        if options.identity is not None:
-            items.append(options.identity)
-        if options.peer is not None and options.peer.window is not None:
-            items.append(
-                AsynchronousOperationsWindow(maximum_invoked=options.peer.window, maximum_performed=1)
-            )
+        call = self._call
         association = self._ae.associate(
-            options.addr,
-            options.port,
-            ae_title=options.called_aet,
+            **call | {"ext_neg": [*call["ext_neg"], *extended]},
             contexts=list(contexts),
-            max_pdu=options.max_pdu,
-            ext_neg=items,
-            tls_args=options.tls,
             evt_handlers=handlers,
         )
         self._check_identity(association, options.identity)
@@ -81,6 +68,25 @@ class Requestor:
             association.abort()
             raise NoIdentityResponse(f"{self.name} gave no response to the identity of the user: aborted")
         self._console.info("the peer answered to the identity of the user")
+
+
+def _call(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the keyword arguments that reach the peer: what its table says, under what the options say."""
+    peer: Peer | None = options.peer
+    call: dict[str, Any] = {} if peer is None else peer.replace(tls=None).options()  # that is settled
+    items: list[NegotiationItem] = call.get("ext_neg", [])
+    if options.identity is not None:
+        items.append(options.identity)
+    return call | {
+        "addr": options.addr,
+        "port": options.port,
+        "ae_title": options.called_aet,
+        "calling_ae_title": options.ae_title,
+        "max_pdu": options.max_pdu,
+        "timeouts": timeouts_of(options, call.get("timeouts")),
+        "tls_args": options.tls,
+        "ext_neg": items,
+    }
 
 
 _FIELDS = ("result", "source", "reason", "phase", "state", "kind", "by_peer", "offset", "item_path")
