@@ -8,10 +8,11 @@ import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
-from dicomproto.upper_layer.pdu import AssociateAC
+from dicomproto.upper_layer.pdu import Abort, AssociateAC, AssociateRJ
 from dicomproto_transports._part10 import read_head
 from tests.applications import CT, EXPLICIT, Done, RawPeer, Server, data_set, write_object
 
@@ -172,6 +173,55 @@ def test_a_signal_lets_what_is_under_way_be_finished(serve: Serve, tmp_path: Pat
     done = server.wait()
     assert done.status == 0
     assert data_of(tmp_path / "CT.1.2.3") == content
+
+
+def test_an_association_that_brings_objects_is_not_torn(serve: Serve, tmp_path: Path) -> None:
+    server = serve("storescp", "-od", tmp_path, "-v")
+    with RawPeer(server.port, (CT, (EXPLICIT,))) as peer:
+        assert peer.store("1.2.0", data_set("1.2.0")) == 0
+        stopping(server)
+        for number in range(1, 4):
+            assert peer.store(f"1.2.{number}", data_set(f"1.2.{number}")) == 0
+        with RawPeer(server.port, (CT, (EXPLICIT,))) as late:
+            assert isinstance(late.answer, AssociateRJ)
+            assert (late.answer.result, late.answer.source, late.answer.reason) == (2, 3, 1)
+        assert peer.store("1.2.4", data_set("1.2.4")) == 0
+        peer.release()
+        done = server.wait()
+    assert (done.status, done.events[-1]["stored"], done.events[-1]["ok"]) == (0, 5, True)
+
+
+def test_an_association_that_brings_nothing_is_not_waited_for(serve: Serve, tmp_path: Path) -> None:
+    server = serve("storescp", "-od", tmp_path)
+    with RawPeer(server.port, (CT, (EXPLICIT,))) as peer:
+        assert peer.store("1.2.0", data_set("1.2.0")) == 0
+        began = monotonic()
+        done = server.stop(signal.SIGINT)
+        assert isinstance(peer.next_event(), Abort)
+    assert monotonic() - began < 10  # of 30 seconds of grace
+    assert (done.status, done.err, done.events[-1]["ok"]) == (0, "", True)
+
+
+def test_a_hangup_ends_no_server(serve: Serve, tmp_path: Path) -> None:
+    server = serve("storescp", "-od", tmp_path, "-v")
+    server.process.send_signal(signal.SIGHUP)
+    assert server.process.stderr is not None
+    while "there are no certificates to be reloaded" not in server.process.stderr.readline():
+        pass
+    with RawPeer(server.port, (CT, (EXPLICIT,))) as peer:
+        assert peer.store("1.2.0", data_set("1.2.0")) == 0
+        peer.release()
+    assert server.stop().status == 0
+
+
+def stopping(server: Server, number: int = signal.SIGTERM) -> None:
+    """Tell a server that runs with -v to end, and return when it has begun to."""
+    server.process.send_signal(number)
+    assert server.process.stderr is not None
+    while "stopping" not in server.process.stderr.readline():
+        pass
+    while accepts_associations(server.port):
+        pass
 
 
 def accepts_associations(port: int) -> bool:

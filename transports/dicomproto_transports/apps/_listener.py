@@ -1,9 +1,10 @@
 """What the acceptors have in common: to listen, and to end well.
 
-SIGINT and SIGTERM, and the end of the last piece of work, arrive on one pipe, which is all that the main
-thread waits for: no signal is lost, and no handler runs in the middle of anything. The first signal
-ends the server when nothing is under way any more, or when the grace is over; what is asked for
-meanwhile is refused. The second ends it at once. SIGHUP has the files of the certificates read again.
+SIGINT and SIGTERM, and the end of each piece of work, arrive on one pipe, which is all that the main
+thread waits for: no signal is lost, and no handler runs in the middle of anything. After the first signal
+new associations are rejected as temporary congestion, and those that stand go on: a study that is being
+sent is not torn. The server ends when they have ended or have brought nothing for a second, or when the
+grace is over. The second signal ends it at once. SIGHUP has the files of the certificates read again.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import signal
 import threading
 from argparse import ArgumentTypeError
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import monotonic
 from types import TracebackType
 from typing import Self
@@ -26,14 +27,17 @@ from ._admission import admit, listen_on
 from ._console import Console
 from ._options import timeouts_of
 
-_IDLE = b"\0"
-"""On the pipe: nothing is under way any more."""
+_NEWS = b"\0"
+"""On the pipe: a piece of work, or the last association, has ended."""
 
 _HANGUP = bytes([signal.SIGHUP])
 """On the pipe: the files of the certificates are to be read again."""
 
+_IDLE = 1.0
+"""Seconds that the associations may bring nothing before they are ended, once the server is to end."""
+
 _LAST_RESPONSES = 0.25
-"""Seconds for the responses to what was finished last to leave."""
+"""Seconds for the responses to what was finished last to leave, when the grace is over."""
 
 
 def calling_ae_title(event: Event) -> str:
@@ -57,13 +61,13 @@ class Listener:
         self._wakeup_before = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         self._handlers_before = {
             number: signal.signal(number, lambda number, frame: None)
-            for number in (signal.SIGINT, signal.SIGTERM, *([] if options.tls is None else [signal.SIGHUP]))
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         }
         console.take_logging()
         self.ae = AE(ae_title=options.ae_title, timeouts=timeouts_of(options))
         self.ae.maximum_pdu_size = options.max_pdu
         admit(self.ae, options)
-        self.is_stopping = False
+        self._is_stopping = False
         self._options = options
         self._console = console
         self._lock = threading.Lock()
@@ -100,11 +104,17 @@ class Listener:
         finally:
             with self._lock:
                 self._busy -= 1
-                if self.is_stopping and not self._busy and not self._is_closed:
-                    os.write(self._writer, _IDLE)
+            self._tell()
+
+    def _tell(self) -> None:
+        """Have the main thread look again, if it waits for the end."""
+        with self._lock:
+            if self._is_stopping and not self._is_closed:
+                with suppress(BlockingIOError):  # it has enough to read
+                    os.write(self._writer, _NEWS)
 
     def _wait(self, deadline: float | None) -> bytes:
-        """Return the numbers of signals that came, `_IDLE`, or nothing at the deadline."""
+        """Return the numbers of signals that came, `_NEWS`, or nothing at the deadline."""
         timeout = None if deadline is None else max(deadline - monotonic(), 0)
         ready, _, _ = select.select([self._reader], [], [], timeout)
         return os.read(self._reader, 100) if ready else b""
@@ -133,17 +143,26 @@ class Listener:
         while not self._wait(None).strip(_HANGUP):
             self._reload()
         console.info("stopping")
-        # Takes no more associations from now on; the second call ends those that there are.
-        closing = threading.Thread(target=server.shutdown, args=(options.grace + _LAST_RESPONSES,))
+        with self._lock:
+            self._is_stopping = True
+        grace = options.grace
+
+        def close() -> None:
+            server.shutdown(grace + _LAST_RESPONSES, refuse=True)
+            self._tell()
+
+        closing = threading.Thread(target=close)
         closing.start()
-        at_once = self._finish()
-        server.shutdown(0 if at_once else _LAST_RESPONSES)
+        server.shutdown(self._finish(closing, monotonic() + grace), refuse=True)
         closing.join()
         with self._lock:
             return not (self._thrown_away or self._busy)
 
     def _reload(self) -> None:
         """Read the files for TLS again, and go on with those that were there if that fails."""
+        if self._options.tls is None:
+            self._console.info("there are no certificates to be reloaded")
+            return
         try:
             self._options.tls.reload()
         except (ArgumentTypeError, OSError, ValueError) as error:
@@ -151,16 +170,23 @@ class Listener:
         else:
             self._console.info("the certificates are reloaded")
 
-    def _finish(self) -> bool:
-        """Wait until nothing is under way any more; return whether a second signal ends it all."""
-        deadline = monotonic() + self._options.grace
-        with self._lock:
-            self.is_stopping = True
-            came = b"" if self._busy else _IDLE
-        while not came and (came := self._wait(deadline)):
-            came = came.strip(_HANGUP)  # too late for that
-        if not came or came.strip(_IDLE):
+    def _finish(self, closing: threading.Thread, deadline: float) -> float:
+        """Wait until the associations have ended or are idle; return the seconds that are left to them."""
+        while closing.is_alive():
             with self._lock:
-                self._is_over = True
+                busy = self._busy
+            came = self._wait(deadline if busy else min(monotonic() + _IDLE, deadline))
+            is_late = monotonic() >= deadline
+            if came.strip(_NEWS + _HANGUP) or (is_late and not came):
+                return self._give_up(_LAST_RESPONSES if is_late else 0)
+            if not came and not busy:
+                break
+        return 0
+
+    def _give_up(self, patience: float) -> float:
+        with self._lock:
+            self._is_over = True
+            busy = self._busy
+        if busy:
             self._console.warn("ended before everything was finished")
-        return bool(came.strip(_IDLE))
+        return patience

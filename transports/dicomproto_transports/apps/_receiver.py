@@ -16,7 +16,7 @@ from ..blocking import AE
 from ._console import ERROR, INFO, WARN, Console, size
 from ._listener import Listener, association_of
 from ._options import preferred_syntaxes
-from ._store import OUT_OF_RESOURCES, SUCCESS, ObjectStore, Receipt
+from ._store import SUCCESS, ObjectStore, Receipt
 from ._syntaxes import TRANSFER_SYNTAXES
 
 OUTCOMES = ("stored", "identical", "variant", "replaced", "discarded", "refused", "failed", "lost")
@@ -81,9 +81,7 @@ class Receiver:
 
     def _receive(self, event: evt.Event) -> Receipt:
         request, context = event.request, event.context
-        if self._listener is not None and self._listener.is_stopping:
-            receipt = Receipt(status=OUT_OF_RESOURCES, outcome="refused", text="the program is being stopped")
-        elif self._store is None:
+        if self._store is None:
             received = sum(len(chunk) for chunk in event.chunks)
             receipt = Receipt(status=SUCCESS, outcome="discarded", size=received)
         else:

@@ -37,8 +37,9 @@ same SOP Instance UID, be it of another SOP class, was there, both are kept); re
 (--ignore); refused; failed (the file could not be written); lost (the association ended in the
 middle, nothing is kept; the status is null, for none was answered).
 
-Ctrl-C and SIGTERM end the program when the objects under way are complete. What is not complete
-when the grace is over, or a second signal comes, is lost, and the exit status is 1."""
+After Ctrl-C or SIGTERM new associations are rejected, those that stand may bring their objects, and the
+program ends when they have ended or have been idle for a second. What is not complete when the grace is
+over, or a second signal comes, is lost, and the exit status is 1."""
 
 
 def parser() -> argparse.ArgumentParser:
