@@ -6,7 +6,8 @@ that the chosen application does not need.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 APPLICATIONS = {
     "echoscu": "ask a peer for a sign of life (C-ECHO)",
@@ -22,11 +23,48 @@ APPLICATIONS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the application that `arguments` (default: the command line) name; return its exit status.
 
-    0: all that was asked for was done; 1: something was not; 2: the command line is wrong.
+    0: all that was asked for was done; 1: something was not, or a signal came; 2: the command line is wrong.
     """
     import sys
 
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        with _signals_interrupt():
+            return _run(sys.argv[1:] if arguments is None else arguments)
+    except KeyboardInterrupt:  # where the application itself had nothing to tidy up yet, or any more
+        if sys.stderr is not None:
+            print("E: interrupted", file=sys.stderr)
+        return 1
+
+
+@contextmanager
+def _signals_interrupt() -> Iterator[None]:
+    """A block in which SIGTERM and SIGHUP do what Ctrl-C does: no half-written file is left.
+
+    The first one; what follows it would only interrupt the tidying up.
+    """
+    import signal
+    import threading
+
+    taken = []
+
+    def interrupt(number: int, frame: object) -> None:
+        for other in taken:
+            signal.signal(other, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        taken = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) is signal.SIG_DFL]
+    for number in taken:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    words = list(arguments)
     if words and words[0] in APPLICATIONS:
         from importlib import import_module
 
