@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -120,6 +121,27 @@ def test_systemd_may_hand_over_the_socket(run: Run) -> None:
             process.terminate()
             process.communicate(timeout=60)
     assert process.returncode == 0
+
+
+def test_systemd_may_hand_over_a_unix_socket(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "socket"))
+        listener.listen()
+        words = [sys.executable, "-c", SYSTEMD, str(listener.fileno()), *APPLICATION[1:]]
+        process = subprocess.Popen(
+            [*words, "echoscp", "--json", "systemd"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=(listener.fileno(),),
+            text=True,
+        )
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        process.terminate()
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
+    assert json.loads(first) == {"event": "listening", "address": None, "port": None}
+    assert json.loads(out)["ok"] is True
 
 
 def test_without_systemd_there_is_nothing_to_take_over(run: Run) -> None:

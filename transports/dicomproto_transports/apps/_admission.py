@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import os
 from argparse import ArgumentParser, ArgumentTypeError
 from typing import TYPE_CHECKING
 
 from ._options import ae_title, positive
 
 if TYPE_CHECKING:
-    from socket import socket
-
     from .._ae import AECore
     from .._listening import ListenOn
 
 SYSTEMD = "systemd"
 """In place of a port: the sockets that systemd hands over."""
-
-_FIRST_DESCRIPTOR = 3  # sd_listen_fds(3)
 
 
 def listening_port(text: str) -> int | str:
@@ -92,17 +87,12 @@ def admit(ae: AECore, options: argparse.Namespace) -> None:
 
 
 def listen_on(options: argparse.Namespace) -> ListenOn:
-    """Return what a server is to listen on; raises OSError if systemd hands nothing over."""
+    """Return what a server is to listen on; raises OSError or ValueError if systemd hands nothing over."""
     if options.port != SYSTEMD:
         return options.bind_address, options.port
-    return _inherited()
+    from .._listening import systemd_sockets
 
-
-def _inherited() -> list[socket]:
-    """Return the sockets that were handed over as systemd does it (sd_listen_fds(3))."""
-    from socket import socket
-
-    count = os.environ.get("LISTEN_FDS", "")
-    if os.environ.get("LISTEN_PID") != str(os.getpid()) or not count.isdecimal() or not int(count):
+    sockets = systemd_sockets()
+    if not sockets:
         raise OSError(0, "systemd has handed over no socket (LISTEN_PID, LISTEN_FDS)")
-    return [socket(fileno=_FIRST_DESCRIPTOR + number) for number in range(int(count))]
+    return sockets

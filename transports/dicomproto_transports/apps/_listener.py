@@ -23,7 +23,7 @@ from typing import Self
 
 from ..blocking import AE, Association
 from ..evt import Binding, Event
-from ._admission import admit, listen_on
+from ._admission import SYSTEMD, admit, listen_on
 from ._console import Console
 from ._options import timeouts_of
 
@@ -138,8 +138,13 @@ class Listener:
             console.error(text)
             console.event("error", error=type(error).__name__, text=text)
             return False
-        console.result(f"listening on {address or 'any address'}, port {server.port}")
-        console.event("listening", address=address, port=server.port)
+        # Those of systemd are of any kind; None is a Unix socket.
+        given = server.addresses if options.port == SYSTEMD else [(address, server.port)]
+        for host, port in (where or (None, None) for where in given):
+            console.result(
+                f"listening on {host or 'any address'}, port {port}" if port else "listening on a Unix socket"
+            )
+            console.event("listening", address=host, port=port)
         while not self._wait(None).strip(_HANGUP):
             self._reload()
         console.info("stopping")
