@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import resource
 import signal
 import socket
 import subprocess
@@ -194,10 +195,11 @@ def test_matches_are_written(here: Run, tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_written_is_a_failure(here: Run, tmp_path: Path) -> None:
+    (tmp_path / "rsp000001.dcm").mkdir()
     with serving(finding((0xFF00, match()))) as server:
-        done = here("findscu", "--json", "-w", "-od", tmp_path / "nowhere", address(server), *KEYS)
+        done = here("findscu", "--json", "-w", "-od", tmp_path, address(server), *KEYS)
     assert done.status == 1
-    assert "rsp000001.dcm cannot be written: No such file or directory" in done.err
+    assert "rsp000001.dcm cannot be written: Is a directory" in done.err
     summary = done.events[-1]
     assert (summary["matches"], summary["unreadable"], summary["ok"]) == (1, 1, False)
 
@@ -398,6 +400,19 @@ def test_ctrl_c_ends_it_with_a_summary(tmp_path: Path) -> None:
     assert "E: interrupted\n" in err
 
 
+def test_a_match_that_cannot_be_written_takes_nothing_away(run: Run, tmp_path: Path) -> None:
+    out = tmp_path / "new" / "out"
+    with serving(finding((0xFF00, match()))) as server:
+        words = ["findscu", "--json", address(server), *KEYS, "-w", "-od", out]
+        assert run(*words).status == 0
+        good = (out / "rsp000001.dcm").read_bytes()
+        full = resource.RLIMIT_FSIZE, (100, 100)  # as on a disk that is full
+        done = run(*words, preexec_fn=lambda: resource.setrlimit(*full), env=os.environ)
+    assert (done.status, done.events[-1]["unreadable"]) == (1, 1)
+    assert os.listdir(out) == ["rsp000001.dcm"]
+    assert (out / "rsp000001.dcm").read_bytes() == good
+
+
 # --- getscu -------------------------------------------------------------------------------------
 
 
@@ -477,6 +492,14 @@ def test_a_directory_that_cannot_be_written_to(here: Run, files: list[Path]) -> 
     done = here("getscu", "--json", "127.0.0.1:104", *KEYS, "-od", files[0])
     assert done.status == 1
     assert f"E: cannot write to {files[0]}: " in done.err
+    assert [event["event"] for event in done.events] == ["error", "summary"]
+    done = here("findscu", "--json", "127.0.0.1:104", *KEYS, "-w", "-od", files[0])
+    assert done.status == 1
+    assert f"E: cannot write to {files[0]}: " in done.err
+    assert [event["event"] for event in done.events] == ["error", "summary"]
+    done = here("movescu", "--json", "127.0.0.1:104", *KEYS, "--store", "-od", files[0])
+    assert done.status == 1
+    assert [event["event"] for event in done.events] == ["error", "summary"]
 
 
 def test_enough_objects_are_enough(here: Run, files: list[Path], tmp_path: Path) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from dicomproto.datasets import encode_data_set
 from dicomproto.uids import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 
 from .._part10 import file_meta_bytes
+from ._output import temporary_in
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -23,6 +26,8 @@ _SYNTAXES: dict[object, str] = {  # by what pydicom keeps: is the VR implicit, i
 def write_match(path: str, match: Dataset, model: str) -> None:
     """Write a match to a DICOM file, in the transfer syntax that it came in; raises OSError, DataSetError.
 
+    What is there under that name goes only when all of the new file is there.
+
     A match is no instance of a SOP class. The File Meta Information, which must name both, has the SOP class
     of the query, and the SOP Instance UID of the match or one that is made up from a UUID (PS3.5 B.2).
     """
@@ -33,9 +38,16 @@ def write_match(path: str, match: Dataset, model: str) -> None:
         sop_instance_uid=_uid_of(match),
         transfer_syntax_uid=transfer_syntax,
     )
-    with open(path, "wb") as file:
-        file.write(meta)
-        file.write(data)
+    part = temporary_in(os.path.dirname(path))
+    try:
+        with open(part, "xb") as file:
+            file.write(meta)
+            file.write(data)
+        os.replace(part, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(part)
+        raise
 
 
 def _uid_of(match: Dataset) -> str:

@@ -31,12 +31,14 @@ def add_output(parser: ArgumentParser) -> None:
 
 def is_writable(options: argparse.Namespace, console: Console) -> bool:
     """Make the directory, if objects are kept; say now rather than with the first one if that fails."""
-    if options.ignore:
-        return True
-    directory: str = options.output_directory
+    return options.ignore or can_write_to(options.output_directory, console)
+
+
+def can_write_to(directory: str, console: Console) -> bool:
+    """Make a directory if it is not there, and return whether files can be made in it; say if not."""
     try:
         os.makedirs(directory, exist_ok=True)
-        path = os.path.join(directory, f".dicomproto-{os.urandom(8).hex()}.part")
+        path = temporary_in(directory)
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
         os.unlink(path)
     except OSError as error:
@@ -44,3 +46,8 @@ def is_writable(options: argparse.Namespace, console: Console) -> bool:
         console.event("error", error=type(error).__name__, text=str(error))
         return False
     return True
+
+
+def temporary_in(directory: str) -> str:
+    """Return the path of a file that is to have its name only when it is complete."""
+    return os.path.join(directory, f".dicomproto-{os.urandom(8).hex()}.part")

@@ -22,6 +22,7 @@ from dicomproto.upper_layer.pdu import Buffer
 
 from .. import _part10
 from ._naming import ALL_PREFIXES, file_name, stem
+from ._output import temporary_in
 
 SUCCESS = 0x0000
 DUPLICATE_SOP_INSTANCE = 0x0111
@@ -157,7 +158,7 @@ class _Part:
     """The temporary file of an object that is being received."""
 
     def __init__(self, directory: str, meta: bytes) -> None:
-        self.path = os.path.join(directory, f".dicomproto-{os.urandom(8).hex()}.part")
+        self.path = temporary_in(directory)
         self.meta = meta
         self.size = 0
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)

@@ -20,6 +20,7 @@ from ._options import (
     exit_status,
     new_parser,
 )
+from ._output import can_write_to
 from ._query import (
     Ending,
     add_cancel,
@@ -76,7 +77,7 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     output.add_argument(
         "-od", "--output-directory", default=".", metavar="DIR",
-        help="where to write (default: the current directory)",
+        help="where to write (default: the current directory); made if it is not there",
     )  # fmt: skip
     add_cancel(result, "matches")
     add_extensions(result, "find")
@@ -93,7 +94,7 @@ def main(arguments: Sequence[str]) -> int:
     run = _Run(options, console)
     try:
         with without_warnings():
-            run.find()
+            run.start()
     except DicomProtoError as error:
         from ._peer import report
 
@@ -122,7 +123,14 @@ class _Run:
         self.failed = False
         self._warned_of_keys = False
 
-    def find(self) -> None:
+    def start(self) -> None:
+        """Do what was asked for, if there is room for the files."""
+        if self.options.write and not can_write_to(self.options.output_directory, self.console):
+            self.failed = True
+        else:
+            self._find()
+
+    def _find(self) -> None:
         """Associate, send the request, show the matches, release."""
         from ._peer import Requestor
 

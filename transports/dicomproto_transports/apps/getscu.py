@@ -14,7 +14,6 @@ from ._console import Console
 from ._identifier import add_identifier
 from ._identity import add_identity
 from ._options import (
-    EXIT_NOT_DONE,
     add_peer,
     add_port,
     add_requested_syntax,
@@ -92,8 +91,6 @@ def main(arguments: Sequence[str]) -> int:
     """Run the application and return its exit status."""
     options = parse_requestor(parser(), arguments, settle_query, _settle_classes)
     console = console_of(options)
-    if not is_writable(options, console):
-        return EXIT_NOT_DONE
     from ._receiver import Receiver
     from ._retrieval import Retrieval
 
@@ -102,7 +99,10 @@ def main(arguments: Sequence[str]) -> int:
     retrieval.watch(receiver)
     try:
         with without_warnings():
-            _get(options, console, retrieval, receiver)
+            if is_writable(options, console):
+                _get(options, console, retrieval, receiver)
+            else:
+                retrieval.failed = True
     except DicomProtoError as error:
         from ._peer import report
 

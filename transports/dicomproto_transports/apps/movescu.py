@@ -15,7 +15,6 @@ from ._console import Console
 from ._identifier import add_identifier
 from ._identity import add_identity
 from ._options import (
-    EXIT_NOT_DONE,
     add_peer,
     add_port,
     add_requested_syntax,
@@ -113,15 +112,16 @@ def main(arguments: Sequence[str]) -> int:
     """Run the application and return its exit status."""
     options = parse_requestor(parser(), arguments, settle_query, _settle_destination)
     console = console_of(options)
-    if options.store and not is_writable(options, console):
-        return EXIT_NOT_DONE
     from ._retrieval import Retrieval
 
     retrieval = Retrieval(options, console)
     try:
-        storing = _storing(options, console, retrieval) if options.store else nullcontext()
-        with without_warnings(), storing:
-            _move(options, console, retrieval)
+        if options.store and not is_writable(options, console):
+            retrieval.failed = True
+        else:
+            storing = _storing(options, console, retrieval) if options.store else nullcontext()
+            with without_warnings(), storing:
+                _move(options, console, retrieval)
     except DicomProtoError as error:
         from ._peer import report
 
