@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from contextlib import ExitStack
 from functools import partial
+from math import inf
 from typing import Any
 
 import pytest
@@ -51,7 +52,8 @@ async def until_newcomers(backend: AnyBackend, port: int, answer: object) -> Non
         assert found in ("accepted", (2, 3, 1))
 
 
-def test_what_runs_is_finished_while_nobody_listens(backend: AnyBackend) -> None:
+@pytest.mark.parametrize("grace", [ENOUGH, inf])
+def test_what_runs_is_finished_while_nobody_listens(backend: AnyBackend, grace: float) -> None:
     async def main() -> None:
         async with backend.serving(make_server(backend)) as server:
             association = await associate(backend, server.port)
@@ -64,7 +66,7 @@ def test_what_runs_is_finished_while_nobody_listens(backend: AnyBackend) -> None
                 await association.release()
                 assert association.is_released
 
-            await backend.together(lambda: shut_down(server, ENOUGH), finish)
+            await backend.together(lambda: shut_down(server, grace), finish)
             assert backend.backend.now() < start + ENOUGH
             assert server.active_associations == []
 

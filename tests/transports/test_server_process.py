@@ -60,6 +60,29 @@ DRAINED_BY_SIGTERM = """
     print("ended", flush=True)
 """
 
+TWO_SIGNALS_AT_ONCE = """
+    import os, threading
+
+    class Spared(set):  # looked through with the lock of the connections held
+        def issuperset(self, others):
+            if threading.current_thread() is threading.main_thread() and not self.signalled:
+                self.signalled = True
+                os.kill(os.getpid(), signal.SIGTERM)
+            return super().issuperset(others)
+
+    Spared.signalled = False
+    signal.signal(signal.SIGTERM, lambda *_: (print("asked", flush=True), ae.shutdown(30)))
+    def tell():
+        while not ae._servers:
+            time.sleep(0.001)
+        for server in ae._servers:
+            server._connections.spared = Spared()
+            print(server.port, flush=True)
+    threading.Thread(target=tell).start()
+    ae.start_server(("127.0.0.1", 0))
+    print("ended", flush=True)
+"""
+
 IDLE_ON_TRIO = """
     import trio
     from dicomproto_transports import trio as flavour
@@ -153,6 +176,17 @@ def test_a_server_drained_by_a_signal_finishes_what_runs(refuse: bool) -> None:
         assert running.stdout.readline() == "draining\n"
         while not is_refused(assoc, AssociationRejected if refuse else ConnectionLost):
             pass  # it may take a moment until nobody listens
+        assert assoc.send_c_echo().Status == 0
+        assoc.release()
+        assert running.wait(10) == 0
+        assert running.stdout.read() == "ended\n"
+
+
+def test_a_second_signal_may_come_at_any_point_of_the_drain() -> None:
+    with process(TWO_SIGNALS_AT_ONCE) as (running, assoc):
+        running.send_signal(signal.SIGTERM)
+        assert running.stdout is not None
+        assert [running.stdout.readline() for _ in range(2)] == ["asked\n"] * 2
         assert assoc.send_c_echo().Status == 0
         assoc.release()
         assert running.wait(10) == 0

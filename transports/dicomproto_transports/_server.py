@@ -50,9 +50,12 @@ class Connections:
 
     @property
     def is_idle(self) -> bool:
-        """Whether no association is left but spared ones."""
-        with self._lock:
-            return self.spared.issuperset(self._associated.values())
+        """Whether no association is left but spared ones.
+
+        Looks at a copy, made in one step, and holds no lock: a signal handler may interrupt the thread that
+        asks, and wait for associations to end, which they cannot while somebody else holds it.
+        """
+        return self.spared.issuperset(list(self._associated.values()))
 
     def spare_current_user(self) -> None:
         """Count the association that the running task or thread serves no longer: it waits for the others."""

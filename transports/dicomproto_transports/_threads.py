@@ -34,6 +34,10 @@ _LAST_WAIT = 15.0
 """Seconds that `Server.shutdown` gives threads to end that were told to; each needs `Timeouts.close`
 at most, unless it is within a handler."""
 
+_GLANCE = 0.2
+"""Seconds after which a shutdown that waits looks again: the handler of a second signal may have had the
+notice, between a look and a wait of the thread that it interrupted."""
+
 
 def run(coroutine: Coroutine[object, object, T]) -> T:
     """Run a coroutine over blocking streams to its end, in this thread, and return its result."""
@@ -295,15 +299,18 @@ class Server(Listening):
         self._connections.spare_current_user()
         with self._changed:
             try:
-                self._changed.wait_for(self._is_over, max(self._deadline - monotonic(), 0))
+                while not self._is_over() and (left := self._deadline - monotonic()) > 0:
+                    self._changed.wait(min(left, _GLANCE))
             finally:
                 self._end.set()
                 self._changed.notify_all()
 
     def _close(self) -> None:
         """Wait until all threads have ended."""
+        deadline = monotonic() + _LAST_WAIT
         with self._changed:
-            self._changed.wait_for(self._is_done, _LAST_WAIT)
+            while not self._is_done() and (left := deadline - monotonic()) > 0:
+                self._changed.wait(min(left, _GLANCE))
             self._close_when_done()
 
     def _is_over(self) -> bool:
