@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
+from time import monotonic
 from types import SimpleNamespace
 
 import pytest
@@ -22,7 +23,7 @@ from pydicom.dataset import Dataset
 from dicomproto_transports.apps import main
 from dicomproto_transports.apps._get_contexts import COMPRESSED, ROOM, plan_get
 from dicomproto_transports.blocking import AE, Server, evt
-from tests.applications import APPLICATION, CT, EXPLICIT, Done, write_object
+from tests.applications import APPLICATION, CT, EXPLICIT, Done, RawPeer, data_set, write_object
 from tests.certificates import Authority
 
 IMPLICIT = "1.2.840.10008.1.2"
@@ -682,6 +683,42 @@ def test_the_objects_may_come_here(files: list[Path], tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path / "out")) == ["CT.1.2.1", "CT.1.2.3", "MR.1.2.2"]
     assert [event["calling_ae_title"] for event in done.named("object")] == ["PACS"] * 3
     assert (done.events[-1]["stored"], done.events[-1]["ok"]) == (3, True)
+
+
+def test_an_object_that_is_still_coming_after_the_final_response_is_waited_for(tmp_path: Path) -> None:
+    """For longer than the two seconds that silence has, and on the port that it says."""
+    content = data_set("1.2.3", pixels=1_000)
+    begun = Event()
+
+    def move(event: evt.Event) -> Iterator[object]:
+        begun.wait(60)
+        yield "127.0.0.1", 1
+        yield 0
+
+    with serving((evt.EVT_C_MOVE, move)) as server:
+        words = ["movescu", address(server), *KEYS, "--store", "--store-port", "0"]
+        process = subprocess.Popen(
+            [*APPLICATION, *words, "-ba", "127.0.0.1", "-od", str(tmp_path / "out")],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env=os.environ | {"DICOMPROTO_PEERS": ""},
+        )  # fmt: skip
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        assert first.startswith("listening on 127.0.0.1, port ")
+        with RawPeer(int(first.split()[-1]), (CT, (EXPLICIT,))) as peer:
+            peer.begin_store("1.2.3", content[:100])
+            begun.set()
+            began = monotonic()
+            for place in range(100, 1000, 2):
+                peer.go_on(content[place : place + 2], last=False)
+                Event().wait(3 / 450)  # a slow line
+            peer.go_on(content[1000:], last=True)
+            assert peer.status() == 0
+            assert monotonic() - began > 2.5
+            peer.release()
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
+    assert "1 stored" in out
 
 
 def test_a_port_that_is_taken(here: Run, tmp_path: Path) -> None:

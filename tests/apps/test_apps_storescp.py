@@ -276,6 +276,7 @@ def test_out_of_space_is_a700_and_leaves_nothing(serve: Serve, tmp_path: Path) -
         peer.release()
     done = server.stop()
     assert names(tmp_path) == ["CT.1.2.4"]
+    assert (done.status, done.events[-1]["failed"], done.events[-1]["ok"]) == (1, 1, False)
     assert done.named("object")[0]["outcome"] == "failed"
     assert "E: failed: " in done.err
 

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from .._ae import AECore
     from .._listening import ListenOn
 
+MAXIMUM_ASSOCIATIONS = 100
+"""Associations at once, by default."""
+
 SYSTEMD = "systemd"
 """In place of a port: the sockets that systemd hands over."""
 
@@ -40,8 +43,8 @@ def add_admission(parser: ArgumentParser) -> None:
     """Add the options that say whom an acceptor lets in."""
     group = parser.add_argument_group("admission options")
     group.add_argument(
-        "--max-associations", type=positive, default=100, metavar="N",
-        help="reject more than N associations at once (default: 100)",
+        "--max-associations", type=positive, default=MAXIMUM_ASSOCIATIONS, metavar="N",
+        help=f"reject more than N associations at once (default: {MAXIMUM_ASSOCIATIONS})",
     )  # fmt: skip
     group.add_argument(
         "--max-associations-per-address", type=positive, metavar="N", help="of those, from one IP address"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from threading import Lock
+from time import monotonic
 
 from dicomproto.services import storage_sop_classes
 from dicomproto.uids import UNCOMPRESSED_TRANSFER_SYNTAXES, VERIFICATION
+from dicomproto.upper_layer.pdu import Buffer
 
 from .. import evt
 from ..blocking import AE
@@ -26,11 +28,11 @@ _ODD = ("variant", "refused", "lost")
 
 
 def serve(options: argparse.Namespace, console: Console) -> bool:
-    """Receive objects until a signal comes; return whether that worked, and none was thrown away."""
+    """Receive objects until a signal comes; return whether that worked, and every object was kept."""
     with Listener(options, console) as listener:
         _support(options, listener)
         receiver = Receiver(options, console, listener)
-        ok = listener.run([(evt.EVT_C_STORE_STREAM, receiver.store)])
+        ok = listener.run([(evt.EVT_C_STORE_STREAM, receiver.store)]) and not receiver.counts["failed"]
         receiver.summarize(ok)
     return ok
 
@@ -64,6 +66,8 @@ class Receiver:
             )
         self.on_receipt: Callable[[Receipt], None] = lambda receipt: None
         """Is told of every object; by several threads, if there are several associations."""
+        self.last_chunk = 0.0
+        """When the last piece of an object came, in seconds of the monotonic clock."""
         self._lock = Lock()
         self._outcomes: Counter[str] = Counter()
         self._bytes = 0
@@ -82,18 +86,23 @@ class Receiver:
     def _receive(self, event: evt.Event) -> Receipt:
         request, context = event.request, event.context
         if self._store is None:
-            received = sum(len(chunk) for chunk in event.chunks)
+            received = sum(len(chunk) for chunk in self._chunks(event))
             receipt = Receipt(status=SUCCESS, outcome="discarded", size=received)
         else:
             receipt = self._store.receive(
                 sop_class_uid=request.sop_class_uid,
                 sop_instance_uid=request.sop_instance_uid,
                 transfer_syntax_uid=context.transfer_syntax,
-                chunks=event.chunks,
+                chunks=self._chunks(event),
             )
         if receipt.outcome in ("refused", "failed"):
             event.refuse(receipt.status, receipt.text)
         return receipt
+
+    def _chunks(self, event: evt.Event) -> Iterator[Buffer]:
+        for chunk in event.chunks:
+            self.last_chunk = monotonic()
+            yield chunk
 
     def _record(self, event: evt.Event, receipt: Receipt) -> None:
         with self._lock:

@@ -6,6 +6,8 @@ import argparse
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from threading import Thread
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from dicomproto.errors import DicomProtoError
@@ -40,6 +42,8 @@ from ._query import (
 from ._security import add_security, server_tls
 
 if TYPE_CHECKING:
+    from ..blocking import Server
+    from ._receiver import Receiver
     from ._retrieval import Retrieval
 
 _DESCRIPTION = """Send a C-MOVE request to a peer, which sends the objects to the application entity -aem.
@@ -64,7 +68,10 @@ UIDs that it says it could not send. With --store there are the first two as wel
 the counts of storescp ("stored" and so on). The summary is always the last line."""
 
 _LINGER = 2.0
-"""Seconds that the peer has to release its association, after the final response."""
+"""Seconds without a byte after which no more is waited for what is still coming, after the final response."""
+
+_DAY = 86_400.0
+"""Seconds; longer than any wait."""
 
 
 def parser() -> ArgumentParser:
@@ -162,12 +169,14 @@ def _storing(options: argparse.Namespace, console: Console, retrieval: Retrieval
     """A block during which our own Storage SCP listens; raises _CannotListen."""
     from .. import evt
     from ..blocking import AE
+    from ._admission import MAXIMUM_ASSOCIATIONS
     from ._receiver import Receiver, support_storage
 
     receiver = Receiver(options, console)
     retrieval.watch(receiver)
     ae = AE(ae_title=options.store_aet, timeouts=timeouts_of(options))
     ae.maximum_pdu_size = options.max_pdu
+    ae.maximum_associations = MAXIMUM_ASSOCIATIONS
     support_storage(ae)
     where = options.bind_address or "any address"
     try:
@@ -180,14 +189,24 @@ def _storing(options: argparse.Namespace, console: Console, retrieval: Retrieval
     except OSError as error:
         text = f"cannot listen on {where}, port {options.store_port}: {error.strerror}"
         raise _CannotListen(text) from None
-    console.info(f"listening on {where}, port {server.port}")
+    show = console.info if options.store_port else console.result
+    show(f"listening on {where}, port {server.port}")
     console.event("listening", address=options.bind_address, port=server.port)
     try:
         yield
-    except BaseException:
+        _await_the_rest(server, receiver)
+    finally:
         server.shutdown(0)
-        raise
-    server.shutdown(_LINGER)
+
+
+def _await_the_rest(server: Server, receiver: Receiver) -> None:
+    """Wait until the peer has released its associations, or no byte has come for a while."""
+    deadline = monotonic() + _LINGER
+    closing = Thread(target=server.shutdown, args=(_DAY,))
+    closing.start()
+    while closing.is_alive() and (left := deadline - monotonic()) > 0:
+        closing.join(left)
+        deadline = max(deadline, receiver.last_chunk + _LINGER)
 
 
 def _move(options: argparse.Namespace, console: Console, retrieval: Retrieval) -> None:
