@@ -119,6 +119,13 @@ def test_all_that_can_be_said_is_kept(tmp_path: Path) -> None:
         (f"[a]\n{MINIMUM}[a.timeouts]\nidle = inf", "[a.timeouts] idle: must be a number of seconds"),
         (f"[a]\n{MINIMUM}[a.timeouts]\nidle = nan", "[a.timeouts] idle: must be a number of seconds"),
         ("[a]\nhost = ''\nport = 1", "[a] host: must be a text, not this str"),
+        ("[a]\nhost = 'a..b'\nport = 1", "[a] host: must be the name or the address of a host, not this str"),
+        ("[a]\nhost = 'a b'\nport = 1", "[a] host: must be the name or the address of a host, not this str"),
+        ("[a]\nhost = 'a '\nport = 1", "[a] host: must be the name or the address of a host, not this str"),
+        (
+            f"[a]\n{MINIMUM}[a.tls]\nserver_name = '.x'",
+            "[a.tls] server_name: must be the name or the address",
+        ),
         ("[a]\nhost = 'h'\nport = '104'", "[a] port: must be a whole number from 1 to 65535, not this str"),
         ("[a]\nhost = 'h'\nport = 0", "[a] port: must be a whole number from 1 to 65535, not 0"),
         ("[a]\nhost = 'h'\nport = true", "[a] port: must be a whole number from 1 to 65535, not True"),
@@ -138,6 +145,13 @@ def test_what_is_wrong_is_told_by_file_table_and_key(tmp_path: Path, text: str, 
         load(tmp_path, text)
     assert str(caught.value).startswith(f"{tmp_path / 'peers.toml'}: ")
     assert error in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "host", ["pacs", "pacs.example.org.", "klinik-köln.de", "::1", "fe80::1%eth0", "10.0.0.1"]
+)
+def test_a_host_is_a_name_or_an_address(tmp_path: Path, host: str) -> None:
+    assert load(tmp_path, f"[a]\nhost = '{host}'\nport = 1")["a"].host == host
 
 
 def test_a_table_that_cannot_be_read(tmp_path: Path) -> None:

@@ -635,6 +635,27 @@ def test_wrong_settings_are_found_before_there_is_a_connection(
     backend.run(main)
 
 
+@pytest.mark.parametrize("host", [".foo", "a..b", "x" * 64, "a\0b", ""])
+def test_what_is_no_host_name(backend: AnyBackend, authority: Authority, host: str) -> None:
+    async def main() -> None:
+        for tls_args in (of_client(authority), (of_client(authority), None)):
+            with pytest.raises(ConnectionLost, match=f"cannot connect to {host}: that is no host name"):
+                await make_ae(backend).open_association(backend.backend, host, 104, tls_args=tls_args)
+
+    backend.run(main)
+
+
+def test_a_name_for_the_certificate_that_is_no_host_name(backend: AnyBackend, authority: Authority) -> None:
+    async def main() -> None:
+        with pytest.raises(
+            TLSFailed, match="'.x', which the certificate is to be for, is no host name"
+        ) as caught:
+            await associate(backend, 1, tls_args=(of_client(authority), ".x"))
+        assert caught.value.kind == "hostname"
+
+    backend.run(main)
+
+
 # --- the public faces -----------------------------------------------------------------------------
 
 

@@ -65,9 +65,18 @@ class Handshake:
 
     @classmethod
     def with_server(cls, arguments: TLSArguments, host: str) -> Handshake:
-        """Return the handshake of a client; `host` is what it calls the server, unless the arguments say."""
+        """Return the handshake of a client; `host` is what it calls the server, unless the arguments say.
+
+        Raises ConnectionLost for a host that cannot be one, and TLSFailed for such a name in the arguments.
+        """
         context, name = arguments if isinstance(arguments, tuple) else (arguments, None)
-        return cls(context, server_hostname=name or host.partition("%")[0])  # no IPv6 zone
+        try:
+            return cls(context, server_hostname=name or host.partition("%")[0])  # no IPv6 zone
+        except (ValueError, TypeError) as error:  # an empty label, one of more than 63 letters, NUL
+            if not name:
+                raise ConnectionLost(f"cannot connect to {host}: that is no host name") from error
+            text = f"{name!r}, which the certificate is to be for, is no host name"
+            raise TLSFailed(text, kind="hostname") from error
 
     async def run(self, stream: Stream, peer: str, timeouts: Timeouts) -> TlsStream:
         """Shake hands with `peer` within `Timeouts.tls`; on failure the stream is closed.

@@ -191,7 +191,7 @@ class _Reader:
         self._tls: dict[str, Callable[[object], object]] = {
             **dict.fromkeys(("ca", "crl", "cert", "key", "password_file"), self._path),
             "profile": _profile,
-            "server_name": _text,
+            "server_name": _host,
             "check_host_name": _truth,
             "verify": _truth,
         }
@@ -259,6 +259,17 @@ def _text(value: object) -> str:
     return value
 
 
+def _host(value: object) -> str:
+    host = _text(value)
+    try:
+        host.encode("idna")  # no empty label, none of more than 63 letters
+    except UnicodeError:
+        host = ""
+    if not host or not host.isprintable() or " " in host:
+        raise ValueError("the name or the address of a host") from None
+    return host
+
+
 def _profile(value: object) -> str:
     from .tls import PROFILES
 
@@ -306,7 +317,7 @@ def _seconds(value: object) -> float | None:
 
 
 _PEER: dict[str, Callable[[object], object]] = {
-    "host": _text,
+    "host": _host,
     "port": _whole(1, 65535),
     "ae_title": _title,
     "calling_ae_title": _title,
