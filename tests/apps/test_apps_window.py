@@ -130,6 +130,13 @@ def test_the_window_is_filled(run: Run, tmp_path: Path, files: list[Path]) -> No
     assert {event["state"] for event in done.named("file")} == {"sent"}
 
 
+def test_an_option_rules_over_the_table(run: Run, tmp_path: Path, files: list[Path]) -> None:
+    with lazy() as receiver:
+        peers = table(tmp_path, receiver.port, "window = 1\n")
+        done = run("storescu", "--json", "--peers", peers, "--window", WINDOW, "lazy", *files)
+    assert (done.status, receiver.most) == (0, WINDOW)
+
+
 def test_without_one_each_waits_for_the_one_before(run: Run, tmp_path: Path, files: list[Path]) -> None:
     with lazy() as receiver:
         done = run("storescu", "--json", "--peers", table(tmp_path, receiver.port), "lazy", *files[:2])

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dicomproto.upper_layer.pdu import UserIdentityRQ
 
-_USER, _USER_AND_PASSCODE, _KERBEROS, _SAML, _JWT = 1, 2, 3, 4, 5
+USER, _USER_AND_PASSCODE, _KERBEROS, _SAML, _JWT = 1, 2, 3, 4, 5
+"""Kinds of identity (PS3.7 Table D.3-14); all but the name of a user hold a secret."""
+
 _FROM_FILE = {"kerberos_file": _KERBEROS, "saml_file": _SAML, "jwt_file": _JWT}
 _LONGEST = 0xFFFF  # the lengths in the item have 16 bits (PS3.7 Table D.3-14)
 
@@ -50,7 +52,7 @@ def identity_of(options: argparse.Namespace) -> UserIdentityRQ | None:
         raise ArgumentTypeError("--identity-response needs an identity, such as --user")
     second = b""
     if options.user is not None:
-        kind, first = _USER, options.user.encode("utf-8")
+        kind, first = USER, options.user.encode("utf-8")
         passcode = secret_of(options, "password")
         if passcode is not None:
             kind, second = _USER_AND_PASSCODE, passcode

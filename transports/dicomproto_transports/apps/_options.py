@@ -88,6 +88,11 @@ def positive(text: str) -> int:
     return _number(text, 1, 2**31, "this")
 
 
+def window(text: str) -> int:
+    """Return the number of outstanding requests that `text` is."""
+    return _number(text, 1, 0xFFFF, "a window")
+
+
 def seconds(text: str) -> float:
     """Return the finite number of seconds, 0 or more, that `text` is."""
     try:

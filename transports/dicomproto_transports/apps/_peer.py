@@ -7,11 +7,12 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dicomproto.errors import AssociationError, DicomProtoError
-from dicomproto.upper_layer.pdu import UserIdentityRQ
+from dicomproto.upper_layer.pdu import AsynchronousOperationsWindow, UserIdentityRQ
 
 from .._facts import name_of
 from ..blocking import AE
 from ._console import Console
+from ._identity import USER
 from ._options import timeouts_of
 
 if TYPE_CHECKING:
@@ -36,6 +37,10 @@ class Requestor:
         self._console = console
         self._ae = AE(ae_title=options.ae_title)
         self._call = _call(options)
+        identity: UserIdentityRQ | None = options.identity
+        if identity is not None and identity.identity_type != USER and options.tls is None:
+            what = "passcode" if identity.secondary_field else "identity"
+            console.warn(f"the {what} of the user is sent for anyone to read: the connection has no TLS")
 
     @property
     def name(self) -> str:
@@ -75,6 +80,9 @@ def _call(options: argparse.Namespace) -> dict[str, Any]:
     peer: Peer | None = options.peer
     call: dict[str, Any] = {} if peer is None else peer.replace(tls=None).options()  # that is settled
     items: list[NegotiationItem] = call.get("ext_neg", [])
+    window: int | None = getattr(options, "window", None)
+    if window is not None:
+        items = [AsynchronousOperationsWindow(maximum_invoked=window, maximum_performed=1)]
     if options.identity is not None:
         items.append(options.identity)
     return call | {

@@ -18,6 +18,7 @@ from ._options import (
     exit_status,
     new_parser,
     only_syntax,
+    window,
 )
 from ._security import add_security
 
@@ -51,7 +52,11 @@ object). The summary is always the last line."""
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     result = new_parser("storescu", "ADDRESS [PORT] PATH...", _DESCRIPTION, _EVENTS)
-    add_peer(result, "STORESCU")
+    network = add_peer(result, "STORESCU")
+    network.add_argument(
+        "--window", type=window, metavar="N",
+        help="propose to have up to N files unanswered at once (default: that of the peer table, else 1)",
+    )  # fmt: skip
     result.add_argument(
         "path", nargs="+",
         help="DICOM file, or directory of such files; before the first one, the TCP port of the peer, if the"
