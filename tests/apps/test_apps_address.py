@@ -128,7 +128,11 @@ def test_without_a_table_the_error_says_so(
         ("host 104 -- -a", ("host", 104, ["-a"])),
     ],
 )
-def test_files_follow_the_address(words: str, meant: tuple[str, int, list[str]]) -> None:
+def test_files_follow_the_address(
+    words: str, meant: tuple[str, int, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "104").touch()
+    monkeypatch.chdir(tmp_path)
     options = parse_requestor(storescu.parser(), words.split())
     assert (options.addr, options.port, options.path) == meant
 
@@ -139,6 +143,7 @@ def test_files_follow_the_address(words: str, meant: tuple[str, int, list[str]])
         ("host 104", "the following arguments are required: path"),
         ("host file", "or a port after the host, not 'file'"),
         ("host:104", "the following arguments are required: path"),
+        ("host:104 104 file", "'host:104' tells the port already; '104' is too much"),
     ],
 )
 def test_files_are_needed(words: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -346,6 +351,30 @@ def test_a_positive_response_is_insisted_on(answers: bool) -> None:
     if not answers:
         assert done.named("error")[0]["error"] == "NoIdentityResponse"
         assert done.named("echo") == []
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [(["--user", "me", "--password-env", "SECRET"], "passcode"), (["--jwt-file", "token"], "identity")],
+)
+def test_a_secret_on_plain_tcp_is_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], what: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SECRET", "very-secret")
+    (tmp_path / "token").write_text("very-secret")
+    ae = AE()
+    ae.add_supported_context(VERIFICATION)
+    server = ae.start_server(("127.0.0.1", 0), block=False)
+    try:
+        assert main(["echoscu", f"127.0.0.1:{server.port}", *words]) == 0
+        warned = capsys.readouterr().err
+        assert main(["echoscu", f"127.0.0.1:{server.port}", "--user", "me"]) == 0
+    finally:
+        server.shutdown()
+    assert warned == f"W: the {what} of the user is sent for anyone to read: the connection has no TLS\n"
+    assert capsys.readouterr().err == ""
 
 
 def test_nothing_of_a_secret_is_shown(tmp_path: Path) -> None:

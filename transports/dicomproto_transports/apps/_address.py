@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable, Sequence
@@ -70,7 +71,7 @@ def _port(options: argparse.Namespace, port: str | None) -> str:
     files: list[str] | None = getattr(options, "path", None)
     following = options.port if files is None else files[0]
     if port is not None:
-        if files is None and following is not None:
+        if following is not None and (files is None or _is_stray_port(following)):
             raise ArgumentTypeError(f"{options.address!r} tells the port already; {following!r} is too much")
         return port
     if following is None or not following.isdecimal():
@@ -84,6 +85,11 @@ def _port(options: argparse.Namespace, port: str | None) -> str:
         if not files:
             raise ArgumentTypeError("the following arguments are required: path")
     return following
+
+
+def _is_stray_port(word: str) -> bool:
+    """Tell whether the first of the files is none, but a port where other spellings of addresses have it."""
+    return word.isdecimal() and not os.path.lexists(word)
 
 
 def split_address(text: str) -> tuple[str | None, str, str | None]:
