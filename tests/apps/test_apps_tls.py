@@ -123,6 +123,11 @@ def test_the_peer_table_may_ask_for_tls(run: Run, serve: Serve, authority: Autho
     assert run("echoscu", "--peers", table, "p").status == 1
     words = ["--tls", "--add-cert-file", authority.ca_file]  # these rule
     assert run("echoscu", "--peers", table, *words, "p").status == 0
+    assert run("echoscu", "--peers", table, "-ic", "p").status == 0  # so do single ones
+    assert run("echoscu", "--peers", table, *words[1:], "p").status == 0
+    done = run("echoscu", "--peers", table, *words[1:] * 2, "p")
+    assert (done.status, "--add-cert-file more than once needs --tls" in done.err) == (2, True)
+    assert run("echoscu", "--peers", table, "--disable-tls", "-ic", "p").status == 2
     table.write_text(f'{text}ca = "nothing.pem"\n')
     done = run("echoscu", "--peers", table, "p")
     assert done.status == 2

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ._identity import secret_of
 
 if TYPE_CHECKING:
+    from ..peers import Peer
     from ..tls import PeerCertificate, ReloadingContext, TLSArguments
 
 _DETAILS = {
@@ -97,12 +98,12 @@ def _add_verification(group: argparse._ArgumentGroup, *, is_requestor: bool) -> 
 def client_tls(options: argparse.Namespace) -> TLSArguments | None:
     """Return how a requestor secures its connection, None for plain TCP; raises ArgumentTypeError."""
     if not (options.anonymous_tls or options.enable_tls):
-        _refuse_details(options, "--tls or --enable-tls")
-        if options.peer is None or options.peer.tls is None or options.disable_tls:
+        peer: Peer | None = options.peer
+        if peer is None or peer.tls is None or options.disable_tls:
+            _refuse_details(options, "--tls or --enable-tls")
             return None
         try:
-            of_peer: TLSArguments | None = options.peer.tls_args()
-            return of_peer
+            return peer.replace(tls=peer.tls.replace(**_changes(options))).tls_args()
         except ValueError as error:
             raise ArgumentTypeError(str(error)) from None
     from ..tls import client_context
@@ -123,6 +124,37 @@ def client_tls(options: argparse.Namespace) -> TLSArguments | None:
     except (OSError, ValueError) as error:
         raise ArgumentTypeError(_words(error)) from None
     return context, options.server_name
+
+
+def _changes(options: argparse.Namespace) -> dict[str, object]:
+    """Return what the options change in the TLS settings of the peer table; raises ArgumentTypeError."""
+    changes: dict[str, object] = {}
+    for name, key in _OF_PEER.items():
+        value = getattr(options, name)
+        if isinstance(value, list):
+            if len(value) > 1:
+                raise ArgumentTypeError(f"{_DETAILS[name]} more than once needs --tls or --enable-tls")
+            (value,) = value
+        if value:
+            changes[key] = value
+    if options.key_password_env:
+        raise ArgumentTypeError("--key-password-env needs --enable-tls")
+    if options.peer_certificate is not None:
+        changes["verify"] = options.peer_certificate == "require"
+    if options.any_host_name:
+        changes["check_host_name"] = False
+    return changes
+
+
+_OF_PEER = {
+    "ca_path": "ca",
+    "ca_files": "ca",
+    "crl_files": "crl",
+    "tls_profile": "profile",
+    "key_password_file": "password_file",
+    "server_name": "server_name",
+}
+"""The setting of the peer table that each option goes before."""
 
 
 def server_tls(options: argparse.Namespace) -> ReloadingContext | None:
