@@ -106,6 +106,14 @@ def test_success_that_counts_failures_is_none(
     assert "E: the peer answered 0000H (Success), but counts " in done.err
 
 
+@pytest.mark.parametrize("answer", [SUCCESS | suboperations(failed=2), {"Status": 0xA702}])
+def test_getscu_says_how_more_may_come(run: Run, tmp_path: object, answer: dict[str, Any]) -> None:
+    with answering(answer) as port:
+        done = run("getscu", f"127.0.0.1:{port}", *KEYS, "-od", tmp_path)
+    assert done.status == 1
+    assert "W: objects are missing; --sop-class " in done.err
+
+
 @pytest.mark.parametrize("words", [["getscu"], ["movescu", "-aem", "THERE"]])
 def test_success_that_names_what_failed_is_none(run: Run, tmp_path: object, words: list[str]) -> None:
     failed = Dataset()

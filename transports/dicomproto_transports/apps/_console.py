@@ -112,27 +112,32 @@ class Console:
             pass
 
     def _write_result(self, line: str) -> None:
-        if not self._write(sys.stdout, line):
-            self.lost_results = True
+        failure = self._write(sys.stdout, line)
+        if failure is None:
+            return
+        was_known, self.lost_results = self.lost_results, True
+        if not was_known and not isinstance(failure, BrokenPipeError):  # who reads may leave
+            reason = getattr(failure, "strerror", None) or str(failure)
+            self.error(f"the results cannot be written: {reason}")
 
-    def _write(self, stream: TextIO | None, line: str) -> bool:
-        """Write a line, and return whether that worked.
+    def _write(self, stream: TextIO | None, line: str) -> Exception | None:
+        """Write a line, and return what went wrong, or None.
 
         The work goes on where it did not: a receiver must not lose objects because who read the output
         has left, or because the disk that takes it is full.
         """
         if stream is None:  # the descriptor was closed when the program began
-            return False
+            return ValueError("there is no standard output")
         encoding = stream.encoding or "utf-8"
         data = line.encode(encoding, "backslashreplace").decode(encoding, "replace")
         with self._lock:
             try:
                 stream.write(data + "\n")
                 stream.flush()
-            except (OSError, ValueError):
+            except (OSError, ValueError) as error:
                 self._discard(stream)
-                return False
-        return True
+                return error
+        return None
 
     @staticmethod
     def _discard(stream: TextIO) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 R = TypeVar("R", "CGetRSP", "CMoveRSP")
 
 COUNTERS = ("remaining", "completed", "warning", "failed")
+_UNABLE = 0xA702  # to perform sub-operations (PS3.4 C.4.3.1.4)
 _KEPT = ("stored", "identical", "variant", "replaced", "discarded")
 
 
@@ -37,7 +38,8 @@ class Retrieval:
         """Of the sub-operations, as the peer counts them; None for what it has not told."""
         self.failed_uids: tuple[str, ...] = ()
         self.failed = False
-        self._is_short = False  # the peer counts what it did not do, whatever its status says
+        self.is_short = False
+        """Whether the peer counts what it did not do, whatever its status says."""
         self._receiver: Receiver | None = None
         self._progress: RetrievalProgress | None = None
 
@@ -77,7 +79,7 @@ class Retrieval:
         told = {name: getattr(response, f"NumberOf{name.capitalize()}Suboperations") for name in COUNTERS}
         if any(count is not None for count in told.values()):
             self.counters = told
-        self._is_short = self._is_short or bool(told["failed"])
+        self.is_short = self.is_short or bool(told["failed"])
         if self._progress is not None:
             self._progress.update(self._done(), self.counters["remaining"])
         self.ending.comment(response)
@@ -87,8 +89,8 @@ class Retrieval:
         self._take_failed(identifier)
         # The final response has no number of what remains unless it was cancelled (PS3.4 C.4.2.1.6).
         left = bool(response.NumberOfRemainingSuboperations or self.failed_uids)
-        self._is_short = self._is_short or left
-        if self._is_short and response.Status == 0:
+        self.is_short = self.is_short or left or response.Status == _UNABLE
+        if self.is_short and response.Status == 0:
             self._console.error(f"the peer answered {response.status}, but counts {self._words()}")
 
     def _take_failed(self, identifier: Dataset | None) -> None:
@@ -117,7 +119,7 @@ class Retrieval:
         """Whether all that was asked for was done, and what came is kept."""
         if self.failed or not self.ending.is_as_asked:
             return False
-        if self._is_short and not self.ending.was_cancelled:
+        if self.is_short and not self.ending.was_cancelled:
             return False
         if self._receiver is None:
             return True
