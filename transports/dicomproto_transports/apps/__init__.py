@@ -45,7 +45,7 @@ def _signals_interrupt() -> Iterator[None]:
     import signal
     import threading
 
-    taken = []
+    taken: list[signal.Signals] = []
 
     def interrupt(number: int, frame: object) -> None:
         for other in taken:

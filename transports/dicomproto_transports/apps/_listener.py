@@ -140,7 +140,7 @@ class Listener:
             return False
         # Those of systemd are of any kind; None is a Unix socket.
         given = server.addresses if options.port == SYSTEMD else [(address, server.port)]
-        for host, port in (where or (None, None) for where in given):
+        for host, port in ((None, None) if where is None else where[:2] for where in given):
             console.result(
                 f"listening on {host or 'any address'}, port {port}" if port else "listening on a Unix socket"
             )

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from dicomproto.config import Timeouts
 from dicomproto.errors import AssociationError, DicomProtoError
 from dicomproto.upper_layer.pdu import AsynchronousOperationsWindow, UserIdentityRQ
 
@@ -78,11 +79,13 @@ class Requestor:
 def _call(options: argparse.Namespace) -> dict[str, Any]:
     """Return the keyword arguments that reach the peer: what its table says, under what the options say."""
     peer: Peer | None = options.peer
-    call: dict[str, Any] = {} if peer is None else peer.replace(tls=None).options()  # that is settled
-    items: list[NegotiationItem] = call.get("ext_neg", [])
     window: int | None = getattr(options, "window", None)
-    if window is not None:
-        items = [AsynchronousOperationsWindow(maximum_invoked=window, maximum_performed=1)]
+    call: dict[str, Any] = {}
+    if peer is not None:  # its TLS is settled
+        call = peer.replace(tls=None, window=window or peer.window).options(Timeouts())
+    items: list[NegotiationItem] = call.get("ext_neg", [])
+    if peer is None and window is not None:
+        items.append(AsynchronousOperationsWindow(maximum_invoked=window, maximum_performed=1))
     if options.identity is not None:
         items.append(options.identity)
     return call | {
