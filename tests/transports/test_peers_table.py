@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dicomproto.config import Timeouts
 from dicomproto.errors import TimedOut, TLSFailed
-from dicomproto.upper_layer.pdu import AsynchronousOperationsWindow
+from dicomproto.upper_layer.pdu import AssociateRQ, AsynchronousOperationsWindow, RoleSelection
 from dicomproto_transports.blocking import AE, evt
 from dicomproto_transports.peers import InvalidPeers, Peer, PeerTLS, default_peers_path, load_peers
 from dicomproto_transports.tls import server_context
@@ -233,6 +234,38 @@ def test_the_timeouts_of_a_peer_are_kept(tmp_path: Path) -> None:
 def test_the_timeouts_of_a_peer_go_before_those_of_the_entity(tmp_path: Path) -> None:
     peer = load(tmp_path, f"[p]\n{MINIMUM}[p.timeouts]\nresponse = 1\nidle = 0\n")["p"]
     assert peer.timeouts_over(Timeouts(response=2, close=3)) == Timeouts(response=1, close=3, idle=None)
+
+
+def test_what_a_peer_leaves_open_is_what_the_entity_says() -> None:
+    seen: list[Timeouts] = []
+    requests: list[AssociateRQ] = []
+
+    def look(event: evt.Event) -> None:
+        seen.append(event.assoc._core.timeouts)
+        requests.append(event.associate_request)
+
+    ae = AE(timeouts=Timeouts(connect=11, response=12))
+    ae.add_supported_context(VERIFICATION)
+    ae.add_requested_context(VERIFICATION)
+    role = RoleSelection(sop_class_uid=VERIFICATION, scu_role=True, scp_role=True)
+    other = AsynchronousOperationsWindow(maximum_invoked=5, maximum_performed=1)
+    extended: tuple[list[Any], ...] = ([role], [role, other])
+    with ae.start_server(("127.0.0.1", 0), block=False) as server:
+        peer = Peer(name="p", host="127.0.0.1", port=server.port, window=4, timeouts=(("response", 5.0),))
+        host, port, options = peer.move_destination()
+        for items in extended:
+            handlers = [(evt.EVT_REQUESTED, look)]
+            with ae.associate(host, port, **options, ext_neg=items, evt_handlers=handlers):
+                pass
+    assert seen == [Timeouts(connect=11, response=5)] * 2
+    assert [request.role_selections for request in requests] == [(role,)] * 2
+    windows = [request.asynchronous_operations_window for request in requests]
+    assert windows == [AsynchronousOperationsWindow(maximum_invoked=4, maximum_performed=1), other]
+
+
+def test_a_change_of_a_timeout_that_there_is_not() -> None:
+    with pytest.raises(TypeError, match="sleep"):
+        AE().associate("127.0.0.1", 104, [VERIFICATION], timeouts={"sleep": 1})
 
 
 def test_a_peer_is_called_over_tls_as_the_table_says(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ listening and the accepting.
 from __future__ import annotations
 
 import logging
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 from weakref import ref
@@ -352,7 +352,8 @@ class AECore:
         evt_handlers: Iterable[evt.Binding] | None = None,
         *,
         calling_ae_title: str | bytes | None = None,
-        timeouts: Timeouts | None = None,
+        timeouts: Timeouts | Mapping[str, float | None] | None = None,
+        operations_window: AsynchronousOperationsWindow | None = None,
         strict_roles: bool | None = None,
         pack_pdvs: bool = False,
     ) -> AssociationCore:
@@ -361,8 +362,9 @@ class AECore:
         `contexts` replaces the requested ones; `max_pdu` the `maximum_pdu_size`; `ext_neg` holds items of the
         extended negotiation. `tls_args` is an `ssl.SSLContext`, or one and the host name that the peer's
         certificate must be for, in place of `addr`. `calling_ae_title`, `timeouts` and `strict_roles` go
-        before the settings of this entity; `pack_pdvs` sends a command and the beginning of its data set in
-        one PDU; `Peer.options` gives what a peer table says.
+        before the settings of this entity, `timeouts` also as a mapping of those that differ.
+        `operations_window` is proposed unless `ext_neg` holds one; `pack_pdvs` sends a command and the
+        beginning of its data set in one PDU; `Peer.options` gives what a peer table says.
 
         Raises an AssociationError that says who and why: ConnectionLost, TLSFailed, TimedOut,
         AssociationRejected, AssociationAborted, or NoAcceptedContext (after an abort) if nothing that was
@@ -371,11 +373,12 @@ class AECore:
         if not 0 < port < 65536:  # getaddrinfo(3) would take what is left of it after a division
             raise ValueError(f"a port is a number from 1 to 65535, not {port!r}")
         handlers = self.bind(evt_handlers)
-        timeouts = timeouts or self.timeouts
+        if not isinstance(timeouts, Timeouts):
+            timeouts = self.timeouts.replace(**(timeouts or {}))
         connection = self.new_connection(
             Role.REQUESTOR, timeouts=timeouts, strict_roles=strict_roles, pack_pdvs=pack_pdvs
         )
-        request = self._request(contexts, ae_title, max_pdu, ext_neg or ())
+        request = self._request(contexts, ae_title, max_pdu, ext_neg or (), operations_window)
         if calling_ae_title is not None:
             request = request.replace(calling_ae_title=own_title(calling_ae_title))
         connection.send(request)
@@ -411,6 +414,7 @@ class AECore:
         called: str | bytes,
         max_pdu: int | None,
         items: Iterable[object],
+        operations_window: AsynchronousOperationsWindow | None,
     ) -> AssociateRQ:
         proposals = self._requested if contexts is None else [_proposal(context) for context in contexts]
         if not proposals:
@@ -432,7 +436,7 @@ class AECore:
             sop_class_extended=_of(SOPClassExtendedNegotiation, extended),
             sop_class_common_extended=_of(SOPClassCommonExtendedNegotiation, extended),
             user_identity=_one_of(UserIdentityRQ, extended),
-            operations_window=_one_of(AsynchronousOperationsWindow, extended),
+            operations_window=_one_of(AsynchronousOperationsWindow, extended) or operations_window,
         )
 
     def policy(

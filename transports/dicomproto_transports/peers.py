@@ -96,17 +96,20 @@ class Peer(Record):
         """Return the keyword arguments with which `AE.associate` reaches this peer.
 
         `ae.associate(**peers["pacs"].options())`; what is not here is the AE's own. `timeouts` are those that
-        the peer's go before, the library's if None. Raises InvalidPeers if a file for TLS will not do.
+        the peer's go before, the AE's if None; `ext_neg` is left to the caller.
+
+        Raises InvalidPeers if a file for TLS will not do.
         """
         options: dict[str, Any] = {"addr": self.host, "port": self.port, "ae_title": self.ae_title}
         for name in ("max_pdu", "calling_ae_title", "strict_roles", "pack_pdvs"):
             if getattr(self, name) is not None:
                 options[name] = getattr(self, name)
         if self.timeouts:
-            options["timeouts"] = self.timeouts_over(timeouts or Timeouts())
+            changes = dict(self.timeouts)
+            options["timeouts"] = changes if timeouts is None else self.timeouts_over(timeouts)
         if self.window is not None:
             window = AsynchronousOperationsWindow(maximum_invoked=self.window, maximum_performed=1)
-            options["ext_neg"] = [window]
+            options["operations_window"] = window
         if self.tls is not None:
             options["tls_args"] = self.tls_args()
         return options
