@@ -14,9 +14,9 @@ from threading import Event
 import pytest
 
 from dicomproto_transports.blocking import AE, Server, evt
-from tests.applications import APPLICATION, CT, EXPLICIT, PATIENCE, Done, write_object
+from tests.applications import APPLICATION, CT, EXPLICIT, PATIENCE, Done, RawPeer, data_set, write_object
 
-STUDY_GET = "1.2.840.10008.5.1.4.1.2.2.3"
+STUDY_GET, STUDY_MOVE = "1.2.840.10008.5.1.4.1.2.2.3", "1.2.840.10008.5.1.4.1.2.2.2"
 KEYS = ["-S", "-k", "QueryRetrieveLevel=STUDY", "-k", "PatientName"]
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
@@ -81,6 +81,35 @@ def test_getscu_leaves_no_half_file(tmp_path: Path, number: int) -> None:
     assert (done.status, done.err.splitlines()[-1]) == (1, "E: interrupted")
     assert (done.events[-1]["event"], done.events[-1]["ok"]) == ("summary", False)
     assert os.listdir(out) == ["CT.1.2.3"]
+
+
+def test_movescu_leaves_no_half_file(tmp_path: Path, number: int) -> None:
+    out = tmp_path / "out"
+    begun = Event()
+
+    def move(event: evt.Event) -> Iterator[object]:
+        begun.wait(PATIENCE)
+        yield "127.0.0.1", 1
+        yield 0
+
+    ae = AE("PACS")
+    ae.add_supported_context(STUDY_MOVE)
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_MOVE, move)])
+    try:
+        words = ["--store", "--store-port", "0", "-ba", "127.0.0.1", "-od", out]
+        process = start("movescu", "--json", f"127.0.0.1:{server.port}", *KEYS, *words)
+        assert process.stdout is not None
+        port = json.loads(process.stdout.readline())["port"]
+        with RawPeer(port, (CT, (EXPLICIT,))) as peer:
+            peer.begin_store("1.2.3", data_set("1.2.3", pixels=300_000)[:200_000])
+            while not out.exists() or not os.listdir(out):
+                os.sched_yield()
+            done = end(process, number)
+    finally:
+        begun.set()
+        server.shutdown()
+    assert (done.status, done.events[-1]["lost"], done.events[-1]["ok"]) == (1, 1, False)
+    assert os.listdir(out) == []
 
 
 def test_storescu_says_what_became_of_its_files(tmp_path: Path, number: int) -> None:

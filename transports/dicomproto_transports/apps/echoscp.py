@@ -27,7 +27,8 @@ _EVENTS = """With --json stdout has one JSON object a line:
   {"event": "listening", "address": "", "port": 11112}
   {"event": "echo", "calling_ae_title": "ECHOSCU", "status": 0}
   {"event": "summary", "echoes": 1, "ok": true}
-"listening" is always the first line and tells the port that was found for port 0.
+"listening" is always the first line and tells the port that was found for port 0. With systemd there
+is one for each socket, with null for a Unix socket.
 
 Ctrl-C and SIGTERM end the program."""
 

@@ -31,11 +31,12 @@ _EVENTS = """With --json stdout has one JSON object a line:
    "sop_class_uid": ..., "transfer_syntax_uid": ..., "calling_ae_title": "STORESCU"}
   {"event": "summary", "stored": 1, "identical": 0, "variant": 0, "replaced": 0, "discarded": 0,
    "refused": 0, "failed": 0, "lost": 0, "bytes": 39016, "ok": true}
-"listening" is always the first line and tells the port that was found for port 0. The outcomes are:
-stored; identical (the same data set was there, it is kept once); variant (another one with the
-same SOP Instance UID, be it of another SOP class, was there, both are kept); replaced; discarded
-(--ignore); refused; failed (the file could not be written); lost (the association ended in the
-middle, nothing is kept; the status is null, for none was answered).
+"listening" is always the first line and tells the port that was found for port 0. With systemd there
+is one for each socket, with null for a Unix socket. The outcomes are: stored; identical (the same data
+set was there, it is kept once); variant (another one with the same SOP Instance UID, be it of another
+SOP class, was there, both are kept); replaced; discarded (--ignore); refused; failed (the file could not
+be written: the exit status is 1); lost (the association ended in the middle, nothing is kept; the status
+is null, for none was answered).
 
 After Ctrl-C or SIGTERM new associations are rejected, those that stand may bring their objects, and the
 program ends when they have ended or have been idle for a second. What is not complete when the grace is
