@@ -127,6 +127,9 @@ def test_a_revoked_certificate(authority: Authority, tmp_path: Path) -> None:
     revoked.write_bytes(authority.revoke(authority.server))
     with pytest.raises(Exception, match="certificate revoked"):
         meet(client_context(authority.ca_file, crl_file=[revoked]), server)
+    revoked.write_bytes(authority.ca_file.read_bytes() + revoked.read_bytes())
+    with pytest.raises(Exception, match="certificate revoked"):  # one file that is meant for both
+        meet(client_context(revoked, crl_file=revoked), server)
 
 
 def test_reloading(authority: Authority) -> None:
@@ -178,6 +181,26 @@ WRONG: dict[str, tuple[Give, type[Exception], str]] = {
         ValueError,
         "text holds no revocation list",
     ),
+    "a list for a CA": (
+        lambda a, d: server_context(a.server.cert, a.server.key, ca_file=[a.ca_file, d / "list"]),
+        ValueError,
+        "list holds no certificate in PEM",
+    ),
+    "a CA for a list": (
+        lambda a, d: client_context(a.ca_file, crl_file=a.server.cert),
+        ValueError,
+        "server.pem holds no revocation list in PEM",
+    ),
+    "a list with a certificate": (
+        lambda a, d: client_context(a.ca_file, crl_file=d / "both"),
+        ValueError,
+        "both holds a certificate, which would be trusted",
+    ),
+    "a broken CA": (
+        lambda a, d: client_context(d / "broken"),
+        ValueError,
+        "broken holds no certificate that can be used",
+    ),
     "a key and no certificate": (lambda a, d: client_context(key=a.client.key), ValueError, "cert="),
     "no key": (lambda a, d: server_context(a.server.cert), ValueError, "server.pem holds no private key"),
     "another's key": (
@@ -222,6 +245,8 @@ WRONG: dict[str, tuple[Give, type[Exception], str]] = {
 def test_what_will_not_do_is_named(authority: Authority, tmp_path: Path, case: str) -> None:
     (tmp_path / "text").write_text("no PEM")
     (tmp_path / "broken").write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+    (tmp_path / "list").write_bytes(revoked := authority.revoke(authority.expired))
+    (tmp_path / "both").write_bytes(revoked + authority.server.cert.read_bytes())
     give, kind, text = WRONG[case]
     with pytest.raises(kind, match=text):
         give(authority, tmp_path)

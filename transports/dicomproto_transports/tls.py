@@ -172,6 +172,9 @@ def _verify_mode(peer_certificate: PeerCertificate) -> ssl.VerifyMode:
     return _VERIFY[peer_certificate]
 
 
+_CERTIFICATE, _REVOKED = b"CERTIFICATE-----", b"X509 CRL-----"  # ends of the labels (RFC 7468)
+
+
 def _load_own(
     context: ssl.SSLContext, cert: Path | None, key: Path | None, password: str | bytes | None
 ) -> None:
@@ -181,7 +184,7 @@ def _load_own(
         return
     holder = cert if key is None else key
     for path, mark, what in (
-        (cert, b"CERTIFICATE-----", "certificate"),
+        (cert, _CERTIFICATE, "certificate"),
         (holder, b"KEY-----", "private key"),
     ):
         if mark not in _read(path):
@@ -209,14 +212,22 @@ def _load_own(
 def _load_trusted(
     context: ssl.SSLContext, ca_file: Paths | None, ca_path: Path | None, crl_file: Paths | None
 ) -> None:
-    revoked = _several(crl_file)
-    for path in [*_several(ca_file), *revoked]:
-        _read(path)
-        try:
-            context.load_verify_locations(path)
-        except ssl.SSLError as error:
-            what = "revocation list" if path in revoked else "certificate"
-            raise ValueError(f"{fspath(path)} holds no {what} in PEM: {_words(error)}") from error
+    trusted, revoked = _several(ca_file), _several(crl_file)
+    for paths, mark, what in ((trusted, _CERTIFICATE, "certificate"), (revoked, _REVOKED, "revocation list")):
+        for path in paths:
+            content = _read(path)  # OpenSSL takes what there is, whatever it is for
+            if mark not in content:
+                raise ValueError(f"{fspath(path)} holds no {what} in PEM")
+            if _CERTIFICATE in content and path not in trusted:
+                raise ValueError(
+                    f"{fspath(path)} holds a certificate, which would be trusted, beside its list"
+                )
+            try:
+                context.load_verify_locations(path)
+            except ssl.SSLError as error:
+                raise ValueError(
+                    f"{fspath(path)} holds no {what} that can be used: {_words(error)}"
+                ) from error
     if ca_path is not None:
         os.listdir(ca_path)  # OpenSSL looks into it later, and is silent if it is not there
         context.load_verify_locations(capath=ca_path)
