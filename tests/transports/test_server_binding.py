@@ -117,6 +117,26 @@ def test_what_is_bound_to_one_association_stays_there(backend: AnyBackend) -> No
     backend.run(main)
 
 
+def test_what_one_association_excludes_is_bound_to_none(backend: AnyBackend) -> None:
+    def greet(event: evt.Event) -> None:
+        if event.assoc.requestor.ae_title == "SPECIAL":
+            event.assoc.bind(evt.EVT_C_STORE_STREAM, first)
+
+    async def main() -> None:
+        async with backend.serving(make_server(backend, [(evt.EVT_ESTABLISHED, greet)])) as server:
+            async with (
+                await associate(backend, server.port, make_ae(backend, "SPECIAL")) as special,
+                await associate(backend, server.port) as plain,
+            ):
+                for association in (special, plain):
+                    assert (await association.send_c_echo()).Status == 0x0000
+                with pytest.raises(ValueError, match="exclude each other"):
+                    server.bind(evt.EVT_C_STORE, second)
+                assert server.get_events() == [evt.EVT_ESTABLISHED]
+
+    backend.run(main)
+
+
 def test_what_cannot_be_bound_changes_nothing() -> None:
     backend = Blocking()
 

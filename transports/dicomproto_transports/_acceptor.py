@@ -93,7 +93,10 @@ class ServerCore:
 
     def bind(self, kind: evt.EventKind, handler: evt.Handler, args: Sequence[object]) -> None:
         """Bind a handler, for the associations that are being served now as well."""
-        for handlers in self._all_handlers():
+        everyone = self._all_handlers()
+        for handlers in everyone:  # what one of them refuses is bound to none
+            handlers.copy().bind(kind, handler, args)
+        for handlers in everyone:
             handlers.bind(kind, handler, args)
         self._observe()
 
