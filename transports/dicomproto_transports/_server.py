@@ -149,7 +149,7 @@ class Serving:
         """Bind a handler as `evt_handlers` of `start_server` does, for associations that run now as well.
 
         It takes the place of the one before where the event is an intervention. Any thread may call this.
-        Raises TypeError, and ValueError where an association has a handler that excludes it; then binds nothing.
+        Raises TypeError, and ValueError if an association has a handler that excludes it; then binds nothing.
         """
         self._core.bind(event, handler, args)
 
