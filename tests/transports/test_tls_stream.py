@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -476,6 +477,36 @@ def test_a_peer_that_reads_gets_all_the_key_updates_that_it_wants(
             await hang_up(right)
 
         await backend.together(update, receive)
+
+    backend.run(scenario)
+
+
+def test_records_without_data_do_not_outlast_a_deadline(authority: Authority, tmp_path: Path) -> None:
+    """Each comes in time, and all of them together do not."""
+    backend = secured("lockstep", authority, ssl.TLSVersion.TLSv1_3)
+    backend._client.keylog_filename = str(tmp_path / "secrets")
+
+    async def scenario() -> None:
+        left, right = await backend.pair()
+        updates = KeyUpdates(tmp_path / "secrets")
+        inner, seconds = right._inner, []
+
+        async def receive(deadline: float | None) -> bytes:
+            seconds.append(1)
+            assert len(seconds) < 100
+            return next(updates)
+
+        async def send(buffers: Sequence[Any], deadline: float | None) -> list[Any]:
+            return []
+
+        right._inner = SimpleNamespace(receive=receive, send=send)
+        right.now = lambda: float(len(seconds))
+        with pytest.raises(TimeoutError):
+            await right.receive(10.0)
+        assert len(seconds) == 10
+        right._inner = inner
+        await hang_up(left)
+        await hang_up(right)
 
     backend.run(scenario)
 

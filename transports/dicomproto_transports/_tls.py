@@ -207,7 +207,14 @@ class TlsStream:
             if self._outgoing.pending or (self._pending and not self._ahead):
                 await self._answer(deadline)
             self._take(await self._inner.receive(deadline))
+            # Records without data may come for ever, each in time.
+            if deadline is not None and self.now() >= deadline and not self._has_news:
+                raise TimeoutError
         return data
+
+    @property
+    def _has_news(self) -> bool:
+        return bool(self._kept) or self._failure is not None or self._eof
 
     async def _answer(self, deadline: float | None) -> None:
         """Send what the cipher itself has to say."""
