@@ -69,6 +69,9 @@ class Command(Record):
             if field == "unknown_elements":
                 # They may hold anything, so only their sizes are shown.
                 value = tuple(f"(0000,{number:04X}) <{len(raw)} bytes>" for number, raw in value)
+            elif field == "ErrorComment" and value is not None:
+                shown.append(f"ErrorComment=<{len(value)} characters>")  # as may this, of a patient too
+                continue
             elif field == "Status":
                 value = int(value)  # the same for a status that knows its service class
             if value is not None and value != ():

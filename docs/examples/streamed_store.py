@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
-from pydicom.uid import CTImageStorage, MRImageStorage
+from pydicom.uid import UID, CTImageStorage, MRImageStorage
 
 from dicomproto_transports.blocking import AE, evt
 
@@ -16,18 +16,18 @@ ROOM = 20_000
 
 def store(event, folder):
     """EVT_C_STORE_STREAM: runs at the command set; the data set is still to come."""
-    received = 0
-    with (folder / f"{event.message_id}.dcm").open("wb") as file:
+    uid = UID(event.request.sop_instance_uid)
+    if not uid.is_valid:  # it becomes a file name, and comes from outside
+        return 0xC000
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".") as file:  # gone, unless it was whole
         file.write(event.encoded_file_meta)
         for chunk in event.chunks:
-            received += len(chunk)
-            if received > ROOM:
+            if file.tell() + len(chunk) > ROOM:
                 event.refuse(0xA700)  # answered now; the rest is drained
-                break
+                return 0xA700
             file.write(chunk)
-    if received > ROOM:
-        Path(file.name).unlink()
-        return 0xA700
+        file.flush()
+        (folder / f"{uid}.dcm").hardlink_to(file.name)
     return 0x0000
 
 
