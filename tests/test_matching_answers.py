@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import pytest
+from pydicom.config import IGNORE
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
@@ -14,7 +15,7 @@ from pydicom.tag import Tag
 from dicomproto.datasets import encode_data_set
 from dicomproto.errors import DataSetError
 from dicomproto.matching import Query, matches, response_identifier
-from dicomproto.matching.rules import MAXIMUM_PATTERN
+from dicomproto.matching.rules import MAXIMUM_PATTERN, MAXIMUM_VALUES
 from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from tests.identifiers import dataset, raw, sent
 
@@ -305,6 +306,25 @@ def test_the_longest_pattern() -> None:
             Query(dataset(**{keyword: longest + "a"}))
     exact = "a" * 100_000
     assert matches(dataset(PatientComments=exact), dataset(PatientComments=exact))
+
+
+def test_the_most_values() -> None:
+    """Each pattern of a key is looked for in turn; UIDs are not, so that a list of them may be long."""
+    names = [f"{number}*" for number in range(MAXIMUM_VALUES)]
+    assert matches(dataset(OtherPatientIDs=names), dataset(OtherPatientIDs="999"))
+    with pytest.raises(DataSetError, match="a key has 1001 values, 1000 are allowed unless they are UIDs"):
+        Query(dataset(OtherPatientIDs=[*names, "x"]))
+    uids = [f"1.2.{number}" for number in range(20_000)]
+    assert matches(dataset(StudyInstanceUID=uids), dataset(StudyInstanceUID="1.2.19999"))
+
+
+@pytest.mark.parametrize(
+    "keyword", ["StudyDate", "StudyTime", "AcquisitionDateTime", "PatientAge", "StudyInstanceUID"]
+)
+def test_an_asterisk_is_anything_where_there_are_no_wild_cards(keyword: str) -> None:
+    query = Dataset()
+    query[keyword] = DataElement(keyword, dictionary_VR(keyword), "*", validation_mode=IGNORE)
+    assert matches(query, Dataset())
 
 
 @pytest.mark.serial

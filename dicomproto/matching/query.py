@@ -56,7 +56,8 @@ class Query:
     `combined_datetime`, `multiple_values` and `empty_values` (the key `""`) are matching that needs extended
     negotiation (PS3.4 C.2.2.2.5.4, C.2.2.2.8, C.2.2.2.7). `timezone` (`+HHMM`) is the offset from UTC of data
     sets that name none; without it they are taken to be in UTC. Raises DataSetError if the identifier cannot
-    be read, has over 64 sequences within each other, or wild cards in more than 1024 characters.
+    be read, has over 64 sequences within each other, wild cards in more than 1024 characters, or over
+    1000 values of text in one key.
     """
 
     def __init__(

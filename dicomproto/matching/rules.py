@@ -17,6 +17,9 @@ from .values import DATE_VRS, TEXT_VRS
 MAXIMUM_PATTERN = 1024
 """Characters of a key with wild cards; the values of most VRs are shorter."""
 
+MAXIMUM_VALUES = 1000
+"""Values of one key of text, each of which is looked for; of UIDs and numbers there may be any number."""
+
 WILD_CARD_VRS = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
 _MULTIPLE_VALUE_VRS = frozenset({"AE", "AS", "AT", "CS", "LO", "PN", "SH", "UC"})
 """PS3.4 C.2.2.2.8."""
@@ -48,9 +51,13 @@ def rule_for(vr: str, keys: list[Any], options: Options) -> Rule | None:
     keys = [key for key in keys if key]
     if options.empty_values and keys == [EMPTY]:
         return lambda values, _: not any(values)
+    if vr not in WILD_CARD_VRS and any(not key.strip("*") for key in keys):
+        return None  # many send an asterisk for "anything" where C.2.2.2.4 knows no wild cards
     if vr == "UI":  # C.2.2.2.2; a long list is not gone through for each entity
         wanted = frozenset(keys)
         return (lambda values, _: not wanted.isdisjoint(values)) if keys else None
+    if len(keys) > MAXIMUM_VALUES:
+        raise DataSetError(f"a key has {len(keys)} values, {MAXIMUM_VALUES} are allowed unless they are UIDs")
     tests = [_test_for(vr, key, options.offset) for key in keys]
     needed = [test for test in tests if test]
     if not needed or (len(needed) < len(tests) and not every):
