@@ -28,10 +28,15 @@ logging.getLogger("dicomproto").addHandler(logging.NullHandler())
 # [provider]
 PATHS = [get_testdata_file(name) for name in FILES]
 CATALOGUE = {path: dcmread(path) for path in PATHS}
+UIDS = [CATALOGUE[path].SOPInstanceUID for path in PATHS]  # a C-FIND tells them
 
 
 def wanted(event):
-    query = Query(event.identifier)
+    """A retrieval names what it wants: an empty key would be everything (PS3.4 C.4.3.1.3)."""
+    uids = event.identifier.get("SOPInstanceUID")
+    if not uids:
+        return None
+    query = Query(make_identifier(SOPInstanceUID=uids))
     return [p for p in PATHS if query.matches(CATALOGUE[p])]
 
 
@@ -51,6 +56,9 @@ def handle_find(event):
 
 def handle_get(event):
     found = wanted(event)
+    if found is None:
+        yield 0xA900, None
+        return
     yield len(found)
     for path in found:
         yield 0xFF00, path  # goes out as it lies on the disk
@@ -58,6 +66,9 @@ def handle_get(event):
 
 def handle_move(event):
     found = wanted(event)
+    if found is None:
+        yield 0xA900, None
+        return
     yield event.move_destination  # a name that the AE knows
     yield len(found)
     for path in found:
@@ -83,13 +94,13 @@ def find(assoc):
 
 
 # [get]
-def keep(event):
-    print("got", event.dataset.PatientID)
+def show(event):
+    print("got", event.dataset.PatientID)  # a viewer that shows it, and keeps nothing
     return 0x0000
 
 
 def get(viewer, port):
-    both = make_identifier(Modality=["CT", "MR"])
+    both = make_identifier(SOPInstanceUID=UIDS)
     both.QueryRetrieveLevel = "IMAGE"
     roles = [build_role(uid, scp_role=True) for uid in IMAGES]
 
@@ -98,7 +109,7 @@ def get(viewer, port):
         port,
         contexts=[GET, *IMAGES],
         ext_neg=roles,
-        evt_handlers=[(evt.EVT_C_STORE, keep)],
+        evt_handlers=[(evt.EVT_C_STORE, show)],
     ) as assoc:
         for status, failed in assoc.send_c_get(both, GET):
             done = status.NumberOfCompletedSuboperations
@@ -110,7 +121,7 @@ def get(viewer, port):
 
 # [move]
 def move(assoc, destination):
-    mr = make_identifier(PatientID="4MR1")
+    mr = make_identifier(SOPInstanceUID=UIDS[1])
     mr.QueryRetrieveLevel = "IMAGE"
 
     responses = assoc.send_c_move(mr, destination, MOVE)
@@ -141,7 +152,7 @@ def main():
         viewer.start_server(
             (HOST, 0),
             block=False,
-            evt_handlers=[(evt.EVT_C_STORE, keep)],
+            evt_handlers=[(evt.EVT_C_STORE, show)],
         ) as waiting,
     ):
         viewer_address = HOST, waiting.port

@@ -20,13 +20,13 @@ def agree(event):
     return min(event.nr_invoked or 8, 8), 1
 
 
-def keep(event):
+def discard(event):  # a real one would keep the object
     return 0x0000
 
 
 HANDLERS = [
     (evt.EVT_ASYNC_OPS, agree),
-    (evt.EVT_C_STORE, keep),
+    (evt.EVT_C_STORE, discard),
 ]
 
 

@@ -21,13 +21,13 @@ async def agree(event):
     return min(event.nr_invoked or 8, 8), 1
 
 
-async def keep(event):
+async def discard(event):  # a real one would keep the object
     return 0x0000
 
 
 HANDLERS = [
     (evt.EVT_ASYNC_OPS, agree),
-    (evt.EVT_C_STORE, keep),
+    (evt.EVT_C_STORE, discard),
 ]
 
 

@@ -94,6 +94,9 @@ class Archive:
         """Send the reports that wait, each on a new association."""
         while (waiting := self.reports.get()) is not None:
             title, event_type, report = waiting
+            if title not in self.modalities:
+                print("archive: there is no address for", title)
+                continue
             host, port = self.modalities[title]
             try:
                 with self.ae.associate(
@@ -131,6 +134,8 @@ class Modality:
         response, _ = assoc.send_n_action(
             information, REQUEST_COMMITMENT, StorageCommitmentPushModel, StorageCommitmentPushModelInstance
         )
+        if response.Status != 0x0000:
+            del self.transactions[information.TransactionUID]  # no answer will come
         print(f"modality: the request was answered with {response.Status:04X}")
         return information.TransactionUID
 
@@ -149,7 +154,7 @@ class Modality:
             self.answers.put(f"all {len(kept)} objects are kept, they may be deleted here")
         else:
             lost = report.get("FailedSOPSequence", ())
-            reasons = [f"{item.ReferencedSOPInstanceUID} ({item.FailureReason:04X})" for item in lost]
+            reasons = [f"{item.ReferencedSOPInstanceUID} ({item.get('FailureReason', 0):04X})" for item in lost]
             self.answers.put(f"{len(kept)} objects are kept, but not {', '.join(reasons)}")
         return 0x0000, None
 
@@ -165,7 +170,7 @@ def on_the_same_association(archive_port, modality):
         for objects in (OBJECTS[:2], [*OBJECTS[:2], (CTImageStorage, "1.2.3")]):
             modality.request(assoc, objects)
             assoc.serve(timeout=30, until=lambda: not modality.transactions)
-            print("modality:", modality.answers.get())
+            print("modality:", modality.answers.get(timeout=30))
 
 
 def on_a_new_association(archive_port, modality):

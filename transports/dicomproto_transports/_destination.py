@@ -154,7 +154,7 @@ class Destination:
             self._refused.update(self._proposed or pairs)
             raise
         except (AssociationError, OSError) as error:
-            log.warning("the destination of a C-MOVE: %s", error)
+            log.info("the destination of a C-MOVE: %s", error)
             raise Unreachable(f"the destination cannot be reached: {type(error).__name__}") from error
         return self._association
 

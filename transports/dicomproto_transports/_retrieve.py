@@ -240,7 +240,7 @@ class Retrieval:
             counts.fail(instance)
             raise
         except NoAcceptedContext as error:
-            log.warning("%s: %s", self.request.name, error)
+            log.info("%s: %s", self.request.name, error)
             counts.fail(instance, accepted=False)
         except Exception as error:  # whatever is wrong with an object, the next one may be good
             if self._association.terminal is not None and isinstance(error, AssociationError):
