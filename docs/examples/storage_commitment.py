@@ -154,7 +154,9 @@ class Modality:
             self.answers.put(f"all {len(kept)} objects are kept, they may be deleted here")
         else:
             lost = report.get("FailedSOPSequence", ())
-            reasons = [f"{item.ReferencedSOPInstanceUID} ({item.get('FailureReason', 0):04X})" for item in lost]
+            reasons = [
+                f"{item.ReferencedSOPInstanceUID} ({item.get('FailureReason', 0):04X})" for item in lost
+            ]
             self.answers.put(f"{len(kept)} objects are kept, but not {', '.join(reasons)}")
         return 0x0000, None
 
