@@ -61,6 +61,8 @@ def handle_get(event):
     for tag in tags or list(job.keys()):
         if tag in job:
             answer[tag] = job[tag]
+    if "SpecificCharacterSet" in job:  # which the names are encoded in
+        answer.SpecificCharacterSet = job.SpecificCharacterSet
     return 0x0000, answer
 
 

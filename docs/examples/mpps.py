@@ -83,7 +83,10 @@ class Manager:
         for tag in event.attribute_identifiers or step.keys():
             if tag in step:
                 found[tag] = step[tag]
-        return 0x0001 if len(found) < len(event.attribute_identifiers) else 0x0000, found
+        lacks_some = len(found) < len(event.attribute_identifiers)
+        if "SpecificCharacterSet" in step:  # which the names are encoded in
+            found.SpecificCharacterSet = step.SpecificCharacterSet
+        return 0x0001 if lacks_some else 0x0000, found
 
     def handlers(self):
         return [(evt.EVT_N_CREATE, self.create), (evt.EVT_N_SET, self.set), (evt.EVT_N_GET, self.get)]

@@ -43,6 +43,12 @@ def reference(sop_class, sop_instance):
 # --- the printer: the SCP -----------------------------------------------------------------------
 
 
+def has_its_pixels(image):
+    """Tell whether an image has one byte for each pixel."""
+    area = image.get("Rows", 0) * image.get("Columns", 0)
+    return area <= len(image.get("PixelData", b"")) <= area + 1  # which may be made even
+
+
 class FilmPrinter:
     """Keeps what each association has made, by SOP class and instance, until it ends; counts its films."""
 
@@ -115,6 +121,8 @@ class FilmPrinter:
         changes = event.modification_list
         if request.RequestedSOPClassUID == BasicGrayscaleImageBox and not changes.get("ImageBoxPosition"):
             return MISSING_ATTRIBUTE, None
+        if not all(map(has_its_pixels, changes.get("BasicGrayscaleImageSequence", ()))):
+            return INVALID_VALUE, None  # before anything of the size that it claims is made
         instance.update(changes)
         return SUCCESS, None
 

@@ -101,7 +101,9 @@ class Manager:
             for tag in event.attribute_identifiers or step.keys():
                 if tag in step:
                     found[tag] = step[tag]
-        lacks_some = len(found) < len(event.attribute_identifiers)
+            if "SpecificCharacterSet" in step:  # which the names are encoded in
+                found.SpecificCharacterSet = step.SpecificCharacterSet
+        lacks_some = any(tag not in found for tag in event.attribute_identifiers)
         return 0x0001 if lacks_some else SUCCESS, found
 
     def set(self, event):
