@@ -37,6 +37,10 @@ def failure(status, comment, error_id=None):
     return result
 
 
+FIXED = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "PerformedProcedureStepID")
+"""Some of what an N-SET may not change (PS3.4 Table F.7.2-1)."""
+
+
 class Manager:
     """Performed procedure steps by SOP Instance UID; each association has a thread of its own."""
 
@@ -67,9 +71,13 @@ class Manager:
             if step.PerformedProcedureStepStatus != "IN PROGRESS":
                 # PS3.4 Table F.7.2-2: the step has come to its end.
                 return failure(0x0110, "the step may no longer be updated", error_id=0xA710), None
-            status = changes.get("PerformedProcedureStepStatus")
+            status = changes.get("PerformedProcedureStepStatus", "IN PROGRESS")
+            if status not in ("IN PROGRESS", "COMPLETED", "DISCONTINUED"):
+                return failure(0x0106, "there is no such status of a step"), None
+            if any(keyword in changes for keyword in FIXED):
+                return failure(0x0105, "what identifies the patient and the step stays as it is"), None
             if status == "COMPLETED" and not (
-                changes.get("PerformedSeriesSequence") or step.PerformedSeriesSequence
+                changes.get("PerformedSeriesSequence") or step.get("PerformedSeriesSequence")
             ):
                 return failure(0x0120, "PerformedSeriesSequence is missing"), None
             step.update(changes)
