@@ -66,16 +66,16 @@ class Command(Record):
         shown = []
         for field in type(self)._fields:
             value = getattr(self, field)
+            if value is None or value == ():
+                continue
             if field == "unknown_elements":
                 # They may hold anything, so only their sizes are shown.
                 value = tuple(f"(0000,{number:04X}) <{len(raw)} bytes>" for number, raw in value)
-            elif field == "ErrorComment" and value is not None:
-                shown.append(f"ErrorComment=<{len(value)} characters>")  # as may this, of a patient too
-                continue
             elif field == "Status":
                 value = int(value)  # the same for a status that knows its service class
-            if value is not None and value != ():
-                shown.append(f"{field}={value!r}")
+            # A peer's comment may be of a patient too.
+            text = f"<{len(value)} characters>" if field == "ErrorComment" else repr(value)
+            shown.append(f"{field}={text}")
         return f"{type(self).__name__}({', '.join(shown)})"
 
 

@@ -57,6 +57,10 @@ def test_values_of_data_are_not_shown() -> None:
         "CStoreRQ(CommandDataSetType=1, unknown_elements=('(0000,4321) <8 bytes>',), MessageID=9, "
         "AffectedSOPClassUID='1.2.3', AffectedSOPInstanceUID='1.2.34 ', Priority=0)"
     )
+    assert repr(CFindRSP(MessageIDBeingRespondedTo=1, Status=0xA700, ErrorComment="DOE^JOHN")) == (
+        "CFindRSP(CommandDataSetType=257, MessageIDBeingRespondedTo=1, Status=42752, "
+        "ErrorComment=<8 characters>)"
+    )
 
 
 @pytest.mark.parametrize(

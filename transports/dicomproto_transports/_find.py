@@ -38,27 +38,12 @@ async def serve_find(
     association: Operating, received: RequestReceived, bound: evt.Bound, event: evt.Event, *, failed: int
 ) -> None:
     """Answer one C-FIND request, to its final response."""
+    steps = Steps(association, bound, event, takes_status=True)
     try:
-        steps = await _begun(association, bound, event)
-    except Exception as error:
-        response = failure(association, received.command, event, error, failed)
-    else:
-        try:
-            response = await _send_matches(association, received, steps, event, failed)
-        finally:
-            await steps.close()
-    association.cancelled.discard(received.command.MessageID)
+        response = await _send_matches(association, received, steps, event, failed)
+    finally:
+        await steps.close()
     association.respond(response)
-
-
-async def _begun(association: Operating, bound: evt.Bound, event: evt.Event) -> Steps:
-    """Call the handler; a final status that it returns, and does not yield, is its only result."""
-    result = await association.handle(bound, event)
-    if isinstance(result, int) or hasattr(result, "Status"):
-        if category_of(status_of(result)) is Category.PENDING:
-            raise ValueError("a pending status is yielded, with its identifier")
-        result = [result]
-    return Steps(association, bound.replace(handler=lambda *_: result), event)
 
 
 async def _send_matches(
@@ -74,11 +59,9 @@ async def _send_matches(
                 # What was cancelled may have ended early, so that it is no success.
                 return request.response(CANCEL if request.MessageID in association.cancelled else 0)
             status, dataset = pair_of(result)
-            if (
-                category_of(status_of(status)) is Category.PENDING
-                and request.MessageID in association.cancelled
-            ):
-                status = await last_word(steps)
+            is_pending = category_of(status_of(status)) is Category.PENDING
+            if is_pending and request.MessageID in association.cancelled:
+                status, _ = await last_word(steps)
             if category_of(status_of(status)) is not Category.PENDING:
                 return response_for(request, status, FINAL)
             dataset = dataset_of(dataset)
@@ -120,14 +103,14 @@ def cancel_watch(association: Operating, request: Request, bound: evt.Bound) -> 
     return is_cancelled
 
 
-async def last_word(steps: Steps) -> object:
-    """Let a handler that was cancelled see that, and return the final status of the operation.
+async def last_word(steps: Steps) -> tuple[object, object]:
+    """Let a handler that was cancelled see that; return the final status, and what comes with it.
 
-    It is the one that the handler yields now; if it goes on, or ends without a word, it is FE00H.
+    It is what the handler yields now; if it goes on, or ends without a word, FE00H and None.
     """
     result = await steps.next()
-    status = CANCEL if result is END else pair_of(result)[0]
-    return CANCEL if category_of(status_of(status)) is Category.PENDING else status
+    status, beside = (CANCEL, None) if result is END else pair_of(result)
+    return (CANCEL, None) if category_of(status_of(status)) is Category.PENDING else (status, beside)
 
 
 async def give_way(association: Operating) -> None:

@@ -68,7 +68,7 @@ class Unfinished(Protocol):
     """Whether somebody waits for it just now, further out than whoever calls."""
 
     async def finish(self, cut: str = "") -> None:
-        """End it; `cut` names the call that asks for that."""
+        """End it; `cut` says what makes that necessary."""
 
 
 class Operating(Pump):
@@ -254,7 +254,7 @@ class Operating(Pump):
         try:
             await serve_request(self, received)
             for unfinished in [one for one in self.unfinished if one not in known]:
-                await unfinished.finish("its handler")
+                await unfinished.finish("the handler that began it has ended")
         finally:
             self.depth -= 1
 
@@ -319,7 +319,7 @@ class Operating(Pump):
             await self.incoming.drain()
         for unfinished in self.unfinished[:]:
             if not unfinished.is_active:
-                await unfinished.finish(what)
+                await unfinished.finish(f"{what} was called")
 
     async def begin_operation(
         self, request: Request, context_id: int, source: Source | None = None

@@ -142,7 +142,7 @@ class Responses(Generic[R]):
         """Return the next response with its identifier as it came, undecoded; None after the final one."""
         if self._cut:
             raise LocalProtocolError(
-                f"{self._request.name} {self.message_id} was cancelled because {self._cut} was called;"
+                f"{self._request.name} {self.message_id} was cancelled because {self._cut};"
                 " take all responses first, or use another association"
             )
         if self._is_over:
@@ -188,7 +188,7 @@ class Responses(Generic[R]):
         self._end()
 
     async def finish(self, cut: str = "") -> None:
-        """Do what `close` does, for a call of the association named `cut`."""
+        """Do what `close` does; `cut` says what made that necessary."""
         operation = self._operation
         assert operation is not None
         association = self._association

@@ -25,7 +25,7 @@ from dicomproto.uids import IMPLICIT_VR_LITTLE_ENDIAN
 
 from . import evt
 from ._destination import Destination, Unreachable, destination_of
-from ._find import CANCEL, give_way
+from ._find import CANCEL, give_way, last_word
 from ._foresight import StepsAhead, came_as_path
 from ._outgoing import MemorySource, Source, SourceChanged, piece_size
 from ._results import comment_of, dataset_of, fields_of, pair_of, status_of
@@ -60,7 +60,6 @@ async def serve_retrieve(
             answer = await retrieval.run()
         finally:
             await steps.close()
-        association.cancelled.discard(retrieval.request.MessageID)
         await association.answer(*answer)
         await association.send_queued()
     finally:
@@ -171,11 +170,7 @@ class Retrieval:
     async def _last_word(self) -> _Final:
         """Let a handler that was cancelled see that, and return its last word, FE00H if there is none."""
         self._steps.drop_files()
-        result = await self._steps.next()
-        status, identifier = (CANCEL, None) if result is END else pair_of(result)
-        if category_of(status_of(status)) is Category.PENDING:
-            return _Final(CANCEL)
-        return _Final(status, identifier)
+        return _Final(*await last_word(self._steps))
 
     def _ended_by_handler(self, final: _Final) -> Answer:
         code = status_of(final.status)

@@ -12,7 +12,10 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, cast
 
+from dicomproto.dimse.status import Category, category_of
+
 from . import evt
+from ._results import status_of
 
 if TYPE_CHECKING:
     from ._operating import Operating
@@ -28,10 +31,16 @@ thread may take to be free for that of another."""
 
 
 class Steps:
-    """The results of one handler of a C-FIND, C-GET or C-MOVE."""
+    """The results of one handler of a C-FIND, C-GET or C-MOVE.
 
-    def __init__(self, association: Operating, bound: evt.Bound, event: evt.Event) -> None:
+    With `takes_status` a status that the handler returns is its one result; else a number is a count.
+    """
+
+    def __init__(
+        self, association: Operating, bound: evt.Bound, event: evt.Event, *, takes_status: bool = False
+    ) -> None:
         self.bound = bound
+        self._takes_status = takes_status
         self._association = association
         self._event = event
         self._sync: Iterator[object] | None = None
@@ -60,7 +69,7 @@ class Steps:
             if self._association.drive is not None:
                 raise TypeError("an async generator, which the blocking flavour does not run")
             self._async = aiter(cast("AsyncIterator[object]", result))
-        elif isinstance(result, tuple):
+        elif isinstance(result, tuple) or (self._takes_status and _is_status(result)):
             self._sync = iter([result])  # one that was returned, not yielded
         elif isinstance(result, Iterable) and not isinstance(result, (str, bytes)):
             self._sync = iter(result)
@@ -83,3 +92,12 @@ class Steps:
                     close()
         except Exception:
             log.exception("the handler of %s failed when it was closed", self._event.event.name)
+
+
+def _is_status(result: object) -> bool:
+    """Tell whether a result is a status, alone; raises ValueError for one that is not final."""
+    if not isinstance(result, int) and not hasattr(result, "Status"):
+        return False
+    if category_of(status_of(result)) is Category.PENDING:
+        raise ValueError("a pending status is yielded, with its identifier")
+    return True
