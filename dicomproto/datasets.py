@@ -82,7 +82,7 @@ def encode_data_set(dataset: Dataset, transfer_syntax: str) -> bytes:
     except DataSetError:
         raise
     except Exception as error:  # whatever a value of the wrong type makes pydicom raise
-        raise DataSetError(f"the data set cannot be encoded in {target.name}: {_summary(error)}") from error
+        raise DataSetError(f"the data set cannot be encoded in {target.name}: {_summary(error)}") from None
     encoded = stream.getvalue()
     if not same_order:
         written = EXPLICIT_VR_LITTLE_ENDIAN if little_endian else EXPLICIT_VR_BIG_ENDIAN
@@ -105,7 +105,7 @@ def decode_data_set(
     try:
         dataset = read_dataset(BytesIO(data), syntax.is_implicit_VR, syntax.is_little_endian)
     except Exception as error:  # whatever bytes that are no data set make pydicom raise
-        raise DataSetError(f"the data set cannot be decoded as {syntax.name}: {_summary(error)}") from error
+        raise DataSetError(f"the data set cannot be decoded as {syntax.name}: {_summary(error)}") from None
     if file_meta:
         dataset.file_meta = FileMetaDataset()
         dataset.file_meta.TransferSyntaxUID = syntax
@@ -144,7 +144,7 @@ def decompress(data: Buffer, transfer_syntax: str) -> bytes:
     except ImportError:  # of numpy, without which pydicom counts a decoder as available
         raise missing from None
     except Exception as error:  # whatever broken pixel data makes a decoder raise
-        raise DataSetError(f"its pixel data cannot be decompressed: {_summary(error)}") from error
+        raise DataSetError(f"its pixel data cannot be decompressed: {_summary(error)}") from None
     dataset.file_meta.TransferSyntaxUID = UID(EXPLICIT_VR_LITTLE_ENDIAN)
     return encode_data_set(dataset, EXPLICIT_VR_LITTLE_ENDIAN)
 

@@ -6,6 +6,7 @@ import contextlib
 import random
 import struct
 import subprocess
+import traceback
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -297,8 +298,8 @@ def test_error_names_the_element_and_not_its_value() -> None:
         encode_data_set(made, EXPLICIT)
     assert "Explicit VR Little Endian" in str(caught.value)
     assert "(0028,0010)" in str(caught.value)
-    assert "SECRET" not in str(caught.value)
-    assert caught.value.__cause__ is not None
+    # Programs log the traceback, so it must not show the value either.
+    assert "SECRET" not in "".join(traceback.format_exception(caught.value))
 
 
 @pytest.mark.parametrize("syntax", ["", "1.2.3", "no UID", "1.2.840.10008.1.1"])

@@ -113,6 +113,7 @@ def test_the_character_set_holds_the_keys(keys: dict[str, object], expected: obj
             "'Station' is not a keyword of the data dictionary",
         ),
         ({"SeriesNumber": "seven"}, "SeriesNumber cannot have this value: ValueError"),
+        ({"StudyDate": "2024-01-15"}, "StudyDate cannot have this value: a date is YYYYMMDD"),
         (
             {"PatientName": "Иванов", "SpecificCharacterSet": "ISO_IR 100"},
             "the text of the identifier has characters that ['ISO_IR 100'] has not",
@@ -123,6 +124,12 @@ def test_keys_that_cannot_be(keys: dict[str, object], reason: str) -> None:
     with pytest.raises(DataSetError) as caught:
         make_identifier(**keys)
     assert str(caught.value) == reason
+    assert caught.value.__context__ is None or caught.value.__suppress_context__  # it names the value
+
+
+def test_the_sequence_of_a_worklist_is_not_given_whole() -> None:
+    with pytest.raises(DataSetError, match="by their own keywords"):
+        worklist_query(ScheduledProcedureStepSequence={"Modality": "CT"})
 
 
 def test_a_query_for_a_worklist() -> None:

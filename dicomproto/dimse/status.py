@@ -7,15 +7,15 @@ responses have where the service class is known.
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .commands import Request
 
 
-class Category(Enum):
-    """What a status means for the operation; only after PENDING more responses follow."""
+class Category(StrEnum):
+    """What a status means for the operation, equal to its name; only after PENDING more responses follow."""
 
     SUCCESS = "Success"
     WARNING = "Warning"

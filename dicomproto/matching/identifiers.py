@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import date, time
 from typing import Any
@@ -66,6 +67,9 @@ WORKLIST_RETURN_KEYS = (
 )
 """What a modality asks a worklist for: the return keys of types 1 and 2 of PS3.4 Table K.6-1, and more."""
 
+_DATES = re.compile(r"(\d{8})?-?(\d{8})?|\*")
+"""A date or a range of dates; none matches what is written in another way, so it would find nothing."""
+
 
 def make_identifier(**keys: object) -> Dataset:
     """Return an identifier with a key for each DICOM keyword, in the order of their tags.
@@ -102,11 +106,13 @@ def worklist_query(*, return_keys: Iterable[str] = WORKLIST_RETURN_KEYS, **keys:
     """Return an identifier for a modality worklist (PS3.4 K.6), asking for `return_keys`.
 
     Keys are as in `make_identifier`; those of a scheduled procedure step are put into the item of its
-    sequence::
+    sequence. Raises DataSetError as that does::
 
         worklist_query(ScheduledStationAETitle="CT1", ScheduledProcedureStepStartDate=(today, today))
     """
     wanted = dict.fromkeys(return_keys) | keys
+    if "ScheduledProcedureStepSequence" in wanted:
+        raise DataSetError("the keys of a scheduled procedure step are given by their own keywords")
     step = {keyword: wanted.pop(keyword) for keyword in _STEP if keyword in wanted}
     return make_identifier(**wanted, ScheduledProcedureStepSequence=step)
 
@@ -121,7 +127,9 @@ def _fill(dataset: Dataset, keys: Mapping[str, object], texts: list[str]) -> Non
         try:
             dataset[tag] = element_of(tag, vr, values)
         except Exception as error:  # whatever a value of the wrong type makes pydicom raise
-            raise DataSetError(f"{keyword} cannot have this value: {type(error).__name__}") from error
+            raise DataSetError(f"{keyword} cannot have this value: {type(error).__name__}") from None
+        if vr == "DA" and not all(_DATES.fullmatch(str(one)) for one in values):
+            raise DataSetError(f"{keyword} cannot have this value: a date is YYYYMMDD")
         if vr in EXTENDED_VRS:
             texts.extend(map(str, values))
 

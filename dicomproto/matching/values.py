@@ -69,7 +69,7 @@ def read(dataset: Dataset, tag: int, vr: str) -> list[Any]:
             return [item for item in value or () if isinstance(item, Dataset)]
         return [one for one in _as_list(value) if one not in (b"", "", None)]
     except Exception as error:  # whatever bytes that are no value of their VR make pydicom raise
-        raise DataSetError(f"element {BaseTag(tag)} cannot be read: {type(error).__name__}") from error
+        raise DataSetError(f"element {BaseTag(tag)} cannot be read: {type(error).__name__}") from None
 
 
 def read_if_possible(dataset: Dataset, tag: int, vr: str) -> list[Any]:

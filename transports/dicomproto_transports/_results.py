@@ -88,7 +88,10 @@ def _tag_of(keyword: str, tag: object) -> int:
     if isinstance(tag, str) or _is_pair(tag):
         from pydicom.tag import Tag
 
-        return int(Tag(tag))  # type: ignore[arg-type]
+        try:
+            return int(Tag(tag))  # type: ignore[arg-type]
+        except ValueError:  # pydicom's text tells what was given
+            raise ValueError(f"{keyword} with a word that is no keyword") from None
     if isinstance(tag, bool) or not isinstance(tag, int):
         raise TypeError(f"{keyword} with {type(tag).__name__} in place of a tag")
     if not 0 <= tag <= 0xFFFFFFFF:

@@ -169,6 +169,8 @@ class Association:
     As a context manager it is released at the end of the block; with an exception it is aborted.
     """
 
+    __slots__ = ("__weakref__", "_core")  # what is set here without effect must not look as if it had one
+
     def __init__(self, core: AssociationCore) -> None:
         self._core = core
 
