@@ -21,13 +21,13 @@ from typing import Any
 import pydicom.data
 import pynetdicom
 import pytest
-from pynetdicom import _config, dsutils, presentation, sop_class, status, transport, utils
+from pynetdicom import _config, dsutils, pdu_primitives, presentation, sop_class, status, transport, utils
 from pynetdicom import events as pynetdicom_events
 from pynetdicom.association import Association as TheirAssociation
 from pynetdicom.association import ServiceUser as TheirServiceUser
 
 from dicomproto.errors import ConnectionLost
-from dicomproto_transports.blocking import AE, evt
+from dicomproto_transports.blocking import AE, Association, evt
 from tests.interop.programs import LOOPBACK, TIMEOUT, free_port
 
 CT_FILE = str(pydicom.data.get_testdata_file("CT_small.dcm", download=False))
@@ -251,6 +251,8 @@ def theirs() -> dict[str, list[str]]:
         "ServiceUser": public(TheirServiceUser),
         "Event": public(pynetdicom_events.Event),
         "events": [name for name in dir(pynetdicom.evt) if name.startswith("EVT_")],
+        "what events are": public(pynetdicom_events),
+        "negotiation items": [name for name in public(pdu_primitives) if name[0].isupper()],
         "PresentationContext": public(presentation.PresentationContext),
         "presentation": [name for name in public(presentation) if "ROLE" not in name and name[0] != "_"],
         "sop_class": [
@@ -270,6 +272,7 @@ def theirs() -> dict[str, list[str]]:
 NOT_FOR_USERS = {
     *("CONTEXT_REJECTED", "SOP_CLASS_MODULE", "HAVE_CTYPES", "PYNETDICOM_IMPLEMENTATION_VERSION"),
     *("TYPE_CHECKING", "T_CONNECT", "DEFAULT_TRANSFER_SYNTAXES", "LOGGER"),
+    *("DEFAULT_MAX_LENGTH", "ServiceParameter"),
 }
 
 
@@ -279,6 +282,48 @@ def test_the_page_names_everything(place: str) -> None:
     named = set(re.findall(r"[A-Za-z_][A-Za-z_0-9]*", " ".join(re.findall(r"`([^`]+)`", prose))))
     missing = [name for name in theirs()[place] if name not in named | NOT_FOR_USERS]
     assert missing == []
+
+
+SAME_CALLS = {
+    "associate": (),
+    "start_server": (),
+    "add_requested_context": (),
+    "add_supported_context": (),
+    "remove_requested_context": (),
+    "remove_supported_context": (),
+    **{name: () for name in dir(TheirAssociation) if name.startswith("send_")},
+    **dict.fromkeys(("bind", "unbind", "get_events", "get_handlers", "release"), ()),
+    "abort": ("block",),
+}
+"""The methods that take what pynetdicom's take, in the same order; and what of that they do not take."""
+
+
+@pytest.mark.parametrize("name", SAME_CALLS)
+def test_the_same_calls(name: str) -> None:
+    at_home, here = (TheirAssociation, Association) if hasattr(Association, name) else (pynetdicom.AE, AE)
+
+    def parameters(owner: type) -> list[str]:
+        return list(inspect.signature(getattr(owner, name)).parameters)
+
+    expected = [one for one in parameters(at_home) if one not in SAME_CALLS[name]]
+    assert parameters(here)[: len(expected)] == expected
+
+
+def test_what_is_set_without_effect_is_refused() -> None:
+    ae = AE()
+    ae.add_requested_context("1.2.840.10008.1.1")
+    with storage_scp() as (port, _), ae.associate(LOOPBACK, port) as assoc:
+        for name in ("dimse_timeout", "network_timeout", "acse_timeout", "network_timeout_response"):
+            with pytest.raises(AttributeError):
+                setattr(assoc, name, 5)
+
+
+def test_categories_equal_their_names() -> None:
+    from dicomproto.dimse.status import category_of
+
+    for code in (0x0000, 0xB000, 0xA700, 0xFE00, 0xFF00):
+        assert category_of(code) == status.code_to_category(code)
+        assert f"{category_of(code)}" == status.code_to_category(code)
 
 
 def test_the_lists_of_contexts_are_theirs() -> None:
