@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -147,6 +147,24 @@ def in_flavour(
     if isinstance(backend, Blocking):
         return lambda event: blocking.run(handler(event))  # type: ignore[arg-type]
     return handler
+
+
+def yielding_in_flavour(
+    backend: AnyBackend, handler: Callable[[evt.Event], AsyncGenerator[object, None]]
+) -> Callable[[evt.Event], object]:
+    """Return an async generator function as a handler for any flavour, the blocking one included."""
+
+    def handle(event: evt.Event) -> Iterator[object]:
+        results = handler(event)
+        try:
+            while True:
+                yield blocking.run(anext(results))  # type: ignore[arg-type]
+        except StopAsyncIteration:
+            pass
+        finally:
+            blocking.run(results.aclose())
+
+    return handle if isinstance(backend, Blocking) else handler
 
 
 # --- peers that do as they like -----------------------------------------------------------------

@@ -28,6 +28,9 @@ AsyncFunction = Callable[..., Coroutine[Any, Any, Any]]
 
 NAMES = ("lockstep", "blocking", "trio", "anyio-asyncio", "anyio-trio")
 
+LONGEST_WAIT = 30.0
+"""Seconds after which a `Gate` will not be opened any more; only a failure takes so long."""
+
 
 class Serving(Protocol):
     """What the servers of all flavours have."""
@@ -164,3 +167,34 @@ MAKE: dict[str, Callable[[], AnyBackend]] = {
     "blocking": Blocking,
     **{name: partial(Async, name) for name in ("trio", "anyio-asyncio", "anyio-trio")},
 }
+
+
+class Gate:
+    """Lets one coroutine wait for another, on whatever backend, for a while."""
+
+    def __init__(self, backend: AnyBackend) -> None:
+        self.is_open = False
+        self._backend = backend
+        self._event: Any = None
+        if isinstance(backend, Blocking):
+            self._event = threading.Event()
+        elif isinstance(backend, Async):
+            self._event = backend.library.event()
+
+    def open(self) -> None:
+        """Let go on whoever waits, and whoever comes."""
+        self.is_open = True
+        if self._event is not None:
+            self._event.set()
+
+    async def passed(self) -> None:
+        """Wait until it is open."""
+        backend = self._backend
+        if isinstance(backend, Lockstep):
+            await backend.world.wait_for(lambda: self.is_open, what="a gate")
+        elif isinstance(backend, Blocking):
+            self._event.wait(LONGEST_WAIT)
+        else:
+            with backend.library.scope(backend.library.now() + LONGEST_WAIT):
+                await self._event.wait()
+        assert self.is_open, "what was waited for did not happen"
