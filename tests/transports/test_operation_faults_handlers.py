@@ -181,6 +181,14 @@ def test_a_reply_that_is_no_data_set(name: str, what: str) -> None:
     assert words == "0110 0000 released"
 
 
+@pytest.mark.parametrize("name", ["C-ECHO", "N-DELETE"])
+def test_a_reply_where_there_is_none(name: str) -> None:
+    """A data set has no place in the response."""
+    response, words = answered(name, lambda port: lambda event: (0, some_dataset()))
+    assert words == ("0110 0110 released" if name == "C-ECHO" else "0110 0000 released")
+    assert response.ErrorComment == "the handler's data set cannot be sent"
+
+
 # --- in the middle --------------------------------------------------------------------------------
 
 
