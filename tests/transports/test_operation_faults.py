@@ -243,7 +243,7 @@ class Stage:
                 result = some_dataset() if name == "C-FIND" else an_object()
                 yield PENDING, large(result) if step == "sending" and number == 0 else result
                 await self.reach("between")
-                assert number < 10_000, "the association is never heard"
+                assert number < 1_000, "the association is never heard"
         finally:
             self.closed += 1
 
