@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event, Thread
 from types import ModuleType
 from typing import Any
 
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.filereader import read_dataset
 from pydicom.uid import generate_uid
 
 from dicomproto_transports import build_role
@@ -212,10 +215,10 @@ def test_a_request_for_commitment(
     instance: str | None, action_type: int, transaction: str | None, status: int
 ) -> None:
     module = example("storage_commitment")
-    archive = module.Archive({"1.3": "1.2"}, {}, at_once=False)
+    archive = module.Archive({"1.3": "1.2"}, {"SCU": (HOST, 1)}, at_once=False)
     uid = module.StorageCommitmentPushModel
     asked = [module.reference("1.2", "1.3"), module.reference("1.4", "1.3"), module.reference("1.2", "1.5")]
-    with connected(archive.ae, [(evt.EVT_N_ACTION, archive.handle_action)], uid) as assoc:
+    with connected(archive.ae, archive.handlers(), uid) as assoc:
         response, _ = assoc.send_n_action(
             committed(module, transaction, asked),
             action_type,
@@ -224,11 +227,124 @@ def test_a_request_for_commitment(
         )
     assert response.Status == status
     if status == 0x0000:
-        title, event_type, report = archive.reports.get()
-        assert (title, event_type, report.TransactionUID) == ("SCU", module.FAILURES_EXIST, "1.2.3")
+        waiting = archive.reports.get()
+        report = waiting.information
+        assert (waiting.title, waiting.event_type) == ("SCU", module.FAILURES_EXIST)
+        assert report.TransactionUID == "1.2.3"
         assert [item.ReferencedSOPInstanceUID for item in report.ReferencedSOPSequence] == ["1.3"]
         assert [item.FailureReason for item in report.FailedSOPSequence] == [0x0119, 0x0112]
     assert archive.reports.empty()
+
+
+@contextmanager
+def reporting(archive: Any) -> Iterator[None]:
+    """Let an archive send its reports on new associations; at the end, what waits is sent first."""
+    reporter = Thread(target=archive.report_later)
+    reporter.start()
+    try:
+        yield
+    finally:
+        archive.reports.put(None)
+        reporter.join()
+
+
+@contextmanager
+def archive_and_modality(module: ModuleType, archive: Any, modality: Any) -> Iterator[Association]:
+    """Run both with their servers; yield an association of the modality with the archive."""
+    with (
+        modality.ae.start_server((HOST, 0), block=False, evt_handlers=modality.handlers) as listening,
+        reporting(archive),
+        archive.ae.start_server((HOST, 0), block=False, evt_handlers=archive.handlers()) as server,
+    ):
+        archive.modalities["CT1"] = (HOST, listening.port)
+        with modality.ae.associate(HOST, server.port, ae_title="ARCHIVE") as assoc:
+            yield assoc
+
+
+@pytest.mark.parametrize("ending", ["release", "abort"])
+def test_a_report_for_which_the_modality_does_not_stay(ending: str) -> None:
+    """PS3.4 J.3.3.1.2: it comes on another association."""
+    module = example("storage_commitment")
+    archive, modality = module.Archive({"1.3": "1.2"}, {}, at_once=True), module.Modality()
+    has_left = Event()
+    report_at_once = archive.report_at_once
+
+    def report_too_late(assoc: Association, report: object) -> None:
+        if ending == "abort":
+            assert has_left.wait(30)
+        report_at_once(assoc, report)
+
+    archive.report_at_once = report_too_late
+    with archive_and_modality(module, archive, modality) as assoc:
+        modality.request(assoc, [("1.2", "1.3")])
+        getattr(assoc, ending)()
+        has_left.set()
+        assert modality.answers.get(timeout=30) == "all 1 objects are kept, they may be deleted here"
+    assert not archive.owed
+
+
+def test_a_report_with_a_broken_reply_does_not_end_the_others(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    module = example("storage_commitment")
+    archive = module.Archive({"1.3": "1.2"}, {}, at_once=False, retry_after=0)
+    modality, refused = module.Modality(), generate_uid()
+    seen = []
+
+    def broken_for_one(event: Any) -> tuple[int, Dataset | None]:
+        seen.append(event.event_information.TransactionUID)
+        if seen[-1] != refused:
+            return modality.handle_report(event)  # type: ignore[no-any-return]
+        reply = Dataset()
+        reply.TransactionUID = "1.2.3.4.666"
+        return 0x0000, reply
+
+    def read(data: Any, *args: Any) -> Any:
+        if b"1.2.3.4.666" in data.getvalue():
+            raise ValueError("Doe^Jane")
+        return read_dataset(data, *args)
+
+    modality.handlers = [(evt.EVT_N_EVENT_REPORT, broken_for_one)]
+    monkeypatch.setattr("dicomproto.datasets.read_dataset", read)
+    with archive_and_modality(module, archive, modality) as assoc:
+        monkeypatch.setattr(module, "generate_uid", lambda: refused)
+        modality.request(assoc, [("1.2", "1.3")])
+        monkeypatch.setattr(module, "generate_uid", generate_uid)
+        modality.request(assoc, [("1.2", "1.3")])
+        assert modality.answers.get(timeout=30) == "all 1 objects are kept, they may be deleted here"
+    assert seen.count(refused) == module.TRIES
+    told = [record for record in caplog.records if record.name == "archive"]
+    assert [record.levelname for record in told].count("ERROR") == 1
+    assert refused in told[-1].getMessage()
+    assert "Doe" not in "".join(record.getMessage() for record in told)
+
+
+def test_a_report_is_tried_again_until_the_modality_takes_it(caplog: pytest.LogCaptureFixture) -> None:
+    module = example("storage_commitment")
+    archive = module.Archive({"1.3": "1.2"}, {}, at_once=False, retry_after=0)
+    modality, tried = module.Modality(), []
+
+    def busy_at_first(event: Any) -> tuple[int, None]:
+        tried.append(event.event_information.TransactionUID)
+        return modality.handle_report(event) if len(tried) > 1 else (0x0213, None)
+
+    modality.handlers = [(evt.EVT_N_EVENT_REPORT, busy_at_first)]
+    with archive_and_modality(module, archive, modality) as assoc:
+        modality.request(assoc, [("1.2", "1.3")])
+        assert modality.answers.get(timeout=30) == "all 1 objects are kept, they may be deleted here"
+    assert archive.answers == ["0213", "0000"]
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+def test_what_cannot_be_reported_before_the_end_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    module = example("storage_commitment")
+    archive = module.Archive({"1.3": "1.2"}, {"CT1": (HOST, 1)}, at_once=False)
+    with socket.create_server((HOST, 0)) as closed:
+        archive.modalities["CT1"] = closed.getsockname()
+    with reporting(archive):
+        archive.reports.put(module.Report("CT1", module.SUCCESS, committed(module, "1.2.3", [])))
+    (error,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert error.getMessage() == "the report on 1.2.3 to 'CT1': given up at the end"
 
 
 # --- print --------------------------------------------------------------------------------------

@@ -6,13 +6,15 @@ archive opens in the role of SCP.
 
 from __future__ import annotations
 
-from queue import Queue
+import logging
+from collections import deque
+from queue import Empty, Queue
 from threading import Thread
+from time import monotonic
 
 from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage, generate_uid
 
-from dicomproto.errors import AssociationError
 from dicomproto.services.sop_classes import StorageCommitmentPushModel, StorageCommitmentPushModelInstance
 from dicomproto_transports import build_role
 from dicomproto_transports.blocking import AE, evt
@@ -21,6 +23,9 @@ HOST = "127.0.0.1"
 REQUEST_COMMITMENT = 1  # Action Type ID, PS3.4 J.3.2
 SUCCESS, FAILURES_EXIST = 1, 2  # Event Type IDs, PS3.4 J.3.3
 NO_SUCH_OBJECT, CLASS_CONFLICT = 0x0112, 0x0119  # Failure Reasons, PS3.3 C.14
+TRIES = 3  # of a report on associations of its own
+
+log = logging.getLogger("archive")
 
 
 def reference(sop_class, sop_instance, failure_reason=None):
@@ -35,17 +40,39 @@ def reference(sop_class, sop_instance, failure_reason=None):
 # --- the archive: the SCP -----------------------------------------------------------------------
 
 
-class Archive:
-    """Knows which objects it keeps (SOP class by SOP instance), and where to find the modalities."""
+class Report:
+    """What a modality is to be told; `due` says when to try again."""
 
-    def __init__(self, kept, modalities, *, at_once):
+    def __init__(self, title, event_type, information):
+        self.title = title
+        self.event_type = event_type
+        self.information = information
+        self.tries, self.due = 0, 0.0
+
+    def __str__(self):
+        return f"the report on {self.information.TransactionUID} to {self.title!r}"
+
+
+class Archive:
+    """Knows which objects it keeps (SOP class by SOP instance), and where to find the modalities.
+
+    What it owes lives in memory; a real one keeps it on disk from before it answers the request. A report
+    that could not be delivered is tried again after `retry_after` seconds.
+    """
+
+    def __init__(self, kept, modalities, *, at_once, retry_after=60):
         self.kept = kept
         self.modalities = modalities
         self.at_once = at_once
+        self.retry_after = retry_after
         self.ae = AE(ae_title="ARCHIVE")
         self.ae.add_supported_context(StorageCommitmentPushModel)
-        self.reports = Queue()
+        self.owed = {}  # what is to be reported on the association of its request, by association
+        self.reports = Queue()  # what is to be reported on a new one
         self.answers = []
+
+    def handlers(self):
+        return [(evt.EVT_N_ACTION, self.handle_action), (evt.EVT_CONN_CLOSE, self.handle_close)]
 
     def handle_action(self, event):
         """Take a request for commitment; the answer is given once the response has left."""
@@ -56,12 +83,21 @@ class Archive:
         information = event.action_information
         if not information.get("TransactionUID") or not information.get("ReferencedSOPSequence"):
             return 0x0115, None  # invalid argument value
-        event_type, report = self.check(information)
+        report = Report(event.assoc.requestor.ae_title, *self.check(information))
         if self.at_once:
-            event.after_response(self.report_on, event_type, report)
+            self.owed.setdefault(event.assoc, set()).add(report)
+            event.after_response(self.report_at_once, report)
         else:
-            self.reports.put((event.assoc.requestor.ae_title, event_type, report))
+            self.reports.put(report)
         return 0x0000, None
+
+    def handle_close(self, event):
+        """Put what could not be reported on an association with what needs a new one.
+
+        The modality is free to release right after the response to its request (PS3.4 J.3.3.1.2).
+        """
+        for report in self.owed.pop(event.assoc, ()):
+            self.reports.put(report)
 
     def check(self, information):
         """Return the Event Type ID and the Event Information that answer a request."""
@@ -83,32 +119,62 @@ class Archive:
             report.FailedSOPSequence = failed
         return FAILURES_EXIST if failed else SUCCESS, report
 
-    def report_on(self, assoc, event_type, report):
-        """Send a report on an association, whoever opened it."""
+    def report_on(self, assoc, report):
+        """Send a report on an association, whoever opened it; return whether the modality took it."""
         response, _ = assoc.send_n_event_report(
-            report, event_type, StorageCommitmentPushModel, StorageCommitmentPushModelInstance
+            report.information,
+            report.event_type,
+            StorageCommitmentPushModel,
+            StorageCommitmentPushModelInstance,
         )
         self.answers.append(f"{response.Status:04X}")
+        return response.Status == 0x0000
+
+    def report_at_once(self, assoc, report):
+        """Report on the association of the request; what fails is owed until it ends."""
+        if self.report_on(assoc, report):
+            self.owed[assoc].discard(report)
+
+    def report_anew(self, report):
+        """Send a report on a new association; return whether the modality took it."""
+        address = self.modalities.get(report.title)
+        if address is None:
+            log.warning("%s: there is no address", report)
+            return False
+        is_taken = False
+        try:
+            with self.ae.associate(
+                *address,
+                contexts=[StorageCommitmentPushModel],
+                ae_title=report.title,
+                ext_neg=[build_role(StorageCommitmentPushModel, scp_role=True)],
+            ) as assoc:
+                is_taken = self.report_on(assoc, report)
+        except Exception as error:  # whatever it is, the other reports are still to be sent
+            log.warning("%s: %s", report, type(error).__name__)  # its text may quote what the peer sent
+        return is_taken
 
     def report_later(self):
-        """Send the reports that wait, each on a new association."""
-        while (waiting := self.reports.get()) is not None:
-            title, event_type, report = waiting
-            if title not in self.modalities:
-                print("archive: there is no address for", title)
-                continue
-            host, port = self.modalities[title]
+        """Send the reports that wait, each on a new association, until there is None."""
+        failed = deque()  # all wait equally long, so the first is due first
+        while True:
+            wait = failed[0].due - monotonic() if failed else None
             try:
-                with self.ae.associate(
-                    host,
-                    port,
-                    contexts=[StorageCommitmentPushModel],
-                    ae_title=title,
-                    ext_neg=[build_role(StorageCommitmentPushModel, scp_role=True)],
-                ) as assoc:
-                    self.report_on(assoc, event_type, report)
-            except AssociationError as error:  # a real one would try again later
-                print("archive:", error)
+                report = failed.popleft() if failed and wait <= 0 else self.reports.get(timeout=wait)
+            except Empty:
+                continue
+            if report is None:
+                break
+            if self.report_anew(report):
+                continue
+            report.tries += 1
+            if report.tries < TRIES:
+                report.due = monotonic() + self.retry_after
+                failed.append(report)
+            else:
+                log.error("%s: given up after %d tries", report, TRIES)
+        for report in failed:
+            log.error("%s: given up at the end", report)
 
 
 # --- a modality: the SCU ------------------------------------------------------------------------
@@ -190,7 +256,7 @@ def main():
         for run, at_once in ((on_the_same_association, True), (on_a_new_association, False)):
             print(run.__name__.replace("_", " "))
             archive = Archive(kept, addresses, at_once=at_once)
-            handlers = [(evt.EVT_N_ACTION, archive.handle_action)]
+            handlers = archive.handlers()
             reporter = Thread(target=archive.report_later)
             reporter.start()
             try:
