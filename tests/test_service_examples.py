@@ -236,6 +236,30 @@ def test_a_request_for_commitment(
     assert archive.reports.empty()
 
 
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_request_of_a_modality_without_an_address(at_once: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """A success is the promise of a report: it needs an association to come on."""
+    module = example("storage_commitment")
+    archive = module.Archive({"1.3": "1.2"}, {}, at_once=at_once, retry_after=0)
+    modality = module.Modality()
+    with (
+        reporting(archive),
+        archive.ae.start_server((HOST, 0), block=False, evt_handlers=archive.handlers()) as server,
+    ):
+        with modality.ae.associate(HOST, server.port, evt_handlers=modality.handlers) as assoc:
+            modality.request(assoc, [("1.2", "1.3")])
+            if at_once:
+                assert assoc.serve(timeout=30, until=lambda: not modality.transactions)
+        assert not modality.transactions
+        assert modality.answers.empty() is not at_once
+        if at_once:
+            with modality.ae.associate(HOST, server.port) as assoc:  # has no handler, and goes at once
+                modality.request(assoc, [("1.2", "1.3")])
+    errors = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert [error for error in errors if "given up after 3 tries" in error] == errors
+    assert len(errors) == at_once
+
+
 @contextmanager
 def reporting(archive: Any) -> Iterator[None]:
     """Let an archive send its reports on new associations; at the end, what waits is sent first."""
@@ -266,6 +290,7 @@ def test_a_report_for_which_the_modality_does_not_stay(ending: str) -> None:
     """PS3.4 J.3.3.1.2: it comes on another association."""
     module = example("storage_commitment")
     archive, modality = module.Archive({"1.3": "1.2"}, {}, at_once=True), module.Modality()
+    modality.ae.timeouts = modality.ae.timeouts.replace(close=0.1)  # the archive is kept from closing
     has_left = Event()
     report_at_once = archive.report_at_once
 

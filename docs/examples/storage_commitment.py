@@ -83,7 +83,12 @@ class Archive:
         information = event.action_information
         if not information.get("TransactionUID") or not information.get("ReferencedSOPSequence"):
             return 0x0115, None  # invalid argument value
-        report = Report(event.assoc.requestor.ae_title, *self.check(information))
+        title = event.assoc.requestor.ae_title
+        if not self.at_once and title not in self.modalities:
+            # A success would be the promise of a report (PS3.4 J.3.2.1.3), and it could not come. One that
+            # may come on this association is promised to anyone: who leaves before it deletes nothing.
+            return 0x0124, None  # not authorized
+        report = Report(title, *self.check(information))
         if self.at_once:
             self.owed.setdefault(event.assoc, set()).add(report)
             event.after_response(self.report_at_once, report)
