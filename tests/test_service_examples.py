@@ -236,6 +236,69 @@ def test_a_request_for_commitment(
     assert archive.reports.empty()
 
 
+KEPT = "all 2 objects are kept, they may be deleted here"
+
+
+@pytest.mark.parametrize(
+    ("event_type", "kept", "failed", "answer"),
+    [
+        (1, ["1.3", "1.4"], [], KEPT),
+        (1, ["1.3", "1.4", "1.5"], [], KEPT),
+        (1, ["1.3"], [], "1 objects are kept, but not 1.4 (not accounted for)"),
+        (1, [], [], "0 objects are kept, but not 1.3 (not accounted for), 1.4 (not accounted for)"),
+        (2, ["1.3"], [], "1 objects are kept, but not 1.4 (not accounted for)"),
+        (2, ["1.3"], [("1.4", 0x0110)], "1 objects are kept, but not 1.4 (processing failure)"),
+        (2, ["1.3"], [("1.4", 0x0112)], "1 objects are kept, but not 1.4 (no such object instance)"),
+        (2, ["1.3"], [("1.4", 0x0119)], "1 objects are kept, but not 1.4 (class/instance conflict)"),
+        (2, ["1.3"], [("1.4", 0x0122)], "1 objects are kept, but not 1.4 (SOP class not supported)"),
+        (2, ["1.3"], [("1.4", 0x0131)], "1 objects are kept, but not 1.4 (duplicate transaction UID)"),
+        (2, ["1.3"], [("1.4", 0x0213)], "1 objects are kept, but not 1.4 (resource limitation)"),
+        (2, ["1.3"], [("1.4", 0xC001)], "1 objects are kept, but not 1.4 (failure reason C001)"),
+        (2, ["1.3"], [("1.4", None)], "1 objects are kept, but not 1.4 (no failure reason)"),
+        (1, ["1.3", "1.4"], [("1.4", 0x0110)], "1 objects are kept, but not 1.4 (processing failure)"),
+        (2, ["1.3", "1.4"], [], None),
+        (3, ["1.3", "1.4"], [], None),
+    ],
+)
+def test_an_object_is_safe_only_if_the_archive_names_it(
+    event_type: int, kept: list[str], failed: list[tuple[str, int | None]], answer: str | None
+) -> None:
+    module = example("storage_commitment")
+    modality, uid = module.Modality(), module.StorageCommitmentPushModel
+    modality.transactions["1.9"] = {("1.2", "1.3"), ("1.2", "1.4")}
+    report = committed(module, "1.9", [module.reference("1.2", instance) for instance in kept])
+    report.FailedSOPSequence = [module.reference("1.2", *pair) for pair in failed]
+    roles = [build_role(uid, scp_role=True)]
+    with (
+        modality.ae.start_server((HOST, 0), block=False, evt_handlers=modality.handlers) as server,
+        AE("ARCHIVE").associate(HOST, server.port, contexts=[uid], ext_neg=roles) as assoc,
+    ):
+        instance = module.StorageCommitmentPushModelInstance
+        response, _ = assoc.send_n_event_report(report, event_type, uid, instance)
+    if answer is None:
+        assert response.Status == {2: 0x0115, 3: 0x0113}[event_type]
+        assert modality.answers.empty()
+        assert list(modality.transactions) == ["1.9"]
+    else:
+        assert response.Status == 0x0000
+        assert modality.answers.get() == answer
+        assert not modality.transactions
+
+
+def test_an_object_of_another_class_is_not_the_one_that_was_asked_for() -> None:
+    module = example("storage_commitment")
+    modality, uid = module.Modality(), module.StorageCommitmentPushModel
+    modality.transactions["1.9"] = {("1.2", "1.3")}
+    roles = [build_role(uid, scp_role=True)]
+    with (
+        modality.ae.start_server((HOST, 0), block=False, evt_handlers=modality.handlers) as server,
+        AE("ARCHIVE").associate(HOST, server.port, contexts=[uid], ext_neg=roles) as assoc,
+    ):
+        report = committed(module, "1.9", [module.reference("1.2.5", "1.3")])
+        assoc.send_n_event_report(report, 1, uid, module.StorageCommitmentPushModelInstance)
+    assert modality.answers.get() == "0 objects are kept, but not 1.3 (not accounted for)"
+
+
 @pytest.mark.parametrize("at_once", [False, True])
 def test_a_request_of_a_modality_without_an_address(at_once: bool, caplog: pytest.LogCaptureFixture) -> None:
     """A success is the promise of a report: it needs an association to come on."""

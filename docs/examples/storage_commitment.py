@@ -22,7 +22,15 @@ from dicomproto_transports.blocking import AE, evt
 HOST = "127.0.0.1"
 REQUEST_COMMITMENT = 1  # Action Type ID, PS3.4 J.3.2
 SUCCESS, FAILURES_EXIST = 1, 2  # Event Type IDs, PS3.4 J.3.3
-NO_SUCH_OBJECT, CLASS_CONFLICT = 0x0112, 0x0119  # Failure Reasons, PS3.3 C.14
+NO_SUCH_OBJECT, CLASS_CONFLICT = 0x0112, 0x0119
+FAILURE_REASONS = {  # PS3.3 C.14.1.1
+    0x0110: "processing failure",
+    NO_SUCH_OBJECT: "no such object instance",
+    CLASS_CONFLICT: "class/instance conflict",
+    0x0122: "SOP class not supported",
+    0x0131: "duplicate transaction UID",
+    0x0213: "resource limitation",
+}
 TRIES = 3  # of a report on associations of its own
 
 log = logging.getLogger("archive")
@@ -185,6 +193,13 @@ class Archive:
 # --- a modality: the SCU ------------------------------------------------------------------------
 
 
+def reason_of(item):
+    reason = item.get("FailureReason")
+    if reason is None:
+        return "no failure reason"
+    return FAILURE_REASONS.get(reason, f"failure reason {reason:04X}")
+
+
 class Modality:
     """Asks for commitment, and remembers what for until the answer comes."""
 
@@ -206,29 +221,36 @@ class Modality:
             information, REQUEST_COMMITMENT, StorageCommitmentPushModel, StorageCommitmentPushModelInstance
         )
         if response.Status != 0x0000:
-            del self.transactions[information.TransactionUID]  # no answer will come
+            self.transactions.pop(information.TransactionUID, None)  # no answer will come
         print(f"modality: the request was answered with {response.Status:04X}")
         return information.TransactionUID
 
     def handle_report(self, event):
-        """Take the archive's answer."""
+        """Take the archive's answer; an object is safe only if it is named as kept, and not as failed."""
+        if event.event_type not in (SUCCESS, FAILURES_EXIST):
+            return 0x0113, None  # no such event type
         report = event.event_information
-        asked = self.transactions.get(report.get("TransactionUID"))
-        if asked is None:
-            return 0x0115, None  # invalid argument value: not a transaction of ours
         kept = {
-            (item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID)
-            for item in report.get("ReferencedSOPSequence", ())
+            (item.get("ReferencedSOPClassUID"), item.get("ReferencedSOPInstanceUID"))
+            for item in report.get("ReferencedSOPSequence") or ()
         }
-        del self.transactions[report.TransactionUID]
-        if event.event_type == SUCCESS and kept == asked:
-            self.answers.put(f"all {len(kept)} objects are kept, they may be deleted here")
+        failed = {
+            item.get("ReferencedSOPInstanceUID"): reason_of(item)
+            for item in report.get("FailedSOPSequence") or ()
+        }
+        transaction = report.get("TransactionUID")
+        asked = self.transactions.get(transaction, set())
+        # All of it shall be in the report (PS3.4 J.3.3.1.2), but who deletes objects does not rely on that.
+        lost = sorted(pair[1] for pair in asked if pair not in kept or pair[1] in failed)
+        if event.event_type == FAILURES_EXIST and not lost:
+            return 0x0115, None  # invalid argument value: the report contradicts itself
+        if self.transactions.pop(transaction, None) is None:
+            return 0x0115, None  # nor is it for something that waits for an answer
+        if lost:
+            reasons = [f"{instance} ({failed.get(instance, 'not accounted for')})" for instance in lost]
+            self.answers.put(f"{len(asked) - len(lost)} objects are kept, but not {', '.join(reasons)}")
         else:
-            lost = report.get("FailedSOPSequence", ())
-            reasons = [
-                f"{item.ReferencedSOPInstanceUID} ({item.get('FailureReason', 0):04X})" for item in lost
-            ]
-            self.answers.put(f"{len(kept)} objects are kept, but not {', '.join(reasons)}")
+            self.answers.put(f"all {len(asked)} objects are kept, they may be deleted here")
         return 0x0000, None
 
 
