@@ -483,3 +483,252 @@ def test_a_film_of_four_images(tmp_path: Path) -> None:
     assert paper[:64] == paper[64:128] == paper[64 * 128 : 64 * 128 + 64] == pixels[:64]
     assert paper[64 * 128 + 64 : 65 * 128] == bytes(64)
     assert len(paper) == 128 * 128
+
+
+class Desk:
+    """A workstation at the printer of the example, which tells the statuses of what it asks for."""
+
+    def __init__(self, module: ModuleType, assoc: Association) -> None:
+        self.module = module
+        self.assoc = assoc
+        self.meta = module.BasicGrayscalePrintManagementMeta
+
+    def create(self, sop_class: str, **values: object) -> tuple[int, str, Dataset | None]:
+        response, made = self.assoc.send_n_create(dataset_of(**values), sop_class, meta_uid=self.meta)
+        return int(response.Status), response.AffectedSOPInstanceUID, made
+
+    def session(self) -> str:
+        status, uid, _ = self.create(self.module.BasicFilmSession)
+        assert status == 0
+        return uid
+
+    def film(self, session: str, layout: str) -> tuple[str, list[str]]:
+        status, uid, made = self.create(
+            self.module.BasicFilmBox,
+            ImageDisplayFormat=f"STANDARD\\{layout}",
+            ReferencedFilmSessionSequence=[self.module.reference(self.module.BasicFilmSession, session)],
+        )
+        assert status == 0
+        assert made
+        return uid, [item.ReferencedSOPInstanceUID for item in made.ReferencedImageBoxSequence]
+
+    def put(self, image_box: str, **values: object) -> int:
+        response, _ = self.assoc.send_n_set(
+            dataset_of(**values), self.module.BasicGrayscaleImageBox, image_box, meta_uid=self.meta
+        )
+        return int(response.Status)
+
+    def print(self, sop_class: str, uid: str) -> int:
+        return int(self.assoc.send_n_action(None, 1, sop_class, uid, meta_uid=self.meta)[0].Status)
+
+    def delete(self, sop_class: str, uid: str) -> int:
+        return int(self.assoc.send_n_delete(sop_class, uid, meta_uid=self.meta).Status)
+
+
+@contextmanager
+def desk(module: ModuleType, folder: Path) -> Iterator[Desk]:
+    printer = module.FilmPrinter(folder)
+    uid = module.BasicGrayscalePrintManagementMeta
+    with connected(printer.ae, printer.handlers(), uid) as assoc:
+        yield Desk(module, assoc)
+
+
+def dataset_of(**values: object) -> Dataset:
+    made = Dataset()
+    for keyword, value in values.items():
+        setattr(made, keyword, value)
+    return made
+
+
+def gray(columns: int, pixels: bytes, photometric: str = "MONOCHROME2", **values: object) -> Dataset:
+    image = dataset_of(
+        SamplesPerPixel=1,
+        PhotometricInterpretation=photometric,
+        Rows=len(pixels) // columns,
+        Columns=columns,
+        BitsAllocated=8,
+        BitsStored=8,
+        HighBit=7,
+        PixelRepresentation=0,
+        PixelData=pixels,
+    )
+    image["PixelData"].VR = "OB"
+    image.update(dataset_of(**values))
+    return image
+
+
+def paper(folder: Path, number: int = 1) -> tuple[bytes, bytes]:
+    header, pixels = (folder / f"film-{number}.pgm").read_bytes().split(b"\n", 1)
+    return header, pixels
+
+
+def test_an_image_is_printed_at_its_position(tmp_path: Path) -> None:
+    module = example("print_film")
+    with desk(module, tmp_path) as at:
+        film, boxes = at.film(at.session(), "2,2")
+        for position in (4, 1):
+            image = gray(2, bytes([position] * 4))
+            assert at.put(boxes[0], ImageBoxPosition=5, BasicGrayscaleImageSequence=[image]) == 0x0106
+            assert at.put(boxes[1], ImageBoxPosition=position, BasicGrayscaleImageSequence=[image]) == 0x0106
+            box = boxes[position - 1]
+            assert at.put(box, ImageBoxPosition=position, BasicGrayscaleImageSequence=[image]) == 0
+        assert at.put(boxes[1], BasicGrayscaleImageSequence=[image]) == 0x0120
+        assert at.print(module.BasicFilmBox, film) == 0
+        assert at.put(boxes[0], ImageBoxPosition=1, BasicGrayscaleImageSequence=[]) == 0
+        assert at.print(module.BasicFilmBox, film) == 0
+    first, last = b"\1\1\0\0" * 2, b"\0\0\4\4" * 2
+    assert paper(tmp_path, 1) == (b"P5 4 4 255", first + last)
+    assert paper(tmp_path, 2) == (b"P5 4 4 255", bytes(8) + last)
+
+
+@pytest.mark.parametrize(
+    ("photometric", "polarity", "printed"),
+    [
+        ("MONOCHROME2", None, b"\x00\x10"),
+        ("MONOCHROME2", "NORMAL", b"\x00\x10"),
+        ("MONOCHROME2", "REVERSE", b"\xff\xef"),
+        ("MONOCHROME1", None, b"\xff\xef"),
+        ("MONOCHROME1", "NORMAL", b"\xff\xef"),
+        ("MONOCHROME1", "REVERSE", b"\x00\x10"),
+        ("MONOCHROME2", "UPSIDE DOWN", None),
+        ("RGB", None, None),
+    ],
+)
+def test_what_is_black_on_a_film(
+    photometric: str, polarity: str | None, printed: bytes | None, tmp_path: Path
+) -> None:
+    module = example("print_film")
+    with desk(module, tmp_path) as at:
+        film, boxes = at.film(at.session(), "2,1")
+        image = gray(2, b"\x00\x10", photometric)
+        values: dict[str, Any] = {"ImageBoxPosition": 1, "BasicGrayscaleImageSequence": [image]}
+        if polarity:
+            values["Polarity"] = polarity
+        assert at.put(boxes[0], **values) == (0x0106 if printed is None else 0)
+        assert at.print(module.BasicFilmBox, film) == (0xB603 if printed is None else 0)
+    if printed:
+        assert paper(tmp_path) == (b"P5 4 1 255", printed + b"\0\0")
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"Rows": 0},
+        {"Rows": 2},
+        {"Columns": 0},
+        {"SamplesPerPixel": 3},
+        {"BitsAllocated": 16, "BitsStored": 12, "HighBit": 11},
+        {"PixelRepresentation": 1},
+        {"Rows": None},
+        {"PixelData": b""},
+    ],
+)
+def test_an_image_that_is_not_what_it_says(odd: dict[str, object], tmp_path: Path) -> None:
+    module = example("print_film")
+    with desk(module, tmp_path) as at:
+        _, boxes = at.film(at.session(), "1,1")
+        image = gray(2, b"\1\2")
+        for keyword, value in odd.items():
+            setattr(image, keyword, value)
+        assert at.put(boxes[0], ImageBoxPosition=1, BasicGrayscaleImageSequence=[image]) == 0x0106
+        pair = [gray(2, b"\1\2")] * 2
+        assert at.put(boxes[0], ImageBoxPosition=1, BasicGrayscaleImageSequence=pair) == 0x0106
+
+
+def test_a_film_is_not_larger_than_the_paper(tmp_path: Path) -> None:
+    module = example("print_film")
+    module.PAPER, module.MEMORY = 64, 1000
+    with desk(module, tmp_path) as at:
+        film, boxes = at.film(at.session(), "2,1")
+        for columns, rows, status in ((1, 65, 0xC603), (33, 1, 0xC603), (32, 1, 0), (16, 62, 0)):
+            image = gray(columns, bytes(columns * rows))
+            assert at.put(boxes[0], ImageBoxPosition=1, BasicGrayscaleImageSequence=[image]) == status
+        for length, status in ((9, 0xC605), (8, 0)):
+            image = gray(1, bytes(length))
+            assert at.put(boxes[1], ImageBoxPosition=2, BasicGrayscaleImageSequence=[image]) == status
+        assert at.print(module.BasicFilmBox, film) == 0
+    header, pixels = paper(tmp_path)
+    assert header == b"P5 32 62 255"
+    assert len(pixels) == 32 * 62
+
+
+def test_the_paper_has_room_for_common_images_and_no_more(tmp_path: Path) -> None:
+    module = example("print_film")
+    with desk(module, tmp_path) as at:
+        session = at.session()
+        film, boxes = at.film(session, "1,1")
+        for columns, rows, status in ((1, 6000, 0xC603), (6000, 1, 0xC603), (2048, 2048, 0)):
+            image = gray(columns, bytes(columns * rows))
+            assert at.put(boxes[0], ImageBoxPosition=1, BasicGrayscaleImageSequence=[image]) == status
+        assert at.print(module.BasicFilmBox, film) == 0
+        for _ in range(module.FILM_BOXES - 1):
+            at.film(session, "1,1")
+        status, _, _ = at.create(
+            module.BasicFilmBox,
+            ImageDisplayFormat=r"STANDARD\1,1",
+            ReferencedFilmSessionSequence=[module.reference(module.BasicFilmSession, session)],
+        )
+        assert status == 0x0213
+
+
+def test_what_is_deleted_takes_with_it_what_it_has(tmp_path: Path) -> None:
+    """PS3.4 H.4.1.2.3 and H.4.2.2.3."""
+    module = example("print_film")
+    with desk(module, tmp_path) as at:
+        session = at.session()
+        filled = {"ImageBoxPosition": 1, "BasicGrayscaleImageSequence": [gray(1, b"\1")]}
+        first, (first_box,) = at.film(session, "1,1")
+        second, (second_box,) = at.film(session, "1,1")
+        assert at.delete(module.BasicFilmBox, first) == 0
+        assert at.delete(module.BasicFilmBox, first) == 0x0112
+        assert at.put(first_box, **filled) == 0x0112
+        assert at.put(second_box, **filled) == 0
+        assert at.delete(module.BasicFilmSession, session) == 0
+        assert at.delete(module.BasicFilmSession, session) == 0x0112
+        assert at.put(second_box, **filled) == 0x0112
+        assert at.print(module.BasicFilmBox, second) == 0x0112
+        assert at.print(module.BasicFilmSession, session) == 0x0112
+
+
+def test_what_is_empty_when_it_is_printed(tmp_path: Path) -> None:
+    module = example("print_film")
+    with desk(module, tmp_path) as at:
+        session = at.session()
+        assert at.print(module.BasicFilmSession, session) == 0xC600
+        first, (box,) = at.film(session, "1,1")
+        second, _ = at.film(session, "1,1")
+        assert at.print(module.BasicFilmSession, session) == 0xB602
+        assert at.print(module.BasicFilmBox, first) == 0xB603
+        assert at.put(box, ImageBoxPosition=1, BasicGrayscaleImageSequence=[gray(1, b"\1")]) == 0
+        assert at.print(module.BasicFilmBox, first) == 0
+        assert at.print(module.BasicFilmBox, second) == 0xB603
+        assert at.print(module.BasicFilmSession, session) == 0xB602  # for the page that stayed empty
+        assert at.delete(module.BasicFilmBox, second) == 0
+        assert at.print(module.BasicFilmSession, session) == 0
+
+
+def test_an_association_has_one_film_session_at_a_time(tmp_path: Path) -> None:
+    """PS3.4 H.4.1.2.1.3."""
+    module = example("print_film")
+    with desk(module, tmp_path) as at:
+        first = at.session()
+        film, _ = at.film(first, "1,1")
+        assert at.create(module.BasicFilmSession)[0] == 0x0111
+        assert at.print(module.BasicFilmBox, film) == 0xB603
+        assert at.delete(module.BasicFilmSession, first) == 0
+        assert at.print(module.BasicFilmSession, at.session()) == 0xC600
+
+
+def test_a_display_format_stays_as_it_is(tmp_path: Path) -> None:
+    module = example("print_film")
+    with desk(module, tmp_path) as at:
+        session = at.session()
+        film, _ = at.film(session, "1,1")
+        for sop_class, uid, keyword, status in (
+            (module.BasicFilmBox, film, "ImageDisplayFormat", 0x0106),
+            (module.BasicFilmBox, film, "Trim", 0),
+            (module.BasicFilmSession, session, "FilmSessionLabel", 0),
+            (module.BasicFilmSession, "1.2", "FilmSessionLabel", 0x0112),
+        ):
+            response, _ = at.assoc.send_n_set(dataset_of(**{keyword: "NO"}), sop_class, uid, meta_uid=at.meta)
+            assert response.Status == status

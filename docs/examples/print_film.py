@@ -30,7 +30,13 @@ PRINT = 1  # Action Type ID of a film session and a film box
 
 SUCCESS, NO_SUCH_INSTANCE, NO_SUCH_CLASS, NO_SUCH_ACTION = 0x0000, 0x0112, 0x0118, 0x0123
 DUPLICATE_INSTANCE, INVALID_VALUE, MISSING_ATTRIBUTE = 0x0111, 0x0106, 0x0120
-EMPTY_PAGE, NO_FILM_BOX = 0xB603, 0xC600
+RESOURCE_LIMITATION = 0x0213
+EMPTY_SESSION, EMPTY_FILM_BOX, NO_FILM_BOX = 0xB602, 0xB603, 0xC600
+IMAGE_TOO_LARGE, OUT_OF_MEMORY = 0xC603, 0xC605
+
+PAPER = 4096  # the pixels of a film in each direction, which its image boxes share out
+FILM_BOXES, MEMORY = 100, 64 << 20  # how many, and bytes of images, an association may keep here
+INVERSE = bytes(range(255, -1, -1))
 
 
 def reference(sop_class, sop_instance):
@@ -43,14 +49,99 @@ def reference(sop_class, sop_instance):
 # --- the printer: the SCP -----------------------------------------------------------------------
 
 
-def has_its_pixels(image):
-    """Tell whether an image has one byte for each pixel."""
-    area = image.get("Rows", 0) * image.get("Columns", 0)
-    return area <= len(image.get("PixelData", b"")) <= area + 1  # which may be made even
+def is_printable(image):
+    """Tell whether an image is grayscale, and has one byte for each pixel."""
+    area = (image.get("Rows") or 0) * (image.get("Columns") or 0)
+    return (
+        0 < area <= len(image.get("PixelData") or b"") <= area + 1  # which may be made even
+        and image.get("PhotometricInterpretation") in ("MONOCHROME1", "MONOCHROME2")
+        and image.get("BitsAllocated") == image.get("BitsStored") == 8
+        and image.get("SamplesPerPixel", 1) == 1
+        and image.get("PixelRepresentation", 0) == 0
+    )
+
+
+class ImageBox:
+    """A place on a film, and the image that an N-SET has put there: its size and its bytes."""
+
+    def __init__(self, position, columns, rows):
+        self.position = position
+        self.columns, self.rows = columns, rows  # of the largest image
+        self.polarity = "NORMAL"
+        self.size, self.pixels, self.is_inverse = (0, 0), b"", False
+
+    def set(self, changes, memory):
+        """PS3.4 H.4.3.1.2.1; `memory` is what may be kept here, in bytes."""
+        if not changes.get("ImageBoxPosition"):
+            return MISSING_ATTRIBUTE
+        polarity = changes.get("Polarity") or self.polarity
+        images = changes.get("BasicGrayscaleImageSequence")
+        if changes.ImageBoxPosition != self.position or polarity not in ("NORMAL", "REVERSE"):
+            return INVALID_VALUE
+        if images:
+            image, *others = images
+            if others or not is_printable(image):
+                return INVALID_VALUE
+            if image.Columns > self.columns or image.Rows > self.rows:
+                return IMAGE_TOO_LARGE  # it is neither cropped nor decimated
+            area = image.Columns * image.Rows
+            if area > memory:
+                return OUT_OF_MEMORY
+            self.size, self.pixels = (image.Columns, image.Rows), image.PixelData[:area]
+            self.is_inverse = image.PhotometricInterpretation == "MONOCHROME1"
+        elif images is not None:
+            self.size, self.pixels = (0, 0), b""  # a sequence without items takes the image away
+        self.polarity = polarity
+        return SUCCESS
+
+    def shown(self):
+        """Return the bytes of the image as they look: MONOCHROME1 has white at 0, REVERSE swaps both."""
+        is_inverse = self.is_inverse is not (self.polarity == "REVERSE")
+        return self.pixels.translate(INVERSE) if is_inverse else self.pixels
+
+
+class FilmBox:
+    """A film to come: its image boxes by UID, which are counted from the left, line by line."""
+
+    def __init__(self, columns, rows):
+        self.columns, self.rows = columns, rows
+        self.image_boxes = {
+            generate_uid(): ImageBox(position, PAPER // columns, PAPER // rows)
+            for position in range(1, columns * rows + 1)
+        }
+
+    def expose(self):
+        """Return the pixels of a line, and those of the film; it is black where there is no image."""
+        sizes = [image_box.size for image_box in self.image_boxes.values()]
+        width, height = (max(lengths) for lengths in zip(*sizes, strict=True))
+        paper = bytearray(width * self.columns * height * self.rows)
+        for image_box in self.image_boxes.values():
+            down, across = divmod(image_box.position - 1, self.columns)
+            (columns, rows), pixels = image_box.size, image_box.shown()
+            for y in range(rows):
+                start = ((down * height + y) * self.columns + across) * width
+                paper[start : start + columns] = pixels[y * columns : (y + 1) * columns]
+        return width * self.columns, paper
+
+
+class FilmSession:
+    """The one film session that an association has at a time, and its film boxes by UID."""
+
+    def __init__(self):
+        self.uid = None
+        self.film_boxes = {}
+
+    def has(self, sop_class, uid):
+        if sop_class == BasicFilmSession:
+            return self.uid is not None and uid == self.uid
+        return sop_class == BasicFilmBox and uid in self.film_boxes
+
+    def image_boxes(self):
+        return {uid: box for film in self.film_boxes.values() for uid, box in film.image_boxes.items()}
 
 
 class FilmPrinter:
-    """Keeps what each association has made, by SOP class and instance, until it ends; counts its films."""
+    """Keeps the film session of each association until that ends; counts its films."""
 
     def __init__(self, directory):
         self.directory = directory
@@ -72,111 +163,103 @@ class FilmPrinter:
         ]
 
     def begin(self, event):
-        self.made[event.assoc] = {BasicFilmSession: {}, BasicFilmBox: {}, BasicGrayscaleImageBox: {}}
+        self.made[event.assoc] = FilmSession()
 
     def end(self, event):
         self.made.pop(event.assoc, None)
 
     def create(self, event):
-        instances = self.made[event.assoc]
-        sop_class, made = event.request.AffectedSOPClassUID, event.attribute_list
+        session, wanted = self.made[event.assoc], event.attribute_list
+        sop_class = event.request.AffectedSOPClassUID
         uid = event.request.AffectedSOPInstanceUID or generate_uid()
-        if sop_class not in (BasicFilmSession, BasicFilmBox):
-            return NO_SUCH_CLASS, None
-        if uid in instances[sop_class]:
-            return DUPLICATE_INSTANCE, None
-        if sop_class == BasicFilmBox:
-            status = self.lay_out(instances, made)
+        if sop_class == BasicFilmSession:
+            if session.uid is not None:  # there is one at a time on an association (PS3.4 H.4.1.2.1.3)
+                return DUPLICATE_INSTANCE, None
+            session.uid = uid
+        elif sop_class == BasicFilmBox:
+            status = self.lay_out(session, uid, wanted)
             if status != SUCCESS:
                 return status, None
-        instances[sop_class][uid] = made
+        else:
+            return NO_SUCH_CLASS, None
         reply = Dataset()
-        reply.update(made)
+        reply.update(wanted)
         reply.AffectedSOPInstanceUID = uid
         return SUCCESS, reply
 
-    def lay_out(self, instances, film_box):
-        """Make the image boxes that the display format of a film box asks for (PS3.4 Table H.4-7)."""
-        if not film_box.get("ReferencedFilmSessionSequence"):
+    def lay_out(self, session, uid, wanted):
+        """Make a film box, and the image boxes that its display format asks for (PS3.4 Table H.4-6)."""
+        if uid in session.film_boxes:
+            return DUPLICATE_INSTANCE
+        if not wanted.get("ReferencedFilmSessionSequence"):
             return MISSING_ATTRIBUTE
-        if (
-            film_box.ReferencedFilmSessionSequence[0].ReferencedSOPInstanceUID
-            not in instances[BasicFilmSession]
-        ):
+        parent = wanted.ReferencedFilmSessionSequence[0].get("ReferencedSOPInstanceUID")
+        if not session.has(BasicFilmSession, parent):
             return NO_SUCH_INSTANCE
-        layout = re.fullmatch(r"STANDARD\\([1-9]),([1-9])", film_box.get("ImageDisplayFormat", ""))
+        layout = re.fullmatch(r"STANDARD\\([1-9]),([1-9])", wanted.get("ImageDisplayFormat") or "")
         if layout is None:
             return INVALID_VALUE
-        uids = [generate_uid() for _ in range(int(layout[1]) * int(layout[2]))]
-        instances[BasicGrayscaleImageBox].update({uid: Dataset() for uid in uids})
-        film_box.ReferencedImageBoxSequence = [reference(BasicGrayscaleImageBox, uid) for uid in uids]
+        if len(session.film_boxes) >= FILM_BOXES:
+            return RESOURCE_LIMITATION
+        film_box = session.film_boxes[uid] = FilmBox(int(layout[1]), int(layout[2]))
+        wanted.ReferencedImageBoxSequence = [
+            reference(BasicGrayscaleImageBox, uid) for uid in film_box.image_boxes
+        ]
         return SUCCESS
 
     def set(self, event):
-        request = event.request
-        known = self.made[event.assoc].get(request.RequestedSOPClassUID, {})
-        instance = known.get(request.RequestedSOPInstanceUID)
-        if instance is None:
+        session, changes = self.made[event.assoc], event.modification_list
+        sop_class, uid = event.request.RequestedSOPClassUID, event.request.RequestedSOPInstanceUID
+        if sop_class == BasicGrayscaleImageBox:
+            image_boxes = session.image_boxes()
+            image_box = image_boxes.pop(uid, None)
+            if image_box is None:
+                return NO_SUCH_INSTANCE, None
+            kept = sum(len(other.pixels) for other in image_boxes.values())
+            return image_box.set(changes, MEMORY - kept), None
+        if not session.has(sop_class, uid):
             return NO_SUCH_INSTANCE, None
-        changes = event.modification_list
-        if request.RequestedSOPClassUID == BasicGrayscaleImageBox and not changes.get("ImageBoxPosition"):
-            return MISSING_ATTRIBUTE, None
-        if not all(map(has_its_pixels, changes.get("BasicGrayscaleImageSequence", ()))):
-            return INVALID_VALUE, None  # before anything of the size that it claims is made
-        instance.update(changes)
-        return SUCCESS, None
+        if "ImageDisplayFormat" in changes:  # it is fixed once there are image boxes
+            return INVALID_VALUE, None
+        return SUCCESS, None  # the rest makes no difference to this printer
 
     def act(self, event):
-        instances = self.made[event.assoc]
+        session = self.made[event.assoc]
         sop_class, uid = event.request.RequestedSOPClassUID, event.request.RequestedSOPInstanceUID
-        if uid not in instances.get(sop_class, ()):
+        if not session.has(sop_class, uid):
             return NO_SUCH_INSTANCE, None
         if event.action_type != PRINT:
             return NO_SUCH_ACTION, None
-        boxes = instances[BasicFilmBox]
-        wanted = [boxes[uid]] if sop_class == BasicFilmBox else list(boxes.values())
-        if not wanted:
+        if sop_class == BasicFilmBox:
+            return SUCCESS if self.print(session.film_boxes[uid]) else EMPTY_FILM_BOX, None
+        if not session.film_boxes:
             return NO_FILM_BOX, None
-        pages = [self.expose(film_box, instances[BasicGrayscaleImageBox]) for film_box in wanted]
-        return SUCCESS if all(pages) else EMPTY_PAGE, None
+        pages = [self.print(film_box) for film_box in session.film_boxes.values()]
+        return SUCCESS if all(pages) else EMPTY_SESSION, None
 
-    def expose(self, film_box, image_boxes):
+    def print(self, film_box):
         """Put the images of a film box on paper; return whether there were any."""
-        images = []
-        for item in film_box.ReferencedImageBoxSequence:
-            images.extend(image_boxes[item.ReferencedSOPInstanceUID].get("BasicGrayscaleImageSequence", ()))
-        if not images:
+        count = sum(1 for image_box in film_box.image_boxes.values() if image_box.pixels)
+        if not count:
             return False
-        columns = int(re.split(r"[\\,]", film_box.ImageDisplayFormat)[1])
-        width, height = max(image.Columns for image in images), max(image.Rows for image in images)
-        lines = []
-        for first in range(0, len(images), columns):
-            row = images[first : first + columns]
-            for y in range(height):
-                for image in row:
-                    line = (
-                        image.PixelData[y * image.Columns : (y + 1) * image.Columns]
-                        if y < image.Rows
-                        else b""
-                    )
-                    lines.append(line.ljust(width, b"\0"))
-                lines.append(bytes(width * (columns - len(row))))
-        paper = b"".join(lines)
+        width, paper = film_box.expose()
         with self.lock:
             self.films += 1
             path = self.directory / f"film-{self.films}.pgm"
-        path.write_bytes(b"P5 %d %d 255\n" % (width * columns, len(paper) // (width * columns)) + paper)
-        print(f"  printer: {path.name} has {len(images)} images, {width * columns} pixels wide")
+        path.write_bytes(b"P5 %d %d 255\n" % (width, len(paper) // width) + paper)
+        print(f"  printer: {path.name} has {count} images, {width} pixels wide")
         return True
 
     def delete(self, event):
-        instances = self.made[event.assoc]
+        session = self.made[event.assoc]
         sop_class, uid = event.request.RequestedSOPClassUID, event.request.RequestedSOPInstanceUID
-        if instances.get(sop_class, {}).pop(uid, None) is None:
+        if not session.has(sop_class, uid):
             return NO_SUCH_INSTANCE
-        if sop_class == BasicFilmSession:  # and all that it has (PS3.4 H.4.1.2.3)
-            for kept in instances.values():
-                kept.clear()
+        # All that hangs on it goes with it (PS3.4 H.4.1.2.3 and H.4.2.2.3).
+        if sop_class == BasicFilmSession:
+            self.made[event.assoc] = FilmSession()
+        else:
+            del session.film_boxes[uid]
         return SUCCESS
 
     def get(self, event):
