@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import socket
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 from pydicom.uid import generate_uid
@@ -732,3 +734,38 @@ def test_a_display_format_stays_as_it_is(tmp_path: Path) -> None:
         ):
             response, _ = at.assoc.send_n_set(dataset_of(**{keyword: "NO"}), sop_class, uid, meta_uid=at.meta)
             assert response.Status == status
+
+
+@pytest.mark.parametrize(
+    ("kind", "stored", "values", "expected"),
+    [
+        ("<H", 16, [0, 0x7FFF, 0x8000, 0xFFFF], [0, 127, 127, 255]),
+        ("<h", 16, [0, 0x7FFF, -0x8000, -1], [127, 255, 0, 127]),
+        ("B", 8, [0, 51, 128, 255], [0, 51, 128, 255]),
+        ("<H", 16, [7, 7, 7, 7], [0, 0, 0, 0]),
+        ("<H", 12, [0x0FFF, 0x0000, 0x0800, 0xF000], [255, 0, 127, 0]),  # with an overlay above the value
+        ("<h", 12, [0x07FF, 0x0000, 0x0800, -0x0800], [255, 127, 0, 0]),  # with its sign repeated, and not
+    ],
+)
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_the_image_that_is_printed_of_a_file(
+    kind: str, stored: int, values: list[int], expected: list[int], photometric: str, tmp_path: Path
+) -> None:
+    module = example("print_film")
+    file = dcmread(module.get_testdata_file("MR_small.dcm"))
+    file.Rows, file.Columns, file.PhotometricInterpretation = 2, 2, photometric
+    file.PixelData = b"".join(struct.pack(kind, value) for value in values)
+    file.BitsAllocated, file.BitsStored, file.HighBit = 8 * struct.calcsize(kind), stored, stored - 1
+    file.PixelRepresentation = int(kind == "<h")
+    file.save_as(tmp_path / "file.dcm")
+    image = module.image_of(tmp_path / "file.dcm")
+    assert list(image.PixelData) == expected
+    assert image.PhotometricInterpretation == photometric
+    assert module.is_printable(image)
+
+
+@pytest.mark.parametrize("name", ["SC_rgb_small_odd.dcm", "MR_small_RLE.dcm", "MR_small_bigendian.dcm"])
+def test_an_image_that_the_workstation_cannot_print(name: str) -> None:
+    module = example("print_film")
+    with pytest.raises(ValueError, match="only uncompressed grayscale"):
+        module.image_of(module.get_testdata_file(name, download=False))

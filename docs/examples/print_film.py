@@ -6,14 +6,14 @@ The printer is one of paper: each film becomes a portable graymap, `film-1.pgm` 
 from __future__ import annotations
 
 import re
-from array import array
+import struct
 from pathlib import Path
 from threading import Lock
 
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
-from pydicom.uid import generate_uid
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
 
 from dicomproto.services.sop_classes import (
     BasicFilmBox,
@@ -281,19 +281,36 @@ class FilmPrinter:
 # --- a workstation: the SCU ---------------------------------------------------------------------
 
 
+def values_of(source):
+    """Return the stored values of the first frame, as PS3.5 8.1.1 lays them out."""
+    if (
+        source.SamplesPerPixel != 1
+        or source.PhotometricInterpretation not in ("MONOCHROME1", "MONOCHROME2")
+        or source.BitsAllocated not in (8, 16)
+        or source.file_meta.TransferSyntaxUID not in (ImplicitVRLittleEndian, ExplicitVRLittleEndian)
+    ):
+        raise ValueError("only uncompressed grayscale images of 8 or 16 bits are printed")
+    cell = "B" if source.BitsAllocated == 8 else "H"
+    cells = struct.unpack_from(f"<{source.Rows * source.Columns}{cell}", source.PixelData)
+    shift, mask = source.HighBit + 1 - source.BitsStored, (1 << source.BitsStored) - 1
+    sign = 1 << (source.BitsStored - 1) if source.PixelRepresentation else 0  # two's complement
+    return [((value >> shift & mask) ^ sign) - sign for value in cells]
+
+
 def image_of(path):
-    """Return the pixels of an image in 8 bits, from its darkest to its brightest."""
+    """Return an image in 8 bits, its values from the least to the greatest; which is black stays as it is."""
     source = dcmread(path)
-    pixels = array("h", source.PixelData)
-    darkest, brightest = min(pixels), max(pixels)
+    values = values_of(source)
+    least, greatest = min(values), max(values)
+    spread = max(greatest - least, 1)  # all may be equal
     image = Dataset()
     image.SamplesPerPixel = 1
-    image.PhotometricInterpretation = "MONOCHROME2"
+    image.PhotometricInterpretation = source.PhotometricInterpretation
     image.Rows, image.Columns = source.Rows, source.Columns
     image.PixelAspectRatio = [1, 1]
     image.BitsAllocated, image.BitsStored, image.HighBit = 8, 8, 7
     image.PixelRepresentation = 0
-    image.PixelData = bytes((pixel - darkest) * 255 // (brightest - darkest) for pixel in pixels)
+    image.PixelData = bytes((value - least) * 255 // spread for value in values)
     image["PixelData"].VR = "OB"
     return image
 
