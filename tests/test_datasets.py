@@ -21,7 +21,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
 
-from dicomproto.datasets import MAXIMUM_DEPTH, convert, decode_data_set, encode_data_set
+from dicomproto.datasets import MAXIMUM_DEPTH, convert, decode_data_set, encode_data_set, use_utf_8
 from dicomproto.errors import DataSetError
 from dicomproto.uids import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
@@ -348,6 +348,88 @@ def test_bytes_that_are_no_data_set() -> None:
     nested = bytes.fromhex("0800 0600 5351 0000 FFFFFFFF FEFF00E0 FFFFFFFF") * 2000
     with pytest.raises(DataSetError, match="cannot be decoded as Explicit VR"):
         decode_data_set(nested, EXPLICIT)
+
+
+# --- character sets -----------------------------------------------------------------------------
+
+
+def made(**values: object) -> Dataset:
+    dataset = Dataset()
+    for keyword, value in values.items():
+        setattr(dataset, keyword, value)
+    return dataset
+
+
+def sent(dataset: Dataset) -> Dataset:
+    """Return a data set as a peer would have it."""
+    return decode_data_set(encode_data_set(dataset, EXPLICIT), EXPLICIT)
+
+
+def test_text_in_several_character_sets_becomes_utf_8() -> None:
+    japanese = ["", "ISO 2022 IR 87"]
+    created = sent(
+        made(
+            SpecificCharacterSet="ISO_IR 100",
+            PatientName="Müller^Jörg",
+            ProcedureCodeSequence=[
+                made(CodeMeaning="Schädel"),
+                made(SpecificCharacterSet="ISO_IR 144", CodeMeaning="Череп", OtherPatientNames="Ж^Б"),
+            ],
+        )
+    )
+    changes = sent(
+        made(
+            SpecificCharacterSet=japanese, OperatorsName="Yamada^Tarou=山田^太郎", StudyComments="頭", Rows=1
+        )
+    )
+    for dataset in (created, changes):
+        use_utf_8(dataset)
+    created.update(changes)
+    found = sent(created)
+    assert found.SpecificCharacterSet == "ISO_IR 192"
+    assert found.PatientName == "Müller^Jörg"
+    assert found.OperatorsName == "Yamada^Tarou=山田^太郎"
+    assert (found.StudyComments, found.Rows) == ("頭", 1)
+    first, second = found.ProcedureCodeSequence
+    assert first.CodeMeaning == "Schädel"
+    assert (second.CodeMeaning, second.OtherPatientNames) == ("Череп", "Ж^Б")
+    assert "SpecificCharacterSet" not in second
+
+
+def test_text_in_several_values_becomes_utf_8() -> None:
+    dataset = sent(
+        made(SpecificCharacterSet="ISO_IR 100", OtherPatientNames=["Ä^A", "Ö^O"], PatientComments="")
+    )
+    use_utf_8(dataset)
+    found = sent(dataset)
+    assert found.SpecificCharacterSet == "ISO_IR 192"
+    assert found.OtherPatientNames == ["Ä^A", "Ö^O"]
+
+
+@pytest.mark.parametrize("names", [None, "", "ISO_IR 100", ["", "ISO 2022 IR 87"]])
+def test_ascii_needs_no_character_set(names: object) -> None:
+    dataset = made(SpecificCharacterSet=names, PatientName="Doe^Jane")
+    use_utf_8(dataset)
+    assert dataset == made(PatientName="Doe^Jane")
+
+
+@pytest.mark.parametrize(
+    "dataset",
+    [
+        made(SpecificCharacterSet="ISO_IR 192", PatientName="M\N{REPLACEMENT CHARACTER}ller"),
+        made(SpecificCharacterSet="ISO_IR 999", PatientName="Müller"),
+    ],
+)
+def test_text_that_is_not_in_its_character_set(dataset: Dataset) -> None:
+    with pytest.raises(DataSetError, match="text that is not in its character set"):
+        use_utf_8(dataset)
+
+
+def test_a_value_that_cannot_be_read_has_no_character_set() -> None:
+    dataset = decode_data_set(b"\x20\0\x13\0IS\x04\0once", EXPLICIT)
+    with pytest.raises(DataSetError, match=r"cannot be read: \w+ at element \(0020,0013\)") as caught:
+        use_utf_8(dataset)
+    assert "once" not in str(caught.value)
 
 
 # --- convert ------------------------------------------------------------------------------------
