@@ -48,6 +48,157 @@ def connected(server_ae: AE, handlers: list[evt.Binding], *sop_classes: str) -> 
         yield assoc
 
 
+def made(**values: object) -> Dataset:
+    dataset = Dataset()
+    for keyword, value in values.items():
+        setattr(dataset, keyword, value)
+    return dataset
+
+
+# --- performed procedure steps ------------------------------------------------------------------
+
+
+@contextmanager
+def performing() -> Iterator[tuple[Any, Association]]:
+    """Associate with the manager of performed procedure steps."""
+    mpps = example("mpps")
+    ae = AE("RIS")
+    sop_classes = mpps.ModalityPerformedProcedureStep, mpps.ModalityPerformedProcedureStepRetrieve
+    for uid in sop_classes:
+        ae.add_supported_context(uid)
+    with connected(ae, mpps.Manager().handlers(), *sop_classes) as assoc:
+        yield mpps, assoc
+
+
+def test_a_performed_step_keeps_text_in_several_character_sets() -> None:
+    with performing() as (mpps, assoc):
+        mpps_class, uid = mpps.ModalityPerformedProcedureStep, generate_uid()
+        step = mpps.begun()
+        step.SpecificCharacterSet = "ISO_IR 100"
+        step.PatientName = "Müller^Jörg"
+        step.ScheduledStepAttributesSequence[0].ScheduledProcedureStepDescription = "Schädel"
+        assert assoc.send_n_create(step, mpps_class, uid)[0].Status == 0
+        series = made(SpecificCharacterSet=["", "ISO 2022 IR 87"], OperatorsName="Yamada^Tarou=山田^太郎")
+        changes = made(
+            SpecificCharacterSet="ISO_IR 144",
+            PerformedProcedureStepDescription="Череп",
+            PerformedSeriesSequence=[series],
+        )
+        assert assoc.send_n_set(changes, mpps_class, uid)[0].Status == 0
+        assert assoc.send_n_set(made(StudyComments="plain"), mpps_class, uid)[0].Status == 0
+        broken = made(SpecificCharacterSet="ISO_IR 192", StudyComments="\N{REPLACEMENT CHARACTER}")
+        assert assoc.send_n_set(broken, mpps_class, uid)[0].Status == 0x0106
+        assert assoc.send_n_create(broken, mpps_class, generate_uid())[0].Status == 0x0106
+        response, found = assoc.send_n_get([], mpps.ModalityPerformedProcedureStepRetrieve, uid)
+    assert response.Status == 0
+    assert found is not None
+    assert (found.SpecificCharacterSet, found.PatientName) == ("ISO_IR 192", "Müller^Jörg")
+    assert found.ScheduledStepAttributesSequence[0].ScheduledProcedureStepDescription == "Schädel"
+    assert found.PerformedProcedureStepDescription == "Череп"
+    assert found.PerformedSeriesSequence[0].OperatorsName == "Yamada^Tarou=山田^太郎"
+    assert found.StudyComments == "plain"
+
+
+def test_what_a_performed_step_begins_with_stays() -> None:
+    with performing() as (mpps, assoc):
+        mpps_class, uid = mpps.ModalityPerformedProcedureStep, generate_uid()
+        assert assoc.send_n_create(mpps.begun(), mpps_class, uid)[0].Status == 0
+        for changes in (
+            made(PatientID="P2"),
+            made(IssuerOfPatientID="ELSEWHERE"),
+            made(ScheduledStepAttributesSequence=[]),
+            made(Modality="MR"),
+            made(PerformedStationAETitle="CT2"),
+            made(PerformedProcedureStepID="P2"),
+            made(PerformedProcedureStepStartDate="20240116"),
+            made(PerformedProcedureStepStartTime="120000"),
+            made(StudyID="2"),
+            made(SOPInstanceUID="1.2"),
+        ):
+            assert assoc.send_n_set(changes, mpps_class, uid)[0].Status == 0x0105
+        _, found = assoc.send_n_get([], mpps.ModalityPerformedProcedureStepRetrieve, uid)
+    assert found == mpps.begun()
+
+
+def test_what_a_performed_step_has_to_begin_with() -> None:
+    with performing() as (mpps, assoc):
+        for keyword in (
+            "ScheduledStepAttributesSequence",
+            "PerformedProcedureStepID",
+            "PerformedStationAETitle",
+            "PerformedProcedureStepStartDate",
+            "PerformedProcedureStepStartTime",
+            "Modality",
+        ):
+            step = mpps.begun()
+            step[keyword].value = None
+            assert assoc.send_n_create(step, mpps.ModalityPerformedProcedureStep, "1.2")[0].Status == 0x0121
+            del step[keyword]
+            assert assoc.send_n_create(step, mpps.ModalityPerformedProcedureStep, "1.2")[0].Status == 0x0120
+
+
+@pytest.mark.parametrize("status", ["COMPLETED", "DISCONTINUED"])
+def test_what_a_performed_step_has_to_end_with(status: str) -> None:
+    with performing() as (mpps, assoc):
+        mpps_class, uid = mpps.ModalityPerformedProcedureStep, generate_uid()
+        assert assoc.send_n_create(mpps.begun(), mpps_class, uid)[0].Status == 0
+
+        def end(changes: Dataset) -> int:
+            changes.PerformedProcedureStepStatus = status
+            return int(assoc.send_n_set(changes, mpps_class, uid)[0].Status)
+
+        for keyword in (
+            "PerformedSeriesSequence",
+            "PerformedProcedureStepEndDate",
+            "PerformedProcedureStepEndTime",
+        ):
+            changes = mpps.completed()
+            del changes[keyword]
+            assert end(changes) == 0x0121
+        early = mpps.completed()
+        early.PerformedProcedureStepStatus = "IN PROGRESS"
+        assert assoc.send_n_set(early, mpps_class, uid)[0].Status == 0
+        assert end(made(PerformedSeriesSequence=[])) == 0x0121
+        _, found = assoc.send_n_get(
+            ["PerformedProcedureStepStatus"], mpps.ModalityPerformedProcedureStepRetrieve, uid
+        )
+        assert found == made(PerformedProcedureStepStatus="IN PROGRESS")
+        assert end(Dataset()) == 0
+        assert end(Dataset()) == 0x0110
+
+
+def test_an_attribute_of_a_performed_step_asked_for_twice() -> None:
+    with performing() as (mpps, assoc):
+        uid = generate_uid()
+        assert assoc.send_n_create(mpps.begun(), mpps.ModalityPerformedProcedureStep, uid)[0].Status == 0
+        for wanted, status in (
+            (["PatientID", "PatientID"], 0),
+            (["PatientID", "SpecificCharacterSet"], 0),
+            (["PatientID", "PatientComments"], 1),
+        ):
+            response, found = assoc.send_n_get(wanted, mpps.ModalityPerformedProcedureStepRetrieve, uid)
+            assert (response.Status, found) == (status, made(PatientID="P1"))
+
+
+def test_a_performed_step_is_read_while_nothing_changes_it() -> None:
+    mpps = example("mpps")
+    manager = mpps.Manager()
+    locked = []
+
+    class Steps(dict[str, Dataset]):
+        def get(self, uid: str, default: Any = None) -> Any:
+            locked.append(manager.lock.locked())
+            return super().get(uid, default)
+
+    manager.steps = Steps({"1.2": mpps.begun()})
+    ae, sop_class = AE("RIS"), mpps.ModalityPerformedProcedureStepRetrieve
+    ae.add_supported_context(sop_class)
+    with connected(ae, manager.handlers(), sop_class) as assoc:
+        response, _ = assoc.send_n_get([], sop_class, "1.2")
+    assert response.Status == 0
+    assert locked == [True]
+
+
 # --- unified procedure steps --------------------------------------------------------------------
 
 SCHEDULED, IN_PROGRESS, COMPLETED, CANCELED = "SCHEDULED", "IN PROGRESS", "COMPLETED", "CANCELED"

@@ -7,6 +7,8 @@ from threading import Lock
 from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage, generate_uid
 
+from dicomproto.datasets import use_utf_8
+from dicomproto.errors import DataSetError
 from dicomproto.services.sop_classes import (
     ModalityPerformedProcedureStep,
     ModalityPerformedProcedureStepRetrieve,
@@ -20,11 +22,41 @@ HOST = "127.0.0.1"
 
 REQUIRED = (
     "PerformedProcedureStepID",
-    "PerformedStationAETitle",
     "ScheduledStepAttributesSequence",
+    "PerformedStationAETitle",
+    "PerformedProcedureStepStartDate",
+    "PerformedProcedureStepStartTime",
     "Modality",
 )
-"""Some of what an N-CREATE has to have (PS3.4 Table F.7.2-1, type 1)."""
+"""What an N-CREATE has to have a value for, besides the status (PS3.4 Table F.7.2-1, type 1)."""
+
+FIXED = (
+    *REQUIRED,
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "PatientName",
+    "PatientID",
+    "IssuerOfPatientID",
+    "IssuerOfPatientIDQualifiersSequence",
+    "OtherPatientIDsSequence",
+    "PatientBirthDate",
+    "PatientSex",
+    "ReferencedPatientSequence",
+    "AdmissionID",
+    "IssuerOfAdmissionIDSequence",
+    "ServiceEpisodeID",
+    "IssuerOfServiceEpisodeIDSequence",
+    "ServiceEpisodeDescription",
+    "PerformedStationName",
+    "PerformedLocation",
+    "StudyID",
+)
+"""What an N-SET may not change (PS3.4 Table F.7.2-1, "Not allowed")."""
+
+FINAL = ("PerformedSeriesSequence", "PerformedProcedureStepEndDate", "PerformedProcedureStepEndTime")
+"""What has to have a value when the step ends, either way (PS3.4 Table F.7.2-1)."""
+
+SPECIFIC_CHARACTER_SET = 0x00080005
 
 
 def failure(status, comment, error_id=None):
@@ -37,10 +69,6 @@ def failure(status, comment, error_id=None):
     return result
 
 
-FIXED = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "PerformedProcedureStepID")
-"""Some of what an N-SET may not change (PS3.4 Table F.7.2-1)."""
-
-
 class Manager:
     """Performed procedure steps by SOP Instance UID; each association has a thread of its own."""
 
@@ -50,9 +78,13 @@ class Manager:
 
     def create(self, event):
         uid, step = event.request.AffectedSOPInstanceUID or generate_uid(), event.attribute_list
-        missing = [keyword for keyword in REQUIRED if not step.get(keyword)]
-        if missing:
-            return failure(0x0120, f"{missing[0]} is missing"), None
+        try:
+            use_utf_8(step)
+        except DataSetError as error:
+            return failure(0x0106, str(error)), None
+        for keyword in REQUIRED:
+            if not step.get(keyword):
+                return failure(0x0121 if keyword in step else 0x0120, f"{keyword} is missing"), None
         if step.get("PerformedProcedureStepStatus") != "IN PROGRESS":
             return failure(0x0106, "a step begins IN PROGRESS"), None
         with self.lock:
@@ -63,37 +95,43 @@ class Manager:
         return 0x0000, reply
 
     def set(self, event):
-        changes = event.modification_list
+        uid, changes = event.request.RequestedSOPInstanceUID, event.modification_list
+        try:
+            use_utf_8(changes)  # PS3.4 F.7.2.2.3: its character set does not replace that of the step
+        except DataSetError as error:
+            return failure(0x0106, str(error)), None
         with self.lock:
-            step = self.steps.get(event.request.RequestedSOPInstanceUID)
+            step = self.steps.get(uid)
             if step is None:
                 return 0x0112, None  # no such SOP instance
             if step.PerformedProcedureStepStatus != "IN PROGRESS":
                 # PS3.4 Table F.7.2-2: the step has come to its end.
                 return failure(0x0110, "the step may no longer be updated", error_id=0xA710), None
-            status = changes.get("PerformedProcedureStepStatus", "IN PROGRESS")
-            if status not in ("IN PROGRESS", "COMPLETED", "DISCONTINUED"):
-                return failure(0x0106, "there is no such status of a step"), None
             if any(keyword in changes for keyword in FIXED):
                 return failure(0x0105, "what identifies the patient and the step stays as it is"), None
-            if status == "COMPLETED" and not (
-                changes.get("PerformedSeriesSequence") or step.get("PerformedSeriesSequence")
-            ):
-                return failure(0x0120, "PerformedSeriesSequence is missing"), None
-            step.update(changes)
+            updated = Dataset()
+            updated.update(step)
+            updated.update(changes)
+            status = updated.PerformedProcedureStepStatus
+            if status not in ("IN PROGRESS", "COMPLETED", "DISCONTINUED"):
+                return failure(0x0106, "there is no such status of a step"), None
+            lacking = [keyword for keyword in FINAL if not updated.get(keyword)]
+            if status != "IN PROGRESS" and lacking:
+                return failure(0x0121, f"{lacking[0]} has no value"), None
+            self.steps[uid] = updated
         return 0x0000, None
 
     def get(self, event):
-        step = self.steps.get(event.request.RequestedSOPInstanceUID)
-        if step is None:
-            return 0x0112, None
-        found = Dataset()
-        for tag in event.attribute_identifiers or step.keys():
-            if tag in step:
-                found[tag] = step[tag]
-        lacks_some = len(found) < len(event.attribute_identifiers)
-        if "SpecificCharacterSet" in step:  # which the names are encoded in
-            found.SpecificCharacterSet = step.SpecificCharacterSet
+        asked, found = event.attribute_identifiers, Dataset()
+        with self.lock:
+            step = self.steps.get(event.request.RequestedSOPInstanceUID)
+            if step is None:
+                return 0x0112, None
+            for tag in (SPECIFIC_CHARACTER_SET, *(asked or step.keys())):
+                if tag in step:
+                    found[tag] = step[tag]
+        # Text that is all ASCII needs no character set.
+        lacks_some = any(tag not in found for tag in asked if tag != SPECIFIC_CHARACTER_SET)
         return 0x0001 if lacks_some else 0x0000, found
 
     def handlers(self):
