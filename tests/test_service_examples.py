@@ -18,6 +18,8 @@ from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 from pydicom.uid import generate_uid
 
+from dicomproto.datasets import decode_data_set, encode_data_set
+from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN as EXPLICIT
 from dicomproto_transports import build_role
 from dicomproto_transports.blocking import AE, Association, evt
 
@@ -302,8 +304,7 @@ def test_a_scheduled_step_can_be_canceled_and_its_performer_asked_to() -> None:
             assert assoc.send_n_create(ups.ordered("Plan"), push, uid)[0].Status == 0x0111
         assert act(ups.REQUEST_CANCEL, first) == 0
         assert act(ups.REQUEST_CANCEL, first) == 0xB304
-        assert act(ups.SUBSCRIBE, second, ReceivingAE="NOBODY") == 0xC308
-        assert act(ups.SUBSCRIBE, second, ReceivingAE="SCU") == 0
+        assert act(ups.SUBSCRIBE, second, ReceivingAE="SCU", DeletionLock="FALSE") == 0
         assert act(ups.CHANGE_STATE, second, ProcedureStepState=IN_PROGRESS, TransactionUID="1.2") == 0
         assert act(ups.REQUEST_CANCEL, second, ReasonForCancellation="gone") == 0
         assert act(ups.SUSPEND_GLOBAL_SUBSCRIPTION, second, ReceivingAE="SCU") == 0xC314
@@ -323,6 +324,242 @@ def test_a_scheduled_step_can_be_canceled_and_its_performer_asked_to() -> None:
         ("SCU", second, ups.STATE_REPORT, IN_PROGRESS),
         ("SCU", second, ups.CANCEL_REQUESTED, None),
     ]
+
+
+class Scheduling:
+    """Asks a manager of unified procedure steps, whose reports go nowhere, and keeps the statuses."""
+
+    def __init__(self, ups: Any, assoc: Association, manager: Any) -> None:
+        self.ups, self.assoc, self.manager = ups, assoc, manager
+        self.push = ups.UnifiedProcedureStepPush
+
+    def create(self, uid: str, **values: object) -> int:
+        step = self.ups.ordered("Plan")
+        step.update(made(**values))
+        return int(self.assoc.send_n_create(step, self.push, uid)[0].Status)
+
+    def act(self, action_type: int, uid: str, **values: object) -> int:
+        return int(self.assoc.send_n_action(made(**values), action_type, self.push, uid)[0].Status)
+
+    def subscribe(self, uid: str, title: str = "SCU", lock: str = "FALSE") -> int:
+        return self.act(self.ups.SUBSCRIBE, uid, ReceivingAE=title, DeletionLock=lock)
+
+    def start(self, uid: str, transaction: str = "1.2.3") -> int:
+        return self.act(
+            self.ups.CHANGE_STATE, uid, ProcedureStepState=IN_PROGRESS, TransactionUID=transaction
+        )
+
+    def set(self, uid: str, **values: object) -> int:
+        return int(self.assoc.send_n_set(made(**values), self.push, uid)[0].Status)
+
+    def get(self, uid: str) -> Dataset:
+        response, step = self.assoc.send_n_get([], self.push, uid)
+        assert response.Status == 0
+        assert step is not None
+        return step
+
+    def reports(self) -> list[tuple[str, str, int, Dataset]]:
+        waiting = self.manager.reports
+        return [waiting.get() for _ in range(waiting.qsize())]
+
+    def told(self) -> list[tuple[str, str]]:
+        return [(title, uid) for title, uid, _, _ in self.reports()]
+
+
+@pytest.fixture
+def scheduling() -> Iterator[Scheduling]:
+    ups = example("ups")
+    manager = ups.Manager({"SCU": (HOST, 1), "OTHER": (HOST, 1)})
+    push, pull = ups.UnifiedProcedureStepPush, ups.UnifiedProcedureStepPull
+    with connected(manager.ae, manager.handlers(), push, pull) as assoc:
+        yield Scheduling(ups, assoc, manager)
+
+
+def test_a_unified_step_keeps_text_in_several_character_sets(scheduling: Scheduling) -> None:
+    name = "Müller^Jörg"
+    assert scheduling.create("1.2", SpecificCharacterSet="ISO_IR 100", PatientName=name) == 0
+    assert scheduling.start("1.2") == 0
+    assert scheduling.subscribe("1.2") == 0
+    progress = made(ProcedureStepProgressDescription="половина")
+    changes = {"ProcedureStepProgressInformationSequence": [progress], "TransactionUID": "1.2.3"}
+    assert scheduling.set("1.2", SpecificCharacterSet="ISO_IR 144", **changes) == 0
+    broken = {"SpecificCharacterSet": "ISO_IR 192", "ProcedureStepLabel": "\N{REPLACEMENT CHARACTER}"}
+    assert scheduling.set("1.2", TransactionUID="1.2.3", **broken) == 0x0106
+    assert scheduling.create("1.3", **broken) == 0x0106
+    reason = {"SpecificCharacterSet": ["", "ISO 2022 IR 87"], "ReasonForCancellation": "患者"}
+    assert scheduling.act(scheduling.ups.REQUEST_CANCEL, "1.2", **reason) == 0
+    assert scheduling.act(scheduling.ups.REQUEST_CANCEL, "1.2", **broken) == 0x0110
+    step = scheduling.get("1.2")
+    assert (step.SpecificCharacterSet, step.PatientName) == ("ISO_IR 192", name)
+    (found,) = step.ProcedureStepProgressInformationSequence
+    assert found.ProcedureStepProgressDescription == "половина"
+    _, progressed, asked = (report for _, _, _, report in scheduling.reports())
+    for report in (progressed, asked):
+        assert report.SpecificCharacterSet == "ISO_IR 192"
+        assert decode_data_set(encode_data_set(report, EXPLICIT), EXPLICIT) == report
+    assert progressed.ProcedureStepProgressInformationSequence == [progress]
+    assert asked.ReasonForCancellation == "患者"
+
+
+@pytest.mark.parametrize("transaction", [{}, {"TransactionUID": "1.2.3"}])
+def test_whom_a_unified_step_is_for_stays(scheduling: Scheduling, transaction: dict[str, str]) -> None:
+    assert scheduling.create("1.2") == 0
+    if transaction:
+        assert scheduling.start("1.2") == 0
+    before = scheduling.get("1.2")
+    changes: list[dict[str, object]] = [
+        {"SOPClassUID": "1.2"},
+        {"SOPInstanceUID": "1.3"},
+        {"PatientName": "Roe^Richard"},
+        {"PatientID": "P2"},
+        {"IssuerOfPatientID": "ELSEWHERE"},
+        {"PatientBirthDate": "19700101"},
+        {"PatientSex": "O"},
+        {"AdmissionID": "1"},
+        {"AdmittingDiagnosesDescription": "none"},
+        {"ReferencedRequestSequence": []},
+        {"ReplacedProcedureStepSequence": []},
+        {"ProcedureStepState": COMPLETED},
+    ]
+    assert [scheduling.set("1.2", **values, **transaction) for values in changes] == [0x0105] * len(changes)
+    assert scheduling.set("1.2", ProcedureStepLabel="", **transaction) == 0x0121
+    assert scheduling.get("1.2") == before
+
+
+def test_a_scheduled_unified_step_is_set_without_a_transaction(scheduling: Scheduling) -> None:
+    assert scheduling.set("1.2", ProcedureStepLabel="Other") == 0xC307
+    assert scheduling.create("1.2") == 0
+    assert scheduling.subscribe("1.2") == 0
+    assert scheduling.set("1.2", ProcedureStepLabel="Other", TransactionUID="1.2.3") == 0xC310
+    assert scheduling.set("1.2", ProcedureStepLabel="Other") == 0
+    assert scheduling.set("1.2", InputReadinessState="INCOMPLETE") == 0
+    assert scheduling.set("1.2", InputReadinessState="INCOMPLETE") == 0
+    assert scheduling.get("1.2").ProcedureStepLabel == "Other"
+    assert scheduling.start("1.2") == 0
+    assert scheduling.set("1.2", ProcedureStepLabel="Third") == 0xC301
+    assert scheduling.set("1.2", ProcedureStepLabel="Third", TransactionUID="1.2.3") == 0
+    assert [
+        (report.ProcedureStepState, report.InputReadinessState) for *_, report in scheduling.reports()
+    ] == [
+        (SCHEDULED, "READY"),
+        (SCHEDULED, "INCOMPLETE"),
+        (IN_PROGRESS, "INCOMPLETE"),
+    ]
+
+
+def test_what_a_unified_step_is_created_with(scheduling: Scheduling) -> None:
+    ups, push = scheduling.ups, scheduling.push
+    for keyword in (
+        "ProcedureStepLabel",
+        "ScheduledProcedureStepPriority",
+        "ScheduledProcedureStepStartDateTime",
+        "InputReadinessState",
+    ):
+        assert scheduling.create("1.2", **{keyword: None}) == 0x0121
+        step = ups.ordered("Plan")
+        del step[keyword]
+        assert scheduling.assoc.send_n_create(step, push, "1.2")[0].Status == 0x0120
+    assert scheduling.create("1.2", TransactionUID="1.2.3") == 0x0106
+    for uid in (ups.UPSGlobalSubscriptionInstance, ups.UPSFilteredGlobalSubscriptionInstance):
+        assert scheduling.create(uid) == 0x0111
+    assert not scheduling.manager.steps
+    assert scheduling.create("1.2", TransactionUID="", SOPInstanceUID="1.3", SOPClassUID="1.4") == 0
+    step = scheduling.get("1.2")
+    assert (step.SOPInstanceUID, step.SOPClassUID) == ("1.2", push)
+
+
+def test_what_a_request_to_cancel_tells(scheduling: Scheduling) -> None:
+    for uid in ("1.2", "1.3"):
+        assert scheduling.create(uid) == 0
+        assert scheduling.start(uid) == 0
+    assert scheduling.act(scheduling.ups.REQUEST_CANCEL, "1.2") == 0xC312
+    for title in ("SCU", "OTHER"):
+        assert scheduling.subscribe("1.2", title) == 0
+    scheduling.reports()
+    code = made(CodeValue="110513", CodingSchemeDesignator="DCM", CodeMeaning="Discontinued")
+    details = {
+        "ReasonForCancellation": "gone",
+        "ProcedureStepDiscontinuationReasonCodeSequence": [code],
+        "ContactURI": "tel:1",
+        "ContactDisplayName": "Ward 1",
+    }
+    assert scheduling.act(scheduling.ups.REQUEST_CANCEL, "1.2", **details) == 0
+    assert scheduling.act(scheduling.ups.REQUEST_CANCEL, "1.2") == 0
+    full, bare = made(RequestingAE="SCU", **details), made(RequestingAE="SCU")
+    assert scheduling.reports() == [
+        (title, "1.2", scheduling.ups.CANCEL_REQUESTED, report)
+        for report in (full, bare)
+        for title in ("OTHER", "SCU")
+    ]
+
+
+def test_what_a_subscription_has_to_say(scheduling: Scheduling) -> None:
+    ups = scheduling.ups
+    assert scheduling.create("1.2") == 0
+    for uid in ("1.2", ups.UPSGlobalSubscriptionInstance):
+        assert scheduling.act(ups.SUBSCRIBE, uid, ReceivingAE="SCU") == 0x0115
+        assert scheduling.subscribe(uid, lock="MAYBE") == 0x0115
+        assert scheduling.subscribe(uid, title="NOBODY") == 0xC308
+        assert scheduling.act(ups.UNSUBSCRIBE, uid, ReceivingAE="NOBODY") == 0xC308
+    assert scheduling.act(ups.SUSPEND_GLOBAL_SUBSCRIPTION, "1.2", ReceivingAE="SCU") == 0xC314
+    assert scheduling.subscribe(ups.UPSFilteredGlobalSubscriptionInstance) == 0xC307
+    assert scheduling.create("1.3") == 0
+    assert scheduling.start("1.2") == 0
+    assert scheduling.reports() == []
+
+
+@pytest.mark.parametrize(("lock", "initial"), [("FALSE", []), ("TRUE", [("SCU", "1.2"), ("SCU", "1.3")])])
+def test_a_global_subscription(scheduling: Scheduling, lock: str, initial: list[tuple[str, str]]) -> None:
+    """PS3.4 Table CC.2.3-2."""
+    every = scheduling.ups.UPSGlobalSubscriptionInstance
+    for uid in ("1.2", "1.3"):
+        assert scheduling.create(uid) == 0
+    assert scheduling.subscribe(every, lock=lock) == 0
+    assert scheduling.told() == initial
+    assert scheduling.create("1.4") == 0
+    assert scheduling.start("1.2") == 0
+    assert scheduling.told() == [("SCU", "1.4"), ("SCU", "1.2")]
+
+    # What is said of one step takes precedence.
+    assert scheduling.act(scheduling.ups.UNSUBSCRIBE, "1.4", ReceivingAE="SCU") == 0
+    assert scheduling.start("1.4") == 0
+    assert scheduling.told() == []
+
+    # Suspended, it is for no further steps, but those that it was for already.
+    assert scheduling.act(scheduling.ups.SUSPEND_GLOBAL_SUBSCRIPTION, every, ReceivingAE="SCU") == 0
+    assert scheduling.create("1.5") == 0
+    assert scheduling.start("1.3") == 0
+    assert scheduling.told() == [("SCU", "1.3")]
+
+    # Ended, it takes those of single steps with it, and leaves those of others.
+    for title in ("SCU", "OTHER"):
+        assert scheduling.subscribe("1.5", title) == 0
+    assert scheduling.told() == [("SCU", "1.5"), ("OTHER", "1.5")]
+    assert scheduling.act(scheduling.ups.UNSUBSCRIBE, every, ReceivingAE="SCU") == 0
+    assert scheduling.create("1.6") == 0
+    assert scheduling.start("1.5") == 0
+    assert scheduling.told() == [("OTHER", "1.5")]
+
+
+def test_a_report_that_cannot_be_sent_does_not_end_the_others(capsys: pytest.CaptureFixture[str]) -> None:
+    ups = example("ups")
+    watcher = ups.Watcher()
+    with watcher.ae.start_server((HOST, 0), block=False, evt_handlers=watcher.handlers) as listening:
+        address = HOST, listening.port
+        manager = ups.Manager({"WATCHER": address, "A TITLE OF MORE THAN 16": address, "PIPE": (HOST, -1)})
+        reports = [
+            ("WATCHER", "1.2", ups.STATE_REPORT, made(ProcedureStepLabel="山田")),  # in no character set
+            ("A TITLE OF MORE THAN 16", "1.2", ups.STATE_REPORT, made(ProcedureStepState=SCHEDULED)),
+            ("PIPE", "1.2", ups.STATE_REPORT, made(ProcedureStepState=SCHEDULED)),
+            ("WATCHER", "1.2", ups.STATE_REPORT, made(ProcedureStepState=COMPLETED)),
+        ]
+        for report in (*reports, None):
+            manager.reports.put(report)
+        manager.deliver()
+    assert watcher.heard.get_nowait() == "it is COMPLETED"
+    said = capsys.readouterr().out
+    assert said.count("manager:") == 3
+    assert "山田" not in said
 
 
 # --- storage commitment -------------------------------------------------------------------------

@@ -56,7 +56,7 @@ FIXED = (
 FINAL = ("PerformedSeriesSequence", "PerformedProcedureStepEndDate", "PerformedProcedureStepEndTime")
 """What has to have a value when the step ends, either way (PS3.4 Table F.7.2-1)."""
 
-SPECIFIC_CHARACTER_SET = 0x00080005
+SPECIFIC_CHARACTER_SET = 0x00080005  # which text that is all ASCII does not need
 
 
 def failure(status, comment, error_id=None):
@@ -130,7 +130,6 @@ class Manager:
             for tag in (SPECIFIC_CHARACTER_SET, *(asked or step.keys())):
                 if tag in step:
                     found[tag] = step[tag]
-        # Text that is all ASCII needs no character set.
         lacks_some = any(tag not in found for tag in asked if tag != SPECIFIC_CHARACTER_SET)
         return 0x0001 if lacks_some else 0x0000, found
 

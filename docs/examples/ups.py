@@ -11,13 +11,15 @@ from threading import Lock, Thread
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
-from dicomproto.errors import AssociationError, DataSetError
+from dicomproto.datasets import use_utf_8
+from dicomproto.errors import DataSetError, DicomProtoError
 from dicomproto.matching import Query, make_identifier
 from dicomproto.services.sop_classes import (
     UnifiedProcedureStepEvent,
     UnifiedProcedureStepPull,
     UnifiedProcedureStepPush,
     UnifiedProcedureStepWatch,
+    UPSFilteredGlobalSubscriptionInstance,
     UPSGlobalSubscriptionInstance,
 )
 from dicomproto_transports import build_role
@@ -30,7 +32,8 @@ CHANGE_STATE, REQUEST_CANCEL, SUBSCRIBE, UNSUBSCRIBE, SUSPEND_GLOBAL_SUBSCRIPTIO
 STATE_REPORT, CANCEL_REQUESTED, PROGRESS_REPORT = 1, 2, 3
 
 SUCCESS, NO_SUCH_ACTION = 0x0000, 0x0123
-DUPLICATE_INSTANCE, INVALID_VALUE = 0x0111, 0x0106
+NO_SUCH_ATTRIBUTE, INVALID_VALUE, DUPLICATE_INSTANCE = 0x0105, 0x0106, 0x0111
+INVALID_ARGUMENT, MISSING_ATTRIBUTE, MISSING_VALUE = 0x0115, 0x0120, 0x0121
 ALREADY_CANCELED, ALREADY_COMPLETED = 0xB304, 0xB306
 MAY_NO_LONGER_BE_UPDATED, WRONG_TRANSACTION_UID, ALREADY_IN_PROGRESS = 0xC300, 0xC301, 0xC302
 SCHEDULED_BY_CREATION_ONLY, REQUIREMENTS_NOT_MET, NO_SUCH_STEP = 0xC303, 0xC304, 0xC307
@@ -39,6 +42,52 @@ COMPLETED_BEFORE_CANCEL, PERFORMER_OUT_OF_REACH, NOT_APPROPRIATE = 0xC311, 0xC31
 
 
 # --- the manager: the SCP of everything ---------------------------------------------------------
+
+REQUIRED = (
+    "ProcedureStepLabel", "ScheduledProcedureStepPriority", "ScheduledProcedureStepStartDateTime",
+    "InputReadinessState",
+)  # fmt: skip
+"""What always has a value, besides the state (PS3.4 Table CC.2.5-3, type 1)."""
+
+FIXED = (
+    "SOPClassUID", "SOPInstanceUID", "PatientName", "PatientID", "IssuerOfPatientID",
+    "IssuerOfPatientIDQualifiersSequence", "PatientBirthDate", "PatientSex", "AdmissionID",
+    "IssuerOfAdmissionIDSequence", "AdmittingDiagnosesDescription", "AdmittingDiagnosesCodeSequence",
+    "ReferencedRequestSequence", "ReplacedProcedureStepSequence", "ProcedureStepState",
+)  # fmt: skip
+"""What an N-SET may not change (PS3.4 Table CC.2.5-3, "Not allowed")."""
+
+CANCEL_DETAILS = (
+    "ReasonForCancellation", "ProcedureStepDiscontinuationReasonCodeSequence", "ContactURI",
+    "ContactDisplayName",
+)  # fmt: skip
+"""What is passed on of a request to cancel (PS3.4 Table CC.2.4-1)."""
+
+PROGRESS = "ProcedureStepProgressInformationSequence"
+SPECIFIC_CHARACTER_SET = 0x00080005  # which text that is all ASCII does not need
+
+
+def part(dataset, tags):
+    """Return some attributes of a data set, and the character set that they are encoded in."""
+    found = Dataset()
+    for tag in (SPECIFIC_CHARACTER_SET, *tags):
+        if tag in dataset:
+            found[tag] = dataset[tag]
+    return found
+
+
+def objection(uid, step):
+    """Return the status that refuses a new step, or None (PS3.4 CC.2.5.3)."""
+    if step.get("ProcedureStepState") != "SCHEDULED":
+        return NOT_SCHEDULED
+    for keyword in REQUIRED:
+        if not step.get(keyword):
+            return MISSING_VALUE if keyword in step else MISSING_ATTRIBUTE
+    if step.get("TransactionUID"):  # nobody has claimed it yet
+        return INVALID_VALUE
+    if uid in (UPSGlobalSubscriptionInstance, UPSFilteredGlobalSubscriptionInstance):
+        return DUPLICATE_INSTANCE
+    return None
 
 
 class Manager:
@@ -51,7 +100,8 @@ class Manager:
         self.addresses = addresses
         self.steps = {}
         self.claims = {}  # the Transaction UID of each step in progress
-        self.subscribers = {UPSGlobalSubscriptionInstance: set()}
+        self.subscribers = {}  # for each step: AE titles, and the deletion lock of each
+        self.everywhere = {}  # the same of those who are subscribed globally, for steps to come
         self.reports = Queue()
         self.lock = Lock()  # each association has a thread of its own
         self.ae = AE(ae_title="MANAGER")
@@ -69,13 +119,18 @@ class Manager:
 
     def create(self, event):
         uid, step = event.request.AffectedSOPInstanceUID or generate_uid(), event.attribute_list
-        if step.get("ProcedureStepState") != "SCHEDULED":
-            return NOT_SCHEDULED, None
+        try:
+            use_utf_8(step)
+        except DataSetError:
+            return INVALID_VALUE, None
+        if (refusal := objection(uid, step)) is not None:
+            return refusal, None
         step.SOPClassUID, step.SOPInstanceUID = UnifiedProcedureStepPush, uid
         step.TransactionUID = ""
         with self.lock:
             if self.steps.setdefault(uid, step) is not step:
                 return DUPLICATE_INSTANCE, None
+            self.subscribers[uid] = dict(self.everywhere)
             self.tell_of_state(uid)
         reply = Dataset()
         reply.AffectedSOPInstanceUID = uid
@@ -93,41 +148,42 @@ class Manager:
             yield 0xFF00, answer
 
     def get(self, event):
+        asked = event.attribute_identifiers
         with self.lock:
             step = self.steps.get(event.request.RequestedSOPInstanceUID)
             if step is None:
                 return NO_SUCH_STEP, None
-            found = Dataset()
-            for tag in event.attribute_identifiers or step.keys():
-                if tag in step:
-                    found[tag] = step[tag]
-            if "SpecificCharacterSet" in step:  # which the names are encoded in
-                found.SpecificCharacterSet = step.SpecificCharacterSet
-        lacks_some = any(tag not in found for tag in event.attribute_identifiers)
+            found = part(step, asked or step.keys())
+        lacks_some = any(tag not in found for tag in asked if tag != SPECIFIC_CHARACTER_SET)
         return 0x0001 if lacks_some else SUCCESS, found
 
     def set(self, event):
         uid, changes = event.request.RequestedSOPInstanceUID, event.modification_list
+        try:
+            use_utf_8(changes)  # PS3.4 CC.2.6.3: the step keeps text that came in other character sets
+        except DataSetError:
+            return INVALID_VALUE, None
         with self.lock:
             step = self.steps.get(uid)
             if step is None:
                 return NO_SUCH_STEP, None
-            if step.ProcedureStepState == "SCHEDULED":
-                return NOT_IN_PROGRESS, None
-            if step.ProcedureStepState != "IN PROGRESS":
+            if step.ProcedureStepState in ("COMPLETED", "CANCELED"):
                 return MAY_NO_LONGER_BE_UPDATED, None
-            if changes.get("TransactionUID") != self.claims[uid]:
+            if step.ProcedureStepState == "SCHEDULED" and "TransactionUID" in changes:  # PS3.4 CC.2.6.2
+                return NOT_IN_PROGRESS, None
+            if changes.get("TransactionUID") != self.claims.get(uid):
                 return WRONG_TRANSACTION_UID, None
-            if "ProcedureStepState" in changes:
-                return INVALID_VALUE, None  # by N-ACTION only
-            del changes.TransactionUID  # it is the performer's secret
+            if any(keyword in changes for keyword in FIXED):
+                return NO_SUCH_ATTRIBUTE, None
+            if any(keyword in changes and not changes.get(keyword) for keyword in REQUIRED):
+                return MISSING_VALUE, None
+            changes.pop("TransactionUID", None)  # it is the performer's secret
+            readiness = step.InputReadinessState
             step.update(changes)
-            if "ProcedureStepProgressInformationSequence" in changes:
-                progress = Dataset()
-                progress.ProcedureStepProgressInformationSequence = (
-                    changes.ProcedureStepProgressInformationSequence
-                )
-                self.tell(uid, PROGRESS_REPORT, progress)
+            if step.InputReadinessState != readiness:
+                self.tell_of_state(uid)
+            if PROGRESS in changes:
+                self.tell(uid, PROGRESS_REPORT, part(step, [PROGRESS]))
         return SUCCESS, None
 
     def act(self, event):
@@ -136,27 +192,29 @@ class Manager:
             REQUEST_CANCEL: self.request_cancel,
             SUBSCRIBE: self.subscribe,
             UNSUBSCRIBE: self.unsubscribe,
-            SUSPEND_GLOBAL_SUBSCRIPTION: self.unsubscribe,
+            SUSPEND_GLOBAL_SUBSCRIPTION: self.suspend,
         }
         action = actions.get(event.action_type)
         if action is None:
             return NO_SUCH_ACTION, None
         uid = event.request.RequestedSOPInstanceUID
         is_global = uid == UPSGlobalSubscriptionInstance
+        is_of_step = event.action_type in (CHANGE_STATE, REQUEST_CANCEL)
         with self.lock:
             if not is_global and uid not in self.steps:
                 return NO_SUCH_STEP, None
-            if event.action_type in (
-                (CHANGE_STATE, REQUEST_CANCEL) if is_global else (SUSPEND_GLOBAL_SUBSCRIPTION,)
-            ):
+            if is_of_step if is_global else event.action_type == SUSPEND_GLOBAL_SUBSCRIPTION:
                 return NOT_APPROPRIATE, None
-            return action(uid, event.action_information), None
+            if not is_of_step and event.action_information.get("ReceivingAE") not in self.addresses:
+                return UNKNOWN_AE_TITLE, None
+            return action(uid, event), None
 
     # -- N-ACTION, by type ------------------------------------------------------------------------
 
-    def change_state(self, uid, information):
+    def change_state(self, uid, event):
         """PS3.4 Table CC.1.1-2."""
-        step, transaction = self.steps[uid], information.get("TransactionUID")
+        step, information = self.steps[uid], event.action_information
+        transaction = information.get("TransactionUID")
         state, wanted = step.ProcedureStepState, information.get("ProcedureStepState")
         if wanted == "SCHEDULED":
             return SCHEDULED_BY_CREATION_ONLY
@@ -182,17 +240,18 @@ class Manager:
         self.tell_of_state(uid)
         return SUCCESS
 
-    def request_cancel(self, uid, information):
+    def request_cancel(self, uid, event):
         step = self.steps[uid]
         if step.ProcedureStepState == "COMPLETED":
             return COMPLETED_BEFORE_CANCEL
         if step.ProcedureStepState == "CANCELED":
             return ALREADY_CANCELED
         if step.ProcedureStepState == "IN PROGRESS":
-            if not self.subscribers.get(uid):  # the performer is not listening
+            if not self.subscribers[uid]:  # nor is the performer listening
                 return PERFORMER_OUT_OF_REACH
-            request = Dataset()
-            request.ReasonForCancellation = information.get("ReasonForCancellation", "")
+            use_utf_8(event.action_information)
+            request = part(event.action_information, CANCEL_DETAILS)
+            request.RequestingAE = event.assoc.requestor.ae_title
             self.tell(uid, CANCEL_REQUESTED, request)
             return SUCCESS
         for state in ("IN PROGRESS", "CANCELED"):  # PS3.4 CC.2.2.3
@@ -200,17 +259,32 @@ class Manager:
             self.tell_of_state(uid)
         return SUCCESS
 
-    def subscribe(self, uid, information):
-        title = information.get("ReceivingAE")
-        if title not in self.addresses:
-            return UNKNOWN_AE_TITLE
-        self.subscribers.setdefault(uid, set()).add(title)
-        for known in self.steps if uid == UPSGlobalSubscriptionInstance else [uid]:
-            self.tell_of_state(known, [title])
+    # What follows is PS3.4 Table CC.2.3-2. No step is deleted here; a manager that does looks at the locks.
+
+    def subscribe(self, uid, event):
+        title, lock = event.action_information.ReceivingAE, event.action_information.get("DeletionLock")
+        if lock not in ("TRUE", "FALSE"):
+            return INVALID_ARGUMENT
+        if uid in self.steps:
+            self.subscribers[uid][title] = lock
+            self.tell_of_state(uid, [title])
+            return SUCCESS
+        self.everywhere[title] = lock
+        for known, subscribers in self.subscribers.items():
+            subscribers.setdefault(title, lock)  # what was asked for one step takes precedence
+            if lock == "TRUE":  # PS3.4 CC.2.4.3
+                self.tell_of_state(known, [title])
         return SUCCESS
 
-    def unsubscribe(self, uid, information):
-        self.subscribers.get(uid, set()).discard(information.get("ReceivingAE"))
+    def unsubscribe(self, uid, event):
+        everything = self.everywhere, *self.subscribers.values()
+        for subscribers in [self.subscribers[uid]] if uid in self.steps else everything:
+            subscribers.pop(event.action_information.ReceivingAE, None)
+        return SUCCESS
+
+    def suspend(self, uid, event):
+        """Subscribe to no further steps; those that are subscribed to remain so."""
+        self.everywhere.pop(event.action_information.ReceivingAE, None)
         return SUCCESS
 
     # -- N-EVENT-REPORT ---------------------------------------------------------------------------
@@ -218,14 +292,12 @@ class Manager:
     def tell_of_state(self, uid, titles=None):
         report = Dataset()
         report.ProcedureStepState = self.steps[uid].ProcedureStepState
-        report.InputReadinessState = self.steps[uid].get("InputReadinessState", "READY")
+        report.InputReadinessState = self.steps[uid].InputReadinessState
         self.tell(uid, STATE_REPORT, report, titles)
 
     def tell(self, uid, event_type, report, titles=None):
-        """Leave a report for those who have subscribed to a step, or to all."""
-        if titles is None:
-            titles = self.subscribers[UPSGlobalSubscriptionInstance] | self.subscribers.get(uid, set())
-        for title in sorted(titles):
+        """Leave a report for those who are subscribed to a step."""
+        for title in sorted(self.subscribers[uid] if titles is None else titles):
             self.reports.put((title, uid, event_type, report))
 
     def deliver(self):
@@ -240,8 +312,8 @@ class Manager:
                     ext_neg=[build_role(UnifiedProcedureStepEvent, scp_role=True)],
                 ) as assoc:
                     assoc.send_n_event_report(report, event_type, UnifiedProcedureStepPush, uid)
-            except AssociationError as error:  # a real one would try again later
-                print("manager:", error)
+            except (DicomProtoError, ValueError, OSError) as error:  # a real one would try again later
+                print(f"manager: no report to {title}: {type(error).__name__}")  # the text may tell values
 
 
 # --- those who use it: the SCUs -----------------------------------------------------------------
@@ -357,6 +429,9 @@ class Watcher:
         elif event.event_type == PROGRESS_REPORT:
             (progress,) = report.ProcedureStepProgressInformationSequence
             self.heard.put(f"it is done to {progress.ProcedureStepProgress} %")
+        elif event.event_type == CANCEL_REQUESTED:
+            reason = report.get("ReasonForCancellation", "no reason given")
+            self.heard.put(f"{report.RequestingAE} asks to cancel it: {reason}")
         return SUCCESS, None
 
     def act(self, assoc, action_type, uid):
@@ -396,6 +471,7 @@ def session(port, watcher):
         watcher.hear()
         rival(competing, uid)
         watcher.ask_to_cancel(watching, uid)
+        watcher.hear()
         perform(performing, uid, transaction)
         watcher.hear(2)
         watcher.act(watching, UNSUBSCRIBE, UPSGlobalSubscriptionInstance)
