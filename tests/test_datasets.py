@@ -360,12 +360,13 @@ def made(**values: object) -> Dataset:
     return dataset
 
 
-def sent(dataset: Dataset) -> Dataset:
+def sent(dataset: Dataset, syntax: str = EXPLICIT) -> Dataset:
     """Return a data set as a peer would have it."""
-    return decode_data_set(encode_data_set(dataset, EXPLICIT), EXPLICIT)
+    return decode_data_set(encode_data_set(dataset, syntax), syntax)
 
 
-def test_text_in_several_character_sets_becomes_utf_8() -> None:
+@pytest.mark.parametrize("syntax", NATIVE)
+def test_text_in_several_character_sets_becomes_utf_8(syntax: str) -> None:
     japanese = ["", "ISO 2022 IR 87"]
     created = sent(
         made(
@@ -375,25 +376,32 @@ def test_text_in_several_character_sets_becomes_utf_8() -> None:
                 made(CodeMeaning="Schädel"),
                 made(SpecificCharacterSet="ISO_IR 144", CodeMeaning="Череп", OtherPatientNames="Ж^Б"),
             ],
-        )
+        ),
+        syntax,
     )
+    names = "Yamada^Tarou=山田^太郎"
     changes = sent(
-        made(
-            SpecificCharacterSet=japanese, OperatorsName="Yamada^Tarou=山田^太郎", StudyComments="頭", Rows=1
-        )
+        made(SpecificCharacterSet=japanese, OperatorsName=names, StudyComments="頭", Rows=1), syntax
     )
     for dataset in (created, changes):
         use_utf_8(dataset)
     created.update(changes)
-    found = sent(created)
+    found = sent(created, syntax)
     assert found.SpecificCharacterSet == "ISO_IR 192"
     assert found.PatientName == "Müller^Jörg"
-    assert found.OperatorsName == "Yamada^Tarou=山田^太郎"
+    assert found.OperatorsName == names
     assert (found.StudyComments, found.Rows) == ("頭", 1)
     first, second = found.ProcedureCodeSequence
     assert first.CodeMeaning == "Schädel"
     assert (second.CodeMeaning, second.OtherPatientNames) == ("Череп", "Ж^Б")
     assert "SpecificCharacterSet" not in second
+
+
+def test_text_that_names_no_character_set_is_taken_for_latin_1() -> None:
+    dataset = sent(made(PatientName="Müller"))
+    use_utf_8(dataset)
+    found = sent(dataset)
+    assert (found.SpecificCharacterSet, found.PatientName) == ("ISO_IR 192", "Müller")
 
 
 def test_text_in_several_values_becomes_utf_8() -> None:
