@@ -80,8 +80,8 @@ class Manager:
         uid, step = event.request.AffectedSOPInstanceUID or generate_uid(), event.attribute_list
         try:
             use_utf_8(step)
-        except DataSetError as error:
-            return failure(0x0106, str(error)), None
+        except DataSetError:
+            return failure(0x0106, "a value cannot be read"), None
         for keyword in REQUIRED:
             if not step.get(keyword):
                 return failure(0x0121 if keyword in step else 0x0120, f"{keyword} is missing"), None
@@ -98,8 +98,8 @@ class Manager:
         uid, changes = event.request.RequestedSOPInstanceUID, event.modification_list
         try:
             use_utf_8(changes)  # PS3.4 F.7.2.2.3: its character set does not replace that of the step
-        except DataSetError as error:
-            return failure(0x0106, str(error)), None
+        except DataSetError:
+            return failure(0x0106, "a value cannot be read"), None
         with self.lock:
             step = self.steps.get(uid)
             if step is None:
