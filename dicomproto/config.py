@@ -76,7 +76,7 @@ class Timeouts(Record):
     """For the next response to a C-GET or C-MOVE, in place of `response`."""
 
     cancel: float | None = 10.0
-    """For the final response after a C-CANCEL."""
+    """For the final response after a C-CANCEL; a C-MOVE provider may let the object under way end first."""
 
     idle: float | None = 900.0
     """An acceptor's, between the messages of an established association."""

@@ -76,7 +76,7 @@ def encode_data_set(dataset: Dataset, transfer_syntax: str) -> bytes:
     """
     transfer_syntax = normalize_uid(transfer_syntax)
     target = _syntax(transfer_syntax)
-    source = _uid(getattr(dataset, "file_meta", {}).get("TransferSyntaxUID", ""))
+    source = _uid((getattr(dataset, "file_meta", None) or {}).get("TransferSyntaxUID", ""))
     try:
         _check_pixel_data(dataset, source, target)
         little_endian = _is_little_endian(dataset, source)

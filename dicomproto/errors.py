@@ -40,8 +40,11 @@ class InvalidCommand(DicomProtoError):
 class DataSetError(DicomProtoError):
     """A data set that cannot be encoded, decoded, re-encoded, matched or made as asked.
 
-    From `dicomproto.datasets` and `dicomproto.matching`.
+    From `dicomproto.datasets` and `dicomproto.matching`. If it came with a response, that is the `response`:
+    what was asked for may have been done.
     """
+
+    response: object = None
 
 
 class AssociationError(DicomProtoError):

@@ -79,9 +79,16 @@ def check_request(
         return _not_an_operation(kind)
     if kind is not CStoreRQ:
         return _of_another_class(kind)
-    if not (registry.is_storage(named) if supported is None else named in supported):
+    if not _is_stored(named, registry, supported):
         return Verdict(status=SOP_CLASS_NOT_SUPPORTED, text="C-STORE-RQ of a SOP class that is not supported")
     return _of_another_class(kind) if strict else _liberty(_of_another_class(kind))
+
+
+def _is_stored(named: str, registry: SOPClassRegistry, supported: Container[str] | None) -> bool:
+    """Tell whether objects of a SOP class are taken here: what is supported may also be no storage."""
+    if supported is None:
+        return registry.is_storage(named)
+    return named in supported and (registry.find(named) is None or registry.is_storage(named))
 
 
 def _check_echo(named: str, context_class: str, strict: bool) -> Verdict:

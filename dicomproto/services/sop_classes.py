@@ -259,6 +259,8 @@ class SOPClassRegistry(Record):
             raise ValueError(f"{uid!r} is no UID")
         if not isinstance(service_class, ServiceClass):
             requests, service = tuple(service_class), None
+            if not set(requests) <= set(_REQUESTS.values()):
+                raise ValueError(f"{keyword}: a ServiceClass or classes of requests, such as CStoreRQ")
         else:
             requests, service = _any_of(service_class).requests, service_class
         if dimse_msg_type:

@@ -222,3 +222,16 @@ def test_the_contexts_of_these_tests_are_what_they_say() -> None:
     assert uid_of("UnifiedProcedureStepPull") == PULL
     assert uid_of("UnifiedProcedureStepEvent") == EVENT
     assert uid_of("UnifiedProcedureStepQuery") == QUERY
+
+
+def test_only_storage_is_stored_on_the_context_of_another() -> None:
+    """Whatever else this side supports; a private SOP class that it supports may be storage."""
+    supported = {CT, MR, VERIFICATION, FIND, PRIVATE}
+    for named, status in (
+        (MR, None),
+        (PRIVATE, None),
+        (VERIFICATION, 0x0122),
+        (FIND, 0x0122),
+        (PALETTE, 0x0122),
+    ):
+        assert check_request(store(named), CT, supported=supported).status == status, named

@@ -76,6 +76,8 @@ def test_registered(
         (PRIVATE, [NGetRQ], "C-FIND", "C-FIND is no operation of Private"),
         ("Private", ServiceClass.STORAGE, "", "'Private' is no UID"),
         ("", ServiceClass.STORAGE, "", "'' is no UID"),
+        (PRIVATE, "STORAGE", "", "a ServiceClass or classes of requests"),
+        (PRIVATE, [NGetRQ, "C-FIND"], "", "a ServiceClass or classes of requests"),
     ],
     ids=str,
 )

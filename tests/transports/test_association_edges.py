@@ -9,7 +9,7 @@ import pytest
 
 from dicomproto.dimse.commands import NO_DATA_SET, CEchoRQ, CStoreRQ
 from dicomproto.dimse.events import DataSetChunk, RequestReceived, ResponseReceived
-from dicomproto.errors import AssociationAborted, AssociationRejected
+from dicomproto.errors import AssociationAborted, AssociationRejected, LocalProtocolError
 from dicomproto.uids import VERIFICATION
 from dicomproto.upper_layer.pdu import Abort, AsynchronousOperationsWindow, ReleaseRQ, RoleSelection
 from dicomproto_transports import evt
@@ -290,3 +290,25 @@ def test_however_the_bytes_are_cut(size: int) -> None:
 
     backend.run(main)
     assert stored.objects == [data_set(3000)]
+
+
+def test_a_block_that_cannot_be_released_is_aborted() -> None:
+    """In a handler, whose request is still to be answered: nobody else would end the association."""
+    backend = Lockstep()
+    raised: list[BaseException] = []
+
+    async def handle(event: evt.Event) -> int:
+        try:
+            async with event.assoc:
+                pass
+        except LocalProtocolError as error:
+            raised.append(error)
+        return 0
+
+    async def main() -> None:
+        async with associated(backend, make_server(backend, [(evt.EVT_C_ECHO, handle)])) as assoc:
+            with pytest.raises(AssociationAborted):
+                await assoc.send_c_echo()
+
+    backend.run(main)
+    assert len(raised) == 1

@@ -14,6 +14,7 @@ from pydicom.uid import JPEGBaseline8Bit
 
 from dicomproto.dimse.commands import CFindRSP, Response
 from dicomproto.dimse.status import Status
+from dicomproto.errors import LocalProtocolError
 from dicomproto.uids import VERIFICATION
 from dicomproto.upper_layer.pdu import RoleSelection
 from dicomproto_transports import evt
@@ -23,7 +24,8 @@ from tests.backends import AnyBackend
 FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 MPPS = "1.2.840.10008.3.1.2.3.3"
 MPPS_RETRIEVE = "1.2.840.10008.3.1.2.3.4"
-CONTEXTS = (VERIFICATION, CT_IMAGE, FIND, MPPS, MPPS_RETRIEVE)
+FILM_SESSION = "1.2.840.10008.5.1.1.1"
+CONTEXTS = (VERIFICATION, CT_IMAGE, FIND, MPPS, MPPS_RETRIEVE, FILM_SESSION)
 
 
 def dataset(**values: object) -> Dataset:
@@ -228,6 +230,35 @@ def test_a_requestor_that_answers_nonsense_goes_on(
 
     backend.run(main)
     assert statuses == [0x0110]
+
+
+def test_a_data_set_where_the_service_has_none(backend: AnyBackend, caplog: pytest.LogCaptureFixture) -> None:
+    """It is not sent; the status is, and the association stays."""
+    extra = dataset(PatientName="Doe^Jane")
+
+    async def main() -> None:
+        handlers = [
+            (evt.EVT_C_ECHO, lambda event: (0, extra)),
+            (evt.EVT_N_DELETE, lambda event: (0x0110, extra)),
+        ]
+        async with provided(backend, *handlers) as assoc:
+            for _ in range(2):
+                assert (await assoc.send_c_echo()).Status == 0
+                assert (await assoc.send_n_delete(FILM_SESSION, "1.2.3")).Status == 0x0110
+
+    backend.run(main)
+    assert "C-ECHO-RSP has no data set" in caplog.text
+    assert "Doe" not in caplog.text
+
+
+def test_a_request_that_needs_a_data_set(backend: AnyBackend) -> None:
+    async def main() -> None:
+        async with provided(backend, (evt.EVT_N_SET, lambda event: 0)) as assoc:
+            with pytest.raises(LocalProtocolError, match="N-SET-RQ needs a data set"):
+                await assoc.send_n_set(None, MPPS, "1.2.3")
+            assert (await assoc.send_n_set(Dataset(), MPPS, "1.2.3"))[0].Status == 0
+
+    backend.run(main)
 
 
 # --- after the response -------------------------------------------------------------------------

@@ -452,3 +452,64 @@ def test_blocking_form() -> None:
     finally:
         server.shutdown()
     assert finder.closed == finder.cancelled == 3
+
+
+# --- a query for one match ------------------------------------------------------------------------
+
+RELEVANT_PATIENT = "1.2.840.10008.5.1.4.37.1"
+
+
+@pytest.mark.parametrize(
+    ("results", "statuses"),
+    [
+        ([], [0x0000]),
+        ([(0xFF00, "1")], [0xFF00, 0x0000]),
+        ([(0xFF00, "1"), (0x0000, None)], [0xFF00, 0x0000]),
+        ([(0xFF00, "1"), (0xFF00, "2")], [0xC100]),
+        ([(0xFF00, "1"), (0xC200, None)], [0xC200]),
+    ],
+)
+def test_relevant_patient_information_has_one_match_at_most(
+    backend: AnyBackend, results: list[tuple[int, str | None]], statuses: list[int]
+) -> None:
+    """Of several none is sent, since it might be of the wrong patient (PS3.4 Q.4)."""
+
+    def handle(event: evt.Event) -> Any:
+        for status, patient in results:
+            yield status, patient and identifier(patient)
+
+    async def main() -> None:
+        scp, scu = make_ae(backend, "SCP"), make_ae(backend, "SCU")
+        scp.add_supported_context(RELEVANT_PATIENT)
+        scu.add_requested_context(RELEVANT_PATIENT)
+        core = make_server(backend, [(evt.EVT_C_FIND, handle)], scp)
+        async with associated(backend, core, scu) as assoc:
+            responses = assoc.send_c_find(identifier(), RELEVANT_PATIENT)
+            assert [status.Status async for status, _ in responses] == statuses
+
+    backend.run(main)
+
+
+def test_a_data_set_that_cannot_be_decoded_does_not_hide_its_response(backend: AnyBackend) -> None:
+    """The caller has to know whether it was done what was asked for."""
+    print_job = "1.2.840.10008.5.1.1.14"
+
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        received = await peer.until(RequestReceived)
+        peer.connection.send_response(received.command.response(CommandDataSetType=1))
+        peer.connection.send_data(b"not deflated", last=True, pad=True)
+        await peer.flush()
+        await peer.until_closed()
+
+    async def main() -> None:
+        async with backend.serving(Script(script)) as server:
+            ae = make_ae(backend, "SCU")
+            ae.add_requested_context(print_job, DEFLATED)
+            assoc = await associate(backend, server.port, ae)
+            with pytest.raises(DataSetError) as caught:
+                await assoc.send_n_get([], print_job, "1.2.3")
+            assert caught.value.response.Status == 0  # type: ignore[attr-defined]
+            await assoc.abort()
+
+    backend.run(main)

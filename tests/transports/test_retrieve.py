@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from io import BytesIO
@@ -9,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydicom.dataset import Dataset
+from pydicom import dcmread
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import JPEGBaseline8Bit
 
 from dicomproto.config import Timeouts
 from dicomproto.dimse.events import DataSetChunk, RequestReceived
@@ -238,6 +242,30 @@ def test_async_handlers(backend: AnyBackend) -> None:
         backend.run(main)
 
 
+def test_a_thread_sees_a_cancel_before_it_yields(real_backend: AnyBackend) -> None:
+    searching, seen = threading.Event(), []
+
+    def handle(event: evt.Event) -> Any:
+        yield 2
+        searching.set()
+        while not event.is_cancelled:
+            pass  # a search that goes on without a result
+        seen.append(True)
+        yield 0xFE00, None
+
+    async def main() -> None:
+        async with retrieving(real_backend, evt.in_thread(handle)) as assoc:
+            responses = assoc.send_c_get(QUERY, GET)
+            await responses
+            while not searching.is_set():
+                await real_backend.backend.checkpoint()
+            await responses.cancel()
+            assert [status.Status async for status, _ in responses] == [0xFE00]
+
+    real_backend.run(main)
+    assert seen == [True]
+
+
 def test_in_thread_handlers(backend: AnyBackend) -> None:
     ended = []
 
@@ -325,6 +353,86 @@ def test_without_bulk_data(backend: AnyBackend, tmp_path: Path) -> None:
     assert "PixelData" in whole
     assert "PixelData" not in from_file
     assert from_file.SOPInstanceUID == "1.2.2"
+
+
+@pytest.mark.parametrize("how", ["path", "read file", "open file", "icon"])
+@pytest.mark.parametrize("is_taken", [False, True])
+def test_without_bulk_data_that_was_compressed(
+    backend: AnyBackend, tmp_path: Path, how: str, is_taken: bool
+) -> None:
+    """Without its pixels it is in a native transfer syntax as good, unless an icon is compressed as well."""
+    whole = image(1)
+    whole.file_meta = FileMetaDataset()
+    whole.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+    whole.PixelData = encapsulate([bytes(3 * 1024 * 1024)])
+    if how == "icon":
+        whole.IconImageSequence = [dataset(BitsAllocated=8, PixelData=encapsulate([bytes(10)]))]
+    path = tmp_path / "whole.dcm"
+    whole.save_as(path, enforce_file_format=True)
+    took: list[str] = []
+
+    def handle(event: evt.Event) -> Any:
+        yield 1
+        if how == "open file":
+            with path.open("rb") as file:
+                file.read(100)
+                yield PENDING, file
+        else:
+            yield PENDING, dcmread(path) if how == "read file" else path
+
+    def store(event: evt.Event) -> int:
+        took.append(event.context.transfer_syntax)
+        assert "PixelData" not in event.dataset
+        assert event.dataset.PatientID == "1"
+        return 0
+
+    async def main() -> None:
+        scp, scu = an_ae(backend, "SCP"), an_ae(backend, "SCU")
+        scp.add_supported_context(CT_IMAGE, JPEGBaseline8Bit)
+        if is_taken:
+            scu.requested_contexts = [LIGHT_GET, (CT_IMAGE, [JPEGBaseline8Bit])]
+        roles = [RoleSelection(sop_class_uid=CT_IMAGE, scu_role=True, scp_role=True)]
+        core = make_server(backend, [(evt.EVT_C_GET, handle)], scp)
+        options = {"ext_neg": roles, "evt_handlers": [(evt.EVT_C_STORE, store)]}
+        async with associated(backend, core, scu, **options) as assoc:
+            final, _ = await final_of(assoc.send_c_get(QUERY, LIGHT_GET))
+            done = how != "icon" or is_taken
+            assert counts(final) == (None, int(done), int(not done), 0)
+
+    backend.run(main)
+    assert all((syntax == JPEGBaseline8Bit) == is_taken for syntax in took)
+
+
+def test_a_failure_before_the_count_without_a_pair(backend: AnyBackend) -> None:
+    def handle(event: evt.Event) -> Any:
+        yield dataset(Status=0xA900, ErrorComment="no such level")
+
+    async def main() -> None:
+        async with retrieving(backend, handle) as assoc:
+            for responses in (assoc.send_c_get(QUERY, GET), assoc.send_c_move(QUERY, "THERE", MOVE)):
+                final, _ = await final_of(responses)
+                assert (final.Status, final.ErrorComment) == (0xA900, "no such level")
+
+    backend.run(main)
+
+
+def test_more_sub_operations_than_a_counter_can_say(backend: AnyBackend) -> None:
+    """Counters are of 16 bits (PS3.7 E.1); the counting goes on above."""
+    seen: list[tuple[int | None, ...]] = []
+
+    def handle(event: evt.Event) -> Any:
+        yield 70_000
+        yield PENDING, image(1)
+        yield PENDING, image(2)
+        yield 0xA702, None
+
+    async def main() -> None:
+        async with retrieving(backend, handle) as assoc:
+            async for status, _ in assoc.send_c_get(QUERY, GET):
+                seen.append(counts(status))
+
+    backend.run(main)
+    assert seen == [(65535, 1, 0, 0), (65535, 2, 0, 0), (None, 2, 65535, 0)]
 
 
 # --- C-MOVE ---------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from dicomproto.dimse.events import ResponseReceived
@@ -218,3 +219,29 @@ def test_the_peer_is_heard_before_anything_leaves(end: str, tmp_path: Path) -> N
     backend.run(main)
     assert closed == [0]
     assert there.proposed == []
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_cancel_leaves_no_file_open(backend: AnyBackend, tmp_path: Path, number: int) -> None:
+    """Neither those that were looked at nor the one whose turn it would have been."""
+    there = There(backend, MR_IMAGE)
+
+    async def main() -> None:
+        async with backend.serving(there.core) as server:
+
+            def handle(event: evt.Event) -> Any:
+                yield HOST, server.port
+                yield 20
+                for one in range(20):
+                    yield PENDING, file_of(tmp_path, one)
+
+            async with retrieving(backend, handle) as assoc:
+                responses = assoc.send_c_move(QUERY, "THERE", MOVE)
+                for _ in range(number):
+                    await anext(responses)
+                await responses.cancel()
+                async for _ in responses:
+                    pass
+                assert not [file for file in psutil.Process().open_files() if str(tmp_path) in file.path]
+
+    backend.run(main)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import logging
 import threading
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,8 +41,10 @@ from tests.associations import (
     associate,
     associated,
     connect,
+    data_set,
     make_ae,
     make_server,
+    part10,
     timeouts,
 )
 from tests.backends import AnyBackend, Lockstep
@@ -310,6 +315,93 @@ def test_the_peer_is_heard_while_the_destination_is_silent(end: str) -> None:
 
     backend.run(main)
     assert max(ended) < 2
+
+
+@pytest.mark.parametrize("end", ["cancel", "release", "abort"])
+def test_the_peer_is_heard_while_the_destination_does_not_answer_the_request(end: str) -> None:
+    """Whatever it wants is done at once, and not when the time for an association is over."""
+    backend = Lockstep()
+    asked: list[Peer] = []
+    ended: list[float] = []
+
+    async def there(peer: Peer) -> None:
+        peer.connection.transport_connected()
+        assert isinstance(await peer.event(), AssociateRQ)
+        asked.append(peer)
+        await peer.until_closed()
+        ended.append(backend.world.now())
+
+    async def main() -> None:
+        async with backend.serving(Script(there)) as server:
+
+            def handle(event: evt.Event) -> Any:
+                try:
+                    yield HOST, server.port
+                    yield 2
+                    yield PENDING, image(1)
+                    yield PENDING, image(2)
+                finally:
+                    ended.append(backend.world.now())
+
+            core = make_server(backend, [(evt.EVT_C_MOVE, handle)], an_ae(backend, "SCP"))
+            async with backend.serving(core) as provider:
+                peer = await connect(backend, provider.port)
+                await peer.request(MOVE)
+                await ask(peer)
+                await backend.world.wait_for(lambda: bool(asked))
+                if end == "cancel":
+                    peer.connection.send_cancel(1)
+                    await peer.flush()
+                    answer = await peer.until(ResponseReceived)
+                    assert (answer.command.Status, counts(answer.command)) == (0xFE00, (2, 0, 0, 0))
+                else:
+                    await peer.stream.send([encode_pdu(ReleaseRQ() if end == "release" else Abort())], None)
+                if end == "release":
+                    assert await peer.stream.receive(None) == encode_pdu(ReleaseRP())
+                await peer.stream.close([], 0)
+                await backend.world.wait_for(lambda: len(ended) == 2)
+
+    backend.run(main)
+    assert max(ended) < 4
+
+
+def test_objects_that_cannot_be_read_are_not_the_fault_of_the_destination(tmp_path: Path) -> None:
+    """Two in a row whose files fail in the middle: the next ones are sent all the same."""
+    backend = Lockstep()
+    there = There(backend)
+
+    class Failing(io.BytesIO):
+        def readinto(self, buffer: Any) -> int:
+            if self.tell() > 1024 * 1024:
+                raise OSError(errno.EIO, "Input/output error")
+            return super().readinto(buffer)
+
+    def large(number: int) -> Failing:
+        return Failing(part10(data_set(3 * 1024 * 1024, CT_IMAGE, f"1.2.{number}")))
+
+    def results() -> Any:
+        yield 5
+        yield PENDING, image(1)
+        yield PENDING, large(2)
+        yield PENDING, large(3)
+        yield PENDING, image(4)
+        yield PENDING, image(5)
+
+    async def main() -> None:
+        async with backend.serving(there.core) as server:
+
+            def handle(event: evt.Event) -> Any:
+                yield HOST, server.port
+                yield from results()
+
+            core = make_server(backend, [(evt.EVT_C_MOVE, handle)], an_ae(backend, "SCP"))
+            async with associated(backend, core, an_ae(backend, "SCU")) as assoc:
+                final, failed = await final_of(assoc.send_c_move(QUERY, "THERE", MOVE))
+                assert (final.Status, counts(final)) == (0xB000, (None, 3, 2, 0))
+                assert failed == ["1.2.2", "1.2.3"]
+
+    backend.run(main)
+    assert len(there.stored.objects) == 3
 
 
 def test_the_end_of_the_server_while_the_destination_is_silent(real_backend: AnyBackend) -> None:

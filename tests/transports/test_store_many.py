@@ -23,6 +23,7 @@ from dicomproto.upper_layer.pdu import (
     RoleSelection,
 )
 from dicomproto_transports import blocking, evt
+from dicomproto_transports._part10 import NotPart10
 from dicomproto_transports._store_many import StoreOutcome
 from tests.associations import (
     CT_IMAGE,
@@ -147,6 +148,24 @@ def test_the_window_is_kept_full(backend: AnyBackend, tmp_path: Path, size: int)
             sent = [outcome.item async for outcome in assoc.store_many(files)]
             assert sorted(sent) == sorted(files)
             assert (sent == files) is (size == 1)
+
+    backend.run(main)
+
+
+def test_one_open_file_several_times(backend: AnyBackend, tmp_path: Path) -> None:
+    """It is read from where it stands, and not before it has left: it is at its end by then."""
+    stored = Stored()
+    path = tmp_path / "large.dcm"
+    path.write_bytes(part10(data_set(4 * 1024 * 1024)))
+
+    async def main() -> None:
+        core = make_server(backend, [(evt.EVT_C_STORE, stored), (evt.EVT_ASYNC_OPS, lambda event: (3, 1))])
+        with path.open("rb") as file:
+            async with associated(backend, core, operations_window=window(3)) as assoc:
+                outcomes = [outcome async for outcome in assoc.store_many([file] * 3)]
+                assert (await assoc.send_c_echo()).Status == 0
+        assert [outcome.response.Status for outcome in outcomes if outcome.response] == [0]
+        assert [type(outcome.error) for outcome in outcomes if outcome.error] == [NotPart10, NotPart10]
 
     backend.run(main)
 

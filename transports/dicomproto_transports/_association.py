@@ -322,7 +322,8 @@ class AssociationCore(Operating):
     ) -> tuple[NSetRSP, Dataset | None]:
         """Change attributes of a SOP instance to those of a Modification List (PS3.7 10.1.3).
 
-        Returns the response and its Attribute List; otherwise as `send_n_event_report`.
+        Returns the response and its Attribute List; otherwise as `send_n_event_report`, and raises
+        LocalProtocolError without a list.
         """
         request = NSetRQ(
             MessageID=msg_id or 0, RequestedSOPClassUID=class_uid, RequestedSOPInstanceUID=instance_uid
@@ -465,10 +466,14 @@ class AssociationCore(Operating):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if kind is None:
-            await self.release()
-        else:
+        if kind is not None:
             await self.end()
+            return
+        try:
+            await self.release()
+        except LocalProtocolError:  # it cannot be released now, and nobody could end it later
+            await self.end()
+            raise
 
     # -- what the calls have in common ----------------------------------------------------------
 
@@ -502,6 +507,8 @@ class AssociationCore(Operating):
         self.enter(request.name)
         try:
             context, source = self._context_for(request, meta_uid), None
+            if dataset is None and type(request).data_set_required:
+                raise LocalProtocolError(f"{request.name} needs a data set; it may be empty")
             if dataset is not None and (dataset or type(request).data_set_required):
                 source = self._source(dataset, context)
                 request = request.replace(CommandDataSetType=DATA_SET_PRESENT)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from collections.abc import Container
+from os import PathLike
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN
 
 from ._results import copied
+from ._sending import KnownFile
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -22,10 +27,17 @@ _REPEATING = ((0x5000, 0x200C), (0x5000, 0x3000), (0x6000, 0x3000))
 """Audio Sample Data, Curve Data, Overlay Data: groups 50xx and 60xx."""
 
 
-def without_bulk_data(item: object) -> Dataset:
-    """Return a data set, or the one in a file, without the attributes that PS3.4 Z.1.3 leaves out."""
-    dataset = cast("Dataset", item) if hasattr(item, "to_json_dict") else _read(item)
-    light = copied(dataset)
+_MOST_READ = 1024 * 1024
+"""Bytes of a value in a file above which it is read only if it is to be sent."""
+
+
+def without_bulk_data(item: object, accepted: Container[tuple[str, str]]) -> Dataset:
+    """Return a data set, or the one in a file, without the attributes that PS3.4 Z.1.3 leaves out.
+
+    `accepted` are the SOP classes and transfer syntaxes in which it could be sent: where that of compressed
+    pixel data is not among them, the data set without it goes in a native one.
+    """
+    light = copied(cast("Dataset", item)) if hasattr(item, "to_json_dict") else _read(item)
     for keyword in _BULK_DATA:
         if keyword in light:
             del light[keyword]
@@ -34,7 +46,21 @@ def without_bulk_data(item: object) -> Dataset:
             del light[tag]
     if "WaveformSequence" in light:
         light.WaveformSequence = [_without_waveform(item) for item in light.WaveformSequence]
+    _settle_syntax(light, accepted)
     return light
+
+
+def _settle_syntax(light: Dataset, accepted: Container[tuple[str, str]]) -> None:
+    """Declare a native transfer syntax, if that of the pixel data that was left out cannot be used."""
+    from pydicom.uid import UID
+
+    syntax = (getattr(light, "file_meta", None) or {}).get("TransferSyntaxUID")
+    if not syntax or (str(light.get("SOPClassUID")), str(syntax)) in accepted:
+        return
+    has_compressed_icon = any("PixelData" in icon for icon in light.get("IconImageSequence") or ())
+    if syntax.is_transfer_syntax and syntax.is_encapsulated and not has_compressed_icon:
+        light.file_meta = copied(light.file_meta)  # type: ignore[assignment]
+        light.file_meta.TransferSyntaxUID = UID(EXPLICIT_VR_LITTLE_ENDIAN)
 
 
 def _without_waveform(item: Dataset) -> Dataset:
@@ -47,4 +73,9 @@ def _without_waveform(item: Dataset) -> Dataset:
 def _read(item: object) -> Dataset:
     from pydicom import dcmread
 
-    return dcmread(getattr(item, "path", item))  # type: ignore[arg-type]
+    path = item.path if isinstance(item, KnownFile) else item
+    if isinstance(path, str | PathLike):
+        return dcmread(path, defer_size=_MOST_READ)
+    file = cast("BinaryIO", path)
+    file.seek(0)
+    return dcmread(file)

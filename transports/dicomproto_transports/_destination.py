@@ -13,15 +13,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from dicomproto.dimse.commands import CMoveRQ, CStoreRQ
-from dicomproto.errors import AssociationError, NoAcceptedContext
+from dicomproto.errors import AssociationAborted, AssociationError, NoAcceptedContext
 from dicomproto.negotiation import plan_contexts
 from dicomproto.upper_layer.events import Role
 from dicomproto.upper_layer.pdu import normalize_ae_title
 
+from ._attentive import AttentiveBackend
 from ._facts import own_title
 from ._find import give_way
 from ._sending import placed
@@ -44,12 +44,13 @@ Pair = tuple[str, str]
 _MOST_LOSSES = 2
 """Associations in a row that may end without an answer to what was sent."""
 
-_GLANCE = 1.0
-"""Seconds between two looks at the mover while the destination is waited for."""
-
 
 class Unreachable(Exception):
     """The destination is given up."""
+
+
+class CancelledMeanwhile(Exception):
+    """The C-MOVE was cancelled before there was an association with the destination."""
 
 
 def destination_of(result: object, ae: AECore) -> Address | None:
@@ -85,6 +86,8 @@ class Destination:
         """Whether the contexts are planned from what is to be sent."""
 
         self._association: AssociationCore | None = None
+        self._backend = AttentiveBackend(association.backend, self._hear_mover)
+        self._is_opening = self._is_closing = False
         self._proposed: dict[Pair, None] = {}  # in order
         self._refused: set[Pair] = set()
         self._losses = 0
@@ -99,15 +102,17 @@ class Destination:
     async def store(self, item: ObjectToSend, upcoming: Iterable[ObjectToSend]) -> int:
         """Send an object and return the status; `upcoming` are those that are known to come next.
 
-        Raises Unreachable if no association can be made, or one after the other is lost, and
-        NoAcceptedContext; an AssociationError otherwise means that the object was not answered, unless it
-        is the mover's.
+        Raises Unreachable if no association can be made, or one after the other is lost, CancelledMeanwhile,
+        and NoAcceptedContext; an AssociationError otherwise means that the object was not answered, unless
+        it is the mover's.
         """
         association = await self._association_for(item, upcoming)
         try:
             status = await self._send(association, item)
         except AssociationError as error:
             if association.is_established or self._mover.terminal is not None:
+                raise
+            if _is_our_fault(error):
                 raise
             self._losses += 1
             if self._losses >= _MOST_LOSSES:
@@ -146,20 +151,33 @@ class Destination:
             options["contexts"] = [(c.abstract_syntax, c.transfer_syntaxes) for c in plan.contexts]
             self._proposed = {pair: None for pair in wanted if pair not in plan.unplaced}
         mover = self._mover
+        self._is_opening = True
         try:
             self._association = await mover.ae.open_association(
-                mover.backend, self._host, self._port, **options
+                self._backend, self._host, self._port, **options
             )
         except NoAcceptedContext:
             self._refused.update(self._proposed or pairs)
             raise
         except (AssociationError, OSError) as error:
+            if mover.terminal is not None:
+                raise
             log.info("the destination of a C-MOVE: %s", error)
             raise Unreachable(f"the destination cannot be reached: {type(error).__name__}") from error
+        finally:
+            self._is_opening = False
         return self._association
 
+    async def _hear_mover(self) -> None:
+        """Hear the mover while the destination is waited for; its release and its end end the wait."""
+        if self._is_closing:  # for which the mover waits
+            return
+        await give_way(self._mover)
+        if self._is_opening and self._request.MessageID in self._mover.cancelled:
+            raise CancelledMeanwhile
+
     async def _send(self, association: AssociationCore, item: ObjectToSend) -> int:
-        """Send an object and wait for its response, while the mover is heard."""
+        """Send an object and return the status of the response."""
         context, source = placed(association, item, never_convert=False)
         request = CStoreRQ(
             AffectedSOPClassUID=item.sop_class_uid,
@@ -170,14 +188,6 @@ class Destination:
         )
         operation = await association.begin_operation(request, context.context_id, source)
         try:
-            while not operation.replies:
-                event = await association.event_at_hand()
-                if event is not None:
-                    await association.dispatch(event)
-                    continue
-                with suppress(TimeoutError):
-                    await association.move(association.stream.now() + _GLANCE)
-                await give_way(self._mover)
             return (await association.next_reply(operation)).response.Status
         except BaseException:  # the mover has ended, or is to: nobody waits for the response any more
             await association.end()
@@ -190,11 +200,21 @@ class Destination:
         association, self._association = self._association, None
         if association is None:
             return
+        self._is_closing = True
         try:
             # The mover waits meanwhile: for an answer to the release not long.
             await association.release(timeout=association.timeouts.close)
         except AssociationError as error:
             log.info("the destination of a C-MOVE: %s", error)
+        finally:
+            self._is_closing = False
+
+
+def _is_our_fault(error: AssociationError) -> bool:
+    """Tell whether an association ended because the object could not be read to its end."""
+    return (
+        isinstance(error, AssociationAborted) and not error.by_peer and isinstance(error.__cause__, OSError)
+    )
 
 
 def _pair_of(item: ObjectToSend) -> Pair:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from dicomproto.dimse.commands import DATA_SET_PRESENT, Request, Response
 from dicomproto.dimse.events import RequestReceived
 from dicomproto.dimse.status import Category, category_of
 from dicomproto.errors import AssociationError
+from dicomproto.services import ServiceClass
 
 from . import evt
 from ._outgoing import MemorySource, piece_size
@@ -30,6 +32,7 @@ log = logging.getLogger("dicomproto.handlers")
 
 CANCEL = 0xFE00
 CANNOT_ENCODE = 0xC312
+MORE_THAN_ONE_MATCH = 0xC100
 
 FINAL = frozenset((Category.SUCCESS, Category.WARNING, Category.FAILURE, Category.CANCEL))
 
@@ -51,30 +54,49 @@ async def _send_matches(
 ) -> Response:
     """Send the pending responses and return the final one."""
     request = received.command
+    has_one_at_most = _has_one_at_most(association, received)
+    only: tuple[Response, MemorySource] | None = None  # of these, until it is known that no other comes
     while True:
         try:
             result = await steps.next()
             await give_way(association)
             if result is END:
                 # What was cancelled may have ended early, so that it is no success.
-                return request.response(CANCEL if request.MessageID in association.cancelled else 0)
+                result = CANCEL if request.MessageID in association.cancelled else 0
             status, dataset = pair_of(result)
             is_pending = category_of(status_of(status)) is Category.PENDING
             if is_pending and request.MessageID in association.cancelled:
                 status, _ = await last_word(steps)
+            final = None
             if category_of(status_of(status)) is not Category.PENDING:
-                return response_for(request, status, FINAL)
+                final = response_for(request, status, FINAL)
             dataset = dataset_of(dataset)
         except Exception as error:
             return failure(association, request, event, error, failed)
+        if final is not None:
+            if only is not None and final.category is Category.SUCCESS:
+                await association.answer(*only)
+            return final
+        if only is not None:
+            return request.response(MORE_THAN_ONE_MATCH, ErrorComment="more than one match found")
         try:
-            response, source = _match(association, event, request, status, dataset)
+            match = _match(association, event, request, status, dataset)
         except Exception as error:
             log.error("a match of %s cannot be sent: %s", event.event.name, error)
             event.deferred = ()
             return request.response(CANNOT_ENCODE, ErrorComment="a match cannot be encoded")
-        await association.answer(response, source)
+        if has_one_at_most:
+            only = match
+            continue
+        await association.answer(*match)
         await association.send_queued()
+
+
+def _has_one_at_most(association: Operating, received: RequestReceived) -> bool:
+    """Tell whether a query has one match or none: several are a failure (PS3.4 Q.4)."""
+    context = association.connection.accepted_contexts[received.context_id]
+    known = association.ae.sop_classes.find(context.abstract_syntax, context.service_class_uid)
+    return known is not None and known.service_class is ServiceClass.RELEVANT_PATIENT_INFORMATION_QUERY
 
 
 def _match(
@@ -96,11 +118,13 @@ def cancel_watch(association: Operating, request: Request, bound: evt.Bound) -> 
     """Return what tells whether the request was cancelled, for `event.is_cancelled`."""
 
     def is_cancelled() -> bool:
-        if not bound.in_thread:  # another thread does not touch the connection
-            association.look_ahead()
+        association.look_ahead()
         return request.MessageID in association.cancelled
 
-    return is_cancelled
+    if not bound.in_thread:
+        return is_cancelled
+    # Another thread does not touch the connection; the task of the association waits for it meanwhile.
+    return partial(association.backend.from_thread, is_cancelled)
 
 
 async def last_word(steps: Steps) -> tuple[object, object]:

@@ -98,6 +98,13 @@ def came_as_path(item: ObjectToSend) -> bool:
     return isinstance(item, FileToSend) and item.is_ours
 
 
+def close_file_in(result: object) -> None:
+    """Close the file of a result that was looked at; nothing happens if that is done, or it has none."""
+    file = _file_in(result)
+    if file is not None:
+        file.close()
+
+
 def _file_in(result: object) -> FileToSend | None:
     return result[1] if isinstance(result, tuple) and isinstance(result[-1], FileToSend) else None
 

@@ -25,7 +25,13 @@ from dicomproto.dimse.events import (
     ResponseReceived,
     UnexpectedDataSet,
 )
-from dicomproto.errors import AssociationAborted, AssociationRejected, AssociationReleased, LocalProtocolError
+from dicomproto.errors import (
+    AssociationAborted,
+    AssociationRejected,
+    AssociationReleased,
+    DataSetError,
+    LocalProtocolError,
+)
 from dicomproto.upper_layer.events import Terminal
 from dicomproto.upper_layer.pdu import ReleaseRP, ReleaseRQ
 
@@ -265,12 +271,10 @@ class Operating(Pump):
             await self.backend.checkpoint()
 
     async def _answer_release(self) -> None:
-        if self.source is None:
-            self.connection.send(ReleaseRP())
-            return
-        # To end the data set here would make the peer take half an object for the whole.
-        text = f"{self.peer_name} asked for a release while a data set was being sent to it: aborted"
-        await self.end(lambda: AssociationAborted(text, source=0, reason=0, by_peer=False))
+        # To end a data set here would make the peer take half an object for the whole; what was begun may
+        # still be sent (PS3.8 Table 9-10, Sta8 and Evt9).
+        await self.send_all()
+        self.connection.send(ReleaseRP())
 
     async def _take_response(self, event: ResponseReceived) -> None:
         if event.is_early:
@@ -403,12 +407,16 @@ class Operating(Pump):
             return None
         from dicomproto.datasets import decode_data_set
 
-        return decode_data_set(
-            reply.data,
-            reply.transfer_syntax,
-            inflate_limit=self.connection.limits.collect,
-            file_meta=False,
-        )
+        try:
+            return decode_data_set(
+                reply.data,
+                reply.transfer_syntax,
+                inflate_limit=self.connection.limits.collect,
+                file_meta=False,
+            )
+        except DataSetError as error:
+            error.response = reply.response
+            raise
 
     async def send_all(self) -> None:
         """Send what was begun and what is queued, to the last byte: between calls nobody would."""

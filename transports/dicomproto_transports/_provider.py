@@ -173,7 +173,9 @@ async def _answer(
     try:
         if isinstance(request, NCreateRQ) and response.category in (Category.SUCCESS, Category.WARNING):
             response, dataset = _created(request, response, dataset)
-        if dataset:
+        if dataset and not response.data_set_allowed:
+            log.warning("%s has no data set, so the handler's is not sent", response.name)
+        elif dataset:
             from dicomproto.datasets import encode_data_set
 
             if not response.data_set_allowed:

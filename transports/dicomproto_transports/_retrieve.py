@@ -24,9 +24,9 @@ from dicomproto.services.sub_operations import SubOperations
 from dicomproto.uids import IMPLICIT_VR_LITTLE_ENDIAN
 
 from . import evt
-from ._destination import Destination, Unreachable, destination_of
+from ._destination import CancelledMeanwhile, Destination, Unreachable, destination_of
 from ._find import CANCEL, give_way, last_word
-from ._foresight import StepsAhead, came_as_path
+from ._foresight import StepsAhead, came_as_path, close_file_in
 from ._outgoing import MemorySource, Source, SourceChanged, piece_size
 from ._results import comment_of, dataset_of, fields_of, pair_of, status_of
 from ._sending import FileToSend, KnownFile, prepare, store
@@ -135,8 +135,9 @@ class Retrieval:
         result = await self._steps.next()
         if result is END:
             raise TypeError("the handler yielded too little")
-        if isinstance(result, tuple) and len(result) == 2 and result[0] is not None:
-            status, identifier = result
+        is_pair = isinstance(result, tuple) and len(result) == 2 and result[0] is not None
+        if is_pair or hasattr(result, "Status"):
+            status, identifier = pair_of(result)
             if identifier is None or hasattr(identifier, "to_json_dict"):
                 if category_of(status_of(status)) is Category.PENDING:
                     raise TypeError("a pending status in place of the number of sub-operations")
@@ -147,18 +148,21 @@ class Retrieval:
         counts, association = self._counts, self._association
         while True:
             result = await self._steps.next()
-            await give_way(association)
-            if result is END and counts.remaining and self._is_cancelled:
-                return self._final(CANCEL)
-            if result is END:
-                counts.give_up()
-                return self._final(counts.status)
-            status, item = pair_of(result)
-            if category_of(status_of(status)) is not Category.PENDING:
-                raise _Final(status, item)
-            if self._is_cancelled:
-                raise await self._last_word()
-            await self._transfer(item)
+            try:
+                await give_way(association)
+                if result is END and counts.remaining and self._is_cancelled:
+                    return self._final(CANCEL)
+                if result is END:
+                    counts.give_up()
+                    return self._final(counts.status)
+                status, item = pair_of(result)
+                if category_of(status_of(status)) is not Category.PENDING:
+                    raise _Final(status, item)
+                if self._is_cancelled:
+                    raise await self._last_word()
+                await self._transfer(item)
+            finally:
+                close_file_in(result)
             if counts.remaining:
                 await association.answer(counts.pending(self.request))
                 await association.send_queued()
@@ -249,7 +253,8 @@ class Retrieval:
         if self.request.sop_class_uid == WITHOUT_BULK_DATA:
             from ._bulk_data import without_bulk_data
 
-            item = without_bulk_data(item)
+            contexts = self._association.connection.accepted_contexts.values()
+            item = without_bulk_data(item, {(c.abstract_syntax, c.transfer_syntax) for c in contexts})
         return prepare(item)  # type: ignore[arg-type]
 
     async def _store(self, item: ObjectToSend) -> int:
@@ -260,7 +265,10 @@ class Retrieval:
             await self._steps.look_ahead(lambda: self._is_cancelled)
             if self._is_cancelled:
                 raise await self._last_word()
-        return await destination.store(item, self._steps.upcoming())
+        try:
+            return await destination.store(item, self._steps.upcoming())
+        except CancelledMeanwhile:
+            raise await self._last_word() from None
 
 
 def _count(result: object) -> int:

@@ -111,6 +111,9 @@ class StoreOutcomes:
                 await self._begin(item)
 
     async def _begin(self, item: object) -> None:
+        if hasattr(item, "readinto"):
+            # It may be the file that is leaving, and to read its head moves it.
+            await self._association.send_all()
         try:
             prepared = prepare(item)  # type: ignore[arg-type]
         except (OSError, ValueError, TypeError, DicomProtoError) as error:

@@ -131,6 +131,9 @@ class Backend(Protocol):
         In the blocking flavour that is the caller's own. A cancellation waits for the function.
         """
 
+    def from_thread(self, function: Callable[[], T]) -> T:
+        """Return what the function returns, run among the tasks; to be called in a worker thread."""
+
 
 class ConnectionServer(Protocol):
     """What a server needs to know of the acceptor's side.

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import anyio
 import anyio.abc
+import anyio.from_thread
 import anyio.lowlevel
 import anyio.to_thread
 
@@ -62,6 +63,9 @@ class _Anyio(Library):
 
     async def in_thread(self, function: Callable[[], T], /) -> T:
         return await anyio.to_thread.run_sync(function)
+
+    def from_thread(self, function: Callable[[], T], /) -> T:
+        return anyio.from_thread.run_sync(function)
 
     def scope(self, deadline: float = inf, *, shield: bool = False) -> Scope:
         return anyio.CancelScope(deadline=deadline, shield=shield)

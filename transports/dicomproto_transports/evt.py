@@ -166,7 +166,9 @@ def in_thread(handler: Handler) -> InThread:
     """Mark a sync handler that waits (for a disk, a database), so that it runs in a worker thread.
 
     In the blocking flavour each association has a thread of its own already, and the mark means
-    nothing. The handler must not use the association.
+    nothing. The handler must not use the association; it may look at `event.is_cancelled`. Each step of a
+    generator may run in another thread: what belongs to one, as an sqlite3 connection does by default, must
+    not outlive a `yield`.
     """
     if is_coroutine_function(handler):
         raise TypeError(f"in_thread: {_name(handler)} is async; bind it as it is")

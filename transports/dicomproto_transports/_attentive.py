@@ -1,0 +1,87 @@
+"""Streams to a second peer that hear the first one while they wait.
+
+A C-MOVE waits for its destination, in a TLS handshake, for the answer to its request and for each
+response. One task serves both, so that every such wait is cut into short ones, and between two of them
+the peer that asked for the C-MOVE is heard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dicomproto.upper_layer.pdu import Buffer
+
+    from ._stream import Address, Backend, Stream
+
+_GLANCE = 1.0
+"""Seconds between two looks at the first peer."""
+
+
+class AttentiveBackend:
+    """A backend whose connections call `hear` about once in a second while they wait to receive."""
+
+    def __init__(self, backend: Backend, hear: Callable[[], Awaitable[None]]) -> None:
+        self._hear = hear
+        self._backend = backend
+        self.now = backend.now
+        self.checkpoint = backend.checkpoint
+        self.current_task = backend.current_task
+        self.shield = backend.shield
+        self.in_thread = backend.in_thread
+        self.from_thread = backend.from_thread
+
+    async def connect(
+        self,
+        host: str,
+        port: int,
+        *,
+        bind_address: tuple[str, int] | None = None,
+        deadline: float | None = None,
+    ) -> Stream:
+        """Connect, as the backend does; meanwhile nobody is heard."""
+        stream = await self._backend.connect(host, port, bind_address=bind_address, deadline=deadline)
+        return AttentiveStream(stream, self._hear)
+
+
+class AttentiveStream:
+    """A stream that calls `hear` while it waits to receive; what that raises ends the wait."""
+
+    def __init__(self, stream: Stream, hear: Callable[[], Awaitable[None]]) -> None:
+        self._stream = stream
+        self._hear = hear
+        self._due = stream.now() + _GLANCE
+        self.now = stream.now
+        self.try_receive = stream.try_receive
+
+    @property
+    def local_address(self) -> Address:
+        """Where this end is bound."""
+        return self._stream.local_address
+
+    @property
+    def peer_address(self) -> Address:
+        """Where the other end is bound."""
+        return self._stream.peer_address
+
+    async def receive(self, deadline: float | None) -> bytes:
+        """Return what has arrived, as every stream does."""
+        while True:
+            if self.now() >= self._due:
+                await self._hear()
+                self._due = self.now() + _GLANCE
+            if deadline is not None and deadline <= self._due:
+                return await self._stream.receive(deadline)
+            try:
+                return await self._stream.receive(self._due)
+            except TimeoutError:
+                pass
+
+    async def send(self, buffers: Sequence[Buffer], deadline: float | None) -> list[Buffer]:
+        """Send, as every stream does; a send that is cut is final, so that nobody is heard meanwhile."""
+        return await self._stream.send(buffers, deadline)
+
+    async def close(self, last_words: Sequence[Buffer], deadline: float) -> None:
+        """Close, as every stream does."""
+        await self._stream.close(last_words, deadline)
