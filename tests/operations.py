@@ -228,7 +228,7 @@ FAULTS = {
 SILENCES = ("vanishes", "stops reading")
 AT_ONCE = tuple(what for what in FAULTS if what not in SILENCES)
 
-RELEASED_MID_SEND = "cut abort 0 0", "AssociationAborted"
+RELEASED_MID_SEND = "released", "AssociationReleased"
 """What a peer is told, and how it ends for us, when it asks for a release while our data set is sent."""
 
 A_RELEASE_RQ = b"\x05\0\0\0\0\x04\0\0\0\0"

@@ -178,8 +178,6 @@ async def _answer(
         elif dataset:
             from dicomproto.datasets import encode_data_set
 
-            if not response.data_set_allowed:
-                raise TypeError(f"a data set, which a {response.name} does not have")
             data = encode_data_set(dataset, event.context.transfer_syntax)
             source = MemorySource(data, piece_size(association.connection.peer_maximum_length))
             response = response.replace(CommandDataSetType=DATA_SET_PRESENT)
