@@ -54,7 +54,7 @@ def logger_restored() -> Iterator[None]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--counts", metavar="FILE", help="write the numbers of tests by outcome, as JSON")
+    parser.addoption("--counts", metavar="FILE", help="write tests by outcome, and tables, as JSON")
     parser.addoption("--wheel", action="store_true", help="fail unless dicomproto is an installed wheel")
 
 
@@ -98,25 +98,24 @@ _TABLES = {
     "services as SCU or SCP": re.compile(r"transports/test_services_table\.py::test_(sc[up]_\w+)\[(.+)\]$"),
 }
 _SERVICE = re.compile(r"[CN](-[A-Z]+)+")
-_OUTCOMES = {"passed": "ok", "skipped": "skipped", "failed": "FAILED", "error": "ERROR"}
+_OUTCOMES = {"passed": "ok", "skipped": "skipped", "failed": "FAILED", "error": "ERROR"}  # the worst last
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what passed on which backend, when any of it ran; the parameters of one test are one cell."""
+def _tables(reporter: pytest.TerminalReporter) -> Iterator[tuple[str, int, list[str]]]:
+    """Yield title, number of cells that are ok, and lines of each table of which anything ran."""
     for title, pattern in _TABLES.items():
         ran = [
             (match[1], match[2], word)
             for outcome, word in _OUTCOMES.items()
-            for report in terminalreporter.stats.get(outcome, ())
+            for report in reporter.stats.get(outcome, ())
             if (match := pattern.search(report.nodeid))
         ]
         if ran:
-            _print_table(terminalreporter, title, ran)
+            yield title, *_table(title, ran)
 
 
-def _print_table(
-    terminalreporter: pytest.TerminalReporter, title: str, ran: list[tuple[str, str, str]]
-) -> None:
+def _table(title: str, ran: list[tuple[str, str, str]]) -> tuple[int, list[str]]:
+    """Return what passed on which backend; the parameters of one test are one cell, as bad as the worst."""
     from tests.backends import NAMES  # here, as it imports what is to be measured
 
     longest_first = sorted(NAMES, key=len, reverse=True)
@@ -129,12 +128,21 @@ def _print_table(
             row = row.removesuffix("of") + service[0].replace("-", "_").lower()
         table.setdefault(row, {})[backend] = word
     names = [name for name in NAMES if any(name in row for row in table.values())]
-    terminalreporter.section(f"{title} by backend")
     width = max(map(len, table))
+    lines = []
     for label, cells in {"": {name: name for name in names}, **dict(sorted(table.items()))}.items():
         words = [cells.get(name, "-").rjust(max(len(name), 7)) for name in names]
-        terminalreporter.write_line("  ".join([label.ljust(width), *words]))
-    terminalreporter.write_line(f"{len(table)} {title} on {len(names)} backends")
+        lines.append("  ".join([label.ljust(width), *words]))
+    passed = sum(word == "ok" for cells in table.values() for word in cells.values())
+    lines.append(f"{len(table)} {title} on {len(names)} backends: {passed} cells are ok")
+    return passed, lines
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for title, _, lines in _tables(terminalreporter):
+        terminalreporter.section(f"{title} by backend")
+        for line in lines:
+            terminalreporter.write_line(line)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -151,4 +159,5 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         "failed": count(["failed", "error"]),
         "skipped": count(["skipped", "xfailed", "xpassed"]),
     }
-    Path(path).write_text(json.dumps(counts), encoding="utf-8")
+    tables = {title: {"ok": passed, "lines": lines} for title, passed, lines in _tables(reporter)}
+    Path(path).write_text(json.dumps({"counts": counts, "tables": tables}), encoding="utf-8")

@@ -34,6 +34,9 @@ class GateFailed(Exception):
     """A gate did not pass; the text says which command, or what is missing."""
 
 
+SERVICES, CELLS = "services as SCU or SCP", 12 * 2 * 4
+"""The table of `tests/transports/test_services_table.py`: twelve services, both roles, four backends."""
+
 NO_TESTS_SELECTED = 5
 """pytest's exit status."""
 
@@ -128,6 +131,10 @@ class Tests:
         self.seed = seed
         self.slow = "" if slow else " and not slow"
         self.counts = {"passed": 0, "failed": 0, "skipped": 0}
+        self.services: list[str] = []
+        """The lines of the table of services."""
+        self.cells = 0
+        """How many of its cells are ok."""
 
     def run(self, name: str, select: str, *options: str, passing: tuple[int, ...] = (0,)) -> None:
         counts = BUILD / f"{name}.json"
@@ -145,8 +152,11 @@ class Tests:
                 )
         finally:
             if counts.exists():
-                for outcome, number in json.loads(counts.read_text()).items():
+                came = json.loads(counts.read_text())
+                for outcome, number in came["counts"].items():
                     self.counts[outcome] += number
+                if table := came["tables"].get(SERVICES):
+                    self.services, self.cells = table["lines"], table["ok"]
             else:
                 self.counts["failed"] += 1  # pytest itself fell over, which is a failure too
 
@@ -156,7 +166,10 @@ class Tests:
         self.run("engine", select, "-n", WORKERS, "--cov", "--cov-report=term-missing:skip-covered")
 
     def others(self) -> None:
+        """All of the table of services is among them, which no list of tests vouches for."""
         self.run("others", "(not engine or hypothesis) and not serial", "-n", WORKERS)
+        if self.cells != CELLS:
+            raise GateFailed(f"{self.cells} of the {CELLS} cells of {SERVICES} are ok")
 
     def serial(self) -> None:
         """Tests that measure time or memory run alone."""
@@ -212,7 +225,9 @@ def main() -> int:
 
 
 def report(outcomes: list[tuple[str, float, str]], tests: Tests, seed: int) -> int:
-    """Print the table of gates and, last, how many tests ran; return the exit status."""
+    """Print the tables of services and gates and, last, how many tests ran; return the exit status."""
+    if tests.services:
+        print("", f"{SERVICES}, by backend", *tests.services, sep="\n")
     print(f"\n{'gate':<8} {'seconds':>8}")
     for name, seconds, problem in outcomes:
         print(f"{name:<8} {seconds:8.1f}  {problem or 'ok'}")

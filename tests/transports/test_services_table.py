@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -39,7 +40,7 @@ from dicomproto_transports import anyio as anyio_flavour
 from dicomproto_transports import blocking, evt
 from dicomproto_transports import trio as trio_flavour
 from tests.associations import CT_IMAGE, HOST, INSTANCE, Peer, Script, Stored, connect, data_set, part10
-from tests.backends import NAMES, AnyBackend
+from tests.backends import AnyBackend
 
 STUDY_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 STUDY_MOVE = "1.2.840.10008.5.1.4.1.2.2.2"
@@ -175,17 +176,42 @@ SERVICES = {
         ("1.2.3", PRINT),
     ),
 }
-RETRIEVALS = ("C-FIND", "C-GET", "C-MOVE", "C-CANCEL")
 
 
-def test_the_table_is_whole() -> None:
-    tests = {name for name in globals() if name.startswith(("test_scu_", "test_scp_"))}
-    alone = {
-        f"test_{role}_{name.replace('-', '_').lower()}" for role in ("scu", "scp") for name in RETRIEVALS
+def test_the_table_is_whole(request: pytest.FixtureRequest) -> None:
+    """Each of its cells is among the tests of this session, if all of this file was selected."""
+    rows = {
+        f"{role} {service}"
+        for role in ("scu", "scp")
+        for service in (
+            *("C-ECHO", "C-STORE", "C-FIND", "C-GET", "C-MOVE", "C-CANCEL"),
+            *("N-EVENT-REPORT", "N-GET", "N-SET", "N-ACTION", "N-CREATE", "N-DELETE"),
+        )
     }
-    assert tests == {"test_scu_of", "test_scp_of", *alone}
-    cells = len({*SERVICES, *RETRIEVALS}) * 2 * len(NAMES[1:])
-    assert cells == 96
+    backends = {"blocking", "trio", "anyio-asyncio", "anyio-trio"}
+    whole = {(row, backend) for row in rows for backend in backends}
+    assert len(whole) == 96
+    cells = {cell for item in request.session.items if (cell := cell_of(item))}
+    config = request.config
+    is_part = any("::" in one for one in config.args) or any(
+        config.getoption(name) for name in ("keyword", "deselect", "lf")
+    )
+    if is_part:
+        assert cells <= whole
+    else:
+        assert cells == whole
+
+
+def cell_of(item: pytest.Item) -> tuple[str, str] | None:
+    """Return row and backend of a test of this file, None for other tests."""
+    if item.path != Path(__file__) or not isinstance(item, pytest.Function):
+        return None
+    role, _, service = item.originalname.removeprefix("test_").partition("_")
+    if role not in ("scu", "scp"):
+        return None
+    parameters = item.callspec.params
+    name = parameters["name"] if service == "of" else service.replace("_", "-").upper()
+    return f"{role} {name}", parameters["real_backend"]
 
 
 # --- the public face of each flavour --------------------------------------------------------------
