@@ -257,7 +257,9 @@ def test_peers_understand_why_we_reject_a_title(peer: str, tool: str) -> None:
     server = entity.start_server((LOOPBACK, 0), block=False, evt_handlers=store)
     try:
         assert rejected(peer, tool, server.port, "-aec", "WRONG") == WRONG_TITLE[peer]
-        assert requestor(peer, tool, server.port, "-aec", "OURS").status == 0
+        with Proxy(server.port) as proxy:
+            assert requestor(peer, tool, proxy.port, "-aec", "OURS").status == 0
+        assert all(recording.is_answered() for recording in proxy.recordings)
     finally:
         server.shutdown()
 
