@@ -168,6 +168,31 @@ def write_small(folder: Path, count: int) -> list[Path]:
     return written
 
 
+def worklist_entry(number: int, modality: str = "MR") -> Dataset:
+    """Return a worklist entry with what wlmscpfs needs and gives back."""
+    step = keys(
+        ScheduledStationAETitle="STATION",
+        ScheduledProcedureStepStartDate=f"202401{number:02}",
+        ScheduledProcedureStepStartTime="0900",
+        Modality=modality,
+        ScheduledPerformingPhysicianName="Ärztin^Eine",
+        ScheduledProcedureStepDescription="Step",
+        ScheduledProcedureStepID=f"S{number}",
+    )
+    return keys(
+        SpecificCharacterSet="ISO_IR 192",
+        PatientName=f"Wörker^{number}",
+        PatientID=f"W{number}",
+        PatientBirthDate="19700101",
+        PatientSex="O",
+        StudyInstanceUID=f"1.2.826.0.1.3680043.8.498.5.{number}",
+        AccessionNumber=f"A{number}",
+        RequestedProcedureID=f"R{number}",
+        RequestedProcedureDescription="Procedure",
+        ScheduledProcedureStepSequence=[step],
+    )
+
+
 # --- DCMTK's servers ------------------------------------------------------------------------------
 
 

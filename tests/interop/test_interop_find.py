@@ -36,6 +36,7 @@ from tests.interop.archives import (
     told,
     wait_until,
     wlmscpfs,
+    worklist_entry,
     write_small,
 )
 from tests.interop.catalogue import read_dataset
@@ -239,31 +240,6 @@ def test_ours_aborts_in_mid_operation(many: list[Path], tmp_path: Path) -> None:
 # --- ours ask wlmscpfs ------------------------------------------------------------------------------
 
 
-def worklist_entry(number: int, modality: str = "MR") -> Dataset:
-    """Return a worklist entry with what wlmscpfs needs and gives back."""
-    step = keys(
-        ScheduledStationAETitle="STATION",
-        ScheduledProcedureStepStartDate=f"202401{number:02}",
-        ScheduledProcedureStepStartTime="0900",
-        Modality=modality,
-        ScheduledPerformingPhysicianName="Ärztin^Eine",
-        ScheduledProcedureStepDescription="Step",
-        ScheduledProcedureStepID=f"S{number}",
-    )
-    return keys(
-        SpecificCharacterSet="ISO_IR 192",
-        PatientName=f"Wörker^{number}",
-        PatientID=f"W{number}",
-        PatientBirthDate="19700101",
-        PatientSex="O",
-        StudyInstanceUID=f"1.2.826.0.1.3680043.8.498.5.{number}",
-        AccessionNumber=f"A{number}",
-        RequestedProcedureID=f"R{number}",
-        RequestedProcedureDescription="Procedure",
-        ScheduledProcedureStepSequence=[step],
-    )
-
-
 def scheduled(**step: object) -> Dataset:
     """Return a worklist query for steps with these attributes."""
     step.setdefault("ScheduledProcedureStepID", "")
@@ -328,6 +304,25 @@ def test_wlmscpfs_refuses_an_identifier(tmp_path: Path) -> None:
             identifier = scheduled(ScheduledProcedureStepStartDate="tomorrow")
         status, found = find(association, identifier, WORKLIST)
     assert (status, found) == (0xA900, [])
+
+
+def test_wlmscpfs_ends_what_is_cancelled(tmp_path: Path) -> None:
+    """The request and its C-CANCEL arrive together, as at dcmqrscp."""
+    worklist = [worklist_entry(number) for number in range(1, 21)]
+    with wlmscpfs(tmp_path, worklist) as server, Proxy(server.port, hold_after=1) as proxy:
+        with associated(proxy.port, WORKLIST, called="WORKLIST") as association:
+            responses = association.send_c_find(scheduled(), WORKLIST)
+            responses.cancel()
+            proxy.resume.set()
+            *matches, (final, nothing) = responses
+            assert (final.Status, nothing) == (CANCEL, None)
+            assert len(matches) < len(worklist)
+            assert association.is_established
+            status, found = find(association, scheduled(), WORKLIST)
+            assert (status, len(found)) == (SUCCESS, len(worklist))
+        server.until(
+            lambda: "MatchingTerminatedDueToCancelRequest" in server.output + server.errors, "it says so"
+        )
 
 
 def test_wlmscpfs_is_killed_before_it_has_answered(tmp_path: Path) -> None:
