@@ -5,7 +5,9 @@ DCMTK's profile is by default the non-downgrading one of BCP 195: TLS 1.2 and la
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+import ssl
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +16,16 @@ import pytest
 import trustme
 
 from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
-from dicomproto_transports.blocking import AE
-from dicomproto_transports.tls import client_context, server_context
+from dicomproto_transports.blocking import AE, evt
+from dicomproto_transports.tls import PeerCertificate, client_context, server_context
 from tests.certificates import Authority
+from tests.interop.archives import STUDY_ROOT, Told, key_options, keys, told
 from tests.interop.catalogue import Object, exceptions, objects, read_dataset
 from tests.interop.programs import (
     LOOPBACK,
     OURS,
     Done,
+    Program,
     dcmtk,
     dcmtk_storescp,
     our_server,
@@ -198,6 +202,101 @@ def test_dcmtk_without_tls_is_told(authority: Authority, tmp_path: Path) -> None
         )
     assert done.status != 0
     assert "Unrecognized PDU type: 15" in done.errors  # an alert of TLS
+
+
+# --- queries and retrievals --------------------------------------------------------------------------
+#
+# Of DCMTK's other tools only findscu has options for TLS. getscu, movescu, dcmqrscp and wlmscpfs have none
+# in version 3.6.7; what they do over plain TCP is tested in their own modules.
+
+
+@contextlib.contextmanager
+def serving(handler: evt.Binding, sop_class: str, context: ssl.SSLContext | None) -> Iterator[int]:
+    """Run a server of ours and yield its port."""
+    ae = AE("OURS")
+    ae.add_supported_context(sop_class)
+    with ae.start_server((LOOPBACK, 0), block=False, evt_handlers=[handler], ssl_context=context) as server:
+        yield server.port
+
+
+@pytest.mark.parametrize(
+    ("name", "peer"), [("client", "require"), ("client", "verify"), (None, "verify"), (None, "ignore")]
+)
+def test_findscu_asks_us(
+    authority: Authority, tmp_path: Path, name: str | None, peer: PeerCertificate
+) -> None:
+    matches = [keys("STUDY", PatientID=f"P{number}", StudyInstanceUID=f"1.2.{number}") for number in range(9)]
+    asked: list[evt.Event] = []
+    seen: list[bytes | None] = []
+
+    def find(event: evt.Event) -> Iterator[object]:
+        asked.append(event.identifier)
+        seen.append(event.assoc.peer_certificate_der)
+        for match in matches:
+            yield 0xFF00, match
+
+    identifier = keys("STUDY", PatientID="P*", StudyInstanceUID="")
+    own = authority.server
+    context = server_context(own.cert, own.key, ca_file=authority.ca_file, peer_certificate=peer)
+    with serving((evt.EVT_C_FIND, find), STUDY_ROOT.find, context) as port:
+        done = run(
+            [
+                *(*dcmtk("findscu"), "-v", "-S", "-X", "-od", tmp_path, *theirs(authority, name)),
+                *(*key_options(identifier), LOOPBACK, str(port)),
+            ]
+        )
+    assert done.status == 0, done.everything
+    assert asked == [identifier]
+    assert seen == [authority.client.der if name else None]
+    assert [read_dataset(path) for path in sorted(tmp_path.glob("rsp*.dcm"))] == matches
+
+
+@pytest.mark.parametrize("name", [None, "strange"])
+def test_findscu_is_not_let_in(authority: Authority, name: str | None) -> None:
+    asked: list[evt.Event] = []
+    own = authority.server
+    context = server_context(own.cert, own.key, ca_file=authority.ca_file)
+    with serving((evt.EVT_C_FIND, asked.append), STUDY_ROOT.find, context) as port:
+        options = key_options(keys("STUDY", StudyInstanceUID=""))
+        done = run([*dcmtk("findscu"), "-S", *theirs(authority, name), *options, LOOPBACK, str(port)])
+    assert done.status != 0
+    assert asked == []
+
+
+def move(context: ssl.SSLContext, some: list[Object], storescp: Program) -> Told:
+    """Have objects moved to storescp; return the final response, as DCMTK's movescu had it over plain TCP."""
+
+    def handle(event: evt.Event) -> Iterator[object]:
+        yield LOOPBACK, storescp.port, {"tls_args": context}
+        yield len(some)
+        for one in some:
+            yield 0xFF00, one.path
+
+    with serving((evt.EVT_C_MOVE, handle), STUDY_ROOT.move, None) as port:
+        options = ["-S", "-aem", "SECURED", *key_options(keys("STUDY", StudyInstanceUID="1.2.3"))]
+        done = run([*dcmtk("movescu"), "-d", *options, LOOPBACK, str(port)])
+    return told(done.errors)[-1]
+
+
+@pytest.mark.parametrize(("name", "peer"), [("client", "-rc"), (None, "-ic")])
+def test_what_we_move_goes_to_dcmtks_storescp(
+    authority: Authority, tmp_path: Path, name: str | None, peer: str
+) -> None:
+    some = largest()
+    own: Any = getattr(authority, name) if name else None
+    context = client_context(authority.ca_file, own and own.cert, own and own.key)
+    with dcmtk_storescp(tmp_path, *map(str, server_options(authority, peer))) as destination:
+        assert move(context, some, destination) == Told(0x0000, None, SOME, 0, 0)
+    assert pixels((tmp_path / "stored").iterdir()) == pixels(one.path for one in some)
+
+
+def test_what_we_move_does_not_go_to_a_storescp_that_we_do_not_trust(
+    authority: Authority, tmp_path: Path
+) -> None:
+    context = client_context(authority.strange_ca_file, authority.client.cert, authority.client.key)
+    with dcmtk_storescp(tmp_path, *map(str, server_options(authority))) as destination:
+        assert move(context, largest(), destination) == Told(0xA702, None, 0, SOME, 0)
+    assert list((tmp_path / "stored").iterdir()) == []
 
 
 # --- pynetdicom, whose applications know no TLS -----------------------------------------------------
