@@ -18,6 +18,7 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
+import pydicom
 import pydicom.data
 import pynetdicom
 import pytest
@@ -36,11 +37,11 @@ PAGE = (Path(__file__).parents[2] / "docs" / "from-pynetdicom.md").read_text()
 
 @contextmanager
 def storage_scp() -> Iterator[tuple[int, list[Any]]]:
-    """A server of ours for the examples of requestors: its port, and what it was asked."""
+    """A server of ours for the examples of requestors: its port, and the events of what it was asked."""
     seen: list[Any] = []
 
     def keep(event: evt.Event) -> int:
-        seen.append(event.request)
+        seen.append(event)
         return 0x0000
 
     ae = AE()
@@ -74,18 +75,22 @@ def test_echo_scu(title: str | bytes) -> None:
     with storage_scp() as (port, seen), redirect_stdout(io.StringIO()) as printed:
         example(LOOPBACK, port)
     assert printed.getvalue() == "C-ECHO Response: 0x0000\n"
-    assert [request.name for request in seen] == ["C-ECHO-RQ"]
+    (event,) = seen
+    assert (event.request.name, event.assoc.requestor.ae_title) == ("C-ECHO-RQ", "MY_ECHO_SCU")
 
 
-@pytest.mark.parametrize("host", ["localhost", ""])
-def test_echo_scp_that_blocks(host: str) -> None:
+@pytest.mark.parametrize(
+    ("host", "title"), [("localhost", "MY_ECHO_SCP"), ("", "MY_ECHO_SCP"), ("", b"MY_ECHO_SCP")]
+)
+def test_echo_scp_that_blocks(host: str, title: str | bytes) -> None:
     servers = []
 
     def example(port: int) -> None:
         from dicomproto_transports import VerificationPresentationContexts
         from dicomproto_transports.blocking import AE
 
-        ae = AE(ae_title="MY_ECHO_SCP")
+        ae = AE(ae_title=title)
+        ae.require_called_aet = True  # the example does not, but so its title shows
         ae.supported_contexts = VerificationPresentationContexts
         servers.append(ae)
         ae.start_server((host, port), block=True)
@@ -99,7 +104,7 @@ def test_echo_scp_that_blocks(host: str) -> None:
 
         def echoes() -> bool:
             try:
-                with ae.associate("localhost", port) as assoc:
+                with ae.associate("localhost", port, ae_title="MY_ECHO_SCP") as assoc:
                     return assoc.send_c_echo().Status == 0x0000
             except ConnectionLost:
                 return False  # it does not listen yet
@@ -159,7 +164,8 @@ def test_echo_scp_that_does_not_block(version: str, caplog: pytest.LogCaptureFix
     )
 
 
-def test_storage_scu() -> None:
+@pytest.mark.parametrize("title", ["MY_STORAGE_SCU", b"MY_STORAGE_SCU"])
+def test_storage_scu(title: str | bytes) -> None:
     results = []
 
     def example(addr: str, port: int) -> None:
@@ -170,7 +176,7 @@ def test_storage_scu() -> None:
         from dicomproto_transports import VerificationPresentationContexts
         from dicomproto_transports.blocking import AE
 
-        ae = AE(ae_title="MY_STORAGE_SCU")
+        ae = AE(ae_title=title)
         ae.requested_contexts = VerificationPresentationContexts
         ae.add_requested_context(
             CTImageStorage,
@@ -194,7 +200,13 @@ def test_storage_scu() -> None:
     (result,) = results
     assert result
     assert result.Status == 0x0000
-    assert [request.name for request in seen] == ["C-STORE-RQ"]
+    (event,) = seen
+    sent = pydicom.dcmread(CT_FILE)
+    assert (event.request.name, event.assoc.requestor.ae_title) == ("C-STORE-RQ", "MY_STORAGE_SCU")
+    assert event.request.AffectedSOPInstanceUID == sent.SOPInstanceUID
+    assert event.context.transfer_syntax == "1.2.840.10008.1.2"
+    assert event.dataset.PixelData == sent.PixelData
+    assert event.dataset == sent
 
 
 def test_two_tuples_and_statuses() -> None:
