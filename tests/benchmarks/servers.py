@@ -31,6 +31,9 @@ IDLE = 500
 REST = 3.0
 """Seconds that they do it for."""
 
+MOST_MEMORY, MOST_TIME = 40_000, 0.02
+"""Bytes of each of them, and seconds of processor time for all in their rest, that are too much."""
+
 AT_ONCE = 64
 """Requestors that come at the same moment."""
 
@@ -85,18 +88,22 @@ def open_association(port: int) -> socket.socket:
         raise RuntimeError(f"in place of an acceptance: {accepted!r}")
     connection.send_request(CEchoRQ(MessageID=0, AffectedSOPClassUID=VERIFICATION), 1)
     answer = exchange()
-    if not isinstance(answer, ResponseReceived):
+    if not isinstance(answer, ResponseReceived) or answer.command.Status != 0:
         raise RuntimeError(f"in place of a response: {answer!r}")
     return peer
 
 
 def bench_idle(flavour: str) -> None:
-    """Memory and processor time of a server with many associations on which nothing happens."""
+    """Memory and processor time of a server with many associations on which nothing happens.
+
+    Raises RuntimeError when either is too much.
+    """
     _allow_many_descriptors()
     with serving(flavour) as (port, process), contextlib.ExitStack() as stack:
-        for _ in range(10):  # what the first associations import and cache is not theirs alone
-            open_association(port).close()
-        time.sleep(0.5)
+        # What the first associations import and cache is not theirs alone. They stay, lest others use
+        # their memory again.
+        for _ in range(10):
+            stack.enter_context(open_association(port))
         before = process.memory_info().rss
         for _ in range(IDLE):
             stack.enter_context(open_association(port))
@@ -108,6 +115,10 @@ def bench_idle(flavour: str) -> None:
         print(f"\n{IDLE} idle associations on one {flavour} server")
         print(f"  memory of each      {memory / 1000:>12,.1f} KB")
         print(f"  processor time      {used / REST:>12.1%}", flush=True)
+        if memory >= MOST_MEMORY:
+            raise RuntimeError(f"an idle association on a {flavour} server takes {memory / 1000:.1f} KB")
+        if round(used, 2) >= MOST_TIME:  # the system counts hundredths
+            raise RuntimeError(f"a {flavour} server with idle associations took {used:.2f} s in {REST:g} s")
 
 
 async def _ask_at_once(port: int, failures: list[Exception]) -> None:
@@ -119,7 +130,9 @@ async def _ask_at_once(port: int, failures: list[Exception]) -> None:
         await start.wait()
         try:
             async with ae.associate(ADDRESS, port) as association:
-                await association.send_c_echo()
+                status = (await association.send_c_echo()).Status
+                if status != 0:
+                    raise RuntimeError(f"a C-ECHO was answered {status:04X}")
         except Exception as error:  # counted, not raised
             failures.append(error)
 
