@@ -1,7 +1,7 @@
 """`python -m tests.weaknesses`: the table of weaknesses, ours and pynetdicom's, from running the probes.
 
-With --write pynetdicom's verdicts go to verdicts.json beside this file. Row 12 needs SQLAlchemy, which is
-not among the test tools: pynetdicom's qrscp does not run without.
+With --write pynetdicom's verdicts go to verdicts.json beside this file; those of other rows stay. Row 12
+needs SQLAlchemy, which is not among the test tools: pynetdicom's qrscp does not run without.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ def main() -> int:
     """Print the table; the exit status tells whether ours passed all of it."""
     parser = argparse.ArgumentParser(prog="python -m tests.weaknesses", description=__doc__)
     parser.add_argument("rows", nargs="*", type=int, help="these rows alone")
-    parser.add_argument("--write", action="store_true", help="keep pynetdicom's verdicts on all rows")
+    parser.add_argument("--write", action="store_true", help="keep pynetdicom's verdicts")
     options = parser.parse_args()
-    if options.rows and options.write:
-        parser.error("--write is for all rows")
+    document = json.loads(VERDICTS.read_text(encoding="utf-8"))
+    if options.rows and options.write and document["pynetdicom"] != version("pynetdicom"):
+        parser.error(f"--write is for all rows: the verdicts are on pynetdicom {document['pynetdicom']}")
     chosen = options.rows or [weakness.row for weakness in WEAKNESSES]
     theirs: dict[str, dict[str, str]] = {}
     good = True
@@ -42,7 +43,8 @@ def main() -> int:
         )
         theirs[str(weakness.row)] = {"weakness": weakness.text, **their._asdict()}
     if options.write:
-        document = {"pynetdicom": version("pynetdicom"), "rows": theirs}
+        rows = document["rows"] | theirs if options.rows else theirs
+        document = {"pynetdicom": version("pynetdicom"), "rows": rows}
         VERDICTS.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     return 0 if good else 1
 

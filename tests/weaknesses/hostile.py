@@ -200,26 +200,37 @@ def faulty_messages(target: Target) -> None:
         is_served(target, port)
 
 
-def unnegotiated_services(target: Target) -> None:
-    """A C-FIND on a context for Verification, and a C-STORE in a role that was given up."""
+def services_of_other_contexts(target: Target) -> None:
+    """A C-STORE and a C-FIND on a context for Verification."""
     evt = target.evt
-    found, stored = Calls(), Calls()
+    stored, found = Calls(), Calls()
 
     def find(event: Any) -> Any:
         found(event)
         yield 0x0000, None
 
     with target.serving([(evt.EVT_C_FIND, find), (evt.EVT_C_STORE, stored)]) as port:
-        with Wire.connect(port, target.patience) as wire:
-            wire.associate()
-            wire.send(message(find_rq(), identifier()))
-            _is_refused(wire, "a C-FIND on a context for Verification")
-        role = RoleSelection(sop_class_uid=CT_IMAGE, scu_role=False, scp_role=True)
+        for request, data, what in (
+            (store_rq(), image(), "a C-STORE on a context for Verification"),
+            (find_rq(), identifier(), "a C-FIND on a context for Verification"),
+        ):
+            with Wire.connect(port, target.patience) as wire:
+                wire.associate()
+                wire.send(message(request, data))
+                _is_refused(wire, what)
+    check(not stored.count, "the handler of C-STORE ran for a context that is for Verification")
+    check(not found.count, "the handler of C-FIND ran for a context that is for Verification")
+
+
+def role_given_up(target: Target) -> None:
+    """A C-STORE by a peer that proposed to be the SCP, and not the SCU."""
+    stored = Calls()
+    role = RoleSelection(sop_class_uid=CT_IMAGE, scu_role=False, scp_role=True)
+    with target.serving([(target.evt.EVT_C_STORE, stored)]) as port:
         with Wire.connect(port, target.patience) as wire:
             wire.associate([(CT_IMAGE, (EXPLICIT,))], role_selections=(role,))
             wire.send(message(store_rq(), image()))
             _is_refused(wire, "a C-STORE by a peer that is the SCP")
-    check(not found.count, "the handler of C-FIND ran for a context that is for Verification")
     check(not stored.count, "the handler of C-STORE ran for a peer that is the SCP")
 
 

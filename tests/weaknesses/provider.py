@@ -327,6 +327,34 @@ def incomplete_requests(target: Target) -> None:
                 raise Weak(f"{name}: {weak}") from None
 
 
+def message_id_in_use(target: Target) -> None:
+    """A C-ECHO with the Message ID of a C-FIND that is not answered to its end (PS3.7 C.5.6)."""
+    evt = target.evt
+    is_sent = threading.Event()
+
+    def find(event: Any) -> Any:
+        for _ in range(2):
+            yield PENDING, query()
+            is_sent.wait(target.patience)
+        yield 0x0000, None
+
+    contexts = ((FIND, (EXPLICIT,)), (VERIFICATION, (EXPLICIT,)))
+    with target.serving([(evt.EVT_C_FIND, find), (evt.EVT_C_ECHO, lambda event: 0)], contexts) as port:
+        with Wire.connect(port, target.patience) as wire:
+            wire.associate(contexts)
+            wire.send(message(find_rq(5), identifier()))
+            check(wire.status() == PENDING, "there is no match")
+            wire.send(message(echo_rq(5), None, 3))
+            is_sent.set()
+            while isinstance(answer := wire.message().command, CFindRSP):
+                pass
+    status = getattr(answer, "Status", -1)
+    check(
+        category_of(status) is Category.FAILURE,
+        f"a request with the Message ID of another that is under way was answered {status:04X}",
+    )
+
+
 def closing(target: Target) -> None:
     """After its last PDU the target waits for the peer to close (Sta13): what still comes is no error."""
     for name, last in (("A-ABORT", pdv(echo_rq(), 2)), ("A-RELEASE-RP", encode_pdu(ReleaseRQ()))):

@@ -41,7 +41,12 @@ WEAKNESSES = (
     _row(4, "stray C-CANCEL requests end the service", hostile.stray_cancels),
     _row(5, "a context without transfer syntax ends the negotiation", hostile.no_transfer_syntax),
     _row(6, "faulty messages drop the connection without A-ABORT", hostile.faulty_messages),
-    _row(7, "dispatch ignores context and role", hostile.unnegotiated_services),
+    _row(
+        7,
+        "dispatch ignores context and role",
+        hostile.services_of_other_contexts,
+        hostile.role_given_up,
+    ),
     _row(8, "data set fragments are taken on any context", hostile.foreign_fragments),
     _row(9, "memory per message is unbounded", hostile.memory_per_message),
     _row(10, "deflated data sets inflate without limit", hostile.bomb_in_a_query, requestor.bomb_in_a_match),
@@ -81,7 +86,13 @@ WEAKNESSES = (
         requestor.store_on_no_context,
     ),
     _row(25, "the last PDU may be lost to a reset", provider.closing),
-    _row(26, "one Message ID for all, and no window", requestor.message_ids, requestor.operations_window),
+    _row(
+        26,
+        "one Message ID for all, and no window",
+        requestor.message_ids,
+        requestor.operations_window,
+        provider.message_id_in_use,
+    ),
     _row(27, "N-EVENT-REPORT is served beside the call under way", requestor.event_report_meanwhile),
     _row(28, "an undecodable identifier yields its response twice", requestor.undecodable_identifier),
     _row(
