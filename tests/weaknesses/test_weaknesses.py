@@ -5,6 +5,7 @@ What pynetdicom itself makes of the same peers is in verdicts.json, by `python -
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from importlib.metadata import version
 from pathlib import Path
@@ -66,8 +67,26 @@ def test_the_verdicts_on_pynetdicom_are_those_of_this_table() -> None:
         assert bool(one["reason"]) is (one["verdict"] != PASSES)
 
 
-@pytest.mark.parametrize("row", [15, 21, 29])
+ATTEMPTS = 3
+QUICK = (7, 15, 21, 29)
+HAVE_SQLALCHEMY = importlib.util.find_spec("sqlalchemy") is not None
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param(row, marks=[] if row in QUICK else pytest.mark.slow)
+        for row in ROWS
+        if row != 12 or HAVE_SQLALCHEMY  # without it pynetdicom's qrscp does not run
+    ],
+)
 def test_the_verdicts_on_pynetdicom_can_be_had_again(row: int) -> None:
-    """Of the quick ones; the rest is for `python -m tests.weaknesses`."""
+    """Now and then pynetdicom loses an answer between its threads, and what shows is that."""
     assert VERDICTS["pynetdicom"] == version("pynetdicom")
-    assert judge(BY_ROW[row], "pynetdicom")._asdict().items() <= VERDICTS["rows"][str(row)].items()
+    kept = VERDICTS["rows"][str(row)].items()
+    seen = []
+    for _ in range(ATTEMPTS):
+        seen.append(judge(BY_ROW[row], "pynetdicom")._asdict())
+        if seen[-1].items() <= kept:
+            return
+    assert kept == seen
