@@ -487,6 +487,7 @@ def test_what_could_not_be_kept_is_a_failure(here: Run, files: list[Path], tmp_p
         done = here(*words)
     assert done.status == 1
     assert (done.events[-1]["refused"], done.events[-1]["ok"]) == (3, False)
+    assert "--sop-class" not in done.err
 
 
 def test_a_directory_that_cannot_be_written_to(here: Run, files: list[Path]) -> None:

@@ -129,3 +129,85 @@ def test_what_remained_before_the_end_does_not_count(run: Run) -> None:
     with answering(*answers) as port:
         done = run("movescu", "-aem", "THERE", "--json", f"127.0.0.1:{port}", *KEYS)
     assert (done.status, done.err, done.events[-1]["ok"]) == (0, "", True)
+
+
+# --- what a C-CANCEL of ours excuses ----------------------------------------------------------------
+
+CANCEL = {"Status": 0xFE00}
+
+
+@pytest.mark.parametrize("words", [["getscu"], ["movescu", "-aem", "THERE"]])
+def test_what_failed_is_not_what_was_asked_for(run: Run, tmp_path: object, words: list[str]) -> None:
+    where = ["-od", str(tmp_path)] if words == ["getscu"] else []
+    answers = [
+        PENDING | suboperations(remaining=2, completed=0, failed=1, warning=0),
+        CANCEL | suboperations(remaining=1, completed=0, failed=2, warning=0),
+    ]
+    with answering(*answers) as port:
+        done = run(*words, "--cancel", 1, "--json", f"127.0.0.1:{port}", *KEYS, *where)
+    summary = done.events[-1]
+    assert (done.status, summary["cancelled"], summary["ok"]) == (1, False, False)
+
+
+def test_a_cancel_excuses_what_is_left(run: Run) -> None:
+    counts = suboperations(remaining=2, completed=0, failed=0, warning=1)
+    with answering(PENDING | counts, CANCEL | counts) as port:
+        done = run("movescu", "-aem", "THERE", "--cancel", 1, "--json", f"127.0.0.1:{port}", *KEYS)
+    summary = done.events[-1]
+    assert (done.status, done.err, summary["cancelled"], summary["ok"]) == (0, "", True, True)
+
+
+@pytest.mark.parametrize("is_counted", [True, False])
+def test_a_cancel_excuses_no_failure(run: Run, is_counted: bool) -> None:
+    counts = suboperations(remaining=1, completed=1, failed=int(is_counted), warning=0)
+    named = Dataset()
+    named.FailedSOPInstanceUIDList = [] if is_counted else ["1.2.9"]
+    with answering(PENDING | counts, CANCEL | counts, identifier=named) as port:
+        done = run("movescu", "-aem", "THERE", "--cancel", 1, "--json", f"127.0.0.1:{port}", *KEYS)
+    summary = done.events[-1]
+    assert (done.status, summary["cancelled"], summary["ok"]) == (1, True, False)
+    assert "E: the peer answered FE00H" in done.err
+    assert ", but counts 1 remaining, 1 completed, " in done.err
+
+
+# --- a final status of warning ------------------------------------------------------------------------
+
+WARNED = {"Status": 0xB000}
+
+
+@pytest.mark.parametrize(
+    ("counts", "failed", "expected"),
+    [
+        ({"completed": 3, "failed": 0, "warning": 2}, None, 0),
+        ({"completed": 3, "failed": 0, "warning": 2, "remaining": 0}, [], 0),
+        ({"completed": 3, "failed": 0, "warning": 2}, ["1.2.9"], 1),
+        ({"completed": 3, "failed": 0, "warning": 2, "remaining": 1}, None, 1),
+        ({"completed": 3, "failed": 1, "warning": 2}, None, 1),
+        ({"completed": 3, "failed": 0, "warning": 0}, None, 1),
+        ({"completed": 3, "warning": 2}, None, 1),
+        ({}, None, 1),
+    ],
+)
+def test_warnings_alone_are_no_failure(
+    run: Run, counts: dict[str, int], failed: list[str] | None, expected: int
+) -> None:
+    identifier = None
+    if failed is not None:
+        identifier = Dataset()
+        identifier.FailedSOPInstanceUIDList = failed
+    with answering(WARNED | suboperations(**counts), identifier=identifier) as port:
+        done = run("movescu", "-aem", "THERE", "--json", f"127.0.0.1:{port}", *KEYS)
+    assert (done.status, done.events[-1]["ok"]) == (expected, not expected)
+    assert f"{'E' if expected else 'W'}: the peer answered B000H" in done.err
+
+
+def test_a_peer_that_counts_more_than_is_here_is_told_so(run: Run, tmp_path: object) -> None:
+    for answer, told in (
+        (SUCCESS | suboperations(completed=1), "1 completed"),
+        (WARNED | suboperations(completed=1, failed=0, warning=2), "1 completed and 2 warning"),
+    ):
+        with answering(answer) as port:
+            done = run("getscu", f"127.0.0.1:{port}", *KEYS, "-od", tmp_path)
+        assert done.status == 1
+        assert f"E: the peer counts {told}, 0 were kept here\n" in done.err
+        assert "--sop-class" not in done.err

@@ -178,19 +178,24 @@ class Ending:
         self.response: Reply | None = None
         self.was_cancelled = False
         """Whether we sent a C-CANCEL."""
+        self._has_all = False
 
     @property
     def is_as_asked(self) -> bool:
-        """Whether the final status says success, or that we had cancelled it."""
+        """Whether the final status says success, if with warnings, or that we had cancelled it."""
         if self.response is None:
             return False
-        return self.response.Status == 0 or (self.was_cancelled and self.response.Status == CANCELLED)
+        if self.response.Status == 0 or self._has_all:
+            return True
+        return self.was_cancelled and self.response.Status == CANCELLED
 
-    def take(self, response: Reply) -> None:
-        """Take the final response."""
-        self.response = response
+    def take(self, response: Reply, *, has_all: bool = False) -> None:
+        """Take the final response; `has_all` if its status is a warning, and yet nothing is missing."""
+        self.response, self._has_all = response, has_all
         if not self.is_as_asked:
             self._console.error(f"the peer answered {response.status}")
+        elif has_all:
+            self._console.warn(f"the peer answered {response.status}, and counts warnings, but no failure")
         self.comment(response)
 
     def comment(self, response: Reply) -> None:

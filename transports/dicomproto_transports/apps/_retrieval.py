@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 R = TypeVar("R", "CGetRSP", "CMoveRSP")
 
 COUNTERS = ("remaining", "completed", "warning", "failed")
+_SENT = ("completed", "warning")
 _UNABLE = 0xA702  # to perform sub-operations (PS3.4 C.4.3.1.4)
+_COMPLETE = 0xB000  # with failures or warnings
+_LOST = ("refused", "failed", "lost")
 _KEPT = ("stored", "identical", "variant", "replaced", "discarded")
 
 
@@ -38,8 +41,8 @@ class Retrieval:
         """Of the sub-operations, as the peer counts them; None for what it has not told."""
         self.failed_uids: tuple[str, ...] = ()
         self.failed = False
-        self.is_short = False
-        """Whether the peer counts what it did not do, whatever its status says."""
+        self._has_failures = False  # says the peer, whatever its status says
+        self._is_left = False  # something that it has not done
         self._receiver: Receiver | None = None
         self._progress: RetrievalProgress | None = None
 
@@ -79,57 +82,84 @@ class Retrieval:
         told = {name: getattr(response, f"NumberOf{name.capitalize()}Suboperations") for name in COUNTERS}
         if any(count is not None for count in told.values()):
             self.counters = told
-        self.is_short = self.is_short or bool(told["failed"])
+        self._has_failures = self._has_failures or bool(told["failed"])
         if self._progress is not None:
             self._progress.update(self._done(), self.counters["remaining"])
         self.ending.comment(response)
 
     def _end(self, response: CGetRSP | CMoveRSP, identifier: Dataset | None) -> None:
-        self.ending.take(response)
-        self._take_failed(identifier)
+        is_readable = self._take_failed(identifier)
         # The final response has no number of what remains unless it was cancelled (PS3.4 C.4.2.1.6).
-        left = bool(response.NumberOfRemainingSuboperations or self.failed_uids)
-        self.is_short = self.is_short or left or response.Status == _UNABLE
-        if self.is_short and response.Status == 0:
+        self._is_left = bool(response.NumberOfRemainingSuboperations)
+        self._has_failures = self._has_failures or bool(self.failed_uids) or response.Status == _UNABLE
+        self.ending.take(response, has_all=is_readable and self._has_only_warnings(response))
+        if self.is_short and self.ending.is_as_asked:
             self._console.error(f"the peer answered {response.status}, but counts {self._words()}")
 
-    def _take_failed(self, identifier: Dataset | None) -> None:
+    def _has_only_warnings(self, response: CGetRSP | CMoveRSP) -> bool:
+        """Whether B000 says no more than that some objects were answered with a warning, and tells so."""
+        is_told = response.NumberOfFailedSuboperations == 0 and bool(response.NumberOfWarningSuboperations)
+        return response.Status == _COMPLETE and is_told and not (self._has_failures or self._is_left)
+
+    def _take_failed(self, identifier: Dataset | None) -> bool:
+        """Take the list of what failed, and return whether it can be read."""
         if identifier is None:
-            return
+            return True
         try:
             uids = identifier.get("FailedSOPInstanceUIDList") or ()
         except Exception as error:  # whatever an odd value makes pydicom raise
             self._console.warn(f"the list of what failed cannot be read ({type(error).__name__})")
-            return
+            return False
         self.failed_uids = (uids,) if isinstance(uids, str) else tuple(map(str, uids))
+        return True
 
     def _done(self) -> int:
         return sum(self.counters[name] or 0 for name in ("completed", "warning", "failed"))
 
+    def _sent(self) -> int:
+        """How many objects have arrived where they were to go, says the peer."""
+        return sum(self.counters[name] or 0 for name in _SENT)
+
     def _has_enough(self) -> bool:
         wanted: int | None = self._options.cancel
-        return wanted is not None and self._done() >= wanted
+        return wanted is not None and self._sent() >= wanted
 
     def _words(self) -> str:
         told = [f"{count} {name}" for name, count in self.counters.items() if count is not None]
         return ", ".join(told) or "the peer does not count them"
 
     @property
+    def lacks_contexts(self) -> bool:
+        """Whether objects are missing, and none of them because it was not kept here."""
+        return self.is_short and not self._lost()
+
+    @property
+    def is_short(self) -> bool:
+        """Whether the peer counts what it did not do. Our C-CANCEL excuses what is left, not what failed."""
+        return self._has_failures or (self._is_left and not self.ending.was_cancelled)
+
+    @property
     def is_complete(self) -> bool:
         """Whether all that was asked for was done, and what came is kept."""
-        if self.failed or not self.ending.is_as_asked:
+        if self.failed or not self.ending.is_as_asked or self.is_short:
             return False
-        if self.is_short and not self.ending.was_cancelled:
-            return False
-        if self._receiver is None:
-            return True
-        counts, completed = self._receiver.counts, self.counters["completed"] or 0
-        lost = counts["refused"] + counts["failed"] + counts["lost"]
-        return not lost and sum(counts[outcome] for outcome in _KEPT) >= completed
+        return not self._lost() and (self._receiver is None or self._kept() >= self._sent())
+
+    def _lost(self) -> int:
+        """How many of the objects that came were not kept."""
+        counts = {} if self._receiver is None else self._receiver.counts
+        return sum(counts.get(outcome, 0) for outcome in _LOST)
+
+    def _kept(self) -> int:
+        counts = {} if self._receiver is None else self._receiver.counts
+        return sum(counts.get(outcome, 0) for outcome in _KEPT)
 
     def summarize(self) -> bool:
         """Print the result, and return whether all that was asked for was done."""
         console, ok = self._console, self.is_complete
+        if self._receiver is not None and self._kept() < self._sent():
+            told = " and ".join(f"{self.counters[name]} {name}" for name in _SENT if self.counters[name])
+            console.error(f"the peer counts {told}, {self._kept()} were kept here")
         response = self.ending.response
         status = "no final response" if response is None else str(response.status)
         console.result(f"sub-operations: {self._words()}: {status}")

@@ -111,7 +111,7 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         console.error("interrupted")
         retrieval.failed = True
-    if retrieval.is_short and not retrieval.ending.was_cancelled:
+    if retrieval.lacks_contexts:
         console.warn("objects are missing; --sop-class lets others come than the common SOP classes")
     return exit_status(retrieval.summarize(), console)
 
