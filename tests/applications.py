@@ -11,7 +11,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from dicomproto.connection import NEED_DATA, Connection, ReleaseRP, ReleaseRQ, ResponseReceived
 from dicomproto.dimse.codec import decode_command
@@ -118,9 +118,11 @@ def write_object(
 class RawPeer:
     """A requestor that says what it is told to, byte by byte if need be: an engine on a socket."""
 
-    def __init__(self, port: int, *contexts: tuple[str, tuple[str, ...]], title: str = "RAW") -> None:
+    def __init__(
+        self, port: int, *contexts: tuple[str, tuple[str, ...]], title: str = "RAW", called: str = "ANY-SCP"
+    ) -> None:
         self.engine = Connection(Role.REQUESTOR)
-        self.engine.send(build_associate_rq(title, "ANY-SCP", contexts))
+        self.engine.send(build_associate_rq(title, called, contexts))
         self.socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
         self.engine.transport_connected()
         try:
@@ -151,9 +153,12 @@ class RawPeer:
                 self.engine.receive_eof()
         return event
 
-    def begin_store(self, uid: str, part: bytes, *, sop_class: str = CT, last: bool = False) -> None:
+    def begin_store(
+        self, uid: str, part: bytes, *, sop_class: str = CT, last: bool = False, **originator: Any
+    ) -> None:
         """Send a C-STORE request and a part of its data set."""
-        self.engine.send_request(CStoreRQ(AffectedSOPClassUID=sop_class, AffectedSOPInstanceUID=uid), 1)
+        request = CStoreRQ(AffectedSOPClassUID=sop_class, AffectedSOPInstanceUID=uid, **originator)
+        self.engine.send_request(request, 1)
         self.go_on(part, last=last)
 
     def go_on(self, part: bytes, *, last: bool) -> None:
@@ -167,9 +172,9 @@ class RawPeer:
         assert isinstance(event, ResponseReceived), event
         return event.command.Status
 
-    def store(self, uid: str, data: bytes) -> int:
-        """Send an object and return the status of its response."""
-        self.begin_store(uid, data, last=True)
+    def store(self, uid: str, data: bytes, **originator: Any) -> int:
+        """Send an object and return the status of its response; `originator` goes into the request."""
+        self.begin_store(uid, data, last=True, **originator)
         return self.status()
 
     def store_as(self, uid: bytes, data: bytes) -> int:

@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from queue import Queue
 from threading import Event
 from time import monotonic
 from types import SimpleNamespace
@@ -706,7 +707,7 @@ def test_an_object_that_is_still_coming_after_the_final_response_is_waited_for(t
         assert process.stdout is not None
         first = process.stdout.readline()
         assert first.startswith("listening on 127.0.0.1, port ")
-        with RawPeer(int(first.split()[-1]), (CT, (EXPLICIT,))) as peer:
+        with RawPeer(int(first.split()[-1]), (CT, (EXPLICIT,)), called="STORESCP") as peer:
             peer.begin_store("1.2.3", content[:100])
             begun.set()
             began = monotonic()
@@ -720,6 +721,99 @@ def test_an_object_that_is_still_coming_after_the_final_response_is_waited_for(t
         out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (0, "")
     assert "1 stored" in out
+
+
+@contextmanager
+def storing(*words: object) -> Iterator[tuple[int, int, Callable[[], Done]]]:
+    """`movescu --store`: its port, the ID of its request, and what has the peer end it with success."""
+    asked, ended = Queue[int](), Event()
+
+    def move(event: evt.Event) -> Iterator[object]:
+        asked.put(event.request.MessageID)
+        ended.wait(60)
+        yield "127.0.0.1", 1
+        yield 0
+
+    with serving((evt.EVT_C_MOVE, move)) as server:
+        process = subprocess.Popen(
+            [*APPLICATION, "movescu", "--json", address(server), *KEYS, "-aet", "MOVER", "--store",
+             "--store-port", "0", "-ba", "127.0.0.1", *map(str, words)],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+        def end() -> Done:
+            ended.set()
+            out, err = process.communicate(timeout=60)
+            return Done(process.returncode, out, err)
+
+        try:
+            assert process.stdout is not None
+            port = json.loads(process.stdout.readline())["port"]
+            yield port, asked.get(timeout=60), end
+        finally:
+            ended.set()
+            process.communicate(timeout=60)
+
+
+def test_only_what_was_asked_for_is_taken(tmp_path: Path) -> None:
+    title, number = "MoveOriginatorApplicationEntityTitle", "MoveOriginatorMessageID"
+    out = tmp_path / "out"
+    with storing("-od", out) as (port, message_id, end):
+        with RawPeer(port, (CT, (EXPLICIT,)), called="STORESCP") as peer:
+            for uid, originator, status in (
+                ("1.2.1", {}, 0),
+                ("1.2.2", {title: "MOVER", number: message_id}, 0),
+                ("1.2.3", {title: "OTHER", number: message_id}, 0x0124),
+                ("1.2.4", {title: "MOVER", number: message_id % 0xFFFF + 1}, 0x0124),
+                ("1.2.5", {title: "MOVER"}, 0),
+                ("1.2.6", {number: message_id}, 0),
+            ):
+                assert peer.store(uid, data_set(uid), **originator) == status
+            peer.release()
+        done = end()
+    assert sorted(os.listdir(out)) == ["CT.1.2.1", "CT.1.2.2", "CT.1.2.5", "CT.1.2.6"]
+    assert "its Move Originator is 'OTHER', not 'MOVER'" in done.err
+    assert [event["outcome"] for event in done.named("object")].count("foreign") == 2
+    summary = done.events[-1]
+    assert (done.status, summary["stored"], summary["refused"], summary["ok"]) == (0, 4, 0, True)
+
+
+def test_a_wrong_originator_may_be_overlooked(tmp_path: Path) -> None:
+    with storing("-od", tmp_path / "out", "--any-originator") as (port, message_id, end):
+        with RawPeer(port, (CT, (EXPLICIT,)), called="STORESCP") as peer:
+            assert peer.store("1.2.1", data_set("1.2.1"), MoveOriginatorMessageID=message_id - 1) == 0
+            peer.release()
+        assert end().events[-1]["stored"] == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "titles", "is_let_in"),
+    [
+        ([], ("ANY", "STORESCP"), True),
+        ([], ("ANY", "ANY-SCP"), False),
+        (["-aem", "MINE"], ("ANY", "MINE"), True),
+        (["-aem", "MINE"], ("ANY", "OTHER"), False),
+        (["--allow-calling-aet", "PACS"], ("PACS", "STORESCP"), True),
+        (["--allow-calling-aet", "PACS"], ("ANY", "STORESCP"), False),
+        (["--allow-network", "127.0.0.0/8"], ("ANY", "STORESCP"), True),
+        (["--allow-network", "10.0.0.0/8"], ("ANY", "STORESCP"), None),
+    ],
+)
+def test_not_everybody_may_bring_objects(
+    tmp_path: Path, words: list[str], titles: tuple[str, str], is_let_in: bool | None
+) -> None:
+    title, called = titles
+    with storing("-od", tmp_path / "out", *words) as (port, _, end):
+        run = [*APPLICATION, "echoscu", "--json", "-aet", title, "-aec", called, f"127.0.0.1:{port}"]
+        echo = subprocess.run(run, capture_output=True, text=True, check=False, timeout=60)
+        done = Done(echo.returncode, echo.stdout, echo.stderr)
+        assert end().status == 0
+    if is_let_in:
+        assert done.status == 0
+    elif is_let_in is None:
+        assert done.named("error")[0]["error"] == "ConnectionLost"
+    else:
+        assert done.named("error")[0]["error"] == "AssociationRejected"
 
 
 def test_a_port_that_is_taken(here: Run, tmp_path: Path) -> None:

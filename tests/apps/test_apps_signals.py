@@ -100,7 +100,7 @@ def test_movescu_leaves_no_half_file(tmp_path: Path, number: int) -> None:
         process = start("movescu", "--json", f"127.0.0.1:{server.port}", *KEYS, *words)
         assert process.stdout is not None
         port = json.loads(process.stdout.readline())["port"]
-        with RawPeer(port, (CT, (EXPLICIT,))) as peer:
+        with RawPeer(port, (CT, (EXPLICIT,)), called="STORESCP") as peer:
             peer.begin_store("1.2.3", data_set("1.2.3", pixels=300_000)[:200_000])
             while not out.exists() or not os.listdir(out):
                 os.sched_yield()

@@ -39,6 +39,24 @@ def network(text: str) -> str:
     return text
 
 
+def add_callers(group: argparse._ArgumentGroup) -> None:
+    """Add the options that say who may call."""
+    group.add_argument(
+        "--allow-network", type=network, action="append", default=[], metavar="NETWORK",
+        help="serve this IP network or address only, such as 10.0.0.0/8; may be repeated",
+    )  # fmt: skip
+    group.add_argument(
+        "--allow-calling-aet", type=ae_title, action="append", default=[], metavar="TITLE",
+        help="serve requestors of this AE title only, which proves nothing; may be repeated",
+    )  # fmt: skip
+
+
+def admit_callers(ae: AECore, options: argparse.Namespace) -> None:
+    """Tell an application entity who may call."""
+    ae.allowed_networks = options.allow_network
+    ae.require_calling_aet = options.allow_calling_aet
+
+
 def add_admission(parser: ArgumentParser) -> None:
     """Add the options that say whom an acceptor lets in."""
     group = parser.add_argument_group("admission options")
@@ -52,14 +70,7 @@ def add_admission(parser: ArgumentParser) -> None:
     group.add_argument(
         "--max-associations-per-aet", type=positive, metavar="N", help="of those, with one calling AE title"
     )
-    group.add_argument(
-        "--allow-network", type=network, action="append", default=[], metavar="NETWORK",
-        help="serve this IP network or address only, such as 10.0.0.0/8; may be repeated",
-    )  # fmt: skip
-    group.add_argument(
-        "--allow-calling-aet", type=ae_title, action="append", default=[], metavar="TITLE",
-        help="serve requestors of this AE title only, which proves nothing; may be repeated",
-    )  # fmt: skip
+    add_callers(group)
     group.add_argument(
         "--allow-called-aet", type=ae_title, action="append", default=[], metavar="TITLE",
         help="serve requestors that call us by this AE title only; may be repeated",
@@ -83,8 +94,7 @@ def admit(ae: AECore, options: argparse.Namespace) -> None:
     ae.maximum_associations = options.max_associations
     ae.maximum_associations_per_address = options.max_associations_per_address
     ae.maximum_associations_per_ae_title = options.max_associations_per_aet
-    ae.allowed_networks = options.allow_network
-    ae.require_calling_aet = options.allow_calling_aet
+    admit_callers(ae, options)
     own = [ae.ae_title] if options.require_called_aet else []
     ae.require_called_aet = [*own, *options.allow_called_aet] or False
 

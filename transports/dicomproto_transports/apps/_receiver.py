@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from threading import Lock
 from time import monotonic
 
+from dicomproto.dimse.commands import CStoreRQ
 from dicomproto.services import storage_sop_classes
 from dicomproto.uids import UNCOMPRESSED_TRANSFER_SYNTAXES, VERIFICATION
 from dicomproto.upper_layer.pdu import Buffer
@@ -18,12 +19,15 @@ from ..blocking import AE
 from ._console import ERROR, INFO, WARN, Console, size
 from ._listener import Listener, association_of
 from ._options import preferred_syntaxes
-from ._store import SUCCESS, ObjectStore, Receipt
+from ._store import NOT_AUTHORIZED, SUCCESS, ObjectStore, Receipt
 from ._syntaxes import TRANSFER_SYNTAXES
 
 OUTCOMES = ("stored", "identical", "variant", "replaced", "discarded", "refused", "failed", "lost")
 
-_ODD = ("variant", "refused", "lost")
+FOREIGN = "foreign"
+"""The outcome of what nobody here has asked for, which does not count."""
+
+_ODD = ("variant", "refused", "lost", FOREIGN)
 """Outcomes that are worth a warning."""
 
 
@@ -66,6 +70,8 @@ class Receiver:
             )
         self.on_receipt: Callable[[Receipt], None] = lambda receipt: None
         """Is told of every object; by several threads, if there are several associations."""
+        self.why_foreign: Callable[[CStoreRQ], str] = lambda request: ""
+        """Says why an object is not to be received at all; nothing if it is."""
         self.last_chunk = 0.0
         """When the last piece of an object came, in seconds of the monotonic clock."""
         self._lock = Lock()
@@ -85,7 +91,10 @@ class Receiver:
 
     def _receive(self, event: evt.Event) -> Receipt:
         request, context = event.request, event.context
-        if self._store is None:
+        assert isinstance(request, CStoreRQ)
+        if reason := self.why_foreign(request):
+            receipt = Receipt(status=NOT_AUTHORIZED, outcome=FOREIGN, text=reason)
+        elif self._store is None:
             received = sum(len(chunk) for chunk in self._chunks(event))
             receipt = Receipt(status=SUCCESS, outcome="discarded", size=received)
         else:
@@ -95,7 +104,7 @@ class Receiver:
                 transfer_syntax_uid=context.transfer_syntax,
                 chunks=self._chunks(event),
             )
-        if receipt.outcome in ("refused", "failed"):
+        if receipt.outcome in ("refused", "failed", FOREIGN):
             event.refuse(receipt.status, receipt.text)
         return receipt
 

@@ -27,6 +27,7 @@ from ._output import temporary_in
 SUCCESS = 0x0000
 DUPLICATE_SOP_INSTANCE = 0x0111
 INVALID_SOP_INSTANCE = 0x0117
+NOT_AUTHORIZED = 0x0124
 OUT_OF_RESOURCES = 0xA700
 """Statuses of PS3.4 B.2.3 and PS3.7 Annex C that the store answers with."""
 
@@ -44,7 +45,7 @@ class Receipt(Record):
     status: int
     outcome: str
     """"stored", "identical" (was there, kept once), "variant" (something else was there, both kept),
-    "replaced", "refused" or "failed"; the application adds "discarded"."""
+    "replaced", "refused" or "failed"; the application adds "discarded" and "foreign"."""
     path: str | None = None
     size: int = 0
     """Bytes of the data set."""

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import os
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from threading import Thread
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from dicomproto.errors import DicomProtoError
+from dicomproto.uids import VERIFICATION
 
 from ._address import find_peer, parse_requestor
+from ._admission import MAXIMUM_ASSOCIATIONS, add_callers, admit_callers
 from ._console import Console
 from ._identifier import add_identifier
 from ._identity import add_identity
@@ -42,6 +46,8 @@ from ._query import (
 from ._security import add_security, server_tls
 
 if TYPE_CHECKING:
+    from dicomproto.dimse.commands import CStoreRQ
+
     from ..blocking import Server
     from ._receiver import Receiver
     from ._retrieval import Retrieval
@@ -52,7 +58,9 @@ The keys come from -k and from the file of -f, e.g.
   dicomproto movescu pacs -aem WORKSTATION -S -k QueryRetrieveLevel=STUDY -k StudyInstanceUID=1.2.3
 
 The peer must know the address of that application entity. With --store it is this program, which then
-writes what comes to files, as storescp does, as long as the request lasts."""
+writes what comes to files, as storescp does, as long as the request lasts. It listens on every interface
+unless -ba says otherwise, and serves who calls it by its AE title; --allow-network and --allow-calling-aet
+admit the peer alone. What names another Move Originator than this request is refused with status 0124."""
 
 _EVENTS = """With --json stdout has one JSON object a line:
   {"event": "listening", "address": "", "port": 11113}
@@ -65,7 +73,8 @@ _EVENTS = """With --json stdout has one JSON object a line:
    "meaning": "Success", "cancelled": false, "ok": true}
 The counts of sub-operations are the peer's, null where it does not tell; "failed_uids" are the SOP Instance
 UIDs that it says it could not send. With --store there are the first two as well, and the summary has
-the counts of storescp ("stored" and so on). The summary is always the last line."""
+the counts of storescp ("stored" and so on). The outcome "foreign" is that of an object that was refused
+because this request has not asked for it; it does not count. The summary is always the last line."""
 
 _LINGER = 2.0
 """Seconds without a byte after which no more is waited for what is still coming, after the final response."""
@@ -105,6 +114,11 @@ def parser() -> ArgumentParser:
     store.add_argument(
         "--store-plain", action="store_true",
         help="receive over plain TCP although the request is secured; with --enable-tls both are",
+    )  # fmt: skip
+    add_callers(store)
+    store.add_argument(
+        "--any-originator", action="store_true",
+        help="receive objects whatever their Move Originator, from a peer that names a wrong one",
     )  # fmt: skip
     add_output(result)
     add_cancel(result, "objects")
@@ -154,7 +168,11 @@ def _settle_destination(options: argparse.Namespace) -> None:
         options.move_aet = ae_title(options.move_aet) if peer is None else peer.ae_title
     else:
         options.move_aet = options.store_aet
+    options.message_id = None
     options.store_tls = None
+    if options.store:
+        # Not the same in each run: what a former one has asked for may still be coming.
+        options.message_id = int.from_bytes(os.urandom(2)) or 1
     if not options.store or options.tls is None or options.store_plain:
         return
     if not options.enable_tls:
@@ -169,15 +187,19 @@ def _storing(options: argparse.Namespace, console: Console, retrieval: Retrieval
     """A block during which our own Storage SCP listens; raises _CannotListen."""
     from .. import evt
     from ..blocking import AE
-    from ._admission import MAXIMUM_ASSOCIATIONS
     from ._receiver import Receiver, support_storage
 
     receiver = Receiver(options, console)
     retrieval.watch(receiver)
+    if not options.any_originator:
+        receiver.why_foreign = partial(_why_foreign, options)
     ae = AE(ae_title=options.store_aet, timeouts=timeouts_of(options))
     ae.maximum_pdu_size = options.max_pdu
     ae.maximum_associations = MAXIMUM_ASSOCIATIONS
+    ae.require_called_aet = [options.store_aet, options.move_aet]
+    admit_callers(ae, options)
     support_storage(ae)
+    ae.add_supported_context(VERIFICATION)
     where = options.bind_address or "any address"
     try:
         server = ae.start_server(
@@ -199,6 +221,16 @@ def _storing(options: argparse.Namespace, console: Console, retrieval: Retrieval
         server.shutdown(0)
 
 
+def _why_foreign(options: argparse.Namespace, request: CStoreRQ) -> str:
+    """Say why an object does not belong to this request (PS3.7 9.1.1.1.6, 9.1.1.1.7), or nothing."""
+    title = (request.MoveOriginatorApplicationEntityTitle or "").strip(" ")
+    if title and title != options.ae_title:
+        return f"its Move Originator is {title!r}, not {options.ae_title!r}"
+    if request.MoveOriginatorMessageID not in (None, options.message_id):
+        return f"it belongs to the C-MOVE request {request.MoveOriginatorMessageID}, not {options.message_id}"
+    return ""
+
+
 def _await_the_rest(server: Server, receiver: Receiver) -> None:
     """Wait until the peer has released its associations, or no byte has come for a while."""
     deadline = monotonic() + _LINGER
@@ -217,5 +249,7 @@ def _move(options: argparse.Namespace, console: Console, retrieval: Retrieval) -
     requestor = Requestor(options, console)
     with requestor.associate(contexts, extension_of(options, "move")) as association:
         check_extension(association, options, "move", console)
-        responses = association.send_c_move(options.identifier, options.move_aet, options.model)
+        responses = association.send_c_move(
+            options.identifier, options.move_aet, options.model, msg_id=options.message_id
+        )
         retrieval.follow(responses)
