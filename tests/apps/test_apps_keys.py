@@ -234,10 +234,74 @@ def test_text_is_encoded_in_the_character_set_that_is_named(
     assert encoded in encode_data_set(found, IMPLICIT)
 
 
-@pytest.mark.parametrize("charset", ["", "ISO_IR 100", "nonsense"])
-def test_text_that_cannot_be_encoded_is_refused(charset: str) -> None:
-    with pytest.raises(ArgumentTypeError, match="not all text can be encoded in the SpecificCharacterSet"):
-        identifier(f"SpecificCharacterSet={charset}", "PatientName=山田")
+@pytest.mark.parametrize(
+    ("charset", "name"),
+    [("", "山田"), ("", "Müller"), ("ISO_IR 6", "Müller"), ("ISO_IR 100", "山田"), ("ISO_IR 13", "山田")],
+)
+def test_text_that_cannot_be_encoded_is_refused(charset: str, name: str) -> None:
+    for key in ("PatientName", "OtherPatientIDsSequence[0].PatientID"):
+        with pytest.raises(ArgumentTypeError) as caught:
+            identifier(f"SpecificCharacterSet={charset}", f"{key}={name}")
+        assert f"not all text can be encoded in the SpecificCharacterSet {charset!r}; " in str(caught.value)
+        assert name not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["SpecificCharacterSet", "OtherPatientIDsSequence[0].SpecificCharacterSet"])
+def test_a_character_set_that_there_is_not(key: str) -> None:
+    for value in ("nonsense", "latin-1", "ISO_IR_100", "\\ISO 2022 IR 78"):
+        with pytest.raises(ArgumentTypeError, match="there is no character set '"):
+            identifier(f"{key}={value}", "PatientName=A")
+
+
+def test_only_some_elements_have_characters_beyond_ascii() -> None:
+    with pytest.raises(
+        ArgumentTypeError, match=r"\(0008,0060\): a value of VR CS is made of ASCII characters"
+    ):
+        identifier("Modality=Ü")
+
+
+def in_items(charset: str | None, inner: str | None, name: str) -> Dataset:
+    """A data set with a name, and the same within an item, and within an item of its own character set."""
+    dataset = with_keys(f"PatientName={name}", f"OtherPatientIDsSequence[0].PatientID={name}")
+    if charset is not None:
+        dataset.SpecificCharacterSet = charset
+    apply_key(dataset, f"ReferencedStudySequence[0].PatientComments={name if inner else 'x'}")
+    if inner is not None:
+        dataset.ReferencedStudySequence[0].SpecificCharacterSet = inner
+    return dataset
+
+
+@pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT])
+@pytest.mark.parametrize("charset", ["ISO_IR 100", "ISO_IR 192"])
+def test_a_file_is_sent_in_another_character_set(tmp_path: Path, charset: str, syntax: str) -> None:
+    """What is in its items, too; but not where they name one of their own."""
+    path = tmp_path / "query.dcm"
+    path.write_bytes(encode_data_set(in_items(charset, "ISO_IR 100", "Müller"), syntax))
+    for other in ("ISO_IR 100", "ISO_IR 192", "ISO_IR 109"):
+        for sent in (IMPLICIT, EXPLICIT):
+            found = encode_data_set(identifier(f"SpecificCharacterSet={other}", file=path), sent)
+            assert found == encode_data_set(in_items(other, "ISO_IR 100", "Müller"), sent)
+    with pytest.raises(ArgumentTypeError, match="not all text can be encoded"):
+        identifier("SpecificCharacterSet=ISO_IR 144", file=path)
+
+
+def test_the_text_of_a_file_that_names_no_character_set_goes_as_utf_8(tmp_path: Path) -> None:
+    path = tmp_path / "query.json"
+    path.write_text(in_items(None, None, "山田").to_json())
+    found = identifier(file=path)
+    assert encode_data_set(found, IMPLICIT) == encode_data_set(in_items("ISO_IR 192", None, "山田"), IMPLICIT)
+    path = tmp_path / "query.dcm"
+    name = element(0x0010_0010, b"PN", b"M\xfcller^")  # Latin-1, where ASCII is said
+    path.write_bytes(element(0x0008_0052, b"CS", b"STUDY") + name)
+    assert identifier(file=path).SpecificCharacterSet == "ISO_IR 192"
+    assert "Müller^".encode() in encode_data_set(identifier(file=path), IMPLICIT)
+
+
+def test_a_value_of_a_file_that_cannot_be_read_is_sent_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "query.dcm"
+    content = element(0x0008_0005, b"CS", b"ISO_IR 100") + element(0x0010_0010, b"PN", b"M\xfcller")
+    path.write_bytes(content + element(0x0020_0013, b"IS", b"1.5x"))
+    assert b"1.5x" in encode_data_set(identifier("PatientID", file=path), EXPLICIT)
 
 
 # --- what is shown ------------------------------------------------------------------------------

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import warnings
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 _PIXEL_DATA = 0x7FE0_0008  # from here on nothing is a key
-_UTF_8 = "ISO_IR 192"
 
 
 def add_identifier(parser: ArgumentParser) -> None:
@@ -31,6 +29,7 @@ def identifier_of(options: Namespace) -> Dataset:
     """Return the identifier that the options ask for; raises ArgumentTypeError, which names the option."""
     from pydicom.dataset import Dataset
 
+    from ._characters import settle_characters
     from ._keys import InvalidKey, apply_key
 
     if not options.keys and options.file is None:
@@ -43,18 +42,21 @@ def identifier_of(options: Namespace) -> Dataset:
             apply_key(identifier, key)
         except InvalidKey as error:
             raise ArgumentTypeError(f"argument -k: {error}") from None
-    _settle_characters(identifier, options.keys)
+    settle_characters(identifier)
     return identifier
 
 
 def read_identifier(path: str) -> Dataset:
     """Return the elements of a DICOM or DICOM JSON file that may be keys; raises ArgumentTypeError."""
+    from ._characters import decode_text
+
     try:
         with open(path, "rb") as file:
             head = file.read(132)
             file.seek(0)
             is_json = head.lstrip()[:1] in (b"{", b"[")
             dataset = _from_json(file) if is_json else _from_dicom(file, head)
+            decode_text(dataset)
     except OSError as error:
         raise ArgumentTypeError(f"argument -f: {path}: {error.strerror or error}") from None
     except ArgumentTypeError as error:
@@ -88,22 +90,3 @@ def _from_dicom(file: BinaryIO, head: bytes) -> Dataset:
     # Without a preamble pydicom takes anything for a data set; one begins in group 0002 or 0008.
     is_bare = head[:2] in (b"\x02\x00", b"\x08\x00", b"\x00\x08")
     return dcmread(file, force=is_bare, stop_before_pixels=True)
-
-
-def _settle_characters(identifier: Dataset, keys: Iterable[str]) -> None:
-    """See to it that the text of the keys can be encoded; raises ArgumentTypeError if it cannot."""
-    if "SpecificCharacterSet" not in identifier and not all(key.isascii() for key in keys):
-        identifier.SpecificCharacterSet = _UTF_8
-    from dicomproto.datasets import encode_data_set
-    from dicomproto.errors import DataSetError
-    from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN
-
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            encode_data_set(identifier, EXPLICIT_VR_LITTLE_ENDIAN)
-        except DataSetError as error:
-            raise ArgumentTypeError(f"the identifier cannot be encoded: {error}") from None
-    if any("encode" in str(warning.message) for warning in caught):
-        name = identifier.get("SpecificCharacterSet")
-        raise ArgumentTypeError(f"not all text can be encoded in the SpecificCharacterSet {name}")
