@@ -17,7 +17,7 @@ from dicomproto_transports.apps._identifier import identifier_of
 from dicomproto_transports.apps._keys import InvalidKey, apply_key
 from dicomproto_transports.apps._rendering import json_of, lines_of
 
-IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
+IMPLICIT, EXPLICIT, BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
 
 
 def with_keys(*keys: str) -> Dataset:
@@ -59,7 +59,9 @@ def with_keys(*keys: str) -> Dataset:
         ("FrameIncrementPointer=FrameTime", 0x0028_0009, "AT", 0x00181063),
         ("(6002,0010)=7", 0x6002_0010, "US", 7),
         ("(0009,1001)=01 02\\03", 0x0009_1001, "UN", b"\1\2\3\0"),
-        ("(0011,0010)=", 0x0011_0010, "UN", b""),
+        ("(0011,0010)=", 0x0011_0010, "LO", ""),
+        ("(0009,00FF)=ACME 1", 0x0009_00FF, "LO", "ACME 1"),
+        ("(0009,0100)=", 0x0009_0100, "UN", b""),
         ("(0010,0011)=00", 0x0010_0011, "UN", b"\0\0"),
         ("RedPaletteColorLookupTableData=00FF", 0x0028_1201, "OW", b"\0\xff"),
         ("OtherPatientIDsSequence", 0x0010_1002, "SQ", []),
@@ -182,14 +184,37 @@ def test_a_file_may_be_a_bare_data_set(tmp_path: Path) -> None:
         assert identifier(file=path) == with_keys("QueryRetrieveLevel=STUDY", "PatientID=1")
 
 
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ["PatientID=1", "StudyID=2"],
+        ["(0009,0010)=ACME", "PatientID=1"],
+        ["ScheduledProcedureStepSequence[0].Modality=CT"],
+        ["(2010,0010)=STANDARD"],
+        ["(0008,0001)=1", "PatientID=1"],
+    ],
+)
+def test_a_bare_data_set_may_begin_with_any_group(tmp_path: Path, keys: list[str]) -> None:
+    path = tmp_path / "query.dcm"
+    for syntax in (IMPLICIT, EXPLICIT, BIG):
+        path.write_bytes(encode_data_set(with_keys(*keys), syntax))
+        assert identifier(file=path) == with_keys(*keys)
+
+
+def test_a_bare_data_set_may_begin_with_a_group_length(tmp_path: Path) -> None:
+    path = tmp_path / "query.dcm"
+    path.write_bytes(element(0x0008_0000, b"UL", bytes(4)) + element(0x0008_0052, b"CS", b"STUDY"))
+    assert identifier(file=path).QueryRetrieveLevel == "STUDY"
+
+
 def test_a_file_may_be_dicom_json(tmp_path: Path) -> None:
     path = tmp_path / "query.json"
     model = {
         "00100010": {"vr": "PN", "Value": [{"Alphabetic": "Müller"}]},
         "00400100": {"vr": "SQ", "Value": [{"00080060": {"vr": "CS", "Value": ["CT"]}}]},
     }
-    for content in (model, [model]):
-        path.write_text("\n " + json.dumps(content))
+    for content, mark in ((model, ""), ([model], ""), (model, "\ufeff")):
+        path.write_text(mark + "\n " + json.dumps(content))
         found = identifier("SpecificCharacterSet=ISO_IR 100", "PatientID", file=path)
         assert found.ScheduledProcedureStepSequence[0].Modality == "CT"
         assert b"M\xfcller" in encode_data_set(found, IMPLICIT)
@@ -201,6 +226,9 @@ def test_a_file_may_be_dicom_json(tmp_path: Path) -> None:
         (b"[]", "an identifier is one data set, not 0"),
         (b"[{}, {}]", "an identifier is one data set, not 2"),
         (b"{", "is neither a DICOM file nor DICOM JSON (JSONDecodeError)"),
+        (b"hello, whoever reads this", "is neither a DICOM file nor DICOM JSON (InvalidDicomError)"),
+        (b"\x10\x00\x10\x00PN\x05\x00", "is neither a DICOM file nor DICOM JSON (InvalidDicomError)"),
+        (b"\x10\x00\x10\x00SQ", "is neither a DICOM file nor DICOM JSON (InvalidDicomError)"),
         (b"hello", "is neither a DICOM file nor DICOM JSON (InvalidDicomError)"),
         (b"", "is neither a DICOM file nor DICOM JSON"),
         (None, "No such file or directory"),
@@ -394,5 +422,22 @@ def test_a_deep_nest_ends_somewhere() -> None:
     for _ in range(100):
         content = element(0x0040_0100, b"SQ", item(content))
     dataset = decode_data_set(content, EXPLICIT)
-    assert len(list(lines_of(dataset))) < 100
-    assert len(json.dumps(json_of(dataset))) < 3000
+    cut = []
+    assert len(list(lines_of(dataset, on_cut=lambda: cut.append("lines")))) < 100
+    assert len(json.dumps(json_of(dataset, on_cut=lambda: cut.append("json")))) < 3000
+    assert cut == ["lines", "json"]
+
+
+def test_what_ends_before_that_is_whole() -> None:
+    content = element(0x0010_0020, b"LO", b"x")
+    for _ in range(32):
+        content = element(0x0040_0100, b"SQ", item(content))
+    dataset = decode_data_set(content, EXPLICIT)
+    cut: list[int] = []
+    assert list(lines_of(dataset, on_cut=lambda: cut.append(1)))[-1].endswith("LO [x]  # PatientID")
+    assert '"LO"' in json.dumps(json_of(dataset, on_cut=lambda: cut.append(1)))
+    empty = element(0x0040_0100, b"SQ", b"")
+    for _ in range(32):
+        empty = element(0x0040_0100, b"SQ", item(empty))
+    json_of(decode_data_set(empty, EXPLICIT), on_cut=lambda: cut.append(1))
+    assert cut == []

@@ -141,6 +141,18 @@ def test_matches_are_shown_to_a_program(here: Run) -> None:
     assert nothing == Done(0, "", "")
 
 
+@pytest.mark.parametrize("words", [[], ["--json"], ["--dicom-json"]])
+def test_what_is_nested_too_deep_to_be_shown_is_told(here: Run, words: list[str]) -> None:
+    deep = match()
+    for _ in range(40):
+        outer = match()
+        outer.OtherPatientIDsSequence = [deep, deep] if deep == match() else [deep]
+        deep = outer
+    with serving(finding((0xFF00, match()), (0xFF00, deep))) as server:
+        done = here("findscu", *words, address(server), *KEYS)
+    assert (done.status, done.err) == (0, "W: match 2: what is nested deeper than 32 sequences is left out\n")
+
+
 def test_no_match_is_no_failure(here: Run) -> None:
     with serving(finding()) as server:
         assert here("findscu", address(server), *KEYS) == Done(0, "0 matches: 0000H (Success)\n", "")

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import warnings
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from codecs import BOM_UTF8
+from struct import unpack_from
 from typing import TYPE_CHECKING, BinaryIO
+
+from dicomproto.uids import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 _PIXEL_DATA = 0x7FE0_0008  # from here on nothing is a key
+_UNDEFINED = 0xFFFF_FFFF
+_BARE = {EXPLICIT_VR_LITTLE_ENDIAN: "<", EXPLICIT_VR_BIG_ENDIAN: ">", IMPLICIT_VR_LITTLE_ENDIAN: "<"}
 
 
 def add_identifier(parser: ArgumentParser) -> None:
@@ -54,7 +60,7 @@ def read_identifier(path: str) -> Dataset:
         with open(path, "rb") as file:
             head = file.read(132)
             file.seek(0)
-            is_json = head.lstrip()[:1] in (b"{", b"[")
+            is_json = head.removeprefix(BOM_UTF8).lstrip()[:1] in (b"{", b"[")
             dataset = _from_json(file) if is_json else _from_dicom(file, head)
             decode_text(dataset)
     except OSError as error:
@@ -86,7 +92,37 @@ def _from_json(file: BinaryIO) -> Dataset:
 
 def _from_dicom(file: BinaryIO, head: bytes) -> Dataset:
     from pydicom import dcmread
+    from pydicom.errors import InvalidDicomError
 
-    # Without a preamble pydicom takes anything for a data set; one begins in group 0002 or 0008.
-    is_bare = head[:2] in (b"\x02\x00", b"\x08\x00", b"\x00\x08")
-    return dcmread(file, force=is_bare, stop_before_pixels=True)
+    has_meta = head[:2] == b"\x02\x00"  # and no preamble, without which pydicom takes anything for a data set
+    if has_meta or head[128:132] == b"DICM":
+        return dcmread(file, force=has_meta, stop_before_pixels=True)
+    from dicomproto.datasets import decode_data_set
+
+    data = file.read()
+    syntax = _syntax_of(data)
+    if syntax is None:
+        raise InvalidDicomError
+    return decode_data_set(data, syntax, file_meta=False)
+
+
+def _syntax_of(data: bytes) -> str | None:
+    """Return the transfer syntax of a bare data set by its first element; None if this is none at all."""
+    from pydicom.datadict import dictionary_has_tag
+    from pydicom.valuerep import EXPLICIT_VR_LENGTH_16, EXPLICIT_VR_LENGTH_32
+
+    for syntax, order in _BARE.items():
+        group, number, length = unpack_from(f"{order}HHI", data.ljust(12, b"\0"))
+        vr, start = data[4:6].decode("latin-1"), 8
+        if syntax != IMPLICIT_VR_LITTLE_ENDIAN:
+            if vr in EXPLICIT_VR_LENGTH_32:
+                (length,), start = unpack_from(f"{order}I", data.ljust(12, b"\0"), 8), 12
+            elif vr in EXPLICIT_VR_LENGTH_16:
+                (length,) = unpack_from(f"{order}H", data, 6)
+            else:
+                continue
+        is_known = group % 2 or number == 0 or dictionary_has_tag(group << 16 | number)
+        fits = length == _UNDEFINED or start + length <= len(data)
+        if group >= 8 and is_known and fits:
+            return syntax
+    return None

@@ -5,8 +5,9 @@ r"""The `-k` of the query tools: paths to elements, with values, as pynetdicom's
 
 `ScheduledProcedureStepSequence[0].Modality=CT` makes what it passes through: a sequence, and its items
 up to the one that is named. The VR is that of the data dictionary, UN where it has none, as for private
-elements; a repeating group goes by its tag. Values are separated by `\`, numbers read as numbers, text is
-left as it is (`*` and ranges included), and what is neither comes in hexadecimal digits.
+elements, whose creators are LO; a repeating group goes by its tag. Values are separated by `\`, numbers
+read as numbers, text is left as it is (`*` and ranges included), and what is neither comes in hexadecimal
+digits.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class _Step:
             self.item = _item_number(match["number"], match.start("number"))
         self.tag = _tag(match)
         try:
-            self.vr = dictionary_VR(self.tag)
+            self.vr = "LO" if self.tag.is_private_creator else dictionary_VR(self.tag)  # PS3.5 7.8.1
         except KeyError:
             self.vr = "UN"
 

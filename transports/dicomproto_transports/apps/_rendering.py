@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import isfinite
 from typing import TYPE_CHECKING
 
@@ -22,13 +22,22 @@ if TYPE_CHECKING:
 
 _BINARY = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "UN"))
 _SPECIFIC_CHARACTER_SET = 0x0008_0005
-_DEEPEST = 32
+DEEPEST = 32
 """Sequences within sequences that are shown."""
 
 
-def lines_of(dataset: Dataset, depth: int = 0) -> Iterator[str]:
-    """Yield a line for each element, those of items indented: `(0010,0010) PN [A^B]  # PatientName`."""
-    indent = "  " * depth
+def _ignore() -> None:
+    pass
+
+
+def lines_of(
+    dataset: Dataset, indentation: int = 0, *, depth: int = 0, on_cut: Callable[[], None] = _ignore
+) -> Iterator[str]:
+    """Yield a line for each element, those of items indented: `(0010,0010) PN [A^B]  # PatientName`.
+
+    `on_cut` is called for what is nested too deep to be shown.
+    """
+    indent = "  " * indentation
     for tag in sorted(dataset.keys()):
         element = _element(dataset, tag)
         if isinstance(element, bytes):
@@ -41,29 +50,40 @@ def lines_of(dataset: Dataset, depth: int = 0) -> Iterator[str]:
         yield f"{line}  # {keyword_for_tag(tag) or 'unknown'}"
         for position, item in enumerate(items):
             yield f"{indent}  item {position}"
-            if depth < _DEEPEST:
-                yield from lines_of(item, depth + 2)
+            if depth < DEEPEST:
+                yield from lines_of(item, indentation + 2, depth=depth + 1, on_cut=on_cut)
+            else:
+                on_cut()
 
 
-def json_of(dataset: Dataset, depth: int = 0) -> dict[str, object]:
-    """Return a data set in the DICOM JSON model (PS3.18 F.2), values with their text in Unicode."""
+def json_of(dataset: Dataset, depth: int = 0, *, on_cut: Callable[[], None] = _ignore) -> dict[str, object]:
+    """Return a data set in the DICOM JSON model (PS3.18 F.2), values with their text in Unicode.
+
+    `on_cut` is called for what is nested too deep to be shown.
+    """
     model: dict[str, object] = {}
     for tag in sorted(dataset.keys()):
         if tag.elem == 0:  # a group length
             continue
-        model[f"{tag.group:04X}{tag.elem:04X}"] = _json_element(dataset, tag, depth)
+        model[f"{tag.group:04X}{tag.elem:04X}"] = _json_element(dataset, tag, depth, on_cut)
     if f"{_SPECIFIC_CHARACTER_SET:08X}" in model:  # PS3.18 F.2.2: JSON is UTF-8
         model[f"{_SPECIFIC_CHARACTER_SET:08X}"] = {"vr": "CS", "Value": ["ISO_IR 192"]}
     return model
 
 
-def _json_element(dataset: Dataset, tag: BaseTag, depth: int) -> dict[str, object]:
+def _json_element(
+    dataset: Dataset, tag: BaseTag, depth: int, on_cut: Callable[[], None]
+) -> dict[str, object]:
     element = _element(dataset, tag)
     if isinstance(element, bytes):
         return {"vr": "UN", "InlineBinary": b64encode(element).decode("ascii")} if element else {"vr": "UN"}
     if element.VR == "SQ":
-        items = [json_of(item, depth + 1) for item in _items(element)] if depth < _DEEPEST else []
-        return {"vr": "SQ", "Value": items} if items else {"vr": "SQ"}
+        items = _items(element)
+        if items and depth == DEEPEST:
+            on_cut()
+            items = []
+        inner = [json_of(item, depth + 1, on_cut=on_cut) for item in items]
+        return {"vr": "SQ", "Value": inner} if inner else {"vr": "SQ"}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

@@ -122,6 +122,7 @@ class _Run:
         self.unreadable = 0
         self.failed = False
         self._warned_of_keys = False
+        self._cut_match = 0
 
     def start(self) -> None:
         """Do what was asked for, if there is room for the files."""
@@ -188,19 +189,30 @@ class _Run:
         if self.options.dicom_json:
             from json import dumps
 
-            console.document(("[" if self.matches == 1 else ",") + dumps(json_of(match)))
+            document = dumps(json_of(match, on_cut=self._cut))
+            console.document(("[" if self.matches == 1 else ",") + document)
         elif console.json:
             console.event(
                 "match",
                 number=self.matches,
                 status=response.Status,
-                dataset=json_of(match),
+                dataset=json_of(match, on_cut=self._cut),
                 path=path,
             )
         elif not console.quiet:
             console.result(f"match {self.matches}" + (f", written to {path}" if path else ""))
-            for line in lines_of(match, 1):
+            for line in lines_of(match, 1, on_cut=self._cut):
                 console.result(line)
+
+    def _cut(self) -> None:
+        """Say that something is not shown, once for each match."""
+        from ._rendering import DEEPEST
+
+        if self._cut_match != self.matches:
+            self._cut_match = self.matches
+            self.console.warn(
+                f"match {self.matches}: what is nested deeper than {DEEPEST} sequences is left out"
+            )
 
     def _write(self, match: Dataset) -> str | None:
         import os
