@@ -72,6 +72,81 @@ def test_how_many_of_one_kind_are_let_in(
             assert verdict(run("echoscu", "--json", "-aet", "NEW", "127.0.0.1", server.port)) == others
 
 
+@pytest.fixture
+def secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "users").write_bytes(b"\xef\xbb\xbfjoe:s:cret\r\n\nj\xc3\xb6rg\n")
+    for name, content in (("right", "s:cret\n"), ("wrong", "s:cre\n"), ("long", "s:cret2\n")):
+        (tmp_path / name).write_text(content)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+NOBODY = (1, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "words", "expected"),
+    [
+        ("", "", SERVED),
+        ("", "--user joe", SERVED),
+        ("", "--user joe -rsp", ("NoIdentityResponse",)),
+        ("--accept-identity", "", SERVED),
+        ("--accept-identity", "--user joe -rsp", SERVED),
+        ("--accept-identity", "--user joe --password-file wrong -rsp", SERVED),
+        ("--accept-identity", "--kerberos-file right -rsp", SERVED),
+        ("--users users", "", NOBODY),
+        ("--users users", "--user joe -rsp", NOBODY),
+        ("--users users", "--user joe --password-file wrong", NOBODY),
+        ("--users users", "--user joe --password-file long", NOBODY),
+        ("--users users", "--user joe --password-file right", SERVED),
+        ("--users users", "--user joe --password-file right -rsp", SERVED),
+        ("--users users", "--user jörg -rsp", SERVED),
+        ("--users users", "--user jörg --password-file wrong", SERVED),
+        ("--users users", "--user jo --password-file right", NOBODY),
+        ("--users users", "--jwt-file right", NOBODY),
+    ],
+)
+def test_which_users_are_served(
+    run: Run, serve: Serve, secrets: Path, options: str, words: str, expected: tuple[object, ...]
+) -> None:
+    server = serve("echoscp", *options.split())
+    assert verdict(run("echoscu", "--json", f"127.0.0.1:{server.port}", *words.split())) == expected
+
+
+def test_nothing_of_a_user_is_shown(run: Run, serve: Serve, secrets: Path) -> None:
+    server = serve("storescp", "-d", "-od", secrets / "out", "--users", "users")
+    for file in ("right", "wrong"):
+        run("echoscu", "--user", "joe", "--password-file", file, f"127.0.0.1:{server.port}")
+    done = server.stop()
+    assert "W: the passcodes of the users come for anyone to read: the connections have no TLS\n" in done.err
+    for secret in ("s:cre", "joe", "j\xf6rg"):
+        assert secret not in done.out + done.err
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (None, "users: No such file or directory"),
+        (b"\n", "users names no user"),
+        (b"joe\n:secret\n", "users, line 2: a name is missing"),
+        (b"joe:\n", "users, line 1: a passcode after the colon is missing"),
+        (b"joe:secret\njoe\n", "users, line 2: this user is there already"),
+    ],
+)
+def test_wrong_users_are_refused(
+    tmp_path: Path, content: bytes | None, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "users"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SystemExit) as caught:
+        parse_acceptor(echoscp.parser(), ["0", "--users", str(path)])
+    assert caught.value.code == 2
+    told = capsys.readouterr().err
+    assert text in told
+    assert "secret" not in told
+
+
 def test_a_proxy_is_believed_where_it_is_allowed_to_be(serve: Serve) -> None:
     server = serve("echoscp", "--proxy-protocol-from", "127.0.0.0/8", "--allow-network", "192.0.2.7", "-v")
     assert server.process.stderr is not None

@@ -35,10 +35,16 @@ def parse_requestor(parser: ArgumentParser, arguments: Sequence[str], *more: Set
 
 
 def parse_acceptor(parser: ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
-    """Parse the command line of an acceptor; `tls` of the result is what secures its connections, or None."""
+    """Parse the command line of an acceptor; `tls` of the result is what secures its connections, or None.
+
+    `users` are those whom it serves, or None.
+    """
 
     def settle(options: argparse.Namespace) -> None:
+        from ._users import settle_users
+
         options.tls = server_tls(options)
+        settle_users(options)
 
     return _settled(parser, parser.parse_args(arguments), settle)
 

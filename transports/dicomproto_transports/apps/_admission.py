@@ -89,6 +89,20 @@ def add_admission(parser: ArgumentParser) -> None:
     )
 
 
+def add_users(parser: ArgumentParser) -> None:
+    """Add the options of an acceptor that say which users it believes."""
+    group = parser.add_argument_group("user identity options").add_mutually_exclusive_group()
+    group.add_argument(
+        "--accept-identity", action="store_true",
+        help="accept any identity of a user, and say so if asked to; nothing is verified (default: take no"
+        " notice of identities, and answer none)",
+    )  # fmt: skip
+    group.add_argument(
+        "--users", metavar="FILE",
+        help="serve the users of this file only, NAME or NAME:PASSCODE on each line",
+    )  # fmt: skip
+
+
 def admit(ae: AECore, options: argparse.Namespace) -> None:
     """Tell an application entity whom to let in."""
     ae.maximum_associations = options.max_associations

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dicomproto.upper_layer.pdu import UserIdentityRQ
 
-USER, _USER_AND_PASSCODE, _KERBEROS, _SAML, _JWT = 1, 2, 3, 4, 5
+USER, USER_AND_PASSCODE, _KERBEROS, _SAML, _JWT = 1, 2, 3, 4, 5
 """Kinds of identity (PS3.7 Table D.3-14); all but the name of a user hold a secret."""
 
 _FROM_FILE = {"kerberos_file": _KERBEROS, "saml_file": _SAML, "jwt_file": _JWT}
@@ -55,7 +55,7 @@ def identity_of(options: argparse.Namespace) -> UserIdentityRQ | None:
         kind, first = USER, options.user.encode("utf-8")
         passcode = secret_of(options, "password")
         if passcode is not None:
-            kind, second = _USER_AND_PASSCODE, passcode
+            kind, second = USER_AND_PASSCODE, passcode
     elif kinds:
         (name,) = kinds
         kind, path = _FROM_FILE[name], getattr(options, name)
@@ -65,7 +65,7 @@ def identity_of(options: argparse.Namespace) -> UserIdentityRQ | None:
     else:
         return None
     for value, what in ((first, "identity"), (second, "passcode")):
-        if not value and (what == "identity" or kind == _USER_AND_PASSCODE):
+        if not value and (what == "identity" or kind == USER_AND_PASSCODE):
             raise ArgumentTypeError(f"the {what} of the user is empty")
         if len(value) > _LONGEST:
             raise ArgumentTypeError(f"the {what} of the user has more than {_LONGEST} bytes")

@@ -26,6 +26,7 @@ from ..evt import Binding, Event
 from ._admission import SYSTEMD, admit, listen_on
 from ._console import Console
 from ._options import timeouts_of
+from ._users import bindings_of
 
 _NEWS = b"\0"
 """On the pipe: a piece of work, or the last association, has ended."""
@@ -67,6 +68,8 @@ class Listener:
         self.ae = AE(ae_title=options.ae_title, timeouts=timeouts_of(options))
         self.ae.maximum_pdu_size = options.max_pdu
         admit(self.ae, options)
+        if options.users is not None and options.users.have_passcodes and options.tls is None:
+            console.warn("the passcodes of the users come for anyone to read: the connections have no TLS")
         self._is_stopping = False
         self._options = options
         self._console = console
@@ -127,7 +130,7 @@ class Listener:
             server = self.ae.start_server(
                 listen_on(options),
                 block=False,
-                evt_handlers=handlers,
+                evt_handlers=[*handlers, *bindings_of(options)],
                 ssl_context=options.tls,
                 proxy_protocol_from=options.proxy_protocol_from,
                 reuse_port=options.reuse_port,

@@ -218,7 +218,7 @@ def add_port(parser: ArgumentParser) -> None:
 
 def add_listener(parser: ArgumentParser, own_title: str) -> argparse._ArgumentGroup:
     """Add what an acceptor needs to listen."""
-    from ._admission import add_admission, listening_port
+    from ._admission import add_admission, add_users, listening_port
 
     parser.add_argument(
         "port", type=listening_port,
@@ -240,6 +240,7 @@ def add_listener(parser: ArgumentParser, own_title: str) -> argparse._ArgumentGr
         help="seconds that what is under way has to be finished when the program is to end (default: 30)",
     )  # fmt: skip
     add_admission(parser)
+    add_users(parser)
     add_phases(parser, _ACCEPTORS_PHASES)
     return group
 

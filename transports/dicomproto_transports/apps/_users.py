@@ -1,0 +1,88 @@
+"""Whom the acceptors believe to be a user (PS3.7 D.3.3.7): nobody, anybody, or those of a file.
+
+A line of the file is a name, or a name and its passcode with a colon between. A name alone lets in whoever
+says it, with any passcode or none. What passcodes are is never shown, nor who presented which.
+"""
+
+from __future__ import annotations
+
+import argparse
+from argparse import ArgumentTypeError
+from codecs import BOM_UTF8
+from hashlib import sha256
+from hmac import compare_digest
+from typing import TYPE_CHECKING
+
+from ._identity import USER, USER_AND_PASSCODE, read_secret
+
+if TYPE_CHECKING:
+    from ..evt import Binding, Event
+
+_REJECTION = 1, 2, 1
+"""Permanent, by the ACSE, for no reason that is told: what a wrong identity is answered (PS3.7 D.3.3.7)."""
+_OF_NOTHING = bytes(32)
+"""No passcode that can be found has this digest."""
+
+
+class Users:
+    """The users of a file."""
+
+    def __init__(self, path: str) -> None:
+        self._passcodes: dict[bytes, bytes | None] = {}  # their digests
+        for number, line in enumerate(read_secret(path).removeprefix(BOM_UTF8).split(b"\n"), 1):
+            line = line.removesuffix(b"\r")
+            if not line:
+                continue
+            name, colon, passcode = line.partition(b":")
+            problem = "a name" if not name else "a passcode after the colon" if colon and not passcode else ""
+            if problem:
+                raise ArgumentTypeError(f"argument --users: {path}, line {number}: {problem} is missing")
+            if name in self._passcodes:
+                raise ArgumentTypeError(
+                    f"argument --users: {path}, line {number}: this user is there already"
+                )
+            self._passcodes[name] = sha256(passcode).digest() if colon else None
+        if not self._passcodes:
+            raise ArgumentTypeError(f"argument --users: {path} names no user")
+
+    @property
+    def have_passcodes(self) -> bool:
+        """Whether any user has a passcode, which is sent as it is."""
+        return any(self._passcodes.values())
+
+    def know(self, kind: int, name: bytes, passcode: bytes) -> bool:
+        """Whether an identity is that of a user; in the same time, whatever the passcode is."""
+        if kind not in (USER, USER_AND_PASSCODE):
+            return False
+        expected = self._passcodes.get(name, _OF_NOTHING)
+        if expected is None:
+            return True
+        return compare_digest(expected, sha256(passcode).digest()) and kind == USER_AND_PASSCODE
+
+
+def settle_users(options: argparse.Namespace) -> None:
+    """Read the file of the users, and set `options.users` to them, or None; raises ArgumentTypeError."""
+    options.users = None if options.users is None else Users(options.users)
+
+
+def bindings_of(options: argparse.Namespace) -> list[Binding]:
+    """Return the handlers that judge the users."""
+    from ..evt import EVT_REQUESTED, EVT_USER_ID
+
+    users: Users | None = options.users
+    if users is None:
+        return [(EVT_USER_ID, _accept)] if options.accept_identity else []
+
+    def judge(event: Event) -> bool:
+        return users.know(event.user_id_type, event.primary_field, event.secondary_field)
+
+    return [(EVT_USER_ID, judge), (EVT_REQUESTED, _demand)]
+
+
+def _accept(event: Event) -> bool:
+    return True
+
+
+def _demand(event: Event) -> None:
+    if event.associate_request.user_identity is None:
+        event.reject(*_REJECTION)
