@@ -314,6 +314,7 @@ def test_each_kind_of_identity_has_an_option(tmp_path: Path, monkeypatch: pytest
         ("--user a --jwt-file b", "not allowed with argument"),
         ("--user a --password-env A --password-file b", "not allowed with argument"),
         ("--user " + "a" * 65536, "more than 65535 bytes"),
+        ("--user \udcff", "argument -usr: the name of the user is not in UTF-8"),
     ],
 )
 def test_a_wrong_identity_is_refused(words: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:

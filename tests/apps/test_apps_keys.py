@@ -267,6 +267,8 @@ def test_text_is_encoded_in_the_character_set_that_is_named(
     [("", "山田"), ("", "Müller"), ("ISO_IR 6", "Müller"), ("ISO_IR 100", "山田"), ("ISO_IR 13", "山田")],
 )
 def test_text_that_cannot_be_encoded_is_refused(charset: str, name: str) -> None:
+    with pytest.raises(ArgumentTypeError, match="not all text can be encoded in the .*192'$"):
+        identifier("PatientName=\udcff")  # bytes of the command line that are no UTF-8
     for key in ("PatientName", "OtherPatientIDsSequence[0].PatientID"):
         with pytest.raises(ArgumentTypeError) as caught:
             identifier(f"SpecificCharacterSet={charset}", f"{key}={name}")

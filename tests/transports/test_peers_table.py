@@ -108,6 +108,8 @@ def test_all_that_can_be_said_is_kept(tmp_path: Path) -> None:
         ),
         (f"[a]\n{MINIMUM}[a.tls]\nca = 1", "[a.tls] ca: must be a text, not 1"),
         (f"[a]\n{MINIMUM}[a.tls]\nprofile = 'ssl3'", "[a.tls] profile: must be one of bcp195, bcp195-tls13"),
+        (f"[a]\n{MINIMUM}[a.tls]\nprofile = [1]", "[a.tls] profile: must be one of bcp195, bcp195-tls13"),
+        (f"[a]\n{MINIMUM}[a.tls]\nprofile = {{}}", "[a.tls] profile: must be one of bcp195, bcp195-tls13"),
         (f"[a]\n{MINIMUM}[a.tls]\nverify = 'no'", "[a.tls] verify: must be true or false, not this str"),
         (f"[a]\n{MINIMUM}[a.tls]\nkey = 'k'", "[a.tls] key: needs a cert"),
         (f"[a]\n{MINIMUM}[a.tls]\npassword_file = 'k'", "[a.tls] password_file: needs a cert"),

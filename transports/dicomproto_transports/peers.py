@@ -276,9 +276,9 @@ def _host(value: object) -> str:
 def _profile(value: object) -> str:
     from .tls import PROFILES
 
-    if value not in PROFILES:
+    if not isinstance(value, str) or value not in PROFILES:
         raise ValueError(f"one of {', '.join(PROFILES)}")
-    return str(value)
+    return value
 
 
 def _first_line(path: str) -> bytes:

@@ -65,8 +65,8 @@ def _check_characters(dataset: Dataset) -> None:
 
 
 def _unfit(name: object) -> ArgumentTypeError:
-    hint = "it may be left out, or be ISO_IR 192, which is UTF-8"
-    return ArgumentTypeError(f"not all text can be encoded in the SpecificCharacterSet {name!r}; {hint}")
+    hint = "" if name == UTF_8 else "; it may be left out, or be ISO_IR 192, which is UTF-8"
+    return ArgumentTypeError(f"not all text can be encoded in the SpecificCharacterSet {name!r}{hint}")
 
 
 def _texts(dataset: Dataset) -> Iterator[str]:

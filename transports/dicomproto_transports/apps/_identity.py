@@ -52,7 +52,10 @@ def identity_of(options: argparse.Namespace) -> UserIdentityRQ | None:
         raise ArgumentTypeError("--identity-response needs an identity, such as --user")
     second = b""
     if options.user is not None:
-        kind, first = USER, options.user.encode("utf-8")
+        try:
+            kind, first = USER, options.user.encode("utf-8")
+        except UnicodeEncodeError:  # bytes of the command line that are none
+            raise ArgumentTypeError("argument -usr: the name of the user is not in UTF-8") from None
         passcode = secret_of(options, "password")
         if passcode is not None:
             kind, second = USER_AND_PASSCODE, passcode
