@@ -660,6 +660,14 @@ def test_objects_are_sent_where_they_are_wanted(here: Run, files: list[Path], tm
     assert default.status == 1  # STORESCP is not known either
 
 
+def test_a_destination_needs_a_title(here: Run, tmp_path: Path) -> None:
+    table = tmp_path / "peers.toml"
+    table.write_text('[ws]\nhost = "h"\nport = 1\n')
+    done = here("movescu", "127.0.0.1:104", *KEYS, "--peers", table, "-aem", "ws")
+    assert done.status == 2
+    assert "argument -aem: [ws] ae_title: is needed for a destination of C-MOVE" in done.err
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -13,7 +13,14 @@ from dicomproto.config import Timeouts
 from dicomproto.errors import TimedOut, TLSFailed
 from dicomproto.upper_layer.pdu import AssociateRQ, AsynchronousOperationsWindow, RoleSelection
 from dicomproto_transports.blocking import AE, evt
-from dicomproto_transports.peers import InvalidPeers, Peer, PeerTLS, default_peers_path, load_peers
+from dicomproto_transports.peers import (
+    InvalidPeers,
+    Peer,
+    PeerTLS,
+    default_peers_path,
+    load_peers,
+    move_destinations,
+)
 from dicomproto_transports.tls import server_context
 from tests.certificates import Authority
 
@@ -326,3 +333,25 @@ def test_a_folder_may_hold_who_is_trusted(tmp_path: Path) -> None:
 def test_a_peer_may_be_a_move_destination(tmp_path: Path) -> None:
     peer = load(tmp_path, f"[p]\n{MINIMUM}ae_title = 'THERE'\nmax_pdu = 0\n")["p"]
     assert peer.move_destination() == ("h", 104, {"ae_title": "THERE", "max_pdu": 0})
+
+
+def test_peers_are_move_destinations_by_their_titles(tmp_path: Path) -> None:
+    peers = load(
+        tmp_path,
+        f"[one]\n{MINIMUM}ae_title = 'ONE'\n"
+        f"[two]\n{MINIMUM}ae_title = 'TWO'\nmax_pdu = 0\n"
+        f"[three]\n{MINIMUM}",
+    )
+    with pytest.raises(InvalidPeers, match=r"\[three\] ae_title: is needed for a destination of C-MOVE"):
+        move_destinations(peers)
+    del peers["three"]
+    destinations = move_destinations(peers)
+    assert destinations == {
+        "ONE": ("h", 104, {"ae_title": "ONE"}),
+        "TWO": ("h", 104, {"ae_title": "TWO", "max_pdu": 0}),
+    }
+    ae = AE()
+    ae.move_destinations = destinations
+    peers["again"] = peers["one"].replace(name="again")
+    with pytest.raises(InvalidPeers, match=r"\[again\] ae_title: 'ONE' is that of \[one\], too"):
+        move_destinations(peers)

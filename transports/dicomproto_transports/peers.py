@@ -3,7 +3,7 @@
     [pacs]                          # the name: letters, digits, "-" and "_"
     host = "pacs.example.org"
     port = 11112
-    ae_title = "PACS"               # how it is called; ANY-SCP if it is left out
+    ae_title = "PACS"               # how it is called; ANY-SCP if it is left out, which C-MOVE cannot name
     calling_ae_title = "VIEWER"     # what we call ourselves towards it
     max_pdu = 65536                 # bytes of a P-DATA-TF that we announce; 0: unlimited
     window = 8                      # requests that may be outstanding, proposed to the peer
@@ -37,10 +37,11 @@ from ._facts import own_title
 if TYPE_CHECKING:
     from .tls import Profile, TLSArguments
 
-__all__ = ["InvalidPeers", "Peer", "PeerTLS", "default_peers_path", "load_peers"]
+__all__ = ["InvalidPeers", "Peer", "PeerTLS", "default_peers_path", "load_peers", "move_destinations"]
 
 _NAME = re.compile(r"(?=.*[A-Za-z_-])[A-Za-z0-9_-]+")
 _MAXIMUM_WINDOW = 0xFFFF
+_ANY = "ANY-SCP"
 
 
 class InvalidPeers(DicomProtoError, ValueError):
@@ -76,7 +77,8 @@ class Peer(Record):
     name: str
     host: str
     port: int
-    ae_title: str = "ANY-SCP"
+    ae_title: str = _ANY
+    """How it is called; "ANY-SCP" stands for a title that is not known."""
     calling_ae_title: str | None = None
     """What we call ourselves; the title of the `AE` if None."""
     max_pdu: int | None = None
@@ -141,6 +143,13 @@ class Peer(Record):
             raise InvalidPeers(f"[{self.name}.tls]: {error}") from None
         return context, settings.server_name
 
+    @property
+    def move_title(self) -> str:
+        """The AE title by which a C-MOVE names this peer; raises InvalidPeers if the table has none."""
+        if self.ae_title == _ANY:
+            raise InvalidPeers(f"[{self.name}] ae_title: is needed for a destination of C-MOVE")
+        return self.ae_title
+
     def move_destination(self) -> tuple[str, int, dict[str, Any]]:
         """Return what `AE.move_destinations` holds for this peer."""
         options = self.options()
@@ -180,6 +189,21 @@ def load_peers(path: str | os.PathLike[str]) -> dict[str, Peer]:
         raise InvalidPeers(f"{shown}: this is no TOML: {error}") from None
     reader = _Reader(shown, os.path.dirname(os.path.abspath(path)))
     return {name: reader.peer(name, table) for name, table in tables.items()}
+
+
+def move_destinations(
+    peers: Mapping[str, Peer],
+) -> dict[str, tuple[str, int] | tuple[str, int, dict[str, object]]]:
+    """Return what `AE.move_destinations` is to be, so that a C-MOVE may name each of `peers` by its AE title.
+
+    Raises InvalidPeers if a peer has no AE title, if two have the same one, or if a file for TLS will not do.
+    """
+    names: dict[str, str] = {}
+    for peer in peers.values():
+        other = names.setdefault(peer.move_title, peer.name)
+        if other != peer.name:
+            raise InvalidPeers(f"[{peer.name}] ae_title: {peer.ae_title!r} is that of [{other}], too")
+    return {peer.ae_title: peer.move_destination() for peer in peers.values()}
 
 
 # --- reading ------------------------------------------------------------------------------------

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from dicomproto.dimse.commands import CStoreRQ
 
     from ..blocking import Server
+    from ..peers import Peer
     from ._receiver import Receiver
     from ._retrieval import Retrieval
 
@@ -165,7 +166,7 @@ class _CannotListen(Exception):
 def _settle_destination(options: argparse.Namespace) -> None:
     if options.move_aet is not None:
         peer = find_peer(options, options.move_aet)
-        options.move_aet = ae_title(options.move_aet) if peer is None else peer.ae_title
+        options.move_aet = ae_title(options.move_aet) if peer is None else _title_of(peer)
     else:
         options.move_aet = options.store_aet
     options.message_id = None
@@ -180,6 +181,15 @@ def _settle_destination(options: argparse.Namespace) -> None:
             "what is received here can be secured with --enable-tls only; --store-plain does without"
         )
     options.store_tls = server_tls(options)
+
+
+def _title_of(peer: Peer) -> str:
+    from ..peers import InvalidPeers
+
+    try:
+        return peer.move_title
+    except InvalidPeers as error:
+        raise ArgumentTypeError(f"argument -aem: {error}") from None
 
 
 @contextmanager
