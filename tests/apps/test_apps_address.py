@@ -163,7 +163,9 @@ def test_options_rule_over_the_table_and_the_table_over_the_defaults() -> None:
     assert (both.ae_title, both.max_pdu) == ("ME", 16384)
 
 
-def test_a_table_may_be_named_and_must_be_right(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_may_be_named_and_must_be_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     other = tmp_path / "other.toml"
     other.write_text('[there]\nhost = "h"\nport = 1\n')
     assert means(f"there --peers {other}") == ("ANY-SCP", "h", 1)
@@ -172,7 +174,14 @@ def test_a_table_may_be_named_and_must_be_right(tmp_path: Path, capsys: pytest.C
         means(f"there --peers {other}")
     assert caught.value.code == 2
     assert f"{other}: [there] tsl: is not known" in capsys.readouterr().err
-    assert means(f"host:104 --peers {other}") == ("ANY-SCP", "host", 104)  # where no name is looked up
+    with pytest.raises(SystemExit):  # where no name is looked up, too
+        means(f"host:104 --peers {other}")
+    assert f"{other}: [there] tsl: is not known" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        means(f"A@host:104 --peers {other}x")
+    assert f"{other}x: No such file or directory" in capsys.readouterr().err
+    monkeypatch.setenv("DICOMPROTO_PEERS", str(other))
+    assert means("host:104") == ("ANY-SCP", "host", 104)
 
 
 def test_a_peer_is_called_as_the_table_says(tmp_path: Path) -> None:

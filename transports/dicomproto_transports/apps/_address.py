@@ -122,18 +122,21 @@ def split_address(text: str) -> tuple[str | None, str, str | None]:
 
 
 def find_peer(options: argparse.Namespace, name: str) -> Peer | None:
-    """Return the peer of that name, if the table has one; raises ArgumentTypeError for a wrong table."""
-    if not _NAME.fullmatch(name):
-        return None
-    path = _table(options)
+    """Return the peer of that name, if the table has one; raises ArgumentTypeError for a wrong table.
+
+    A table that was asked for is read even where an address is no name: it may not be what is meant.
+    """
+    is_name = _NAME.fullmatch(name) is not None
+    path = _table(options) if is_name else options.peers
     if path is None:
         return None
     from ..peers import InvalidPeers, load_peers
 
     try:
-        return load_peers(path).get(name)
+        peers = load_peers(path)
     except InvalidPeers as error:
         raise ArgumentTypeError(str(error)) from None
+    return peers.get(name) if is_name else None
 
 
 def _table(options: argparse.Namespace) -> str | None:
