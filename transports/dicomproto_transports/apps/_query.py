@@ -13,7 +13,9 @@ from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 
 from ._console import Console
 from ._identifier import identifier_of
-from ._options import only_syntax, positive
+from ._identity import add_identity
+from ._options import add_requested_syntax, only_syntax, positive
+from ._security import add_security
 
 if TYPE_CHECKING:
     from dicomproto.dimse.commands import CFindRSP, CGetRSP, CMoveRSP
@@ -62,7 +64,7 @@ def add_models(parser: ArgumentParser, service: str) -> None:
     parser.set_defaults(default_model=f"{_ROOT}.1.{_SERVICES[service]}")
 
 
-def add_extensions(parser: ArgumentParser, service: str) -> None:
+def _add_extensions(parser: ArgumentParser, service: str) -> None:
     """Add the extended negotiation that the service knows (PS3.4 C.5, K.5)."""
     group = parser.add_argument_group("extended negotiation options")
     for option, text in _EXTENSIONS[service].items():
@@ -84,16 +86,21 @@ _EXTENSIONS = {"find": _FIND_EXTENSIONS, "get": _RETRIEVE_EXTENSIONS, "move": _R
 """By service: the option of each byte of the application information, in order (PS3.4 C.5.1.1, C.5.2.1)."""
 
 
-def add_cancel(parser: ArgumentParser, what: str) -> None:
-    """Add `--cancel`."""
+def add_manner(parser: ArgumentParser, service: str, counted: str) -> None:
+    """Add how the peer is asked, which is the same for all three; what it answers with are `counted`."""
     group = parser.add_argument_group("other options")
     group.add_argument(
-        "--cancel", type=positive, metavar="N", help=f"send C-CANCEL after N {what}; that is no failure, then"
-    )
+        "--cancel", type=positive, metavar="N",
+        help=f"send C-CANCEL after N {counted}; that is no failure, then",
+    )  # fmt: skip
     group.add_argument(
         "--show-comments", action="store_true",
         help="show the Error Comments of the peer, which may hold patient data",
     )  # fmt: skip
+    _add_extensions(parser, service)
+    add_identity(parser)
+    add_security(parser, is_requestor=True)
+    add_requested_syntax(parser)
 
 
 def settle_query(options: argparse.Namespace) -> None:

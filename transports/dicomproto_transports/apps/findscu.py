@@ -11,20 +11,11 @@ from dicomproto.errors import DataSetError, DicomProtoError
 from ._address import parse_requestor
 from ._console import Console
 from ._identifier import add_identifier
-from ._identity import add_identity
-from ._options import (
-    add_peer,
-    add_port,
-    add_requested_syntax,
-    console_of,
-    exit_status,
-    new_parser,
-)
+from ._options import add_peer, add_port, console_of, exit_status, new_parser
 from ._output import can_write_to
 from ._query import (
     Ending,
-    add_cancel,
-    add_extensions,
+    add_manner,
     add_models,
     check_extension,
     check_level,
@@ -33,7 +24,6 @@ from ._query import (
     syntaxes_of,
     without_warnings,
 )
-from ._security import add_security
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -79,11 +69,7 @@ def parser() -> argparse.ArgumentParser:
         "-od", "--output-directory", default=".", metavar="DIR",
         help="where to write (default: the current directory); made if it is not there",
     )  # fmt: skip
-    add_cancel(result, "matches")
-    add_extensions(result, "find")
-    add_identity(result)
-    add_security(result, is_requestor=True)
-    add_requested_syntax(result)
+    add_manner(result, "find", "matches")
     return result
 
 

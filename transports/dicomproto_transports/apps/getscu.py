@@ -12,20 +12,10 @@ from dicomproto.errors import DicomProtoError
 from ._address import parse_requestor
 from ._console import Console
 from ._identifier import add_identifier
-from ._identity import add_identity
-from ._options import (
-    add_peer,
-    add_port,
-    add_requested_syntax,
-    console_of,
-    exit_status,
-    new_parser,
-    only_syntax,
-)
+from ._options import add_peer, add_port, console_of, exit_status, new_parser, only_syntax
 from ._output import add_output, is_writable
 from ._query import (
-    add_cancel,
-    add_extensions,
+    add_manner,
     add_models,
     check_extension,
     check_level,
@@ -35,7 +25,6 @@ from ._query import (
     syntaxes_of,
     without_warnings,
 )
-from ._security import add_security
 
 if TYPE_CHECKING:
     from ._receiver import Receiver
@@ -79,11 +68,7 @@ def parser() -> argparse.ArgumentParser:
         " repeated (default: the common ones)",
     )  # fmt: skip
     add_output(result)
-    add_cancel(result, "objects")
-    add_extensions(result, "get")
-    add_identity(result)
-    add_security(result, is_requestor=True)
-    add_requested_syntax(result)
+    add_manner(result, "get", "objects")
     return result
 
 

@@ -19,11 +19,9 @@ from ._address import find_peer, parse_requestor
 from ._admission import MAXIMUM_ASSOCIATIONS, add_callers, admit_callers
 from ._console import Console
 from ._identifier import add_identifier
-from ._identity import add_identity
 from ._options import (
     add_peer,
     add_port,
-    add_requested_syntax,
     ae_title,
     console_of,
     exit_status,
@@ -33,8 +31,7 @@ from ._options import (
 )
 from ._output import add_output, is_writable
 from ._query import (
-    add_cancel,
-    add_extensions,
+    add_manner,
     add_models,
     check_extension,
     check_level,
@@ -43,7 +40,7 @@ from ._query import (
     syntaxes_of,
     without_warnings,
 )
-from ._security import add_security, server_tls
+from ._security import server_tls
 
 if TYPE_CHECKING:
     from dicomproto.dimse.commands import CStoreRQ
@@ -122,11 +119,7 @@ def parser() -> ArgumentParser:
         help="receive objects whatever their Move Originator, from a peer that names a wrong one",
     )  # fmt: skip
     add_output(result)
-    add_cancel(result, "objects")
-    add_extensions(result, "move")
-    add_identity(result)
-    add_security(result, is_requestor=True)
-    add_requested_syntax(result)
+    add_manner(result, "move", "objects")
     return result
 
 
