@@ -787,15 +787,17 @@ def test_only_what_was_asked_for_is_taken(tmp_path: Path) -> None:
                 ("1.2.4", {title: "MOVER", number: message_id % 0xFFFF + 1}, 0x0124),
                 ("1.2.5", {title: "MOVER"}, 0),
                 ("1.2.6", {number: message_id}, 0),
+                ("1.2.7", {title: "RAW", number: message_id}, 0),  # its own, as that of pynetdicom
+                ("1.2.8", {title: "RAW", number: message_id % 0xFFFF + 1}, 0x0124),
             ):
                 assert peer.store(uid, data_set(uid), **originator) == status
             peer.release()
         done = end()
-    assert sorted(os.listdir(out)) == ["CT.1.2.1", "CT.1.2.2", "CT.1.2.5", "CT.1.2.6"]
+    assert sorted(os.listdir(out)) == [f"CT.1.2.{number}" for number in (1, 2, 5, 6, 7)]
     assert "its Move Originator is 'OTHER', not 'MOVER'" in done.err
-    assert [event["outcome"] for event in done.named("object")].count("foreign") == 2
+    assert [event["outcome"] for event in done.named("object")].count("foreign") == 3
     summary = done.events[-1]
-    assert (done.status, summary["stored"], summary["refused"], summary["ok"]) == (0, 4, 0, True)
+    assert (done.status, summary["stored"], summary["refused"], summary["ok"]) == (0, 5, 0, True)
 
 
 def test_a_wrong_originator_may_be_overlooked(tmp_path: Path) -> None:

@@ -70,8 +70,8 @@ class Receiver:
             )
         self.on_receipt: Callable[[Receipt], None] = lambda receipt: None
         """Is told of every object; by several threads, if there are several associations."""
-        self.why_foreign: Callable[[CStoreRQ], str] = lambda request: ""
-        """Says why an object is not to be received at all; nothing if it is."""
+        self.why_foreign: Callable[[CStoreRQ, str], str] = lambda request, sender: ""
+        """Says why an object of a sender is not to be received at all; nothing if it is."""
         self.last_chunk = 0.0
         """When the last piece of an object came, in seconds of the monotonic clock."""
         self._lock = Lock()
@@ -92,7 +92,7 @@ class Receiver:
     def _receive(self, event: evt.Event) -> Receipt:
         request, context = event.request, event.context
         assert isinstance(request, CStoreRQ)
-        if reason := self.why_foreign(request):
+        if reason := self.why_foreign(request, association_of(event).requestor.ae_title):
             receipt = Receipt(status=NOT_AUTHORIZED, outcome=FOREIGN, text=reason)
         elif self._store is None:
             received = sum(len(chunk) for chunk in self._chunks(event))

@@ -224,10 +224,13 @@ def _storing(options: argparse.Namespace, console: Console, retrieval: Retrieval
         server.shutdown(0)
 
 
-def _why_foreign(options: argparse.Namespace, request: CStoreRQ) -> str:
-    """Say why an object does not belong to this request (PS3.7 9.1.1.1.6, 9.1.1.1.7), or nothing."""
+def _why_foreign(options: argparse.Namespace, request: CStoreRQ, sender: str) -> str:
+    """Say why an object does not belong to this request (PS3.7 9.1.1.1.6, 9.1.1.1.7), or nothing.
+
+    Those that are made with pynetdicom name themselves as the originator.
+    """
     title = (request.MoveOriginatorApplicationEntityTitle or "").strip(" ")
-    if title and title != options.ae_title:
+    if title not in ("", options.ae_title, sender):
         return f"its Move Originator is {title!r}, not {options.ae_title!r}"
     if request.MoveOriginatorMessageID not in (None, options.message_id):
         return f"it belongs to the C-MOVE request {request.MoveOriginatorMessageID}, not {options.message_id}"
