@@ -231,9 +231,10 @@ def _why_foreign(options: argparse.Namespace, request: CStoreRQ, sender: str) ->
     """
     title = (request.MoveOriginatorApplicationEntityTitle or "").strip(" ")
     if title not in ("", options.ae_title, sender):
-        return f"its Move Originator is {title!r}, not {options.ae_title!r}"
+        return f"its Move Originator is {title!r}, not {options.ae_title!r}; see --any-originator"
     if request.MoveOriginatorMessageID not in (None, options.message_id):
-        return f"it belongs to the C-MOVE request {request.MoveOriginatorMessageID}, not {options.message_id}"
+        number = request.MoveOriginatorMessageID
+        return f"it is of the C-MOVE request {number}, not {options.message_id}; see --any-originator"
     return ""
 
 
