@@ -104,7 +104,7 @@ class Responses(Generic[R]):
                     self._request, self._context.context_id, source
                 )
                 association.unfinished.append(self)
-                await association.send_all()  # whoever asked for that may do something else first
+                await association.send_queued()  # whoever asked for that may do something else first
             finally:
                 self._leave()
         return self
