@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from functools import partial
 from math import inf
@@ -15,10 +16,11 @@ from dicomproto.errors import AssociationAborted, AssociationRejected, Connectio
 from dicomproto.negotiation import build_associate_rq
 from dicomproto.uids import IMPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
 from dicomproto.upper_layer.codec import encode_pdu
-from dicomproto.upper_layer.pdu import AssociateAC, ReleaseRP, ReleaseRQ
+from dicomproto.upper_layer.pdu import Abort, AssociateAC, ReleaseRP, ReleaseRQ
 from dicomproto_transports import blocking, evt
-from tests.associations import HOST, associate, connect, in_flavour, make_ae, make_server
-from tests.backends import AnyBackend
+from dicomproto_transports._acceptor import ServerCore
+from tests.associations import HOST, Peer, associate, connect, in_flavour, make_ae, make_server
+from tests.backends import AnyBackend, Blocking, Lockstep
 
 ENOUGH = 20.0
 """Seconds of grace that are not to be used up."""
@@ -204,6 +206,132 @@ def test_a_handler_drains_the_server_it_is_served_by(backend: AnyBackend) -> Non
 
     backend.run(main)
     assert sorted(drained) == ["A", "B"]
+
+
+# --- associations that are being judged -----------------------------------------------------------
+
+
+def judged(backend: AnyBackend, judge: Callable[[], Awaitable[object]]) -> tuple[ServerCore, list[evt.Event]]:
+    """Return a server whose handler takes as long as `judge` for "SLOW", and whom it has begun with."""
+    begun: list[evt.Event] = []
+
+    async def handle(event: evt.Event) -> None:
+        if event.assoc.requestor.ae_title == "SLOW":
+            begun.append(event)
+            await judge()
+
+    return make_server(backend, [(evt.EVT_REQUESTED, in_flavour(backend, handle))]), begun
+
+
+@pytest.mark.parametrize("refuse", [False, True])
+@pytest.mark.parametrize("rejected", [False, True])
+def test_who_is_being_judged_is_served_within_the_grace(
+    backend: AnyBackend, refuse: bool, rejected: bool
+) -> None:
+    servers: list[Any] = []
+
+    async def judge() -> None:
+        await until_newcomers(backend, servers[0].port, (2, 3, 1) if refuse else "nobody listens")
+        if rejected:
+            begun[0].reject(1, 1, 3)
+
+    core, begun = judged(backend, judge)
+
+    async def ask() -> None:
+        start = backend.backend.now()
+        if rejected:
+            with pytest.raises(AssociationRejected):
+                await associate(backend, servers[0].port, make_ae(backend, "SLOW"))
+        else:
+            async with await associate(backend, servers[0].port, make_ae(backend, "SLOW")) as association:
+                assert (await association.send_c_echo()).Status == 0x0000
+            assert association.is_released
+        assert backend.backend.now() < start + ENOUGH
+
+    async def drain() -> None:
+        while not begun:
+            await answer_to_a_newcomer(backend, servers[0].port)
+        await shut_down(servers[0], ENOUGH, refuse=refuse)
+
+    async def main() -> None:
+        async with backend.serving(core) as server:
+            servers.append(server)
+            start = backend.backend.now()
+            await backend.together(ask, drain)
+            assert backend.backend.now() < start + ENOUGH
+
+    backend.run(main)
+
+
+def test_who_is_being_judged_when_the_grace_is_over_is_not_accepted_first(backend: AnyBackend) -> None:
+    servers: list[Any] = []
+
+    async def judge() -> None:
+        if isinstance(backend, Blocking):
+            servers[0]._end.wait(ENOUGH)
+        elif isinstance(backend, Lockstep):
+            await backend.world.wait_for(lambda: False, backend.backend.now() + ENOUGH)
+        else:
+            await until_newcomers(backend, servers[0].port, "nobody listens")
+
+    core, begun = judged(backend, judge)
+
+    async def main() -> None:
+        async with backend.serving(core) as server:
+            servers.append(server)
+            peer = await connect(backend, server.port)
+            peer.connection.send(
+                build_associate_rq("SLOW", "SCP", [(VERIFICATION, [IMPLICIT_VR_LITTLE_ENDIAN])])
+            )
+            peer.connection.transport_connected()
+            await peer.flush()
+            while not begun:
+                await answer_to_a_newcomer(backend, server.port)
+            await shut_down(server, LITTLE, refuse=True)
+            assert isinstance(await peer.event(), Abort)
+            await peer.stream.close([], 0)
+
+    backend.run(main)
+
+
+def test_a_flood_of_silent_connections_does_not_throw_out_who_is_being_judged(
+    real_backend: AnyBackend,
+) -> None:
+    silent: list[Peer] = []
+    servers: list[Any] = []
+
+    async def judge() -> None:
+        silent.extend([await connect(real_backend, servers[0].port) for _ in range(4)])
+        for one in silent[:2]:
+            await one.until_closed()
+
+    core, _ = judged(real_backend, judge)
+
+    async def main() -> None:
+        async with real_backend.serving(core, maximum_pending=2) as server:
+            servers.append(server)
+            async with await associate(real_backend, server.port, make_ae(real_backend, "SLOW")) as assoc:
+                assert (await assoc.send_c_echo()).Status == 0x0000
+            for one in silent:
+                await one.stream.close([], 0)
+
+    real_backend.run(main)
+
+
+def test_a_shutdown_between_the_request_and_its_place(backend: AnyBackend) -> None:
+    """It sees the association, or the association sees it."""
+    core = make_server(backend)
+
+    def begin(stream: object, established: Any) -> None:
+        core.begin_shutdown()
+        established(stream)
+
+    async def main() -> None:
+        async with backend.serving(core) as server:
+            core.stream_established = partial(begin, established=core.stream_established)
+            assert await answer_to_a_newcomer(backend, server.port) == (2, 3, 1)
+
+    backend.run(main)
 
 
 # --- connections without an association ---------------------------------------------------------

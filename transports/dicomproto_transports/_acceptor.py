@@ -12,7 +12,12 @@ from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
 from dicomproto.errors import AssociationError
-from dicomproto.negotiation import AcceptorPolicy, IdentityVerdict, SupportedContext, negotiate
+from dicomproto.negotiation import (
+    AcceptorPolicy,
+    IdentityVerdict,
+    SupportedContext,
+    negotiate,
+)
 from dicomproto.uids import normalize_uid
 from dicomproto.upper_layer.events import Role
 from dicomproto.upper_layer.pdu import (
@@ -50,8 +55,10 @@ class ServerCore:
 
     A connection counts as an association from the moment that its request came until it was rejected,
     released or aborted, however long its peer then takes to close. The one too many, in all, of one address
-    or of one calling AE title, is rejected (2, 3, 2). `stream_established` is called for those that are
-    accepted: to request associations without end, and to be rejected, is as cheap for a peer as to be silent.
+    or of one calling AE title, is rejected (2, 3, 2). `stream_established` is called for those that have a
+    place, before the handlers judge them: neither newcomers nor a shutdown with a grace cut that short. One
+    that they reject counts as pending again: to request associations without end, and to be rejected, is as
+    cheap for a peer as to be silent.
     """
 
     def __init__(
@@ -156,18 +163,18 @@ class ServerCore:
         await association.notify(evt.EVT_CONN_OPEN, address=association.stream.peer_address)
         rq = await association.next_event()
         assert isinstance(rq, AssociateRQ)
-        answer = self._enter(association, rq) or await self._answer(association, rq)
+        answer = self._enter(association, rq, arrived) or await self._answer(association, rq)
+        await self.backend.checkpoint()  # what is to be aborted now is not accepted first
         if association.terminal is None:
             connection.send(answer)
         if isinstance(answer, AssociateAC) and association.terminal is None:
-            self.stream_established(arrived)
             association.log_acceptance()
             await association.notify(evt.EVT_ACCEPTED)
             await association.notify(evt.EVT_ESTABLISHED)
         while True:
             await association.dispatch(await association.next_event())
 
-    def _enter(self, association: AssociationCore, rq: AssociateRQ) -> AssociateRJ | None:
+    def _enter(self, association: AssociationCore, rq: AssociateRQ, arrived: Stream) -> AssociateRJ | None:
         """Count a new association, or return what tells its requestor that it is one too many."""
         if self._is_closing:
             return _CONGESTION
@@ -180,7 +187,8 @@ class ServerCore:
                     return _TOO_MANY
             self._associations[association] = mine
         association.observe()  # a handler may have been bound since it was made
-        return None
+        self.stream_established(arrived)
+        return _CONGESTION if self._is_closing else None  # a shutdown may have looked just before
 
     def _count(self, index: int, value: object) -> int:
         """Return how many live ones are alike; those that have ended are there until they are closed."""

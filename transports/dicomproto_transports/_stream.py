@@ -117,7 +117,7 @@ class Backend(Protocol):
         """
 
     async def checkpoint(self) -> None:
-        """Let others run; nothing in the blocking flavour."""
+        """Let others run, and notice that the server shuts down."""
 
     def current_task(self) -> object:
         """Return what stands for the running task, or thread: equal only to itself."""
@@ -139,10 +139,10 @@ class ConnectionServer(Protocol):
     """What a server needs to know of the acceptor's side.
 
     `stream_established` is set by the server before the first connection; the acceptor calls it
-    with the stream as soon as it has accepted an association. Until then, and again from the end of
-    the association, the connection counts as pending, and the oldest pending ones are dropped when there
-    are too many. `backend` is what associations are opened with to serve one, as a C-MOVE does; the
-    server may put one in its place whose waits end when it shuts down.
+    with the stream as soon as a requested association has its place, and before it is judged. Until then,
+    and again from the end of the association, the connection counts as pending, and the oldest pending
+    ones are dropped when there are too many. `backend` is what associations are opened with to serve one,
+    as a C-MOVE does; the server may put one in its place whose waits end when it shuts down.
     """
 
     stream_established: Callable[[Stream], None]

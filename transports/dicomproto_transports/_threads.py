@@ -151,6 +151,7 @@ class BlockingBackend:
     """The blocking `Backend`; with the wake of a server, its shutdown ends what waits on the streams."""
 
     def __init__(self, wake: Wake | None = None) -> None:
+        self._wake = wake
         self._make_waiter = partial(PollWaiter, wake=wake)
 
     def now(self) -> float:
@@ -171,7 +172,9 @@ class BlockingBackend:
         )
 
     async def checkpoint(self) -> None:
-        """Nothing: threads need no turns."""
+        """Notice that the server shuts down; threads need no turns."""
+        if self._wake is not None and self._wake.is_set:
+            raise ServerShutdown
 
     def current_task(self) -> object:
         """Return the number of the running thread."""
