@@ -9,7 +9,7 @@ allow. One message at a time is sent and received; fragments of two never interl
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from types import MappingProxyType
 
 from .config import Limits, Timeouts
@@ -76,6 +76,7 @@ from .upper_layer.pdu import (
     PDataTF,
     ReleaseRP,
     ReleaseRQ,
+    SOPClassCommonExtendedNegotiation,
 )
 from .upper_layer.states import State
 
@@ -308,12 +309,20 @@ class Connection:
 
     # --- sending: the association --------------------------------------------------------------
 
-    def send(self, pdu: AssociateRQ | AssociateAC | AssociateRJ | ReleaseRQ | ReleaseRP | Abort) -> None:
+    def send(
+        self,
+        pdu: AssociateRQ | AssociateAC | AssociateRJ | ReleaseRQ | ReleaseRP | Abort,
+        *,
+        common_extended: Iterable[SOPClassCommonExtendedNegotiation] = (),
+    ) -> None:
         """Queue an association PDU and change state; LocalProtocolError leaves both as they were.
 
         ReleaseRQ needs all operations ended, in both directions. A ReleaseRP that answers a colliding
-        release is held back until the standard lets it go (Sta10). Abort is idempotent.
+        release is held back until the standard lets it go (Sta10). Abort is idempotent. With an AssociateAC,
+        `common_extended` holds what we act on of the requestor's SOP class common extended negotiation, as
+        `accepted_common_extended` returns it; no PDU tells the requestor.
         """
+        acted_on = tuple(common_extended)
         if isinstance(pdu, PDataTF):
             raise LocalProtocolError("messages are sent with send_request(), send_response(), send_data()")
         if isinstance(pdu, ReleaseRQ):
@@ -324,7 +333,7 @@ class Connection:
         is_end = isinstance(pdu, Abort) and self.close_action is CloseAction.NONE
         self._upper.send(pdu)
         if isinstance(pdu, AssociateAC):
-            self._establish()
+            self._establish(acted_on)
         elif is_end:
             # Nobody can act any more on what has not been taken yet.
             self._events = deque(event for event in self._events if isinstance(event, MessageIncomplete))
@@ -341,11 +350,13 @@ class Connection:
         if self._sending is not None:
             raise LocalProtocolError(f"{what} within the data set of a {self._sending[1].name}; end it first")
 
-    def _establish(self) -> None:
+    def _establish(self, common_extended: Iterable[SOPClassCommonExtendedNegotiation]) -> None:
         request, answer = self._upper.request, self._upper.answer
         assert request is not None
         assert answer is not None
-        self._accepted = accepted_contexts(request, answer, strict_roles=self._strict_roles)
+        self._accepted = accepted_contexts(
+            request, answer, strict_roles=self._strict_roles, common_extended=common_extended
+        )
         window = operations_window(request, answer)
         ours, theirs = window.maximum_invoked, window.maximum_performed
         if self.role is Role.ACCEPTOR:
@@ -537,7 +548,9 @@ class Connection:
                 except InvalidCommand as error:
                     self._violate(str(error))
             elif isinstance(event, AssociateAC):
-                self._establish()
+                request = self._upper.request
+                assert request is not None
+                self._establish(request.sop_class_common_extended)
                 return event
             elif isinstance(event, AssociateRQ):
                 return event

@@ -27,6 +27,7 @@ from dicomproto.negotiation import (
     AcceptorPolicy,
     IdentityVerdict,
     accept_anything,
+    accepted_common_extended,
     build_associate_rq,
     negotiate,
 )
@@ -217,7 +218,10 @@ class User:
         """Answer what needs an answer."""
         machine = self.machine
         if isinstance(event, AssociateRQ):
-            self.do(machine.send, negotiate(event, POLICY), must=True)
+            options = {}
+            if isinstance(machine, Connection):
+                options["common_extended"] = accepted_common_extended(event, POLICY).values()
+            self.do(machine.send, negotiate(event, POLICY), must=True, **options)
         elif isinstance(event, ReleaseRQ):
             if isinstance(machine, Connection) or machine.state is not State.STA10:
                 self.do(machine.send, ReleaseRP(), must=True)

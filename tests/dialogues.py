@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from dicomproto import CLOSED, NEED_DATA, Connection, Limits, Timeouts
 from dicomproto.dimse.codec import encode_command
@@ -29,6 +29,7 @@ from dicomproto.upper_layer import (
     PresentationDataValue,
     Role,
     RoleSelection,
+    SOPClassCommonExtendedNegotiation,
     State,
     encode_pdu,
 )
@@ -122,6 +123,7 @@ def established(
     ac: AssociateAC | None = None,
     limits: Limits | None = None,
     timeouts: Timeouts | None = None,
+    common_extended: Iterable[SOPClassCommonExtendedNegotiation] = (),
     **options: bool,
 ) -> Connection:
     """Return one end of an association that stands, whose peer is the test."""
@@ -136,7 +138,7 @@ def established(
         connection.transport_connected()
         connection.receive_data(encode_pdu(rq))
         assert connection.next_event() == rq
-        connection.send(ac)
+        connection.send(ac, common_extended=common_extended)
     connection.data_to_send()
     assert connection.state is State.STA6
     return connection
@@ -228,6 +230,7 @@ class Dialogue:
         *,
         rq: AssociateRQ | None = None,
         ac: AssociateAC | None = None,
+        common_extended: Iterable[SOPClassCommonExtendedNegotiation] = (),
         **options: object,
     ) -> None:
         self.requestor = Connection(Role.REQUESTOR, **options)
@@ -238,7 +241,7 @@ class Dialogue:
         self.requestor.transport_connected()
         self.acceptor.transport_connected()
         assert self.carry(self.requestor) == [rq]
-        self.acceptor.send(ac)
+        self.acceptor.send(ac, common_extended=common_extended)
         assert self.carry(self.acceptor) == [ac]
 
     def other(self, connection: Connection) -> Connection:

@@ -542,6 +542,10 @@ def test_common_extended_negotiation_names_what_an_unknown_class_is(
     assert ac.presentation_contexts[0].result == result
     assert ac.sop_class_common_extended == ()
     assert accepted_common_extended(rq, policy) == {PRIVATE: item}
+    if result == 0:
+        assert accepted_contexts(rq, ac)[1].service_class_uid == ""
+        acted_on = accepted_common_extended(rq, policy).values()
+        assert accepted_contexts(rq, ac, common_extended=acted_on)[1].service_class_uid == service
 
 
 def test_common_extended_negotiation_is_ignored_unless_the_policy_acts_on_it() -> None:

@@ -19,6 +19,7 @@ from ..upper_layer.pdu import (
     AsynchronousOperationsWindow,
     PresentationContextAC,
     RoleSelection,
+    SOPClassCommonExtendedNegotiation,
 )
 
 MAXIMUM_CONTEXTS = 128
@@ -82,17 +83,22 @@ class RejectedContext(Record):
 
 
 def accepted_contexts(
-    rq: AssociateRQ, ac: AssociateAC, *, strict_roles: bool = False
+    rq: AssociateRQ,
+    ac: AssociateAC,
+    *,
+    strict_roles: bool = False,
+    common_extended: Iterable[SOPClassCommonExtendedNegotiation] = (),
 ) -> dict[int, AcceptedContext]:
     """Return the usable contexts by id: accepted, and with an id and transfer syntax that were proposed.
 
     With `strict_roles` a proposed SCP role that the acceptor did not answer is not granted, as
-    PS3.7 D.3.3.4 has it; many acceptors of C-GET leave the answer out.
+    PS3.7 D.3.3.4 has it; many acceptors of C-GET leave the answer out. `common_extended` holds the items of
+    SOP class common extended negotiation that count, which no answer tells: a requestor's own, for an
+    acceptor those that it acts on (`accepted_common_extended`).
     """
     roles_proposed, roles_answered = proposed_roles(rq), roles_by_class(ac)
     service_classes = {
-        normalize_uid(item.sop_class_uid): normalize_uid(item.service_class_uid)
-        for item in rq.sop_class_common_extended
+        normalize_uid(item.sop_class_uid): normalize_uid(item.service_class_uid) for item in common_extended
     }
     accepted = {}
     for proposal, answer in answered_contexts(rq, ac):

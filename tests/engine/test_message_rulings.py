@@ -142,12 +142,20 @@ def test_common_extended_negotiation_says_what_an_unknown_class_is() -> None:
     item = SOPClassCommonExtendedNegotiation(sop_class_uid=PRIVATE, service_class_uid=STORAGE_SERVICE)
     answer = PresentationContextAC(context_id=1, result=0, transfer_syntax="1.2.840.10008.1.2")
 
-    def connection(*items: SOPClassCommonExtendedNegotiation) -> Connection:
-        rq = associate_rq(presentation_contexts=(context,), sop_class_common_extended=items)
-        return established(A, rq=rq, ac=associate_ac(presentation_contexts=(answer,)))
+    def connection(
+        *accepted: SOPClassCommonExtendedNegotiation, proposed: bool = True, role: Role = A
+    ) -> Connection:
+        rq = associate_rq(
+            presentation_contexts=(context,), sop_class_common_extended=(item,) if proposed else ()
+        )
+        ac = associate_ac(presentation_contexts=(answer,))
+        return established(role, rq=rq, ac=ac, common_extended=accepted)
 
     find = message(FIND_RQ.replace(AffectedSOPClassUID=PRIVATE), b"key ", context_id=1)
     store = message(STORE.replace(AffectedSOPClassUID=PRIVATE), b"ab", context_id=1)
-    assert isinstance(feed(connection(), find)[0], RequestReceived)
+    assert isinstance(feed(connection(proposed=False), find)[0], RequestReceived)
+    assert isinstance(feed(connection(), find)[0], RequestReceived)  # what only the requestor says
     assert isinstance(feed(connection(item), find)[0], RequestRefused)
     assert isinstance(feed(connection(item), store)[0], RequestReceived)
+    requestor = connection(role=Role.REQUESTOR)
+    assert requestor.accepted_contexts[1].service_class_uid == STORAGE_SERVICE

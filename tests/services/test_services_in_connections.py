@@ -65,6 +65,7 @@ def dialogue(
     return Dialogue(
         rq=associate_rq(presentation_contexts=proposals, sop_class_common_extended=common_extended),
         ac=associate_ac(presentation_contexts=answers),
+        common_extended=common_extended,
         sop_classes=sop_classes,
     )
 

@@ -28,7 +28,7 @@ from tests.associations import (
     part10,
     streaming,
 )
-from tests.backends import Lockstep
+from tests.backends import AnyBackend, Lockstep
 
 
 def handle(event: evt.Event) -> int:
@@ -311,6 +311,33 @@ def test_common_extended_negotiation() -> None:
         async with associated(backend, core, ext_neg=ext_neg, contexts=[private]) as assoc:
             assert [context.abstract_syntax for context in assoc.accepted_contexts] == [private]
             assert assoc.requestor.sop_class_common_extended == {private: ext_neg[0]}
+
+    backend.run(main)
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [(None, 0x0211), (lambda event: {}, 0x0211), (lambda event: event.items, 0x0000)],
+    ids=["not asked", "refused", "accepted"],
+)
+def test_common_extended_negotiation_counts_as_far_as_it_was_accepted(
+    backend: AnyBackend, answer: evt.Handler | None, status: int
+) -> None:
+    """A SOP class that is not known is storage here; its requestor says that it is one of worklists."""
+    private, ups = "1.2.826.0.1.3680043.8.498.99", "1.2.840.10008.5.1.4.34.6"
+    item = SOPClassCommonExtendedNegotiation(sop_class_uid=private, service_class_uid=ups)
+    handlers: list[evt.Binding] = [(evt.EVT_N_CREATE, lambda event: (0x0000, None))]
+    if answer is not None:
+        handlers.append((evt.EVT_SOP_COMMON, answer))
+
+    async def main() -> None:
+        ae = make_ae(backend)
+        ae.unrestricted_storage = True
+        core = make_server(backend, handlers, ae)
+        async with associated(backend, core, ext_neg=[item], contexts=[private]) as assoc:
+            assert [context.service_class_uid for context in assoc.accepted_contexts] == [ups]
+            response, _ = await assoc.send_n_create(None, private, "1.2.3")
+            assert response.Status == status
 
     backend.run(main)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from threading import Lock
+from threading import Event, Lock
 from typing import TYPE_CHECKING, TypeVar
 
 from dicomproto.errors import AssociationError
@@ -16,6 +16,7 @@ from dicomproto.negotiation import (
     AcceptorPolicy,
     IdentityVerdict,
     SupportedContext,
+    accepted_common_extended,
     negotiate,
 )
 from dicomproto.uids import normalize_uid
@@ -86,7 +87,7 @@ class ServerCore:
         self._door = Door(ae, proxy_protocol_from, ssl_context)
         self._associations: dict[AssociationCore, tuple[object, ...]] = {}  # by what counts for each limit
         self._lock = Lock()  # one server may have many threads
-        self._is_closing = False
+        self._closing = Event()
 
     @property
     def active_associations(self) -> list[object]:
@@ -96,7 +97,7 @@ class ServerCore:
 
     def begin_shutdown(self) -> None:
         """Accept no more associations."""
-        self._is_closing = True
+        self._closing.set()
 
     def bind(self, kind: evt.EventKind, handler: evt.Handler, args: Sequence[object]) -> None:
         """Bind a handler, for the associations that are being served now as well."""
@@ -163,10 +164,11 @@ class ServerCore:
         await association.notify(evt.EVT_CONN_OPEN, address=association.stream.peer_address)
         rq = await association.next_event()
         assert isinstance(rq, AssociateRQ)
-        answer = self._enter(association, rq, arrived) or await self._answer(association, rq)
+        answer, policy = await self._answer(association, rq, arrived)
         await self.backend.checkpoint()  # what is to be aborted now is not accepted first
         if association.terminal is None:
-            connection.send(answer)
+            common = accepted_common_extended(rq, policy)
+            connection.send(answer, common_extended=common.values())
         if isinstance(answer, AssociateAC) and association.terminal is None:
             association.log_acceptance()
             await association.notify(evt.EVT_ACCEPTED)
@@ -176,7 +178,7 @@ class ServerCore:
 
     def _enter(self, association: AssociationCore, rq: AssociateRQ, arrived: Stream) -> AssociateRJ | None:
         """Count a new association, or return what tells its requestor that it is one too many."""
-        if self._is_closing:
+        if self._closing.is_set():
             return _CONGESTION
         host, _ = host_and_port(association.stream.peer_address)
         title = normalize_ae_title(rq.calling_ae_title)
@@ -188,7 +190,7 @@ class ServerCore:
             self._associations[association] = mine
         association.observe()  # a handler may have been bound since it was made
         self.stream_established(arrived)
-        return _CONGESTION if self._is_closing else None  # a shutdown may have looked just before
+        return _CONGESTION if self._closing.is_set() else None  # a shutdown may have looked just before
 
     def _count(self, index: int, value: object) -> int:
         """Return how many live ones are alike; those that have ended are there until they are closed."""
@@ -196,21 +198,26 @@ class ServerCore:
             other.terminal is None and theirs[index] == value for other, theirs in self._associations.items()
         )
 
-    async def _answer(self, association: AssociationCore, rq: AssociateRQ) -> AssociateAC | AssociateRJ:
-        """Return the answer to a request, after the handlers that have a say in it."""
+    async def _answer(
+        self, association: AssociationCore, rq: AssociateRQ, arrived: Stream
+    ) -> tuple[AssociateAC | AssociateRJ, AcceptorPolicy]:
+        """Return the answer to a request, and the policy after the handlers that have a say in it."""
+        refusal = self._enter(association, rq, arrived)
+        if refusal is not None:
+            return refusal, self._policy
         # Those whom the policy turns away without them are not shown to the handlers.
         answer = negotiate(rq, self._policy)
         if isinstance(answer, AssociateRJ):
-            return answer
+            return answer, self._policy
         event = evt.Event(evt.EVT_REQUESTED, association.facade, {"associate_request": rq})
         good = await association.tell(event)
         if event.rejection is not None:
             result, source, reason = event.rejection
-            return AssociateRJ(result=result, source=source, reason=reason)
+            return AssociateRJ(result=result, source=source, reason=reason), self._policy
         if not good:  # it might have rejected
-            return _CONGESTION
+            return _CONGESTION, self._policy
         policy = await _intervene(association, rq, self._policy)
-        return answer if policy is self._policy else negotiate(rq, policy)
+        return answer if policy is self._policy else negotiate(rq, policy), policy
 
 
 # --- the handlers that have a say in the negotiation ----------------------------------------------
