@@ -433,6 +433,22 @@ def test_cancelling_the_block_ends_the_server(async_backend: Async) -> None:
     async_backend.run(scenario)
 
 
+def test_an_error_in_a_block_that_is_being_cancelled_comes_out_as_it_is(async_backend: Async) -> None:
+    library = async_backend.library
+
+    async def scenario() -> None:
+        with library.scope() as scope:
+            async with async_backend.serving(EchoCore()):
+                scope.cancel()
+                try:
+                    await library.checkpoint()
+                finally:
+                    raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        async_backend.run(scenario)
+
+
 def test_a_server_that_was_not_entered_is_closed(async_backend: Async) -> None:
     async def scenario() -> None:
         server = AsyncServer(EchoCore(), ("127.0.0.1", 0), library=async_backend.library)

@@ -274,8 +274,8 @@ class AsyncServer(Listening):
                 await self.shutdown()
         finally:
             self._close_listeners()
-        if carried is not None:
-            raise carried
+            if carried is not None:  # before a cancellation of the shutdown, which would hide it
+                raise carried
 
     async def _serve_all(self) -> None:
         try:
