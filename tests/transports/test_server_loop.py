@@ -5,17 +5,20 @@ from __future__ import annotations
 import resource
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from functools import partial
 
 import pytest
 
-from dicomproto_transports import blocking
+from dicomproto.errors import AssociationAborted
+from dicomproto_transports import _async, blocking, evt
 from dicomproto_transports._async import AsyncServer
 from dicomproto_transports._listening import accept, listen
 from dicomproto_transports._stream import ServerShutdown, Stream
 from dicomproto_transports._threads import PollWaiter
+from tests.associations import associate, make_server
 from tests.backends import AnyBackend, Async, socket_pair
 
 HELLO = b"associate"
@@ -447,6 +450,77 @@ def test_an_error_in_a_block_that_is_being_cancelled_comes_out_as_it_is(async_ba
 
     with pytest.raises(ZeroDivisionError):
         async_backend.run(scenario)
+
+
+def test_a_thread_that_has_begun_is_through_when_its_task_was_cancelled(async_backend: Async) -> None:
+    library = async_backend.library
+    begun, ended = threading.Event(), threading.Event()
+
+    def work() -> None:
+        begun.set()
+        time.sleep(0.1)
+        ended.set()
+
+    async def scenario() -> None:
+        with library.scope() as scope:
+
+            async def cancel() -> None:
+                assert await library.in_thread(lambda: begun.wait(10))
+                scope.cancel()
+
+            async with library.open_group() as group:
+                group.start_soon(cancel)
+                group.start_soon(async_backend.backend.in_thread, work)
+        assert scope.cancelled_caught
+        assert ended.is_set()
+
+    async_backend.run(scenario)
+
+
+def test_a_thread_that_does_not_return_is_left_alone(
+    async_backend: Async, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_async, "PATIENCE", 0.05)
+    begun, over = threading.Event(), threading.Event()
+
+    def hang(event: evt.Event) -> int:
+        begun.set()
+        over.wait(30)
+        return 0x0000
+
+    async def scenario() -> None:
+        core = make_server(async_backend, [(evt.EVT_C_ECHO, evt.in_thread(hang))])
+        async with async_backend.serving(core) as server:
+            association = await associate(async_backend, server.port)
+
+            async def ask_in_vain() -> None:
+                with pytest.raises(AssociationAborted):
+                    await association.send_c_echo()
+
+            async def shut_down() -> None:
+                while not begun.is_set():
+                    await async_backend.library.sleep(0.01)
+                await server.shutdown()
+
+            await async_backend.together(ask_in_vain, shut_down)
+            assert not over.is_set()
+            over.set()
+
+    async_backend.run(scenario)
+
+
+def test_a_thread_that_has_not_begun_never_does(async_backend: Async) -> None:
+    library = async_backend.library
+    called: list[bool] = []
+
+    async def scenario() -> None:
+        with library.scope() as scope:
+            scope.cancel()
+            await async_backend.backend.in_thread(lambda: called.append(True))
+        assert scope.cancelled_caught
+
+    async_backend.run(scenario)
+    assert called == []
 
 
 def test_a_server_that_was_not_entered_is_closed(async_backend: Async) -> None:

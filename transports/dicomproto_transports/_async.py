@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import select
 import socket
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from functools import partial
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
     from .tls import Context as TLSContext
 
 T = TypeVar("T")
+
+PATIENCE = 5.0
+"""Seconds that what was cancelled gives its worker thread to end, so that a handler that is writing a file or
+asking a database is through when its server has ended. One that hangs is left alone then."""
 
 
 class Scope(Protocol):
@@ -147,12 +152,32 @@ class AsyncBackend:
         self.now = library.now
         self.checkpoint = library.checkpoint
         self.current_task = library.current_task
-        self.in_thread = library.in_thread
         self.from_thread = library.from_thread
 
     def shield(self, seconds: float) -> AbstractContextManager[object]:
         """A block that a cancellation does not end, only the time."""
         return self._library.scope(self._library.now() + seconds, shield=True)
+
+    async def in_thread(self, function: Callable[[], T]) -> T:
+        """Call the function in a worker thread; see `Backend`."""
+        claim, ended = threading.Lock(), threading.Event()
+
+        def call() -> T:
+            if not claim.acquire(blocking=False):
+                raise RuntimeError("cancelled before it began")
+            try:
+                return function()
+            finally:
+                ended.set()
+
+        try:
+            return await self._library.in_thread(call)
+        except BaseException as error:
+            has_begun = not claim.acquire(blocking=False)
+            if has_begun and self._library.is_cancellation(error):
+                with self.shield(PATIENCE):
+                    await self._library.in_thread(lambda: ended.wait(PATIENCE))
+            raise
 
     async def connect(
         self,
@@ -231,8 +256,9 @@ class AsyncServer(Listening):
         temporary congestion (2, 3, 1), and the server listens until the last association has ended or the
         grace is over. Called again meanwhile, the shorter of both times counts.
 
-        Each is aborted and closed within `Timeouts.close`. A handler may call this; its own association is
-        not waited for, and is among those that are aborted.
+        Each is aborted and closed within `Timeouts.close`, or at most 15 seconds later when a handler in a
+        thread does not return: such a one is left alone, and what it returns is not used. A handler may call
+        this; its own association is not waited for, and is among those that are aborted.
         """
         self._core.begin_shutdown()
         if not self._entered:

@@ -128,7 +128,8 @@ class Backend(Protocol):
     async def in_thread(self, function: Callable[[], T]) -> T:
         """Return what the function returns, run where it may wait: in a worker thread.
 
-        In the blocking flavour that is the caller's own. A cancellation waits for the function.
+        In the blocking flavour that is the caller's own. A cancellation waits for the function, but only some
+        seconds for one that has begun; what it returns then is lost.
         """
 
     def from_thread(self, function: Callable[[], T]) -> T:

@@ -62,7 +62,7 @@ class _Anyio(Library):
         return anyio.get_current_task()
 
     async def in_thread(self, function: Callable[[], T], /) -> T:
-        return await anyio.to_thread.run_sync(function)
+        return await anyio.to_thread.run_sync(function, abandon_on_cancel=True)
 
     def from_thread(self, function: Callable[[], T], /) -> T:
         return anyio.from_thread.run_sync(function)

@@ -58,7 +58,7 @@ class _Trio(Library):
         return trio.lowlevel.current_task()
 
     async def in_thread(self, function: Callable[[], T], /) -> T:
-        return await trio.to_thread.run_sync(function)
+        return await trio.to_thread.run_sync(function, abandon_on_cancel=True)
 
     def from_thread(self, function: Callable[[], T], /) -> T:
         return trio.from_thread.run_sync(function)
