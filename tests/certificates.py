@@ -64,16 +64,39 @@ class Authority:
 
     def revoke(self, *revoked: Files) -> bytes:
         """Return the CA's list of revoked certificates, in PEM."""
-        now = datetime.datetime.now(datetime.UTC)
-        issuer = x509.load_pem_x509_certificate(self._ca.cert_pem.bytes())
-        builder = (
-            x509.CertificateRevocationListBuilder()
-            .issuer_name(issuer.subject)
-            .last_update(now - datetime.timedelta(days=1))
-            .next_update(now + datetime.timedelta(days=1))
-        )
-        for files in revoked:
-            entry = x509.RevokedCertificateBuilder().serial_number(files.serial_number)
-            builder = builder.add_revoked_certificate(entry.revocation_date(now).build())
-        key = serialization.load_pem_private_key(self._ca.private_key_pem.bytes(), None)
-        return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+        return _revocation_list(self._ca, *[files.serial_number for files in revoked])
+
+    def subordinate(self) -> Subordinate:
+        """Return a CA whose certificate this one issued."""
+        return Subordinate(self._folder, self._ca)
+
+
+class Subordinate:
+    """A CA below another, and a certificate of it with its chain."""
+
+    def __init__(self, folder: Path, root: trustme.CA) -> None:
+        self._root, self._ca = root, root.create_child_ca()
+        self.server = Files(folder, "below", self._ca.issue_cert("localhost", "127.0.0.1", "archive"))
+
+    def lists(self, *, is_revoked: bool) -> tuple[bytes, bytes]:
+        """Return the lists of the root, which may revoke the CA, and of the CA, which revokes nothing."""
+        certificate = x509.load_pem_x509_certificate(self._ca.cert_pem.bytes())
+        revoked = [certificate.serial_number] if is_revoked else []
+        return _revocation_list(self._root, *revoked), _revocation_list(self._ca)
+
+
+def _revocation_list(ca: trustme.CA, *serial_numbers: int) -> bytes:
+    """Return the list of a CA, in PEM."""
+    now = datetime.datetime.now(datetime.UTC)
+    issuer = x509.load_pem_x509_certificate(ca.cert_pem.bytes())
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(issuer.subject)
+        .last_update(now - datetime.timedelta(days=1))
+        .next_update(now + datetime.timedelta(days=1))
+    )
+    for serial_number in serial_numbers:
+        entry = x509.RevokedCertificateBuilder().serial_number(serial_number)
+        builder = builder.add_revoked_certificate(entry.revocation_date(now).build())
+    key = serialization.load_pem_private_key(ca.private_key_pem.bytes(), None)
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)

@@ -112,6 +112,24 @@ def test_certificates_are_reloaded_without_a_restart(
     assert server.stop().status == 0
 
 
+def test_a_revoked_authority(run: Run, serve: Serve, authority: Authority, tmp_path: Path) -> None:
+    below = authority.subordinate()
+    revoked, table = tmp_path / "lists.crl", tmp_path / "peers.toml"
+    revoked.write_bytes(b"".join(below.lists(is_revoked=True)))
+    server = serve("echoscp", "--enable-tls", below.server.key, below.server.cert, "-ic")
+    words = ["--tls", "--add-cert-file", authority.ca_file, "--add-crl-file", revoked]
+    assert run("echoscu", *words, f"127.0.0.1:{server.port}").status == 0
+    done = run("echoscu", *words, "--enable-crl-all", f"127.0.0.1:{server.port}")
+    assert (done.status, "certificate revoked" in done.err) == (1, True)
+    text = f'[p]\nhost = "127.0.0.1"\nport = {server.port}\n[p.tls]\nca = "{authority.ca_file}"\n'
+    table.write_text(f'{text}crl = "{revoked}"\n')
+    assert run("echoscu", "--peers", table, "p").status == 0
+    assert run("echoscu", "--peers", table, "--enable-crl-all", "p").status == 1
+    table.write_text(f'{text}crl = "{revoked}"\ncrl_check = "chain"\n')
+    assert run("echoscu", "--peers", table, "p").status == 1
+    assert server.stop().status == 0
+
+
 def test_the_peer_table_may_ask_for_tls(run: Run, serve: Serve, authority: Authority, tmp_path: Path) -> None:
     server = serve("echoscp", *own(authority), "-ic")
     table = tmp_path / "peers.toml"
@@ -140,6 +158,8 @@ def test_the_peer_table_may_ask_for_tls(run: Run, serve: Serve, authority: Autho
         ("--add-cert-file ca.pem", "--add-cert-file means nothing without --tls or --enable-tls"),
         ("--add-cert-dir .", "--add-cert-dir means nothing without"),
         ("--add-crl-file crl", "--add-crl-file means nothing without"),
+        ("--enable-crl-all", "--enable-crl-all means nothing without"),
+        ("--tls --enable-crl-all", "revocation lists of crl_file; there is none"),
         ("--tls-profile bcp195", "--tls-profile means nothing without"),
         ("-ic", "-rc, -vc or -ic means nothing without"),
         ("--key-password-env X", "--key-password-env means nothing without"),

@@ -62,6 +62,7 @@ def test_all_that_can_be_said_is_kept(tmp_path: Path) -> None:
         profile = "bcp195"
         server_name = "pacs.example"
         crl = "~/revoked.pem"
+        crl_check = "chain"
         check_host_name = false
         verify = false
         [b]
@@ -89,6 +90,7 @@ def test_all_that_can_be_said_is_kept(tmp_path: Path) -> None:
             profile="bcp195",
             server_name="pacs.example",
             crl=os.path.expanduser("~/revoked.pem"),
+            crl_check="chain",
             check_host_name=False,
             verify=False,
         ),
@@ -117,6 +119,7 @@ def test_all_that_can_be_said_is_kept(tmp_path: Path) -> None:
         (f"[a]\n{MINIMUM}[a.tls]\nprofile = 'ssl3'", "[a.tls] profile: must be one of bcp195, bcp195-tls13"),
         (f"[a]\n{MINIMUM}[a.tls]\nprofile = [1]", "[a.tls] profile: must be one of bcp195, bcp195-tls13"),
         (f"[a]\n{MINIMUM}[a.tls]\nprofile = {{}}", "[a.tls] profile: must be one of bcp195, bcp195-tls13"),
+        (f"[a]\n{MINIMUM}[a.tls]\ncrl_check = 'all'", "[a.tls] crl_check: must be one of leaf, chain"),
         (f"[a]\n{MINIMUM}[a.tls]\nverify = 'no'", "[a.tls] verify: must be true or false, not this str"),
         (f"[a]\n{MINIMUM}[a.tls]\nkey = 'k'", "[a.tls] key: needs a cert"),
         (f"[a]\n{MINIMUM}[a.tls]\npassword_file = 'k'", "[a.tls] password_file: needs a cert"),

@@ -13,7 +13,7 @@ from OpenSSL import crypto
 from dicomproto.config import Timeouts
 from dicomproto_transports._tls import Handshake, TlsStream
 from dicomproto_transports.testing import Lockstep
-from dicomproto_transports.tls import PROFILES, ReloadingContext, client_context, server_context
+from dicomproto_transports.tls import PROFILES, CRLCheck, ReloadingContext, client_context, server_context
 from tests.certificates import Authority
 
 RECOMMENDED = {
@@ -132,6 +132,61 @@ def test_a_revoked_certificate(authority: Authority, tmp_path: Path) -> None:
         meet(client_context(revoked, crl_file=revoked), server)
 
 
+@pytest.mark.parametrize("is_revoked", [False, True])
+@pytest.mark.parametrize("crl_check", ["leaf", "chain"])
+def test_a_revoked_authority_is_seen_where_the_chain_is_checked(
+    authority: Authority, tmp_path: Path, is_revoked: bool, crl_check: CRLCheck
+) -> None:
+    below = authority.subordinate()
+    files = [tmp_path / "root.crl", tmp_path / "below.crl"]
+    for path, content in zip(files, below.lists(is_revoked=is_revoked), strict=True):
+        path.write_bytes(content)
+    for client in (
+        client_context(authority.ca_file, crl_file=files, crl_check=crl_check),
+        client_context(authority.ca_file, crl_file=_joined(files), crl_check=crl_check),
+    ):
+        server = server_context(below.server.cert, below.server.key)
+        if is_revoked and crl_check == "chain":
+            with pytest.raises(Exception, match="certificate revoked"):
+                meet(client, server)
+        else:
+            assert meet(client, server)
+    demanding = server_context(
+        authority.server.cert,
+        authority.server.key,
+        ca_file=authority.ca_file,
+        crl_file=files,
+        crl_check=crl_check,
+    )
+    client = client_context(authority.ca_file, below.server.cert, below.server.key)
+    if is_revoked and crl_check == "chain":
+        with pytest.raises(Exception, match="certificate revoked"):
+            meet(client, demanding)
+    else:
+        assert meet(client, demanding)
+
+
+def _joined(files: list[Path]) -> Path:
+    path = files[0].with_name("all.crl")
+    path.write_bytes(b"".join(file.read_bytes() for file in files))
+    return path
+
+
+def test_an_issuer_without_a_list(authority: Authority, tmp_path: Path) -> None:
+    below = authority.subordinate()
+    root, own = tmp_path / "root.crl", tmp_path / "own.crl"
+    for path, content in zip((root, own), below.lists(is_revoked=False), strict=True):
+        path.write_bytes(content)
+    server = server_context(below.server.cert, below.server.key)
+    assert meet(client_context(authority.ca_file, crl_file=own), server)
+    for client in (
+        client_context(authority.ca_file, crl_file=root),
+        client_context(authority.ca_file, crl_file=own, crl_check="chain"),
+    ):
+        with pytest.raises(Exception, match="unable to get certificate CRL"):
+            meet(client, server)
+
+
 def test_reloading(authority: Authority) -> None:
     made = []
 
@@ -176,6 +231,16 @@ WRONG: dict[str, tuple[Give, type[Exception], str]] = {
         "text holds no private key",
     ),
     "text for a CA": (lambda a, d: client_context(d / "text"), ValueError, "text holds no certificate"),
+    "no list for a chain": (
+        lambda a, d: client_context(a.ca_file, crl_check="chain"),
+        ValueError,
+        "revocation lists of crl_file; there is none",
+    ),
+    "another check": (
+        lambda a, d: client_context(a.ca_file, crl_check="all"),
+        ValueError,
+        "crl_check is one of leaf, chain, not 'all'",
+    ),
     "text for a list": (
         lambda a, d: client_context(crl_file=d / "text"),
         ValueError,

@@ -35,7 +35,7 @@ from dicomproto.upper_layer.pdu import AsynchronousOperationsWindow
 from ._facts import own_title
 
 if TYPE_CHECKING:
-    from .tls import Profile, TLSArguments
+    from .tls import CRLCheck, Profile, TLSArguments
 
 __all__ = ["InvalidPeers", "Peer", "PeerTLS", "default_peers_path", "load_peers", "move_destinations"]
 
@@ -55,6 +55,8 @@ class PeerTLS(Record):
     """PEM file or folder of the certificates that are trusted; those of the system if None."""
     crl: str | None = None
     """PEM file of the certificates that are revoked."""
+    crl_check: CRLCheck = "leaf"
+    """Whether the peer's certificate alone is looked up there, or those of authorities as well ("chain")."""
     cert: str | None = None
     """PEM file of our certificate, with those between it and the authority."""
     key: str | None = None
@@ -133,6 +135,7 @@ class Peer(Record):
                 password,
                 ca_path=settings.ca if is_folder else None,
                 crl_file=settings.crl,
+                crl_check=settings.crl_check,
                 profile=settings.profile,
                 peer_certificate="require" if settings.verify else "ignore",
                 check_hostname=settings.check_host_name,
@@ -217,6 +220,7 @@ class _Reader:
         self._folder = folder
         self._tls: dict[str, Callable[[object], object]] = {
             **dict.fromkeys(("ca", "crl", "cert", "key", "password_file"), self._path),
+            "crl_check": _crl_check,
             "profile": _profile,
             "server_name": _host,
             "check_host_name": _truth,
@@ -303,6 +307,12 @@ def _profile(value: object) -> str:
     if not isinstance(value, str) or value not in PROFILES:
         raise ValueError(f"one of {', '.join(PROFILES)}")
     return value
+
+
+def _crl_check(value: object) -> str:
+    if value not in ("leaf", "chain"):
+        raise ValueError("one of leaf, chain")
+    return str(value)
 
 
 def _first_line(path: str) -> bytes:

@@ -22,7 +22,7 @@ from typing import Literal
 
 __all__ = [
     "client_context", "server_context", "ReloadingContext",
-    "Context", "TLSArguments", "PROFILES", "Profile", "PeerCertificate",
+    "Context", "TLSArguments", "PROFILES", "Profile", "PeerCertificate", "CRLCheck",
 ]  # fmt: skip
 
 Path = str | PathLike[str]
@@ -36,6 +36,13 @@ PeerCertificate = Literal["require", "verify", "ignore"]
 
 "require": it must show one that can be verified. "verify": one that it shows must be verified, it may
 show none. "ignore": whatever it shows is taken, so nothing is known of who it is.
+"""
+
+CRLCheck = Literal["leaf", "chain"]
+"""Which certificates are looked up in the lists of `crl_file`, as with DCMTK's options +crv and +cra.
+
+"leaf": that of the peer; a list of its issuer must be there. "chain": those of the authorities between it and
+the root as well, and the list of each issuer must be there.
 """
 
 PROFILES: dict[Profile, ssl.TLSVersion] = {
@@ -57,6 +64,11 @@ _VERIFY: dict[PeerCertificate, ssl.VerifyMode] = {
     "ignore": ssl.CERT_NONE,
 }
 
+_CRL_CHECK: dict[CRLCheck, ssl.VerifyFlags] = {
+    "leaf": ssl.VERIFY_CRL_CHECK_LEAF,
+    "chain": ssl.VERIFY_CRL_CHECK_CHAIN,
+}
+
 
 def client_context(
     ca_file: Paths | None = None,
@@ -66,6 +78,7 @@ def client_context(
     *,
     ca_path: Path | None = None,
     crl_file: Paths | None = None,
+    crl_check: CRLCheck = "leaf",
     profile: Profile = "bcp195",
     peer_certificate: PeerCertificate = "require",
     check_hostname: bool = True,
@@ -75,9 +88,10 @@ def client_context(
     All files are PEM. `ca_file` (one or several) and `ca_path` (a folder as made by `openssl rehash`) hold
     the certificates that are trusted; without either those of the system are. `cert` is our own certificate
     with the chain up to its CA, and `key` its private key (None: in the same file), for servers that ask for
-    one; `password` decrypts it. With `crl_file` revoked certificates are refused. `check_hostname` compares
-    the certificate with the name or address that was called; DCMTK's tools do not. A server always shows a
-    certificate, so "verify" means "require".
+    one; `password` decrypts it. With `crl_file` (one or several) a peer's certificate that is revoked is
+    refused, and with `crl_check="chain"` one whose authority is; a certificate whose issuer has no list there
+    is refused, too. `check_hostname` compares the certificate with the name or address that was called;
+    DCMTK's tools do not. A server always shows a certificate, so "verify" means "require".
 
     Raises OSError for a file that cannot be read and ValueError for one that does not hold what it should.
     """
@@ -86,7 +100,7 @@ def client_context(
     context.check_hostname = check_hostname and checked
     context.verify_mode = ssl.CERT_REQUIRED if checked else ssl.CERT_NONE
     _load_own(context, cert, key, password)
-    _load_trusted(context, ca_file, ca_path, crl_file)
+    _load_trusted(context, ca_file, ca_path, crl_file, crl_check)
     if checked and ca_file is None and ca_path is None:
         context.load_default_certs(ssl.Purpose.SERVER_AUTH)
     return context
@@ -100,6 +114,7 @@ def server_context(
     ca_file: Paths | None = None,
     ca_path: Path | None = None,
     crl_file: Paths | None = None,
+    crl_check: CRLCheck = "leaf",
     profile: Profile = "bcp195",
     peer_certificate: PeerCertificate | None = None,
 ) -> ssl.SSLContext:
@@ -120,7 +135,7 @@ def server_context(
     context.verify_mode = verify_mode
     context.num_tickets = 0  # sessions are not resumed; a client that only sends would find them unread
     _load_own(context, cert, key, password)
-    _load_trusted(context, ca_file, ca_path, crl_file)
+    _load_trusted(context, ca_file, ca_path, crl_file, crl_check)
     return context
 
 
@@ -210,8 +225,14 @@ def _load_own(
 
 
 def _load_trusted(
-    context: ssl.SSLContext, ca_file: Paths | None, ca_path: Path | None, crl_file: Paths | None
+    context: ssl.SSLContext,
+    ca_file: Paths | None,
+    ca_path: Path | None,
+    crl_file: Paths | None,
+    crl_check: CRLCheck,
 ) -> None:
+    if crl_check not in _CRL_CHECK:
+        raise ValueError(f"crl_check is one of {', '.join(_CRL_CHECK)}, not {crl_check!r}")
     trusted, revoked = _several(ca_file), _several(crl_file)
     for paths, mark, what in ((trusted, _CERTIFICATE, "certificate"), (revoked, _REVOKED, "revocation list")):
         for path in paths:
@@ -232,7 +253,9 @@ def _load_trusted(
         os.listdir(ca_path)  # OpenSSL looks into it later, and is silent if it is not there
         context.load_verify_locations(capath=ca_path)
     if revoked:
-        context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
+        context.verify_flags |= _CRL_CHECK[crl_check]
+    elif crl_check == "chain":
+        raise ValueError("a chain is checked with the revocation lists of crl_file; there is none")
 
 
 def _several(paths: Paths | None) -> Sequence[Path]:

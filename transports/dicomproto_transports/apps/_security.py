@@ -16,6 +16,7 @@ _DETAILS = {
     "ca_files": "--add-cert-file",
     "ca_path": "--add-cert-dir",
     "crl_files": "--add-crl-file",
+    "crl_check": "--enable-crl-all",
     "tls_profile": "--tls-profile",
     "peer_certificate": "-rc, -vc or -ic",
     "key_password_file": "--key-password-file",
@@ -53,7 +54,13 @@ def add_security(parser: ArgumentParser, *, is_requestor: bool) -> None:
     )  # fmt: skip
     group.add_argument(
         "--add-crl-file", dest="crl_files", action="append", metavar="FILE",
-        help="refuse the certificates that this list revokes; may be repeated",
+        help="refuse the certificates of peers that this list revokes, and those whose issuer has no list;"
+        " may be repeated",
+    )  # fmt: skip
+    group.add_argument(
+        "--enable-crl-all", dest="crl_check", action="store_const", const="chain",
+        help="look up the certificates of the authorities in the lists of --add-crl-file, too;"
+        " each issuer needs one",
     )  # fmt: skip
     group.add_argument(
         "--tls-profile", choices=("bcp195", "bcp195-tls13"),
@@ -117,6 +124,7 @@ def client_tls(options: argparse.Namespace) -> TLSArguments | None:
             secret_of(options, "key_password"),
             ca_path=options.ca_path,
             crl_file=options.crl_files,
+            crl_check=options.crl_check or "leaf",
             profile=options.tls_profile or "bcp195",
             peer_certificate=options.peer_certificate or "require",
             check_hostname=not options.any_host_name,
@@ -150,6 +158,7 @@ _OF_PEER = {
     "ca_path": "ca",
     "ca_files": "ca",
     "crl_files": "crl",
+    "crl_check": "crl_check",
     "tls_profile": "profile",
     "key_password_file": "password_file",
     "server_name": "server_name",
@@ -182,6 +191,7 @@ def server_tls(options: argparse.Namespace) -> ReloadingContext | None:
             ca_file=options.ca_files,
             ca_path=options.ca_path,
             crl_file=options.crl_files,
+            crl_check=options.crl_check or "leaf",
             profile=options.tls_profile or "bcp195",
             peer_certificate=kind,
         )
