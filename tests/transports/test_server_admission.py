@@ -145,14 +145,33 @@ def test_networks_that_are_none(networks: Any) -> None:
         make_server(backend, ae=ae)
 
 
-def test_one_network_may_be_given_as_it_is() -> None:
+@pytest.mark.parametrize(
+    ("network", "is_allowed"),
+    [
+        ("127.0.0.0/8", True),
+        (ipaddress.ip_network("127.0.0.0/8"), True),
+        (ipaddress.ip_network("10.0.0.0/8"), False),
+        (ipaddress.ip_network("::1"), False),
+        (["::ffff:127.0.0.0/104"], True),
+        (["::ffff:127.0.0.1"], True),
+        (["::ffff:0:0/96"], True),
+        (["::ffff:10.0.0.0/104", "fe80::/10", "::fffe:127.0.0.1", "10.0.0.0/8"], False),
+    ],
+)
+def test_one_network_may_be_given_as_it_is_or_as_mapped_into_ipv6(network: Any, is_allowed: bool) -> None:
     backend = Lockstep()
     ae = make_ae(backend)
-    ae.allowed_networks = "127.0.0.0/8"
+    ae.allowed_networks = network
 
     async def main() -> None:
         async with backend.serving(make_server(backend, ae=ae)) as server:
-            assert await refusal(backend, server.port) is None
+            assert await refusal(backend, server.port) is (None if is_allowed else ConnectionLost)
+        ae.allowed_networks = ()
+        async with backend.serving(proxied_server(backend, ae=ae, networks=network)) as server:
+            peer = await through_proxy(backend, server.port, VERSION_1)
+            answer = await peer.request(VERIFICATION)
+            assert isinstance(answer, AssociateAC) == is_allowed
+            await peer.stream.close([], 0)
 
     backend.run(main)
 

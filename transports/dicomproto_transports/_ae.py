@@ -115,7 +115,7 @@ class AECore:
 
         A name proves nothing.
         """
-        self.allowed_networks: str | Sequence[Network] = ()
+        self.allowed_networks: Network | Sequence[Network] = ()
         """Where those come from that a server serves, as "10.0.0.0/8"; empty for anywhere.
 
         A connection from elsewhere is closed without a word.

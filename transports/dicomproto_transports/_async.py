@@ -355,7 +355,7 @@ class LibraryAE(AsyncAE):
         ae_title: str | bytes | None = None,
         contexts: Iterable[Context | SupportedContext] | None = None,
         ssl_context: TLSContext | None = None,
-        proxy_protocol_from: Iterable[Network] = (),
+        proxy_protocol_from: Network | Iterable[Network] = (),
         reuse_port: bool = False,
         maximum_pending: int = MAXIMUM_PENDING,
     ) -> AsyncServer:

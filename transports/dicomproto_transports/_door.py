@@ -33,29 +33,42 @@ log = logging.getLogger("dicomproto.server")
 
 
 class Networks:
-    """Some IP networks; a Unix socket has no address and lies in none. Raises ValueError for what is none."""
+    """One or some IP networks; a Unix socket has no address and lies in none.
 
-    def __init__(self, networks: Iterable[Network]) -> None:
-        from ipaddress import ip_address, ip_network  # not at the top: it takes milliseconds to import
+    Raises ValueError for what is none. IPv4 networks that are mapped into IPv6 ("::ffff:10.0.0.0/104") count
+    as IPv4 networks, for such a peer has an IPv4 address here.
+    """
 
-        given = [networks] if isinstance(networks, str) else networks
-        self._networks = [ip_network(network) for network in given]
-        self._parse = ip_address
+    def __init__(self, networks: Network | Iterable[Network]) -> None:
+        import ipaddress  # not at the top: it takes milliseconds to import
 
-    def __bool__(self) -> bool:
-        return bool(self._networks)
+        single = str, ipaddress.IPv4Network, ipaddress.IPv6Network  # which are iterable, too
+        given = [networks] if isinstance(networks, single) else networks
+        self._networks = [_unmapped(ipaddress.ip_network(network)) for network in given]
+        self._parse = ipaddress.ip_address
 
     def __contains__(self, address: Address) -> bool:
-        if address is None or not self._networks:
+        if address is None:
             return False
         parsed = self._parse(address[0])
         return any(parsed in network for network in self._networks)
 
 
+def _unmapped(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
+    from ipaddress import IPv4Network
+
+    whole = int(network.network_address)
+    if network.version == 4 or network.prefixlen < 96 or whole >> 32 != 0xFFFF:  # RFC 4291 2.5.5.2
+        return network
+    return IPv4Network((whole & 0xFFFFFFFF, network.prefixlen - 96))
+
+
 class Door:
     """Decides which connections of a server go on, and as which stream."""
 
-    def __init__(self, ae: AECore, proxies: Iterable[Network], ssl_context: TLSContext | None) -> None:
+    def __init__(
+        self, ae: AECore, proxies: Network | Iterable[Network], ssl_context: TLSContext | None
+    ) -> None:
         self._allowed = Networks(ae.allowed_networks) if ae.allowed_networks else None
         self._proxies = Networks(proxies) if proxies else None
         self._ssl_context = ssl_context

@@ -96,7 +96,7 @@ class AsyncAE(AECore):
         ae_title: str | bytes | None,
         contexts: Iterable[Context | SupportedContext] | None,
         ssl_context: TLSContext | None,
-        proxy_protocol_from: Iterable[Network],
+        proxy_protocol_from: Network | Iterable[Network],
     ) -> ServerCore:
         return ServerCore(
             self, self.backend, evt_handlers, ae_title, contexts, ssl_context, proxy_protocol_from

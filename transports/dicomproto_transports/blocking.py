@@ -337,7 +337,7 @@ class AE(AECore):
         ae_title: str | bytes | None = None,
         contexts: Iterable[Context | SupportedContext] | None = None,
         *,
-        proxy_protocol_from: Iterable[Network] = (),
+        proxy_protocol_from: Network | Iterable[Network] = (),
         reuse_port: bool = False,
         maximum_pending: int = MAXIMUM_PENDING,
     ) -> None: ...
@@ -352,7 +352,7 @@ class AE(AECore):
         ae_title: str | bytes | None = None,
         contexts: Iterable[Context | SupportedContext] | None = None,
         *,
-        proxy_protocol_from: Iterable[Network] = (),
+        proxy_protocol_from: Network | Iterable[Network] = (),
         reuse_port: bool = False,
         maximum_pending: int = MAXIMUM_PENDING,
     ) -> Server: ...
@@ -366,7 +366,7 @@ class AE(AECore):
         ae_title: str | bytes | None = None,
         contexts: Iterable[Context | SupportedContext] | None = None,
         *,
-        proxy_protocol_from: Iterable[Network] = (),
+        proxy_protocol_from: Network | Iterable[Network] = (),
         reuse_port: bool = False,
         maximum_pending: int = MAXIMUM_PENDING,
     ) -> Server | None:

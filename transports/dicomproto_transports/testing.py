@@ -388,7 +388,7 @@ class AE(AsyncAE):
         evt_handlers: Iterable[evt.Binding] | None = None,
         ae_title: str | bytes | None = None,
         contexts: Iterable[Context | SupportedContext] | None = None,
-        proxy_protocol_from: Iterable[Network] = (),
+        proxy_protocol_from: Network | Iterable[Network] = (),
         ssl_context: TLSContext | None = None,
         maximum_pending: int = MAXIMUM_PENDING,
     ) -> LockstepServer:
