@@ -346,8 +346,15 @@ def test_common_extended_negotiation_counts_as_far_as_it_was_accepted(
     ("kind", "result"),
     [
         (evt.EVT_SOP_EXTENDED, ["nonsense"]),
+        (evt.EVT_SOP_EXTENDED, {CT_IMAGE: 5}),
+        (evt.EVT_SOP_EXTENDED, {CT_IMAGE: [1, 2]}),
         (evt.EVT_SOP_COMMON, {CT_IMAGE: "nonsense"}),
         (evt.EVT_ASYNC_OPS, "nonsense"),
+        (evt.EVT_ASYNC_OPS, (-1, 1)),
+        (evt.EVT_ASYNC_OPS, (1, 70000)),
+        (evt.EVT_ASYNC_OPS, (1.5, 1)),
+        (evt.EVT_ASYNC_OPS, ("5", "5")),
+        (evt.EVT_ASYNC_OPS, 5),
     ],
 )
 def test_nonsense_from_a_negotiation_handler_is_no_answer(

@@ -7,6 +7,7 @@ each connection, in a task or thread of its own. Whatever a connection does stay
 from __future__ import annotations
 
 import logging
+import operator
 from collections.abc import Callable, Iterable, Sequence
 from threading import Event, Lock
 from typing import TYPE_CHECKING, TypeVar
@@ -70,7 +71,7 @@ class ServerCore:
         ae_title: str | bytes | None = None,
         contexts: Iterable[Context | SupportedContext] | None = None,
         ssl_context: TLSContext | None = None,
-        proxy_protocol_from: Iterable[Network] = (),
+        proxy_protocol_from: Network | Iterable[Network] = (),
     ) -> None:
         self.stream_established: Callable[[Stream], None] = lambda stream: None
         self.handlers = ae.bind(evt_handlers)
@@ -284,12 +285,17 @@ def _verdict(result: object) -> IdentityVerdict:
 
 
 def _window(result: object) -> AsynchronousOperationsWindow:
-    invoked, performed = map(int, result)  # type: ignore[call-overload]
+    invoked, performed = map(operator.index, result)  # type: ignore[call-overload]
+    if not (0 <= invoked <= 0xFFFF and 0 <= performed <= 0xFFFF):
+        raise ValueError("the handler of EVT_ASYNC_OPS returns two numbers from 0 to 65535")
     return AsynchronousOperationsWindow(maximum_invoked=invoked, maximum_performed=performed)
 
 
 def _information(result: object) -> dict[str, bytes]:
-    return {normalize_uid(str(uid)): bytes(value) for uid, value in dict(result).items()}  # type: ignore[call-overload]
+    answers = dict(result)  # type: ignore[call-overload]
+    if not all(isinstance(value, bytes | bytearray | memoryview) for value in answers.values()):
+        raise TypeError("the handler of EVT_SOP_EXTENDED returns bytes by SOP class UID")
+    return {normalize_uid(str(uid)): bytes(value) for uid, value in answers.items()}
 
 
 def _items(result: object) -> tuple[SOPClassCommonExtendedNegotiation, ...]:
