@@ -257,7 +257,8 @@ HANDLERS = Section(
 
 SERVERS = Section(
     "Servers",
-    "Connections without an accepted association have a limit of their own; the oldest is dropped first.",
+    "Connections without an accepted association have a limit of their own; the oldest of the address that"
+    " has most of them is dropped first.",
     (
         *(
             Crowding(

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -147,6 +148,27 @@ def test_the_oldest_pending_connection_is_dropped_first(real_backend: AnyBackend
             for stream in (*pending, established):
                 await end(stream)
 
+    real_backend.run(scenario)
+
+
+def test_who_floods_throws_out_its_own_connections_first(real_backend: AnyBackend) -> None:
+    async def connect(host: str) -> Stream:
+        return await real_backend.backend.connect("127.0.0.1", server.port, bind_address=(host, 0))
+
+    async def scenario() -> None:
+        nonlocal server
+        async with real_backend.serving(EchoCore(), maximum_pending=4) as server:
+            first, second = await connect("127.0.0.2"), await connect("127.0.0.3")
+            flood = [await connect("127.0.0.4") for _ in range(6)]
+            for stream in flood[:4]:
+                assert await stream.receive(stream.now() + 10) == b""
+            for stream in (first, second, *flood[4:]):
+                assert await ask(stream, HELLO) == HELLO
+            assert server._connections._by_host == {}
+            for stream in (first, second, *flood):
+                await end(stream)
+
+    server: Any = None
     real_backend.run(scenario)
 
 

@@ -3,8 +3,9 @@
 Nothing that a peer does may stop the accept loop: it takes connections and hands them on, never
 reads, and survives running out of file descriptors. A connection without an association is cheap for
 a peer to make and to keep, whether it has none yet (it is silent, or in a TLS handshake) or none any
-more (its peer does not close). So these have a limit of their own, and the oldest gives way to the
-newest: a thousand silent connections cost a bounded number of places, and a real one is still served.
+more (its peer does not close). So these have a limit of their own, and when it is passed the oldest of
+the address that has most of them gives way: a thousand silent connections cost a bounded number of
+places, and a real one is still served.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ class Connections:
         self._limit = limit
         self._current_user = current_user
         self._lock = Lock()
-        self._pending: dict[Stream, SocketStream] = {}
+        self._pending: dict[Stream, tuple[SocketStream, str | None]] = {}  # with what its address counts as
+        self._by_host: dict[str | None, int] = {}  # how many of those each has
         self._associated: dict[Stream, object] = {}
 
     @property
@@ -62,17 +64,19 @@ class Connections:
         self.spared.add(self._current_user())
 
     def add(self, stream: SocketStream) -> None:
-        """Count a connection as pending; drops the oldest when there are too many."""
+        """Count a connection as pending; drops one when there are too many."""
         stream.owner = self
+        host = stream.peer_address[0] if stream.peer_address else None
         with self._lock:
-            self._pending[stream] = stream
+            self._pending[stream] = stream, host
+            self._by_host[host] = self._by_host.get(host, 0) + 1
         while self._limit is not None and len(self._pending) > self._limit:
             self.drop_oldest()
 
     def associate(self, stream: Stream) -> None:
         """Count a connection as pending no longer: it has its association."""
         with self._lock:
-            if self._pending.pop(stream, None) is not None:
+            if self._take(stream):
                 self._associated[stream] = self._current_user()
 
     def dissociate(self, stream: SocketStream) -> None:
@@ -86,7 +90,7 @@ class Connections:
     def remove(self, stream: SocketStream) -> None:
         """Forget a connection that is about to be closed."""
         with self._lock:
-            self._pending.pop(stream, None)
+            self._take(stream)
             was_associated = self._associated.pop(stream, None) is not None
         if was_associated:
             self._tell_if_idle()
@@ -96,11 +100,28 @@ class Connections:
             self.on_idle()
 
     def drop_oldest(self) -> None:
-        """End the oldest pending one, if there is one, to make room."""
+        """End the oldest pending one of the address that has most of them, if there is one, to make room.
+
+        So a peer that floods us throws out its own connections and not those of others.
+        """
         with self._lock:  # held while dropping, so that its owner cannot close it meanwhile
-            oldest = next(iter(self._pending), None)
+            most = max(self._by_host.values(), default=0)
+            pending = self._pending.values()
+            oldest = next((stream for stream, host in pending if self._by_host[host] == most), None)
             if oldest is not None:
-                self._pending.pop(oldest).drop()
+                self._take(oldest)
+                oldest.drop()
+
+    def _take(self, stream: Stream) -> bool:
+        """Count a connection as pending no longer, and tell whether it was; the caller holds the lock."""
+        taken = self._pending.pop(stream, None)
+        if taken is None:
+            return False
+        _, host = taken
+        self._by_host[host] -= 1
+        if not self._by_host[host]:
+            del self._by_host[host]
+        return True
 
 
 class Serving:
