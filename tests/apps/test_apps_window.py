@@ -15,7 +15,8 @@ from dicomproto.dimse.events import DataSetChunk, RequestReceived
 from dicomproto.negotiation import AcceptorPolicy, accept_anything, negotiate
 from dicomproto.upper_layer.events import Role
 from dicomproto.upper_layer.pdu import Abort, AssociateRQ, AsynchronousOperationsWindow
-from tests.applications import Done, write_object
+from dicomproto_transports.blocking import AE
+from tests.applications import Done, Server, write_object
 
 Run = Callable[..., Done]
 WINDOW = 3
@@ -151,3 +152,16 @@ def test_only_the_file_that_ends_associations_is_lost(run: Run, tmp_path: Path, 
     assert states == {path.name: "lost" if path.name == "1" else "sent" for path in files}
     assert done.status == 1
     assert sum(came.count("1.2.1") for came in receiver.associations) <= 4
+
+
+@pytest.mark.parametrize(("words", "agreed"), [([], 1), (["--window", "3"], 3), (["--window", "9"], 5)])
+def test_a_receiver_agrees_to_a_window(
+    serve: Callable[..., Server], tmp_path: Path, words: list[str], agreed: int
+) -> None:
+    server = serve("storescp", *words, "-od", tmp_path)
+    ae = AE()
+    ae.add_requested_context("1.2.840.10008.1.1")
+    window = AsynchronousOperationsWindow(maximum_invoked=5, maximum_performed=5)
+    with ae.associate("127.0.0.1", server.port, operations_window=window) as association:
+        answered = association.acceptor.asynchronous_operations
+    assert answered == AsynchronousOperationsWindow(maximum_invoked=agreed, maximum_performed=1)

@@ -8,13 +8,18 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 from pydicom import dcmread
 
 from dicomproto.dimse.commands import CEchoRQ, CStoreRQ
 from dicomproto.errors import LocalProtocolError
-from dicomproto.upper_layer.pdu import SOPClassCommonExtendedNegotiation, SOPClassExtendedNegotiation
+from dicomproto.upper_layer.pdu import (
+    AsynchronousOperationsWindow,
+    SOPClassCommonExtendedNegotiation,
+    SOPClassExtendedNegotiation,
+)
 from dicomproto_transports import blocking, evt
 from dicomproto_transports import trio as trio_flavour
 from tests.associations import (
@@ -360,8 +365,6 @@ def test_common_extended_negotiation_counts_as_far_as_it_was_accepted(
 def test_nonsense_from_a_negotiation_handler_is_no_answer(
     kind: evt.EventKind, result: object, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from dicomproto.upper_layer.pdu import AsynchronousOperationsWindow
-
     backend = Lockstep()
     ext_neg = [
         SOPClassExtendedNegotiation(sop_class_uid=CT_IMAGE, application_information=b"\1\1"),
@@ -378,6 +381,49 @@ def test_nonsense_from_a_negotiation_handler_is_no_answer(
 
     backend.run(main)
     assert f"the handler of {kind.name} failed" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("configured", "asked", "agreed"),
+    [
+        (1, (5, 5), (1, 1)),
+        (4, (5, 5), (4, 1)),
+        (4, (2, 2), (2, 1)),
+        ((4, 3), (5, 5), (4, 3)),
+        (0, (5, 0), (5, 1)),
+        ((0, 0), (0, 0), (0, 0)),
+        (4, None, None),
+    ],
+)
+def test_a_server_agrees_to_the_smaller_window(
+    configured: int | tuple[int, int], asked: tuple[int, int] | None, agreed: tuple[int, int] | None
+) -> None:
+    backend = Lockstep()
+    ae = make_ae(backend, "SCP")
+    ae.maximum_operations = configured
+
+    async def main() -> None:
+        ext_neg = [] if asked is None else [window(*asked)]
+        async with associated(backend, make_server(backend, ae=ae), ext_neg=ext_neg) as assoc:
+            assert assoc.acceptor.asynchronous_operations == (agreed and window(*agreed))
+        handlers = [(evt.EVT_ASYNC_OPS, lambda event: (3, 2))]
+        if asked == (5, 5):
+            async with associated(backend, make_server(backend, handlers, ae), ext_neg=ext_neg) as assoc:
+                assert assoc.acceptor.asynchronous_operations == window(3, 2)
+
+    def window(invoked: int, performed: int) -> AsynchronousOperationsWindow:
+        return AsynchronousOperationsWindow(maximum_invoked=invoked, maximum_performed=performed)
+
+    backend.run(main)
+
+
+@pytest.mark.parametrize("configured", [-1, 65536, (1, -1), (1,), (1, 1, 1), "12", 1.5, None])
+def test_a_window_that_is_none(configured: Any) -> None:
+    backend = Lockstep()
+    ae = make_ae(backend)
+    ae.maximum_operations = configured
+    with pytest.raises((TypeError, ValueError)):
+        make_server(backend, ae=ae)
 
 
 def test_a_user_identity_is_rejected_when_its_handler_fails(caplog: pytest.LogCaptureFixture) -> None:

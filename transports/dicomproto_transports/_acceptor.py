@@ -7,7 +7,6 @@ each connection, in a task or thread of its own. Whatever a connection does stay
 from __future__ import annotations
 
 import logging
-import operator
 from collections.abc import Callable, Iterable, Sequence
 from threading import Event, Lock
 from typing import TYPE_CHECKING, TypeVar
@@ -26,7 +25,6 @@ from dicomproto.upper_layer.pdu import (
     AssociateAC,
     AssociateRJ,
     AssociateRQ,
-    AsynchronousOperationsWindow,
     SOPClassCommonExtendedNegotiation,
     normalize_ae_title,
 )
@@ -35,7 +33,7 @@ from . import evt
 from ._ae import AECore, Context
 from ._association import AssociationCore
 from ._door import Door
-from ._facts import host_and_port, own_title
+from ._facts import host_and_port, own_title, window_of
 
 if TYPE_CHECKING:
     from ._door import Network
@@ -242,7 +240,7 @@ async def _intervene(association: AssociationCore, rq: AssociateRQ, policy: Acce
         changes["user_identity"] = lambda _: verdict or IdentityVerdict(accepted=False)
     if window is not None:
         facts = {"nr_invoked": window.maximum_invoked, "nr_performed": window.maximum_performed}
-        answered = await _ask(association, evt.EVT_ASYNC_OPS, rq, facts, _window)
+        answered = await _ask(association, evt.EVT_ASYNC_OPS, rq, facts, window_of)
         if answered is not None:
             changes["operations_window"] = answered
     if rq.sop_class_extended:
@@ -282,13 +280,6 @@ def _verdict(result: object) -> IdentityVerdict:
     if not isinstance(accepted, bool) or not isinstance(response, bytes | None):
         raise TypeError("the handler of EVT_USER_ID returns (bool, bytes or None)")
     return IdentityVerdict(accepted=accepted, server_response=response)
-
-
-def _window(result: object) -> AsynchronousOperationsWindow:
-    invoked, performed = map(operator.index, result)  # type: ignore[call-overload]
-    if not (0 <= invoked <= 0xFFFF and 0 <= performed <= 0xFFFF):
-        raise ValueError("the handler of EVT_ASYNC_OPS returns two numbers from 0 to 65535")
-    return AsynchronousOperationsWindow(maximum_invoked=invoked, maximum_performed=performed)
 
 
 def _information(result: object) -> dict[str, bytes]:

@@ -46,7 +46,7 @@ from dicomproto.upper_layer.pdu import (
 
 from . import evt
 from ._association import AssociationCore
-from ._facts import name_of, own_title
+from ._facts import name_of, own_title, window_of
 from ._operating import Drive
 from .contexts import PresentationContext
 from .logs import with_dumps
@@ -119,6 +119,13 @@ class AECore:
         """Where those come from that a server serves, as "10.0.0.0/8"; empty for anywhere.
 
         A connection from elsewhere is closed without a word.
+        """
+        self.maximum_operations: int | tuple[int, int] = 1
+        """What a server agrees to where an asynchronous operations window is proposed (PS3.7 D.3.3.3): how
+        many operations a requestor may have outstanding, and after those how many we, 1 if that is not given.
+
+        0 is any number. The smaller of what is proposed and this holds; the handler of EVT_ASYNC_OPS goes
+        before it.
         """
         self.implementation_class_uid: str = IMPLEMENTATION_CLASS_UID
         self.implementation_version_name: str | None = IMPLEMENTATION_VERSION_NAME
@@ -457,8 +464,10 @@ class AECore:
             )
         title = self.ae_title if ae_title is None else own_title(ae_title)
         called = title if self.require_called_aet is True else self.require_called_aet or ()
+        operations = self.maximum_operations
         return AcceptorPolicy(
             supported=dict(supported),
+            operations_window=window_of((operations, 1) if isinstance(operations, int) else operations),
             unknown_context=unknown_context,
             maximum_length=self.maximum_pdu_size,
             implementation_class_uid=self.implementation_class_uid,

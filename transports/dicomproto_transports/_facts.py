@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+
 from dicomproto._record import Record
 from dicomproto.uids import normalize_uid
 from dicomproto.upper_layer.pdu import (
@@ -106,6 +108,17 @@ def name_of(title: str, address: Address) -> str:
     host, port = host_and_port(address)
     where = "" if host is None else f" at [{host}]:{port}" if ":" in host else f" at {host}:{port}"
     return f"{title!r}{where}" if title else f"the peer{where}"
+
+
+def window_of(operations: object) -> AsynchronousOperationsWindow:
+    """Return the window of (operations invoked, operations performed) by the requestor, 0 for any number.
+
+    Raises TypeError for what are no two whole numbers and ValueError for those that no PDU can hold.
+    """
+    invoked, performed = map(operator.index, operations)  # type: ignore[call-overload]
+    if not (0 <= invoked <= 0xFFFF and 0 <= performed <= 0xFFFF):
+        raise ValueError(f"numbers of operations are from 0 to 65535, unlike {operations!r}")
+    return AsynchronousOperationsWindow(maximum_invoked=invoked, maximum_performed=performed)
 
 
 def own_title(title: str | bytes) -> str:

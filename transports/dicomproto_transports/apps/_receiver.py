@@ -42,6 +42,7 @@ def serve(options: argparse.Namespace, console: Console) -> bool:
 
 
 def _support(options: argparse.Namespace, listener: Listener) -> None:
+    listener.ae.maximum_operations = options.window
     support_storage(listener.ae, preferred_syntaxes(options, TRANSFER_SYNTAXES))
     if not options.no_echo:
         listener.ae.add_supported_context(

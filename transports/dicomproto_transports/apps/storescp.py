@@ -13,6 +13,7 @@ from ._options import (
     console_of,
     exit_status,
     new_parser,
+    window,
 )
 from ._output import add_output, is_writable
 from ._security import add_security
@@ -51,6 +52,10 @@ def parser() -> argparse.ArgumentParser:
     add_preferred_syntax(result)
     add_output(result)
     other = result.add_argument_group("other options")
+    other.add_argument(
+        "--window", type=window, default=1, metavar="N",
+        help="let a requestor that asks for it have up to N requests unanswered at once (default: 1)",
+    )  # fmt: skip
     other.add_argument("--no-echo", action="store_true", help="do not answer C-ECHO")
     return result
 
