@@ -113,13 +113,36 @@ OBSERVED = frozenset(
 """The events about what passes over the wire. Their handlers may abort the association, no more."""
 
 EVT_ASYNC_OPS = EventKind("EVT_ASYNC_OPS", is_intervention=True)
-"""An asynchronous operations window is proposed."""
+"""An asynchronous operations window is proposed (PS3.7 D.3.3.3).
+
+`event.nr_invoked` and `event.nr_performed` say what. The handler returns (invoked, performed): how many
+operations the requestor may have outstanding, and how many we, 0 for any number. The smaller of what was
+proposed and returned holds. Without a handler, and if it fails, `AE.maximum_operations` is what is returned.
+"""
 EVT_SOP_COMMON = EventKind("EVT_SOP_COMMON", is_intervention=True)
-"""SOP class common extended negotiation is proposed."""
+"""SOP class common extended negotiation is proposed (PS3.7 D.3.3.6).
+
+`event.items` holds the proposed `SOPClassCommonExtendedNegotiation`s by SOP class UID. The handler returns
+those of them, in the same form, that the server is to act on: their SOP classes are accepted like the general
+ones they name and have the services of the service class they name. Without a handler, and if it fails, none.
+There is no answer to the requestor.
+"""
 EVT_SOP_EXTENDED = EventKind("EVT_SOP_EXTENDED", is_intervention=True)
-"""SOP class extended negotiation is proposed."""
+"""SOP class extended negotiation is proposed (PS3.7 D.3.3.5).
+
+`event.app_info` holds the Service Class Application Information, bytes, by SOP class UID. The handler returns
+the answers in the same form, of proposed SOP classes; one that is not in it is not answered. Without a
+handler, and if it fails, none is.
+"""
 EVT_USER_ID = EventKind("EVT_USER_ID", is_intervention=True)
-"""A user identity is presented."""
+"""A user identity is presented (PS3.7 D.3.3.7).
+
+`event.user_id_type`, `event.primary_field` and `event.secondary_field` hold it. The handler returns (bool,
+bytes or None): whether the user is accepted, and the server response, which is sent for Kerberos, SAML and
+JWT where the requestor asked for a positive response; or the bool alone. A user who is not accepted is
+rejected (1, 2, 1), and so is one whose handler fails. Without a handler identities are ignored and not
+answered.
+"""
 
 EVT_C_ECHO = EventKind("EVT_C_ECHO", is_intervention=True)
 """A C-ECHO request came."""
