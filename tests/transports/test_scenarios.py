@@ -45,6 +45,7 @@ from dicomproto_transports import evt
 from dicomproto_transports._association import AssociationCore
 from tests.associations import (
     CT_IMAGE,
+    IMMEDIATE,
     INSTANCE,
     MR_IMAGE,
     PATIENT_ROOT_FIND,
@@ -880,9 +881,27 @@ def test_peer_does_not_answer_the_association(backend: AnyBackend) -> None:
 
     async def main() -> None:
         async with backend.serving(Script(Peer.until_closed)) as server:
-            with pytest.raises(TimedOut, match="association timeout") as caught:
+            with pytest.raises(TimedOut, match=r"to the association request .*association timeout") as caught:
                 await associate(backend, server.port, ae)
             assert caught.value.phase == "association"
+
+    backend.run(main)
+
+
+def test_peer_does_not_answer_the_release(backend: AnyBackend) -> None:
+    ae = make_ae(backend, timeouts=timeouts(backend, "close"))
+
+    async def talk(peer: Peer) -> None:
+        await peer.accept()
+        await peer.until_closed()
+
+    async def main() -> None:
+        async with backend.serving(Script(talk)) as server:
+            for seconds in (IMMEDIATE, None) if backend.is_virtual else (IMMEDIATE,):
+                assoc = await associate(backend, server.port, ae)
+                with pytest.raises(TimedOut, match=r"to the release request .*association timeout") as caught:
+                    await assoc.release(seconds)
+                assert caught.value.phase == "association"
 
     backend.run(main)
 

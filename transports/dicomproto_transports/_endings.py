@@ -42,7 +42,7 @@ _DURING = {
 }
 
 _WAITS = {
-    "association": "its answer to the association or release request",
+    "association": "its answer to the release request",  # see `timed_out` for the other one
     "artim": "its association request",
     "pdu": "the rest of a PDU",
     "response": "its response",
@@ -70,10 +70,13 @@ def during(state: str) -> str:
     return _DURING.get(state, "during a release")
 
 
-def timed_out(peer: str, phase: str, seconds: float | None) -> TimedOut:
+def timed_out(peer: str, phase: str, seconds: float | None, state: str = "") -> TimedOut:
     """Return the error for a wait that took longer than the field `phase` of `Timeouts` allows."""
+    awaited = _WAITS.get(phase, phase)
+    if phase == "association" and state == "Sta5":
+        awaited = "its answer to the association request"
     bound = "" if seconds is None else f" within {seconds:g} s"
-    return TimedOut(f"{peer}: waited for {_WAITS.get(phase, phase)}{bound} ({phase} timeout)", phase=phase)
+    return TimedOut(f"{peer}: waited for {awaited}{bound} ({phase} timeout)", phase=phase)
 
 
 def explain(
@@ -101,7 +104,7 @@ def explain(
         spoken = PROTOCOLS.get(terminal.kind, "no DICOM")
         return NotDicomError(f"{peer} speaks {spoken}", kind=terminal.kind)
     if isinstance(terminal, TimerExpired):
-        return timed_out(peer, terminal.timer, getattr(timeouts, terminal.timer, None))
+        return timed_out(peer, terminal.timer, getattr(timeouts, terminal.timer, None), terminal.state)
     return _lost(terminal, peer, broken)
 
 
