@@ -625,12 +625,25 @@ def test_a_client_may_reload_too(backend: AnyBackend, authority: Authority) -> N
 def test_wrong_settings_are_found_before_there_is_a_connection(
     backend: AnyBackend, authority: Authority
 ) -> None:
-    with pytest.raises(ssl.SSLError, match="PROTOCOL_TLS_CLIENT"):
-        ServerCore(make_ae(backend), backend.backend, ssl_context=of_client(authority))
+    client, server = of_client(authority), of_server(authority)
+
+    def open_server(context: Any) -> None:
+        ServerCore(make_ae(backend), backend.backend, ssl_context=context)
+
+    for wrong in (client, ReloadingContext(lambda: client)):
+        with pytest.raises(ValueError, match=r"for a server, and this context for clients: .*server_context"):
+            open_server(wrong)
+    for nonsense in ("cert.pem", (server, None), {"cert": "cert.pem"}):
+        with pytest.raises(TypeError, match=r"ssl_context is an ssl.SSLContext, .*, not a (str|tuple|dict)"):
+            open_server(nonsense)
 
     async def main() -> None:
-        with pytest.raises(ssl.SSLError, match="PROTOCOL_TLS_SERVER"):
-            await associate(backend, 1, tls_args=of_server(authority))
+        for wrong in (server, (server, "archive"), ReloadingContext(lambda: server)):
+            with pytest.raises(ValueError, match=r"for a client, and this context for servers: .*client_con"):
+                await associate(backend, 1, tls_args=wrong)
+        for nonsense in ({"ca_file": "ca.pem"}, (client,), (client, "a", "b"), ("archive", client), True, {}):
+            with pytest.raises(TypeError, match="tls_args"):
+                await associate(backend, 1, tls_args=nonsense)
 
     backend.run(main)
 

@@ -375,7 +375,8 @@ class AECore:
 
         Raises an AssociationError that says who and why: ConnectionLost, TLSFailed, TimedOut,
         AssociationRejected, AssociationAborted, or NoAcceptedContext (after an abort) if nothing that was
-        proposed is accepted; LocalProtocolError for what cannot be proposed, and ValueError for no port.
+        proposed is accepted; LocalProtocolError for what cannot be proposed, ValueError for no port, and
+        TypeError or ValueError for `tls_args` that are none.
         """
         if not 0 < port < 65536:  # getaddrinfo(3) would take what is left of it after a division
             raise ValueError(f"a port is a number from 1 to 65535, not {port!r}")

@@ -56,8 +56,7 @@ class Handshake:
     def __init__(
         self, context: Context, *, server_side: bool = False, server_hostname: str | None = None
     ) -> None:
-        if isinstance(context, ReloadingContext):
-            context = context.context
+        context = _usable(context, server_side=server_side)
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._engine = context.wrap_bio(self._incoming, self._outgoing, server_side, server_hostname)
         self.has_heard = False
@@ -67,11 +66,18 @@ class Handshake:
     def with_server(cls, arguments: TLSArguments, host: str) -> Handshake:
         """Return the handshake of a client; `host` is what it calls the server, unless the arguments say.
 
-        Raises ConnectionLost for a host that cannot be one, and TLSFailed for such a name in the arguments.
+        Raises ConnectionLost for a host that cannot be one, TLSFailed for such a name in the arguments, and
+        TypeError or ValueError for what are none.
         """
-        context, name = arguments if isinstance(arguments, tuple) else (arguments, None)
+        context: object = arguments
+        name = None
+        if isinstance(arguments, tuple) and len(arguments) == 2:
+            context, name = arguments
+        if not isinstance(name, str | None):
+            raise TypeError(f"tls_args holds a context and a host name, not {name!r}")
+        usable = _usable(context, server_side=False)
         try:
-            return cls(context, server_hostname=name or host.partition("%")[0])  # no IPv6 zone
+            return cls(usable, server_hostname=name or host.partition("%")[0])  # no IPv6 zone
         except (ValueError, TypeError) as error:  # an empty label, one of more than 63 letters, NUL
             if not name:
                 raise ConnectionLost(f"cannot connect to {host}: that is no host name") from error
@@ -347,6 +353,20 @@ def _drop(buffers: list[Buffer], size: int) -> None:
 
 def _one_sided() -> OSError:
     return ConnectionAbortedError(errno.ECONNABORTED, "it sends and does not read")
+
+
+def _usable(given: object, *, server_side: bool) -> ssl.SSLContext:
+    """Return the context for the next connection; raises TypeError and ValueError for what is none."""
+    context = given.context if isinstance(given, ReloadingContext) else given
+    setting, maker = ("ssl_context", "server_context()") if server_side else ("tls_args", "client_context()")
+    if not isinstance(context, ssl.SSLContext):
+        pair = "" if server_side else ", or a tuple of one and a host name"
+        kind = type(given).__name__
+        raise TypeError(f"{setting} is an ssl.SSLContext, as {maker} makes it{pair}, not a {kind}")
+    if context.protocol == (ssl.PROTOCOL_TLS_CLIENT if server_side else ssl.PROTOCOL_TLS_SERVER):
+        side, other = ("a server", "clients") if server_side else ("a client", "servers")
+        raise ValueError(f"{setting} is for {side}, and this context for {other}: use one of {maker}")
+    return context
 
 
 def _broken(error: ssl.SSLError) -> TLSBroken:
