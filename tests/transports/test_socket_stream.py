@@ -335,6 +335,9 @@ def test_addresses_and_options(family: int) -> None:
     assert (stream.local_address, stream.peer_address) == names
     assert str(names[0]) in repr(stream)
     assert left.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    assert left.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    if hasattr(socket, "TCP_KEEPIDLE"):
+        assert left.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60
     blocking.run(stream.close([], 0))
     assert stream.peer_address == names[1]
     right.close()

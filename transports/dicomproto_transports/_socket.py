@@ -9,6 +9,8 @@ busy association costs one system call per message and no trip through a schedul
 - TCP_NODELAY is set. On Linux TCP_QUICKACK is armed before every receive, in both roles: a peer
   that leaves Nagle's algorithm on (DCMTK's tools) waits for our acknowledgement between the two
   writes of a message, and 40 ms of delayed ACK turn into 23 round trips a second.
+- Keepalive is on: a peer whose machine is gone is found within two minutes, and does not hold its place
+  among the associations of a server until that has been idle for too long.
 - TLS is laid over it: see `_tls.py`.
 """
 
@@ -42,6 +44,22 @@ YIELD_BYTES, YIELD_CALLS = 256 * 1024, 64
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 _RESET = struct.pack("ii", 1, 0)
 _INET = (socket.AF_INET, socket.AF_INET6)
+
+_OPTIONS = [
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    *(
+        (socket.IPPROTO_TCP, getattr(socket, name), value)
+        for name, value in (
+            ("TCP_KEEPIDLE", 60),
+            ("TCP_KEEPALIVE", 60),  # its name on macOS
+            ("TCP_KEEPINTVL", 15),
+            ("TCP_KEEPCNT", 4),
+        )
+        if hasattr(socket, name)
+    ),
+]
+"""Set on every connection: (level, option, value)."""
 
 
 class RawSocket(Protocol):
@@ -116,7 +134,8 @@ class SocketStream:
         self._quickack = _QUICKACK if sock.family in _INET else None
         if sock.family in _INET:
             with suppress(OSError):  # macOS refuses options on a connection that is gone already
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                for level, option, value in _OPTIONS:
+                    sock.setsockopt(level, option, value)
 
     def __repr__(self) -> str:
         return f"<SocketStream {self.local_address} - {self.peer_address}>"
