@@ -144,7 +144,8 @@ class AcceptorPolicy(Record):
         | None
     ) = None
     """Returns the items to act on. A SOP class that is not in `supported` is then treated as the first of its
-    related general SOP classes, or as its service class, that is (PS3.7 D.3.3.6). There is no answer."""
+    related general SOP classes, or as its service class, that is (PS3.7 D.3.3.6). There is no answer, so that
+    `Connection.send` is to be told: see `accepted_common_extended`."""
 
 
 def negotiate(rq: AssociateRQ, policy: AcceptorPolicy) -> AssociateAC | AssociateRJ:
@@ -188,7 +189,10 @@ def negotiate(rq: AssociateRQ, policy: AcceptorPolicy) -> AssociateAC | Associat
 def accepted_common_extended(
     rq: AssociateRQ, policy: AcceptorPolicy
 ) -> dict[str, SOPClassCommonExtendedNegotiation]:
-    """Return the common extended negotiation items of `rq` that the policy acts on, by SOP class."""
+    """Return the common extended negotiation items of `rq` that the policy acts on, by SOP class.
+
+    Their values are what `Connection.send` takes as `common_extended`, beside the answer of `negotiate`.
+    """
     if policy.common_extended is None or not rq.sop_class_common_extended:
         return {}
     items = policy.common_extended(rq.sop_class_common_extended)
