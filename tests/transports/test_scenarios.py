@@ -66,7 +66,7 @@ from tests.associations import (
 )
 from tests.backends import NAMES, AnyBackend
 
-SCENARIOS = 55
+SCENARIOS = 56
 
 
 def test_the_table_is_whole() -> None:
