@@ -161,6 +161,14 @@ def test_what_a_performed_step_has_to_end_with(status: str) -> None:
         early.PerformedProcedureStepStatus = "IN PROGRESS"
         assert assoc.send_n_set(early, mpps_class, uid)[0].Status == 0
         assert end(made(PerformedSeriesSequence=[])) == 0x0121
+        assert end(made(PerformedSeriesSequence=[Dataset()])) == 0x0121
+        (series,) = mpps.completed().PerformedSeriesSequence
+        for keyword in ("ProtocolName", "SeriesInstanceUID"):
+            (other,) = mpps.completed().PerformedSeriesSequence
+            other[keyword].value = None
+            assert end(made(PerformedSeriesSequence=[series, other])) == 0x0121
+            del other[keyword]
+            assert end(made(PerformedSeriesSequence=[series, other])) == 0x0121
         _, found = assoc.send_n_get(
             ["PerformedProcedureStepStatus"], mpps.ModalityPerformedProcedureStepRetrieve, uid
         )

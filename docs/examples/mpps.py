@@ -56,6 +56,9 @@ FIXED = (
 FINAL = ("PerformedSeriesSequence", "PerformedProcedureStepEndDate", "PerformedProcedureStepEndTime")
 """What has to have a value when the step ends, either way (PS3.4 Table F.7.2-1)."""
 
+FINAL_OF_SERIES = ("ProtocolName", "SeriesInstanceUID")
+"""The same of each series."""
+
 SPECIFIC_CHARACTER_SET = 0x00080005  # which text that is all ASCII does not need
 
 
@@ -116,6 +119,8 @@ class Manager:
             if status not in ("IN PROGRESS", "COMPLETED", "DISCONTINUED"):
                 return failure(0x0106, "there is no such status of a step"), None
             lacking = [keyword for keyword in FINAL if not updated.get(keyword)]
+            for series in updated.get("PerformedSeriesSequence") or ():
+                lacking += [keyword for keyword in FINAL_OF_SERIES if not series.get(keyword)]
             if status != "IN PROGRESS" and lacking:
                 return failure(0x0121, f"{lacking[0]} has no value"), None
             self.steps[uid] = updated
