@@ -634,6 +634,27 @@ def test_a_request_for_commitment(
     assert archive.reports.empty()
 
 
+def test_a_request_for_commitment_to_what_is_not_named() -> None:
+    module = example("storage_commitment")
+    archive = module.Archive({"1.3": "1.2"}, {"SCU": (HOST, 1)}, at_once=False)
+    uid, good = module.StorageCommitmentPushModel, module.reference("1.2", "1.3")
+    with connected(archive.ae, archive.handlers(), uid) as assoc:
+        for bad in (
+            Dataset(),
+            made(ReferencedSOPClassUID="1.2"),
+            made(ReferencedSOPInstanceUID="1.3"),
+            module.reference("", "1.3"),
+            module.reference("1.2", ""),
+        ):
+            for asked in ([bad], [good, bad]):
+                information = committed(module, "1.2.3", asked)
+                response, _ = assoc.send_n_action(
+                    information, 1, uid, module.StorageCommitmentPushModelInstance
+                )
+                assert response.Status == 0x0115
+    assert archive.reports.empty()
+
+
 KEPT = "all 2 objects are kept, they may be deleted here"
 
 

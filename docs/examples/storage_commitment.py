@@ -45,6 +45,10 @@ def reference(sop_class, sop_instance, failure_reason=None):
     return item
 
 
+def is_reference(item):
+    return bool(item.get("ReferencedSOPClassUID") and item.get("ReferencedSOPInstanceUID"))
+
+
 # --- the archive: the SCP -----------------------------------------------------------------------
 
 
@@ -89,7 +93,8 @@ class Archive:
         if event.action_type != REQUEST_COMMITMENT:
             return 0x0123, None  # no such action
         information = event.action_information
-        if not information.get("TransactionUID") or not information.get("ReferencedSOPSequence"):
+        asked = information.get("ReferencedSOPSequence")
+        if not information.get("TransactionUID") or not asked or not all(map(is_reference, asked)):
             return 0x0115, None  # invalid argument value
         title = event.assoc.requestor.ae_title
         if not self.at_once and title not in self.modalities:
