@@ -1,6 +1,7 @@
 """Print management (PS3.4 Annex H) through the Basic Grayscale meta SOP class: a film of two images.
 
-The printer is one of paper: each film becomes a portable graymap, `film-1.pgm` and so on.
+The printer is one of paper: each film becomes a portable graymap, `film-1.pgm` and so on. It takes images of
+8-bit grayscale only; the workstation makes them of what it is given.
 """
 
 from __future__ import annotations
