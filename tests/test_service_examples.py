@@ -7,6 +7,7 @@ import socket
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
 from types import ModuleType
@@ -212,6 +213,8 @@ def test_a_performed_step_is_read_while_nothing_changes_it() -> None:
 # --- unified procedure steps --------------------------------------------------------------------
 
 SCHEDULED, IN_PROGRESS, COMPLETED, CANCELED = "SCHEDULED", "IN PROGRESS", "COMPLETED", "CANCELED"
+REASON = made(CodeValue="110507", CodingSchemeDesignator="DCM", CodeMeaning="Patient did not arrive")
+STOPPED = made(ProcedureStepDiscontinuationReasonCodeSequence=[REASON])
 
 TRANSITIONS = {
     (SCHEDULED, IN_PROGRESS): (0x0000, 0x0000),
@@ -247,7 +250,8 @@ def test_the_states_of_a_unified_procedure_step() -> None:
         def step_in(state: str, transaction: str) -> str:
             uid = generate_uid()
             ordered = ups.ordered("Plan")
-            ordered.UnifiedProcedureStepPerformedProcedureSequence = [Dataset()]
+            ordered.UnifiedProcedureStepPerformedProcedureSequence = [ups.performed()]
+            ordered.ProcedureStepProgressInformationSequence = [STOPPED]
             assert assoc.send_n_create(ordered, push, uid)[0].Status == 0
             for following in {SCHEDULED: (), IN_PROGRESS: (IN_PROGRESS,)}.get(state, (IN_PROGRESS, state)):
                 assert ask(uid, following, transaction) == 0
@@ -356,6 +360,9 @@ class Scheduling:
         return self.act(
             self.ups.CHANGE_STATE, uid, ProcedureStepState=IN_PROGRESS, TransactionUID=transaction
         )
+
+    def end(self, uid: str, state: str) -> int:
+        return self.act(self.ups.CHANGE_STATE, uid, ProcedureStepState=state, TransactionUID="1.2.3")
 
     def set(self, uid: str, **values: object) -> int:
         return int(self.assoc.send_n_set(made(**values), self.push, uid)[0].Status)
@@ -474,6 +481,132 @@ def test_what_a_unified_step_is_created_with(scheduling: Scheduling) -> None:
     assert scheduling.create("1.2", TransactionUID="", SOPInstanceUID="1.3", SOPClassUID="1.4") == 0
     step = scheduling.get("1.2")
     assert (step.SOPInstanceUID, step.SOPClassUID) == ("1.2", push)
+
+
+def test_what_a_unified_step_has_to_be_completed_with(scheduling: Scheduling) -> None:
+    """PS3.4 Table CC.2.5-3, the Final State column: P."""
+    assert scheduling.create("1.2") == 0
+    assert scheduling.start("1.2") == 0
+    assert scheduling.end("1.2", COMPLETED) == 0xC304
+
+    def end(*items: Dataset) -> int:
+        performed = {"UnifiedProcedureStepPerformedProcedureSequence": list(items)}
+        assert scheduling.set("1.2", TransactionUID="1.2.3", **performed) == 0
+        return scheduling.end("1.2", COMPLETED)
+
+    whole = scheduling.ups.performed()
+    assert end() == end(Dataset()) == end(whole, Dataset()) == 0xC304
+    for keyword in (
+        "PerformedStationNameCodeSequence",
+        "PerformedProcedureStepStartDateTime",
+        "PerformedWorkitemCodeSequence",
+        "PerformedProcedureStepEndDateTime",
+        "OutputInformationSequence",
+    ):
+        item = scheduling.ups.performed()
+        if keyword != "OutputInformationSequence":  # which has no items when nothing came of it
+            item[keyword].value = None
+            assert end(whole, item) == 0xC304
+        if keyword.endswith("CodeSequence"):
+            item[keyword].value = [Dataset()]
+            assert end(item) == 0xC304
+        del item[keyword]
+        assert end(item) == 0xC304
+    assert scheduling.get("1.2").ProcedureStepState == IN_PROGRESS
+    assert end(whole, whole) == 0
+
+
+def test_what_a_unified_step_has_to_be_canceled_with(scheduling: Scheduling) -> None:
+    """PS3.4 Table CC.2.5-3, the Final State column: X."""
+    progress = "ProcedureStepProgressInformationSequence"
+    told_when = made(ProcedureStepCancellationDateTime="20240115110000")
+    told_when.update(STOPPED)
+    for uid, item, when in (
+        ("1.2", STOPPED, None),
+        ("1.3", made(ProcedureStepCancellationDateTime="", ReasonForCancellation="gone"), None),
+        ("1.4", told_when, "20240115110000"),
+    ):
+        assert scheduling.create(uid) == 0
+        assert scheduling.start(uid) == 0
+        assert scheduling.subscribe(uid) == 0
+        assert scheduling.end(uid, CANCELED) == 0xC304
+        unfinished = (
+            Dataset(),
+            made(ProcedureStepProgress="50"),
+            made(
+                ProcedureStepCancellationDateTime="20240115110000",
+                ProcedureStepDiscontinuationReasonCodeSequence=[],
+            ),
+            made(ProcedureStepDiscontinuationReasonCodeSequence=[Dataset()]),
+        )
+        for lacking in unfinished:
+            assert scheduling.set(uid, TransactionUID="1.2.3", **{progress: [lacking]}) == 0
+            assert scheduling.end(uid, CANCELED) == 0xC304
+        item.update(STOPPED)
+        assert scheduling.set(uid, TransactionUID="1.2.3", **{progress: [item]}) == 0
+        assert scheduling.end(uid, CANCELED) == 0
+        (found,) = scheduling.get(uid)[progress].value
+        assert found.ProcedureStepDiscontinuationReasonCodeSequence == [REASON]
+        assert found.get("ReasonForCancellation") == item.get("ReasonForCancellation")
+        assert is_now(found) if when is None else found.ProcedureStepCancellationDateTime == when
+        *_, progressed, ended = (report for *_, report in scheduling.reports())
+        assert progressed[progress].value == [item]  # as it was when it was reported
+        assert ended.ProcedureStepState == CANCELED
+
+
+def is_now(item: Dataset) -> bool:
+    """Tell whether a step has just been canceled."""
+    when = datetime.strptime(item.ProcedureStepCancellationDateTime, "%Y%m%d%H%M%S%z")
+    return abs((datetime.now(UTC) - when).total_seconds()) < 60
+
+
+@pytest.mark.parametrize("is_begun", [False, True])
+def test_what_a_scheduled_step_is_canceled_with(scheduling: Scheduling, is_begun: bool) -> None:
+    """PS3.4 CC.2.2.3; somebody may have told its progress all the same."""
+    ups, progress = scheduling.ups, "ProcedureStepProgressInformationSequence"
+    for uid in ("1.2", "1.3"):
+        assert scheduling.create(uid) == 0
+        assert scheduling.subscribe(uid) == 0
+        if is_begun:
+            assert scheduling.set(uid, **{progress: [made(ProcedureStepProgress="0")]}) == 0
+    earlier = [report for *_, report in scheduling.reports()]
+    broken = {"SpecificCharacterSet": "ISO_IR 192", "ReasonForCancellation": "\N{REPLACEMENT CHARACTER}"}
+    assert scheduling.act(ups.REQUEST_CANCEL, "1.2", **broken) == 0x0110
+    assert scheduling.get("1.2").ProcedureStepState == SCHEDULED
+    details = {
+        "ReasonForCancellation": "Müller ist gegangen",
+        "ProcedureStepDiscontinuationReasonCodeSequence": [REASON],
+        "ContactDisplayName": "Ward 1",
+    }
+    assert scheduling.act(ups.REQUEST_CANCEL, "1.2", SpecificCharacterSet="ISO_IR 100", **details) == 0
+    nothing = {"ProcedureStepDiscontinuationReasonCodeSequence": [Dataset()]} if is_begun else {}
+    assert scheduling.act(ups.REQUEST_CANCEL, "1.3", **nothing) == 0
+    step, other = scheduling.get("1.2"), scheduling.get("1.3")
+    assert step.ProcedureStepState == other.ProcedureStepState == CANCELED
+    assert step.SpecificCharacterSet == "ISO_IR 192"
+    ((item,), (bare,)) = step[progress].value, other[progress].value
+    assert is_now(item)
+    assert is_now(bare)
+    assert item.ReasonForCancellation == "Müller ist gegangen"
+    assert item.ProcedureStepDiscontinuationReasonCodeSequence == [REASON]
+    assert "SpecificCharacterSet" not in item
+    assert "ReasonForCancellation" not in bare
+    assert [code.CodeValue for code in bare.ProcedureStepDiscontinuationReasonCodeSequence] == ["110513"]
+    assert [each.get("ProcedureStepProgress") for each in (item, bare)] == ["0" if is_begun else None] * 2
+    reports = scheduling.reports()
+    assert [(uid, kind, report.get("ProcedureStepState")) for _, uid, kind, report in reports] == [
+        (uid, *told)
+        for uid in ("1.2", "1.3")
+        for told in (
+            (ups.CANCEL_REQUESTED, None),
+            (ups.STATE_REPORT, IN_PROGRESS),
+            (ups.STATE_REPORT, CANCELED),
+        )
+    ]
+    assert reports[0][-1] == made(SpecificCharacterSet="ISO_IR 192", RequestingAE="SCU", **details)
+    assert reports[3][-1] == made(RequestingAE="SCU", **nothing)
+    for report in earlier:  # what waits to be sent stays as it was
+        assert all(len(each) == 1 for each in report.get(progress) or ())
 
 
 def test_what_a_request_to_cancel_tells(scheduling: Scheduling) -> None:

@@ -5,6 +5,7 @@ Every message about a step names the Push SOP class, on contexts of the Pull, Wa
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from queue import Queue
 from threading import Lock, Thread
 
@@ -41,6 +42,18 @@ UNKNOWN_AE_TITLE, NOT_SCHEDULED, NOT_IN_PROGRESS = 0xC308, 0xC309, 0xC310
 COMPLETED_BEFORE_CANCEL, PERFORMER_OUT_OF_REACH, NOT_APPROPRIATE = 0xC311, 0xC312, 0xC314
 
 
+def information(**values):
+    """Return a data set: the Action Information, the Modification List, or an item."""
+    made = Dataset()
+    for keyword, value in values.items():
+        setattr(made, keyword, value)
+    return made
+
+
+def code(value, meaning, scheme="DCM"):
+    return information(CodeValue=value, CodingSchemeDesignator=scheme, CodeMeaning=meaning)
+
+
 # --- the manager: the SCP of everything ---------------------------------------------------------
 
 REQUIRED = (
@@ -63,7 +76,20 @@ CANCEL_DETAILS = (
 )  # fmt: skip
 """What is passed on of a request to cancel (PS3.4 Table CC.2.4-1)."""
 
+PERFORMED = "UnifiedProcedureStepPerformedProcedureSequence"
 PROGRESS = "ProcedureStepProgressInformationSequence"
+DISCONTINUED_FOR = "ProcedureStepDiscontinuationReasonCodeSequence"
+
+FINAL = {
+    "COMPLETED": (PERFORMED, (
+        "PerformedStationNameCodeSequence", "PerformedProcedureStepStartDateTime",
+        "PerformedWorkitemCodeSequence", "PerformedProcedureStepEndDateTime",
+    )),
+    "CANCELED": (PROGRESS, (DISCONTINUED_FOR,)),
+}  # fmt: skip
+"""Which sequence has items at the end, and what each has a value for (PS3.4 Table CC.2.5-3, P and X)."""
+
+UNSPECIFIED_REASON = "110513", "Discontinued for unspecified reason"
 SPECIFIC_CHARACTER_SET = 0x00080005  # which text that is all ASCII does not need
 
 
@@ -90,6 +116,31 @@ def objection(uid, step):
     return None
 
 
+def has(item, keyword):
+    """Tell whether there is a value, and if it is of items, that none is empty."""
+    return bool(item.get(keyword)) and all(item.get(keyword))
+
+
+def is_final(step, state):
+    """Tell whether a step has what it needs for a final state."""
+    sequence, keywords = FINAL[state]
+    return has(step, sequence) and all(
+        all(has(item, keyword) for keyword in keywords)
+        and (state == "CANCELED" or "OutputInformationSequence" in item)  # which may have no items
+        for item in step.get(sequence)
+    )
+
+
+def canceled(*parts):
+    """Return progress information, the last part of which prevails, with when and why a step was canceled."""
+    made, now = Dataset(), datetime.now(UTC).strftime("%Y%m%d%H%M%S%z")
+    for attributes in parts:
+        made.update(attributes)
+    needed = {"ProcedureStepCancellationDateTime": now, DISCONTINUED_FOR: [code(*UNSPECIFIED_REASON)]}
+    made.update(information(**{keyword: needed[keyword] for keyword in needed if not has(made, keyword)}))
+    return made
+
+
 class Manager:
     """Procedure steps by SOP Instance UID, who has claimed them, and who wants to hear of them.
 
@@ -110,12 +161,9 @@ class Manager:
 
     def handlers(self):
         return [
-            (evt.EVT_N_CREATE, self.create),
-            (evt.EVT_C_FIND, self.find),
-            (evt.EVT_N_GET, self.get),
-            (evt.EVT_N_SET, self.set),
-            (evt.EVT_N_ACTION, self.act),
-        ]
+            (evt.EVT_N_CREATE, self.create), (evt.EVT_C_FIND, self.find), (evt.EVT_N_GET, self.get),
+            (evt.EVT_N_SET, self.set), (evt.EVT_N_ACTION, self.act),
+        ]  # fmt: skip
 
     def create(self, event):
         uid, step = event.request.AffectedSOPInstanceUID or generate_uid(), event.attribute_list
@@ -132,9 +180,7 @@ class Manager:
                 return DUPLICATE_INSTANCE, None
             self.subscribers[uid] = dict(self.everywhere)
             self.tell_of_state(uid)
-        reply = Dataset()
-        reply.AffectedSOPInstanceUID = uid
-        return SUCCESS, reply
+        return SUCCESS, information(AffectedSOPInstanceUID=uid)
 
     def find(self, event):
         try:
@@ -188,12 +234,9 @@ class Manager:
 
     def act(self, event):
         actions = {
-            CHANGE_STATE: self.change_state,
-            REQUEST_CANCEL: self.request_cancel,
-            SUBSCRIBE: self.subscribe,
-            UNSUBSCRIBE: self.unsubscribe,
-            SUSPEND_GLOBAL_SUBSCRIPTION: self.suspend,
-        }
+            CHANGE_STATE: self.change_state, REQUEST_CANCEL: self.request_cancel, SUBSCRIBE: self.subscribe,
+            UNSUBSCRIBE: self.unsubscribe, SUSPEND_GLOBAL_SUBSCRIPTION: self.suspend,
+        }  # fmt: skip
         action = actions.get(event.action_type)
         if action is None:
             return NO_SUCH_ACTION, None
@@ -213,9 +256,9 @@ class Manager:
 
     def change_state(self, uid, event):
         """PS3.4 Table CC.1.1-2."""
-        step, information = self.steps[uid], event.action_information
-        transaction = information.get("TransactionUID")
-        state, wanted = step.ProcedureStepState, information.get("ProcedureStepState")
+        step, asked = self.steps[uid], event.action_information
+        transaction = asked.get("TransactionUID")
+        state, wanted = step.ProcedureStepState, asked.get("ProcedureStepState")
         if wanted == "SCHEDULED":
             return SCHEDULED_BY_CREATION_ONLY
         if state in ("COMPLETED", "CANCELED"):
@@ -232,8 +275,10 @@ class Manager:
                 return NOT_IN_PROGRESS
             if transaction != self.claims[uid]:
                 return WRONG_TRANSACTION_UID
-            if wanted == "COMPLETED" and not step.get("UnifiedProcedureStepPerformedProcedureSequence"):
+            if not is_final(step, wanted):
                 return REQUIREMENTS_NOT_MET
+            if wanted == "CANCELED":
+                step.update(information(**{PROGRESS: [canceled(item) for item in step.get(PROGRESS)]}))
         else:
             return INVALID_VALUE
         step.ProcedureStepState = wanted
@@ -246,17 +291,19 @@ class Manager:
             return COMPLETED_BEFORE_CANCEL
         if step.ProcedureStepState == "CANCELED":
             return ALREADY_CANCELED
-        if step.ProcedureStepState == "IN PROGRESS":
-            if not self.subscribers[uid]:  # nor is the performer listening
-                return PERFORMER_OUT_OF_REACH
-            use_utf_8(event.action_information)
-            request = part(event.action_information, CANCEL_DETAILS)
-            request.RequestingAE = event.assoc.requestor.ae_title
-            self.tell(uid, CANCEL_REQUESTED, request)
-            return SUCCESS
-        for state in ("IN PROGRESS", "CANCELED"):  # PS3.4 CC.2.2.3
-            step.ProcedureStepState = state
-            self.tell_of_state(uid)
+        if step.ProcedureStepState == "IN PROGRESS" and not self.subscribers[uid]:
+            return PERFORMER_OUT_OF_REACH  # for it does not listen
+        use_utf_8(event.action_information)
+        request = part(event.action_information, CANCEL_DETAILS)
+        request.RequestingAE = event.assoc.requestor.ae_title
+        self.tell(uid, CANCEL_REQUESTED, request)
+        if step.ProcedureStepState == "SCHEDULED":  # PS3.4 CC.2.2.3
+            reason = part(request, ["ReasonForCancellation", DISCONTINUED_FOR])
+            step.update(information(**{PROGRESS: [canceled(*(step.get(PROGRESS) or ()), reason)]}))
+            use_utf_8(step)
+            for state in ("IN PROGRESS", "CANCELED"):
+                step.ProcedureStepState = state
+                self.tell_of_state(uid)
         return SUCCESS
 
     # What follows is PS3.4 Table CC.2.3-2. No step is deleted here; a manager that does looks at the locks.
@@ -290,9 +337,8 @@ class Manager:
     # -- N-EVENT-REPORT ---------------------------------------------------------------------------
 
     def tell_of_state(self, uid, titles=None):
-        report = Dataset()
-        report.ProcedureStepState = self.steps[uid].ProcedureStepState
-        report.InputReadinessState = self.steps[uid].InputReadinessState
+        state, readiness = self.steps[uid].ProcedureStepState, self.steps[uid].InputReadinessState
+        report = information(ProcedureStepState=state, InputReadinessState=readiness)
         self.tell(uid, STATE_REPORT, report, titles)
 
     def tell(self, uid, event_type, report, titles=None):
@@ -305,12 +351,9 @@ class Manager:
         while (waiting := self.reports.get()) is not None:
             title, uid, event_type, report = waiting
             try:
-                with self.ae.associate(
-                    *self.addresses[title],
-                    contexts=[UnifiedProcedureStepEvent],
-                    ae_title=title,
-                    ext_neg=[build_role(UnifiedProcedureStepEvent, scp_role=True)],
-                ) as assoc:
+                role = build_role(UnifiedProcedureStepEvent, scp_role=True)
+                proposal = {"contexts": [UnifiedProcedureStepEvent], "ae_title": title, "ext_neg": [role]}
+                with self.ae.associate(*self.addresses[title], **proposal) as assoc:
                     assoc.send_n_event_report(report, event_type, UnifiedProcedureStepPush, uid)
             except (DicomProtoError, ValueError, OSError) as error:  # a real one would try again later
                 print(f"manager: no report to {title}: {type(error).__name__}")  # the text may tell values
@@ -319,58 +362,37 @@ class Manager:
 # --- those who use it: the SCUs -----------------------------------------------------------------
 
 
-def show(what, response):
+def show(what, response, _=None):
     print(f"{what}: {response.Status:04X} {response.status.meaning}")
 
 
 def ordered(label, state="SCHEDULED"):
     """Return a step for an N-CREATE (PS3.4 Table CC.2.5-3 has the rest)."""
-    step = Dataset()
-    step.ProcedureStepState = state
-    step.ProcedureStepLabel = label
-    step.WorklistLabel = "PLANNING"
-    step.ScheduledProcedureStepPriority = "MEDIUM"
-    step.ScheduledProcedureStepStartDateTime = "20240115103000"
-    step.InputReadinessState = "READY"
-    step.PatientName = "Doe^Jane"
-    step.PatientID = "P1"
-    step.InputInformationSequence = []
-    step.ProcedureStepProgressInformationSequence = []
-    step.UnifiedProcedureStepPerformedProcedureSequence = []
-    return step
-
-
-def information(**values):
-    """Return the Action Information, or the Modification List, of some values."""
-    made = Dataset()
-    for keyword, value in values.items():
-        setattr(made, keyword, value)
-    return made
+    return information(
+        ProcedureStepState=state, ProcedureStepLabel=label, WorklistLabel="PLANNING",
+        ScheduledProcedureStepPriority="MEDIUM", ScheduledProcedureStepStartDateTime="20240115103000",
+        InputReadinessState="READY", PatientName="Doe^Jane", PatientID="P1", InputInformationSequence=[],
+        **{PROGRESS: [], PERFORMED: []},
+    )  # fmt: skip
 
 
 def order(assoc, uid):
     """Push: N-CREATE."""
-    response, _ = assoc.send_n_create(ordered("Plan", "IN PROGRESS"), UnifiedProcedureStepPush, uid)
-    show("ordered as begun", response)
-    response, _ = assoc.send_n_create(ordered("Plan"), UnifiedProcedureStepPush, uid)
-    show("ordered", response)
+    for what, state in (("ordered as begun", "IN PROGRESS"), ("ordered", "SCHEDULED")):
+        show(what, *assoc.send_n_create(ordered("Plan", state), UnifiedProcedureStepPush, uid))
 
 
 def change_state(assoc, uid, state, transaction):
     changes = information(ProcedureStepState=state, TransactionUID=transaction)
-    response, _ = assoc.send_n_action(changes, CHANGE_STATE, UnifiedProcedureStepPush, uid)
-    show(f"to be {state}", response)
+    show(f"to be {state}", *assoc.send_n_action(changes, CHANGE_STATE, UnifiedProcedureStepPush, uid))
 
 
 def claim(assoc, transaction):
     """Pull: C-FIND what is to be done, and N-ACTION to be the one who does it; return the step's UID."""
     identifier = make_identifier(
-        ProcedureStepState="SCHEDULED",
-        WorklistLabel="PLAN*",
+        ProcedureStepState="SCHEDULED", WorklistLabel="PLAN*", ProcedureStepLabel=None, SOPInstanceUID=None,
         ScheduledProcedureStepStartDateTime="20240115-20240116",
-        ProcedureStepLabel=None,
-        SOPInstanceUID=None,
-    )
+    )  # fmt: skip
     uid = None
     for response, step in assoc.send_c_find(identifier, UnifiedProcedureStepPull):
         if step is None:
@@ -391,25 +413,28 @@ def rival(assoc, uid):
     show(f"it is {step.ProcedureStepState} by {step.TransactionUID or 'somebody'}", response)
 
 
+def performed():
+    """Return what is known when the step is over (PS3.4 Table CC.2.5-3); nothing came of it."""
+    return information(
+        PerformedStationNameCodeSequence=[code("PLAN1", "Planning workstation", "99HOSPITAL")],
+        PerformedProcedureStepStartDateTime="20240115103500",
+        PerformedWorkitemCodeSequence=[code("110001", "Image Processing")],
+        PerformedProcedureStepEndDateTime="20240115105000",
+        OutputInformationSequence=[],
+    )
+
+
 def perform(assoc, uid, transaction):
     """Pull: N-SET, and N-ACTION at the end."""
     progress = information(ProcedureStepProgress="50", ProcedureStepProgressDescription="halfway")
-    changes = information(TransactionUID=transaction, ProcedureStepProgressInformationSequence=[progress])
-    response, _ = assoc.send_n_set(changes, UnifiedProcedureStepPush, uid)
-    show("halfway", response)
+    changes = information(TransactionUID=transaction, **{PROGRESS: [progress]})
+    show("halfway", *assoc.send_n_set(changes, UnifiedProcedureStepPush, uid))
     change_state(assoc, uid, "COMPLETED", transaction)
-    performed = information(
-        PerformedProcedureStepStartDateTime="20240115103500", OutputInformationSequence=[]
-    )
-    changes = information(
-        TransactionUID=transaction, UnifiedProcedureStepPerformedProcedureSequence=[performed]
-    )
-    response, _ = assoc.send_n_set(changes, UnifiedProcedureStepPush, uid)
-    show("what was done", response)
+    changes = information(TransactionUID=transaction, **{PERFORMED: [performed()]})
+    show("what was done", *assoc.send_n_set(changes, UnifiedProcedureStepPush, uid))
     change_state(assoc, uid, "COMPLETED", transaction)
     change_state(assoc, uid, "COMPLETED", transaction)
-    response, _ = assoc.send_n_set(changes, UnifiedProcedureStepPush, uid)
-    show("more of it", response)
+    show("more of it", *assoc.send_n_set(changes, UnifiedProcedureStepPush, uid))
 
 
 class Watcher:
@@ -441,8 +466,7 @@ class Watcher:
 
     def ask_to_cancel(self, assoc, uid):
         reason = information(ReasonForCancellation="the patient has gone")
-        response, _ = assoc.send_n_action(reason, REQUEST_CANCEL, UnifiedProcedureStepPush, uid)
-        show("please cancel", response)
+        show("please cancel", *assoc.send_n_action(reason, REQUEST_CANCEL, UnifiedProcedureStepPush, uid))
 
     def hear(self, count=1):
         for _ in range(count):
