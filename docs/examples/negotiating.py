@@ -37,7 +37,7 @@ def take_common(event):  # some of event.items
 
 
 def answer_window(event):  # (invoked, performed)
-    return min(event.nr_invoked, 4), 1
+    return min(event.nr_invoked or 4, 4), 1  # 0 asks for any number
 
 
 # [/handlers]

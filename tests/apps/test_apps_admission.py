@@ -130,6 +130,10 @@ def test_nothing_of_a_user_is_shown(run: Run, serve: Serve, secrets: Path) -> No
         (b"\n", "users names no user"),
         (b"joe\n:secret\n", "users, line 2: a name is missing"),
         (b"joe:\n", "users, line 1: a passcode after the colon is missing"),
+        (b"# ward 3\n", "users, line 1: there are no comments"),
+        (b"#joe:secret\n", "users, line 1: there are no comments"),
+        (b"joe\n \n", "users, line 2: a name is missing"),
+        (b"joe \n", "users, line 1: a name neither begins nor ends with white space"),
         (b"joe:secret\njoe\n", "users, line 2: this user is there already"),
     ],
 )

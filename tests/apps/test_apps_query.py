@@ -795,6 +795,7 @@ def test_only_what_was_asked_for_is_taken(tmp_path: Path) -> None:
         done = end()
     assert sorted(os.listdir(out)) == [f"CT.1.2.{number}" for number in (1, 2, 5, 6, 7)]
     assert "its Move Originator is 'OTHER', not 'MOVER'" in done.err
+    assert "3 objects of other requests were refused; --any-originator takes them" in done.err
     assert [event["outcome"] for event in done.named("object")].count("foreign") == 3
     summary = done.events[-1]
     assert (done.status, summary["stored"], summary["refused"], summary["ok"]) == (0, 5, 0, True)
@@ -829,7 +830,9 @@ def test_not_everybody_may_bring_objects(
         run = [*APPLICATION, "echoscu", "--json", "-aet", title, "-aec", called, f"127.0.0.1:{port}"]
         echo = subprocess.run(run, capture_output=True, text=True, check=False, timeout=60)
         done = Done(echo.returncode, echo.stdout, echo.stderr)
-        assert end().status == 0
+        told = end()
+    assert told.status == 0
+    assert ("rejected" in told.err) == (is_let_in is False)
     if is_let_in:
         assert done.status == 0
     elif is_let_in is None:

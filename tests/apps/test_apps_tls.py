@@ -159,7 +159,7 @@ def test_the_peer_table_may_ask_for_tls(run: Run, serve: Serve, authority: Autho
         ("--add-cert-dir .", "--add-cert-dir means nothing without"),
         ("--add-crl-file crl", "--add-crl-file means nothing without"),
         ("--enable-crl-all", "--enable-crl-all means nothing without"),
-        ("--tls --enable-crl-all", "revocation lists of crl_file; there is none"),
+        ("--tls --enable-crl-all", "takes its revocation lists, and there are none"),
         ("--tls-profile bcp195", "--tls-profile means nothing without"),
         ("-ic", "-rc, -vc or -ic means nothing without"),
         ("--key-password-env X", "--key-password-env means nothing without"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import resource
 import socket
 import threading
-import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from functools import partial
@@ -476,11 +475,11 @@ def test_an_error_in_a_block_that_is_being_cancelled_comes_out_as_it_is(async_ba
 
 def test_a_thread_that_has_begun_is_through_when_its_task_was_cancelled(async_backend: Async) -> None:
     library = async_backend.library
-    begun, ended = threading.Event(), threading.Event()
+    begun, cancelled, ended = threading.Event(), threading.Event(), threading.Event()
 
     def work() -> None:
         begun.set()
-        time.sleep(0.1)
+        cancelled.wait(10)
         ended.set()
 
     async def scenario() -> None:
@@ -489,6 +488,7 @@ def test_a_thread_that_has_begun_is_through_when_its_task_was_cancelled(async_ba
             async def cancel() -> None:
                 assert await library.in_thread(lambda: begun.wait(10))
                 scope.cancel()
+                cancelled.set()
 
             async with library.open_group() as group:
                 group.start_soon(cancel)

@@ -255,7 +255,7 @@ def _load_trusted(
     if revoked:
         context.verify_flags |= _CRL_CHECK[crl_check]
     elif crl_check == "chain":
-        raise ValueError("a chain is checked with the revocation lists of crl_file; there is none")
+        raise ValueError("to check a whole chain takes its revocation lists, and there are none")
 
 
 def _several(paths: Paths | None) -> Sequence[Path]:

@@ -23,12 +23,17 @@ from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN
 
 
 def decode_text(dataset: Dataset) -> None:
-    """Read the text of a data set and of its items now, while the character set is that of the file."""
+    """Read the text of a data set and of its items now, while the character set is that of the file.
+
+    Raises ArgumentTypeError for what is not in that character set.
+    """
     for tag in list(dataset.keys()):
         try:
             element = dataset[tag]
         except Exception:  # whatever an odd value makes pydicom raise: it stays what it is
             continue
+        if any("\ufffd" in text for text in _values(element)):  # what pydicom makes of it
+            raise ArgumentTypeError(f"{element.tag}: text that is not in its SpecificCharacterSet")
         for item in _items(element):
             decode_text(item)
 

@@ -71,6 +71,8 @@ class _Step:
 
 def apply_key(dataset: Dataset, text: str) -> None:
     """Set what the key `text` says in `dataset`; raises InvalidKey."""
+    if any("\udc80" <= character <= "\udcff" for character in text):  # as Python reads what it cannot decode
+        raise InvalidKey(f"{text!r} is not in the character set of this locale")
     try:
         steps, value, position = _parse(text)
         _set(dataset, steps, value, position)

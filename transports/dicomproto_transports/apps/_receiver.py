@@ -149,6 +149,12 @@ class Receiver:
         with self._lock:
             return {outcome: self._outcomes[outcome] for outcome in OUTCOMES} | {"bytes": self._bytes}
 
+    @property
+    def foreign(self) -> int:
+        """How many objects were refused because nobody here has asked for them."""
+        with self._lock:
+            return self._outcomes[FOREIGN]
+
     def summary(self) -> str:
         """Return the counts for a person."""
         counts = self.counts

@@ -34,13 +34,11 @@ class Users:
             if not line:
                 continue
             name, colon, passcode = line.partition(b":")
-            problem = "a name" if not name else "a passcode after the colon" if colon and not passcode else ""
-            if problem:
-                raise ArgumentTypeError(f"argument --users: {path}, line {number}: {problem} is missing")
+            problem = _problem(name, bool(colon), passcode)
             if name in self._passcodes:
-                raise ArgumentTypeError(
-                    f"argument --users: {path}, line {number}: this user is there already"
-                )
+                problem = "this user is there already"
+            if problem:
+                raise ArgumentTypeError(f"argument --users: {path}, line {number}: {problem}")
             self._passcodes[name] = sha256(passcode).digest() if colon else None
         if not self._passcodes:
             raise ArgumentTypeError(f"argument --users: {path} names no user")
@@ -58,6 +56,17 @@ class Users:
         if expected is None:
             return True
         return compare_digest(expected, sha256(passcode).digest()) and kind == USER_AND_PASSCODE
+
+
+def _problem(name: bytes, has_passcode: bool, passcode: bytes) -> str:
+    """Say why a line names no user, or nothing: what was meant in another way must let nobody in."""
+    if name.startswith(b"#"):
+        return "there are no comments"
+    if not name.strip():
+        return "a name is missing"
+    if name != name.strip():
+        return "a name neither begins nor ends with white space"
+    return "a passcode after the colon is missing" if has_passcode and not passcode else ""
 
 
 def settle_users(options: argparse.Namespace) -> None:

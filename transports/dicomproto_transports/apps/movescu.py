@@ -167,6 +167,8 @@ def _settle_destination(options: argparse.Namespace) -> None:
     if options.store:
         # Not the same in each run: what a former one has asked for may still be coming.
         options.message_id = int.from_bytes(os.urandom(2)) or 1
+    elif options.allow_network or options.allow_calling_aet or options.any_originator:
+        raise ArgumentTypeError("--allow-network, --allow-calling-aet and --any-originator take --store")
     if not options.store or options.tls is None or options.store_plain:
         return
     if not options.enable_tls:
@@ -208,7 +210,10 @@ def _storing(options: argparse.Namespace, console: Console, retrieval: Retrieval
         server = ae.start_server(
             (options.bind_address, options.store_port),
             block=False,
-            evt_handlers=[(evt.EVT_C_STORE_STREAM, receiver.store)],
+            evt_handlers=[
+                (evt.EVT_C_STORE_STREAM, receiver.store),
+                (evt.EVT_REJECTED, lambda event: console.warn(str(event.assoc.ending))),
+            ],
             ssl_context=options.store_tls,
         )
     except OSError as error:
@@ -220,6 +225,10 @@ def _storing(options: argparse.Namespace, console: Console, retrieval: Retrieval
     try:
         yield
         _await_the_rest(server, receiver)
+        if receiver.foreign:
+            console.warn(
+                f"{receiver.foreign} objects of other requests were refused; --any-originator takes them"
+            )
     finally:
         server.shutdown(0)
 
@@ -231,10 +240,10 @@ def _why_foreign(options: argparse.Namespace, request: CStoreRQ, sender: str) ->
     """
     title = (request.MoveOriginatorApplicationEntityTitle or "").strip(" ")
     if title not in ("", options.ae_title, sender):
-        return f"its Move Originator is {title!r}, not {options.ae_title!r}; see --any-originator"
+        return f"its Move Originator is {title!r}, not {options.ae_title!r}"
     if request.MoveOriginatorMessageID not in (None, options.message_id):
         number = request.MoveOriginatorMessageID
-        return f"it is of the C-MOVE request {number}, not {options.message_id}; see --any-originator"
+        return f"it is of the C-MOVE request {number}, not {options.message_id}"
     return ""
 
 
