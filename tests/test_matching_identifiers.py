@@ -114,6 +114,7 @@ def test_the_character_set_holds_the_keys(keys: dict[str, object], expected: obj
         ),
         ({"SeriesNumber": "seven"}, "SeriesNumber cannot have this value: ValueError"),
         ({"StudyDate": "2024-01-15"}, "StudyDate cannot have this value: a date is YYYYMMDD"),
+        ({"StudyDate": "2024011520240116"}, "StudyDate cannot have this value: a date is YYYYMMDD"),
         (
             {"PatientName": "Иванов", "SpecificCharacterSet": "ISO_IR 100"},
             "the text of the identifier has characters that ['ISO_IR 100'] has not",

@@ -67,7 +67,7 @@ WORKLIST_RETURN_KEYS = (
 )
 """What a modality asks a worklist for: the return keys of types 1 and 2 of PS3.4 Table K.6-1, and more."""
 
-_DATES = re.compile(r"(\d{8})?-?(\d{8})?|\*")
+_DATES = re.compile(r"\d{8}|(\d{8})?-(\d{8})?|\*?")
 """A date or a range of dates; none matches what is written in another way, so it would find nothing."""
 
 

@@ -325,9 +325,11 @@ def test_what_is_set_without_effect_is_refused() -> None:
     ae = AE()
     ae.add_requested_context("1.2.840.10008.1.1")
     with storage_scp() as (port, _), ae.associate(LOOPBACK, port) as assoc:
-        for name in ("dimse_timeout", "network_timeout", "acse_timeout", "network_timeout_response"):
+        for name in ("dimse_timeout", "network_timeout", "acse_timeout", "connection_timeout"):
+            assert getattr(assoc, name) == getattr(ae, name)
             with pytest.raises(AttributeError):
                 setattr(assoc, name, 5)
+        assoc.patients = 3  # what a program keeps there is its own affair
 
 
 def test_categories_equal_their_names() -> None:

@@ -312,3 +312,33 @@ def test_a_block_that_cannot_be_released_is_aborted() -> None:
 
     backend.run(main)
     assert len(raised) == 1
+
+
+def test_a_block_is_left_while_another_task_uses_the_association() -> None:
+    """That is a mistake of whoever leaves it; what the other task does goes on."""
+    backend = Lockstep()
+    answered: list[int] = []
+
+    async def slow(event: evt.Event) -> int:
+        await backend.world.sleep(5)
+        return 0
+
+    async def main() -> None:
+        async with backend.serving(make_server(backend, [(evt.EVT_C_ECHO, slow)])) as server:
+            assoc = await associate(backend, server.port)
+
+            async def echo() -> None:
+                answered.append((await assoc.send_c_echo()).Status)
+
+            async def leave() -> None:
+                await backend.world.sleep(1)
+                with pytest.raises(LocalProtocolError, match="in use"):
+                    async with assoc:
+                        pass
+
+            await backend.together(echo, leave)
+            assert assoc.is_established
+            await assoc.release()
+
+    backend.run(main)
+    assert answered == [0]

@@ -266,6 +266,24 @@ def test_a_thread_sees_a_cancel_before_it_yields(real_backend: AnyBackend) -> No
     assert seen == [True]
 
 
+def test_a_thread_of_the_handlers_own_may_look_for_a_cancel(real_backend: AnyBackend) -> None:
+    seen: list[bool] = []
+
+    def handle(event: evt.Event) -> Any:
+        looking = threading.Thread(target=lambda: seen.append(event.is_cancelled))
+        looking.start()
+        looking.join()
+        yield 0
+
+    async def main() -> None:
+        async with retrieving(real_backend, evt.in_thread(handle)) as assoc:
+            final, _ = await final_of(assoc.send_c_get(QUERY, GET))
+            assert final.Status == 0
+
+    real_backend.run(main)
+    assert seen == [False]
+
+
 def test_in_thread_handlers(backend: AnyBackend) -> None:
     ended = []
 

@@ -365,6 +365,49 @@ def test_the_peer_is_heard_while_the_destination_does_not_answer_the_request(end
     assert max(ended) < 4
 
 
+@pytest.mark.parametrize("end", ["release", "abort"])
+def test_the_peer_is_heard_while_an_object_is_sent(end: str) -> None:
+    """To a destination that takes it slowly, so that the object alone would last for minutes."""
+    backend = Lockstep()
+    taking: list[Peer] = []
+    ended: list[float] = []
+
+    async def there(peer: Peer) -> None:
+        await peer.accept()
+        taking.append(peer)
+        try:
+            while await peer.stream.receive(None):
+                await backend.world.sleep(0.5)
+        except OSError:
+            pass
+
+    async def main() -> None:
+        async with backend.serving(Script(there)) as server:
+
+            def handle(event: evt.Event) -> Any:
+                try:
+                    yield HOST, server.port
+                    yield 1
+                    yield PENDING, io.BytesIO(part10(data_set(32 * 1024 * 1024)))
+                finally:
+                    ended.append(backend.world.now())
+
+            core = make_server(backend, [(evt.EVT_C_MOVE, handle)], an_ae(backend, "SCP"))
+            async with backend.serving(core) as provider:
+                peer = await connect(backend, provider.port)
+                await peer.request(MOVE)
+                await ask(peer)
+                await backend.world.wait_for(lambda: bool(taking))
+                await peer.stream.send([encode_pdu(ReleaseRQ() if end == "release" else Abort())], None)
+                if end == "release":
+                    assert await peer.stream.receive(None) == encode_pdu(ReleaseRP())
+                await peer.stream.close([], 0)
+                await backend.world.wait_for(lambda: bool(ended))
+
+    backend.run(main)
+    assert ended[0] < 20
+
+
 def test_objects_that_cannot_be_read_are_not_the_fault_of_the_destination(tmp_path: Path) -> None:
     """Two in a row whose files fail in the middle: the next ones are sent all the same."""
     backend = Lockstep()

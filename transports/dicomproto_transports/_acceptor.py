@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from threading import Event, Lock
+from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
 from dicomproto.errors import AssociationError
@@ -86,7 +86,7 @@ class ServerCore:
         self._door = Door(ae, proxy_protocol_from, ssl_context)
         self._associations: dict[AssociationCore, tuple[object, ...]] = {}  # by what counts for each limit
         self._lock = Lock()  # one server may have many threads
-        self._closing = Event()
+        self._is_closing = False  # no Event, whose lock a signal handler might find taken
 
     @property
     def active_associations(self) -> list[object]:
@@ -96,7 +96,7 @@ class ServerCore:
 
     def begin_shutdown(self) -> None:
         """Accept no more associations."""
-        self._closing.set()
+        self._is_closing = True
 
     def bind(self, kind: evt.EventKind, handler: evt.Handler, args: Sequence[object]) -> None:
         """Bind a handler, for the associations that are being served now as well."""
@@ -177,8 +177,8 @@ class ServerCore:
 
     def _enter(self, association: AssociationCore, rq: AssociateRQ, arrived: Stream) -> AssociateRJ | None:
         """Count a new association, or return what tells its requestor that it is one too many."""
-        if self._closing.is_set():
-            return _CONGESTION
+        if (congestion := self._congestion()) is not None:
+            return congestion
         host, _ = host_and_port(association.stream.peer_address)
         title = normalize_ae_title(rq.calling_ae_title)
         mine = ("all", host or association, title)  # a Unix socket has no host; no two are alike then
@@ -189,7 +189,11 @@ class ServerCore:
             self._associations[association] = mine
         association.observe()  # a handler may have been bound since it was made
         self.stream_established(arrived)
-        return _CONGESTION if self._closing.is_set() else None  # a shutdown may have looked just before
+        return self._congestion()  # a shutdown may have looked just before
+
+    def _congestion(self) -> AssociateRJ | None:
+        """Return what newcomers are told once the server is to end."""
+        return _CONGESTION if self._is_closing else None
 
     def _count(self, index: int, value: object) -> int:
         """Return how many live ones are alike; those that have ended are there until they are closed."""

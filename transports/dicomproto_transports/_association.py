@@ -51,7 +51,7 @@ from dicomproto.upper_layer.events import Role
 from dicomproto.upper_layer.pdu import ReleaseRQ
 
 from ._endings import timed_out
-from ._facts import ServiceUser, acceptor_of, own_title, requestor_of
+from ._facts import ServiceUser, SettledTimeouts, acceptor_of, own_title, requestor_of
 from ._operating import Operating
 from ._outgoing import MemorySource, Source, piece_size
 from ._responses import Responses
@@ -69,7 +69,7 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound=Response)
 
 
-class AssociationCore(Operating):
+class AssociationCore(Operating, SettledTimeouts):
     """One association, from its first byte to its last.
 
     Not created by hand: `AE.associate` gives the requestor's, handlers find the acceptor's in
@@ -471,8 +471,9 @@ class AssociationCore(Operating):
             return
         try:
             await self.release()
-        except LocalProtocolError:  # it cannot be released now, and nobody could end it later
-            await self.end()
+        except LocalProtocolError:
+            if not self._busy and self._user in (None, self.backend.current_task()):
+                await self.end()  # nobody could later; another task that uses it can
             raise
 
     # -- what the calls have in common ----------------------------------------------------------

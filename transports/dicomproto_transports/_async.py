@@ -34,7 +34,8 @@ T = TypeVar("T")
 
 PATIENCE = 5.0
 """Seconds that what was cancelled gives its worker thread to end, so that a handler that is writing a file or
-asking a database is through when its server has ended. One that hangs is left alone then."""
+asking a database is through when its server has ended. One that hangs is left alone then; the interpreter
+waits for it in the end where its library does (anyio on asyncio)."""
 
 
 class Scope(Protocol):

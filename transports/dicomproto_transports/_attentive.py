@@ -20,7 +20,7 @@ _GLANCE = 1.0
 
 
 class AttentiveBackend:
-    """A backend whose connections call `hear` about once in a second while they wait to receive."""
+    """A backend whose connections call `hear` about once in a second while they are used."""
 
     def __init__(self, backend: Backend, hear: Callable[[], Awaitable[None]]) -> None:
         self._hear = hear
@@ -46,7 +46,10 @@ class AttentiveBackend:
 
 
 class AttentiveStream:
-    """A stream that calls `hear` while it waits to receive; what that raises ends the wait."""
+    """A stream that calls `hear` while it waits to receive, and between two pieces that it sends.
+
+    What that raises ends the wait, and the connection, if something was being sent.
+    """
 
     def __init__(self, stream: Stream, hear: Callable[[], Awaitable[None]]) -> None:
         self._stream = stream
@@ -68,9 +71,7 @@ class AttentiveStream:
     async def receive(self, deadline: float | None) -> bytes:
         """Return what has arrived, as every stream does."""
         while True:
-            if self.now() >= self._due:
-                await self._hear()
-                self._due = self.now() + _GLANCE
+            await self._hear_if_due()
             if deadline is not None and deadline <= self._due:
                 return await self._stream.receive(deadline)
             try:
@@ -79,8 +80,14 @@ class AttentiveStream:
                 pass
 
     async def send(self, buffers: Sequence[Buffer], deadline: float | None) -> list[Buffer]:
-        """Send, as every stream does; a send that is cut is final, so that nobody is heard meanwhile."""
+        """Send, as every stream does; what is cut is final, so within one call nobody is heard."""
+        await self._hear_if_due()
         return await self._stream.send(buffers, deadline)
+
+    async def _hear_if_due(self) -> None:
+        if self.now() >= self._due:
+            await self._hear()
+            self._due = self.now() + _GLANCE
 
     async def close(self, last_words: Sequence[Buffer], deadline: float) -> None:
         """Close, as every stream does."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 
 from dicomproto._record import Record
+from dicomproto.config import Timeouts
 from dicomproto.uids import normalize_uid
 from dicomproto.upper_layer.pdu import (
     AssociateAC,
@@ -82,6 +83,36 @@ class ServiceUser(Record):
     def requested_contexts(self) -> tuple[PresentationContextRQ, ...]:
         """The presentation contexts that the requestor proposed; empty for the acceptor."""
         return self.primitive.presentation_contexts if isinstance(self.primitive, AssociateRQ) else ()
+
+
+class SettledTimeouts:
+    """The waits of an association under the names that pynetdicom's users know.
+
+    They were settled when it was made, by the application entity or `associate`; to set them raises
+    AttributeError, since that would have no effect.
+    """
+
+    timeouts: Timeouts
+
+    @property
+    def acse_timeout(self) -> float | None:
+        """Seconds for an association to be requested, answered and released."""
+        return self.timeouts.association
+
+    @property
+    def dimse_timeout(self) -> float | None:
+        """Seconds for each response."""
+        return self.timeouts.response
+
+    @property
+    def network_timeout(self) -> float | None:
+        """Seconds that an acceptor waits for the next message."""
+        return self.timeouts.idle
+
+    @property
+    def connection_timeout(self) -> float | None:
+        """Seconds for the TCP connection."""
+        return self.timeouts.connect
 
 
 def requestor_of(rq: AssociateRQ | None, address: Address) -> ServiceUser:

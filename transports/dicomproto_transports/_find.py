@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING
 
 from dicomproto.dimse.commands import DATA_SET_PRESENT, Request, Response
@@ -74,10 +73,11 @@ async def _send_matches(
         except Exception as error:
             return failure(association, request, event, error, failed)
         if final is not None:
-            if only is not None and final.category is Category.SUCCESS:
+            if only is not None and final.category in (Category.SUCCESS, Category.WARNING):
                 await association.answer(*only)
             return final
         if only is not None:
+            event.deferred = ()
             return request.response(MORE_THAN_ONE_MATCH, ErrorComment="more than one match found")
         try:
             match = _match(association, event, request, status, dataset)
@@ -123,8 +123,15 @@ def cancel_watch(association: Operating, request: Request, bound: evt.Bound) -> 
 
     if not bound.in_thread:
         return is_cancelled
-    # Another thread does not touch the connection; the task of the association waits for it meanwhile.
-    return partial(association.backend.from_thread, is_cancelled)
+
+    def is_cancelled_elsewhere() -> bool:
+        # Another thread does not touch the connection; the task of the association waits for it meanwhile.
+        try:
+            return association.backend.from_thread(is_cancelled)
+        except RuntimeError:  # a thread of the handler's own, or the loop is over
+            return request.MessageID in association.cancelled
+
+    return is_cancelled_elsewhere
 
 
 async def last_word(steps: Steps) -> tuple[object, object]:

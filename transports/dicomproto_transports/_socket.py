@@ -9,8 +9,8 @@ busy association costs one system call per message and no trip through a schedul
 - TCP_NODELAY is set. On Linux TCP_QUICKACK is armed before every receive, in both roles: a peer
   that leaves Nagle's algorithm on (DCMTK's tools) waits for our acknowledgement between the two
   writes of a message, and 40 ms of delayed ACK turn into 23 round trips a second.
-- Keepalive is on: a peer whose machine is gone is found within two minutes, and does not hold its place
-  among the associations of a server until that has been idle for too long.
+- Keepalive is on: an idle peer whose machine is gone is found within two minutes, and does not hold its
+  place among the associations of a server until that has been idle for too long.
 - TLS is laid over it: see `_tls.py`.
 """
 
@@ -257,7 +257,7 @@ class SocketStream:
             if not self._cut and (last_words or deadline > self.now()):
                 with self._waiter.shield():
                     await self._farewell(list(last_words), deadline)
-        except OSError:
+        except Exception:  # an OSError, or of trio and anyio: another task still waits for it
             pass
         finally:
             self.close_now()

@@ -28,7 +28,7 @@ from ._acceptor import ServerCore
 from ._ae import AECore, Context
 from ._association import AssociationCore
 from ._facade import Opener, named
-from ._facts import ServiceUser
+from ._facts import ServiceUser, SettledTimeouts
 from ._listening import ListenOn, systemd_sockets
 from ._responses import Responses as CoreResponses
 from ._sending import KnownFile
@@ -163,16 +163,15 @@ def _answered(
     return call
 
 
-class Association:
+class Association(SettledTimeouts):
     """One association; `AE.associate` returns the requestor's, handlers find theirs in `event.assoc`.
 
     As a context manager it is released at the end of the block; with an exception it is aborted.
     """
 
-    __slots__ = ("__weakref__", "_core")  # what is set here without effect must not look as if it had one
-
     def __init__(self, core: AssociationCore) -> None:
         self._core = core
+        self.timeouts = core.timeouts
 
     def __repr__(self) -> str:
         return repr(self._core).replace("AssociationCore", "Association", 1)
