@@ -234,7 +234,7 @@ WRONG: dict[str, tuple[Give, type[Exception], str]] = {
     "no list for a chain": (
         lambda a, d: client_context(a.ca_file, crl_check="chain"),
         ValueError,
-        "revocation lists of crl_file; there is none",
+        "takes its revocation lists, and there are none",
     ),
     "another check": (
         lambda a, d: client_context(a.ca_file, crl_check="all"),
