@@ -69,6 +69,8 @@ def test_the_verdicts_on_pynetdicom_are_those_of_this_table() -> None:
 
 ATTEMPTS = 3
 QUICK = (7, 15, 21, 29)
+RACES = (35,)
+"""Rows of which not every probe shows the weakness every time: one of them is enough."""
 HAVE_SQLALCHEMY = importlib.util.find_spec("sqlalchemy") is not None
 
 
@@ -83,10 +85,11 @@ HAVE_SQLALCHEMY = importlib.util.find_spec("sqlalchemy") is not None
 def test_the_verdicts_on_pynetdicom_can_be_had_again(row: int) -> None:
     """Now and then pynetdicom loses an answer between its threads, and what shows is that."""
     assert VERDICTS["pynetdicom"] == version("pynetdicom")
-    kept = VERDICTS["rows"][str(row)].items()
+    kept = VERDICTS["rows"][str(row)]
+    known = {kept["reason"], *(kept["reason"].split("; ") if row in RACES else ())}
     seen = []
     for _ in range(ATTEMPTS):
-        seen.append(judge(BY_ROW[row], "pynetdicom")._asdict())
-        if seen[-1].items() <= kept:
+        seen.append(judge(BY_ROW[row], "pynetdicom"))
+        if seen[-1].verdict == kept["verdict"] and seen[-1].reason in known:
             return
-    assert kept == seen
+    assert seen == [kept] * ATTEMPTS
