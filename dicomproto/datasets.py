@@ -43,7 +43,6 @@ MAXIMUM_DEPTH = 64
 _INFLATE_LIMIT = Limits().collect
 _PIXEL_DATA, _BITS_ALLOCATED, _PIXEL_REPRESENTATION = 0x7FE0_0010, 0x0028_0100, 0x0028_0103
 _WAVEFORM_BITS_ALLOCATED = 0x5400_1004
-_SPECIFIC_CHARACTER_SET = 0x0008_0005
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFE_E000, 0xFFFE_E00D, 0xFFFE_E0DD
 _UNDEFINED = 0xFFFF_FFFF
 _NATIVE = {  # transfer syntax -> is the VR explicit, is it Little Endian
@@ -56,9 +55,6 @@ _LONG_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN
 _TEXT_VRS = frozenset(
     {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UR", "UT"}
 )
-_CODED_TEXT_VRS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
-"""The VRs that Specific Character Set is about (PS3.5 6.1.2.3)."""
-
 _UNITS = {"AT": 2, "OW": 2, "SS": 2, "US": 2, "FL": 4, "OF": 4, "OL": 4, "SL": 4, "UL": 4,
           "FD": 8, "OD": 8, "OV": 8, "SV": 8, "UV": 8}  # fmt: skip
 """Bytes of one number, which stand in the opposite order in the other byte order (PS3.5 7.3)."""
@@ -126,26 +122,28 @@ def use_utf_8(dataset: Dataset) -> None:
     character set is taken for Latin-1. Raises DataSetError if a value cannot be read, or text is not in its
     character set; the data set may be altered then.
     """
+    from .matching.values import EXTENDED_VRS, SPECIFIC_CHARACTER_SET, UTF_8
+
     texts: list[str] = []
     names: set[str] = set()
 
     def visit(within: Dataset, element: DataElement) -> None:
-        if element.tag == _SPECIFIC_CHARACTER_SET:
+        if element.tag == SPECIFIC_CHARACTER_SET:
             names.update([element.value] if isinstance(element.value, str) else element.value or ())
             del within[element.tag]
-        elif element.VR in _CODED_TEXT_VRS:
+        elif element.VR in EXTENDED_VRS:
             texts.append(str(element.value))
 
     try:
         dataset.walk(visit)
     except Exception as error:  # whatever bytes that are no value of their VR make pydicom raise
-        raise DataSetError(f"the data set has a value that cannot be read: {_summary(error)}") from error
+        raise DataSetError(f"the data set has a value that cannot be read: {_summary(error)}") from None
     text = "".join(texts)
     if text.isascii():
         return
     if "\N{REPLACEMENT CHARACTER}" in text or not names <= python_encoding.keys():
         raise DataSetError("the data set has text that is not in its character set")
-    dataset.SpecificCharacterSet = "ISO_IR 192"
+    dataset.SpecificCharacterSet = UTF_8
 
 
 def decompress(data: Buffer, transfer_syntax: str) -> bytes:

@@ -393,7 +393,6 @@ def test_without_bulk_data_that_was_compressed(
         yield 1
         if how == "open file":
             with path.open("rb") as file:
-                file.read(100)
                 yield PENDING, file
         else:
             yield PENDING, dcmread(path) if how == "read file" else path

@@ -74,8 +74,5 @@ def _read(item: object) -> Dataset:
     from pydicom import dcmread
 
     path = item.path if isinstance(item, KnownFile) else item
-    if isinstance(path, str | PathLike):
-        return dcmread(path, defer_size=_MOST_READ)
-    file = cast("BinaryIO", path)
-    file.seek(0)
-    return dcmread(file)
+    is_path = isinstance(path, str | PathLike)  # what is left out can be read later then
+    return dcmread(cast("BinaryIO", path), defer_size=_MOST_READ if is_path else None)

@@ -110,9 +110,7 @@ class Destination:
         try:
             status = await self._send(association, item)
         except AssociationError as error:
-            if association.is_established or self._mover.terminal is not None:
-                raise
-            if _is_our_fault(error):
+            if association.is_established or self._mover.terminal is not None or _is_our_fault(error):
                 raise
             self._losses += 1
             if self._losses >= _MOST_LOSSES:
