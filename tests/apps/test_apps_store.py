@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import errno
 import os
+import re
+import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from time import process_time
 
 import pydicom
 import pytest
 
 from dicomproto_transports._part10 import file_meta_bytes, read_head
 from dicomproto_transports.apps import _store
+from dicomproto_transports.apps._console import Console
+from dicomproto_transports.apps._output import can_write_to
 from dicomproto_transports.apps._store import ObjectStore, Receipt
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 MR = "1.2.840.10008.5.1.4.1.1.4"
-EXPLICIT, JPEG = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.4.50"
+EXPLICIT, BIG, JPEG = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.4.50"
 DATA = b"\x08\x00\x16\x00UI\x04\x001.2\0" + bytes(range(256)) * 40
 
 
@@ -129,20 +134,73 @@ def test_who_wrote_the_file_makes_no_difference(store: ObjectStore, tmp_path: Pa
 def test_different_objects_are_all_kept(store: ObjectStore, tmp_path: Path) -> None:
     others = [DATA[:-1] + b"x", DATA + b"\0\0", DATA[:-2], b"y" + DATA[1:]]
     receive(store)
-    for number, other in enumerate(others, 2):
+    for other in others:
         receipt = receive(store, other)
         assert (receipt.status, receipt.outcome) == (0, "variant")
-        assert receipt.path == str(tmp_path / f"CT.1.2.3_{number}")
+        assert re.fullmatch(r".*/CT\.1\.2\.3_[0-9a-f]{40}", str(receipt.path))
         assert "both are kept" in receipt.text
         again = receive(store, other)
         assert (again.outcome, again.path) == ("identical", receipt.path)
-    assert [data_of(tmp_path / name) for name in names(tmp_path)] == [DATA, *others]
+    assert data_of(tmp_path / "CT.1.2.3") == DATA
+    assert {data_of(tmp_path / name) for name in names(tmp_path)} == {DATA, *others}
+
+
+@pytest.mark.serial
+def test_the_cost_of_an_object_does_not_grow_with_those_of_the_same_uid(tmp_path: Path) -> None:
+    def cost(count: int) -> float:
+        """Return the processor time that it takes to keep so many different objects with one UID."""
+        directory = tmp_path / str(len(names(tmp_path)))
+        directory.mkdir()
+        store = ObjectStore(str(directory))
+        began = process_time()
+        for number in range(count):
+            receive(store, number.to_bytes(2) * 100)
+        took = process_time() - began
+        assert len(names(directory)) == count
+        return took
+
+    cost(50)
+    ratios = [cost(400) / cost(200) for _ in range(3)]
+    assert min(ratios) <= 2.3, ratios
+
+
+def test_the_number_of_variants_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _store.MAXIMUM_VARIANTS == 1000
+    bound = 20
+    monkeypatch.setattr(_store, "MAXIMUM_VARIANTS", bound)
+    receipts = [receive(ObjectStore(str(tmp_path)), DATA)]
+    for start in (0, bound // 2):  # the second one after a restart
+        store = ObjectStore(str(tmp_path))
+        numbers = range(start, start + bound // 2)
+        receipts += [receive(store, number.to_bytes(2)) for number in numbers]
+    assert {receipt.status for receipt in receipts} == {0}
+    receipt = receive(store, b"one more")
+    assert (receipt.status, receipt.outcome) == (0x0111, "refused")
+    assert f"{bound} other objects with its SOP Instance UID" in receipt.text
+    assert receive(store, DATA).outcome == "identical"
+    assert receive(store, (7).to_bytes(2)).outcome == "identical"
+    assert receive(store, b"one more", uid="1.2.4").outcome == "stored"
+    assert len(names(tmp_path)) == bound + 2
+
+
+def test_a_variant_that_was_changed_is_not_taken_for_the_object(store: ObjectStore, tmp_path: Path) -> None:
+    receive(store)
+    path = Path(str(receive(store, b"other").path))
+    path.write_bytes(path.read_bytes()[:-1])
+    receipt = receive(store, b"other")
+    assert (receipt.status, receipt.outcome) == (0x0111, "refused")
+    assert path.name in receipt.text
+    path.unlink()
+    assert receive(store, b"other").outcome == "variant"
 
 
 def test_another_transfer_syntax_is_another_object(store: ObjectStore, tmp_path: Path) -> None:
     receive(store)
-    assert receive(store, syntax=JPEG).outcome == "variant"
-    assert names(tmp_path) == ["CT.1.2.3", "CT.1.2.3_2"]
+    for syntax in (JPEG, BIG):
+        receipt = receive(store, syntax=syntax)
+        assert receipt.outcome == "variant"
+        assert read_head(str(receipt.path)).transfer_syntax_uid == syntax
+    assert len(names(tmp_path)) == 3
 
 
 def test_another_sop_class_is_another_object(store: ObjectStore, tmp_path: Path) -> None:
@@ -167,8 +225,9 @@ def test_what_cannot_be_compared_is_left_alone(
     else:
         path.symlink_to(tmp_path / "nowhere")
     receipt = receive(store)
-    assert (receipt.outcome, receipt.path) == ("variant", str(tmp_path / "CT.1.2.3_2"))
-    assert names(tmp_path) == ["CT.1.2.3", "CT.1.2.3_2"]
+    assert receipt.outcome == "variant"
+    assert data_of(str(receipt.path)) == DATA
+    assert names(tmp_path) == ["CT.1.2.3", os.path.basename(str(receipt.path))]
     if isinstance(there, bytes):
         assert path.read_bytes() == there
 
@@ -239,26 +298,43 @@ def test_threads_that_write_the_same_uid_lose_nothing(tmp_path: Path) -> None:
     assert len(receipts) == 80
     assert all(receipt.status == 0 for receipt in receipts)
     for round_number in range(10):
-        suffixes = ("", "_2", "_3", "_4")
-        kept = {data_of(tmp_path / f"CT.1.{round_number}{suffix}") for suffix in suffixes}
-        assert kept == set(variants)
+        kept = [data_of(path) for path in tmp_path.glob(f"CT.1.{round_number}*")]
+        assert sorted(kept) == sorted(variants)
     assert len(names(tmp_path)) == 40
 
 
-def test_without_links_an_empty_file_holds_the_name(tmp_path: Path) -> None:
-    (tmp_path / "part").write_bytes(b"new")
-    assert _store._reserve(str(tmp_path / "part"), str(tmp_path / "name"))
-    assert names(tmp_path) == ["name"]
-    (tmp_path / "part").write_bytes(b"newer")
-    assert not _store._reserve(str(tmp_path / "part"), str(tmp_path / "name"))
-    assert (tmp_path / "name").read_bytes() == b"new"
-    assert names(tmp_path) == ["name", "part"]
+# Links are refused, as by the file systems that have none. It can be killed where it names an object.
+WITHOUT_LINKS = """
+import os, signal, sys
+from dicomproto_transports.apps._store import ObjectStore
+def hook(event, arguments):
+    if event == "os.link":
+        raise PermissionError(1, "Operation not permitted")
+    if event == "os.rename" and sys.argv[2] == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(hook)
+store = ObjectStore(sys.argv[1])
+uids = {"sop_class_uid": "1.2", "sop_instance_uid": "1.2.3", "transfer_syntax_uid": "1.2.840.10008.1.2.1"}
+for data in (b"one", b"one", b"another"):
+    print(store.receive(**uids, chunks=[data]).outcome)
+"""
 
 
-def test_a_name_that_was_reserved_in_vain_is_given_up(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        _store._reserve(str(tmp_path / "gone"), str(tmp_path / "name"))
-    assert names(tmp_path) == []
+def without_links(directory: Path, how: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", WITHOUT_LINKS, str(directory), how]
+    return subprocess.run(command, capture_output=True, check=False, text=True)
+
+
+def test_without_links_names_are_given_once_too(tmp_path: Path) -> None:
+    done = without_links(tmp_path, "")
+    assert (done.stdout.split(), done.stderr) == (["stored", "identical", "variant"], "")
+    assert {path.read_bytes()[-3:] for path in tmp_path.iterdir()} == {b"one", b"her"}
+
+
+def test_without_links_no_kill_leaves_an_empty_file_under_the_name(tmp_path: Path) -> None:
+    assert without_links(tmp_path, "killed").returncode == -signal.SIGKILL
+    (left,) = names(tmp_path)
+    assert left.endswith(".part")
 
 
 # --- what goes wrong -------------------------------------------------------------------------
@@ -323,6 +399,46 @@ def test_out_of_space_is_said_at_once_and_leaves_nothing(tmp_path: Path) -> None
     assert words == f"A700 failed {os.strerror(errno.EFBIG)}"
     assert 1_000_000 / 65536 < int(taken) < 32
     assert names(tmp_path) == []
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The paths of what is flushed to the disk."""
+    paths: list[str] = []
+    fsync = os.fsync
+
+    def spy(descriptor: int) -> None:
+        paths.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", spy)
+    return paths
+
+
+def test_with_fsync_success_means_that_file_and_name_are_on_the_disk(
+    tmp_path: Path, synced: list[str]
+) -> None:
+    for data in (DATA, b"other"):
+        receive(ObjectStore(str(tmp_path)), data)
+    assert synced == []
+    store = ObjectStore(str(tmp_path), fsync=True)
+    for data in (DATA, b"other"):
+        receipt = receive(store, data)
+        assert receipt.outcome == "identical"
+        assert synced[-2:] == [receipt.path, str(tmp_path)]
+    for data, uid, outcome in ((b"third", "1.2.3", "variant"), (DATA, "1.2.4", "stored")):
+        receipt = receive(store, data, uid)
+        assert receipt.outcome == outcome
+        assert synced[-2].endswith(".part")
+        assert synced[-1] == str(tmp_path)
+
+
+def test_with_fsync_the_directories_that_are_made_are_on_the_disk(tmp_path: Path, synced: list[str]) -> None:
+    assert can_write_to(str(tmp_path / "a"), Console())
+    assert synced == []
+    assert can_write_to(str(tmp_path / "a" / "b" / "c"), Console(), fsync=True)
+    assert synced == [str(tmp_path / "a"), str(tmp_path / "a" / "b")]
+    assert (tmp_path / "a" / "b" / "c").is_dir()
 
 
 def test_with_fsync_an_object_is_stored_all_the_same(tmp_path: Path) -> None:

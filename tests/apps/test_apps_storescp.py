@@ -66,10 +66,10 @@ def test_duplicates_are_kept_once_or_beside_each_other(serve: Serve, tmp_path: P
     assert [event["outcome"] for event in done.named("object")] == [
         "stored", "identical", "variant", "identical",
     ]  # fmt: skip
-    assert {name: data_of(tmp_path / name) for name in names(tmp_path)} == {
-        "CT.1.2.3": one,
-        "CT.1.2.3_2": other,
-    }
+    first, second = names(tmp_path)
+    assert (first, second[:9]) == ("CT.1.2.3", "CT.1.2.3_")
+    assert [data_of(tmp_path / first), data_of(tmp_path / second)] == [one, other]
+    assert [event["path"] for event in done.named("object")[2:]] == [str(tmp_path / second)] * 2
     assert done.err.count("W: variant: ") == 1
 
 
@@ -153,6 +153,30 @@ def test_a_kill_leaves_nothing_that_looks_like_an_object(serve: Serve, tmp_path:
     left, stored = names(tmp_path)
     assert stored == "CT.1.2.3"
     assert left.startswith(".dicomproto-")
+
+
+def test_a_server_removes_what_a_killed_one_has_left_and_nothing_of_a_living_one(
+    serve: Serve, tmp_path: Path
+) -> None:
+    content = data_set("1.2.3", pixels=300_000)
+    for name in (".dicomproto-0123456789abcdef.part", ".dicomproto-notes.part", "notes.part"):
+        (tmp_path / name).write_bytes(b"")
+    living = serve("storescp", "-od", tmp_path)
+    assert names(tmp_path) == [".dicomproto-notes.part", "notes.part"]
+    with RawPeer(living.port, (CT, (EXPLICIT,))) as peer:
+        peer.begin_store("1.2.3", content[:200_000])
+        while len(names(tmp_path)) < 3:
+            pass
+        serve("storescp", "-od", tmp_path)
+        peer.go_on(content[200_000:], last=True)
+        assert peer.status() == 0
+        peer.begin_store("1.2.4", content[:200_000])
+        while len(names(tmp_path)) < 4:
+            pass
+        living.stop(signal.SIGKILL)
+    assert len(names(tmp_path)) == 4
+    serve("storescp", "-od", tmp_path)
+    assert names(tmp_path) == [".dicomproto-notes.part", "CT.1.2.3", "notes.part"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -10,7 +10,7 @@ from dicomproto.datasets import encode_data_set
 from dicomproto.uids import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 
 from .._part10 import file_meta_bytes
-from ._output import temporary_in
+from ._output import open_temporary
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -38,12 +38,13 @@ def write_match(path: str, match: Dataset, model: str) -> None:
         sop_instance_uid=_uid_of(match),
         transfer_syntax_uid=transfer_syntax,
     )
-    part = temporary_in(os.path.dirname(path))
+    descriptor, part = open_temporary(os.path.dirname(path))
     try:
-        with open(part, "xb") as file:
+        with open(descriptor, "wb") as file:
             file.write(meta)
             file.write(data)
-        os.replace(part, path)
+            file.flush()
+            os.replace(part, path)
     except BaseException:
         with suppress(OSError):
             os.unlink(part)

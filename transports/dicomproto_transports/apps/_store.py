@@ -4,8 +4,9 @@ Theory of operation. An object is written, as it arrives, to a temporary file be
 destination (`.dicomproto-<random>.part`). When it is complete it is published with `link`,
 which fails if the name exists: that one atomic step makes associations, and processes, that
 receive the same SOP Instance UID at the same time safe without a lock. What exists is
-compared; an identical data set is kept once, a different one goes to the next free suffix
-(`_2`, `_3`, ...). Whatever goes wrong, the temporary file is removed.
+compared; an identical data set is kept once. A different one, a variant, gets a suffix that is
+the hash of its transfer syntax and data set: whether it is there already takes one look, however
+many there are. Whatever goes wrong, the temporary file is removed.
 
 Nothing is flushed to the disk before the answer unless `fsync` is set: what was answered with
 success survives the end of the process, but perhaps not a power failure.
@@ -14,15 +15,21 @@ success survives the end of the process, but perhaps not a power failure.
 from __future__ import annotations
 
 import errno
+import fcntl
+import hashlib
 import os
+import re
+import threading
+from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 
 from dicomproto._record import Record
 from dicomproto.upper_layer.pdu import Buffer
 
 from .. import _part10
 from ._naming import ALL_PREFIXES, file_name, stem
-from ._output import temporary_in
+from ._output import open_temporary, sync_directory
 
 SUCCESS = 0x0000
 DUPLICATE_SOP_INSTANCE = 0x0111
@@ -33,6 +40,9 @@ OUT_OF_RESOURCES = 0xA700
 
 POLICIES = ("keep", "replace", "refuse")
 """What to do with a SOP Instance UID that is there already."""
+
+MAXIMUM_VARIANTS = 1000
+"""Objects that are kept beside the first one with the same SOP class and SOP Instance UID."""
 
 _BATCH_BYTES = 256 * 1024
 _BATCH_BUFFERS = 64
@@ -62,6 +72,8 @@ class ObjectStore:
         self.directory = directory
         self.on_duplicate = on_duplicate
         self.fsync = fsync
+        self._variants: Counter[str] | None = None  # by the name that they are beside; counted when needed
+        self._lock = threading.Lock()
 
     def refusal(self, sop_instance_uid: str) -> Receipt | None:
         """Return the receipt of an object that need not be received at all, or None."""
@@ -121,21 +133,44 @@ class ObjectStore:
                     status=SUCCESS, outcome="replaced", path=path, size=part.size,
                     text="the object that was there is gone",
                 )  # fmt: skip
-        else:
-            number = 1
-            while not _claim(part.path, path):
-                if self.on_duplicate == "refuse":
-                    return _refused(path)
-                if _holds(path, part, transfer_syntax_uid):
-                    return Receipt(status=SUCCESS, outcome="identical", path=path, size=part.size)
-                number += 1
-                path = os.path.join(self.directory, f"{name}_{number}")
+        elif _claim(part.path, path):
             self._settle()
-            if number > 1:
-                return _variant(path, part, "another object with the same SOP Instance UID")
+        elif self.on_duplicate == "refuse":
+            return _refused(path)
+        else:
+            return self._keep_beside(name, part, transfer_syntax_uid)
         if self._there(stem(sop_instance_uid), besides=name) is not None:
             return _variant(path, part, "an object of another SOP class with the same SOP Instance UID")
         return Receipt(status=SUCCESS, outcome="stored", path=path, size=part.size)
+
+    def _keep_beside(self, name: str, part: _Part, transfer_syntax_uid: str) -> Receipt:
+        """Keep an object whose name is taken, unless it is what is there."""
+        path = os.path.join(self.directory, name)
+        if _holds(path, part, transfer_syntax_uid):
+            return self._identical(path, part)
+        path = f"{path}_{part.digest(transfer_syntax_uid)}"
+        with self._lock:
+            if self._variants is None:
+                self._variants = _count_variants(self.directory)
+            has_room = self._variants[name] < MAXIMUM_VARIANTS
+            is_kept = has_room and _claim(part.path, path)
+            self._variants[name] += is_kept
+        if is_kept:
+            self._settle()
+            return _variant(path, part, "another object with the same SOP Instance UID")
+        if _holds(path, part, transfer_syntax_uid):
+            return self._identical(path, part)
+        if has_room:
+            text = f"{os.path.basename(path)} is not the object that its name says; remove it"
+        else:
+            text = f"{MAXIMUM_VARIANTS} other objects with its SOP Instance UID are kept beside {name}"
+        return Receipt(status=DUPLICATE_SOP_INSTANCE, outcome="refused", path=path, text=text)
+
+    def _identical(self, path: str, part: _Part) -> Receipt:
+        if self.fsync:  # who wrote it may not have
+            _sync_file(path)
+        self._settle()
+        return Receipt(status=SUCCESS, outcome="identical", path=path, size=part.size)
 
     def _there(self, uid: str, besides: str = "") -> str | None:
         """Return a file with this SOP Instance UID, of any SOP class, whose name is not `besides`."""
@@ -148,22 +183,16 @@ class ObjectStore:
     def _settle(self) -> None:
         """Make the new name as durable as the contents."""
         if self.fsync:
-            directory = os.open(self.directory, os.O_RDONLY)
-            try:
-                os.fsync(directory)
-            finally:
-                os.close(directory)
+            sync_directory(self.directory)
 
 
 class _Part:
     """The temporary file of an object that is being received."""
 
     def __init__(self, directory: str, meta: bytes) -> None:
-        self.path = temporary_in(directory)
+        self._file, self.path = open_temporary(directory)
         self.meta = meta
         self.size = 0
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-        self._file = os.open(self.path, flags, 0o666)
         self._waiting: list[Buffer] = [meta]
         self._waiting_bytes = len(meta)
 
@@ -185,25 +214,25 @@ class _Part:
                 waiting[0] = memoryview(waiting[0])[written:]
 
     def finish(self, *, fsync: bool) -> None:
-        """Write what waits and close: some file systems report a full disk only then."""
+        """Write what waits. The file stays open, and so locked, until it has its name."""
         self._flush()
         if fsync:
             os.fsync(self._file)
-        file, self._file = self._file, -1
-        os.close(file)
+        os.close(os.dup(self._file))  # some file systems report a full disk only then
+
+    def digest(self, transfer_syntax_uid: str) -> str:
+        """Return a hash of the transfer syntax and the data set."""
+        with open(self.path, "rb", buffering=0) as file:
+            file.seek(len(self.meta))
+            start = f"{transfer_syntax_uid}\0".encode("utf-8", "surrogatepass")
+            return hashlib.file_digest(file, lambda: hashlib.sha256(start)).hexdigest()[:40]
 
     def discard(self) -> None:
-        """Remove the temporary name, if it is still there; never raises."""
-        if self._file >= 0:
-            file, self._file = self._file, -1
-            try:
-                os.close(file)
-            except OSError:
-                pass
-        try:
+        """Remove the temporary name, if it is still there, and close; never raises."""
+        with suppress(OSError):
             os.unlink(self.path)
-        except OSError:
-            pass
+        with suppress(OSError):
+            os.close(self._file)
 
 
 def _claim(temporary: str, path: str) -> bool:
@@ -216,24 +245,43 @@ def _claim(temporary: str, path: str) -> bool:
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-    return _reserve(temporary, path)
+    return _rename(temporary, path)
 
 
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+_naming = threading.Lock()
 
 
-def _reserve(temporary: str, path: str) -> bool:
-    """Do what `_claim` does where the file system has no links: an empty file holds the name."""
+def _rename(temporary: str, path: str) -> bool:
+    """Do what `_claim` does where the file system has no links; a lock keeps other receivers out."""
+    directory = os.open(os.path.dirname(path) or ".", os.O_RDONLY)
     try:
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-    except FileExistsError:
-        return False
+        with _naming:
+            with suppress(OSError):  # where there are no locks, those of this process are kept out
+                fcntl.flock(directory, fcntl.LOCK_EX)
+            if os.path.lexists(path):
+                return False
+            os.rename(temporary, path)
+            return True
+    finally:
+        os.close(directory)
+
+
+def _count_variants(directory: str) -> Counter[str]:
+    """Return how many files are beside each name, as far as there are any."""
+    with os.scandir(directory) as entries:
+        return Counter(match[1] for entry in entries if (match := _VARIANT.fullmatch(entry.name)))
+
+
+_VARIANT = re.compile(r"([A-Z]+\.[0-9a-z.-]+)_[0-9a-f]{40}")
+
+
+def _sync_file(path: str) -> None:
+    file = os.open(path, os.O_RDONLY)
     try:
-        os.replace(temporary, path)
-    except OSError:
-        os.unlink(path)
-        raise
-    return True
+        os.fsync(file)
+    finally:
+        os.close(file)
 
 
 def _holds(path: str, part: _Part, transfer_syntax_uid: str) -> bool:

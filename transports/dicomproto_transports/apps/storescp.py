@@ -24,7 +24,8 @@ An object is written as it arrives, to a temporary file (.dicomproto-*.part) in 
 directory; only when it is complete does it get its name, PREFIX.SOP-INSTANCE-UID, where PREFIX
 tells the modality (CT, CTE, MR, MRE, PT, PTE, RI, RD, RP, RS, CR, US, USE, XA, XAE, NM, SC; UN for all
 others). A SOP Instance UID that is no UID is replaced by its hash. Objects are written in the
-transfer syntax they come in, byte for byte."""
+transfer syntax they come in, byte for byte. Temporary files that a program has left when it was
+killed are removed at the start."""
 
 _EVENTS = """With --json stdout has one JSON object a line:
   {"event": "listening", "address": "", "port": 11112}
