@@ -368,7 +368,11 @@ class Connection:
     # --- sending: messages ---------------------------------------------------------------------
 
     def find_request_context(
-        self, request: type[Request], sop_class_uid: str, meta_uid: str | None = None
+        self,
+        request: type[Request],
+        sop_class_uid: str,
+        meta_uid: str | None = None,
+        type_id: int | None = None,
     ) -> ContextMatch:
         """Find the accepted context that carries a request of ours; see `services.find_request_context`."""
         return find_request_context(
@@ -377,6 +381,7 @@ class Connection:
             sop_class_uid,
             by_requestor=self.role is Role.REQUESTOR,
             meta_uid=meta_uid,
+            type_id=type_id,
             registry=self._sop_classes,
             strict_roles=self._strict_roles,
             rejected=self.rejected_contexts,

@@ -31,7 +31,7 @@ from provoking import (
     waiting_for_get,
 )
 
-from dicomproto import CEchoRSP, CFindRQ, CGetRSP, Connection, Limits
+from dicomproto import CEchoRSP, CFindRQ, CGetRSP, Connection, Limits, NActionRQ
 from dicomproto.dimse.codec import encode_command
 from dicomproto.uids import APPLICATION_CONTEXT_NAME, IMPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
 
@@ -116,6 +116,9 @@ CLAIMING_ECHO = command_set(
 CLAIMS_DATA = CGetRSP(MessageIDBeingRespondedTo=1, Status=0xFF00, CommandDataSetType=1)
 FINAL = CGetRSP(MessageIDBeingRespondedTo=1)
 FIND_STEPS = CFindRQ(AffectedSOPClassUID=PUSH, MessageID=1)  # an operation of Pull, Watch and Query
+SUBSCRIBE = NActionRQ(  # an operation of Watch
+    RequestedSOPClassUID=PUSH, RequestedSOPInstanceUID="1.2", ActionTypeID=3, MessageID=1
+)
 
 
 REQUEST = ("AssociateRQ",)
@@ -275,6 +278,14 @@ MESSAGES = (
         serving,
         message(FIND_STEPS, 11, IDENTIFIER),
         ("RequestReceived", "DataSetChunk"),
+        ("sop-class-mismatch",),
+    ),
+    Quirk(
+        "an action on a unified procedure step that belongs on the context of another of their SOP classes,"
+        " and any action or event that its SOP class does not define (refused with `strict_dispatch`)",
+        serving,
+        message(SUBSCRIBE, 11),
+        ("RequestReceived",),
         ("sop-class-mismatch",),
     ),
     Quirk(

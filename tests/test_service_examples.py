@@ -305,7 +305,7 @@ def test_a_scheduled_step_can_be_canceled_and_its_performer_asked_to() -> None:
     ups = example("ups")
     manager = ups.Manager({"SCU": (HOST, 1)})
     push, pull = ups.UnifiedProcedureStepPush, ups.UnifiedProcedureStepPull
-    with connected(manager.ae, manager.handlers(), push, pull) as assoc:
+    with connected(manager.ae, manager.handlers(), push, pull, ups.UnifiedProcedureStepWatch) as assoc:
 
         def act(action_type: int, uid: str, **values: object) -> int:
             return int(assoc.send_n_action(ups.information(**values), action_type, push, uid)[0].Status)
@@ -386,7 +386,7 @@ def scheduling() -> Iterator[Scheduling]:
     ups = example("ups")
     manager = ups.Manager({"SCU": (HOST, 1), "OTHER": (HOST, 1)})
     push, pull = ups.UnifiedProcedureStepPush, ups.UnifiedProcedureStepPull
-    with connected(manager.ae, manager.handlers(), push, pull) as assoc:
+    with connected(manager.ae, manager.handlers(), push, pull, ups.UnifiedProcedureStepWatch) as assoc:
         yield Scheduling(ups, assoc, manager)
 
 

@@ -92,6 +92,11 @@ class Request(Command):
 
     MessageID: int = 0
 
+    @property
+    def type_id(self) -> int | None:
+        """The Action Type ID or Event Type ID; None for requests that have neither."""
+        return None
+
     def response(self, Status: int = 0, **fields: object) -> Response:
         """Return the response to this request; each request's own class returns its own class of response.
 
@@ -327,6 +332,11 @@ class NEventReportRQ(_AnsweredBy[NEventReportRSP]):
     AffectedSOPInstanceUID: str
     EventTypeID: int
 
+    @property
+    def type_id(self) -> int:
+        """The Event Type ID."""
+        return self.EventTypeID
+
 
 class NGetRSP(_NormalizedResponse):
     """N-GET-RSP (PS3.7 Table 10.3-4); the data set is the attribute list."""
@@ -382,6 +392,11 @@ class NActionRQ(_RequestOfInstance[NActionRSP]):
     _echoed = (*_RequestOfInstance._echoed, ("ActionTypeID", "ActionTypeID"))
 
     ActionTypeID: int
+
+    @property
+    def type_id(self) -> int:
+        """The Action Type ID."""
+        return self.ActionTypeID
 
 
 class NCreateRSP(_NormalizedResponse):

@@ -55,6 +55,34 @@ BY_KEYWORD = {
     "UnifiedProcedureStepQuery": "C-FIND M/M",
 }
 
+TYPES: dict[str, dict[str, tuple[int, ...]]] = {
+    # F.9.2
+    "ModalityPerformedProcedureStepNotification": {"N-EVENT-REPORT": (1, 2, 3, 4, 5)},
+    # H.4.1.2.4, H.4.2.2.4, H.4.5.2.1, H.4.6.2.1
+    "BasicFilmSession": {"N-ACTION": (1,)},
+    "BasicFilmBox": {"N-ACTION": (1,)},
+    "PrintJob": {"N-EVENT-REPORT": (1, 2, 3, 4)},
+    "Printer": {"N-EVENT-REPORT": (1, 2, 3)},
+    # J.3.2.1, J.3.3.1
+    "StorageCommitmentPushModel": {"N-ACTION": (1,), "N-EVENT-REPORT": (1, 2)},
+    # P.2.2.1, P.3.2.1
+    "ProceduralEventLogging": {"N-ACTION": (1,)},
+    "SubstanceAdministrationLogging": {"N-ACTION": (1,)},
+    # S.3.2.2.1, S.3.2.3.1
+    "MediaCreationManagement": {"N-ACTION": (1, 2)},
+    # Tables CC.2-1 to CC.2-5: change state; request cancel; subscribe, unsubscribe, suspend
+    "UnifiedProcedureStepPush": {"N-ACTION": (2,)},
+    "UnifiedProcedureStepPull": {"N-ACTION": (1,)},
+    "UnifiedProcedureStepWatch": {"N-ACTION": (2, 3, 4, 5)},
+    "UnifiedProcedureStepEvent": {"N-EVENT-REPORT": (1, 2, 3, 4, 5)},
+    # DD.3.2.3.1
+    "RTConventionalMachineVerification": {"N-ACTION": (1,)},
+    "RTIonMachineVerification": {"N-ACTION": (1,)},
+    # KK.2.2.1, KK.2.3.1
+    "InventoryCreation": {"N-ACTION": (11, 12, 13, 14, 15), "N-EVENT-REPORT": (11, 12, 13)},
+}
+"""The Action and Event Type IDs that each SOP class defines; of what is not here any may come."""
+
 MEMBERS = {
     # H.3.2.2: negotiated as one, the context of the meta SOP class carries all of them
     "BasicGrayscalePrintManagementMeta": (

@@ -8,9 +8,13 @@ requests are legal, and the request names
   Push class, whichever of the five is negotiated (PS3.4 CC.3.1);
 - or, on the context of a meta SOP class, one of its members, which fixes the requests instead.
 
+An N-ACTION or N-EVENT-REPORT also has a type, and the SOP class that fixes the requests defines which:
+a state is changed on a Pull context, and subscribed to on a Watch context (PS3.4 CC.2).
+
 Some liberties that many peers take pass with a warning unless `strict`: C-ECHO on any context,
-C-STORE of another storage SOP class, and a request that another SOP class of unified procedure
-steps allows. C-CANCEL goes with C-FIND, C-GET and C-MOVE; it names no SOP class.
+C-STORE of another storage SOP class, a request that another SOP class of unified procedure steps
+allows, and an action or event of a type that the SOP class does not define. C-CANCEL goes with C-FIND,
+C-GET and C-MOVE; it names no SOP class.
 """
 
 from __future__ import annotations
@@ -18,8 +22,14 @@ from __future__ import annotations
 from collections.abc import Container
 
 from .._record import Record
-from ..dimse.commands import CEchoRQ, CStoreRQ, Request
-from ..dimse.status import SOP_CLASS_NOT_SUPPORTED, UNRECOGNIZED_OPERATION, Status
+from ..dimse.commands import CEchoRQ, CStoreRQ, NActionRQ, Request
+from ..dimse.status import (
+    NO_SUCH_ACTION_TYPE,
+    NO_SUCH_EVENT_TYPE,
+    SOP_CLASS_NOT_SUPPORTED,
+    UNRECOGNIZED_OPERATION,
+    Status,
+)
 from ..uids import VERIFICATION, normalize_uid
 from .sop_classes import (
     STANDARD,
@@ -70,9 +80,10 @@ def check_request(
     if context is None:
         return _PASSED
     if context.members and named:
-        return _check_member(kind, named, context, registry)
+        return _check_member(command, named, context, registry, strict)
     if kind in context.requests and named in (context_class, "", context.instance_class):
-        return _PASSED
+        has_types = context.action_types or context.event_types
+        return _check_type(command, context, strict) if has_types else _PASSED
     if context.service_class is ServiceClass.UNIFIED_PROCEDURE_STEP:
         return _check_procedure_step(kind, named, context, supported, strict)
     if kind not in context.requests:
@@ -102,11 +113,24 @@ def _check_echo(named: str, context_class: str, strict: bool) -> Verdict:
     return refusal if strict else _liberty(refusal)
 
 
-def _check_member(kind: type[Request], named: str, context: SOPClass, registry: SOPClassRegistry) -> Verdict:
+def _check_type(command: Request, sop_class: SOPClass, strict: bool) -> Verdict:
+    """Known SCUs of unified procedure steps send every action on the context that was accepted first."""
+    kind, type_id = type(command), command.type_id
+    if sop_class.carries(kind, type_id):
+        return _PASSED
+    status = NO_SUCH_ACTION_TYPE if kind is NActionRQ else NO_SUCH_EVENT_TYPE
+    refusal = Verdict(status=status, text=f"{kind.name} of type {type_id} does not belong to the context")
+    return refusal if strict else _liberty(refusal)
+
+
+def _check_member(
+    command: Request, named: str, context: SOPClass, registry: SOPClassRegistry, strict: bool
+) -> Verdict:
     """The context of a meta SOP class carries what its members allow (PS3.4 H.3.2.2)."""
+    kind = type(command)
     member = registry.find(named) if named in context.members else None
     if member is not None:
-        return _PASSED if kind in member.requests else _not_an_operation(kind)
+        return _check_type(command, member, strict) if kind in member.requests else _not_an_operation(kind)
     return _of_another_class(kind) if kind in context.requests else _not_an_operation(kind)
 
 

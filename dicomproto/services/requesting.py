@@ -8,7 +8,7 @@ from types import MappingProxyType
 from ..dimse.commands import NEventReportRQ, Request
 from ..negotiation import AcceptedContext, ContextMatch, RejectedContext, may_invoke
 from ..uids import normalize_uid
-from .sop_classes import STANDARD, SOPClassRegistry, carriers_of, keyword_of
+from .sop_classes import STANDARD, SOPClass, SOPClassRegistry, carriers_of, keyword_of
 
 
 def request_contexts(
@@ -18,6 +18,7 @@ def request_contexts(
     *,
     by_requestor: bool,
     meta_uid: str | None = None,
+    type_id: int | None = None,
     registry: SOPClassRegistry = STANDARD,
     strict_roles: bool = False,
 ) -> list[AcceptedContext]:
@@ -26,14 +27,17 @@ def request_contexts(
     That is a context of the SOP class itself; one of another SOP class that deals with its instances
     (a unified procedure step of the Push class goes on Pull, Watch, Event and Query contexts, for what
     each of them allows); or one of a meta SOP class that it is a member of. `meta_uid` insists on the
-    latter. Contexts on which the role was not negotiated to the letter come last.
+    latter. `type_id` is the Action or Event Type ID: where SOP classes share a request, it decides
+    (PS3.4 CC.2); one that none of them defines goes wherever the request does. Contexts on which the
+    role was not negotiated to the letter come last.
     """
     uid = normalize_uid(sop_class_uid)
     carriers = _carriers(uid, meta_uid)
+    type_id = _defined(request, uid, type_id, registry)
     found = []
     for context in accepted.values():
         rank = carriers.get(context.abstract_syntax)
-        if rank is not None and _carries(context, request, uid, registry):
+        if rank is not None and _carries(context, request, uid, type_id, registry):
             role = _may_invoke(context, request, by_requestor=by_requestor, strict=strict_roles)
             if role != "no":
                 found.append((role == "warn", rank, context.context_id, context))
@@ -47,13 +51,15 @@ def find_request_context(
     *,
     by_requestor: bool,
     meta_uid: str | None = None,
+    type_id: int | None = None,
     registry: SOPClassRegistry = STANDARD,
     strict_roles: bool = False,
     rejected: Mapping[int, RejectedContext] = MappingProxyType({}),
 ) -> ContextMatch:
     """Return the best of `request_contexts` and the others; if there is none, a reason for each near miss.
 
-    `rejected` are the contexts that were proposed in vain, for the reasons.
+    `rejected` are the contexts that were proposed in vain, for the reasons. Where a context that was
+    accepted does not carry the request, the last reason names the SOP classes that do.
     """
     found = request_contexts(
         accepted,
@@ -61,6 +67,7 @@ def find_request_context(
         sop_class_uid,
         by_requestor=by_requestor,
         meta_uid=meta_uid,
+        type_id=type_id,
         registry=registry,
         strict_roles=strict_roles,
     )
@@ -68,21 +75,43 @@ def find_request_context(
         return ContextMatch(context=found[0], alternatives=tuple(found[1:]), reasons=())
     uid = normalize_uid(sop_class_uid)
     carriers = _carriers(uid, meta_uid)
-    reasons = []
+    needed = _needed(request, uid, _defined(request, uid, type_id, registry), registry)
+    reasons, is_wrong_class = [], False
     for context in accepted.values():
         if context.abstract_syntax in carriers:
-            reason = f"does not carry {request.name}"
-            if _carries(context, request, uid, registry):
-                side, role = "requestor" if by_requestor else "acceptor", _role(request)
-                reason = f"the {side} was not granted the {role} role"
+            reason = _why_not(context, request, uid, type_id, registry, by_requestor=by_requestor)
+            is_wrong_class = is_wrong_class or reason.startswith(_NOT_CARRIED)
             reasons.append(f"context {context.context_id} ({_name(context.abstract_syntax)}): {reason}")
     for refused in rejected.values():
         if refused.abstract_syntax in carriers:
             name = _name(refused.abstract_syntax)
             reasons.append(f"context {refused.context_id} ({name}): {refused.reason}")
     if not reasons:
-        reasons.append(f"no context was proposed for SOP class {_name(next(iter(carriers)))}")
+        names = [_name(normalize_uid(meta_uid))] if meta_uid else needed or [_name(uid)]
+        reasons.append(f"no context was proposed for SOP class {' or '.join(names)}")
+    elif is_wrong_class and needed:
+        reasons.append(f"needed: a context of {' or '.join(needed)}")
     return ContextMatch(context=None, alternatives=(), reasons=tuple(reasons))
+
+
+_NOT_CARRIED = "does not carry"
+
+
+def _why_not(
+    context: AcceptedContext,
+    request: type[Request],
+    uid: str,
+    type_id: int | None,
+    registry: SOPClassRegistry,
+    *,
+    by_requestor: bool,
+) -> str:
+    """Say why an accepted context that has to do with the SOP class does not do for the request."""
+    if not _carries(context, request, uid, None, registry):
+        return f"{_NOT_CARRIED} {request.name}"
+    if not _carries(context, request, uid, _defined(request, uid, type_id, registry), registry):
+        return f"{_NOT_CARRIED} {request.name} of type {type_id}"
+    return f"the {'requestor' if by_requestor else 'acceptor'} was not granted the {_role(request)} role"
 
 
 def _carriers(uid: str, meta_uid: str | None) -> Mapping[str, int]:
@@ -90,15 +119,50 @@ def _carriers(uid: str, meta_uid: str | None) -> Mapping[str, int]:
     return carriers_of(uid) if meta_uid is None else {normalize_uid(meta_uid): 0}
 
 
-def _carries(context: AcceptedContext, request: type[Request], uid: str, registry: SOPClassRegistry) -> bool:
+def _relatives(uid: str, registry: SOPClassRegistry) -> list[SOPClass]:
+    """Return the SOP classes that deal with the same instances as `uid`, and the meta ones with it."""
+    known = registry.find(uid)
+    found = [registry.find(other) for other in carriers_of((known and known.instance_class) or uid)]
+    return [sop_class for sop_class in found if sop_class is not None]
+
+
+def _defined(request: type[Request], uid: str, type_id: int | None, registry: SOPClassRegistry) -> int | None:
+    """Return the type of a request, or None if no SOP class for these instances defines it."""
+    is_defined = type_id is not None and any(
+        type_id in sop_class.types_of(request) for sop_class in _relatives(uid, registry)
+    )
+    return type_id if is_defined else None
+
+
+def _needed(request: type[Request], uid: str, type_id: int | None, registry: SOPClassRegistry) -> list[str]:
+    """Return the names of the SOP classes whose contexts carry a request that names `uid`."""
+    return [
+        _name(sop_class.uid)
+        for sop_class in _relatives(uid, registry)
+        if _allows(sop_class, request, uid, type_id, registry)
+    ]
+
+
+def _carries(
+    context: AcceptedContext,
+    request: type[Request],
+    uid: str,
+    type_id: int | None,
+    registry: SOPClassRegistry,
+) -> bool:
     """Tell whether a request that names `uid` is legal on a context that has to do with it."""
     known = registry.find(context.abstract_syntax, context.service_class_uid)
-    if known is None:
-        return True
-    if known.members:
-        member = registry.find(uid)
-        return member is not None and uid in known.members and request in member.requests
-    return request in known.requests
+    return known is None or _allows(known, request, uid, type_id, registry)
+
+
+def _allows(
+    sop_class: SOPClass, request: type[Request], uid: str, type_id: int | None, registry: SOPClassRegistry
+) -> bool:
+    """Tell whether a context of a SOP class carries a request that names `uid`, maybe one of its members."""
+    if not sop_class.members:
+        return sop_class.carries(request, type_id)
+    member = registry.find(uid)
+    return member is not None and uid in sop_class.members and member.carries(request, type_id)
 
 
 def _may_invoke(context: AcceptedContext, request: type[Request], *, by_requestor: bool, strict: bool) -> str:

@@ -15,7 +15,7 @@ from functools import cache
 from types import MappingProxyType
 
 from .._record import Record
-from ..dimse.commands import COMMANDS, CFindRQ, CGetRQ, CMoveRQ, CStoreRQ, NEventReportRQ, Request
+from ..dimse.commands import COMMANDS, CFindRQ, CGetRQ, CMoveRQ, CStoreRQ, NActionRQ, NEventReportRQ, Request
 from ..uids import is_valid_uid, normalize_uid
 from ._sop_class_table import (
     INSTANCES,
@@ -75,6 +75,23 @@ class SOPClass(Record):
 
     instance_class: str = ""
     """The SOP class (UID) that requests name, if their instances belong to another one than this."""
+
+    action_types: tuple[int, ...] = ()
+    """The Action Type IDs of its N-ACTION; empty for any."""
+
+    event_types: tuple[int, ...] = ()
+    """The Event Type IDs of its N-EVENT-REPORT; empty for any."""
+
+    def types_of(self, request: type[Request]) -> tuple[int, ...]:
+        """Return the Action or Event Type IDs that a request may have; empty for any, or none."""
+        if request is NActionRQ:
+            return self.action_types
+        return self.event_types if request is NEventReportRQ else ()
+
+    def carries(self, request: type[Request], type_id: int | None = None) -> bool:
+        """Tell whether a context of this SOP class carries a request, of an action or event type if given."""
+        types = self.types_of(request)
+        return request in self.requests and (type_id is None or not types or type_id in types)
 
     @property
     def scu_requests(self) -> tuple[type[Request], ...]:
@@ -157,6 +174,7 @@ def _make(uid: str, keyword: str, service_class: ServiceClass) -> SOPClass:
     usage = _usage.BY_KEYWORD.get(keyword, _usage.BY_SERVICE_CLASS.get(service_class.name))
     if usage is None:
         usage = next(text for word, text in _usage.BY_LAST_WORD.items() if keyword.endswith(word))
+    types = _usage.TYPES.get(keyword, {})
     members = tuple(_uids()[member] for member in _usage.MEMBERS.get(keyword, ()))
     requests = dict.fromkeys(_REQUESTS[part.split()[0]] for part in usage.split(", ") if part)
     for member in members:
@@ -169,6 +187,8 @@ def _make(uid: str, keyword: str, service_class: ServiceClass) -> SOPClass:
         usage=usage,
         members=members,
         instance_class=_uids().get(_usage.INSTANCE_CLASS.get(keyword, ""), ""),
+        action_types=types.get("N-ACTION", ()),
+        event_types=types.get("N-EVENT-REPORT", ()),
     )
 
 

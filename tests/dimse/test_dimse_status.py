@@ -63,7 +63,9 @@ def test_the_named_codes() -> None:
     assert {name: f"{value:04X}" for name, value in named.items()} == {
         "SUCCESS": "0000",
         "PROCESSING_FAILURE": "0110",
+        "NO_SUCH_EVENT_TYPE": "0113",
         "SOP_CLASS_NOT_SUPPORTED": "0122",
+        "NO_SUCH_ACTION_TYPE": "0123",
         "NOT_AUTHORIZED": "0124",
         "DUPLICATE_INVOCATION": "0210",
         "UNRECOGNIZED_OPERATION": "0211",

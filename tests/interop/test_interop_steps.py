@@ -57,7 +57,7 @@ def test_pynetdicom_as_user() -> None:
         ("N-CREATE-RQ", "UnifiedProcedureStepPush", False),
         ("N-SET-RQ", "UnifiedProcedureStepPush", True),
         ("N-GET-RQ", "UnifiedProcedureStepPush", False),
-        ("N-ACTION-RQ", "UnifiedProcedureStepPush", False),
+        ("N-ACTION-RQ", "UnifiedProcedureStepPush", True),  # to change a state belongs on Pull
         ("C-FIND-RQ", "UnifiedProcedureStepPush", True),
         ("C-FIND-RQ", "UnifiedProcedureStepPull", False),
         ("N-CREATE-RQ", "BasicGrayscalePrintManagementMeta", False),

@@ -136,7 +136,10 @@ def test_a_context_with_the_role_to_the_letter_is_better() -> None:
             NSetRQ,
             PUSH,
             True,
-            "context 1 (UnifiedProcedureStepPush): does not carry N-SET-RQ",
+            (
+                "context 1 (UnifiedProcedureStepPush): does not carry N-SET-RQ; "
+                "needed: a context of UnifiedProcedureStepPull"
+            ),
         ),
         (accepted(FIND), CFindRQ, "1.2.3", True, "no context was proposed for SOP class 1.2.3"),
     ],
@@ -150,7 +153,7 @@ def test_why_no_context_carries_a_request(
 ) -> None:
     match = find_request_context(contexts, request_type, uid(named), by_requestor=by_requestor)
     assert match.context is None
-    assert match.reasons == (reason,)
+    assert match.reasons == tuple(reason.split("; "))
 
 
 def test_a_rejected_context_is_a_reason() -> None:

@@ -59,9 +59,11 @@ USAGE = {row["keyword"]: dict(part.split() for part in row["services"].split(" +
 
 
 def command(kind: type[Request], named: str) -> Request:
-    """Return a request that names a SOP class."""
+    """Return a request that names a SOP class, of a type that it defines (`test_types.py` has the others)."""
+    known = sop_class(named)
+    type_id = min(known.types_of(kind), default=1) if known else 1
     fields: dict[str, object] = {
-        field: 1 if field.endswith("TypeID") else "1.2"
+        field: type_id if field.endswith("TypeID") else "1.2"
         for field in kind._fields
         if "UID" in field or field.endswith("TypeID") or field == "MoveDestination"
     }

@@ -8,10 +8,10 @@ from io import BytesIO
 import pytest
 from pydicom.dataset import Dataset
 
-from dicomproto.dimse.commands import CFindRQ, NCreateRQ
+from dicomproto.dimse.commands import CFindRQ, NActionRQ, NCreateRQ
 from dicomproto.dimse.events import ResponseReceived
 from dicomproto.errors import NoAcceptedContext
-from dicomproto.services import ServiceClass, uid_of
+from dicomproto.services import ServiceClass, keyword_of, uid_of
 from dicomproto.services._sop_class_table import RETIRED_STORAGE
 from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
 from dicomproto_transports import (
@@ -197,3 +197,77 @@ def test_procedure_steps_are_of_the_push_class_on_any_context(backend: AnyBacken
         assert seen == [(PUSH, PULL)]
 
     backend.run(main)
+
+
+def test_the_action_type_decides_the_context_of_a_procedure_step(backend: AnyBackend) -> None:
+    """PS3.4 CC.2: 1 on Pull, 2 on Push or Watch, 3 to 5 on Watch, whatever else was accepted first."""
+
+    async def main() -> None:
+        scp = make_ae(backend, "SCP")
+        scp.supported_contexts = UnifiedProcedurePresentationContexts
+        scp.strict_dispatch = True
+        seen = {}
+
+        def act(event: evt.Event) -> tuple[int, None]:
+            seen[event.action_type] = keyword_of(event.context.abstract_syntax)
+            return SUCCESS, None
+
+        handlers = [(evt.EVT_N_ACTION, act)]
+        async with associated(
+            backend, make_server(backend, handlers, scp), contexts=UnifiedProcedurePresentationContexts
+        ) as assoc:
+            for action_type in (*range(1, 6), 2, 1):
+                response, _ = await assoc.send_n_action(dataset(), action_type, PUSH, "1.2.9")
+                assert response.Status == SUCCESS
+        steps = [f"UnifiedProcedureStep{name}" for name in ("Pull", "Push", "Watch", "Watch", "Watch")]
+        assert seen == dict(zip(range(1, 6), steps, strict=True))
+
+        async with associated(
+            backend, make_server(backend, handlers, scp), contexts=[build_context(PUSH)]
+        ) as assoc:
+            with pytest.raises(NoAcceptedContext) as caught:
+                await assoc.send_n_action(dataset(), 3, PUSH, "1.2.9")
+            assert "context 1 (UnifiedProcedureStepPush)" in str(caught.value)
+            assert "UnifiedProcedureStepWatch" in str(caught.value)
+            assert (await assoc.send_n_action(dataset(), 2, PUSH, "1.2.9"))[0].Status == SUCCESS
+
+    backend.run(main)
+
+
+@pytest.mark.parametrize("is_strict", [False, True])
+def test_an_action_on_the_context_of_another_class_is_warned_of(
+    backend: AnyBackend, is_strict: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Known SCUs send every action on the context that was accepted first."""
+
+    async def main() -> None:
+        scp = make_ae(backend, "SCP")
+        scp.supported_contexts = UnifiedProcedurePresentationContexts
+        scp.strict_dispatch = is_strict
+        seen = []
+
+        def act(event: evt.Event) -> tuple[int, None]:
+            seen.append(event.warnings)
+            return SUCCESS, None
+
+        async with associated(
+            backend,
+            make_server(backend, [(evt.EVT_N_ACTION, act)], scp),
+            contexts=UnifiedProcedurePresentationContexts,
+        ) as assoc:
+            (first,) = [c for c in assoc.accepted_contexts if c.abstract_syntax == PUSH]
+            request = NActionRQ(RequestedSOPClassUID=PUSH, RequestedSOPInstanceUID="1.2", ActionTypeID=3)
+            reply = await assoc.call(request, first.context_id)
+        assert reply.response.Status == (0x0123 if is_strict else SUCCESS)
+        if is_strict:
+            assert seen == []
+        else:
+            text = "N-ACTION-RQ of type 3 does not belong to the context"
+            assert seen == [(f"sop-class-mismatch: {text}",)]
+
+    with caplog.at_level("DEBUG", "dicomproto.association"):
+        backend.run(main)
+    if is_strict:
+        assert "type 3 does not belong to the context" in caplog.text
+    else:
+        assert "tolerated: sop-class-mismatch: N-ACTION-RQ of type 3" in caplog.text

@@ -480,7 +480,7 @@ class AssociationCore(Operating, SettledTimeouts):
 
     def _context_for(self, request: Request, meta_uid: str | None = None) -> AcceptedContext:
         """Return the context to send a request on."""
-        key = type(request), request.sop_class_uid, meta_uid
+        key = type(request), request.sop_class_uid, meta_uid, request.type_id
         context = self._contexts.get(key)
         if context is None:
             match = self.connection.find_request_context(*key)

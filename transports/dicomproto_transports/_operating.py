@@ -115,7 +115,7 @@ class Operating(Pump):
         self._user: object = None  # the task that runs a handler, and may use the association meanwhile
         self._served = 0
         self._awaited: dict[int, Operation] = {}
-        self._contexts: dict[tuple[type[Request], str, str | None], AcceptedContext] = {}
+        self._contexts: dict[tuple[type[Request], str, str | None, int | None], AcceptedContext] = {}
 
     @property
     def is_released(self) -> bool:
