@@ -16,6 +16,7 @@ help:
 	@echo 'make test      every gate: lint, types, the wheel and its tests, docs, 20 s of fuzzing'
 	@echo 'make test-all  the same, with attack, kill and long fuzz runs'
 	@echo 'make bench     against DCMTK and pynetdicom in the same run'
+	@echo 'make bench AGAINST=REVISION  against another revision of ours; it fails where this one is slower'
 	@echo 'make lint, make format, make types, make docs, make clean: one part'
 
 demo: .venv/.installed
@@ -27,8 +28,9 @@ test: .venv/.developer
 test-all: .venv/.developer
 	@$(BIN)/python tests/gates.py --all $(if $(SEED),--seed $(SEED))
 
+# Against another revision (AGAINST=v0.1.0), by pairs; ROWS=echo,find chooses rows, PAIRS=31 how many.
 bench: .venv/.developer
-	@$(BIN)/python -m tests.benchmarks
+	@$(BIN)/python -m tests.benchmarks$(if $(AGAINST),.against $(AGAINST) $(if $(PAIRS),--pairs $(PAIRS)) $(if $(ROWS),--rows $(ROWS)))
 
 lint types docs: .venv/.developer
 	@$(BIN)/python tests/gates.py --only $@

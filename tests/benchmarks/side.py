@@ -1,0 +1,146 @@
+"""The programs of one revision, for `make bench AGAINST=REVISION`: `against.py` runs them.
+
+It comes from the tree of the driver and measures whichever revision PYTHONPATH shows, so it uses nothing but
+names that every revision has. `provide` serves until its input ends; `request` does each job that a line of
+its input names, and tells the seconds that it took.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from pydicom.dataset import Dataset
+
+import dicomproto
+from dicomproto_transports import apps
+from dicomproto_transports.blocking import AE, evt
+
+VERIFICATION, CT, FIND = "1.2.840.10008.1.1", "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.2.1.1"
+EXPLICIT = "1.2.840.10008.1.2.1"
+MATCHES = 20
+"""The matches of each C-FIND."""
+
+
+def entry(number: int) -> Dataset:
+    """Return a match of eleven short elements."""
+    found = Dataset()
+    found.QueryRetrieveLevel = "STUDY"
+    found.StudyDate, found.StudyTime = "20240115", "083000"
+    found.AccessionNumber, found.StudyID = f"A{number}", f"S{number}"
+    found.ModalitiesInStudy = "CT"
+    found.StudyDescription = "Head without contrast"
+    found.PatientName, found.PatientID = f"Doe^Jane^{number}", f"P{number}"
+    found.PatientBirthDate = "19700101"
+    found.StudyInstanceUID = f"1.2.826.0.1.3680043.8.498.{number}"
+    return found
+
+
+def find(event: evt.Event) -> Iterator[tuple[int, Dataset]]:
+    """Answer each C-FIND with the same matches."""
+    assert event.identifier.PatientID == ""
+    for match in FOUND:
+        yield 0xFF00, match
+
+
+FOUND = [entry(number) for number in range(MATCHES)]
+
+
+def provide() -> None:
+    """Serve C-ECHO, C-FIND and C-STORE with handlers that do next to nothing."""
+    ae = AE("PROVIDER")
+    for abstract_syntax in (VERIFICATION, CT, FIND):
+        ae.add_supported_context(abstract_syntax, EXPLICIT)
+    handlers: list[Any] = [(evt.EVT_C_STORE, lambda event: 0), (evt.EVT_C_FIND, find)]
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+    say(port=server.port)
+    sys.stdin.read()
+    server.shutdown()
+
+
+def request() -> None:
+    """Do what the lines of the input say."""
+    say()
+    for line in sys.stdin:
+        job = json.loads(line)
+        say(seconds=JOBS[job.pop("task")](**job))
+
+
+def on_an_association(port: int, warm_up: int, count: int, one: Callable[[Any], object]) -> float:
+    """Return the seconds that `count` calls take, after some that are not counted."""
+    ae = AE("REQUESTOR")
+    for abstract_syntax in (VERIFICATION, CT, FIND):
+        ae.add_requested_context(abstract_syntax, EXPLICIT)
+    with ae.associate("127.0.0.1", port) as association:
+        for _ in range(warm_up):
+            one(association)
+        started = time.perf_counter()
+        for _ in range(count):
+            one(association)
+        return time.perf_counter() - started
+
+
+def echo(port: int, warm_up: int, count: int) -> float:
+    """Send C-ECHO requests."""
+
+    def one(association: Any) -> None:
+        if association.send_c_echo().Status != 0:
+            raise RuntimeError("a C-ECHO failed")
+
+    return on_an_association(port, warm_up, count, one)
+
+
+def store(port: int, path: str, warm_up: int, count: int) -> float:
+    """Send a file, again and again."""
+
+    def one(association: Any) -> None:
+        if association.send_c_store(path).Status != 0:
+            raise RuntimeError("a C-STORE failed")
+
+    return on_an_association(port, warm_up, count, one)
+
+
+def query(port: int, warm_up: int, count: int) -> float:
+    """Send C-FIND requests, and look at each match."""
+    identifier = Dataset()
+    for keyword in FOUND[0].dir():
+        setattr(identifier, keyword, "")
+    identifier.QueryRetrieveLevel = "STUDY"
+
+    def one(association: Any) -> None:
+        patients = [match.PatientID for _, match in association.send_c_find(identifier, FIND) if match]
+        if len(patients) != MATCHES:
+            raise RuntimeError("a C-FIND failed")
+
+    return on_an_association(port, warm_up, count, one)
+
+
+def run_storescu(port: int, path: str, warm_up: str) -> float:
+    """Run storescu within this process, where all that it imports has been imported."""
+    words = ["storescu", "-q", "127.0.0.1", str(port)]
+    for folder in (warm_up, path):
+        started = time.perf_counter()
+        if apps.main([*words, "-r", folder]) != 0:
+            raise RuntimeError("storescu failed")
+    return time.perf_counter() - started
+
+
+JOBS: dict[str, Callable[..., float]] = {
+    "echo": echo,
+    "find": query,
+    "store": store,
+    "storescu": run_storescu,
+}
+
+
+def say(**words: object) -> None:
+    """Tell the driver, and where the library came from."""
+    print(json.dumps(words | {"from": os.path.dirname(dicomproto.__file__)}), flush=True)
+
+
+if __name__ == "__main__":
+    {"provide": provide, "request": request}[sys.argv[1]]()

@@ -1,0 +1,45 @@
+"""The comparison of two revisions: what it loads, and what it calls slower."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+from tests.benchmarks.against import BOUND, BenchmarkFailed, Row, Side, install
+
+SIDES = Side("old", Path("old")), Side("new", Path("new"))
+
+
+def verdict(*rates: float) -> bool:
+    """Tell whether a row fails whose new side has these rates, in hundredths of the old one's, in turn."""
+    turn = itertools.cycle(rates)
+    row = Row("any", lambda side, count: 1.0 if side.name == "old" else 100 / next(turn), 1)
+    for number in range(6):
+        row.pair(*(SIDES if number % 2 == 0 else SIDES[::-1]))
+    return row.failed
+
+
+def test_a_row_fails_when_most_of_its_ratios_lie_below_the_bound() -> None:
+    assert BOUND == 0.97
+    assert verdict(96.0)
+    assert not verdict(97.5)
+    assert not verdict(100.0)
+    noisy = [90.0, 90.0, 105.0, 105.0, 96.0, 96.0]  # two turns a pair
+    assert not verdict(*noisy)
+    assert verdict(*(rate - 9 for rate in noisy))
+
+
+def test_a_side_loads_nothing_but_its_own_revision(tmp_path: Path) -> None:
+    side = Side("new", install(tmp_path / "new", None))
+    with side.running():
+        assert side.ask("echo", side.port, warm_up=1, count=2) > 0
+    side.place = tmp_path / "elsewhere"
+    with pytest.raises(BenchmarkFailed, match="new was loaded from"), side.running():
+        pass
+
+
+def test_a_revision_that_git_does_not_know_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BenchmarkFailed, match="no-such-revision"):
+        install(tmp_path / "old", "no-such-revision")
