@@ -25,6 +25,8 @@ from dicomproto.services import ServiceClass, keyword_of, sop_class, sop_class_u
 from dicomproto.services._status_table import STATUSES
 from dicomproto.upper_layer.states import EVENTS, TRANSITIONS, State
 from dicomproto_transports import _provider, contexts
+from dicomproto_transports._ae import AECore
+from dicomproto_transports._settings import SETTINGS
 from dicomproto_transports.apps import APPLICATIONS
 
 log = logging.getLogger(__name__)
@@ -305,6 +307,16 @@ def mend_plurals(app: Sphinx, what: str, name: str, obj: object, options: object
     lines[:] = re.sub(r"(`[^`]+`)(\w?)", lambda m: f"{m[1]}\\ {m[2]}" if m[2] else m[1], text).split("\n")
 
 
+def tell_default(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+    """Say what a setting of an application entity is unless it is set."""
+    owner, _, setting = name.rpartition(".")
+    if owner.endswith(".AECore") and setting in SETTINGS:
+        default = getattr(AECore(), setting)
+        shown = {"limits": "Limits()", "timeouts": "Timeouts()", "sop_classes": "those of the standard"}
+        text = shown.get(setting) or (f"{default:,}" if type(default) is int else repr(default))
+        lines[-1:] = ["", f"Default: {text}." if setting == "sop_classes" else f"Default: ``{text}``.", ""]
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the directives."""
     app.add_directive("state-diagram", StateDiagram)
@@ -320,5 +332,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("sop-class-table", SOPClassTable)
     app.add_directive("service-status-table", ServiceStatusTable)
     app.connect("autodoc-process-docstring", mend_plurals)
+    app.connect("autodoc-process-docstring", tell_default)
     app.connect("env-check-consistency", check_names)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

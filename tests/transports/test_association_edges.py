@@ -57,12 +57,12 @@ def test_what_fails_within_stays_within(caplog: pytest.LogCaptureFixture) -> Non
 
     async def main() -> None:
         core = make_server(backend)
-        sound = core._policy
-        core._policy = sound.replace(implementation_class_uid="no UID")
+        rules = core.rules()
+        sound, rules.policy = rules.policy, rules.policy.replace(implementation_class_uid="no UID")
         async with backend.serving(core) as server:
             with pytest.raises(AssociationAborted):
                 await associate(backend, server.port)
-            core._policy = sound
+            rules.policy = sound
             async with await associate(backend, server.port) as assoc:
                 assert (await assoc.send_c_echo()).Status == 0x0000
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
-from dicomproto.errors import AssociationError
+from dicomproto.errors import AssociationError, LocalProtocolError
 from dicomproto.negotiation import (
     AcceptorPolicy,
     IdentityVerdict,
@@ -30,13 +30,15 @@ from dicomproto.upper_layer.pdu import (
 )
 
 from . import evt
-from ._ae import AECore, Context
 from ._association import AssociationCore
-from ._door import Door
+from ._door import Door, Networks, is_allowed
 from ._facts import host_and_port, own_title, window_of
+from ._settings import Context, supported_index
 
 if TYPE_CHECKING:
+    from ._ae import AECore
     from ._door import Network
+    from ._settings import Settings
     from ._socket import SocketStream
     from ._stream import Backend, Stream
     from .tls import Context as TLSContext
@@ -48,6 +50,30 @@ log = logging.getLogger("dicomproto.association")
 # PS3.8 Table 9-21, the service-provider's presentation related function.
 _TOO_MANY = AssociateRJ(result=2, source=3, reason=2)  # local limit exceeded
 _CONGESTION = AssociateRJ(result=2, source=3, reason=1)  # temporary congestion
+
+_LIMITS = (
+    "maximum_associations",
+    "maximum_associations_per_address",
+    "maximum_associations_per_ae_title",
+)
+"""The settings that bound how many associations there are: in all, and of those that are alike."""
+
+
+class Rules:
+    """What holds for one association with a server, by the settings of its application entity then."""
+
+    def __init__(
+        self, settings: Settings, ae_title: str | None, contexts: Iterable[SupportedContext] | None
+    ) -> None:
+        self.settings = settings
+        self.policy = settings.policy(ae_title, contexts)
+        self.allowed = Networks(settings.allowed_networks) if settings.allowed_networks else None
+        self.limits = tuple(getattr(settings, name) for name in _LIMITS)
+
+    @property
+    def accept_any_context(self) -> bool:
+        """Whether there is a presentation context that is accepted at all."""
+        return bool(self.policy.supported) or self.policy.unknown_context is not None
 
 
 class ServerCore:
@@ -73,20 +99,26 @@ class ServerCore:
     ) -> None:
         self.stream_established: Callable[[Stream], None] = lambda stream: None
         self.handlers = ae.bind(evt_handlers)
-        self._limits = (
-            ae.maximum_associations,
-            ae.maximum_associations_per_address,
-            ae.maximum_associations_per_ae_title,
-        )
         self._ae = ae
         self.backend = backend
         """What associations of its handlers are opened with; the server may put its own in its place."""
         self._ae_title = None if ae_title is None else own_title(ae_title)
-        self._policy = ae.policy(ae_title, contexts)
-        self._door = Door(ae, proxy_protocol_from, ssl_context)
+        self._contexts = None if contexts is None else list(supported_index(contexts).values())
+        self._rules = Rules(ae.settled(), self._ae_title, self._contexts)
+        if not self._rules.accept_any_context:
+            text = "a server needs presentation contexts: add_supported_context() or contexts="
+            raise LocalProtocolError(text)
+        self._door = Door(proxy_protocol_from, ssl_context)
         self._associations: dict[AssociationCore, tuple[object, ...]] = {}  # by what counts for each limit
         self._lock = Lock()  # one server may have many threads
         self._is_closing = False  # no Event, whose lock a signal handler might find taken
+
+    def rules(self) -> Rules:
+        """Return what holds for an association that is requested now."""
+        settings, rules = self._ae.settled(), self._rules
+        if rules.settings is not settings:
+            rules = self._rules = Rules(settings, self._ae_title, self._contexts)
+        return rules
 
     @property
     def active_associations(self) -> list[object]:
@@ -131,15 +163,18 @@ class ServerCore:
         Raises nothing but cancellation or `ServerShutdown`, when the association was aborted and the stream
         closed.
         """
+        rules = self.rules()
         try:
-            admitted = await self._door.admit(stream)
+            admitted = await self._door.admit(stream, rules.allowed, rules.settings.timeouts)
         except BaseException:
             await stream.close([], stream.now())
             raise
         if admitted is None:
             return
-        connection = self._ae.new_connection(Role.ACCEPTOR, self._policy.supported)
-        association = self._ae.new_association(connection, admitted, self.backend, self.handlers)
+        rules = self.rules()
+        settings = rules.settings
+        connection = settings.new_connection(Role.ACCEPTOR, rules.policy.supported)
+        association = self._ae.new_association(connection, admitted, self.backend, self.handlers, settings)
         association.ae_title = self._ae_title or association.ae_title
         association.enter("the server")  # from now on handlers may use it, and nobody else
         try:
@@ -175,7 +210,9 @@ class ServerCore:
         while True:
             await association.dispatch(await association.next_event())
 
-    def _enter(self, association: AssociationCore, rq: AssociateRQ, arrived: Stream) -> AssociateRJ | None:
+    def _enter(
+        self, association: AssociationCore, rq: AssociateRQ, arrived: Stream, rules: Rules
+    ) -> AssociateRJ | None:
         """Count a new association, or return what tells its requestor that it is one too many."""
         if (congestion := self._congestion()) is not None:
             return congestion
@@ -183,7 +220,7 @@ class ServerCore:
         title = normalize_ae_title(rq.calling_ae_title)
         mine = ("all", host or association, title)  # a Unix socket has no host; no two are alike then
         with self._lock:
-            for index, limit in enumerate(self._limits):
+            for index, limit in enumerate(rules.limits):
                 if limit is not None and self._count(index, mine[index]) >= limit:
                     return _TOO_MANY
             self._associations[association] = mine
@@ -205,22 +242,27 @@ class ServerCore:
         self, association: AssociationCore, rq: AssociateRQ, arrived: Stream
     ) -> tuple[AssociateAC | AssociateRJ, AcceptorPolicy]:
         """Return the answer to a request, and the policy after the handlers that have a say in it."""
-        refusal = self._enter(association, rq, arrived)
+        rules = self.rules()  # which may have changed since the connection came
+        policy, association.settings = rules.policy, rules.settings
+        if not is_allowed(arrived.peer_address, rules.allowed):
+            await association.end()
+            return _CONGESTION, policy  # which nobody hears
+        refusal = self._enter(association, rq, arrived, rules)
         if refusal is not None:
-            return refusal, self._policy
+            return refusal, policy
         # Those whom the policy turns away without them are not shown to the handlers.
-        answer = negotiate(rq, self._policy)
+        answer = negotiate(rq, policy)
         if isinstance(answer, AssociateRJ):
-            return answer, self._policy
+            return answer, policy
         event = evt.Event(evt.EVT_REQUESTED, association.facade, {"associate_request": rq})
         good = await association.tell(event)
         if event.rejection is not None:
             result, source, reason = event.rejection
-            return AssociateRJ(result=result, source=source, reason=reason), self._policy
+            return AssociateRJ(result=result, source=source, reason=reason), policy
         if not good:  # it might have rejected
-            return _CONGESTION, self._policy
-        policy = await _intervene(association, rq, self._policy)
-        return answer if policy is self._policy else negotiate(rq, policy), policy
+            return _CONGESTION, policy
+        asked = await _intervene(association, rq, policy)
+        return answer if asked is policy else negotiate(rq, asked), asked
 
 
 # --- the handlers that have a say in the negotiation ----------------------------------------------

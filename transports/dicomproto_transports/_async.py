@@ -17,10 +17,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from . import _socket, evt
-from ._ae import Context
 from ._facade import AsyncAE
 from ._listening import ListenOn, accept
 from ._server import MAXIMUM_PENDING, PAUSE, Listening, report
+from ._settings import Context
 from ._socket import AddressInfo, SocketStream
 from ._stream import ConnectionServer, Stream
 

@@ -27,10 +27,10 @@ from ._find import give_way
 from ._sending import placed
 
 if TYPE_CHECKING:
-    from ._ae import AECore
     from ._association import AssociationCore
     from ._operating import Operating
     from ._sending import ObjectToSend
+    from ._settings import Settings
 
 log = logging.getLogger("dicomproto.association")
 
@@ -53,15 +53,15 @@ class CancelledMeanwhile(Exception):
     """The C-MOVE was cancelled before there was an association with the destination."""
 
 
-def destination_of(result: object, ae: AECore) -> Address | None:
+def destination_of(result: object, settings: Settings) -> Address | None:
     """Return the address that a handler of EVT_C_MOVE gave; None if the destination is unknown.
 
     (host, port), (host, port, keyword arguments of `associate`), (None, None), or the name of one of the
     `move_destinations` of the application entity.
     """
     if isinstance(result, str):
-        known = ae.move_destinations.get(result.strip())
-        return None if known is None else destination_of(tuple(known), ae)
+        known = settings.move_destinations.get(result.strip())
+        return None if known is None else destination_of(tuple(known), settings)
     if not isinstance(result, tuple) or len(result) not in (2, 3):
         raise TypeError(f"{type(result).__name__} in place of a destination")
     host, port, *options = result

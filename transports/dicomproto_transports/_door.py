@@ -20,7 +20,8 @@ from ._proxy import read_header
 if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network
 
-    from ._ae import AECore
+    from dicomproto.config import Timeouts
+
     from ._socket import SocketStream
     from ._stream import Address, Stream
     from ._tls import Handshake
@@ -66,30 +67,29 @@ def _unmapped(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
 class Door:
     """Decides which connections of a server go on, and as which stream."""
 
-    def __init__(
-        self, ae: AECore, proxies: Network | Iterable[Network], ssl_context: TLSContext | None
-    ) -> None:
-        self._allowed = Networks(ae.allowed_networks) if ae.allowed_networks else None
+    def __init__(self, proxies: Network | Iterable[Network], ssl_context: TLSContext | None) -> None:
         self._proxies = Networks(proxies) if proxies else None
         self._ssl_context = ssl_context
-        self._timeouts = ae.timeouts
         if ssl_context is not None:
             _handshake(ssl_context)  # raises now what it would raise for each connection
 
-    async def admit(self, arrived: SocketStream) -> Stream | None:
+    async def admit(
+        self, arrived: SocketStream, allowed: Networks | None, timeouts: Timeouts
+    ) -> Stream | None:
         """Return the stream of a connection, once it is known who it is from; None if it was closed."""
         from_proxy = self._proxies is not None and arrived.peer_address in self._proxies
-        if from_proxy and not await self._learn_source(arrived):
+        if from_proxy and not await self._learn_source(arrived, timeouts.proxy):
             return None
-        if self._allowed is not None and arrived.peer_address not in self._allowed:
-            log.info("%s is in none of the allowed networks: closed", name_of("", arrived.peer_address))
+        if not is_allowed(arrived.peer_address, allowed):
             await arrived.close([], arrived.now())
             return None
-        return arrived if self._ssl_context is None else await self._secure(arrived, self._ssl_context)
+        if self._ssl_context is None:
+            return arrived
+        return await self._secure(arrived, self._ssl_context, timeouts)
 
-    async def _learn_source(self, stream: SocketStream) -> bool:
+    async def _learn_source(self, stream: SocketStream, seconds: float | None) -> bool:
         """Read the header of a proxy; tell whether there was one, or else close the stream."""
-        proxy, seconds = name_of("", stream.peer_address), self._timeouts.proxy
+        proxy = name_of("", stream.peer_address)
         try:
             header = await read_header(stream, None if seconds is None else stream.now() + seconds)
         except TimeoutError:
@@ -106,16 +106,24 @@ class Door:
         await stream.close([], stream.now())
         return False
 
-    async def _secure(self, stream: Stream, context: TLSContext) -> Stream | None:
+    async def _secure(self, stream: Stream, context: TLSContext, timeouts: Timeouts) -> Stream | None:
         """Return the stream with TLS on it, None if that failed and the stream is closed."""
         handshake = _handshake(context)
         try:
-            return await handshake.run(stream, name_of("", stream.peer_address), self._timeouts)
+            return await handshake.run(stream, name_of("", stream.peer_address), timeouts)
         except AssociationError as error:
             log.log(logging.INFO if handshake.has_heard else logging.DEBUG, "%s", error)
         except Exception:
             log.exception("the TLS handshake with %s failed", stream.peer_address)
         return None
+
+
+def is_allowed(address: Address, allowed: Networks | None) -> bool:
+    """Tell whether an address lies in one of the allowed networks; logs that it does not."""
+    if allowed is None or address in allowed:
+        return True
+    log.info("%s is in none of the allowed networks: closed", name_of("", address))
+    return False
 
 
 def _handshake(context: TLSContext) -> Handshake:

@@ -13,8 +13,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from ._acceptor import ServerCore
-from ._ae import AECore, Context
+from ._ae import AECore
 from ._association import AssociationCore
+from ._settings import Context
 
 if TYPE_CHECKING:
     from dicomproto.negotiation import SupportedContext

@@ -95,7 +95,7 @@ async def _send_matches(
 def _has_one_at_most(association: Operating, received: RequestReceived) -> bool:
     """Tell whether a query has one match or none: several are a failure (PS3.4 Q.4)."""
     context = association.connection.accepted_contexts[received.context_id]
-    known = association.ae.sop_classes.find(context.abstract_syntax, context.service_class_uid)
+    known = association.settings.sop_classes.find(context.abstract_syntax, context.service_class_uid)
     return known is not None and known.service_class is ServiceClass.RELEVANT_PATIENT_INFORMATION_QUERY
 
 

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from dicomproto.upper_layer.pdu import Buffer
 
     from ._ae import AECore
+    from ._settings import Settings
     from ._stream import Backend, Stream
 
 log = logging.getLogger("dicomproto.association")
@@ -88,6 +89,7 @@ class Operating(Pump):
         timeouts: Timeouts,
         handlers: evt.Handlers,
         ae: AECore,
+        settings: Settings,
     ) -> None:
         super().__init__(connection, stream, backend, timeouts)
         self.facade: object = self
@@ -97,7 +99,10 @@ class Operating(Pump):
         self.ae = ae
         """The application entity that made it."""
 
-        self.ae_title = ae.ae_title
+        self.settings = settings
+        """Those of the application entity when it was made, which stay as they were."""
+
+        self.ae_title = settings.ae_title
         """What this side is called; a server may have a name of its own."""
 
         self.drive: Drive | None = type(ae).drive

@@ -121,7 +121,7 @@ class Retrieval:
 
     async def _perform(self) -> Answer:
         if isinstance(self.request, CMoveRQ):
-            found = destination_of(await self._first(), self._association.ae)
+            found = destination_of(await self._first(), self._association.settings)
             if found is None:
                 return self._final(DESTINATION_UNKNOWN)
             self._destination = Destination(self._association, self.request, found)

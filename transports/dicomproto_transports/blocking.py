@@ -25,7 +25,7 @@ from weakref import WeakSet
 
 from . import evt
 from ._acceptor import ServerCore
-from ._ae import AECore, Context
+from ._ae import AECore
 from ._association import AssociationCore
 from ._facade import Opener, named
 from ._facts import ServiceUser, SettledTimeouts
@@ -33,6 +33,7 @@ from ._listening import ListenOn, systemd_sockets
 from ._responses import Responses as CoreResponses
 from ._sending import KnownFile
 from ._server import MAXIMUM_PENDING
+from ._settings import Context
 from ._store_many import StoreOutcome
 from ._threads import BACKEND, Server, run, shut_down
 from .logs import debug_logger
@@ -310,6 +311,8 @@ class AE(AECore):
 
     drive = staticmethod(run)
 
+    _servers: WeakSet[Server]
+
     def __init__(
         self,
         ae_title: str | bytes = "DICOMPROTO",
@@ -318,7 +321,7 @@ class AE(AECore):
         timeouts: Timeouts | None = None,
     ) -> None:
         super().__init__(ae_title, limits=limits, timeouts=timeouts)
-        self._servers: WeakSet[Server] = WeakSet()
+        vars(self).update(_servers=WeakSet())
 
     associate = _opened(AECore.open_association)
 

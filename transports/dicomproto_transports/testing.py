@@ -41,11 +41,11 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from dicomproto.errors import ConnectionLost
 
 from . import evt
-from ._ae import Context
 from ._association import AssociationCore as Association
 from ._facade import AsyncAE
 from ._memory import CAPACITY, Faults, MemorySocket, connected
 from ._server import MAXIMUM_PENDING, Serving
+from ._settings import Context
 from ._socket import SocketStream
 from ._stream import Address, ConnectionServer, Stream
 from .logs import debug_logger
@@ -369,6 +369,8 @@ class LockstepServer(Serving):
 class AE(AsyncAE):
     """An application entity in a `Lockstep`; see `AECore` for what it is told."""
 
+    _world: Lockstep
+
     def __init__(
         self,
         world: Lockstep,
@@ -378,7 +380,7 @@ class AE(AsyncAE):
         timeouts: Timeouts | None = None,
     ) -> None:
         super().__init__(ae_title, limits=limits, timeouts=timeouts)
-        self._world = world
+        vars(self).update(_world=world)
         self.backend = world.backend
 
     def start_server(

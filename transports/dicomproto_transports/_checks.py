@@ -1,0 +1,261 @@
+"""What the settings of an application entity may be, and which setting a name that is none was meant to be.
+
+Each check takes what was given and returns what is kept: a sequence becomes a tuple, so that nobody changes
+it unnoticed. What will not do raises TypeError or ValueError that says what is wanted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import isnan
+from typing import Any
+
+from dicomproto.config import Limits, Timeouts
+from dicomproto.services import SOPClassRegistry
+from dicomproto.uids import is_valid_uid
+
+from ._door import Networks
+from ._facts import own_title, window_of
+
+Check = Callable[[object], object]
+
+_NEAR = 0.85
+"""From this likeness on (`difflib`, 1 for the same), a name was meant to be another one."""
+
+_RELATED = 0.6
+"""From this likeness on, another name is worth to be told."""
+
+_SMALLEST_PDU = 128
+
+
+def wrong(wanted: str, value: object) -> str:
+    """Say that a value is not what is wanted."""
+    return f"must be {wanted}, not {repr(value)[:80]}"
+
+
+def truth(value: object) -> bool:
+    """Check what is True or False."""
+    if not isinstance(value, bool):
+        raise TypeError(wrong("True or False", value))
+    return value
+
+
+def whole(low: int = 0, *, or_none: bool = False) -> Check:
+    """Return a check of whole numbers."""
+    wanted = f"a whole number from {low}{', or None' if or_none else ''}"
+
+    def check(value: object) -> object:
+        if value is None and or_none:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise TypeError(wrong(wanted, value))
+        if value < low:
+            raise ValueError(wrong(wanted, value))
+        return value
+
+    return check
+
+
+def seconds(value: object) -> float:
+    """Check a length of time."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(wrong("a number of seconds", value))
+    if isnan(value) or value < 0:
+        raise ValueError(wrong("a number of seconds from 0", value))
+    return value
+
+
+def seconds_or_none(value: object) -> float | None:
+    """Check a length of time that may be without bound."""
+    return None if value is None else seconds(value)
+
+
+def pdu_size(value: object) -> object:
+    """Check a maximum length: 0, or enough for the beginning of a command."""
+    if whole()(value) and not _SMALLEST_PDU <= value < 2**32:  # type: ignore[operator]
+        raise ValueError(
+            wrong(f"0 for any number, or a number of bytes from {_SMALLEST_PDU} to 2**32 - 1", value)
+        )
+    return value
+
+
+def limits(value: object) -> Limits:
+    """Check limits, and each of them."""
+    if not isinstance(value, Limits):
+        raise TypeError(wrong("a Limits, such as Limits(collect=2**20)", value))
+    for field in Limits._fields:
+        _field(field, whole(), getattr(value, field))
+    return value
+
+
+def timeouts(value: object) -> Timeouts:
+    """Check timeouts, and each of them."""
+    if not isinstance(value, Timeouts):
+        raise TypeError(wrong("a Timeouts, such as Timeouts(idle=60)", value))
+    for field in Timeouts._fields:
+        _field(field, seconds_or_none, getattr(value, field))
+    return value
+
+
+def _field(field: str, check: Check, value: object) -> None:
+    try:
+        check(value)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{field}: {error}") from None
+
+
+def uid(value: object) -> str:
+    """Check a UID."""
+    if not isinstance(value, str):
+        raise TypeError(wrong("a UID", value))
+    if not is_valid_uid(value):
+        raise ValueError(wrong("a UID of digits and dots, at most 64", value))
+    return value
+
+
+def version_name(value: object) -> str | None:
+    """Check an Implementation Version Name (PS3.7 D.3.3.2.3)."""
+    wanted = "a text of 1 to 16 ASCII characters, or None"
+    if value is not None and not isinstance(value, str):
+        raise TypeError(wrong(wanted, value))
+    if value is not None and not (0 < len(value) <= 16 and value.isascii() and value.isprintable()):
+        raise ValueError(wrong(wanted, value))
+    return value
+
+
+def title_of(value: object) -> str:
+    """Return an AE title without padding."""
+    if not isinstance(value, str | bytes):
+        raise TypeError(wrong("str or bytes", value))
+    return own_title(value)
+
+
+def several(value: object) -> Iterable[Any]:
+    """Check what is to be gone through, such as a list of presentation contexts."""
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        raise TypeError(wrong("a list of SOP classes or presentation contexts", value))
+    return value
+
+
+def names(value: object) -> object:
+    """Check one AE title or several, which may be none."""
+    if isinstance(value, str | bytes):
+        own_title(value)
+        return value
+    if not isinstance(value, Iterable):
+        raise TypeError(wrong("an AE title or a list of them", value))
+    titles = tuple(value)
+    for title in titles:
+        if not isinstance(title, str | bytes):
+            raise TypeError(wrong("a list of AE titles", value))
+        own_title(title)
+    return titles
+
+
+def names_or_truth(value: object) -> object:
+    """Check AE titles, or whether there are any."""
+    if isinstance(value, bool):
+        return value
+    try:
+        return names(value)
+    except TypeError:
+        raise TypeError(wrong("True, False, an AE title or a list of them", value)) from None
+
+
+def networks(value: object) -> object:
+    """Check one IP network or several."""
+    try:
+        Networks(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(wrong("a network such as '10.0.0.0/8', or a list of them", value)) from None
+    except ValueError as error:
+        raise ValueError(f"must be a network such as '10.0.0.0/8', or a list of them: {error}") from None
+    is_several = not isinstance(value, str) and isinstance(value, Sequence | set | frozenset)
+    return tuple(value) if is_several else value  # type: ignore[arg-type]
+
+
+def window(value: object) -> object:
+    """Check how many operations may be outstanding."""
+    wanted = "a number of operations from 0 to 65535, or two of them"
+    given = (value, 1) if isinstance(value, int) else value
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        window_of(given)
+    except TypeError:
+        raise TypeError(wrong(wanted, value)) from None
+    except ValueError:
+        raise ValueError(wrong(wanted, value)) from None
+    return value if isinstance(value, int) else tuple(given)  # type: ignore[arg-type]
+
+
+def sop_classes(value: object) -> SOPClassRegistry:
+    """Check a registry of SOP classes."""
+    if not isinstance(value, SOPClassRegistry):
+        raise TypeError(wrong("a SOPClassRegistry, see register_uid", value))
+    return value
+
+
+def destinations(value: object) -> object:
+    """Check addresses by name; the dictionary is kept itself, and may change."""
+    wanted = "a dictionary of (host, port) or (host, port, options of associate) by AE title"
+    if not isinstance(value, dict):
+        raise TypeError(wrong(wanted, value))
+    for name, address in value.items():
+        is_address = (
+            isinstance(address, tuple)
+            and len(address) in (2, 3)
+            and isinstance(address[0], str)
+            and isinstance(address[1], int)
+            and all(isinstance(options, Mapping) for options in address[2:])
+        )
+        if not isinstance(name, str) or not is_address:
+            raise TypeError(f"must be {wanted}; {repr(name)[:80]} has none")
+    return value
+
+
+CHECKS: dict[str, Check] = {
+    "limits": limits,
+    "timeouts": timeouts,
+    "maximum_pdu_size": pdu_size,
+    "maximum_associations": whole(or_none=True),
+    "maximum_associations_per_address": whole(or_none=True),
+    "maximum_associations_per_ae_title": whole(or_none=True),
+    "require_called_aet": names_or_truth,
+    "require_calling_aet": names,
+    "allowed_networks": networks,
+    "maximum_operations": window,
+    "implementation_class_uid": uid,
+    "implementation_version_name": version_name,
+    "strict_roles": truth,
+    "strict_dispatch": truth,
+    "idle_release": truth,
+    "unrestricted_storage": truth,
+    "sop_classes": sop_classes,
+    "move_destinations": destinations,
+}
+"""The settings that are kept as they are given; the others are properties of `Settings`."""
+
+
+# --- names --------------------------------------------------------------------------------------
+
+
+def nearest(name: str, known: Iterable[str], likeness: float = _NEAR) -> str | None:
+    """Return the known name that `name` is most like, None if none is very much so."""
+    from difflib import get_close_matches  # in a moment when something is wrong
+
+    found = get_close_matches(_bare(name), list(known), 1, likeness)
+    return found[0] if found else None
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """Return the name that was meant, as the end of an error text; nothing if there is none like it."""
+    found = nearest(name, known, _RELATED)
+    return "" if found is None else f"; did you mean {found}?"
+
+
+def _bare(name: str) -> str:
+    """Return a name in small letters, without underscores before it or the class that mangled it."""
+    if name.startswith("_") and "__" in name[1:] and not name.startswith("__"):
+        name = name[1:].partition("__")[2]
+    return name.strip("_").lower()
