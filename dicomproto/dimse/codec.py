@@ -211,9 +211,9 @@ def _read_uid(raw: bytes, keyword: str, warnings: list[str]) -> object:
         if b".." not in dotted and b".0" not in dotted.replace(b".0.", b"."):
             return text
     if "\\" in text:
-        warnings.append(f"several-values: {keyword}, took the first")
-        text = text.partition("\\")[0]
-    if text and not is_valid_uid(text):
+        # Kept as they came: the first alone would be another's name.
+        warnings.append(f"several-values: {keyword}")
+    elif text and not is_valid_uid(text):
         warnings.append(f"invalid-uid: {keyword}")
     return text or None
 

@@ -11,6 +11,8 @@ requests are legal, and the request names
 An N-ACTION or N-EVENT-REPORT also has a type, and the SOP class that fixes the requests defines which:
 a state is changed on a Pull context, and subscribed to on a Watch context (PS3.4 CC.2).
 
+A request that names the instance to be stored or created with several UIDs is refused.
+
 Some liberties that many peers take pass with a warning unless `strict`: C-ECHO on any context,
 C-STORE of another storage SOP class, a request that another SOP class of unified procedure steps
 allows, and an action or event of a type that the SOP class does not define. C-CANCEL goes with C-FIND,
@@ -22,8 +24,9 @@ from __future__ import annotations
 from collections.abc import Container
 
 from .._record import Record
-from ..dimse.commands import CEchoRQ, CStoreRQ, NActionRQ, Request
+from ..dimse.commands import CEchoRQ, CStoreRQ, NActionRQ, NCreateRQ, Request
 from ..dimse.status import (
+    INVALID_SOP_INSTANCE,
     NO_SUCH_ACTION_TYPE,
     NO_SUCH_EVENT_TYPE,
     SOP_CLASS_NOT_SUPPORTED,
@@ -54,6 +57,7 @@ class Verdict(Record):
 
 
 _PASSED = Verdict()
+_MAKING = (CStoreRQ, NCreateRQ)
 
 
 def check_request(
@@ -73,6 +77,8 @@ def check_request(
     may come on another one's context; None stands for every one that is known.
     """
     kind, named = type(command), command.sop_class_uid
+    if isinstance(command, _MAKING) and "\\" in (command.AffectedSOPInstanceUID or ""):
+        return Verdict(status=INVALID_SOP_INSTANCE, text=f"{kind.name} with several SOP Instance UIDs")
     context_class = normalize_uid(abstract_syntax)
     context = registry.find(context_class, service_class_uid)
     if kind is CEchoRQ:

@@ -122,6 +122,19 @@ def test_an_object_without_a_uid_is_refused(serve: Serve, tmp_path: Path) -> Non
     assert names(tmp_path) == ["CT.1.2.3"]
 
 
+def test_an_object_with_several_uids_is_not_filed_under_the_name_of_another(
+    serve: Serve, tmp_path: Path
+) -> None:
+    server = serve("storescp", "-od", tmp_path)
+    with RawPeer(server.port, (CT, (EXPLICIT,))) as peer:
+        for uid in (b"1.2.3\\4", b"1.2.3\\", b"\\1.2.3", b"1.2.3\\1.2.3 "):
+            assert peer.store_as(uid, data_set("1.2.3")) == 0x0117
+        assert peer.store_as(b"1.2.3", data_set("1.2.3")) == 0
+    done = server.stop()
+    assert names(tmp_path) == ["CT.1.2.3"]
+    assert done.err.count(": its C-STORE 1 was refused: C-STORE-RQ with several SOP Instance UIDs") == 4
+
+
 def test_an_association_that_is_lost_leaves_no_file(serve: Serve, tmp_path: Path) -> None:
     server = serve("storescp", "-od", tmp_path)
     with RawPeer(server.port, (CT, (EXPLICIT,))) as peer:

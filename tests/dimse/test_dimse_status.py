@@ -64,6 +64,7 @@ def test_the_named_codes() -> None:
         "SUCCESS": "0000",
         "PROCESSING_FAILURE": "0110",
         "NO_SUCH_EVENT_TYPE": "0113",
+        "INVALID_SOP_INSTANCE": "0117",
         "SOP_CLASS_NOT_SUPPORTED": "0122",
         "NO_SUCH_ACTION_TYPE": "0123",
         "NOT_AUTHORIZED": "0124",

@@ -110,6 +110,20 @@ def test_legality(command: Request, context: str, lenient: str | int, strict: st
             assert verdict.text.isascii()
 
 
+@pytest.mark.parametrize("uid", ["1.2.3\\4", "\\1.2.3", "1.2.3\\", "1.2\\1.2 "])
+def test_nothing_is_made_under_several_names(uid: str) -> None:
+    for context in (CT, PRIVATE):
+        command = CStoreRQ(AffectedSOPClassUID=context, AffectedSOPInstanceUID=uid)
+        assert check_request(command, context) == Verdict(
+            status=0x0117, text="C-STORE-RQ with several SOP Instance UIDs"
+        )
+    create = NCreateRQ(AffectedSOPClassUID=MPPS, AffectedSOPInstanceUID=uid)
+    assert check_request(create, MPPS).status == 0x0117
+    assert check_request(NCreateRQ(AffectedSOPClassUID=MPPS), MPPS).status is None
+    get = NGetRQ(RequestedSOPClassUID=MPPS_RETRIEVE, RequestedSOPInstanceUID=uid)
+    assert check_request(get, MPPS_RETRIEVE) == Verdict()
+
+
 def find(uid: str) -> CFindRQ:
     return CFindRQ(AffectedSOPClassUID=uid)
 

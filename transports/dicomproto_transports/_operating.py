@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from dicomproto.connection import Connection
-from dicomproto.dimse.commands import Request
+from dicomproto.dimse.commands import CStoreRQ, Request
 from dicomproto.dimse.events import (
     CancelReceived,
     MessageIncomplete,
@@ -246,7 +246,11 @@ class Operating(Pump):
             self.cancel(event.message_id)
         elif isinstance(event, RequestRefused):
             name, number = event.command.name.removesuffix("-RQ"), event.command.MessageID
-            log.info("%s: its %s %d was refused: %s", self.peer_name, name, number, printable(event.text))
+            level = (
+                logging.WARNING if isinstance(event.command, CStoreRQ) else logging.INFO
+            )  # an object is lost
+            text = printable(event.text)
+            log.log(level, "%s: its %s %d was refused: %s", self.peer_name, name, number, text)
         # The rest is for information: a data set that nobody asked for, a message that the end cuts short.
 
     def _log_oddities(self, event: Event) -> None:
