@@ -47,6 +47,10 @@ class DataSetError(DicomProtoError):
     response: object = None
 
 
+class DataSetTooLarge(DataSetError):
+    """A data set with more elements, items or nested sequences than are allowed, from `encoded`."""
+
+
 class AssociationError(DicomProtoError):
     """Base of the errors that say why an association could not be made or has ended."""
 

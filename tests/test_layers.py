@@ -22,11 +22,13 @@ MODULES = {
     "errors": "base",
     "config": "base",
     "uids": "base",
+    "headers": "base",
     "upper_layer": "upper_layer",
     "negotiation": "negotiation",
     "dimse": "dimse",
     "services": "services",
     "connection": "connection",
+    "encoded": "bridges",
     "datasets": "bridges",
     "matching": "bridges",
     "strategies": "bridges",
@@ -51,6 +53,7 @@ PURE = {
 """What the engine may use of the standard library: none of it waits, tells the time, logs or opens."""
 
 BRIDGES = {
+    "encoded": {"pydicom"},
     "datasets": {"pydicom", "io"},
     "matching": {"pydicom", "calendar", "datetime", "decimal", "unicodedata"},
     "strategies": {"hypothesis"},

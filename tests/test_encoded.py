@@ -1,0 +1,543 @@
+"""The walker of encoded data sets: what it refuses, what it lets pass, and that cuts change nothing."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from itertools import pairwise
+from pathlib import Path
+from struct import pack
+from time import process_time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dicomproto.encoded import MAXIMUM_PADDING, Bounds, Walk, walk_file
+from dicomproto.errors import DataSetError, DataSetTooLarge
+from dicomproto.uids import (
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_BIG_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+)
+from tests.data_sets import (
+    FILES,
+    TRUNCATED,
+    UNDEFINED,
+    closed,
+    data_set_files,
+    data_set_of,
+    ended,
+    explicit,
+    implicit,
+    item,
+)
+
+IMPLICIT, EXPLICIT, BIG = IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN
+DEFLATED = DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
+JPEG = "1.2.840.10008.1.2.4.50"
+TEXT = b"DOE^JANE"
+NAME, ITEMS, PIXELS = 0x00100010, 0x00400100, 0x7FE00010
+
+
+FIRST = explicit(0x00080005, b"CS", b"ISO_IR 6")
+LAST = explicit(0x00400009, b"SH", b"LAST")
+WITHIN = explicit(NAME, b"PN", TEXT)
+IMPLICIT_FIRST, IMPLICIT_LAST = implicit(0x00080005, b"ISO_IR 6"), implicit(0x00400009, b"LAST")
+IMPLICIT_WITHIN = implicit(NAME, TEXT)
+BIG_FIRST = explicit(0x00080005, b"CS", b"ISO_IR 6", order=">")
+SEQUENCE = explicit(ITEMS, b"SQ", closed(ended(WITHIN) + item(WITHIN)), UNDEFINED)
+UN = explicit(0x00091010, b"UN", closed(ended(IMPLICIT_WITHIN)), UNDEFINED)
+
+WHOLE = {
+    "empty": (EXPLICIT, b"", ""),
+    "plain": (EXPLICIT, FIRST + WITHIN + LAST, ""),
+    "implicit": (IMPLICIT, IMPLICIT_FIRST + IMPLICIT_WITHIN + IMPLICIT_LAST, ""),
+    "big endian": (BIG, BIG_FIRST + explicit(0x00280010, b"US", b"\0\1", order=">"), ""),
+    "long VRs": (EXPLICIT, FIRST + explicit(0x00081190, b"UR", b"urn:x   ") + LAST, ""),
+    "empty long VR at the end": (EXPLICIT, FIRST + explicit(PIXELS, b"OB"), ""),
+    "sequence": (EXPLICIT, FIRST + SEQUENCE, ""),
+    "sequence of defined length": (
+        EXPLICIT,
+        explicit(ITEMS, b"SQ", item(WITHIN) + ended(WITHIN)) + SEQUENCE,
+        "order",
+    ),
+    "sequences without items": (
+        EXPLICIT,
+        explicit(ITEMS, b"SQ") + explicit(0x00400260, b"SQ", closed(b""), UNDEFINED),
+        "",
+    ),
+    "empty items": (EXPLICIT, explicit(ITEMS, b"SQ", item() + ended()), ""),
+    "implicit sequence": (IMPLICIT, implicit(ITEMS, closed(ended(IMPLICIT_WITHIN)), UNDEFINED), ""),
+    "implicit sequence of defined length": (IMPLICIT, implicit(ITEMS, item(IMPLICIT_WITHIN)), ""),
+    "implicit value that begins as an item": (IMPLICIT, implicit(NAME, item(length=99)), ""),
+    "implicit unknown value that begins as an item": (IMPLICIT, implicit(0x00100001, item(length=99)), ""),
+    "implicit private value that begins as an item": (IMPLICIT, implicit(0x00111010, item(length=99)), ""),
+    "implicit private sequence": (
+        IMPLICIT,
+        implicit(0x00111010, closed(item(IMPLICIT_WITHIN)), UNDEFINED),
+        "",
+    ),
+    "big endian sequence": (
+        BIG,
+        explicit(ITEMS, b"SQ", closed(ended(BIG_FIRST, ">"), ">"), UNDEFINED, ">"),
+        "",
+    ),
+    "encapsulated": (
+        JPEG,
+        FIRST + explicit(PIXELS, b"OB", closed(item() + item(b"\xff\xd8\xff\xd9")), UNDEFINED),
+        "",
+    ),
+    "encapsulated in implicit VR": (
+        IMPLICIT,
+        implicit(PIXELS, closed(item() + item(b"\xff\xd8\xff\xd9")), UNDEFINED),
+        "",
+    ),
+    "native in an encapsulated syntax": (
+        JPEG,
+        FIRST + explicit(PIXELS, b"OW", bytes(4)),
+        "native pixel data",
+    ),
+    "private fragments": (EXPLICIT, explicit(0x00091010, b"OB", closed(item(b"abcd")), UNDEFINED), ""),
+    "UN with implicit items": (EXPLICIT, FIRST + UN + LAST, ""),
+    "UN with explicit items": (
+        EXPLICIT,
+        explicit(0x00091010, b"UN", closed(ended(WITHIN) + item(FIRST)), UNDEFINED),
+        "",
+    ),
+    "UN with an empty first element": (
+        EXPLICIT,
+        explicit(0x00091010, b"UN", closed(ended(implicit(NAME) + IMPLICIT_LAST)), UNDEFINED),
+        "",
+    ),
+    "UN with sequences": (
+        EXPLICIT,
+        explicit(0x00091010, b"UN", closed(ended(implicit(ITEMS, closed(ended()), UNDEFINED))), UNDEFINED),
+        "",
+    ),
+    "UN in big endian": (
+        BIG,
+        explicit(0x00091010, b"UN", closed(ended(IMPLICIT_WITHIN)), UNDEFINED, ">"),
+        "",
+    ),
+    "UN of defined length": (EXPLICIT, explicit(0x00091010, b"UN", item(length=99)) + LAST, ""),
+    "UN that is a sequence": (EXPLICIT, explicit(ITEMS, b"UN", item(IMPLICIT_WITHIN)), ""),
+    "UN that is no sequence after all": (
+        EXPLICIT,
+        explicit(ITEMS, b"UN", item(length=99)) + SEQUENCE,
+        "order; not checked",
+    ),
+    "NULs": (EXPLICIT, FIRST + bytes(8), "padding"),
+    "some NULs": (EXPLICIT, FIRST + bytes(3), "padding"),
+    "all the NULs": (EXPLICIT, FIRST + bytes(MAXIMUM_PADDING), "padding"),
+    "implicit NULs": (IMPLICIT, IMPLICIT_FIRST + bytes(1029), "padding"),
+    "NULs between elements": (EXPLICIT, FIRST + bytes(8) + LAST, "padding; not checked"),
+    "NULs in an item": (EXPLICIT, explicit(ITEMS, b"SQ", item(WITHIN + bytes(2))), "padding"),
+    "trailing padding": (EXPLICIT, LAST + explicit(0xFFFCFFFC, b"OB", bytes(6)), "trailing padding"),
+    "group length": (EXPLICIT, explicit(0x00080000, b"UL", pack("<I", len(FIRST))) + FIRST, "group length"),
+    "odd length": (EXPLICIT, explicit(NAME, b"PN", b"DOE") + LAST, "odd length"),
+    "unordered": (EXPLICIT, LAST + FIRST, "order"),
+    "repeated": (EXPLICIT, FIRST + FIRST, "order"),
+    "unordered sequences": (EXPLICIT, SEQUENCE + UN, "order"),
+    "item delimiter": (EXPLICIT, FIRST + implicit(0xFFFEE00D) + LAST, "delimiter"),
+    "sequence delimiter": (EXPLICIT, FIRST + implicit(0xFFFEE0DD) + LAST, "delimiter"),
+    "delimiter in an item": (
+        EXPLICIT,
+        explicit(ITEMS, b"SQ", item(WITHIN + implicit(0xFFFEE00D))),
+        "delimiter",
+    ),
+    "delimiters in a sequence": (
+        EXPLICIT,
+        explicit(ITEMS, b"SQ", closed(ended() + implicit(0xFFFEE00D)), UNDEFINED),
+        "delimiter",
+    ),
+    "delimiter of a sequence of defined length": (
+        EXPLICIT,
+        explicit(ITEMS, b"SQ", closed(item(WITHIN))),
+        "delimiter",
+    ),
+    "an item outside": (EXPLICIT, FIRST + item(WITHIN) + LAST, "not checked"),
+    "unknown VR": (EXPLICIT, FIRST + b"\x10\0\x10\0ZZ\0\0\4\0\0\0abcd" + LAST, "VR"),
+    "unknown VR with a short length": (EXPLICIT, FIRST + explicit(NAME, b"ZZ", b"DOE ") + LAST, "VR"),
+    "NULs for a VR": (EXPLICIT, FIRST + explicit(NAME, b"\0\0", b"DOE ") + LAST, "VR"),
+    "NULs for a VR and no value": (EXPLICIT, FIRST + explicit(NAME, b"\0\0") + LAST, "VR"),
+    "blanks for a VR": (
+        EXPLICIT,
+        FIRST + explicit(NAME, b"  ", b"DOE ") + explicit(0x00100020, b"  ") + LAST,
+        "VR",
+    ),
+    "one letter for a VR": (EXPLICIT, FIRST + explicit(NAME, b"U\0", b"DOE ") + LAST, "VR"),
+    "question marks for a VR": (EXPLICIT, FIRST + explicit(NAME, b"??", b"DOE ") + LAST, "VR"),
+    "a guess that leads astray": (
+        EXPLICIT,
+        FIRST + explicit(NAME, b"\0\0", b"DOE ", 40) + LAST,
+        "VR; not checked",
+    ),
+    "a guess that leads astray in an item": (
+        EXPLICIT,
+        explicit(ITEMS, b"SQ", item(explicit(NAME, b"\0\0", b"DOE ", 40))) + LAST,
+        "VR; not checked; order",
+    ),
+    "a guess that leads astray in an item with a delimiter": (
+        EXPLICIT,
+        explicit(ITEMS, b"SQ", closed(ended(explicit(NAME, b"??", b"", 0))), UNDEFINED)
+        + LAST
+        + explicit(0x00400010, b"SH", b"", 90),
+        "VR; order; not checked",
+    ),
+    "reserved bytes": (EXPLICIT, FIRST + b"\x10\0\x10\0UN\1\1\4\0\0\0abcd" + LAST, "VR"),
+    "group 0002": (EXPLICIT, explicit(0x00020010, b"UI", b"1.2\0") + FIRST, "group 0002"),
+    "group 0002 in implicit VR": (
+        IMPLICIT,
+        explicit(0x00020010, b"UI", b"1.2\0") + explicit(0x00020102, b"OB", b"ab") + IMPLICIT_FIRST,
+        "VR; group 0002",
+    ),
+    "implicit group 0002": (IMPLICIT, implicit(0x00020010, b"1.2\0") + IMPLICIT_FIRST, "group 0002"),
+    "implicit for explicit": (EXPLICIT, IMPLICIT_FIRST + IMPLICIT_LAST, "implicit VR"),
+    "explicit for implicit": (IMPLICIT, FIRST + SEQUENCE, "explicit VR"),
+    "an implicit element among explicit ones": (EXPLICIT, FIRST + IMPLICIT_WITHIN + LAST, "implicit VR"),
+    "implicit items": (
+        EXPLICIT,
+        explicit(ITEMS, b"SQ", item(IMPLICIT_WITHIN + implicit(0x00100020)) + item(WITHIN)) + LAST,
+        "implicit VR; order",
+    ),
+    "big for little": (EXPLICIT, BIG_FIRST + explicit(0x00280010, b"US", b"\0\1", order=">"), "byte order"),
+    "little for big": (BIG, FIRST + SEQUENCE, "byte order"),
+    "big for little, first empty": (
+        EXPLICIT,
+        explicit(0x00080005, b"CS", order=">") + explicit(0x00280010, b"US", b"\0\1", order=">"),
+        "byte order",
+    ),
+    "big implicit": (IMPLICIT, implicit(0x00080005, b"ISO_IR 6", order=">"), "byte order"),
+    "groups that look swapped": (
+        EXPLICIT,
+        explicit(0x20000010, b"IS", b"1 ") + explicit(0x20000020, b"CS"),
+        "",
+    ),
+    "something else among items": (
+        EXPLICIT,
+        explicit(ITEMS, b"SQ", item() + WITHIN) + LAST,
+        "not checked; order",
+    ),
+    "something else among fragments": (
+        EXPLICIT,
+        explicit(PIXELS, b"OB", item(b"abcd") + WITHIN, UNDEFINED),
+        "not checked",
+    ),
+    "a fragment of undefined length": (
+        EXPLICIT,
+        explicit(PIXELS, b"OB", closed(ended()), UNDEFINED),
+        "not checked",
+    ),
+    "something else in UN": (EXPLICIT, FIRST + explicit(0x00091010, b"UN", WITHIN, UNDEFINED), "not checked"),
+    "noise": (EXPLICIT, b"\xff" * 32, "implicit VR; not checked"),
+    "very deep": (EXPLICIT, explicit(ITEMS, b"SQ", item(b"", UNDEFINED), UNDEFINED) * 600, "not checked"),
+    "a text": (EXPLICIT, b"GET / HTTP/1.1\r\n\r\n", "VR; not checked"),
+    "deflated": (DEFLATED, b"\x12\x34", None),
+    "JPIP deflated": ("1.2.840.10008.1.2.4.95", FIRST[:-2], None),
+    "unknown syntax": ("1.2.3", FIRST[:-2], None),
+}
+"""Syntax, data set, and the kinds of warnings; None if nothing is checked."""
+
+CUT = {
+    "value": (EXPLICIT, FIRST[:-1], r"element \(0008,0005\) declares 8 bytes, 7 are left \(at byte 0\)$"),
+    "long value": (
+        EXPLICIT,
+        explicit(PIXELS, b"OW", bytes(4), 6),
+        r"\(7FE0,0010\) declares 6 bytes, 4 are left",
+    ),
+    "implicit value": (
+        IMPLICIT,
+        IMPLICIT_FIRST + implicit(NAME, b"", 8),
+        r"\(0010,0010\) declares 8 bytes, 0 are left \(at byte 16\)",
+    ),
+    "big endian value": (BIG, BIG_FIRST[:-1], r"\(0008,0005\) declares 8 bytes, 7 are left"),
+    "unknown VR": (
+        EXPLICIT,
+        FIRST + b"\x10\0\x10\0ZZ\0\0\4\0\0\0abc",
+        r"\(0010,0010\) declares 4 bytes, 3 are left",
+    ),
+    "header": (EXPLICIT, FIRST + LAST[:6], r"element \(0040,0009\) ends within its header \(at byte 16\)$"),
+    "three bytes of a header": (
+        EXPLICIT,
+        FIRST + LAST[:3],
+        r"^an element ends within its header \(at byte 16\)$",
+    ),
+    "long header": (EXPLICIT, explicit(PIXELS, b"OB")[:11], r"element \(7FE0,0010\) ends within its header"),
+    "header of an item": (
+        EXPLICIT,
+        explicit(ITEMS, b"SQ", item()[:7], UNDEFINED),
+        r"\(0040,0100\) ends within the header of an item \(at byte 12\)",
+    ),
+    "header in an item": (
+        EXPLICIT,
+        explicit(ITEMS, b"SQ", item(WITHIN + b"\1\0\1\0")),
+        r"item 1, \(0001,0001\) ends within its header \(at byte 36\)",
+    ),
+    "long header in an item": (
+        EXPLICIT,
+        explicit(ITEMS, b"SQ", item(explicit(PIXELS, b"OB")[:9])),
+        r"\(7FE0,0010\) ends within its header",
+    ),
+    "short sequence": (
+        EXPLICIT,
+        explicit(ITEMS, b"SQ", item(WITHIN), 99),
+        r"element \(0040,0100\) declares 99 bytes|\(0040,0100\) is shorter",
+    ),
+    "short item": (
+        EXPLICIT,
+        explicit(ITEMS, b"SQ", item(WITHIN, 99), UNDEFINED),
+        "item 1, is shorter than its length|item of 99 bytes",
+    ),
+    "item longer than its sequence": (
+        EXPLICIT,
+        explicit(ITEMS, b"SQ", item(WITHIN, 18)) + LAST,
+        r"\(0040,0100\) has an item of 18 bytes, 16 are left \(at byte 12\)",
+    ),
+    "value longer than its item": (
+        EXPLICIT,
+        explicit(ITEMS, b"SQ", item(explicit(NAME, b"PN", b"DOE ", 6))) + LAST,
+        r"item 1, \(0010,0010\) declares 6 bytes, 4 are left \(at byte 20\)",
+    ),
+    "no delimiter of an item": (
+        EXPLICIT,
+        explicit(ITEMS, b"SQ", item(WITHIN, UNDEFINED), UNDEFINED),
+        r"\(0040,0100\) item 1, has no delimiter \(at byte 12\)",
+    ),
+    "no delimiter of an item in its sequence": (
+        EXPLICIT,
+        explicit(ITEMS, b"SQ", item(WITHIN, UNDEFINED)) + LAST,
+        r"\(0040,0100\) item 1, has no delimiter",
+    ),
+    "no delimiter of a sequence": (
+        EXPLICIT,
+        explicit(ITEMS, b"SQ", item(WITHIN), UNDEFINED),
+        r"\(0040,0100\) has no delimiter \(at byte 0\)",
+    ),
+    "elements where a delimiter should be": (
+        EXPLICIT,
+        explicit(ITEMS, b"SQ", item(WITHIN), UNDEFINED) + LAST,
+        r"\(0040,0100\) has no delimiter, or something else among its items",
+    ),
+    "no delimiter of fragments": (
+        JPEG,
+        explicit(PIXELS, b"OB", item() + item(b"ab"), UNDEFINED),
+        r"\(7FE0,0010\) has no delimiter",
+    ),
+    "fragment": (
+        JPEG,
+        explicit(PIXELS, b"OB", item() + item(b"ab", 4), UNDEFINED),
+        r"\(7FE0,0010\) declares 4 bytes, 2 are left|fragment",
+    ),
+    "nothing of fragments": (
+        JPEG,
+        explicit(PIXELS, b"OB", b"", UNDEFINED),
+        r"\(7FE0,0010\) has no delimiter",
+    ),
+    "no delimiter of UN": (EXPLICIT, UN[:-8], r"\(0009,1010\) has no delimiter"),
+    "an item of UN": (EXPLICIT, UN[:-17], r"\(0009,1010\) item 1, .*left"),
+    "implicit sequence": (
+        IMPLICIT,
+        implicit(ITEMS, item(IMPLICIT_WITHIN[:-1])),
+        r"\(0010,0010\) declares 8 bytes, 7 are left",
+    ),
+    "nested": (
+        EXPLICIT,
+        explicit(ITEMS, b"SQ", item(b"", UNDEFINED), UNDEFINED) * 6,
+        r"^element (\(0040,0100\) item 1, ){2}\.\.\., (\(0040,0100\) item 1, ){2}has no delimiter",
+    ),
+    "too many NULs": (
+        EXPLICIT,
+        FIRST + bytes(MAXIMUM_PADDING + 1),
+        "^more than 4096 NULs stand behind the last element",
+    ),
+    "not only NULs": (EXPLICIT, FIRST + b"\0\0\0\1", r"element \(0000,0100\) ends within its header"),
+}
+
+
+def walked(syntax: str, data: bytes, step: int = 0, bounds: Bounds | None = None) -> tuple[object, ...]:
+    """Return what a walk in chunks of `step` bytes (all at once if 0) finds."""
+    walk = Walk(syntax, bounds=bounds or Bounds())
+    try:
+        for start in range(0, len(data), step or len(data) or 1):
+            walk.feed(data[start : start + (step or len(data))])
+        walk.finish()
+    except DataSetError as error:
+        return type(error), str(error)
+    return walk.warnings, walk.is_checked, walk.elements, walk.items
+
+
+def kinds(warnings: tuple[str, ...]) -> str:
+    return "; ".join(sorted(warning.partition(":")[0] for warning in warnings))
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_what_is_whole_passes_with_a_warning_for_what_is_odd(name: str) -> None:
+    syntax, data, expected = WHOLE[name]
+    walk = Walk(syntax)
+    walk.feed(data)
+    walk.finish()
+    assert kinds(walk.warnings) == "; ".join(sorted((expected or "").split("; ")))
+    assert walk.is_checked == (expected is not None and "not checked" not in expected)
+    assert "DOE" not in str(walk.warnings)
+    for step in (1, 2, 3, 7, 13, 64):
+        assert walked(syntax, data, step) == walked(syntax, data)
+
+
+@pytest.mark.parametrize("name", CUT)
+def test_what_certainly_ends_early_is_refused(name: str) -> None:
+    syntax, data, text = CUT[name]
+    with pytest.raises(DataSetError, match=text) as caught:
+        walk_file(BytesIO(data), 0, len(data), syntax)
+    assert "DOE" not in str(caught.value)
+    for step in (1, 2, 3, 7, 13, 64):
+        assert walked(syntax, data, step) == walked(syntax, data)
+
+
+@pytest.mark.parametrize("path", list(data_set_files()), ids=lambda path: str(path.relative_to(FILES)))
+def test_all_whole_files_of_pydicom_pass(path: Path) -> None:
+    data, syntax = data_set_of(path)
+    if path.name in TRUNCATED:
+        with pytest.raises(DataSetError, match="are left"):
+            walk_file(BytesIO(data), 0, len(data), syntax)
+        return
+    walk = Walk(syntax)
+    walk.feed(memoryview(bytearray(data)))
+    walk.finish()
+    assert walk.is_checked == (syntax != DEFLATED)
+    file = BytesIO(b"head" + data + b"tail")
+    walked = walk_file(file, 4, len(data), syntax)
+    assert (walked.elements, walked.items, walked.warnings) == (walk.elements, walk.items, walk.warnings)
+
+
+# --- skipping, bounds, growth -------------------------------------------------------------------
+
+
+class Counted(BytesIO):
+    """Counts what is read."""
+
+    count = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        piece = super().read(size)
+        self.count += len(piece)
+        return piece
+
+
+def test_a_walk_over_a_file_does_not_read_its_values() -> None:
+    fragments = closed(b"".join(item(bytes(50_000)) for _ in range(20)))
+    data = FIRST + explicit(PIXELS, b"OB", fragments, UNDEFINED)
+    file = Counted(data)
+    assert walk_file(file, 0, len(data), JPEG).is_checked
+    assert file.count <= 22 * 8192 < len(data) / 5
+    with pytest.raises(DataSetError, match="declares 50000 bytes, 48992 are left"):
+        walk_file(Counted(data), 0, len(data) - 1016, JPEG)
+    with pytest.raises(DataSetError, match=r"\(7FE0,0010\) has no delimiter"):
+        walk_file(Counted(data), 0, len(data) - 8, JPEG)
+
+
+def test_a_file_that_is_shorter_than_it_was_ends_early() -> None:
+    with pytest.raises(DataSetError, match=r"\(0040,0009\) ends within its header"):
+        walk_file(BytesIO((FIRST + LAST)[:-6]), 0, len(FIRST + LAST), EXPLICIT)
+    with pytest.raises(DataSetError, match=r"\(7FE0,0010\) declares 20000 bytes"):
+        walk_file(BytesIO(explicit(PIXELS, b"OW", b"", 20_000) + bytes(9000)), 0, 19_000, EXPLICIT)
+
+
+def test_what_is_not_checked_is_not_read() -> None:
+    file = Counted(b"\xff" * 100_000)
+    assert not walk_file(file, 0, 100_000, EXPLICIT).is_checked
+    assert file.count <= 8192
+    assert not walk_file(file, 0, 100_000, DEFLATED).is_checked
+
+
+def test_values_may_be_skipped() -> None:
+    walk = Walk(EXPLICIT)
+    walk.feed(FIRST[:10])
+    assert walk.skippable == 6
+    walk.skip(5)
+    assert walk.skippable == 1
+    walk.feed(FIRST[-1:] + LAST)
+    walk.finish()
+    assert (walk.skippable, walk.elements) == (0, 2)
+
+
+MANY = b"".join(explicit(0x00100000 + tag, b"LO") for tag in range(16, 116))
+
+
+@pytest.mark.parametrize(
+    ("syntax", "data", "bounds", "text"),
+    [
+        (EXPLICIT, MANY, Bounds(elements=99), "more than 99 elements"),
+        (IMPLICIT, implicit(NAME) * 100, Bounds(elements=99), "more than 99 elements"),
+        (EXPLICIT, SEQUENCE, Bounds(elements=6), "more than 6 elements"),
+        (
+            EXPLICIT,
+            explicit(ITEMS, b"SQ", item() * 10),
+            Bounds(items=9),
+            r"\(0040,0100\) has an item too many, 9 are allowed in all",
+        ),
+        (
+            EXPLICIT,
+            explicit(ITEMS, b"SQ", item(b"", UNDEFINED), UNDEFINED) * 3,
+            Bounds(depth=2),
+            "nested deeper than 2 sequences",
+        ),
+    ],
+)
+def test_what_is_too_much_is_told_from_what_is_not_whole(
+    syntax: str, data: bytes, bounds: Bounds, text: str
+) -> None:
+    with pytest.raises(DataSetTooLarge, match=text):
+        Walk(syntax, bounds=bounds).feed(data)
+    for step in (1, 7, 64):
+        assert walked(syntax, data, step, bounds) == walked(syntax, data, 0, bounds)
+
+
+def test_as_much_as_is_allowed_passes() -> None:
+    assert walked(EXPLICIT, MANY, 0, Bounds(elements=100))[2] == 100
+    assert walked(IMPLICIT, implicit(NAME) * 100, 0, Bounds(elements=100))[2] == 100
+    assert walked(EXPLICIT, SEQUENCE, 0, Bounds(elements=7, items=2, depth=1))[2:] == (7, 2)
+
+
+@pytest.mark.serial
+@pytest.mark.parametrize("unit", [ended(), item(explicit(ITEMS, b"SQ")), implicit(0xFFFEE00D)])
+def test_the_time_of_a_walk_grows_with_the_data_set(unit: bytes) -> None:
+    def seconds(count: int) -> float:
+        data = explicit(ITEMS, b"SQ", unit * count + item(bytes(8)), UNDEFINED)
+        best = []
+        for _ in range(3):
+            walk, start = Walk(EXPLICIT), process_time()
+            walk.feed(data)
+            best.append(process_time() - start)
+        return min(best)
+
+    assert seconds(40_000) <= 2.3 * seconds(20_000)
+
+
+# --- cuts and noise -----------------------------------------------------------------------------
+
+
+@given(
+    st.sampled_from(sorted(WHOLE) + sorted(CUT)),
+    st.lists(st.integers(0, 200)),
+    st.lists(st.tuples(st.integers(0, 200), st.integers(0, 255)), max_size=3),
+)
+def test_how_a_data_set_is_cut_changes_nothing(
+    name: str, cuts: list[int], changes: list[tuple[int, int]]
+) -> None:
+    syntax, data = (WHOLE.get(name) or CUT[name])[:2]
+    noisy = bytearray(data)
+    for position, value in changes:
+        if position < len(noisy):
+            noisy[position] = value
+    walk = Walk(syntax)
+    edges = sorted({0, len(noisy), *(cut for cut in cuts if cut < len(noisy))})
+    found: tuple[object, ...]
+    try:
+        for start, stop in pairwise(edges):
+            walk.feed(noisy[start:stop])
+        walk.finish()
+        found = (walk.warnings, walk.is_checked, walk.elements, walk.items)
+    except DataSetError as error:
+        found = (type(error), str(error))
+    assert found == walked(syntax, bytes(noisy))
