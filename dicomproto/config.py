@@ -46,7 +46,7 @@ class Timeouts(Record):
     """How long each wait may last, in seconds; None means no bound."""
 
     connect: float | None = 15.0
-    """For the TCP connection, all addresses of a host together."""
+    """For the TCP connection, all addresses of a host together; the next one is tried after 250 ms."""
 
     proxy: float | None = 5.0
     """For the header of the PROXY protocol, where a server expects one."""

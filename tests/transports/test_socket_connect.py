@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import select
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from math import inf
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dicomproto.errors import ConnectionLost, TimedOut
 from dicomproto_transports import blocking
-from dicomproto_transports._socket import AddressInfo, connect, plain_address
-from dicomproto_transports._stream import Stream
-from dicomproto_transports._threads import PollWaiter
+from dicomproto_transports._connecting import AddressInfo, Attempts, interleaved
+from dicomproto_transports._socket import SocketStream, connect, plain_address
+from dicomproto_transports._stream import ServerShutdown, Stream
+from dicomproto_transports._threads import BlockingBackend, PollWaiter, Wake
+from tests.associations import make_ae, make_server
 from tests.backends import AnyBackend, Async
 
 
@@ -32,16 +40,23 @@ def closed_port() -> Iterator[int]:
         yield sock.getsockname()[1]
 
 
-@pytest.fixture
-def silent_port() -> Iterator[int]:
+@contextmanager
+def silent(host: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
     """A port whose queue of connections is full, so that the kernel swallows new ones."""
     with socket.socket() as sock, socket.socket() as first, socket.socket() as second:
-        sock.bind(("127.0.0.1", 0))
+        sock.bind((host, port))
         sock.listen(0)
         for queued in (first, second):
             queued.setblocking(False)
             queued.connect_ex(sock.getsockname())
         yield sock.getsockname()[1]
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A port that does not answer."""
+    with silent() as port:
+        yield port
 
 
 async def end(stream: Stream) -> None:
@@ -192,3 +207,292 @@ def test_what_is_no_host_name_is_a_lost_connection(real_backend: AnyBackend, hos
             await real_backend.backend.connect(host, 104, deadline=real_backend.backend.now() + 10)
 
     real_backend.run(scenario)
+
+
+# --- several addresses (RFC 8305) -----------------------------------------------------------------
+
+
+class VirtualTime:
+    """A clock that jumps to the deadline of each wait for what is not there."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+
+        self.planned: tuple[float, Callable[[], None]] = inf, lambda: None
+
+    def now(self) -> float:
+        return self.time
+
+    def at(self, time: float, call: Callable[[], None]) -> None:
+        """Call something at a time, in the middle of a wait."""
+        self.planned = time, call
+
+    def pass_until(self, deadline: float) -> None:
+        time, call = self.planned
+        self.time = max(self.time, min(time, deadline))
+        if self.time >= time:
+            self.planned = inf, lambda: None
+            call()
+
+    def waiter(self, watched: socket.socket | int) -> Any:
+        return VirtualWaiter(self, watched)
+
+
+class VirtualWaiter:
+    """Looks at the real socket, in no time."""
+
+    def __init__(self, clock: VirtualTime, watched: socket.socket | int) -> None:
+        self.clock, self.watched = clock, watched
+        self.now = clock.now
+
+    async def writable(self, deadline: float | None) -> None:
+        self.wait(select.POLLOUT, deadline)
+
+    async def readable(self, deadline: float | None) -> None:
+        self.wait(select.POLLIN, deadline)
+
+    def wait(self, events: int, deadline: float | None) -> None:
+        poll = select.poll()
+        poll.register(self.watched, events)
+        while not poll.poll(0):
+            assert deadline is not None, "nothing would end this wait"
+            if self.now() >= deadline:
+                raise TimeoutError
+            self.clock.pass_until(deadline)
+
+
+@pytest.fixture(params=[True, False], ids=["epoll", "no epoll"])
+def clock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> VirtualTime:
+    """Virtual time, where the system can wait for several sockets at once and where it cannot."""
+    if not request.param:
+        monkeypatch.delattr(select, "epoll")
+    return VirtualTime()
+
+
+def connect_within(
+    clock: VirtualTime,
+    *found: AddressInfo,
+    seconds: float | None = 15,
+    bind_address: tuple[str, int] | None = None,
+) -> SocketStream:
+    async def resolve(host: str, port: int, deadline: float | None) -> Sequence[AddressInfo]:
+        return found
+
+    return blocking.run(
+        connect(
+            "pacs.example",
+            104,
+            bind_address,
+            seconds,
+            resolve=resolve,
+            make_waiter=clock.waiter,
+            now=clock.now,
+        )
+    )
+
+
+def test_the_next_address_is_tried_after_250_ms(clock: VirtualTime, silent_port: int) -> None:
+    """Attempts begin 250 ms apart; those that are silent cost no more than that."""
+    mute = info("127.0.0.1", silent_port)
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        good = info(*sock.getsockname())
+        for before, time in ((0, 0), (1, 0.25), (3, 0.75)):
+            clock.time = 0
+            stream = connect_within(clock, *[mute] * before, good, mute, mute)
+            assert clock.time == pytest.approx(time)
+            assert stream.peer_address == sock.getsockname()
+            stream.close_now()
+        clock.time = 0
+        connect_within(clock, mute, good, seconds=None).close_now()
+        assert clock.time == pytest.approx(0.25)
+
+
+def test_the_next_address_is_tried_when_one_has_failed(
+    clock: VirtualTime, closed_port: int, silent_port: int
+) -> None:
+    refused, mute = info("127.0.0.1", closed_port), info("127.0.0.1", silent_port)
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        good = info(*sock.getsockname())
+        connect_within(clock, refused, refused, good).close_now()
+        assert clock.time == 0
+        connect_within(clock, mute, refused, good).close_now()
+        assert clock.time == pytest.approx(0.25)
+
+
+class Delayed(Attempts):
+    """Attempts of which the first succeeds when `peer` reads: until then its socket is not writable."""
+
+    peer: socket.socket | None = None
+
+    def _begin(self, info: AddressInfo) -> None:
+        if self.peer is not None:
+            super()._begin(info)
+            return
+        sock, self.peer = socket.socketpair()
+        sock.setblocking(False)
+        with suppress(BlockingIOError):
+            while True:
+                sock.send(bytes(4096))
+        self._pending[sock] = "late"
+
+    def let_it_succeed(self) -> None:
+        assert self.peer is not None
+        self.peer.setblocking(False)
+        with suppress(BlockingIOError):
+            while self.peer.recv(65536):
+                pass
+
+
+def test_an_older_attempt_may_still_be_the_first(clock: VirtualTime, silent_port: int) -> None:
+    mute = info("127.0.0.1", silent_port)
+    with Delayed([mute] * 3, None, 15, make_waiter=clock.waiter, now=clock.now) as attempts:
+        clock.at(0.4, attempts.let_it_succeed)
+        sock = blocking.run(attempts.first())
+        assert sock is not None
+        assert sock.family == socket.AF_UNIX
+        sock.close()
+    assert 0.4 <= clock.time <= 0.5  # at the latest when the next attempt begins
+    assert attempts.peer is not None
+    attempts.peer.close()
+
+
+def test_all_addresses_together_have_one_deadline(
+    clock: VirtualTime, closed_port: int, silent_port: int
+) -> None:
+    refused, mute = info("127.0.0.2", closed_port), info("127.0.0.1", silent_port)
+    with pytest.raises(TimedOut) as caught:
+        connect_within(clock, mute, refused, mute, mute, seconds=15)
+    assert clock.time == 15
+    text = str(caught.value)
+    assert text.count("127.0.0.1: no answer in time") == 3
+    assert "127.0.0.2: Connection refused" in text
+    # In however little time there is, each of them has some.
+    clock.time = 0
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        good = info(*sock.getsockname())
+        connect_within(clock, *[mute] * 9, good, seconds=1).close_now()
+        assert 0.5 < clock.time <= 1
+    clock.time = 0
+    with pytest.raises(TimedOut) as caught:
+        connect_within(clock, *[mute] * 200, seconds=2)
+    assert str(caught.value).count("no answer in time") == 200
+    assert clock.time == 2
+
+
+def test_from_a_fixed_port_one_address_is_tried_after_the_other(
+    clock: VirtualTime, closed_port: int, silent_port: int
+) -> None:
+    refused, mute = info("127.0.0.1", closed_port), info("127.0.0.1", silent_port)
+    with socket.create_server(("127.0.0.1", 0)) as sock, socket.create_server(("127.0.0.1", 0)) as other:
+        here = ("127.0.0.1", other.getsockname()[1])
+        other.close()
+        stream = connect_within(clock, mute, refused, info(*sock.getsockname()), bind_address=here)
+        assert stream.local_address == here
+        assert clock.time == pytest.approx(5)  # of three equal shares
+        stream.close_now()
+    clock.time = 0
+    with pytest.raises(TimedOut, match=r"no answer in time; .*refused; .*no answer in time"):
+        connect_within(clock, mute, refused, mute, bind_address=here)
+    assert clock.time == 15
+    clock.time = 0
+    with pytest.raises(ConnectionLost, match=r"no answer in time; .*refused\)"):
+        connect_within(clock, mute, refused, bind_address=here)
+
+
+def test_a_port_that_is_taken_here_is_told_for_each_address(clock: VirtualTime, closed_port: int) -> None:
+    both = info("127.0.0.1", 104), info("127.0.0.2", 104)
+    with pytest.raises(ConnectionLost, match=r"127\.0\.0\.1: Address already.*127\.0\.0\.2: Address already"):
+        connect_within(clock, *both, bind_address=("127.0.0.1", closed_port))
+
+
+def test_the_families_take_turns() -> None:
+    def of(family: int, *hosts: str) -> list[AddressInfo]:
+        return [(family, socket.SOCK_STREAM, 0, "", (host, 104)) for host in hosts]
+
+    six, four = of(socket.AF_INET6, "a", "b", "c"), of(socket.AF_INET, "1", "2")
+    assert [found[4][0] for found in interleaved([*six, *four])] == ["a", "1", "b", "2", "c"]
+    assert [found[4][0] for found in interleaved([*four, *six])] == ["1", "a", "2", "b", "c"]
+    assert interleaved(six) == six
+    assert interleaved([]) == []
+
+
+def test_a_name_without_an_address(clock: VirtualTime) -> None:
+    with pytest.raises(ConnectionLost, match=r"pacs\.example port 104 \(the name has no address\)"):
+        connect_within(clock)
+
+
+NAME = "pacs.example"
+
+
+def descriptors() -> set[str]:
+    """Return what this process has open, whatever it is."""
+    return {
+        f"{entry.name} {os.readlink(entry)}"
+        for entry in Path("/proc/self/fd").iterdir()
+        if entry.is_symlink()
+    }
+
+
+@pytest.fixture
+def addresses(monkeypatch: pytest.MonkeyPatch) -> list[AddressInfo]:
+    """The addresses of `NAME`, as the system tells them to all flavours."""
+    found: list[AddressInfo] = []
+    resolve = socket.getaddrinfo
+
+    def look_up(host: Any, *args: Any, **options: Any) -> Any:
+        return found if host in (NAME, NAME.encode()) else resolve(host, *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    return found
+
+
+def test_a_silent_first_address_does_not_hold_an_association(
+    real_backend: AnyBackend, addresses: list[AddressInfo]
+) -> None:
+    """By name, as users do it; of three addresses in turn the first alone would take 20 seconds."""
+
+    async def main() -> None:
+        async with real_backend.serving(make_server(real_backend)) as server:
+            addresses[:] = [info(f"127.0.0.{n}", server.port) for n in (2, 3, 1)]
+            with silent("127.0.0.2", server.port), silent("127.0.0.3", server.port):
+                start = real_backend.backend.now()
+                ae = make_ae(real_backend, "SCU")
+                assoc = await ae.open_association(
+                    real_backend.backend, NAME, server.port, timeouts={"connect": 60}
+                )
+                assert real_backend.backend.now() - start < 15
+                assert (await assoc.send_c_echo()).Status == 0
+                await assoc.release()
+
+    real_backend.run(main)
+
+
+def test_a_cancellation_closes_every_attempt(
+    async_backend: Async, addresses: list[AddressInfo], silent_port: int
+) -> None:
+    library = async_backend.library
+    addresses[:] = [info("127.0.0.1", silent_port)] * 4
+
+    async def main() -> None:
+        with library.scope(library.now()):  # what the library opens for its first wait stays open
+            await async_backend.backend.connect(NAME, silent_port, deadline=None)
+        before = descriptors()
+        with library.scope(library.now() + 0.3) as scope:
+            await async_backend.backend.connect(NAME, silent_port, deadline=None)
+        assert scope.cancelled_caught
+        assert descriptors() <= before
+
+    async_backend.run(main)
+
+
+def test_the_shutdown_of_a_server_ends_the_attempts_of_its_handlers(
+    addresses: list[AddressInfo], silent_port: int
+) -> None:
+    addresses[:] = [info("127.0.0.1", silent_port)] * 4
+    wake = Wake()
+    wake.set()
+    before = descriptors()
+    with pytest.raises(ServerShutdown):
+        blocking.run(BlockingBackend(wake).connect(NAME, silent_port))
+    assert descriptors() <= before
+    wake.close()

@@ -17,11 +17,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from . import _socket, evt
+from ._connecting import AddressInfo
 from ._facade import AsyncAE
 from ._listening import ListenOn, accept
 from ._server import MAXIMUM_PENDING, PAUSE, Listening, report
 from ._settings import Context
-from ._socket import AddressInfo, SocketStream
+from ._socket import SocketStream
 from ._stream import ConnectionServer, Stream
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class AsyncWaiter:
 
     is_checkpoint_cheap = False
 
-    def __init__(self, library: Library, sock: socket.socket) -> None:
+    def __init__(self, library: Library, sock: socket.socket | int) -> None:
         self._library = library
         self._sock = sock
         self.now = library.now
@@ -120,7 +121,7 @@ class AsyncWaiter:
     async def _first(self) -> None:
         done = self._library.scope()
 
-        async def wait(how: Callable[[socket.socket], Awaitable[object]]) -> None:
+        async def wait(how: Callable[[socket.socket | int], Awaitable[object]]) -> None:
             await how(self._sock)
             done.cancel()
 
@@ -188,7 +189,7 @@ class AsyncBackend:
         bind_address: tuple[str, int] | None = None,
         deadline: float | None = None,
     ) -> Stream:
-        """Connect to the first address of the host that answers; see `Backend`."""
+        """Connect to the address of the host that answers first; see `Backend`."""
         return await _socket.connect(
             host,
             port,

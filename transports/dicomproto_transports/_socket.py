@@ -16,8 +16,6 @@ busy association costs one system call per message and no trip through a schedul
 
 from __future__ import annotations
 
-import errno
-import os
 import socket
 import struct
 from collections.abc import Awaitable, Callable, Sequence
@@ -26,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from dicomproto.errors import ConnectionLost, TimedOut
 
+from ._connecting import AddressInfo, Attempts, reason_of
 from ._stream import Address
 
 if TYPE_CHECKING:
@@ -102,8 +101,7 @@ class Waiter(Protocol):
         """A block whose waits are not ended from outside."""
 
 
-MakeWaiter = Callable[[socket.socket], Waiter]
-AddressInfo = tuple[int, int, int, str, tuple[object, ...]]
+MakeWaiter = Callable[["socket.socket | int"], Waiter]
 Resolve = Callable[[str, int, "float | None"], Awaitable[Sequence[AddressInfo]]]
 
 
@@ -330,62 +328,21 @@ async def connect(
     make_waiter: MakeWaiter,
     now: Callable[[], float],
 ) -> SocketStream:
-    """Connect to the addresses of the host in turn; see `Backend.connect`.
-
-    Each address gets an equal share of the time that is left, so that one that swallows packets
-    does not use up the time of those behind it.
-    """
+    """Connect to whichever address of the host answers first; see `Backend.connect`."""
     whole = f"{host} port {port}"
-    reasons = []
-    timed_out = False
     try:
         found = resolve_numeric(host, port) or await resolve(host, port, deadline)
     except TimeoutError:
         raise TimedOut(f"connecting to {whole}: the name was not resolved in time", phase="connect") from None
     except OSError as error:  # socket.gaierror is one
-        raise ConnectionLost(f"cannot connect to {whole}: {_reason(error)}") from error
+        raise ConnectionLost(f"cannot connect to {whole}: {reason_of(error)}") from error
     except UnicodeError as error:  # an empty label, one of more than 63 letters, a lone surrogate
         raise ConnectionLost(f"cannot connect to {whole}: that is no host name") from error
-    for left, (family, kind, protocol, _, address) in zip(range(len(found), 0, -1), found, strict=True):
-        share = None if deadline is None else now() + (deadline - now()) / left
-        sock = None
-        try:
-            sock = socket.socket(family, kind, protocol)
-            await _connect_one(sock, make_waiter(sock), address, bind_address, share)
-            return SocketStream(sock, make_waiter(sock))
-        except OSError as error:
-            timed_out = type(error) is TimeoutError and error.errno is None
-            reasons.append(f"{address[0]}: {_reason(error)}")
-            if sock is not None:
-                sock.close()
-        except BaseException:
-            if sock is not None:
-                sock.close()
-            raise
-    text = "; ".join(reasons)
-    if timed_out:
+    with Attempts(found, bind_address, deadline, make_waiter=make_waiter, now=now) as attempts:
+        sock = await attempts.first()
+    if sock is not None:
+        return SocketStream(sock, make_waiter(sock))
+    text = "; ".join(attempts.reasons) or "the name has no address"
+    if attempts.timed_out:
         raise TimedOut(f"connecting to {whole} took too long ({text})", phase="connect")
     raise ConnectionLost(f"cannot connect to {whole} ({text})")
-
-
-async def _connect_one(
-    sock: socket.socket,
-    waiter: Waiter,
-    address: tuple[object, ...],
-    bind_address: tuple[str, int] | None,
-    deadline: float | None,
-) -> None:
-    sock.setblocking(False)
-    if bind_address is not None:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(bind_address)
-    code = sock.connect_ex(address)
-    if code in (errno.EINPROGRESS, errno.EWOULDBLOCK):
-        await waiter.writable(deadline)
-        code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-    if code:
-        raise OSError(code, os.strerror(code))
-
-
-def _reason(error: OSError) -> str:
-    return error.strerror or str(error) or "no answer in time"

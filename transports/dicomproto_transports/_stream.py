@@ -110,9 +110,10 @@ class Backend(Protocol):
         bind_address: tuple[str, int] | None = None,
         deadline: float | None = None,
     ) -> Stream:
-        """Connect to the first address of the host that answers, IPv6 or IPv4.
+        """Connect to the address of the host that answers first, IPv6 or IPv4.
 
-        The deadline bounds all addresses together. Raises `ConnectionLost`, whose text gives the
+        Attempts begin 250 ms apart (RFC 8305); from a fixed source port one address is tried after the
+        other. The deadline bounds all of them together. Raises `ConnectionLost`, whose text gives the
         reason for each address, and `TimedOut` with phase "connect".
         """
 

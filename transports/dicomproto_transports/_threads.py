@@ -20,9 +20,10 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from . import _socket
+from ._connecting import AddressInfo
 from ._listening import ListenOn, accept
 from ._server import MAXIMUM_PENDING, PAUSE, Listening, report
-from ._socket import AddressInfo, SocketStream
+from ._socket import SocketStream
 from ._stream import ConnectionServer, ServerShutdown, Stream
 
 T = TypeVar("T")
@@ -92,7 +93,7 @@ class PollWaiter:
 
     is_checkpoint_cheap = True
 
-    def __init__(self, sock: socket.socket, wake: Wake | None = None) -> None:
+    def __init__(self, sock: socket.socket | int, wake: Wake | None = None) -> None:
         self._sock = sock
         self._wake = wake
         self._polls: dict[int, select.poll] = {}
@@ -166,7 +167,7 @@ class BlockingBackend:
         bind_address: tuple[str, int] | None = None,
         deadline: float | None = None,
     ) -> Stream:
-        """Connect to the first address of the host that answers; see `Backend`."""
+        """Connect to the address of the host that answers first; see `Backend`."""
         return await _socket.connect(
             host, port, bind_address, deadline, resolve=_resolve, make_waiter=self._make_waiter, now=monotonic
         )

@@ -17,10 +17,11 @@ from . import evt
 from ._association import AssociationCore as Association
 from ._async import AsyncBackend, Event, Group, Library, LibraryAE, Scope
 from ._async import AsyncServer as Server
+from ._connecting import AddressInfo
 from ._listening import systemd_sockets
 from ._responses import Responses
 from ._sending import KnownFile
-from ._socket import AddressInfo, plain_address
+from ._socket import plain_address
 from ._store_many import StoreOutcome, StoreOutcomes
 from ._wrapped import WrappedStream
 from .logs import debug_logger

@@ -1,0 +1,193 @@
+"""Connecting to whichever address of a host answers first (RFC 8305, "happy eyeballs").
+
+A name often stands for several addresses, and one of them may swallow packets. The next attempt begins
+after 250 ms, or as soon as one has failed, and those before it go on; the first that stands is taken and
+the others are closed. There is no task and no thread: one loop begins attempts, waits for all of them at
+once and looks what has become of them. From a fixed source port only one attempt can be made at a time.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import socket
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain, zip_longest
+from math import inf
+from typing import Protocol
+
+HEAD_START = 0.25
+"""Seconds that an attempt has for itself before the next one begins (RFC 8305 5)."""
+
+_GLANCE = 0.05
+"""Seconds after which older attempts are looked at where the system cannot wait for all of them."""
+
+AddressInfo = tuple[int, int, int, str, tuple[object, ...]]
+"""What `socket.getaddrinfo` returns a list of."""
+
+
+class Waiting(Protocol):
+    """The waits of a `Waiter` that are needed here; each raises TimeoutError at its deadline."""
+
+    async def readable(self, deadline: float | None) -> None: ...
+    async def writable(self, deadline: float | None) -> None: ...
+
+
+MakeWaiting = Callable[[socket.socket | int], Waiting]
+
+
+def interleaved(found: Sequence[AddressInfo]) -> list[AddressInfo]:
+    """Return addresses of the two families in turn, as the resolver ordered each (RFC 8305 4)."""
+    first = [info for info in found if info[0] == found[0][0]]
+    others = [info for info in found if info[0] != found[0][0]]
+    return [info for info in chain(*zip_longest(first, others)) if info is not None]
+
+
+class Attempts:
+    """Attempts to connect to the addresses of one host; as a context manager it closes what is left of them.
+
+    `reasons` tells of each address why there is no connection, once `first` has returned None.
+    """
+
+    def __init__(
+        self,
+        found: Sequence[AddressInfo],
+        bind_address: tuple[str, int] | None,
+        deadline: float | None,
+        *,
+        make_waiter: MakeWaiting,
+        now: Callable[[], float],
+    ) -> None:
+        self.reasons: list[str] = []
+        self.timed_out = False
+        self._waiting = deque(interleaved(found))
+        self._pending: dict[socket.socket, str] = {}
+        self._bind_address = bind_address
+        self._is_single = bind_address is not None and bind_address[1] != 0
+        self._deadline = deadline
+        self._make_waiter, self._now = make_waiter, now
+
+    def __enter__(self) -> Attempts:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for sock in self._pending:
+            sock.close()
+
+    async def first(self) -> socket.socket | None:
+        """Return the first connection that stands; None if all have failed or the deadline has passed."""
+        while self._waiting:
+            until, failed = self._until(), len(self.reasons)
+            self._begin(self._waiting.popleft())
+            if winner := await self._wait(until, failed):
+                return winner
+        return None
+
+    def _until(self) -> float | None:
+        """Return how long the attempt that begins now is alone: there must be time for those behind it."""
+        left = len(self._waiting)
+        if left == 1:
+            return self._deadline
+        time = self._now()
+        share = inf if self._deadline is None else (self._deadline - time) / left
+        head_start = share if self._is_single else min(share, HEAD_START)
+        return None if head_start == inf else time + head_start
+
+    async def _wait(self, until: float | None, failed: int) -> socket.socket | None:
+        """Return the first connection that stands; None when the next attempt is to begin, or all is over.
+
+        The next one begins at `until`, or when more attempts than the `failed` ones have failed.
+        """
+        while True:
+            if winner := self._settled():
+                del self._pending[winner]
+                return winner
+            if not self._pending or (self._waiting and len(self.reasons) > failed):
+                return None
+            try:
+                await self._any_settled(until)
+            except TimeoutError:
+                if not self._waiting:
+                    self.timed_out = True
+                    self._give_up()
+                elif self._is_single:
+                    self._give_up()
+                return None
+
+    def _begin(self, info: AddressInfo) -> None:
+        family, kind, protocol, _, address = info
+        name = str(address[0])
+        try:
+            sock = socket.socket(family, kind, protocol)
+        except OSError as error:
+            self.reasons.append(f"{name}: {reason_of(error)}")
+            return
+        self._pending[sock] = name
+        try:
+            sock.setblocking(False)
+            if self._bind_address is not None:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                sock.bind(self._bind_address)
+            code = sock.connect_ex(address)
+        except OSError as error:
+            self._fail(sock, reason_of(error))
+            return
+        if code not in (0, errno.EINPROGRESS, errno.EWOULDBLOCK):
+            self._fail(sock, os.strerror(code))
+
+    async def _any_settled(self, deadline: float | None) -> None:
+        """Wait until one of the attempts has come to something, or may have."""
+        *older, newest = self._pending
+        if not older:
+            await self._make_waiter(newest).writable(deadline)
+            return
+        try:
+            ready = select.epoll()
+        except (AttributeError, OSError):  # not Linux, or no descriptor left
+            glance = self._now() + _GLANCE
+            if deadline is not None and deadline <= glance:
+                await self._make_waiter(newest).writable(deadline)
+                return
+            try:
+                await self._make_waiter(newest).writable(glance)
+            except TimeoutError:
+                pass
+            return
+        with ready:  # an epoll descriptor can be waited on itself
+            for sock in self._pending:
+                ready.register(sock, select.EPOLLOUT)
+            await self._make_waiter(ready.fileno()).readable(deadline)
+
+    def _settled(self) -> socket.socket | None:
+        """Return the oldest attempt that has succeeded; drop those that have failed."""
+        for sock in _writable(self._pending):
+            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if not code:
+                return sock
+            self._fail(sock, os.strerror(code))
+        return None
+
+    def _give_up(self) -> None:
+        for sock in [*self._pending]:
+            self._fail(sock, "no answer in time")
+
+    def _fail(self, sock: socket.socket, reason: str) -> None:
+        self.reasons.append(f"{self._pending.pop(sock)}: {reason}")
+        sock.close()
+
+
+def reason_of(error: OSError) -> str:
+    """Say in words what a system call failed of."""
+    return error.strerror or str(error)
+
+
+def _writable(socks: Iterable[socket.socket]) -> list[socket.socket]:
+    poll = select.poll()
+    by_number = {}
+    for sock in socks:
+        poll.register(sock, select.POLLOUT)
+        by_number[sock.fileno()] = sock
+    ready = {number for number, _ in poll.poll(0)}
+    return [sock for number, sock in by_number.items() if number in ready]
