@@ -122,7 +122,8 @@ def use_utf_8(dataset: Dataset) -> None:
     character set is taken for Latin-1. Raises DataSetError if a value cannot be read, or text is not in its
     character set; the data set may be altered then.
     """
-    from .matching.values import EXTENDED_VRS, SPECIFIC_CHARACTER_SET, UTF_8
+    from .characters import EXTENDED_VRS, UTF_8
+    from .matching.values import SPECIFIC_CHARACTER_SET
 
     texts: list[str] = []
     names: set[str] = set()

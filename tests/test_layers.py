@@ -29,6 +29,7 @@ MODULES = {
     "services": "services",
     "connection": "connection",
     "encoded": "bridges",
+    "characters": "bridges",
     "datasets": "bridges",
     "matching": "bridges",
     "strategies": "bridges",
@@ -54,6 +55,7 @@ PURE = {
 
 BRIDGES = {
     "encoded": {"pydicom"},
+    "characters": {"pydicom"},
     "datasets": {"pydicom", "io"},
     "matching": {"pydicom", "calendar", "datetime", "decimal", "unicodedata"},
     "strategies": {"hypothesis"},

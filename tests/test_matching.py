@@ -14,7 +14,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.valuerep import DA, DT, TM, PersonName
 
-from dicomproto.matching import matches, response_identifier
+from dicomproto.matching import Query, matches, response_identifier
 from dicomproto.uids import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from tests.identifiers import dataset, raw, sent
 
@@ -645,3 +645,24 @@ def test_private_elements_that_nobody_owns_are_no_keys() -> None:
     stray.add(DataElement(0x00090001, "LO", "A1"))
     assert matches(stray, Dataset())
     assert len(response_identifier(stray, private("ACME", 0x10, "A1"))) == 0
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("A*b?d*E", "AxxbcdxxE", True),
+        ("A*b?d*E", "AbdE", False),  # too short for the stretch in the middle
+        ("A*b?d*E", "Axxbccdxx_E", False),
+        ("A*E", "AE", True),
+        ("AE*E", "AE", False),
+        ("A*bd*E", "AxbxdxE", False),
+        ("?*?", "A", False),
+        ("?*?", "AB", True),
+        ("A.*", "AB", False),
+        ("A?", "A", False),
+    ],
+)
+def test_wild_cards_between_and_beside_each_other(key: str, value: str, expected: bool) -> None:
+    query, entity = Query(dataset(PatientComments=key)), dataset(PatientComments=value)
+    assert query.matches(entity) is expected
+    assert query.matches(entity) is expected

@@ -17,7 +17,7 @@ Where the standard leaves a choice, this is what is done, for a conformance stat
   (PS3.5 6.2) are left out. Case counts, but in person names.
 - Person names are compared by component groups; empty components at the end do not count. A key of one group
   matches any group of the entity's name; one of several matches each in its place, and an empty group
-  anything. `*` runs over `^`, never over `=`.
+  anything. `*` runs over `^`, never over `=`. A name of more than 1024 characters is compared as it is.
 - Dates and times are compared by meaning. One that leaves open its end (`2024` in DT, `1030` in TM) stands
   for all that it leaves open. One that cannot be understood is compared as text. Values of DT that name no
   time zone are in that of their data set (Timezone Offset From UTC), else in `timezone`.

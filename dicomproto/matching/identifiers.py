@@ -10,12 +10,11 @@ from typing import Any
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataset import Dataset
 
+from ..characters import EXTENDED_VRS, choose_character_set
 from ..errors import DataSetError
 from .values import (
     DATE_VRS,
-    EXTENDED_VRS,
     SPECIFIC_CHARACTER_SET,
-    choose_character_set,
     date_text,
     element_of,
     read,

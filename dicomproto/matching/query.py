@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, TypedDict, Unpack
 
 from pydicom.datadict import keyword_for_tag, tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
+from ..characters import choose_character_set
+from ..errors import DataSetError
 from .rules import (
+    MAXIMUM_ITEMS,
     Interval,
     Options,
     Rule,
     date_and_time,
     interval,
     parse_offset,
+    prepared,
     range_rule,
     rule_for,
     split_range,
@@ -25,7 +30,6 @@ from .values import (
     SPECIFIC_CHARACTER_SET,
     TIMEZONE_OFFSET,
     Copier,
-    choose_character_set,
     is_private_creator,
     owned_elements,
     read,
@@ -56,8 +60,8 @@ class Query:
     `combined_datetime`, `multiple_values` and `empty_values` (the key `""`) are matching that needs extended
     negotiation (PS3.4 C.2.2.2.5.4, C.2.2.2.8, C.2.2.2.7). `timezone` (`+HHMM`) is the offset from UTC of data
     sets that name none; without it they are taken to be in UTC. Raises DataSetError if the identifier cannot
-    be read, has over 64 sequences within each other, wild cards in more than 1024 characters, or over
-    1000 values of text in one key.
+    be read, has over 64 sequences within each other, wild cards in more than 1024 characters, over 1000
+    values of text in one key, or over 1000 items in all.
     """
 
     def __init__(
@@ -72,7 +76,7 @@ class Query:
         self._timezone = timezone
         offset = self._offset_of(identifier)
         options = Options(combined_datetime, multiple_values, empty_values, offset)
-        self._keys = _Keys(identifier, options, depth=0)
+        self._keys = _Keys(identifier, options, depth=0, count=itertools.count())
         self._level = read(identifier, _LEVEL, "CS")
         self._character_set = read(identifier, SPECIFIC_CHARACTER_SET, "CS")
 
@@ -155,7 +159,7 @@ class _Key(NamedTuple):
         if self.is_universal:
             return True
         if self.rule:
-            return self.rule(entity.values(self), entity.offset)
+            return self.rule(entity.prepared(self))
         return any(keys.match(item) for item in entity.items(self) for keys in self.items)
 
     def answer(self, entity: _Entity, copier: Copier, answer: Dataset) -> None:
@@ -174,12 +178,16 @@ class _Key(NamedTuple):
 
 
 class _Entity:
-    """An entity, or an item in it, and the offset from UTC of its times."""
+    """An entity, or an item in it, and the offset from UTC of its times.
+
+    What was read of it is kept, for the items of a key may be many.
+    """
 
     def __init__(self, dataset: Dataset, offset: int) -> None:
         self.dataset = dataset
         self.offset = offset
         self._private: dict[tuple[str, int], BaseTag] | None = None
+        self._found: dict[tuple[BaseTag, str], list[Any]] = {}
 
     def place(self, key: _Key) -> BaseTag:
         """Return the tag that the entity has for a key: a private block may lie elsewhere (PS3.5 7.8.1)."""
@@ -194,23 +202,37 @@ class _Entity:
     def values(self, key: _Key) -> list[Any]:
         return read_if_possible(self.dataset, self.place(key), key.vr)
 
+    def prepared(self, key: _Key) -> list[Any]:
+        """Return the values in the form to compare."""
+        place = self.place(key), key.vr
+        found = self._found.get(place)
+        if found is None:
+            found = self._found[place] = prepared(key.vr, self.values(key), self.offset)
+        return found
+
     def items(self, key: _Key) -> list[_Entity]:
-        return [_Entity(item, self.offset) for item in self.values(key)]
+        place = self.place(key), "SQ"
+        found = self._found.get(place)
+        if found is None:
+            found = self._found[place] = [_Entity(item, self.offset) for item in self.values(key)]
+        return found
 
 
 class _Keys:
     """The keys of an identifier, or of an item in it."""
 
-    def __init__(self, identifier: Dataset, options: Options, *, depth: int) -> None:
+    def __init__(self, identifier: Dataset, options: Options, *, depth: int, count: Iterator[int]) -> None:
         if depth > MAXIMUM_DEPTH:
             raise too_deep()
+        if next(count) > MAXIMUM_ITEMS:
+            raise DataSetError(f"there are more than {MAXIMUM_ITEMS} items in the keys")
         self.creators: list[tuple[BaseTag, list[str]]] = []
         self.keys: list[_Key] = []
         for tag, creator in owned_elements(identifier):
             if is_private_creator(tag):
                 self.creators.append((tag, read(identifier, tag, "LO")))
             elif tag not in _NOT_ANSWERED[depth > 0]:
-                self.keys.append(_key(identifier, tag, creator, options, depth))
+                self.keys.append(_key(identifier, tag, creator, options, depth, count))
         self.pairs: list[_Pair] = []
         if options.combined_datetime:
             self.pairs, self.keys = _combine(identifier, self.keys, options)
@@ -228,11 +250,14 @@ class _Keys:
         return answer
 
 
-def _key(identifier: Dataset, tag: BaseTag, creator: str, options: Options, depth: int) -> _Key:
+def _key(
+    identifier: Dataset, tag: BaseTag, creator: str, options: Options, depth: int, count: Iterator[int]
+) -> _Key:
     vr = vr_of(identifier, tag, creator)
     values = read(identifier, tag, vr)
     if vr == "SQ":
-        return _Key(tag, vr, creator, None, [_Keys(item, options, depth=depth + 1) for item in values])
+        items = [_Keys(item, options, depth=depth + 1, count=count) for item in values]
+        return _Key(tag, vr, creator, None, items)
     rule = None if tag in _NOT_MATCHED[depth > 0] else rule_for(vr, values, options)
     return _Key(tag, vr, creator, rule, [])
 

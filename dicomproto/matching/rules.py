@@ -20,6 +20,12 @@ MAXIMUM_PATTERN = 1024
 MAXIMUM_VALUES = 1000
 """Values of one key of text, each of which is looked for; of UIDs and numbers there may be any number."""
 
+MAXIMUM_ITEMS = 1000
+"""Items of all sequences of an identifier, each of which is put to each item of an entity."""
+
+MAXIMUM_NAME = 1024
+"""Characters of a person name that is taken apart; the standard has 3 groups of 64 (PS3.5 6.2)."""
+
 WILD_CARD_VRS = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
 _MULTIPLE_VALUE_VRS = frozenset({"AE", "AS", "AT", "CS", "LO", "PN", "SH", "UC"})
 """PS3.4 C.2.2.2.8."""
@@ -27,11 +33,11 @@ _MULTIPLE_VALUE_VRS = frozenset({"AE", "AS", "AT", "CS", "LO", "PN", "SH", "UC"}
 EMPTY = '""'
 """The key that an empty value matches, if that was negotiated (PS3.4 C.2.2.2.7)."""
 
-Rule = Callable[[list[Any], int], bool]
-"""Whether the values of an entity match; the second argument is the entity's offset from UTC."""
+Rule = Callable[[list[Any]], bool]
+"""Whether the values of an entity match, in the form that `prepared` gives them."""
 
-Test = Callable[[str, int], bool]
-"""The same for one value, of text."""
+Test = Callable[[Any], bool]
+"""The same for one value."""
 
 
 class Options(NamedTuple):
@@ -43,47 +49,59 @@ class Options(NamedTuple):
     offset: int
 
 
+def prepared(vr: str, values: list[Any], offset: int) -> list[Any]:
+    """Return what the rules for VR `vr` compare: once for each value, however many keys it is put to.
+
+    `offset` is that of the entity from UTC. Empty values are left out.
+    """
+    if vr == "PN":
+        return [_groups(value) for value in values if value]
+    if vr in DATE_VRS:
+        return [interval(vr, value, offset) or value for value in values if value]
+    if vr in ("DS", "IS"):
+        return [_number(value) for value in values if value]
+    if vr == "FL":
+        return [_as_stored(value) for value in values]
+    return [value for value in values if value or not isinstance(value, str)]
+
+
 def rule_for(vr: str, keys: list[Any], options: Options) -> Rule | None:
     """Return the rule for a key of VR `vr`, anything but SQ; None for universal matching."""
     every = options.multiple_values and vr in _MULTIPLE_VALUE_VRS
     if vr not in TEXT_VRS and vr != "UN":
-        return _rule_for_numbers(vr, keys, every)
+        return _rule_for_any_of(prepared(vr, keys, 0), every=every) if keys else None
     keys = [key for key in keys if key]
     if options.empty_values and keys == [EMPTY]:
-        return lambda values, _: not any(values)
+        return lambda values: not values
     if vr not in WILD_CARD_VRS and any(not key.strip("*") for key in keys):
         return None  # many send an asterisk for "anything" where C.2.2.2.4 knows no wild cards
     if vr == "UI":  # C.2.2.2.2; a long list is not gone through for each entity
-        wanted = frozenset(keys)
-        return (lambda values, _: not wanted.isdisjoint(values)) if keys else None
+        return _rule_for_any_of(keys, every=False) if keys else None
     if len(keys) > MAXIMUM_VALUES:
         raise DataSetError(f"a key has {len(keys)} values, {MAXIMUM_VALUES} are allowed unless they are UIDs")
+    if vr in ("DS", "IS") or vr not in WILD_CARD_VRS | DATE_VRS:
+        return _rule_for_any_of(prepared(vr, keys, 0), every=every) if keys else None
     tests = [_test_for(vr, key, options.offset) for key in keys]
     needed = [test for test in tests if test]
     if not needed or (len(needed) < len(tests) and not every):
         return None
-    quantifier = all if every else any
-    return lambda values, offset: quantifier(
-        any(value and test(value, offset) for value in values) for test in needed
-    )
+    if every:
+        return lambda values: all(any(map(test, values)) for test in needed)
+    return lambda values: any(test(value) for value in values for test in needed)
 
 
-def _rule_for_numbers(vr: str, keys: list[Any], every: bool) -> Rule | None:
-    if not keys:
-        return None
-    wanted = frozenset(_as_stored(vr, key) for key in keys)
-
-    def rule(values: list[Any], _: int) -> bool:
-        found = wanted.intersection([_as_stored(vr, value) for value in values])
-        return found == wanted if every else bool(found)
-
-    return rule
+def _rule_for_any_of(keys: list[Any], *, every: bool) -> Rule:
+    """Return the rule for values that are equal or not; with `every`, all of `keys` have to be there."""
+    wanted = frozenset(keys)
+    if every:
+        return wanted.issubset
+    return lambda values: not wanted.isdisjoint(values)
 
 
-def _as_stored(vr: str, value: Any) -> object:
-    """Return a number as it comes out of its encoding, which rounds it in FL."""
+def _as_stored(value: Any) -> object:
+    """Return a number of VR FL as it comes out of its encoding, which rounds it."""
     try:
-        return struct.unpack("<f", struct.pack("<f", value))[0] if vr == "FL" else value
+        return struct.unpack("<f", struct.pack("<f", value))[0]
     except (OverflowError, struct.error):
         return value
 
@@ -91,12 +109,7 @@ def _as_stored(vr: str, value: Any) -> object:
 def _test_for(vr: str, key: str, offset: int) -> Test | None:
     if vr == "PN":
         return _test_for_name(key)
-    if vr in DATE_VRS:
-        return _test_for_date(vr, key, offset)
-    if vr in ("DS", "IS"):
-        number = _number(key)
-        return lambda value, _: _number(value) == number
-    return _test_for_text(key) if vr in WILD_CARD_VRS else lambda value, _: value == key
+    return _test_for_date(vr, key, offset) if vr in DATE_VRS else _test_for_text(key)
 
 
 # --- text and person names ----------------------------------------------------------------------
@@ -106,26 +119,59 @@ def _test_for_text(key: str) -> Test | None:
     if not key.strip("*"):
         return None  # C.2.2.2.4, note 1
     if "*" not in key and "?" not in key:
-        return lambda value, _: value == key
-    pattern = _wild_card(key)
-    return lambda value, _: pattern.fullmatch(value) is not None
-
-
-def _wild_card(key: str) -> re.Pattern[str]:
-    """Return a pattern in which each stretch between asterisks is looked for once, from left to right.
-
-    The groups are atomic: what was found is not given up again, for a later find could not help the rest.
-    """
+        return lambda value: value == key
     if len(key) > MAXIMUM_PATTERN:
         raise DataSetError(f"a key with wild cards has {len(key)} characters, {MAXIMUM_PATTERN} are allowed")
-    first, *others = [
-        "".join("." if character == "?" else re.escape(character) for character in stretch)
-        for stretch in re.split(r"\*+", key)
-    ]
+    first, *others = map(_Stretch, re.split(r"\*+", key))
     if not others:
-        return re.compile(first, re.DOTALL)
-    middle = "".join(f"(?>.*?{stretch})" for stretch in others[:-1])
-    return re.compile(f"{first}{middle}.*{others[-1]}", re.DOTALL)
+        return lambda value: len(value) == first.length and first.is_at(value, 0)
+    *middle, last = others
+
+    def test(value: str) -> bool:
+        """Look for each stretch once, from left to right: a later find could not help the rest."""
+        position, end = first.length, len(value) - last.length
+        if position > end or not first.is_at(value, 0) or not last.is_at(value, end):
+            return False
+        for stretch in middle:
+            position = stretch.find(value, position, end)
+            if position < 0:
+                return False
+        return True
+
+    return test
+
+
+class _Stretch:
+    """What stands between the asterisks of a key; a question mark in it is any character."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.length = len(text)
+        self.is_plain = "?" not in text
+        self._pattern: re.Pattern[str] | None = None
+
+    def is_at(self, value: str, position: int) -> bool:
+        if self.is_plain:
+            return value.startswith(self.text, position)
+        return self.pattern.match(value, position) is not None
+
+    def find(self, value: str, start: int, end: int) -> int:
+        """Return where the first such stretch of `value` ends; -1 if there is none."""
+        if self.is_plain:
+            found = value.find(self.text, start, end)
+            return -1 if found < 0 else found + self.length
+        if end - start < self.length:
+            return -1
+        match = self.pattern.search(value, start, end)
+        return -1 if match is None else match.end()
+
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        """Made when a value is long enough to be looked through: most are not, and a pattern is dear."""
+        if self._pattern is None:
+            parts = map(re.escape, self.text.split("?"))
+            self._pattern = re.compile(".".join(parts), re.DOTALL)
+        return self._pattern
 
 
 def _test_for_name(key: str) -> Test | None:
@@ -133,17 +179,22 @@ def _test_for_name(key: str) -> Test | None:
     if not any(wanted):
         return None
     if len(wanted) == 1 and (only := wanted[0]):
-        return lambda value, _: any(only(group, 0) for group in _groups(value) if group)
+        return lambda groups: any(only(group) for group in groups if group)
 
-    def test(value: str, _: int) -> bool:
-        groups = _groups(value) + [""] * len(wanted)
-        return all(not matches or matches(group, 0) for matches, group in zip(wanted, groups, strict=False))
+    def test(groups: list[str]) -> bool:
+        padded = groups + [""] * len(wanted)
+        return all(not matches or matches(group) for matches, group in zip(wanted, padded, strict=False))
 
     return test
 
 
 def _groups(name: str) -> list[str]:
-    """Return the component groups in a form to compare, without the empty ones at the end (PS3.5 6.2.1)."""
+    """Return the component groups in a form to compare, without the empty ones at the end (PS3.5 6.2.1).
+
+    What is too long for a name is compared as it is: to normalize it takes time by the square of its length.
+    """
+    if len(name) > MAXIMUM_NAME:
+        return [name]
     groups = [
         "^".join(component.strip() for component in group.split("^")).rstrip("^")
         for group in unicodedata.normalize("NFC", name).casefold().split("=")
@@ -155,11 +206,11 @@ def _groups(name: str) -> list[str]:
 
 def _test_for_group(key: str) -> Test | None:
     """Return the test for a component group; empty components at its end come and go with the key's."""
-    carets = key.count("^")
     matches = _test_for_text(key) if key else None
-    if matches is None or not carets:
+    carets = key.count("^")
+    if matches is None or not carets or ("*" not in key and "?" not in key):
         return matches
-    return lambda group, offset: matches(group + "^" * (carets - group.count("^")), offset)
+    return lambda group: matches(group + "^" * (carets - group.count("^")))
 
 
 # --- numbers as text ----------------------------------------------------------------------------
@@ -275,11 +326,6 @@ def _test_for_date(vr: str, key: str, offset: int) -> Test:
     """C.2.2.2.1.3 and C.2.2.2.5; a single value is the range of all that it stands for."""
     ends = split_range(vr, key) or (key, key)
     if ends[0] == key and interval(vr, key, offset) is None:
-        return lambda value, _: value == key
+        return lambda moment: moment == key
     lies_within = range_rule(vr, *ends, offset)
-
-    def test(value: str, own_offset: int) -> bool:
-        moment = interval(vr, value, own_offset)
-        return moment is not None and lies_within(moment)
-
-    return test
+    return lambda moment: not isinstance(moment, str) and lies_within(moment)

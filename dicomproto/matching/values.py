@@ -7,11 +7,10 @@ element.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time
 from typing import Any
 
-from pydicom.charset import STAND_ALONE_ENCODINGS, decode_bytes, python_encoding
 from pydicom.config import IGNORE
 from pydicom.datadict import dictionary_VR, private_dictionary_VR
 from pydicom.dataelem import DataElement
@@ -19,10 +18,10 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
 
+from ..characters import EXTENDED_VRS, decode_text
 from ..errors import DataSetError
 
 SPECIFIC_CHARACTER_SET, TIMEZONE_OFFSET = 0x0008_0005, 0x0008_0201
-UTF_8 = "ISO_IR 192"
 
 MAXIMUM_DEPTH = 64
 """Sequences within sequences that a query has and an answer copies."""
@@ -31,15 +30,8 @@ TEXT_VRS = frozenset(
     {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT"}
 )
 DATE_VRS = frozenset({"DA", "DT", "TM"})
-EXTENDED_VRS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
-"""The VRs that Specific Character Set is about (PS3.5 6.1.2.3)."""
-
 _SINGLE_VALUED = frozenset({"LT", "ST", "UN", "UR", "UT"})
 _LEADING_SPACES_COUNT = frozenset({"LT", "ST", "UC", "UR", "UT"})
-_DELIMITERS = {0x09, 0x0A, 0x0C, 0x0D, 0x5C}
-"""What ends the effect of an escape sequence (PS3.5 6.1.2.5.3); in PN also those of components and groups."""
-
-_DEFAULT_REPERTOIRE = {"", "ISO_IR 6", "ISO 2022 IR 6"}
 
 
 def vr_of(dataset: Dataset, tag: int, creator: str) -> str:
@@ -126,13 +118,7 @@ def _decode(data: bytes, vr: str, character_set: str | Sequence[str]) -> str:
     """Decode the whole before it is split: in some sets the byte of the backslash is half a character."""
     if vr not in EXTENDED_VRS:
         return data.decode("latin-1")
-    encodings = [character_set] if isinstance(character_set, str) else list(character_set)
-    if b"\x1b" in data:
-        try:
-            return decode_bytes(data, encodings, _DELIMITERS | {0x3D, 0x5E} if vr == "PN" else _DELIMITERS)
-        except Exception:  # pydicom's warnings as well, where they are made errors
-            pass
-    return data.decode(encodings[0], "replace")
+    return decode_text(data, character_set, is_name=vr == "PN")
 
 
 def _as_text(value: object, vr: str) -> str:
@@ -209,32 +195,3 @@ class Copier:
             if tag != SPECIFIC_CHARACTER_SET:
                 self.copy(dataset, tag, creator, copy, tag, "", depth)
         return copy
-
-
-# --- character sets -----------------------------------------------------------------------------
-
-
-def choose_character_set(texts: Iterable[str], *proposals: list[str]) -> list[str]:
-    """Return the first proposed value of Specific Character Set that holds `texts`, else UTF-8.
-
-    None is needed, and the first proposal is as good as any, where all is ASCII.
-    """
-    characters = {character for text in texts if not text.isascii() for character in text}
-    if not characters:
-        return proposals[0]
-    return next((names for names in proposals if names and _holds(names, characters)), [UTF_8])
-
-
-def _holds(names: list[str], characters: set[str]) -> bool:
-    if len(names) > 1 and not set(names).isdisjoint(STAND_ALONE_ENCODINGS):
-        return False
-    codecs = ["ascii" if name in _DEFAULT_REPERTOIRE else python_encoding.get(name) for name in names]
-    return all(any(codec and _can_encode(codec, character) for codec in codecs) for character in characters)
-
-
-def _can_encode(codec: str, character: str) -> bool:
-    try:
-        encoded = character.encode(codec)
-    except UnicodeEncodeError:
-        return False
-    return codec != "shift_jis" or len(encoded) == 1  # of which ISO_IR 13 is the part of one byte

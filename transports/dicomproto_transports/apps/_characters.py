@@ -16,9 +16,9 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.valuerep import PersonName
 
+from dicomproto.characters import EXTENDED_VRS, UTF_8, choose_character_set
 from dicomproto.datasets import encode_data_set
 from dicomproto.errors import DataSetError
-from dicomproto.matching.values import EXTENDED_VRS, UTF_8, choose_character_set
 from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN
 
 

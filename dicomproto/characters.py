@@ -1,0 +1,160 @@
+"""Text and the character sets of PS3.3 C.12.1.1.2: what a repertoire has, to bytes and back (PS3.5 6.1).
+
+pydicom writes a question mark for what a character set does not have, takes the default repertoire for
+Latin-1, and needs time by the square of the length for text in several sets. So text is encoded and decoded
+here, with pydicom's table of the sets and Python's codecs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from pydicom.charset import CODES_TO_ENCODINGS, ENCODINGS_TO_CODES, STAND_ALONE_ENCODINGS, python_encoding
+
+UTF_8 = "ISO_IR 192"
+
+EXTENDED_VRS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
+"""The VRs that Specific Character Set is about (PS3.5 6.1.2.3)."""
+
+DEFAULT_REPERTOIRE = frozenset({"", "ISO_IR 6", "ISO 2022 IR 6"})
+
+_DEFAULT = "iso8859"
+"""pydicom's name for the default repertoire; it has all of Latin-1, for software that names no set."""
+
+_STATEFUL = frozenset({"iso2022_jp", "iso2022_jp_2"})
+"""Sets of two bytes in G0, whose codecs write escape sequences of their own."""
+
+_TO_ASCII = b"\x1b(B"
+_ESCAPE = re.compile(b"(%s)" % b"|".join(map(re.escape, CODES_TO_ENCODINGS)))
+_DELIMITER = re.compile(rb"[\t\n\f\r\\]")
+_NAME_DELIMITER = re.compile(rb"[\t\n\f\r\\=^]")
+"""What ends the effect of an escape sequence (PS3.5 6.1.2.5.3)."""
+
+
+def decode_text(data: bytes, encodings: str | Sequence[str], *, is_name: bool = False) -> str:
+    """Return the text that `data` is in the first of `encodings`, and after escape sequences in the others.
+
+    `encodings` are pydicom's names. What cannot be decoded becomes U+FFFD.
+    """
+    known = [encodings] if isinstance(encodings, str) else encodings
+    first = known[0] or _DEFAULT
+    if b"\x1b" not in data:
+        return data.decode(first, "replace")
+    head, *parts = _ESCAPE.split(data)
+    texts = [head.decode(first, "replace")]
+    for escape, part in zip(parts[::2], parts[1::2], strict=True):
+        encoding = CODES_TO_ENCODINGS[escape]
+        if encoding not in known and encoding != _DEFAULT:
+            texts.append((escape + part).decode(first, "replace"))
+            continue
+        if encoding in _STATEFUL:  # whose codec wants the escape sequence, and ends at the next one
+            texts.append((escape + part).decode(encoding, "replace"))
+            continue
+        end = (_NAME_DELIMITER if is_name else _DELIMITER).search(part)
+        until = end.start() if end else len(part)
+        texts += [part[:until].decode(encoding, "replace"), part[until:].decode(first, "replace")]
+    return "".join(texts)
+
+
+def encode_text(text: str, names: Sequence[str], *, is_name: bool = False) -> bytes:
+    """Return `text` in the character sets that `names`, the values of Specific Character Set, stand for.
+
+    Raises UnicodeEncodeError for what they do not have.
+    """
+    if text.isascii():
+        return text.encode("ascii")
+    codecs = _codecs(names)
+    if len(codecs) > 1:
+        return _encode_with_extensions(text, codecs, "\t\n\f\r\\=^" if is_name else "\t\n\f\r\\")
+    if codecs and codecs[0] != "shift_jis":
+        return text.encode(codecs[0])
+    return b"".join([_encoded(text, character, codecs) for character in text])
+
+
+def holds(names: Sequence[str], characters: Iterable[str]) -> bool:
+    """Return whether the character sets have all `characters`, each of them alone."""
+    codecs = _codecs(names)
+    try:
+        if len(codecs) == 1 and codecs[0] != "shift_jis":
+            "".join(characters).encode(codecs[0])
+        else:
+            for character in characters:
+                _encoded(character, character, codecs)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def choose_character_set(texts: Iterable[str], *proposals: list[str]) -> list[str]:
+    """Return the first proposed value of Specific Character Set that holds `texts`, else UTF-8.
+
+    None is needed, and the first proposal is as good as any, where all is ASCII.
+    """
+    characters = {character for text in texts if not text.isascii() for character in text}
+    if not characters:
+        return proposals[0]
+    return next((names for names in proposals if names and holds(names, characters)), [UTF_8])
+
+
+def are_known(names: Sequence[str]) -> bool:
+    """Return whether these are Defined Terms of Specific Character Set, that can stand together."""
+    return bool(_codecs(names)) and python_encoding.keys() >= set(names)
+
+
+def _codecs(names: Sequence[str]) -> list[str]:
+    """Return the codecs of character sets; none for what is no character set."""
+    if len(names) > 1 and not set(names).isdisjoint(STAND_ALONE_ENCODINGS):
+        return []
+    codecs = ["ascii" if name in DEFAULT_REPERTOIRE else python_encoding.get(name, "") for name in names]
+    return [codec for codec in codecs if codec]
+
+
+def _encode_with_extensions(text: str, codecs: list[str], delimiters: str) -> bytes:
+    """Encode with escape sequences (PS3.5 6.1.2.5); the first set is in force at the start and the end."""
+    initial = codecs[0] if codecs[0] not in ("ascii", *_STATEFUL) else ""
+    to_ascii = b"\x1b(J" if initial == "shift_jis" else _TO_ASCII
+    low, high = "", initial  # the sets in G0, "" for ASCII, and in G1
+    encoded = bytearray()
+    for character in (*text, "\\"):  # the end of a value is a delimiter
+        own = "" if character.isascii() else next(_having(character, [low, high, *codecs]), "")
+        if low and own != low:
+            encoded += to_ascii
+            low, high = "", ""  # readers take it for the end of the set in G1 as well
+        if own in _STATEFUL and own != low:
+            encoded += ENCODINGS_TO_CODES[own]
+            low = own
+        elif own not in _STATEFUL and own and own != high:
+            encoded += ENCODINGS_TO_CODES[own]
+            high = own
+        elif character in delimiters and high != initial:
+            encoded += ENCODINGS_TO_CODES[initial] if initial else b""
+            high = initial
+        encoded += _encoded(text, character, [own or "ascii"])
+    return bytes(encoded[:-1])
+
+
+def _having(character: str, codecs: Iterable[str]) -> Iterator[str]:
+    return (codec for codec in codecs if codec and _bytes_of(character, codec))
+
+
+def _encoded(text: str, character: str, codecs: Iterable[str]) -> bytes:
+    """Return a character of `text` in the first of `codecs` that has it; raises UnicodeEncodeError."""
+    for codec in codecs:
+        if encoded := _bytes_of(character, codec):
+            return encoded
+    raise UnicodeEncodeError("dicom", text, 0, len(text), "no character set has all of it")
+
+
+def _bytes_of(character: str, codec: str) -> bytes:
+    """Return a character in a set, without escape sequences; empty if the set does not have it."""
+    try:
+        encoded = character.encode(codec)
+    except UnicodeEncodeError:
+        return b""
+    if codec in _STATEFUL:
+        escape = ENCODINGS_TO_CODES[codec]
+        return encoded[len(escape) : len(escape) + 2] if encoded.startswith(escape) else b""
+    if codec == "shift_jis" and not character.isascii():  # of which ISO_IR 13 is the part of one byte
+        return encoded if len(encoded) == 1 and encoded >= b"\x80" else b""
+    return encoded
