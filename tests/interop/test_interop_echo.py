@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.associations import associate
+from tests.backends import MAKE, NAMES
 from tests.interop.programs import (
     LOOPBACK,
     OURS,
     dcmtk,
     dcmtk_storescp,
+    free_port,
     our_server,
     pynetdicom_server,
     run,
@@ -75,3 +78,19 @@ def test_pynetdicom_to_ours(ours: str, max_pdu: int, tmp_path: Path) -> None:
     assert done.errors.count("Received Echo Response (Status: 0x0000 - Success)") == REQUESTS
     assert (ended.status, ended.errors) == (0, "")
     assert all(recording.is_answered() for recording in proxy.recordings)
+
+
+@pytest.mark.dcmtk
+@pytest.mark.parametrize("flavour", NAMES[1:])
+def test_many_associations_in_a_row_from_one_source_port(flavour: str, tmp_path: Path) -> None:
+    """DCMTK's acceptor waits for the requestor to close first, which would hold the port (TIME_WAIT)."""
+    backend = MAKE[flavour]()
+
+    async def main(port: int, here: tuple[str, int]) -> None:
+        for _ in range(4):
+            async with await associate(backend, port, bind_address=here) as assoc:
+                assert (await assoc.send_c_echo()).Status == 0
+            assert assoc.is_released
+
+    with dcmtk_storescp(tmp_path) as server:
+        backend.run(main, server.port, (LOOPBACK, free_port()))

@@ -38,6 +38,11 @@ class Waiting(Protocol):
 MakeWaiting = Callable[[socket.socket | int], Waiting]
 
 
+def is_fixed(bind_address: tuple[str, int] | None) -> bool:
+    """Tell whether a connection is to come from one port and no other."""
+    return bind_address is not None and bind_address[1] != 0
+
+
 def interleaved(found: Sequence[AddressInfo]) -> list[AddressInfo]:
     """Return addresses of the two families in turn, as the resolver ordered each (RFC 8305 4)."""
     first = [info for info in found if info[0] == found[0][0]]
@@ -65,7 +70,7 @@ class Attempts:
         self._waiting = deque(interleaved(found))
         self._pending: dict[socket.socket, str] = {}
         self._bind_address = bind_address
-        self._is_single = bind_address is not None and bind_address[1] != 0
+        self._is_single = is_fixed(bind_address)
         self._deadline = deadline
         self._make_waiter, self._now = make_waiter, now
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from dicomproto.errors import ConnectionLost, TimedOut
 
-from ._connecting import AddressInfo, Attempts, reason_of
+from ._connecting import AddressInfo, Attempts, is_fixed, reason_of
 from ._stream import Address
 
 if TYPE_CHECKING:
@@ -39,6 +39,9 @@ maps a block of 128 KiB or more afresh, 9 microseconds against 1 for a short mes
 
 YIELD_BYTES, YIELD_CALLS = 256 * 1024, 64
 """An association that never has to wait lets others run after so much."""
+
+_COURTESY = 0.1
+"""Seconds that a peer is given to close first, where that spares our port."""
 
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 _RESET = struct.pack("ii", 1, 0)
@@ -116,9 +119,14 @@ class StreamOwner(Protocol):
 
 
 class SocketStream:
-    """A `Stream` over a connected stream socket, which it owns from now on."""
+    """A `Stream` over a connected stream socket, which it owns from now on.
 
-    def __init__(self, sock: RawSocket, waiter: Waiter) -> None:
+    Who closes a connection first cannot use its two ports again for a minute (TIME_WAIT, RFC 9293 3.6). With
+    `spares_port` the stream leaves that to the peer, for as long as it may wait and 0.1 s at least, and
+    then resets the connection.
+    """
+
+    def __init__(self, sock: RawSocket, waiter: Waiter, *, spares_port: bool = False) -> None:
         self._sock = sock
         self._waiter = waiter
         self.local_address: Address = plain_address(sock.getsockname())
@@ -127,6 +135,7 @@ class SocketStream:
         self._bytes_left, self._calls_left = YIELD_BYTES, YIELD_CALLS
         self._rest: list[Buffer] = []
         self._cut = self._eof = self._closed = False
+        self._spares_port = spares_port
         self.owner: StreamOwner | None = None
         sock.setblocking(False)
         self._quickack = _QUICKACK if sock.family in _INET else None
@@ -251,6 +260,8 @@ class SocketStream:
             self.owner.dissociate(self)
         if self._rest and not (last_words and last_words[0] is self._rest[0]):
             self._cut = True
+        if self._spares_port:
+            deadline = max(deadline, self.now() + _COURTESY)
         try:
             if not self._cut and (last_words or deadline > self.now()):
                 with self._waiter.shield():
@@ -269,10 +280,12 @@ class SocketStream:
                 await (self._waiter.writable if self._eof else self._waiter.either)(deadline)
                 if not self._eof:
                     self.try_receive()
-        self._cut = False
-        self._sock.shutdown(socket.SHUT_WR)
+        self._cut = self._spares_port
+        if not self._spares_port:
+            self._sock.shutdown(socket.SHUT_WR)
         while not self._eof and self.now() < deadline:
             await self.receive(deadline)
+        self._cut = self._cut and not self._eof
 
     def close_now(self) -> None:
         """Close without a word; a connection that was cut within a send is reset."""
@@ -341,7 +354,7 @@ async def connect(
     with Attempts(found, bind_address, deadline, make_waiter=make_waiter, now=now) as attempts:
         sock = await attempts.first()
     if sock is not None:
-        return SocketStream(sock, make_waiter(sock))
+        return SocketStream(sock, make_waiter(sock), spares_port=is_fixed(bind_address))
     text = "; ".join(attempts.reasons) or "the name has no address"
     if attempts.timed_out:
         raise TimedOut(f"connecting to {whole} took too long ({text})", phase="connect")

@@ -92,7 +92,8 @@ class Stream(Protocol):
         """Flush the last words, shut down writing, discard input until EOF, close. Never raises.
 
         Shielded from cancellation and bounded by the deadline. With no last words and a deadline
-        that has passed the connection ends at once. Idempotent.
+        that has passed the connection ends at once; one from a fixed source port is left to the peer
+        for 0.1 s, who is to close first, and then reset. Idempotent.
         """
 
 
