@@ -62,12 +62,12 @@ OWN = {
     "getscu": [*QUERY, *STORE, "--relational-retrieval"],
     "movescu": [
         *QUERY, *STORE, "--relational-retrieval", "-aem TITLE", "--move-aet TITLE", "--store",
-        "--store-port 0", "--store-aet TITLE",
+        "--store-port 0", "--store-aet TITLE", "--any-sop-class", "--any-transfer-syntax",
     ],
     "echoscu": ["--repeat 3", "--abort"],
     "echoscp": [],
     "storescu": ["-r", "--recurse", "-cx", "--required-contexts"],
-    "storescp": [*STORE, "--no-echo"],
+    "storescp": [*STORE, "--no-echo", "--any-sop-class", "--any-transfer-syntax"],
 }  # fmt: skip
 
 

@@ -33,6 +33,7 @@ PATIENT_FIND, STUDY_FIND, ONLY_FIND = (f"{MODEL}.{number}.1" for number in "123"
 STUDY_MOVE, STUDY_GET = f"{MODEL}.2.2", f"{MODEL}.2.3"
 WORKLIST, UPS_PULL = "1.2.840.10008.5.1.4.31", "1.2.840.10008.5.1.4.34.6.3"
 MR, HANGING = "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.38.2"
+PRIVATE = "1.3.12.2.1107.5.9.1"
 KEYS = ["-S", "-k", "QueryRetrieveLevel=STUDY", "-k", "PatientName"]
 
 Run = Callable[..., Done]
@@ -569,11 +570,32 @@ def test_one_association_has_room_for_so_many_contexts(here: Run) -> None:
     one = plan_get([CT, CT])
     assert [syntaxes for _, syntaxes in one.contexts[1:]] == [(syntax,) for syntax in COMPRESSED]
     assert plan_get([CT], IMPLICIT).contexts == ((CT, (IMPLICIT,)),)
+    assert plan_get([CT], IMPLICIT, [PRIVATE]).contexts == ((CT, (IMPLICIT,)), (CT, (PRIVATE,)))
+    assert [syntaxes for _, syntaxes in plan_get([CT], None, [PRIVATE]).contexts[1:3]] == [
+        (PRIVATE,), (COMPRESSED[0],),
+    ]  # fmt: skip
     many = [word for number in range(ROOM + 1) for word in ("--sop-class", f"1.2.{number}")]
     assert len(plan_get(many[3::2]).contexts) == ROOM
     done = here("getscu", "host:104", "-k", "PatientID", *many)
     assert done.status == 2
     assert "argument --sop-class: one association has room for 127 SOP classes, not for 128" in done.err
+    words = [word for number in range(4) for word in ("--transfer-syntax", f"1.2.{number}")]
+    done = here("getscu", "host:104", "-k", "PatientID", *words)
+    assert done.status == 2
+    assert "no room for 4 more transfer syntaxes of 14 SOP classes" in done.err
+    done = here("getscu", "host:104", "-k", "PatientID", "--transfer-syntax", "JPEG")
+    assert (done.status, "'JPEG' is no UID" in done.err) == (2, True)
+
+
+def test_private_objects_can_be_fetched(here: Run, tmp_path: Path) -> None:
+    content = write_object(tmp_path / "private", "1.2.3", sop_class=PRIVATE, transfer_syntax=f"{PRIVATE}.1")
+    ae = AE("PACS")
+    ae.unrestricted_storage = True
+    with serving(getting(1, (0xFF00, str(tmp_path / "private"))), ae=ae) as server:
+        words = ["--sop-class", PRIVATE, "--transfer-syntax", f"{PRIVATE}.1", "-od", tmp_path / "out"]
+        done = here("getscu", address(server), *KEYS, *words)
+    assert (done.status, done.err) == (0, "")
+    assert (tmp_path / "out" / "UN.1.2.3").read_bytes().endswith(content)
 
 
 def test_ctrl_c_leaves_no_half_file(files: list[Path], tmp_path: Path) -> None:
@@ -799,6 +821,24 @@ def test_only_what_was_asked_for_is_taken(tmp_path: Path) -> None:
     assert [event["outcome"] for event in done.named("object")].count("foreign") == 3
     summary = done.events[-1]
     assert (done.status, summary["stored"], summary["refused"], summary["ok"]) == (0, 5, 0, True)
+
+
+def test_private_objects_are_taken_on_request(tmp_path: Path) -> None:
+    words = ["--any-sop-class", "--any-transfer-syntax"]
+    with storing("-od", tmp_path / "out", *words) as (port, _, end):
+        with RawPeer(port, (PRIVATE, (f"{PRIVATE}.1",)), called="STORESCP") as peer:
+            assert peer.store("1.2.1", data_set("1.2.1", PRIVATE), sop_class=PRIVATE) == 0
+            peer.release()
+        assert end().events[-1]["stored"] == 1
+
+
+@pytest.mark.parametrize(
+    "option", ["--any-sop-class", "--any-transfer-syntax", "--any-originator", "--allow-network ::1"]
+)
+def test_what_belongs_to_store_takes_store(here: Run, option: str) -> None:
+    done = here("movescu", "host:104", "-aem", "A", "-k", "PatientID", *option.split())
+    assert done.status == 2
+    assert f"{option.split()[0]} takes --store" in done.err
 
 
 def test_a_wrong_originator_may_be_overlooked(tmp_path: Path) -> None:

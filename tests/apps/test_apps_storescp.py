@@ -19,6 +19,8 @@ from tests.applications import CT, EXPLICIT, Done, RawPeer, Server, data_set, wr
 Run = Callable[..., Done]
 Serve = Callable[..., Server]
 
+MR = "1.2.840.10008.5.1.4.1.1.4"
+
 
 def names(directory: Path) -> list[str]:
     return sorted(os.listdir(directory))
@@ -111,6 +113,57 @@ def test_a_peer_does_not_choose_paths(serve: Serve, tmp_path: Path, uid: bytes) 
     (name,) = names(tmp_path / "inner")
     assert name.startswith("CT.sha256-")
     assert done.err.replace("\n", "").isprintable()
+
+
+SIEMENS, VARIAN, VERIFICATION = "1.3.12.2.1107.5.9.1", "1.2.246.352.70.1.70", "1.2.840.10008.1.1"
+STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
+PROPOSALS = {
+    "known": (CT, (EXPLICIT,)),
+    "class": (SIEMENS, (EXPLICIT,)),
+    "syntax": (CT, (VARIAN,)),
+    "both": (SIEMENS, (VARIAN,)),
+    "known second": (CT, (VARIAN, EXPLICIT)),
+    "echo": (VERIFICATION, (EXPLICIT,)),
+    "no storage": (STUDY_ROOT_FIND, (EXPLICIT,)),
+}
+
+
+@pytest.mark.parametrize(
+    ("words", "accepted"),
+    [
+        ((), ["known"]),
+        (("--any-sop-class",), ["known", "class"]),
+        (("--any-transfer-syntax",), ["known", "syntax"]),
+        (("--any-sop-class", "--any-transfer-syntax"), ["known", "class", "syntax", "both"]),
+    ],
+)
+def test_private_sop_classes_and_transfer_syntaxes_are_taken_on_request(
+    serve: Serve, tmp_path: Path, words: tuple[str, ...], accepted: list[str]
+) -> None:
+    server = serve("storescp", "-od", tmp_path, *words)
+    with RawPeer(server.port, *PROPOSALS.values()) as peer:
+        assert isinstance(peer.answer, AssociateAC)
+        results = dict(zip(PROPOSALS, peer.answer.presentation_contexts, strict=True))
+        answered = [name for name, context in results.items() if context.result == 0]
+        assert answered == [*accepted, "known second", "echo"]
+        assert results["known second"].transfer_syntax == EXPLICIT
+    chosen = accepted[-1]
+    sop_class, (syntax,) = PROPOSALS[chosen]
+    content = data_set("1.2.3", sop_class)
+    with RawPeer(server.port, PROPOSALS[chosen]) as peer:
+        assert peer.store("1.2.3", content, sop_class=sop_class) == 0
+        # A C-STORE of another storage class passes on any context of storage.
+        assert peer.store("1.2.4", data_set("1.2.4", MR), sop_class=MR) == 0
+    server.stop()
+    stored = tmp_path / f"{'UN' if sop_class == SIEMENS else 'CT'}.1.2.3"
+    assert data_of(stored) == content
+    assert read_head(stored).transfer_syntax_uid == syntax
+
+
+def test_one_transfer_syntax_only_is_not_any(run: Run) -> None:
+    done = run("storescp", "-xi", "--any-transfer-syntax", 0)
+    assert done.status == 2
+    assert "-xi accepts one transfer syntax only" in done.err
 
 
 def test_an_object_without_a_uid_is_refused(serve: Serve, tmp_path: Path) -> None:

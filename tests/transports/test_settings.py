@@ -13,7 +13,7 @@ from dicomproto.config import Limits, Timeouts
 from dicomproto.dimse.codec import encode_command
 from dicomproto.dimse.commands import CEchoRQ, CStoreRQ, NEventReportRQ, Request
 from dicomproto.errors import AssociationError, AssociationRejected, ConnectionLost, NoAcceptedContext
-from dicomproto.negotiation import DEFAULT_MAXIMUM_LENGTH
+from dicomproto.negotiation import DEFAULT_MAXIMUM_LENGTH, accept_anything
 from dicomproto.services import STANDARD
 from dicomproto.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, VERIFICATION
 from dicomproto.upper_layer.pdu import Abort, AsynchronousOperationsWindow
@@ -133,6 +133,7 @@ CASES = {
     "strict_dispatch": Seen(True, status_of(STORE, CT_IMAGE), 0x0000, 0x0122),
     "idle_release": Seen(True, end_of_idleness, "AssociationAborted", True),
     "unrestricted_storage": Seen(True, contexts, {*SUPPORTED}, {*SUPPORTED, UNSUPPORTED}),
+    "unknown_context": Seen(accept_anything, contexts, {*SUPPORTED}, {*SUPPORTED, UNSUPPORTED}),
     "sop_classes": Seen(
         STANDARD.with_sop_class(PRIVATE, "Private", [CEchoRQ]),
         status_of(OF_PRIVATE, PRIVATE),
@@ -439,6 +440,7 @@ def test_a_method_is_called_and_not_set() -> None:
         ("strict_dispatch", "no", TypeError, "strict_dispatch: must be True or False, not 'no'"),
         ("idle_release", None, TypeError, "idle_release: must be True or False, not None"),
         ("unrestricted_storage", "", TypeError, "unrestricted_storage: must be True or False"),
+        ("unknown_context", True, TypeError, "unknown_context: must be a function, or None, not True"),
         ("sop_classes", {}, TypeError, "sop_classes: must be a SOPClassRegistry, see register_uid"),
         ("move_destinations", [], TypeError, "move_destinations: must be a dictionary of"),
         ("move_destinations", {"A": "host"}, TypeError, "move_destinations: must be .*; 'A' has none"),

@@ -196,6 +196,13 @@ def sop_classes(value: object) -> SOPClassRegistry:
     return value
 
 
+def function_or_none(value: object) -> object:
+    """Check what is called, if anything."""
+    if value is not None and not callable(value):
+        raise TypeError(wrong("a function, or None", value))
+    return value
+
+
 def destinations(value: object) -> object:
     """Check addresses by name; the dictionary is kept itself, and may change."""
     wanted = "a dictionary of (host, port) or (host, port, options of associate) by AE title"
@@ -231,6 +238,7 @@ CHECKS: dict[str, Check] = {
     "strict_dispatch": truth,
     "idle_release": truth,
     "unrestricted_storage": truth,
+    "unknown_context": function_or_none,
     "sop_classes": sop_classes,
     "move_destinations": destinations,
 }

@@ -121,6 +121,9 @@ class Settings:
         self.unrestricted_storage = False
         """Let servers accept every context of a storage, private or unknown SOP class as storage, in its
         first transfer syntax and in both roles; what else they support stays as it is."""
+        self.unknown_context: Callable[[PresentationContextRQ], SupportedContext | None] | None = None
+        """Asked by servers about each proposal of a SOP class that is not among `supported_contexts`; returns
+        what supports it, or None. `unrestricted_storage` goes before it."""
         self.sop_classes = STANDARD
         """The SOP classes that are known: those of the standard, and what `register_uid` added."""
         self.move_destinations: dict[str, tuple[str, int] | tuple[str, int, dict[str, object]]] = {}
@@ -328,8 +331,9 @@ class Settings:
         """
         sop_classes = self.sop_classes
         if self.unrestricted_storage and role is Role.ACCEPTOR:
-            supported_sop_classes = None
             sop_classes = sop_classes.replace(unknown=ServiceClass.STORAGE)
+        if self.unrestricted_storage or self.unknown_context is not None:
+            supported_sop_classes = None  # nobody can tell which
         return Connection(
             role,
             limits=self.limits,
@@ -349,7 +353,7 @@ class Settings:
     ) -> AcceptorPolicy:
         """Return what a server accepts, from whom."""
         supported = self._supported if contexts is None else supported_index(contexts)
-        unknown_context = None
+        unknown_context = self.unknown_context
         if self.unrestricted_storage:
             is_storage = self.sop_classes.is_storage
             supported = {uid: context for uid, context in supported.items() if not is_storage(uid)}

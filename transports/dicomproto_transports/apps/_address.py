@@ -34,7 +34,7 @@ def parse_requestor(parser: ArgumentParser, arguments: Sequence[str], *more: Set
     return _settled(parser, parser.parse_intermixed_args(arguments), _settle, *more)
 
 
-def parse_acceptor(parser: ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
+def parse_acceptor(parser: ArgumentParser, arguments: Sequence[str], *more: Settling) -> argparse.Namespace:
     """Parse the command line of an acceptor; `tls` of the result is what secures its connections, or None.
 
     `users` are those whom it serves, or None.
@@ -46,7 +46,7 @@ def parse_acceptor(parser: ArgumentParser, arguments: Sequence[str]) -> argparse
         options.tls = server_tls(options)
         settle_users(options)
 
-    return _settled(parser, parser.parse_args(arguments), settle)
+    return _settled(parser, parser.parse_args(arguments), settle, *more)
 
 
 def _settled(parser: ArgumentParser, options: argparse.Namespace, *steps: Settling) -> argparse.Namespace:

@@ -47,20 +47,23 @@ class GetPlan(Record):
     """Storage SOP classes of the standard that are not proposed."""
 
 
-def plan_get(chosen: Sequence[str] = (), only: str | None = None) -> GetPlan:
+def plan_get(chosen: Sequence[str] = (), only: str | None = None, more: Sequence[str] = ()) -> GetPlan:
     """Return the plan for the SOP classes that were chosen, by default for those that are most common.
 
-    `only` is the one transfer syntax to propose. Raises ValueError if more are chosen than there is room for.
+    `only` is the one transfer syntax to propose; `more` go before the compressed ones. Raises ValueError if
+    there is no room for what was chosen.
     """
     classes = list(dict.fromkeys(chosen)) or _usual_classes()
     if len(classes) > ROOM:
         raise ValueError(f"one association has room for {ROOM} SOP classes, not for {len(classes)}")
     native = (only,) if only else UNCOMPRESSED_TRANSFER_SYNTAXES
     contexts = [(uid, native) for uid in classes]
-    if only is None:
-        eager = classes if chosen else list(_MOST)
-        further = [(uid, (syntax,)) for syntax in COMPRESSED for uid in eager]
-        contexts += further[: ROOM - len(contexts)]
+    eager = classes if chosen else list(_MOST)
+    if len(contexts) + len(more) * len(eager) > ROOM:
+        wanted = f"for {len(more)} more transfer syntaxes of {len(eager)} SOP classes"
+        raise ValueError(f"one association has no room {wanted}: choose fewer of either")
+    further = [(uid, (syntax,)) for syntax in (*more, *(() if only else COMPRESSED)) for uid in eager]
+    contexts += further[: ROOM - len(contexts)]
     roles = [RoleSelection(sop_class_uid=uid, scu_role=False, scp_role=True) for uid in classes]
     left_out = len(set(storage_sop_classes()) - set(classes))
     return GetPlan(contexts=tuple(contexts), roles=tuple(roles), left_out=left_out)

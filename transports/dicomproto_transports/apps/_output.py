@@ -32,6 +32,19 @@ def add_output(parser: ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def add_acceptance(group: argparse._ArgumentGroup) -> None:
+    """Add the options of a server that takes more than the storage of the standard."""
+    group.add_argument(
+        "--any-sop-class", action="store_true",
+        help="take objects of private SOP classes, and of others that are not known, too",
+    )  # fmt: skip
+    group.add_argument(
+        "--any-transfer-syntax", action="store_true",
+        help="take objects in private transfer syntaxes, and in others that are not known, too: in the first"
+        " that is proposed, if there is none that is known",
+    )  # fmt: skip
+
+
 def is_writable(options: argparse.Namespace, console: Console) -> bool:
     """Make the directory, if objects are kept; say now rather than with the first one if that fails."""
     return options.ignore or can_write_to(options.output_directory, console, fsync=options.fsync)

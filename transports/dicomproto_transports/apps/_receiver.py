@@ -6,13 +6,15 @@ import argparse
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from functools import partial
 from threading import Lock
 from time import monotonic
 
 from dicomproto.dimse.commands import CStoreRQ
-from dicomproto.services import storage_sop_classes
+from dicomproto.negotiation import SupportedContext
+from dicomproto.services import ServiceClass, storage_sop_classes
 from dicomproto.uids import UNCOMPRESSED_TRANSFER_SYNTAXES, VERIFICATION
-from dicomproto.upper_layer.pdu import Buffer
+from dicomproto.upper_layer.pdu import Buffer, PresentationContextRQ
 
 from .. import evt
 from ..blocking import AE
@@ -43,17 +45,38 @@ def serve(options: argparse.Namespace, console: Console) -> bool:
 
 def _support(options: argparse.Namespace, listener: Listener) -> None:
     listener.ae.maximum_operations = options.window
-    support_storage(listener.ae, preferred_syntaxes(options, TRANSFER_SYNTAXES))
+    support_storage(listener.ae, options, preferred_syntaxes(options, TRANSFER_SYNTAXES))
     if not options.no_echo:
         listener.ae.add_supported_context(
             VERIFICATION, preferred_syntaxes(options, UNCOMPRESSED_TRANSFER_SYNTAXES)
         )
 
 
-def support_storage(ae: AE, transfer_syntaxes: tuple[str, ...] = TRANSFER_SYNTAXES) -> None:
+def support_storage(
+    ae: AE, options: argparse.Namespace, transfer_syntaxes: tuple[str, ...] = TRANSFER_SYNTAXES
+) -> None:
     """Offer storage, by default in every transfer syntax, since nothing is decoded."""
-    for uid in storage_sop_classes():
-        ae.add_supported_context(uid, transfer_syntaxes)
+    if options.any_sop_class:
+        ae.sop_classes = ae.sop_classes.replace(unknown=ServiceClass.STORAGE)
+    if options.any_sop_class or options.any_transfer_syntax:
+        any_syntax = options.any_transfer_syntax
+        ae.unknown_context = partial(_any_storage, ae.sop_classes.is_storage, transfer_syntaxes, any_syntax)
+    else:
+        for uid in storage_sop_classes():
+            ae.add_supported_context(uid, transfer_syntaxes)
+
+
+def _any_storage(
+    is_storage: Callable[[str], bool],
+    known_syntaxes: tuple[str, ...],
+    any_syntax: bool,
+    proposal: PresentationContextRQ,
+) -> SupportedContext | None:
+    """Support a SOP class that is storage, also in a transfer syntax that is not known if `any_syntax`."""
+    uid = proposal.abstract_syntax
+    more = proposal.transfer_syntaxes if any_syntax else ()
+    context = SupportedContext(abstract_syntax=uid, transfer_syntaxes=known_syntaxes + more)
+    return context if is_storage(uid) else None
 
 
 class Receiver:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dicomproto.errors import DicomProtoError
+from dicomproto.uids import is_valid_uid
 
 from ._address import parse_requestor
 from ._console import Console
@@ -67,6 +68,11 @@ def parser() -> argparse.ArgumentParser:
         help="fetch objects of this SOP class, by UID, keyword or the prefix of its files (CT, MR...); may be"
         " repeated (default: the common ones)",
     )  # fmt: skip
+    objects.add_argument(
+        "--transfer-syntax", dest="transfer_syntaxes", action="append", default=[], metavar="UID",
+        type=_transfer_syntax,
+        help="fetch objects in this transfer syntax, too, such as a private one; may be repeated",
+    )  # fmt: skip
     add_output(result)
     add_manner(result, "get", "objects")
     return result
@@ -108,9 +114,15 @@ def _settle_classes(options: argparse.Namespace) -> None:
     by_prefix = {prefix: uid for uid, prefix in PREFIXES.items()}
     chosen = [by_prefix.get(text) or sop_class_uid(text) for text in options.sop_classes]
     try:
-        options.plan = plan_get(chosen, only_syntax(options))
+        options.plan = plan_get(chosen, only_syntax(options), options.transfer_syntaxes)
     except ValueError as error:
         raise ArgumentTypeError(f"argument --sop-class: {error}") from None
+
+
+def _transfer_syntax(text: str) -> str:
+    if not is_valid_uid(text):
+        raise ArgumentTypeError(f"{text!r} is no UID")
+    return text
 
 
 def _get(options: argparse.Namespace, console: Console, retrieval: Retrieval, receiver: Receiver) -> None:

@@ -29,7 +29,7 @@ from ._options import (
     port,
     timeouts_of,
 )
-from ._output import add_output, is_writable
+from ._output import add_acceptance, add_output, is_writable
 from ._query import (
     add_manner,
     add_models,
@@ -77,6 +77,15 @@ because this request has not asked for it; it does not count. The summary is alw
 _LINGER = 2.0
 """Seconds without a byte after which no more is waited for what is still coming, after the final response."""
 
+_OF_STORE = (
+    "allow_network",
+    "allow_calling_aet",
+    "any_originator",
+    "any_sop_class",
+    "any_transfer_syntax",
+)
+"""The options that mean nothing without `--store`."""
+
 _DAY = 86_400.0
 """Seconds; longer than any wait."""
 
@@ -114,6 +123,7 @@ def parser() -> ArgumentParser:
         help="receive over plain TCP although the request is secured; with --enable-tls both are",
     )  # fmt: skip
     add_callers(store)
+    add_acceptance(store)
     store.add_argument(
         "--any-originator", action="store_true",
         help="receive objects whatever their Move Originator, from a peer that names a wrong one",
@@ -167,8 +177,10 @@ def _settle_destination(options: argparse.Namespace) -> None:
     if options.store:
         # Not the same in each run: what a former one has asked for may still be coming.
         options.message_id = int.from_bytes(os.urandom(2)) or 1
-    elif options.allow_network or options.allow_calling_aet or options.any_originator:
-        raise ArgumentTypeError("--allow-network, --allow-calling-aet and --any-originator take --store")
+    else:
+        for name in _OF_STORE:
+            if getattr(options, name):
+                raise ArgumentTypeError(f"--{name.replace('_', '-')} takes --store")
     if not options.store or options.tls is None or options.store_plain:
         return
     if not options.enable_tls:
@@ -203,7 +215,7 @@ def _storing(options: argparse.Namespace, console: Console, retrieval: Retrieval
     ae.maximum_associations = MAXIMUM_ASSOCIATIONS
     ae.require_called_aet = [options.store_aet, options.move_aet]
     admit_callers(ae, options)
-    support_storage(ae)
+    support_storage(ae, options)
     ae.add_supported_context(VERIFICATION)
     where = options.bind_address or "any address"
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from argparse import ArgumentTypeError
 from collections.abc import Sequence
 
 from ._address import parse_acceptor
@@ -15,7 +16,7 @@ from ._options import (
     new_parser,
     window,
 )
-from ._output import add_output, is_writable
+from ._output import add_acceptance, add_output, is_writable
 from ._security import add_security
 
 _DESCRIPTION = """Listen for associations; write the DICOM objects that come with C-STORE requests to files.
@@ -51,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
     add_listener(result, "STORESCP")
     add_security(result, is_requestor=False)
     add_preferred_syntax(result)
+    add_acceptance(result.add_argument_group("options of what is taken"))
     add_output(result)
     other = result.add_argument_group("other options")
     other.add_argument(
@@ -63,10 +65,15 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the application and return its exit status."""
-    options = parse_acceptor(parser(), arguments)
+    options = parse_acceptor(parser(), arguments, _settle)
     console = console_of(options)
     if not is_writable(options, console):
         return EXIT_NOT_DONE
     from ._receiver import serve
 
     return exit_status(serve(options, console), console)
+
+
+def _settle(options: argparse.Namespace) -> None:
+    if options.any_transfer_syntax and options.syntax == "xi":
+        raise ArgumentTypeError("-xi accepts one transfer syntax only, so --any-transfer-syntax cannot be")
