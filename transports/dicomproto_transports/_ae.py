@@ -31,6 +31,7 @@ from ._association import AssociationCore
 from ._facts import name_of, own_title
 from ._operating import Drive
 from ._settings import Context, Settings, proposal_of
+from ._supplied import check_stream
 from .logs import with_dumps
 
 if TYPE_CHECKING:
@@ -157,7 +158,8 @@ class AECore(Settings):
         wait = timeouts.connect
         deadline = None if wait is None else backend.now() + wait
         handshake = None if tls_args is None else _handshake(tls_args, addr)
-        stream = await backend.connect(addr, port, bind_address=bind_address, deadline=deadline)
+        connected = await backend.connect(addr, port, bind_address=bind_address, deadline=deadline)
+        stream = check_stream(connected, backend)
         if handshake is not None:
             peer = name_of(own_title(ae_title), stream.peer_address)
             stream = await handshake.run(stream, peer, timeouts)

@@ -16,6 +16,7 @@ from ._acceptor import ServerCore
 from ._ae import AECore
 from ._association import AssociationCore
 from ._settings import Context
+from ._supplied import check_backend
 
 if TYPE_CHECKING:
     from dicomproto.negotiation import SupportedContext
@@ -88,8 +89,19 @@ class AsyncAE(AECore):
     """An application entity whose associations are awaited."""
 
     backend: Backend
+    """What connects and waits. A subclass may have one of its own."""
 
     associate = _awaitable(AECore.open_association)
+
+    def __init_subclass__(cls, **options: object) -> None:
+        super().__init_subclass__(**options)
+        if "backend" in vars(cls):
+            check_backend(cls.backend, f"{cls.__name__}.backend")
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name == "backend":
+            check_backend(value, f"{type(self).__name__}.backend")  # type: ignore[arg-type]
+        super().__setattr__(name, value)
 
     def _server_core(
         self,

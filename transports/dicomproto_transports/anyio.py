@@ -27,6 +27,7 @@ from ._responses import Responses
 from ._sending import KnownFile
 from ._socket import plain_address
 from ._store_many import StoreOutcome, StoreOutcomes
+from ._supplied import check_supplied
 from ._wrapped import WrappedStream
 from .logs import debug_logger
 
@@ -134,5 +135,10 @@ class _ByteStream:
 
 
 def wrap_stream(stream: anyio.abc.ByteStream) -> WrappedStream:
-    """Return a `Stream` over any anyio byte stream, which it owns from now on."""
+    """Return a `Stream` over any anyio byte stream, which it owns from now on; TypeError if it is none."""
+    names = "receive", "send", "send_eof", "aclose", "extra"
+    check_supplied(stream, names, "wrap_stream()", "an anyio.abc.ByteStream is wanted")
+    if issubclass(type(stream), anyio.abc.UnreliableObjectReceiveStream):
+        kind = type(stream).__name__
+        raise TypeError(f"wrap_stream(): {kind} is a stream of objects; an anyio.abc.ByteStream is wanted")
     return WrappedStream(_LIBRARY, _ByteStream(stream))

@@ -23,6 +23,7 @@ from ._responses import Responses
 from ._sending import KnownFile
 from ._socket import plain_address
 from ._store_many import StoreOutcome, StoreOutcomes
+from ._supplied import check_supplied
 from ._wrapped import WrappedStream
 from .logs import debug_logger
 
@@ -128,5 +129,7 @@ class _ByteStream:
 
 
 def wrap_stream(stream: trio.abc.Stream) -> WrappedStream:
-    """Return a `Stream` over any trio stream, which it owns from now on."""
+    """Return a `Stream` over any trio stream, which it owns from now on; TypeError if it is none."""
+    names = "receive_some", "send_all", "aclose"
+    check_supplied(stream, names, "wrap_stream()", "a trio.abc.Stream is wanted")
     return WrappedStream(_LIBRARY, _ByteStream(stream))
