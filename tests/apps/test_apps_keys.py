@@ -232,6 +232,12 @@ def test_a_file_may_be_dicom_json(tmp_path: Path) -> None:
         (b"[]", "an identifier is one data set, not 0"),
         (b"[{}, {}]", "an identifier is one data set, not 2"),
         (b"{", "is neither a DICOM file nor DICOM JSON (JSONDecodeError)"),
+        pytest.param(b"[" * 100_000, "its sequences are nested too deeply", id="brackets"),
+        pytest.param(
+            b'{"00400100": {"vr": "SQ", "Value": [' * 200 + b"{}" + b"]}}" * 200,
+            "nested too deeply",
+            id="items",
+        ),
         (b"hello, whoever reads this", "is neither a DICOM file nor DICOM JSON (InvalidDicomError)"),
         (b"\x10\x00\x10\x00PN\x05\x00", "is neither a DICOM file nor DICOM JSON (InvalidDicomError)"),
         (b"\x10\x00\x10\x00SQ", "is neither a DICOM file nor DICOM JSON (InvalidDicomError)"),

@@ -102,6 +102,14 @@ def test_all_that_can_be_said_is_kept(tmp_path: Path) -> None:
     ("text", "error"),
     [
         ("[a", "this is no TOML: "),
+        pytest.param("x = " + "[" * 100_000, "its brackets or names are nested too deeply", id="arrays"),
+        pytest.param(f"[a]\nhost = {'{a = ' * 5000}1", "names are nested too deeply", id="tables"),
+        pytest.param(f"[a]\nport = {'9' * 5000}", "this is no TOML: Exceeds the limit", id="digits"),
+        pytest.param(
+            f"[a]\nport = 0x{'9' * 5000}",
+            "[a] port: must be a whole number from 1 to 65535, not this int",
+            id="hexadecimal digits",
+        ),
         ("[a]\nhost = 'h'", "[a] port: is missing"),
         ("[a]\nport = 104", "[a] host: is missing"),
         ("host = 'h'", "'host' belongs into a table, such as [pacs]"),

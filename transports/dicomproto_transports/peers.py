@@ -188,7 +188,9 @@ def load_peers(path: str | os.PathLike[str]) -> dict[str, Peer]:
             tables = tomllib.load(file)
     except OSError as error:
         raise InvalidPeers(f"{shown}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise InvalidPeers(f"{shown}: its brackets or names are nested too deeply") from None
+    except ValueError as error:  # TOMLDecodeError, UnicodeDecodeError, and of int() for thousands of digits
         raise InvalidPeers(f"{shown}: this is no TOML: {error}") from None
     reader = _Reader(shown, os.path.dirname(os.path.abspath(path)))
     return {name: reader.peer(name, table) for name, table in tables.items()}
@@ -281,7 +283,8 @@ class _Reader:
 
 def _shown(value: object) -> str:
     """Show a value of the wrong kind; not a long text, which may be a secret in the wrong place."""
-    return repr(value) if isinstance(value, (bool, int, float)) else f"this {type(value).__name__}"
+    is_short = isinstance(value, (bool, float)) or (isinstance(value, int) and value.bit_length() <= 64)
+    return repr(value) if is_short else f"this {type(value).__name__}"
 
 
 def _text(value: object) -> str:

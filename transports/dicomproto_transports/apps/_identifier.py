@@ -67,6 +67,8 @@ def read_identifier(path: str) -> Dataset:
         raise ArgumentTypeError(f"argument -f: {path}: {error.strerror or error}") from None
     except ArgumentTypeError as error:
         raise ArgumentTypeError(f"argument -f: {path}: {error}") from None
+    except RecursionError:
+        raise ArgumentTypeError(f"argument -f: {path}: its sequences are nested too deeply") from None
     except Exception as error:  # whatever a file of another kind makes pydicom raise
         raise ArgumentTypeError(
             f"argument -f: {path} is neither a DICOM file nor DICOM JSON ({type(error).__name__})"
