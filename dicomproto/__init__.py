@@ -87,6 +87,7 @@ from .negotiation import (
     propose_contexts,
 )
 from .upper_layer import (
+    BUSY,
     CLOSED,
     NEED_DATA,
     PDU,
@@ -146,6 +147,7 @@ __all__ = [
     "CFindRSP",
     "CGetRQ",
     "CGetRSP",
+    "BUSY",
     "CLOSED",
     "CMoveRQ",
     "CMoveRSP",

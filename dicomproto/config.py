@@ -32,6 +32,12 @@ class Limits(Record):
     empty_fragments: int = 64
     """PDVs without data within one message."""
 
+    tiny_fragments: int = 1024
+    """PDVs of one message whose mean is below 64 bytes, or a quarter of the maximum length that we announced.
+
+    A message with more of them is refused; one whose fragments are of a decent size may have any number.
+    """
+
     command_length: int = 64 * KIB
     """Bytes of one command set."""
 

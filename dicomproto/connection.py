@@ -13,7 +13,7 @@ from collections.abc import Container, Iterable, Mapping
 from types import MappingProxyType
 
 from .config import Limits, Timeouts
-from .dimse.assembly import Assembler, CommandReceived
+from .dimse.assembly import TINY, Assembler, CommandReceived
 from .dimse.codec import encode_command
 from .dimse.commands import (
     CCancelRQ,
@@ -57,8 +57,10 @@ from .services import (
     status_of,
 )
 from .upper_layer.events import (
+    BUSY,
     CLOSED,
     NEED_DATA,
+    Busy,
     CloseAction,
     Closed,
     NeedData,
@@ -85,6 +87,12 @@ Event = AssociateRQ | AssociateAC | ReleaseRQ | Terminal | MessageEvent
 _CANCELLABLE = (CFindRQ, CGetRQ, CMoveRQ)
 _ENDED_WELL = (Category.SUCCESS, Category.WARNING)
 _REFUSED_SOP_CLASS, _DUPLICATE_INVOCATION = 0x0122, 0x0210
+
+MOST_CHUNKS = 256
+"""PDVs, or parts of them, that one `next_event` takes in before it answers, whatever becomes of them."""
+
+_SMALL = 1024  # bytes; a piece below that is rather copied than an event of its own
+_MOST_FOLDED = 64  # of them
 
 
 class Connection:
@@ -361,6 +369,8 @@ class Connection:
         ours, theirs = window.maximum_invoked, window.maximum_performed
         if self.role is Role.ACCEPTOR:
             ours, theirs = theirs, ours
+        announced = (request if self.role is Role.REQUESTOR else answer).maximum_length
+        self._assembler.tiny = min(TINY, (announced or 4 * TINY) // 4)
         # 0 is any number; Message IDs end at 65535.
         self._operations.window = ours or 65535
         self._requests_limit = max(self.limits.outstanding_requests, theirs)
@@ -541,9 +551,18 @@ class Connection:
 
     # --- receiving -----------------------------------------------------------------------------
 
-    def next_event(self) -> Event | NeedData | Closed:
-        """Return the next event, NEED_DATA or CLOSED. Never raises for anything that the peer does."""
-        while not self._events:
+    def next_event(self) -> Event | NeedData | Busy | Closed:
+        """Return the next event, NEED_DATA, BUSY or CLOSED. Never raises for anything that the peer does.
+
+        BUSY means that `MOST_CHUNKS` PDVs were taken in that are no event (parts of a command set, a data set
+        that is dropped, C-CANCELs of what has ended ...) and that input may be left: call again, after others
+        had their turn, and do not read. So one call does bounded work: that for so many PDVs and for one
+        event, which is a command set of `Limits.command_length`, another PDU or up to 65 small fragments.
+        NEED_DATA means that no input is left.
+        """
+        if self._events:
+            return self._events.popleft()
+        for _ in range(MOST_CHUNKS):
             event = self._upper.next_event()
             if event is NEED_DATA or event is CLOSED:
                 return event
@@ -561,7 +580,9 @@ class Connection:
                 return event
             else:
                 self._interrupt(event)
-        return self._events.popleft()
+            if self._events:
+                return self._events.popleft()
+        return BUSY
 
     def _violate(self, text: str) -> None:
         self._upper.violate(text, item_path="P-DATA-TF / PDV / message")
@@ -599,13 +620,32 @@ class Connection:
         item = assembler.feed(chunk)
         if type(item) is DataSetChunk:
             if not self._drops_data_set:
-                self._events.append(item)
+                self._events.append(item if item.last or len(item.data) >= _SMALL else self._folded(item))
             elif item.last:
                 self._drops_data_set = False
         elif type(item) is CommandReceived:
             self._command(item)
         elif isinstance(item, UnexpectedDataSet):
             self._events.append(item)
+
+    def _folded(self, chunk: DataSetChunk) -> DataSetChunk:
+        """Return a small chunk, and those small ones behind it that are at hand, as one."""
+        upper, assembler, context_id = self._upper, self._assembler, chunk.context_id
+        pieces, warnings, last = [chunk.data], chunk.warnings, False
+        while len(pieces) <= _MOST_FOLDED and not last and not assembler.stays_tiny:
+            if not upper.has_fragment(context_id, _SMALL):
+                break
+            fragment = upper.next_event()
+            assert isinstance(fragment, PDVChunk)
+            item = assembler.feed(fragment)
+            assert isinstance(item, DataSetChunk)
+            pieces.append(item.data)
+            warnings += item.warnings
+            last = item.last
+        if len(pieces) == 1:
+            return chunk
+        data = memoryview(b"".join(pieces))
+        return DataSetChunk(context_id=context_id, data=data, last=last, warnings=warnings)
 
     def _command(self, received: CommandReceived) -> None:
         command = received.command

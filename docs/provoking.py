@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from dicomproto import (
+    BUSY,
     CLOSED,
     NEED_DATA,
     Abort,
@@ -216,7 +217,8 @@ def take_events(connection: Connection) -> list[object]:
     """Return all events that wait; a peer's release is confirmed."""
     events: list[object] = []
     while (event := connection.next_event()) is not NEED_DATA and event is not CLOSED:
-        events.append(event)
+        if event is not BUSY:
+            events.append(event)
     return events
 
 
@@ -413,7 +415,7 @@ class Peer:
             event = self.connection.next_event()
             if isinstance(event, kinds):
                 return event
-            assert event is NEED_DATA, event
+            assert event is NEED_DATA, event  # what we send is far too little for BUSY
             self.connection.receive_data(self.sock.recv(65536))
 
     def ask(self, request: Request) -> int:

@@ -221,8 +221,8 @@ MESSAGES = (
         "fragments of odd length",
         serving,
         p_data(STORE_COMMAND) + p_data((3, 0, b"odd"), (3, 2, b"!")),
-        ("RequestReceived", "DataSetChunk", "DataSetChunk"),
-        ("odd-fragment", "odd-fragment"),
+        ("RequestReceived", "DataSetChunk"),
+        ("odd-fragment",),
     ),
     Quirk(
         "fragments without data, up to `Limits.empty_fragments`",

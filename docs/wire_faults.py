@@ -245,6 +245,13 @@ P_DATA = Section(
             limits=Limits(empty_fragments=2),
         ),
         Wire(
+            "more than `Limits.tiny_fragments` in one message, of less than 64 bytes on average",
+            serving,
+            p_data(STORE_COMMAND) + p_data(*[(3, 0, b"ab")] * 8),
+            MESSAGE_FAULT,
+            limits=Limits(tiny_fragments=5),
+        ),
+        Wire(
             "command set of more than `Limits.command_length`",
             serving,
             p_data((1, 1, bytes(200))) * 2,

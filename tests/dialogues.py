@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from dicomproto import CLOSED, NEED_DATA, Connection, Limits, Timeouts
+from dicomproto import BUSY, CLOSED, NEED_DATA, Connection, Limits, Timeouts
 from dicomproto.dimse.codec import encode_command
 from dicomproto.dimse.commands import (
     CEchoRQ,
@@ -175,10 +175,11 @@ def message(command: Command, data: bytes | None = None, context_id: int | None 
 
 
 def events_of(connection: Connection) -> list[object]:
-    """Return all events up to NEED_DATA or CLOSED; these two are left out."""
+    """Return all events up to NEED_DATA or CLOSED; these two are left out, and BUSY."""
     events: list[object] = []
     while (event := connection.next_event()) is not NEED_DATA and event is not CLOSED:
-        events.append(event)
+        if event is not BUSY:
+            events.append(event)
     return events
 
 

@@ -24,15 +24,23 @@ class CommandReceived(Record):
     warnings: tuple[str, ...] = ()
 
 
+TINY = 64
+"""A mean of fewer bytes makes fragments tiny: each costs as much work as one of 16 KiB."""
+
+
 class Assembler:
     """Puts messages together; raises InvalidCommand for what cannot be one."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+        self._most_tiny = limits.tiny_fragments
         self._gathered = bytearray()
         self._warnings: dict[str, str] = {}  # the first of each kind: fragments may be many
-        self._data_length = 0
-        self._empty_fragments = 0
+        self._fragments = self._empty_fragments = 0
+        self._length = 0  # of all fragments of the message, and of those of its command set
+        self._command_length = 0
+        self.tiny = TINY
+        """Mean length below which fragments are tiny."""
         self.context_id: int | None = None
         """Context of the message that has begun and is not complete."""
         self.command: Command | None = None
@@ -42,13 +50,18 @@ class Assembler:
     @property
     def lacks_data_set(self) -> bool:
         """Whether a response announced a data set of which nothing has come."""
-        return isinstance(self.command, Response) and not self._data_length
+        return isinstance(self.command, Response) and self._length == self._command_length
+
+    @property
+    def stays_tiny(self) -> bool:
+        """Whether the message has had more tiny fragments than one may have: another one ends it."""
+        return self._fragments > self._most_tiny and self._length < self._fragments * self.tiny
 
     def reset(self) -> None:
         """Forget the message that has begun."""
         self._gathered = bytearray()
         self._warnings = {}
-        self._data_length = self._empty_fragments = 0
+        self._empty_fragments = 0
         self.context_id = self.command = None
 
     def feed(self, chunk: PDVChunk) -> CommandReceived | DataSetChunk | UnexpectedDataSet | None:
@@ -63,14 +76,13 @@ class Assembler:
         elif chunk.is_command is not (self.command is None):
             due, came = ("command", "data set") if self.command is None else ("data set", "command")
             raise InvalidCommand(f"{came} fragment while the {due} is incomplete")
-        if not chunk.data:
-            self._count_empty()
+        self._count(chunk)
         return self._command(chunk) if self.command is None else self._data_set(chunk)
 
     def _begin(self, chunk: PDVChunk) -> None:
         self.context_id = chunk.context_id
         self._stray = None
-        self._data_length = self._empty_fragments = 0
+        self._length = self._fragments = self._empty_fragments = 0
         if not chunk.starts_pdu:  # PS3.8 Annex E.1 forbids it; some peers do it
             self._warn("several-messages: in one P-DATA-TF")
 
@@ -78,11 +90,21 @@ class Assembler:
         for warning in warnings:
             self._warnings.setdefault(warning.partition(":")[0], warning)
 
-    def _count_empty(self) -> None:
-        self._empty_fragments += 1
-        if self._empty_fragments > self._limits.empty_fragments:
-            limit = self._limits.empty_fragments
-            raise InvalidCommand(f"more than {limit} empty fragments (Limits.empty_fragments)")
+    def _count(self, chunk: PDVChunk) -> None:
+        """Count a chunk, and refuse the one that begins a fragment too many."""
+        if self._fragments > self._most_tiny and self.stays_tiny:
+            limit, tiny = self._most_tiny, self.tiny
+            raise InvalidCommand(
+                f"more than {limit} fragments of less than {tiny} bytes on average (Limits.tiny_fragments)"
+            )
+        self._length += len(chunk.data)
+        if chunk.end_of_pdv:
+            self._fragments += 1
+        if not chunk.data:
+            self._empty_fragments += 1
+            if self._empty_fragments > self._limits.empty_fragments:
+                limit = self._limits.empty_fragments
+                raise InvalidCommand(f"more than {limit} empty fragments (Limits.empty_fragments)")
 
     def _command(self, chunk: PDVChunk) -> CommandReceived | None:
         self._warn(*chunk.warnings)
@@ -104,6 +126,7 @@ class Assembler:
             warnings=(*self._warnings.values(), *command.warnings),
         )
         self.reset()
+        self._command_length = self._length
         if has_data_set:
             self.context_id = chunk.context_id
             self.command = command
@@ -113,22 +136,27 @@ class Assembler:
 
     def _data_set(self, chunk: PDVChunk) -> DataSetChunk | None:
         last = chunk.is_last and chunk.end_of_pdv
-        self._data_length += len(chunk.data)
+        warnings = chunk.warnings and self._news(chunk.warnings)
         if last:
             self.reset()
         elif not chunk.data:
             return None
-        return DataSetChunk(context_id=chunk.context_id, data=chunk.data, last=last, warnings=chunk.warnings)
+        return DataSetChunk(context_id=chunk.context_id, data=chunk.data, last=last, warnings=warnings)
+
+    def _news(self, warnings: tuple[str, ...]) -> tuple[str, ...]:
+        """Return those of `warnings` whose kind the data set has not had before."""
+        told = len(self._warnings)
+        self._warn(*warnings)
+        return tuple(self._warnings.values())[told:]
 
     def _unexpected(self, chunk: PDVChunk) -> UnexpectedDataSet | None:
         """Drop a data set that a message cannot have, or a response had denied; some peers send one."""
         if self._stray != chunk.context_id:
             raise InvalidCommand("data set fragment, a command was due")
-        if not chunk.data:
-            self._count_empty()
-        self._data_length += len(chunk.data)
+        self._count(chunk)
         if not (chunk.is_last and chunk.end_of_pdv):
             return None
-        dropped = UnexpectedDataSet(context_id=chunk.context_id, length=self._data_length)
+        length = self._length - self._command_length
+        dropped = UnexpectedDataSet(context_id=chunk.context_id, length=length)
         self._stray = None
         return dropped

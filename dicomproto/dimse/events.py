@@ -42,7 +42,8 @@ class CancelReceived(Record):
 class DataSetChunk(Record):
     """Bytes of the data set of the last request or response, as they came; `last` ends it.
 
-    `data` is a read-only view of what was received, and may be empty.
+    `data` is a read-only view of what was received, and may be empty; neighbouring small fragments that came
+    together are one chunk. Of each kind of warning a data set has one.
     """
 
     context_id: int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .codec import decode_pdu, encode_pdu
 from .events import (
+    BUSY,
     CLOSED,
     NEED_DATA,
     CloseAction,
@@ -43,6 +44,7 @@ from .pdu import (
 from .states import State
 
 __all__ = [
+    "BUSY",
     "CLOSED",
     "NEED_DATA",
     "PDU",

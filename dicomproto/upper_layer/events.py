@@ -21,10 +21,14 @@ class Signal(Enum):
 
     NEED_DATA = "need data"
     CLOSED = "closed"
+    BUSY = "busy"
 
 
 NEED_DATA: Final = Signal.NEED_DATA
-"""Nothing more can be said until more bytes, end of file or time come in."""
+"""Nothing more can be said until more bytes, end of file or time come in: no input is left."""
+
+BUSY: Final = Signal.BUSY
+"""Many fragments were taken in that are no event: let others run, then ask again before more is read."""
 
 CLOSED: Final = Signal.CLOSED
 """The terminal event was given; nothing follows."""
@@ -122,3 +126,4 @@ UpperLayerEvent = AssociateRQ | AssociateAC | ReleaseRQ | PDVChunk | Terminal
 
 NeedData = Literal[Signal.NEED_DATA]
 Closed = Literal[Signal.CLOSED]
+Busy = Literal[Signal.BUSY]

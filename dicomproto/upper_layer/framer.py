@@ -119,6 +119,24 @@ class Framer:
             return self._pdv_header()
         return self._pdu_header()
 
+    def has_fragment(self, context_id: int, most: int) -> bool:
+        """Tell whether what follows is a whole PDV of a data set with 1 to `most` bytes, all of it right.
+
+        That is, `next` would give it as one chunk; for what is not in one piece the answer is no.
+        """
+        view, position, rest = self._view, self._position, self._pdu_rest
+        if self._pdv_rest or self._partial or len(view) - position < (6 if rest else 12):
+            return False
+        if not rest:
+            pdu_type, rest = HEADER.unpack_from(view, position)
+            if pdu_type != P_DATA_TF or (self.maximum_length and rest > self.maximum_length):
+                return False
+            position += 6
+        length, its_context_id, control = PDV_HEADER.unpack_from(view, position)
+        end = position + 4 + length
+        fits = 2 < length <= min(most + 2, rest - 4) and end <= len(view)
+        return fits and its_context_id == context_id and not control & 1
+
     def _available(self) -> int:
         """Return how many bytes the current view still has, moving on to the next view if it is used up."""
         rest = len(self._view) - self._position

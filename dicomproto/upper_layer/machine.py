@@ -136,7 +136,10 @@ class UpperLayer:
     # --- events --------------------------------------------------------------------------------
 
     def next_event(self) -> UpperLayerEvent | NeedData | Closed:
-        """Return the next event, NEED_DATA or CLOSED. Never raises for anything that the peer does."""
+        """Return the next event, NEED_DATA or CLOSED. Never raises for anything that the peer does.
+
+        Bounded work: at most two PDU headers, and one PDV or the body of one PDU.
+        """
         while True:
             if self._events:
                 return self._events.popleft()
@@ -163,6 +166,10 @@ class UpperLayer:
                     item_path="P-DATA-TF / PDV",
                     reason=INVALID_PARAMETER,
                 )
+
+    def has_fragment(self, context_id: int, most: int) -> bool:
+        """Tell whether the next event is a whole PDV of a data set on that context, of 1 to `most` bytes."""
+        return self._framer.has_fragment(context_id, most)
 
     def _receive(self, item: Item) -> None:
         event, name = _RECEIVED_EVENTS[type(item)]

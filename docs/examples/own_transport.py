@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 
 from dicomproto import (
+    BUSY,
     CLOSED,
     NEED_DATA,
     AcceptorPolicy,
@@ -46,7 +47,7 @@ class Driver:
                 self.receive()
             elif event is CLOSED:
                 break
-            else:
+            elif event is not BUSY:  # where others wait for their turn, let them run
                 yield event
         self.close()
 
