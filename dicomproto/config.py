@@ -49,7 +49,7 @@ class Limits(Record):
 
 
 class Timeouts(Record):
-    """How long each wait may last, in seconds; None means no bound."""
+    """How long each wait may last, in seconds, and how slow a message may be; None means no bound."""
 
     connect: float | None = 15.0
     """For the TCP connection, all addresses of a host together; the next one is tried after 250 ms."""
@@ -68,6 +68,12 @@ class Timeouts(Record):
 
     pdu: float | None = 60.0
     """For the rest of a PDU once its first byte came; within a message each byte starts it again."""
+
+    minimum_rate: float | None = 1024.0
+    """Bytes a second that each message of the peer has to bring on average, judged after 300 s of it; 0: any.
+
+    Time in which nobody reads does not count.
+    """
 
     write: float | None = 60.0
     """For the peer to take any byte of what we send."""

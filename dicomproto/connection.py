@@ -36,7 +36,7 @@ from .dimse.events import (
     ResponseReceived,
     UnexpectedDataSet,
 )
-from .dimse.operations import Operations, Watch
+from .dimse.operations import Operations, Pace, Watch
 from .dimse.status import Category
 from .errors import InvalidCommand, LocalProtocolError
 from .negotiation import (
@@ -147,6 +147,7 @@ class Connection:
         self._release_reply_is_due = False
         self._idle = Watch()
         self._message = Watch()
+        self._pace = Pace()
 
     # --- facts ---------------------------------------------------------------------------------
 
@@ -270,15 +271,17 @@ class Connection:
         """Return, and forget, what is to be sent: headers and the caller's own payload views, in order."""
         return self._upper.data_to_send()
 
-    def next_deadline(self, now: float) -> float | None:
+    def next_deadline(self, now: float, *, unread: float = 0.0) -> float | None:
         """Return when `handle_timeout` is to be called, in the clock of `now` (seconds), or None.
 
-        A timer that was armed since the last call starts to run at `now`.
+        A timer that was armed since the last call starts to run at `now`. Call it before each wait for input.
+        Of the time since the last call `unread` seconds were no such wait, since the caller was at work; they
+        do not count for `Timeouts.minimum_rate`.
         """
         deadlines = (
             self._upper.next_deadline(now),
             self._wait_for_responses(now),
-            *self._watch(now),
+            *self._watch(now, unread),
         )
         return min((at for at in deadlines if at is not None), default=None)
 
@@ -293,6 +296,8 @@ class Connection:
             self._upper.expire(timer)
         elif self._message.is_over(now):
             self._upper.expire("pdu")
+        elif self._pace.is_over(now):
+            self._upper.expire("minimum_rate")
         elif self._idle.is_over(now):
             if self._idle_release:
                 self.send(ReleaseRQ())
@@ -303,16 +308,18 @@ class Connection:
         is_receiving = self._assembler.context_id is not None
         return self._operations.next_deadline(now, self.timeouts, is_receiving=is_receiving)
 
-    def _watch(self, now: float) -> tuple[float | None, float | None]:
-        """Look whether anything moved; return when an idle acceptor and half a message are given up."""
+    def _watch(self, now: float, unread: float = 0.0) -> tuple[float | None, ...]:
+        """Look what moved; return when an idle acceptor, half a message and a slow one are given up."""
         received = self._upper.bytes_received
         is_busy = self._operations or self._unanswered or self._sending
         is_idle = self.role is Role.ACCEPTOR and self.is_established and not is_busy
         idle = received if is_idle else None
-        message = None if self._assembler.context_id is None else received
+        number = self._assembler.message_number
+        message = None if number is None else received
         return (
             self._idle.look(idle, self.timeouts.idle, now),
             self._message.look(message, self.timeouts.pdu, now),
+            self._pace.look(number, received, self.timeouts.minimum_rate, now, unread),
         )
 
     # --- sending: the association --------------------------------------------------------------
@@ -465,7 +472,10 @@ class Connection:
         """Queue the next chunk, of any size, of the data set under way; `last` ends the message.
 
         A data set has an even length: an odd one is a LocalProtocolError at its last chunk, unless
-        `pad` adds the one NUL. `data` must not change until the send that carries it has returned.
+        `pad` adds the one NUL. After an early failure (`ResponseReceived.is_early`) end it with b"": the
+        last fragment then is two NULs, or the odd byte that waits and one.
+
+        `data` must not change until the send that carries it has returned.
         """
         if self._sending is None:
             raise LocalProtocolError("send_data() without a request or response that has a data set")
@@ -473,6 +483,9 @@ class Connection:
         if isinstance(data, memoryview):
             data = data.cast("B")  # a view of wider items counts items
         odd_byte, parts = b"", [self._odd_byte, data] if self._odd_byte else [data]
+        if last and self._is_early and not any(map(len, parts)):
+            # Nobody looks at it, and not every peer takes a fragment without data.
+            parts = [b"\0\0"]
         if (len(self._odd_byte) + len(data)) & 1:
             if not last:
                 # Fragments are even (PS3.8 Annex E.1): the odd byte waits for the next chunk.

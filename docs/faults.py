@@ -300,6 +300,15 @@ WAITS = Section(
         Wait("no answer to the A-RELEASE-RQ", releasing, b"", ABORTED, "", "association"),
         Wait("a PDU that does not go on", serving, b"\x05\0\0\0", ABORTED, "", "pdu"),
         Wait("a message that does not go on", serving, p_data(STORE_COMMAND), ABORTED, "", "pdu"),
+        Wait(
+            "a message of less than 1 KiB a second, on average over 300 s or more",
+            serving,
+            p_data(STORE_COMMAND),
+            ABORTED,
+            "",
+            "minimum_rate",
+            p_data((3, 0, bytes(1000))),
+        ),
         Wait("no response", waiting_for_echo, b"", ABORTED, "", "response"),
         Wait("no response to an N-ACTION", waiting_for_action, b"", ABORTED, "", "action"),
         Wait(

@@ -266,7 +266,7 @@ class Wire(NamedTuple):
 
 
 class Wait(NamedTuple):
-    """A wait that the peer lets expire."""
+    """A wait that the peer lets expire, though it goes on to send something every 50 seconds."""
 
     fault: str
     given: Callable[[Limits], Connection]
@@ -274,6 +274,7 @@ class Wait(NamedTuple):
     expected: Outcome
     clause: str
     timer: str
+    goes_on: bytes = b""
 
     def provoke(self) -> Outcome:
         """Let the clock reach the deadline, which is that of `timer`."""
@@ -281,8 +282,14 @@ class Wait(NamedTuple):
         connection.data_to_send()
         connection.receive_data(self.sends)
         take_events(connection)
-        deadline = connection.next_deadline(0.0)
-        assert deadline == getattr(connection.timeouts, self.timer), deadline
+        now, deadline = 0.0, connection.next_deadline(0.0)
+        while self.goes_on and deadline > now + 50:
+            now += 50
+            connection.receive_data(self.goes_on)
+            take_events(connection)
+            deadline = connection.next_deadline(now)
+        if not self.goes_on:
+            assert deadline == getattr(connection.timeouts, self.timer), deadline
         connection.handle_timeout(deadline)
         return outcome(connection)
 

@@ -39,6 +39,7 @@ class Assembler:
         self._fragments = self._empty_fragments = 0
         self._length = 0  # of all fragments of the message, and of those of its command set
         self._command_length = 0
+        self._begun = 0
         self.tiny = TINY
         """Mean length below which fragments are tiny."""
         self.context_id: int | None = None
@@ -46,6 +47,12 @@ class Assembler:
         self.command: Command | None = None
         """Command of that message, once it is complete and its data set is due."""
         self._stray: int | None = None  # context of a message that cannot have, or denied, a data set
+
+    @property
+    def message_number(self) -> int | None:
+        """The number of the message that has begun and is not complete, a stray data set with it; or None."""
+        is_stray = self._stray is not None and self._length > self._command_length
+        return self._begun if self.context_id is not None or is_stray else None
 
     @property
     def lacks_data_set(self) -> bool:
@@ -82,6 +89,7 @@ class Assembler:
     def _begin(self, chunk: PDVChunk) -> None:
         self.context_id = chunk.context_id
         self._stray = None
+        self._begun += 1
         self._length = self._fragments = self._empty_fragments = 0
         if not chunk.starts_pdu:  # PS3.8 Annex E.1 forbids it; some peers do it
             self._warn("several-messages: in one P-DATA-TF")

@@ -21,7 +21,7 @@ class ResponseReceived(Record):
 
     After the final one the request is no longer outstanding. `is_early` marks a failure that came
     while we were still sending the request's data set (PS3.7 9.3.1): end it with
-    `send_data(..., last=True)`.
+    `send_data(b"", last=True)`.
     """
 
     context_id: int

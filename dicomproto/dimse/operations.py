@@ -7,6 +7,9 @@ from .commands import CGetRQ, CMoveRQ, NActionRQ, Request
 
 _OBJECTS_UNDER_WAY = 2
 
+SLOW_AFTER = 300.0
+"""Seconds of a message after which its rate is judged."""
+
 
 class Operation:
     """A request without its final response; `timer` is the field of `Timeouts` that bounds the next wait."""
@@ -75,6 +78,41 @@ class Watch:
 
     def is_over(self, now: float) -> bool:
         """Tell whether the wait took too long."""
+        return self.deadline is not None and self.deadline <= now
+
+
+class Pace:
+    """How fast a message comes, over the time in which somebody reads."""
+
+    def __init__(self) -> None:
+        self._message: int | None = None
+        self._received_before = 0
+        self._read_for = 0.0
+        self._looked_at = 0.0
+        self.deadline: float | None = None
+
+    def look(
+        self, message: int | None, received: int, rate: float | None, now: float, unread: float
+    ) -> float | None:
+        """Return when the message with that number is given up, if nothing more comes; None if it is None.
+
+        `received` counts bytes, `rate` is how many a second are enough. Of the time since the last look,
+        `unread` seconds do not count.
+        """
+        if message is None or not rate:
+            self._message = self.deadline = None
+            return None
+        if message == self._message:
+            self._read_for += max(now - self._looked_at - unread, 0.0)
+        else:
+            self._message, self._received_before, self._read_for = message, received, 0.0
+        self._looked_at = now
+        enough_for = max((received - self._received_before) / rate, SLOW_AFTER)
+        self.deadline = now + enough_for - self._read_for
+        return self.deadline
+
+    def is_over(self, now: float) -> bool:
+        """Tell whether the message is too slow."""
         return self.deadline is not None and self.deadline <= now
 
 

@@ -64,6 +64,21 @@ def test_an_early_failure_lets_an_odd_data_set_end() -> None:
         connection.send_data(b"odd", last=True)
 
 
+@pytest.mark.parametrize(
+    ("sent", "end"), [(b"", b"\0\0"), (b"even", b"\0\0"), (b"odd", b"d\0"), (b"x", b"x\0")]
+)
+def test_after_an_early_failure_the_last_fragment_has_data(sent: bytes, end: bytes) -> None:
+    """Not every peer takes a fragment without any."""
+    connection = established(R)
+    connection.send_request(STORE, 3)
+    connection.send_data(sent, last=False)
+    feed(connection, message(STORE.response(Status=OUT_OF_RESOURCES), context_id=3))
+    sent_by(connection)
+    connection.send_data(b"", last=True)
+    assert sent_by(connection) == data_pdu(end, 3)
+    assert not connection.is_sending
+
+
 def test_no_response_is_due_within_a_message_of_the_peer() -> None:
     connection = established(R, rq=associate_rq(), ac=associate_ac())
     connection.send_request(ECHO, 1)

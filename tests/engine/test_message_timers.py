@@ -34,6 +34,7 @@ from tests.dialogues import (
     STORE,
     associate_ac,
     associate_rq,
+    data_pdu,
     established,
     events_of,
     feed,
@@ -331,3 +332,129 @@ def test_a_connection_that_is_over_has_no_waits_for_messages() -> None:
     connection.send(Abort())
     connection.handle_timeout(1e9)
     assert events_of(connection) == [LocallyEnded(pdu=Abort())]
+
+
+# --- a message that comes too slowly ----------------------------------------------------------------
+
+
+KIB = 1024
+
+
+def receiving(**timeouts: float | None) -> Connection:
+    """Return an acceptor to which a data set has begun to come, looked at once, at 0 seconds."""
+    connection = established(A, timeouts=Timeouts(**timeouts))
+    feed(connection, message(STORE, None))
+    connection.next_deadline(0.0)
+    return connection
+
+
+def assert_too_slow(connection: Connection) -> None:
+    incomplete, *_ = events = events_of(connection)
+    assert isinstance(incomplete, MessageIncomplete)
+    assert events[1:] == [TimerExpired(timer="minimum_rate", state="Sta6")]
+    assert encode_pdu(Abort()) in sent_by(connection)
+
+
+def drip(connection: Connection, piece: bytes, every: float, until: float, unread: float = 0.0) -> float:
+    """Let `piece` come again and again; return when the association has ended, or `until`."""
+    now = 0.0
+    while now < until:
+        deadline = connection.next_deadline(now, unread=unread if now else 0.0)
+        if deadline is not None and deadline <= now + every - unread:
+            now = max(deadline, now)
+            connection.handle_timeout(now)
+            if not connection.is_established:
+                return now
+        else:
+            now += every
+            feed(connection, piece)
+    return now
+
+
+@pytest.mark.parametrize("every", [0.5, 59.0])
+def test_a_message_that_drips_is_given_up_after_300_seconds(every: float) -> None:
+    connection = receiving()
+    feed(connection, data_pdu(bytes(10_000), 3)[:12])
+    assert drip(connection, b"a", every, 10_000) == pytest.approx(300, abs=1)
+    assert_too_slow(connection)
+
+
+def test_its_average_is_what_counts() -> None:
+    """A mebibyte at once is enough for 1024 seconds."""
+    connection = receiving()
+    feed(connection, data_pdu(bytes(16 * KIB - 12), 3, is_last=False) * 64)
+    ended = drip(connection, data_pdu(b"ab", 3, is_last=False), 20.0, 10_000)
+    assert ended == pytest.approx(1024, abs=2)
+    assert_too_slow(connection)
+
+
+def test_a_message_at_the_minimum_rate_goes_on() -> None:
+    connection = receiving()
+    assert drip(connection, data_pdu(bytes(3 * KIB), 3, is_last=False), 2.5, 5000) == 5000
+    assert connection.is_established
+
+
+@pytest.mark.parametrize("rate", [0.0, None])
+def test_the_minimum_rate_can_be_switched_off(rate: float | None) -> None:
+    connection = receiving(minimum_rate=rate)
+    assert drip(connection, data_pdu(b"ab", 3, is_last=False), 20.0, 2000) == 2000
+    assert connection.is_established
+
+
+def test_another_minimum_rate() -> None:
+    connection = receiving(minimum_rate=10_000)
+    drip(connection, data_pdu(bytes(4 * KIB), 3, is_last=False), 1.0, 400)
+    assert_too_slow(connection)
+
+
+def test_time_in_which_nobody_reads_does_not_count() -> None:
+    """20 seconds pass between two pieces, 19 of them in a handler: 300 of waiting are over after 6000."""
+    connection = receiving()
+    piece = data_pdu(b"ab", 3, is_last=False)
+    assert drip(connection, piece, 20.0, 10_000, unread=19.0) == pytest.approx(6000, abs=40)
+    assert_too_slow(connection)
+
+
+def test_each_message_has_its_own_time() -> None:
+    connection = established(A)
+    for number in range(1, 20):
+        begun = message(STORE.replace(MessageID=number), None)
+        feed(connection, begun)
+        connection.next_deadline(100.0 * number)
+        feed(connection, data_pdu(b"ab", 3, is_last=False))
+        connection.next_deadline(100.0 * number + 50)
+        feed(connection, data_pdu(b"cd", 3))
+        connection.send_response(STORE.replace(MessageID=number).response())
+    assert connection.is_established
+    feed(connection, data_pdu(b"ab", 3)[:0])
+    deadline = connection.next_deadline(5000.0)
+    assert deadline == 5900.0  # nothing but the idle time
+
+
+def test_a_message_right_behind_another_begins_anew() -> None:
+    """At each look some message is half there, and none of them takes 300 seconds."""
+    connection = established(A)
+    now = 0.0
+    feed(connection, message(ECHO)[:-1])
+    while now < 2000:
+        connection.handle_timeout(now)
+        connection.next_deadline(now)
+        now += 50
+        (request,) = feed(connection, message(ECHO)[-1:] + message(ECHO)[:-1])
+        connection.send_response(request.command.response())
+    assert connection.is_established
+
+
+def test_a_stray_data_set_has_a_minimum_rate_too() -> None:
+    connection = established(A)
+    feed(connection, message(ECHO), data_pdu(b"ab", 1, is_last=False))
+    connection.send_response(ECHO.response())
+    assert drip(connection, data_pdu(b"ab", 1, is_last=False), 20.0, 2000) == pytest.approx(300, abs=1)
+    assert events_of(connection) == [TimerExpired(timer="minimum_rate", state="Sta6")]
+
+
+def test_a_response_has_a_minimum_rate_too() -> None:
+    connection = waiting(FIND_RQ, Timeouts(response=None))
+    feed(connection, message(pending(FIND_RQ), None, context_id=CONTEXT_OF[FIND_RQ.__class__]))
+    assert drip(connection, data_pdu(b"ab", 5, is_last=False), 20.0, 2000) == pytest.approx(300, abs=1)
+    assert_too_slow(connection)

@@ -45,6 +45,7 @@ _WAITS = {
     "association": "its answer to the release request",  # see `timed_out` for the other one
     "artim": "its association request",
     "pdu": "the rest of a PDU",
+    "minimum_rate": "the rest of a message that comes too slowly",
     "response": "its response",
     "action": "its response to an N-ACTION",
     "retrieve": "its next response to a C-GET or C-MOVE",
@@ -75,7 +76,10 @@ def timed_out(peer: str, phase: str, seconds: float | None, state: str = "") -> 
     awaited = _WAITS.get(phase, phase)
     if phase == "association" and state == "Sta5":
         awaited = "its answer to the association request"
-    bound = "" if seconds is None else f" within {seconds:g} s"
+    if phase == "minimum_rate":
+        bound = "" if seconds is None else f", on average less than {seconds:g} bytes a second"
+    else:
+        bound = "" if seconds is None else f" within {seconds:g} s"
     return TimedOut(f"{peer}: waited for {awaited}{bound} ({phase} timeout)", phase=phase)
 
 

@@ -329,8 +329,7 @@ class Pump:
     def stop_sending(self) -> None:
         """End the data set under way early, because the peer has answered a failure (PS3.7 9.3.1)."""
         if self.source is not None:
-            # Two bytes, since not every peer takes a fragment without any; nobody looks at them.
-            self.connection.send_data(b"\0\0", last=True)
+            self.connection.send_data(b"", last=True)
             self._sent_whole()
 
     def _sent_whole(self) -> None:
