@@ -75,6 +75,12 @@ class Framer:
         self._partial = bytearray()
         self._body = None
 
+    def forget_rest(self) -> None:
+        """Forget what was received and not consumed; the same bytes are to be received again."""
+        self._waiting.clear()
+        self._view = _NOTHING
+        self._position = 0
+
     @property
     def is_mid_pdu(self) -> bool:
         """Whether a PDU has begun and is not complete."""

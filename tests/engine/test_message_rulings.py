@@ -28,6 +28,7 @@ from tests.dialogues import (
     events_of,
     feed,
     message,
+    sent_by,
 )
 
 R, A = Role.REQUESTOR, Role.ACCEPTOR

@@ -477,7 +477,7 @@ def test_an_scp_may_fail_early_and_drains_the_rest(dialogue: Dialogue) -> None:
     assert requestor.is_sending
     requestor.send_data(b"", last=True)
     (rest,) = dialogue.carry(requestor)
-    assert (rest.data, rest.last) == (b"", True)
+    assert (rest.data, rest.last) == (b"\0\0", True)
     requestor.send_request(ECHO, 1)
     (received,) = dialogue.carry(requestor)
     acceptor.send_response(received.command.response())

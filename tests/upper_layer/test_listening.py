@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import accumulate, pairwise
+from itertools import accumulate, islice, pairwise
 
 import pytest
 
-from dicomproto import Connection
+from dicomproto import Connection, Limits
 from dicomproto.upper_layer import (
     NEED_DATA,
     Abort,
@@ -19,6 +19,7 @@ from dicomproto.upper_layer import (
     UpperLayer,
     encode_pdu,
 )
+from dicomproto.upper_layer.framer import Framer
 from tests.conversations import AC, P_DATA, PLACES, RQ, Pair, events_of, fire, machine_in, sent_by
 
 
@@ -137,3 +138,19 @@ def test_a_connection_says_what_it_has_not_read() -> None:
     connection.send(AC)
     rest, waiting = connection.unread()
     assert (rest, b"".join(waiting)) == (0, STREAM[:20])
+
+
+def test_a_listener_may_take_less_than_it_was_given() -> None:
+    """What it forgets comes again: the items are the same."""
+
+    def items_of(most: int) -> list[object]:
+        framer, items, rest = Framer(Limits()), [], STREAM
+        while rest:
+            before = framer.consumed
+            framer.receive(rest)
+            items += islice(iter(framer.next, None), most)
+            framer.forget_rest()
+            rest = rest[framer.consumed - before :]
+        return items
+
+    assert items_of(1) == items_of(2) == items_of(1000)

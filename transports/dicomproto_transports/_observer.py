@@ -41,6 +41,10 @@ if TYPE_CHECKING:
     from ._operating import Operating
 
 
+MOST_ITEMS = 16
+"""PDU headers, PDUs and fragments that are taken in at once of what was received."""
+
+
 class Message:
     """A DIMSE message as it passed over the wire: `event.message`.
 
@@ -116,9 +120,12 @@ class Observer:
         """Listen no longer."""
         self._association.connection.on_transition = None
 
-    def received(self, data: Buffer) -> None:
-        """Take what has come, before the engine does."""
-        self.start()[0].feed(data)
+    def received(self, data: Buffer) -> int:
+        """Take what has come, before the engine does; return how many bytes of it were taken.
+
+        They are no more than what is told at a time; the rest comes again, when that was told.
+        """
+        return self.start()[0].feed(data, MOST_ITEMS)
 
     def sent(self, buffers: Iterable[Buffer], rest: Iterable[Buffer]) -> None:
         """Take what was sent of `buffers`, all but the `rest`."""
@@ -196,25 +203,31 @@ class _Direction:
         self._data_length = 0
         self._messages: list[Message] = []  # complete with the PDU under way
 
-    def feed(self, data: Buffer) -> None:
-        """Take the next bytes, which may change afterwards."""
+    def feed(self, data: Buffer, most: int | None = None) -> int:
+        """Take the next bytes, up to the end of so many items; return how many were taken."""
         view = memoryview(data)[self._passed :]
         self._passed -= len(data) - len(view)
         if self._is_lost or not len(view):
-            return
+            return len(data)
         framer = self._framer
         base = framer.consumed
         framer.receive(view)
+        items = 0
         try:
-            while (item := framer.next()) is not None:
+            while items != most and (item := framer.next()) is not None:
+                items += 1
                 if isinstance(item, PDVChunk):
                     self._fragment(item)
                 if not framer.is_mid_pdu:
                     self._pdu(item, view, base)
         except InvalidPDU:  # for which the engine ends the association
             self._is_lost = True
-            return
-        self._keep(view, base)
+            return len(data)
+        rest = len(view) - (framer.consumed - base)
+        if rest:
+            framer.forget_rest()
+        self._keep(view[: len(view) - rest], base)
+        return len(data) - rest
 
     # PDUs and their bytes
 

@@ -61,9 +61,6 @@ log = logging.getLogger("dicomproto.association")
 # Responses that somebody began to take and does not.
 _MOST_REPLIES = 4096
 
-# The stream lets others run by calls and bytes; one read may hold a thousand requests.
-_TURN = 64
-
 Drive = Callable[[Coroutine[object, object, object]], object]
 """Runs a coroutine to its end without an event loop, as the blocking flavour does."""
 
@@ -118,7 +115,6 @@ class Operating(Pump):
         self.piece_buffers = PieceBuffers()
         self._busy = False
         self._user: object = None  # the task that runs a handler, and may use the association meanwhile
-        self._served = 0
         self._awaited: dict[int, Operation] = {}
         self._contexts: dict[tuple[type[Request], str, str | None, int | None], AcceptedContext] = {}
 
@@ -272,12 +268,6 @@ class Operating(Pump):
                 await unfinished.finish("the handler that began it has ended")
         finally:
             self.depth -= 1
-
-    async def take_turn(self) -> None:
-        """Count one message, and let others run after many."""
-        self._served += 1
-        if self._served % _TURN == 0:
-            await self.backend.checkpoint()
 
     async def _answer_release(self) -> None:
         # To end a data set here would make the peer take half an object for the whole; what was begun may

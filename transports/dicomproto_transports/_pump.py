@@ -20,6 +20,7 @@ from dicomproto.dimse.events import CancelReceived
 from dicomproto.dimse.status import Category
 from dicomproto.errors import AssociationAborted, AssociationError
 from dicomproto.upper_layer.events import (
+    BUSY,
     CLOSED,
     NEED_DATA,
     CloseAction,
@@ -36,12 +37,13 @@ from ._endings import explain, timed_out
 from ._facts import name_of
 from ._stream import TLSBroken
 from ._text import printable
+from ._turns import GLANCE, Turn
 
 if TYPE_CHECKING:
     from dicomproto.config import Timeouts
     from dicomproto.connection import Event
     from dicomproto.dimse.commands import Response
-    from dicomproto.upper_layer.events import Closed, NeedData
+    from dicomproto.upper_layer.events import Busy, Closed, NeedData
 
     from ._observer import Observer
     from ._outgoing import Source
@@ -76,7 +78,9 @@ class Pump:
         """Who listens to what passes over the wire; None unless somebody wants to hear of it."""
         self.cancelled: set[int] = set()
         """The Message IDs of the peer's operations that it has cancelled."""
+        self._turn = Turn(stream.now())
         self._ahead: deque[Event | Terminal] = deque()  # taken in by `look_ahead`
+        self._held: Buffer = b""  # came, and waits until what came before was told to the observer
         self._deferred: list[Response] = []
         self._unsent: list[Buffer] = []
         self._write_due: float | None = None
@@ -120,13 +124,18 @@ class Pump:
 
         Raises TimeoutError if nothing came until `deadline`, and the AssociationError of the end.
         """
-        next_event, ahead = self.connection.next_event, self._ahead
+        next_event, ahead, turn = self.connection.next_event, self._ahead, self._turn
         while True:
+            turn.events += 1
+            if not turn.events % GLANCE:
+                await self.take_turn()
             event = ahead.popleft() if ahead else next_event()
             if self.observer is not None:
                 await self._tell_observed(self.observer, event)
             if event is NEED_DATA:
                 await self.move(deadline)
+            elif event is BUSY:
+                await self.take_turn()
             elif event is CLOSED:
                 raise self._ended()
             elif type(event) in _TERMINAL_KINDS:
@@ -137,9 +146,16 @@ class Pump:
 
     async def event_at_hand(self) -> Event | None:
         """Return the next event if it is there without reading; None if not. Raises as `next_event`."""
-        event = self._ahead.popleft() if self._ahead else self.connection.next_event()
-        if self.observer is not None:
-            await self._tell_observed(self.observer, event)
+        while True:
+            self._turn.events += 1
+            await self.take_turn()
+            event = self._ahead.popleft() if self._ahead else self.connection.next_event()
+            if self.observer is not None:
+                await self._tell_observed(self.observer, event)
+            if event is NEED_DATA and self._held:
+                self._look()
+            elif event is not BUSY:
+                break
         if event is NEED_DATA:
             return None
         if event is CLOSED:
@@ -162,7 +178,7 @@ class Pump:
                     break
                 has_looked = True
                 self._look()
-            elif event is CLOSED:
+            elif event is CLOSED or event is BUSY:
                 break
             elif isinstance(event, CancelReceived):
                 self.cancel(event.message_id)
@@ -170,15 +186,28 @@ class Pump:
                 ahead.append(event)
         return not ahead or not any(type(event) in _ENDINGS for event in ahead)
 
+    async def take_turn(self) -> None:
+        """Let others run, if this association has worked for long or taken many events since they did."""
+        if self._turn.is_over(self.stream.now()):
+            await self._let_others_run()
+
+    async def _let_others_run(self) -> float:
+        """Let others run; return the time after that."""
+        await self.backend.checkpoint()
+        now = self.stream.now()
+        self._turn.begin(now)
+        return now
+
     def cancel(self, message_id: int) -> None:
         """Take note that the peer has cancelled an operation, if that has not ended meanwhile."""
         if message_id in self.connection.unanswered:
             self.cancelled.add(message_id)
 
-    async def _tell_observed(self, observer: Observer, event: Event | NeedData | Closed) -> None:
+    async def _tell_observed(self, observer: Observer, event: Event | NeedData | Busy | Closed) -> None:
         """Have told what passed over the wire before `event`, which keeps its place if that is cancelled."""
         try:
             await observer.tell()
+            await self.take_turn()
         except BaseException:
             if not isinstance(event, Signal):
                 self._ahead.appendleft(event)
@@ -200,8 +229,13 @@ class Pump:
         if await self.send_queued() or is_sending:
             self._look()
             return
-        now = stream.now()
-        due = connection.next_deadline(now)
+        if self._held:
+            self._take(b"")
+            return
+        now, turn = stream.now(), self._turn
+        if turn.is_over(now):
+            now = await self._let_others_run()
+        due = connection.next_deadline(now, unread=now - turn.heard_at)
         if due is not None and due <= now:
             # What we wait for may have come while a handler took its time: one look, then the wait is over.
             if self._overdue == due:
@@ -211,6 +245,7 @@ class Pump:
         until = due if deadline is None or (due is not None and due < deadline) else deadline
         if self._deaf:
             until = now + self._close_time()
+        turn.wait(now)
         try:
             data = await stream.receive(until)
         except TimeoutError:
@@ -226,6 +261,8 @@ class Pump:
             connection.receive_eof()
         else:
             self._take(data)
+        finally:
+            turn.hear(stream.now())
 
     def _look(self) -> None:
         """Take in what has arrived while we send.
@@ -233,6 +270,9 @@ class Pump:
         Time is not looked at before all is sent, or a response would be waited for while its request leaves.
         """
         connection = self.connection
+        if self._held:
+            self._take(b"")
+            return
         try:
             data = self.stream.try_receive()
         except OSError as error:
@@ -242,14 +282,18 @@ class Pump:
         if data is not None:
             self._take(data)
 
-    def _take(self, data: bytes) -> None:
-        """Give the engine what was received."""
-        if not data:
+    def _take(self, data: Buffer) -> None:
+        """Give the engine what was received, after what is held; no more at once than the observer takes."""
+        if self._held:
+            data = self._held
+        elif not data:
             self.connection.receive_eof()
             return
-        if self.observer is not None:
-            self.observer.received(data)
-        self.connection.receive_data(data)
+        taken = len(data) if self.observer is None else self.observer.received(data)
+        if taken < len(data):
+            data = memoryview(data)
+        self._held = data[taken:]
+        self.connection.receive_data(data[:taken])
 
     # -- sending ------------------------------------------------------------------------------
 

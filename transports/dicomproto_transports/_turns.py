@@ -1,0 +1,51 @@
+"""When an association lets others run, though more is at hand.
+
+A stream lets others run by the bytes and calls that pass through it. What a peer sends may cost far more
+than its bytes: one read holds 3,000 C-ECHOs, or 30,000 fragments that are dropped. So the work counts too,
+in events and in seconds. Threads take turns by themselves; there a turn is only the chance to notice that the
+server ends.
+"""
+
+from __future__ import annotations
+
+MOST_EVENTS = 64
+"""Events of one read that are taken in one turn."""
+
+LENGTH = 0.003
+"""Seconds of work in one turn; with 50 busy peers a silent one's message is then read within 0.2 s or so."""
+
+GLANCE = 8
+"""Events between two looks at the clock."""
+
+
+class Turn:
+    """How long an association has worked, and how many events it has taken, since others last ran."""
+
+    __slots__ = ("_left", "_worked_since", "events", "heard_at")
+
+    def __init__(self, now: float) -> None:
+        self.events = 0
+        """Events taken since the last read, or the last turn."""
+        self.heard_at = now
+        """When the last wait for input ended."""
+        self._worked_since = now
+        self._left = LENGTH
+
+    def is_over(self, now: float) -> bool:
+        """Tell whether others are to run."""
+        return self.events >= MOST_EVENTS or now - self._worked_since >= self._left
+
+    def begin(self, now: float) -> None:
+        """The next turn begins."""
+        self.events = 0
+        self._worked_since = now
+        self._left = LENGTH
+
+    def wait(self, now: float) -> None:
+        """A wait for input begins."""
+        self._left -= now - self._worked_since
+
+    def hear(self, now: float) -> None:
+        """The wait for input has ended; the turn goes on, for there may have been nothing to wait for."""
+        self.events = 0
+        self.heard_at = self._worked_since = now
