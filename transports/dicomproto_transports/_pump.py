@@ -135,7 +135,7 @@ class Pump:
             if event is NEED_DATA:
                 await self.move(deadline)
             elif event is BUSY:
-                await self.take_turn()
+                await self._let_others_run()
             elif event is CLOSED:
                 raise self._ended()
             elif type(event) in _TERMINAL_KINDS:
@@ -152,9 +152,11 @@ class Pump:
             event = self._ahead.popleft() if self._ahead else self.connection.next_event()
             if self.observer is not None:
                 await self._tell_observed(self.observer, event)
-            if event is NEED_DATA and self._held:
+            if event is BUSY:
+                await self._let_others_run()
+            elif event is NEED_DATA and self._held:
                 self._look()
-            elif event is not BUSY:
+            else:
                 break
         if event is NEED_DATA:
             return None
