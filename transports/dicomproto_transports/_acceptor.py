@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from threading import Lock
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from dicomproto.errors import AssociationError, LocalProtocolError
+from dicomproto.dimse.events import RequestReceived
+from dicomproto.errors import AssociationAborted, AssociationError, LocalProtocolError
 from dicomproto.negotiation import (
     AcceptorPolicy,
     IdentityVerdict,
@@ -26,14 +27,15 @@ from dicomproto.upper_layer.pdu import (
     AssociateRJ,
     AssociateRQ,
     SOPClassCommonExtendedNegotiation,
-    normalize_ae_title,
 )
 
 from . import evt
 from ._association import AssociationCore
 from ._door import Door, Networks, is_allowed
-from ._facts import host_and_port, own_title, window_of
+from ._facts import own_title, window_of
+from ._places import Place, Places
 from ._settings import Context, supported_index
+from ._stream import Displaced
 
 if TYPE_CHECKING:
     from ._ae import AECore
@@ -51,13 +53,6 @@ log = logging.getLogger("dicomproto.association")
 _TOO_MANY = AssociateRJ(result=2, source=3, reason=2)  # local limit exceeded
 _CONGESTION = AssociateRJ(result=2, source=3, reason=1)  # temporary congestion
 
-_LIMITS = (
-    "maximum_associations",
-    "maximum_associations_per_address",
-    "maximum_associations_per_ae_title",
-)
-"""The settings that bound how many associations there are: in all, and of those that are alike."""
-
 
 class Rules:
     """What holds for one association with a server, by the settings of its application entity then."""
@@ -68,7 +63,6 @@ class Rules:
         self.settings = settings
         self.policy = settings.policy(ae_title, contexts)
         self.allowed = Networks(settings.allowed_networks) if settings.allowed_networks else None
-        self.limits = tuple(getattr(settings, name) for name in _LIMITS)
 
     @property
     def accept_any_context(self) -> bool:
@@ -109,8 +103,7 @@ class ServerCore:
             text = "a server needs presentation contexts: add_supported_context() or contexts="
             raise LocalProtocolError(text)
         self._door = Door(proxy_protocol_from, ssl_context)
-        self._associations: dict[AssociationCore, tuple[object, ...]] = {}  # by what counts for each limit
-        self._lock = Lock()  # one server may have many threads
+        self._places = Places()
         self._is_closing = False  # no Event, whose lock a signal handler might find taken
 
     def rules(self) -> Rules:
@@ -123,8 +116,8 @@ class ServerCore:
     @property
     def active_associations(self) -> list[object]:
         """The associations that are being served now."""
-        with self._lock:
-            return [association.facade for association in self._associations if association.terminal is None]
+        served = self._places.associations()
+        return [association.facade for association in served if association.terminal is None]
 
     def begin_shutdown(self) -> None:
         """Accept no more associations."""
@@ -147,14 +140,11 @@ class ServerCore:
 
     def _all_handlers(self) -> list[evt.Handlers]:
         """Return the handlers of all associations; they share ours until they are given some of their own."""
-        with self._lock:
-            others = [association.handlers for association in self._associations]
+        others = [association.handlers for association in self._places.associations()]
         return [self.handlers, *(handlers for handlers in others if handlers is not self.handlers)]
 
     def _observe(self) -> None:
-        with self._lock:
-            associations = list(self._associations)
-        for association in associations:
+        for association in self._places.associations():
             association.observe()
 
     async def serve_connection(self, stream: SocketStream) -> None:
@@ -181,6 +171,8 @@ class ServerCore:
             await self._serve(association, stream)
         except AssociationError:
             pass  # how it ended has been logged
+        except Displaced:
+            await association.end(partial(_displaced, association.peer_name))
         except Exception:
             log.exception("serving %s failed", association.peer_name)
             await association.end()
@@ -188,17 +180,17 @@ class ServerCore:
             await association.end()
             raise
         finally:
-            with self._lock:
-                self._associations.pop(association, None)
+            self._places.leave(association)
 
-    async def _serve(self, association: AssociationCore, arrived: Stream) -> None:
+    async def _serve(self, association: AssociationCore, arrived: SocketStream) -> None:
         connection = association.connection
         log.debug("%s has connected", association.peer_name)
         connection.transport_connected()
         await association.notify(evt.EVT_CONN_OPEN, address=association.stream.peer_address)
         rq = await association.next_event()
         assert isinstance(rq, AssociateRQ)
-        answer, policy = await self._answer(association, rq, arrived)
+        place = Place(association, arrived, rq.calling_ae_title)
+        answer, policy = await self._answer(place, rq)
         await self.backend.checkpoint()  # what is to be aborted now is not accepted first
         if association.terminal is None:
             common = accepted_common_extended(rq, policy)
@@ -207,47 +199,47 @@ class ServerCore:
             association.log_acceptance()
             await association.notify(evt.EVT_ACCEPTED)
             await association.notify(evt.EVT_ESTABLISHED)
+            place.idle_since = association.stream.now()
+        now = association.stream.now
         while True:
-            await association.dispatch(await association.next_event())
+            event = await association.next_event()
+            if isinstance(event, RequestReceived):
+                if not place.begin_operation():
+                    raise Displaced
+                await association.dispatch(event)
+                place.idle_since = now()
+            else:
+                await association.dispatch(event)
 
-    def _enter(
-        self, association: AssociationCore, rq: AssociateRQ, arrived: Stream, rules: Rules
-    ) -> AssociateRJ | None:
+    def _enter(self, place: Place, rq: AssociateRQ, rules: Rules) -> AssociateRJ | None:
         """Count a new association, or return what tells its requestor that it is one too many."""
         if (congestion := self._congestion()) is not None:
             return congestion
-        host, _ = host_and_port(association.stream.peer_address)
-        title = normalize_ae_title(rq.calling_ae_title)
-        mine = ("all", host or association, title)  # a Unix socket has no host; no two are alike then
-        with self._lock:
-            for index, limit in enumerate(rules.limits):
-                if limit is not None and self._count(index, mine[index]) >= limit:
-                    return _TOO_MANY
-            self._associations[association] = mine
-        association.observe()  # a handler may have been bound since it was made
-        self.stream_established(arrived)
+
+        def is_welcome() -> bool:
+            return isinstance(negotiate(rq, rules.policy), AssociateAC)
+
+        if not self._places.take(place, rules.settings, is_welcome):
+            return _TOO_MANY
+        place.association.observe()  # a handler may have been bound since it was made
+        self.stream_established(place.arrived)
         return self._congestion()  # a shutdown may have looked just before
 
     def _congestion(self) -> AssociateRJ | None:
         """Return what newcomers are told once the server is to end."""
         return _CONGESTION if self._is_closing else None
 
-    def _count(self, index: int, value: object) -> int:
-        """Return how many live ones are alike; those that have ended are there until they are closed."""
-        return sum(
-            other.terminal is None and theirs[index] == value for other, theirs in self._associations.items()
-        )
-
     async def _answer(
-        self, association: AssociationCore, rq: AssociateRQ, arrived: Stream
+        self, place: Place, rq: AssociateRQ
     ) -> tuple[AssociateAC | AssociateRJ, AcceptorPolicy]:
         """Return the answer to a request, and the policy after the handlers that have a say in it."""
+        association = place.association
         rules = self.rules()  # which may have changed since the connection came
         policy, association.settings = rules.policy, rules.settings
-        if not is_allowed(arrived.peer_address, rules.allowed):
+        if not is_allowed(place.arrived.peer_address, rules.allowed):
             await association.end()
             return _CONGESTION, policy  # which nobody hears
-        refusal = self._enter(association, rq, arrived, rules)
+        refusal = self._enter(place, rq, rules)
         if refusal is not None:
             return refusal, policy
         # Those whom the policy turns away without them are not shown to the handlers.
@@ -263,6 +255,12 @@ class ServerCore:
             return _CONGESTION, policy
         asked = await _intervene(association, rq, policy)
         return answer if asked is policy else negotiate(rq, asked), asked
+
+
+def _displaced(peer: str) -> AssociationError:
+    """Say why an association was ended for another one."""
+    text = "the association was aborted from this side: a newcomer needs its place (give_way_after)"
+    return AssociationAborted(f"{peer}: {text}", source=0, reason=0, by_peer=False)
 
 
 # --- the handlers that have a say in the negotiation ----------------------------------------------

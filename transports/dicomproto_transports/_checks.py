@@ -228,6 +228,7 @@ CHECKS: dict[str, Check] = {
     "maximum_associations": whole(or_none=True),
     "maximum_associations_per_address": whole(or_none=True),
     "maximum_associations_per_ae_title": whole(or_none=True),
+    "give_way_after": seconds,
     "require_called_aet": names_or_truth,
     "require_calling_aet": names,
     "allowed_networks": networks,

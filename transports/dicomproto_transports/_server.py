@@ -95,6 +95,12 @@ class Connections:
         if was_associated:
             self._tell_if_idle()
 
+    def displace(self, stream: SocketStream) -> None:
+        """Have the user of a stream with an association see that its place is needed."""
+        with self._lock:  # so that it is not closed meanwhile
+            if stream in self._associated:
+                stream.stop_reading()
+
     def _tell_if_idle(self) -> None:
         if len(self._associated) <= len(self.spared) and self.is_idle:
             self.on_idle()

@@ -86,6 +86,9 @@ class Settings:
         """Of those, from one IP address."""
         self.maximum_associations_per_ae_title: int | None = None
         """Of those, with one calling AE title."""
+        self.give_way_after = 30.0
+        """Seconds without an operation after which an association may lose its place to a newcomer, where
+        `maximum_associations` are being served; 0 for never. See :doc:`servers`."""
         self.require_called_aet: bool | str | bytes | Sequence[str | bytes] = False
         """Whether a server rejects (1, 1, 7) those that call it by another name.
 

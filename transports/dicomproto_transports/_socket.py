@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from dicomproto.errors import ConnectionLost, TimedOut
 
 from ._connecting import AddressInfo, Attempts, is_fixed, reason_of
-from ._stream import Address
+from ._stream import Address, Displaced
 
 if TYPE_CHECKING:
     from dicomproto.upper_layer.pdu import Buffer
@@ -117,6 +117,9 @@ class StreamOwner(Protocol):
     def remove(self, stream: SocketStream) -> object:
         """The socket is about to be closed."""
 
+    def displace(self, stream: SocketStream) -> object:
+        """Have `stop_reading` called, unless the socket is about to be closed."""
+
 
 class SocketStream:
     """A `Stream` over a connected stream socket, which it owns from now on.
@@ -134,7 +137,7 @@ class SocketStream:
         self._read_size = SMALL_READ
         self._bytes_left, self._calls_left = YIELD_BYTES, YIELD_CALLS
         self._rest: list[Buffer] = []
-        self._cut = self._eof = self._closed = False
+        self._cut = self._eof = self._closed = self._is_displaced = False
         self._spares_port = spares_port
         self.owner: StreamOwner | None = None
         sock.setblocking(False)
@@ -178,6 +181,9 @@ class SocketStream:
         while (data := self.try_receive()) is None:
             await self._waiter.readable(deadline)
             self._bytes_left, self._calls_left = YIELD_BYTES, YIELD_CALLS
+        if not data and self._is_displaced:
+            self._is_displaced = False
+            raise Displaced
         return data
 
     async def read(self, size: int, deadline: float | None) -> bytes:
@@ -258,6 +264,7 @@ class SocketStream:
         self._closed = True
         if self.owner is not None:
             self.owner.dissociate(self)
+        self._is_displaced = False
         if self._rest and not (last_words and last_words[0] is self._rest[0]):
             self._cut = True
         if self._spares_port:
@@ -296,6 +303,17 @@ class SocketStream:
             with suppress(OSError):
                 self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self._sock.close()
+
+    def displace(self) -> None:
+        """Raise `Displaced` in whoever waits for input, now or later; may be called by another thread."""
+        if self.owner is not None:
+            self.owner.displace(self)
+
+    def stop_reading(self) -> None:
+        """Do so now; the caller, as `owner`, sees to it that the socket is not closed meanwhile."""
+        self._is_displaced = True
+        with suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RD)
 
     def drop(self) -> None:
         """End the connection under its user, who sees EOF; may be called by another thread.

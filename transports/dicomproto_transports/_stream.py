@@ -43,6 +43,13 @@ class ServerShutdown(BaseException):
     """
 
 
+class Displaced(BaseException):
+    """The place of this association is needed for another one: raised by its next wait for input.
+
+    It is raised while no operation is under way. Abort, `close` the stream, and let it pass no further.
+    """
+
+
 class TLSBroken(ConnectionAbortedError):
     """TLS ended the connection; `kind` is that of `TLSFailed`."""
 

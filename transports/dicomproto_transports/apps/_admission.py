@@ -6,7 +6,7 @@ import argparse
 from argparse import ArgumentParser, ArgumentTypeError
 from typing import TYPE_CHECKING
 
-from ._options import ae_title, positive
+from ._options import ae_title, positive, seconds
 
 if TYPE_CHECKING:
     from .._ae import AECore
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 MAXIMUM_ASSOCIATIONS = 100
 """Associations at once, by default."""
+
+GIVE_WAY_AFTER = 30.0
+"""Seconds after which an idle association may have to give way, by default."""
 
 SYSTEMD = "systemd"
 """In place of a port: the sockets that systemd hands over."""
@@ -70,6 +73,11 @@ def add_admission(parser: ArgumentParser) -> None:
     group.add_argument(
         "--max-associations-per-aet", type=positive, metavar="N", help="of those, with one calling AE title"
     )
+    group.add_argument(
+        "--give-way-after", type=seconds, default=GIVE_WAY_AFTER, metavar="SECONDS",
+        help="when N are served, end the one that has been idle longest, this long at least, for a newcomer"
+        f" whose address has fewer; 0: never (default: {GIVE_WAY_AFTER:g})",
+    )  # fmt: skip
     add_callers(group)
     group.add_argument(
         "--allow-called-aet", type=ae_title, action="append", default=[], metavar="TITLE",
@@ -108,6 +116,7 @@ def admit(ae: AECore, options: argparse.Namespace) -> None:
     ae.maximum_associations = options.max_associations
     ae.maximum_associations_per_address = options.max_associations_per_address
     ae.maximum_associations_per_ae_title = options.max_associations_per_aet
+    ae.give_way_after = options.give_way_after
     admit_callers(ae, options)
     own = [ae.ae_title] if options.require_called_aet else []
     ae.require_called_aet = [*own, *options.allow_called_aet] or False

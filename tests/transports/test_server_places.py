@@ -1,0 +1,260 @@
+"""A full server: who gives way to whom, and what it says."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from dicomproto.errors import AssociationAborted, AssociationRejected
+from dicomproto.uids import VERIFICATION
+from dicomproto.upper_layer.pdu import Abort, AssociateAC
+from dicomproto_transports import evt
+from dicomproto_transports._acceptor import ServerCore
+from dicomproto_transports._ae import AECore
+from dicomproto_transports.tls import client_context, server_context
+from tests.associations import associate, connect, in_flavour, make_ae, make_server
+from tests.backends import AnyBackend, Gate, Lockstep
+from tests.certificates import Authority
+
+FIRST, SECOND, THIRD = "127.0.0.1", "127.0.0.2", "127.0.0.3"
+
+
+def full(backend: AnyBackend, places: int, give_way_after: float = 30.0, **settings: Any) -> AECore:
+    """Return an application entity whose servers have so many places."""
+    ae = make_ae(backend, "SCP")
+    ae.maximum_associations, ae.give_way_after = places, give_way_after
+    for name, value in settings.items():
+        setattr(ae, name, value)
+    return ae
+
+
+async def came_in(backend: AnyBackend, port: int, host: str, title: str = "SCU") -> Any:
+    """Ask for an association from an address; None if the server is full."""
+    try:
+        return await associate(backend, port, make_ae(backend, title), bind_address=(host, 0))
+    except AssociationRejected as error:
+        if (error.result, error.source, error.reason) == (2, 3, 2):
+            return None
+        raise
+
+
+async def is_alive(association: Any) -> bool:
+    try:
+        await association.send_c_echo()
+    except AssociationAborted:
+        return False
+    return True
+
+
+def test_a_newcomer_takes_the_place_of_who_was_idle_longest_where_most_places_are_held(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    backend = Lockstep()
+
+    async def main() -> None:
+        async with backend.serving(make_server(backend, ae=full(backend, 4))) as server:
+            alone = await came_in(backend, server.port, SECOND)  # idle longest, but it has one place only
+            early, late, working = [await came_in(backend, server.port, FIRST) for _ in range(3)]
+            await backend.world.sleep(20)
+            await working.send_c_echo()
+            await late.send_c_echo()
+            await backend.world.sleep(9)
+            assert await came_in(backend, server.port, THIRD) is None  # nobody was idle for 30 s there
+            await backend.world.sleep(1)
+            assert await came_in(backend, server.port, FIRST) is None  # it holds most itself
+            third = await came_in(backend, server.port, THIRD)
+            assert third is not None
+            assert await came_in(backend, server.port, THIRD) is None
+            alive = [await is_alive(one) for one in (alone, early, late, working, third)]
+            assert alive == [True, False, True, True, True]
+
+    with caplog.at_level(logging.INFO, "dicomproto"):
+        backend.run(main)
+    assert "a newcomer needs its place (give_way_after)" in caplog.text
+
+
+def test_bytes_that_ask_for_nothing_hold_no_place() -> None:
+    """Nor do they from the moment that their association stands."""
+    backend = Lockstep()
+
+    async def main() -> None:
+        async with backend.serving(make_server(backend, ae=full(backend, 2))) as server:
+            holders = [await connect(backend, server.port) for _ in range(2)]
+            for holder in holders:
+                assert isinstance(await holder.request(VERIFICATION), AssociateAC)
+            for byte in b"\x04\x00\x00":
+                for holder in holders:
+                    await holder.stream.send([bytes([byte])], None)
+                await backend.world.sleep(11)
+            assert await came_in(backend, server.port, SECOND) is not None
+            assert isinstance(await holders[0].event(), Abort)
+            for holder in holders:
+                await holder.stream.close([], 0)
+
+    backend.run(main)
+
+
+def test_an_operation_is_not_ended_for_a_newcomer(backend: AnyBackend) -> None:
+    running, done = Gate(backend), Gate(backend)
+
+    async def work(event: evt.Event) -> int:
+        running.open()
+        await done.passed()
+        return 0x0000
+
+    async def main() -> None:
+        core = make_server(backend, [(evt.EVT_C_ECHO, in_flavour(backend, work))], full(backend, 1, 1e-9))
+        async with backend.serving(core) as server:
+            busy = await came_in(backend, server.port, FIRST)
+
+            async def newcomer() -> None:
+                await running.passed()
+                assert await came_in(backend, server.port, SECOND) is None
+                done.open()
+
+            await backend.together(newcomer, busy.send_c_echo)
+            assert await is_alive(busy)
+            await busy.release()
+
+    backend.run(main)
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
+def test_who_gives_way_is_told_so_and_the_others_stay(
+    backend: AnyBackend, secure: bool, authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    ours = server_context(authority.server.cert, authority.server.key) if secure else None
+    theirs = client_context(authority.ca_file) if secure else None
+    ended: list[object] = []
+
+    def note(event: evt.Event) -> None:
+        ended.append(event.assoc.requestor.ae_title)
+
+    async def main() -> None:
+        handlers = [(evt.EVT_ABORTED, note)]
+        core = ServerCore(full(backend, 2, 1e-9), backend.backend, handlers, ssl_context=ours)
+        options: Any = {"tls_args": theirs} if secure else {}
+        async with backend.serving(core) as server:
+            first, second = [
+                await associate(backend, server.port, make_ae(backend, title), **options)
+                for title in ("FIRST", "SECOND")
+            ]
+            for association in (second, first):
+                await association.send_c_echo()
+                if isinstance(backend, Lockstep):
+                    await backend.world.sleep(1)
+            third = await associate(backend, server.port, bind_address=(SECOND, 0), **options)
+            with pytest.raises(AssociationAborted) as caught:
+                await second.serve()
+            assert (caught.value.by_peer, caught.value.source) == (True, 0)
+            await first.send_c_echo()
+            await first.release()
+            await third.release()
+
+    with caplog.at_level(logging.INFO, "dicomproto"):
+        backend.run(main)
+    assert ended == ["SECOND"]
+    (line,) = [text for text in caplog.messages if "give_way_after" in text]
+    assert line.startswith("'SECOND' at 127.0.0.1:")
+    (line,) = [text for text in caplog.messages if "maximum_associations" in text]
+    assert line.startswith("maximum_associations is reached (2): 'SCU' at 127.0.0.2:")
+    assert "takes the place of 'SECOND' at" in line
+
+
+@pytest.mark.parametrize(
+    ("settings", "title"),
+    [
+        ({"give_way_after": 0.0}, "SCU"),
+        ({"require_calling_aet": ["SCU"]}, "STRANGER"),  # who would be rejected anyway
+        ({"maximum_associations_per_ae_title": 1}, "SCU"),
+        ({"maximum_associations_per_address": 1}, "SCU"),
+    ],
+    ids=["off", "unwelcome", "title", "address"],
+)
+def test_nobody_gives_way(settings: dict[str, Any], title: str) -> None:
+    backend = Lockstep()
+
+    async def main() -> None:
+        async with backend.serving(make_server(backend, ae=full(backend, 1, **settings))) as server:
+            holder = await came_in(backend, server.port, FIRST)
+            await backend.world.sleep(600)
+            expected = SECOND if "maximum_associations_per_address" not in settings else FIRST
+            assert await came_in(backend, server.port, expected, title) is None
+            assert await is_alive(holder)
+
+    backend.run(main)
+
+
+def test_that_somebody_gives_way_may_be_said_later() -> None:
+    backend = Lockstep()
+    ae = full(backend, 1, give_way_after=0)
+
+    async def main() -> None:
+        async with backend.serving(make_server(backend, ae=ae)) as server:
+            holder = await came_in(backend, server.port, FIRST)
+            await backend.world.sleep(5)
+            assert await came_in(backend, server.port, SECOND) is None
+            ae.give_way_after = 5
+            assert await came_in(backend, server.port, SECOND) is not None
+            assert not await is_alive(holder)
+
+    backend.run(main)
+
+
+def test_a_limit_that_was_lowered_ends_nobody() -> None:
+    backend = Lockstep()
+    ae = full(backend, 3)
+
+    async def main() -> None:
+        async with backend.serving(make_server(backend, ae=ae)) as server:
+            holders = [await came_in(backend, server.port, FIRST) for _ in range(3)]
+            await backend.world.sleep(60)
+            ae.maximum_associations = 2
+            assert await came_in(backend, server.port, SECOND) is None
+            assert all([await is_alive(holder) for holder in holders])
+
+    backend.run(main)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["maximum_associations", "maximum_associations_per_address", "maximum_associations_per_ae_title"],
+)
+def test_a_limit_that_is_reached_is_said_once_a_minute(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    backend = Lockstep()
+    ae = make_ae(backend, "SCP")
+    setattr(ae, name, 1)
+
+    async def main() -> None:
+        async with backend.serving(make_server(backend, ae=ae)) as server:
+            holder = await came_in(backend, server.port, FIRST)
+            for _ in range(7):
+                assert await came_in(backend, server.port, FIRST) is None
+                await backend.world.sleep(20)
+            assert await is_alive(holder)
+
+    with caplog.at_level(logging.WARNING, "dicomproto"):
+        backend.run(main)
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * 3
+    lines = [text.partition(" 'SCU' at 127.0.0.1:")[0::2] for text in caplog.messages]
+    assert {start for start, _ in lines} == {f"{name} is reached (1):"}
+    assert [end.partition(" ")[2] for _, end in lines] == [
+        "was rejected",
+        "was rejected; 2 others found it so since the last such line",
+        "was rejected; 2 others found it so since the last such line",
+    ]
+
+
+def test_ten_associations_are_served_unless_it_is_said_otherwise(caplog: pytest.LogCaptureFixture) -> None:
+    backend = Lockstep()
+
+    async def main() -> None:
+        async with backend.serving(make_server(backend)) as server:
+            for _ in range(10):
+                assert await came_in(backend, server.port, FIRST) is not None
+            assert await came_in(backend, server.port, FIRST) is None
+
+    backend.run(main)
+    assert "maximum_associations is reached (10): 'SCU' at 127.0.0.1:" in caplog.text
