@@ -7,15 +7,19 @@ what an association can be made of, `commands` what can be sent on it.
     @given(strategies.pdus())
     def test_my_proxy_forwards(pdu): ...
 
-Needs Hypothesis (`pip install dicomproto[testing]`), which nothing else here imports.
+Needs Hypothesis (`pip install 'dicomproto[testing]'`), which nothing else here imports.
 """
 
 from __future__ import annotations
 
 from typing import TypeVar
 
-from hypothesis import strategies as st
-from hypothesis.strategies import SearchStrategy
+try:
+    from hypothesis import strategies as st
+    from hypothesis.strategies import SearchStrategy
+except ModuleNotFoundError as error:
+    text = f"{__name__} needs {error.name}, which is not installed: pip install 'dicomproto[testing]'"
+    raise ModuleNotFoundError(text, name=error.name) from error
 
 from .dimse.commands import COMMANDS, DATA_SET_PRESENT, NO_DATA_SET, Command
 from .dimse.elements import ELEMENTS

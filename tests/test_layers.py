@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-LAYERS = ["base", "upper_layer", "negotiation", "dimse", "services", "connection", "bridges"]
+LAYERS = ["base", "upper_layer", "negotiation", "dimse", "services", "connection", "bridges", "program"]
 """From the bottom up; a module may import from its own layer and from those below."""
 
 MODULES = {
@@ -33,8 +33,9 @@ MODULES = {
     "datasets": "bridges",
     "matching": "bridges",
     "strategies": "bridges",
+    "__main__": "program",
 }
-"""The parts of `dicomproto` by layer; `dicomproto/__init__.py` stands on all of them but the bridges."""
+"""The parts of `dicomproto` by layer; `dicomproto/__init__.py` stands on all of them but the last two."""
 
 PURE = {
     "__future__",
@@ -59,8 +60,9 @@ BRIDGES = {
     "datasets": {"pydicom", "io"},
     "matching": {"pydicom", "calendar", "datetime", "decimal", "unicodedata"},
     "strategies": {"hypothesis"},
+    "__main__": {"sys", "dicomproto_transports"},
 }
-"""What the bridges may import besides."""
+"""What the bridges may import besides, and the program, which is the command line of the adapters."""
 
 FRAMEWORKS = {"trio": "trio", "anyio": "anyio"}
 """The one module of the adapters that may import each framework."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
+
 import pytest
 from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
@@ -72,3 +75,13 @@ def test_every_command_is_among_them() -> None:
     for kind in COMMANDS.values():
         command = find(strategies.commands(kind), lambda value: True, settings=ONE)
         assert type(command) is kind
+
+
+def test_without_hypothesis_what_installs_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = importlib.util.spec_from_file_location(strategies.__name__, strategies.__file__)
+    assert spec
+    assert spec.loader
+    monkeypatch.setitem(sys.modules, "hypothesis", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'dicomproto\[testing\]'") as caught:
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    assert caught.value.name == "hypothesis"

@@ -125,11 +125,20 @@ def test_help_goes_to_stdout(words: list[str], capsys: pytest.CaptureFixture[str
     assert max(map(len, output.out.splitlines())) <= 110
 
 
-@pytest.mark.parametrize("words", [[], ["nothing"]])
-def test_an_application_must_be_named(words: list[str]) -> None:
+def test_an_application_must_be_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a word there is the help, which still is not what a script wanted."""
     with pytest.raises(SystemExit) as caught:
-        main(words)
+        main([])
     assert caught.value.code == 2
+    output = capsys.readouterr()
+    assert output.err == ""
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert output.out == capsys.readouterr().out
+    with pytest.raises(SystemExit) as caught:
+        main(["nothing"])
+    assert caught.value.code == 2
+    assert "there is no application 'nothing'" in capsys.readouterr().err
 
 
 def test_the_timeouts_reach_the_waits_that_they_name() -> None:

@@ -8,11 +8,24 @@ names of `contexts`, such as `VerificationPresentationContexts`, and `debug_logg
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .contexts import *  # noqa: F403
     from .logs import debug_logger as debug_logger
+
+
+def _check_platform(platform: str) -> None:
+    if platform == "win32":
+        raise ImportError(
+            "dicomproto_transports does not run on Windows: it needs poll(), sendmsg() and POSIX signals. "
+            "Run it in WSL (the Windows Subsystem for Linux); the engine, dicomproto, runs anywhere.",
+            name=__name__,
+        )
+
+
+_check_platform(sys.platform)
 
 
 def __getattr__(name: str) -> object:

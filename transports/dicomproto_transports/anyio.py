@@ -11,11 +11,16 @@ from contextlib import AbstractAsyncContextManager
 from math import inf
 from typing import TypeVar
 
-import anyio
-import anyio.abc
-import anyio.from_thread
-import anyio.lowlevel
-import anyio.to_thread
+from ._extras import missing_extra
+
+try:
+    import anyio
+    import anyio.abc
+    import anyio.from_thread
+    import anyio.lowlevel
+    import anyio.to_thread
+except ImportError as error:
+    raise missing_extra(__name__, "anyio", error) from error
 
 from . import evt
 from ._association import AssociationCore as Association

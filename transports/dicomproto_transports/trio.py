@@ -11,7 +11,12 @@ from contextlib import AbstractAsyncContextManager
 from math import inf
 from typing import TypeVar
 
-import trio
+from ._extras import missing_extra
+
+try:
+    import trio
+except ImportError as error:
+    raise missing_extra(__name__, "trio", error) from error
 
 from . import evt
 from ._association import AssociationCore as Association

@@ -1,4 +1,4 @@
-"""The command line: `dicomproto APPLICATION`.
+"""The command line: `dicomproto APPLICATION`, or `python -m dicomproto APPLICATION`.
 
 Start-up is part of the cost of a C-ECHO in a monitoring script, so nothing is imported here
 that the chosen application does not need.
@@ -90,5 +90,8 @@ def _without_application(words: list[str]) -> int:
     )
     add_version(parser)
     parser.add_argument("application", help="one of those below")
+    if not words:
+        parser.print_help()
+        parser.exit(2)
     options, _ = parser.parse_known_args(words)
     parser.error(f"there is no application {options.application!r}; there are {', '.join(APPLICATIONS)}")

@@ -64,7 +64,7 @@ class Progress(_Shown):
             self._task = self._bar.add_task("sending", total=total, files=f"0/{files}")
 
     def _make(self) -> RichProgress | None:
-        return _bar("{task.fields[files]} files", is_of_bytes=True)
+        return _bar(self._console, "{task.fields[files]} files", is_of_bytes=True)
 
     @property
     def wants_bytes(self) -> bool:
@@ -101,7 +101,7 @@ class RetrievalProgress(_Shown):
             self._task = self._bar.add_task("retrieving", total=None, objects="0", received="")
 
     def _make(self) -> RichProgress | None:
-        return _bar("{task.fields[objects]} objects{task.fields[received]}", is_of_bytes=False)
+        return _bar(self._console, "{task.fields[objects]} objects{task.fields[received]}", is_of_bytes=False)
 
     def update(self, done: int, remaining: int | None) -> None:
         """Show how many sub-operations are done and still to come."""
@@ -122,11 +122,12 @@ def _is_terminal(stream: TextIO | None) -> bool:
     return stream is not None and stream.isatty()
 
 
-def _bar(text: str, *, is_of_bytes: bool) -> RichProgress | None:
+def _bar(console: Console, text: str, *, is_of_bytes: bool) -> RichProgress | None:
     try:
         from rich import progress
         from rich.console import Console as RichConsole
-    except ImportError:  # the extra "apps" is not installed
+    except ImportError:
+        console.info("there is no progress bar without rich: pip install 'dicomproto[apps]'")
         return None
     rate = (progress.DownloadColumn(), progress.TransferSpeedColumn()) if is_of_bytes else ()
     return progress.Progress(
