@@ -13,20 +13,24 @@ import logging
 import os
 import re
 import shutil
+import signal
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent
 IN_CI = os.environ.get("CI") == "true"
 
-settings.register_profile("dicomproto", deadline=None)
-settings.register_profile("dicomproto-ci", deadline=None, derandomize=True, database=None, print_blob=True)
+# Nothing of Hypothesis looks at the clock: on a busy machine data is slow to come.
+_PATIENT: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("dicomproto", **_PATIENT)
+settings.register_profile("dicomproto-ci", **_PATIENT, derandomize=True, database=None, print_blob=True)
 settings.load_profile("dicomproto-ci" if IN_CI else "dicomproto")
 
 if paths := os.environ.get("PYTHONPATH"):  # tests start programs in folders of their own
@@ -58,7 +62,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--wheel", action="store_true", help="fail unless dicomproto is an installed wheel")
 
 
+def _take_signals_as_usual() -> None:
+    """Have no signal ignored or blocked in the programs that tests start, whatever pytest was started from.
+
+    In the background of a script SIGINT is ignored, under nohup SIGHUP, and so they would be in every
+    program. What has a handler is not; ours does nothing, so that pytest itself outlives a hangup.
+    """
+    for number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:  # which Python ignores
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda number, frame: None)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    _take_signals_as_usual()
+    if sys.platform == "linux":
+        from tests.leaks import Leaks  # here, when `tests` is known
+
+        config.pluginmanager.register(Leaks())
     if not config.getoption("--wheel"):
         return
     for package in ("dicomproto", "dicomproto_transports"):

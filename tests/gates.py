@@ -208,8 +208,6 @@ def main() -> int:
     if unknown := set(chosen.only or ()) - set(gates):
         parser.error(f"no such gate: {', '.join(sorted(unknown))}")
     BUILD.mkdir(exist_ok=True)
-    # In the background of a script it is ignored, and so the programs that the tests interrupt would do.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     outcomes: list[tuple[str, float, str]] = []
     for name, gate in gates.items():
         if chosen.only and name not in chosen.only:

@@ -343,9 +343,9 @@ def test_an_asterisk_is_anything_where_there_are_no_wild_cards(keyword: str) -> 
 def test_no_pattern_backtracks(pattern: str) -> None:
     query = Query(dataset(PatientComments=pattern))
     entity = dataset(PatientComments="a" * 10_240)  # the longest LT
-    start = time.perf_counter()
+    start = time.process_time()
     query.matches(entity)
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 1.0
 
 
 @pytest.mark.serial
@@ -353,7 +353,7 @@ def test_a_query_costs_time_in_proportion_to_its_size() -> None:
     uids = [f"1.2.{number}" for number in range(50_000)]
     creators = [(0x00090010 + block, b"C%03d" % block) for block in range(0xE0)]
     keys = [(0x00091000 + (block << 8) + number, b"A1") for block in range(0xE0) for number in range(0x20)]
-    start = time.perf_counter()
+    start = time.process_time()
     query = Query(raw((0x0020000D, "\\".join(uids).encode()), *creators, *keys))
     entity = dataset(StudyInstanceUID="1.2.49999")
     entity.add(DataElement(0x00090010, "LO", "C000"))
@@ -365,4 +365,4 @@ def test_a_query_costs_time_in_proportion_to_its_size() -> None:
         dataset(ScheduledProcedureStepSequence=[dataset(Modality="MR")] * 300),
         dataset(ScheduledProcedureStepSequence=many),
     )
-    assert time.perf_counter() - start < 10.0
+    assert time.process_time() - start < 10.0

@@ -477,7 +477,7 @@ def test_a_peer_that_never_answers(run: Run, files: list[Path]) -> None:
         return 0
 
     with storing(store) as server:
-        done = run("storescu", "--json", "-td", "0.1", "127.0.0.1", server.port, *files)
+        done = run("storescu", "--json", "-td", "1", "127.0.0.1", server.port, *files)
         never.set()
     assert done.status == 1
     assert states(done)["1.dcm"] == "lost"

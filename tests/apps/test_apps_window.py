@@ -23,12 +23,16 @@ WINDOW = 3
 
 
 class Lazy:
-    """A receiver that answers only when its window is full, or when nothing more comes for a while.
+    """A receiver that answers only when its window is full, or when nothing more can come.
 
-    `deadly` is the SOP Instance UID that makes it abort at once.
+    `window` is how many objects the sender may have unanswered, `total` how many it has in all. `deadly` is
+    the SOP Instance UID that makes it abort at once; how many come then with the others, nobody knows, so it
+    also answers when nothing has come for a while.
     """
 
-    def __init__(self, deadly: str = "") -> None:
+    def __init__(self, total: int, window: int, deadly: str) -> None:
+        self._rest = total
+        self._window = window
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self.deadly = deadly
@@ -62,7 +66,7 @@ class Lazy:
             if event is NEED_DATA:
                 for buffer in engine.data_to_send():
                     peer.sendall(buffer)
-                peer.settimeout(0.2 if waiting else None)  # nothing more comes when the last file is there
+                peer.settimeout(0.2 if waiting and self.deadly else None)
                 try:
                     data = peer.recv(65536)
                 except TimeoutError:
@@ -81,22 +85,22 @@ class Lazy:
                 self.most = max(self.most, len(waiting))
                 if came[-1] == self.deadly:
                     engine.send(Abort())
-                elif len(waiting) == WINDOW:
+                elif len(waiting) == min(self._window, self._rest):
                     self._answer(engine, waiting)
             elif isinstance(event, ReleaseRQ):
                 engine.send(ReleaseRP())
         for buffer in engine.data_to_send():
             peer.sendall(buffer)
 
-    @staticmethod
-    def _answer(engine: Connection, waiting: list[RequestReceived]) -> None:
+    def _answer(self, engine: Connection, waiting: list[RequestReceived]) -> None:
+        self._rest -= len(waiting)
         while waiting:  # the last one first
             engine.send_response(waiting.pop().command.response(Status=0))  # type: ignore[attr-defined]
 
 
 @contextmanager
-def lazy(deadly: str = "") -> Iterator[Lazy]:
-    receiver = Lazy(deadly)
+def lazy(total: int, window: int = WINDOW, deadly: str = "") -> Iterator[Lazy]:
+    receiver = Lazy(total, window, deadly)
     thread = Thread(target=receiver.run)
     thread.start()
     try:
@@ -122,7 +126,7 @@ def table(folder: Path, port: int, more: str = "") -> Path:
 
 
 def test_the_window_is_filled(run: Run, tmp_path: Path, files: list[Path]) -> None:
-    with lazy() as receiver:
+    with lazy(len(files)) as receiver:
         peers = table(tmp_path, receiver.port, f"window = {WINDOW}\n")
         done = run("storescu", "--json", "--peers", peers, "lazy", *files)
     assert done.status == 0
@@ -132,20 +136,20 @@ def test_the_window_is_filled(run: Run, tmp_path: Path, files: list[Path]) -> No
 
 
 def test_an_option_rules_over_the_table(run: Run, tmp_path: Path, files: list[Path]) -> None:
-    with lazy() as receiver:
+    with lazy(len(files)) as receiver:
         peers = table(tmp_path, receiver.port, "window = 1\n")
         done = run("storescu", "--json", "--peers", peers, "--window", WINDOW, "lazy", *files)
     assert (done.status, receiver.most) == (0, WINDOW)
 
 
 def test_without_one_each_waits_for_the_one_before(run: Run, tmp_path: Path, files: list[Path]) -> None:
-    with lazy() as receiver:
+    with lazy(2, window=1) as receiver:
         done = run("storescu", "--json", "--peers", table(tmp_path, receiver.port), "lazy", *files[:2])
     assert (done.status, receiver.most) == (0, 1)
 
 
 def test_only_the_file_that_ends_associations_is_lost(run: Run, tmp_path: Path, files: list[Path]) -> None:
-    with lazy(deadly="1.2.1") as receiver:
+    with lazy(len(files) - 1, deadly="1.2.1") as receiver:
         peers = table(tmp_path, receiver.port, f"window = {WINDOW}\n")
         done = run("storescu", "--json", "--peers", peers, "lazy", *files)
     states = {Path(str(event["path"])).name: event["state"] for event in done.named("file")}

@@ -199,10 +199,10 @@ def test_dcmtk_storescp_falls_silent_in_mid_object(tmp_path: Path) -> None:
 @pytest.mark.dcmtk
 def test_dcmtk_storescp_falls_silent_after_its_answer(tmp_path: Path) -> None:
     with dcmtk_storescp(tmp_path, "--sleep-after", "60") as server:
-        done = our_storescu(server.port, "-ta", "0.5", SMALL[0])
+        done = our_storescu(server.port, "-ta", "1.5", SMALL[0])  # for the acceptance, too
     assert done.status == 0  # it has the object; only the release got no answer
     assert states(done) == ["sent"]
-    assert done.errors.endswith("within 0.5 s (association timeout)\n")
+    assert done.errors.endswith("within 1.5 s (association timeout)\n")
 
 
 # --- our acceptors ---------------------------------------------------------------------------------

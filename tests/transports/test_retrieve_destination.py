@@ -145,10 +145,15 @@ def test_a_destination_is_given_up(backend: AnyBackend, fault: tuple[Step, str, 
             await peer.accept()
             for _ in range(good):
                 await store(peer)
+            ae.timeouts = impatient  # for the associations that follow
             peer.connection.send(Abort())
             await peer.flush()
         else:
             await misbehave(peer)
+
+    ae, impatient = an_ae(backend, "SCP"), timeouts(backend, "response")
+    if not good:
+        ae.timeouts = impatient
 
     async def main() -> None:
         async with backend.serving(Script(there)) as server:
@@ -159,8 +164,6 @@ def test_a_destination_is_given_up(backend: AnyBackend, fault: tuple[Step, str, 
                 for number in range(OBJECTS + good):
                     yield PENDING, image(number)
 
-            ae = an_ae(backend, "SCP")
-            ae.timeouts = timeouts(backend, "response")
             core = make_server(backend, [(evt.EVT_C_MOVE, handle)], ae)
             async with associated(backend, core, an_ae(backend, "SCU")) as assoc:
                 final, failed = await final_of(assoc.send_c_move(QUERY, "THERE", MOVE))

@@ -965,15 +965,22 @@ def test_requestor_is_silent(backend: AnyBackend) -> None:
         handlers = [(evt.EVT_CONN_CLOSE, ended)]
         async with backend.serving(make_server(backend, handlers, ae)) as server:
             silent = await connect(backend, server.port)
-            async with await associate(backend, server.port) as assoc:
-                assert (await assoc.send_c_echo()).Status == 0x0000
+            while True:
+                try:
+                    async with await associate(backend, server.port) as assoc:
+                        assert (await assoc.send_c_echo()).Status == 0x0000
+                    break
+                except (AssociationAborted, ConnectionLost):  # so short a time may be over for it as well
+                    assert not backend.is_virtual
             await silent.until_closed()
             await silent.stream.close([], silent.stream.now())
 
     backend.run(main)
-    (error,) = (end for end in ends if not isinstance(end, AssociationReleased))
-    assert isinstance(error, TimedOut)
-    assert error.phase == "artim"
+    errors = [end for end in ends if not isinstance(end, AssociationReleased)]
+    assert errors
+    for error in errors:
+        assert isinstance(error, TimedOut)
+        assert error.phase == "artim"
 
 
 def test_requestor_is_idle(backend: AnyBackend) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from functools import partial
@@ -20,7 +21,7 @@ from dicomproto.upper_layer.pdu import Abort, AssociateAC, ReleaseRP, ReleaseRQ
 from dicomproto_transports import blocking, evt
 from dicomproto_transports._acceptor import ServerCore
 from tests.associations import HOST, Peer, associate, connect, in_flavour, make_ae, make_server
-from tests.backends import AnyBackend, Blocking, Lockstep
+from tests.backends import LONGEST_WAIT, AnyBackend, Blocking, Lockstep
 
 ENOUGH = 20.0
 """Seconds of grace that are not to be used up."""
@@ -410,16 +411,18 @@ def test_all_servers_of_an_application_entity_are_drained_side_by_side() -> None
         associations = [ae.associate(HOST, server.port) for server in servers]
         ended: list[float] = []
         start = blocking.BACKEND.now()
+        all_are_at_their_end = threading.Barrier(3)
 
         def note(event: evt.Event) -> None:
             ended.append(blocking.BACKEND.now() - start)
+            all_are_at_their_end.wait(LONGEST_WAIT / 3)
 
         for server in servers:
             server.bind(evt.EVT_ABORTED, note)
         ae.shutdown(LITTLE)
         assert len(ended) == 3
         assert all(seconds >= LITTLE for seconds in ended)
-        assert max(ended) < 2 * LITTLE + 5
+        assert not all_are_at_their_end.broken
         for association in associations:
             with pytest.raises(AssociationAborted):
                 association.serve()

@@ -15,6 +15,7 @@ import pytest
 from dicomproto.errors import AssociationAborted, AssociationError, AssociationRejected, ConnectionLost
 from dicomproto.uids import VERIFICATION
 from dicomproto_transports.blocking import AE, Association
+from tests.backends import LONGEST_WAIT
 
 SCU = AE("SCU")
 SCU.add_requested_context(VERIFICATION)
@@ -130,8 +131,8 @@ def test_the_interpreter_exits_and_aborts_what_runs() -> None:
         running.stdin.write("exit\n")
         running.stdin.flush()
         with pytest.raises(AssociationAborted):
-            assoc.serve(timeout=10)
-        assert running.wait(10) == 0
+            assoc.serve(timeout=LONGEST_WAIT)
+        assert running.wait(LONGEST_WAIT) == 0
 
 
 @pytest.mark.parametrize(("number", "said"), [(signal.SIGTERM, "ended"), (signal.SIGINT, "ended")])
@@ -140,8 +141,8 @@ def test_a_blocking_server_ends_by_a_signal(number: signal.Signals, said: str) -
         assert assoc.send_c_echo().Status == 0
         running.send_signal(number)
         with pytest.raises(AssociationAborted):
-            assoc.serve(timeout=10)
-        assert running.wait(10) == 0
+            assoc.serve(timeout=LONGEST_WAIT)
+        assert running.wait(LONGEST_WAIT) == 0
         assert running.stdout is not None
         assert running.stdout.read().strip() == said
 
@@ -151,7 +152,7 @@ def test_the_interpreter_exits_although_a_handler_hangs() -> None:
         assert running.stdin is not None
         running.stdin.write("exit\n")
         running.stdin.flush()
-        assert running.wait(10) == 0
+        assert running.wait(LONGEST_WAIT) == 0
         with pytest.raises(AssociationAborted):
             assoc.send_c_echo()
 
@@ -178,7 +179,7 @@ def test_a_server_drained_by_a_signal_finishes_what_runs(refuse: bool) -> None:
             pass  # it may take a moment until nobody listens
         assert assoc.send_c_echo().Status == 0
         assoc.release()
-        assert running.wait(10) == 0
+        assert running.wait(LONGEST_WAIT) == 0
         assert running.stdout.read() == "ended\n"
 
 
@@ -189,7 +190,7 @@ def test_a_second_signal_may_come_at_any_point_of_the_drain() -> None:
         assert [running.stdout.readline() for _ in range(2)] == ["asked\n"] * 2
         assert assoc.send_c_echo().Status == 0
         assoc.release()
-        assert running.wait(10) == 0
+        assert running.wait(LONGEST_WAIT) == 0
         assert running.stdout.read() == "ended\n"
 
 
@@ -201,8 +202,8 @@ def test_ctrl_c_ends_a_drain(refuse: bool) -> None:
         assert running.stdout.readline() == "draining\n"
         running.send_signal(signal.SIGINT)
         with pytest.raises(AssociationAborted):
-            assoc.serve(timeout=10)
-        assert running.wait(10) == 0
+            assoc.serve(timeout=LONGEST_WAIT)
+        assert running.wait(LONGEST_WAIT) == 0
         assert running.stdout.read() == "ended\n"
 
 

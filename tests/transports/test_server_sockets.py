@@ -24,7 +24,7 @@ from dicomproto_transports._listening import listen, systemd_sockets
 from dicomproto_transports._socket import SocketStream
 from dicomproto_transports._threads import PollWaiter
 from tests.associations import HOST, Peer, associate, make_ae, make_server
-from tests.backends import AnyBackend, Blocking
+from tests.backends import LONGEST_WAIT, AnyBackend, Blocking
 
 
 def bound(address: tuple[str, int] = (HOST, 0), backlog: int | None = None) -> socket.socket:
@@ -217,7 +217,7 @@ def test_a_server_on_the_sockets_of_systemd() -> None:
         ae.add_requested_context(VERIFICATION)
         with ae.associate(HOST, port) as association:
             assert association.send_c_echo().Status == 0x0000
-        assert process.wait(20) == 0
+        assert process.wait(LONGEST_WAIT) == 0
         assert process.stdout is not None
         assert process.stdout.read() == "ended 2\n"
 
@@ -245,5 +245,5 @@ WHAT_WAS_GIVEN = """
 )
 def test_what_the_environment_says_of_sockets(environment: dict[str, str], outcome: str) -> None:
     with activate(WHAT_WAS_GIVEN, [], **environment) as process:
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=LONGEST_WAIT)
     assert (out, err) == (outcome + "\n", "")
