@@ -13,7 +13,6 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from io import BytesIO
 from typing import NamedTuple
 
 from pydicom.charset import python_encoding
@@ -22,11 +21,12 @@ from pydicom.datadict import dictionary_VR, private_dictionary_VR
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filebase import DicomBytesIO
-from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_dataset
 from pydicom.uid import UID
 
 from .config import Limits
+from .decoding import build_dataset
+from .encoded import Bounds
 from .errors import DataSetError
 from .uids import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
@@ -38,8 +38,9 @@ from .uids import (
 from .upper_layer.pdu import Buffer
 
 MAXIMUM_DEPTH = 64
-"""Sequences within sequences that `convert` follows."""
+"""Sequences within sequences that are followed."""
 
+_DECODED = Bounds(depth=MAXIMUM_DEPTH)
 _INFLATE_LIMIT = Limits().collect
 _PIXEL_DATA, _BITS_ALLOCATED, _PIXEL_REPRESENTATION = 0x7FE0_0010, 0x0028_0100, 0x0028_0103
 _WAVEFORM_BITS_ALLOCATED = 0x5400_1004
@@ -93,20 +94,29 @@ def encode_data_set(dataset: Dataset, transfer_syntax: str) -> bytes:
 
 
 def decode_data_set(
-    data: Buffer, transfer_syntax: str, *, inflate_limit: int = _INFLATE_LIMIT, file_meta: bool = True
+    data: Buffer,
+    transfer_syntax: str,
+    *,
+    inflate_limit: int = _INFLATE_LIMIT,
+    file_meta: bool = True,
+    bounds: Bounds = _DECODED,
 ) -> Dataset:
     """Return the pydicom Dataset that `data` holds; a `file_meta`, if asked for, names the transfer syntax.
 
+    What is cut, or cannot be followed, raises DataSetError, and more than `bounds` allow DataSetTooLarge.
     Values are decoded when they are first used, and may raise then what pydicom raises. A deflated data set
-    of more than `inflate_limit` bytes is refused. Raises DataSetError.
+    of more than `inflate_limit` bytes is refused.
     """
     transfer_syntax = normalize_uid(transfer_syntax)
     syntax = _syntax(transfer_syntax)
     if syntax.is_deflated:
         data = _inflate(data, inflate_limit)
+    explicit, little_endian = not syntax.is_implicit_VR, syntax.is_little_endian
     try:
-        dataset = read_dataset(BytesIO(data), syntax.is_implicit_VR, syntax.is_little_endian)
-    except Exception as error:  # whatever bytes that are no data set make pydicom raise
+        dataset = build_dataset(data, is_explicit=explicit, is_little_endian=little_endian, bounds=bounds)
+    except DataSetError:
+        raise
+    except Exception as error:  # whatever a character set makes pydicom raise
         raise DataSetError(f"the data set cannot be decoded as {syntax.name}: {_summary(error)}") from None
     if file_meta:
         dataset.file_meta = FileMetaDataset()

@@ -70,19 +70,22 @@ NO_BOUNDS = Bounds()
 class Sink(Protocol):
     """Takes what a walk finds in a data set that is fed whole; positions are indices into it."""
 
+    is_little_endian: bool
+    """Whether the numbers of the elements are Little Endian; the walk changes it if it finds otherwise."""
+
     def element(self, tag: int, vr: str | None, start: int, length: int) -> None:
         """Take an element with its value; the VR is None in Implicit VR."""
 
     def fragments(self, tag: int, vr: str | None, start: int, stop: int) -> None:
         """Take an element of undefined length that is no sequence; `stop` is where its delimiter stands."""
 
-    def begin_sequence(self, tag: int, start: int, *, is_undefined: bool) -> None:
+    def begin_sequence(self, tag: int, vr: str | None, start: int, length: int) -> None:
         """Begin a sequence whose items follow."""
 
     def end_sequence(self) -> None:
         """End the innermost sequence."""
 
-    def begin_item(self, start: int, *, is_undefined: bool, is_little_endian: bool) -> None:
+    def begin_item(self, *, is_undefined: bool, is_little_endian: bool) -> None:
         """Begin an item whose elements follow."""
 
     def end_item(self, *, is_explicit: bool) -> None:
@@ -149,6 +152,16 @@ class Walk:
     @property
     def warnings(self) -> tuple[str, ...]:
         return tuple([f"{kind}: {text}" for kind, text in self._warnings.items()])
+
+    @property
+    def kinds(self) -> set[str]:
+        """The kinds of the warnings."""
+        return set(self._warnings)
+
+    @property
+    def is_explicit(self) -> bool:
+        """Whether the data set seems to be in Explicit VR, whatever its transfer syntax says."""
+        return self._top.explicit
 
     @property
     def skippable(self) -> int:
@@ -438,7 +451,7 @@ class Walk:
         inner.is_sure = vr == "SQ" or (vr is None and not tag >> 16 & 1)
         inner.is_guess = inner.is_guess or (vr == "UN" and not inner.is_undefined)
         if self._sink is not None and kind == _SEQUENCE:
-            self._sink.begin_sequence(tag, start, is_undefined=inner.is_undefined)
+            self._sink.begin_sequence(tag, vr, start, length)
         return start
 
     def _enter(self, kind: int, frame: _Frame, length: int, start: int) -> _Frame:
@@ -495,7 +508,7 @@ class Walk:
         item.explicit = frame.explicit or not item.is_sure
         if self._sink is not None:
             little = frame.order.is_little_endian
-            self._sink.begin_item(start, is_undefined=item.is_undefined, is_little_endian=little)
+            self._sink.begin_item(is_undefined=item.is_undefined, is_little_endian=little)
         return start
 
     def _close_ended(self, position: int) -> int:
@@ -529,12 +542,16 @@ class Walk:
         top = self._top
         order, other = (LITTLE, BIG) if top.order is LITTLE else (BIG, LITTLE)
         group, number, code, short = order.explicit(data, 0)
+        if group < 0x100 and (code in order.vrs) == top.explicit:
+            return
         length = short if top.explicit else order.long(data, 4)[0]
         swapped_group, swapped_number, swapped_code, swapped_short = other.explicit(data, 0)
         swapped_length = swapped_short if top.explicit else other.long(data, 4)[0]
         is_less = swapped_group < group and swapped_number <= number
         if is_less and (swapped_length < length or (not length and group in (0x0200, 0x0800, 0x1000))):
             self._guess(top, "byte order", "is in the other byte order", group << 16 | number, 0)
+            if self._sink is not None:
+                self._sink.is_little_endian = other.is_little_endian
             top.order, group, number, code, short = (
                 other,
                 swapped_group,

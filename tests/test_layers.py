@@ -29,6 +29,7 @@ MODULES = {
     "services": "services",
     "connection": "connection",
     "encoded": "bridges",
+    "decoding": "bridges",
     "characters": "bridges",
     "datasets": "bridges",
     "matching": "bridges",
@@ -56,6 +57,7 @@ PURE = {
 
 BRIDGES = {
     "encoded": {"pydicom"},
+    "decoding": {"pydicom"},
     "characters": {"pydicom"},
     "datasets": {"pydicom", "io"},
     "matching": {"pydicom", "calendar", "datetime", "decimal", "unicodedata"},

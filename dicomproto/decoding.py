@@ -1,0 +1,173 @@
+"""What a walk over an encoded data set finds, as a pydicom Dataset.
+
+pydicom's own reader takes for whole what ends early, stops at delimiters out of place, and decodes sequences
+of defined length when they are first used. Here the walker reads the headers; pydicom decodes the values.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple, cast
+
+from pydicom._dicom_dict import DicomDictionary
+from pydicom.charset import convert_encodings, default_encoding
+from pydicom.datadict import private_dictionary_VR
+from pydicom.dataelem import DataElement, RawDataElement, empty_value_for_VR
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+from pydicom.tag import BaseTag
+from pydicom.values import convert_string
+
+from .encoded import Bounds, Sink, walk_whole
+from .errors import DataSetError
+from .headers import UNDEFINED
+from .upper_layer.pdu import Buffer
+
+SEQUENCES = frozenset(tag for tag, entry in DicomDictionary.items() if entry[0] == "SQ")
+"""Tags of sequences, which Implicit VR and UN do not tell."""
+
+_HARMLESS = frozenset({"order", "odd length", "group length", "native pixel data"})
+_new_tuple = tuple.__new__  # a RawDataElement in half of the time
+_SPECIFIC_CHARACTER_SET = BaseTag(0x0008_0005)
+
+
+def build_dataset(data: Buffer, *, is_explicit: bool, is_little_endian: bool, bounds: Bounds) -> Dataset:
+    """Return the Dataset that is encoded in `data`, in its own VR and byte order if they are others.
+
+    Raises DataSetError if it is not whole or cannot be followed, and DataSetTooLarge beyond `bounds`.
+    """
+    data = data if type(data) is bytes else bytes(data)
+    builder = _Builder(data, is_little_endian=is_little_endian)
+    walk = walk_whole(
+        data, is_explicit=is_explicit, is_little_endian=is_little_endian, sink=builder, bounds=bounds
+    )
+    if builder.has_raw_sequences and not (builder.is_plain and walk.kinds <= _HARMLESS):
+        builder = _Builder(data, is_little_endian=is_little_endian, keeps_raw=False)
+        walk_whole(
+            data, is_explicit=is_explicit, is_little_endian=is_little_endian, sink=builder, bounds=bounds
+        )
+    return builder.dataset(is_explicit=walk.is_explicit)
+
+
+@lru_cache(64)
+def _encodings(character_set: bytes) -> list[str]:
+    return convert_encodings(convert_string(character_set, is_little_endian=True))
+
+
+class _Level(NamedTuple):
+    """What a builder was at when it went into an item."""
+
+    elements: dict[BaseTag, DataElement | RawDataElement]
+    inherited: str | list[str]
+    is_little_endian: bool
+    is_undefined: bool
+
+
+class _Builder(Sink):
+    """Makes Datasets of elements and items; values are decoded when they are first used.
+
+    So are sequences of defined length if it `keeps_raw`: pydicom reads plain ones as the walker does.
+    """
+
+    def __init__(self, data: bytes, *, is_little_endian: bool, keeps_raw: bool = True) -> None:
+        self.data = data
+        self.keeps_raw = keeps_raw
+        self.has_raw_sequences = False
+        self.is_plain = True  # what is within raw sequences
+        self.depth = 0  # within a raw sequence
+        self.is_little_endian = is_little_endian
+        self.elements: dict[BaseTag, DataElement | RawDataElement] = {}
+        self.inherited: str | list[str] = default_encoding
+        self.empty: dict[str | None, bytes | None] = {None: None}
+        self.sequences: list[tuple[BaseTag, int, bool, list[Dataset]]] = []
+        self.outer: list[_Level] = []
+
+    def dataset(self, *, is_explicit: bool) -> Dataset:
+        """Return the Dataset of the elements so far."""
+        made = Dataset(self.elements, parent_encoding=self.inherited)
+        made.set_original_encoding(not is_explicit, self.is_little_endian, self.encoding())
+        return made
+
+    def encoding(self) -> str | list[str]:
+        """Return the encoding of the text here and, unless they say otherwise, in items (PS3.5 7.5.3)."""
+        element = self.elements.get(_SPECIFIC_CHARACTER_SET)
+        if element is None:
+            return self.inherited
+        value = element.value or b""
+        if len(value) > 64:  # more than a peer may have us keep
+            return _encodings.__wrapped__(value)
+        return _encodings(value).copy()
+
+    def element(self, tag: int, vr: str | None, start: int, length: int) -> None:
+        if length and (vr is None or vr == "UN") and tag in SEQUENCES:
+            raise DataSetError(f"element {BaseTag(tag)} has something else than items (at byte {start})")
+        if not self.depth:
+            self.raw(tag, vr, start, length)
+
+    def raw(self, tag: int, vr: str | None, start: int, length: int) -> None:
+        key = BaseTag(tag)
+        if length:
+            value: bytes | None = self.data[start : start + length]
+        elif vr in self.empty:
+            value = self.empty[vr]
+        else:
+            value = self.empty[vr] = cast("bytes | None", empty_value_for_VR(vr, raw=True))
+        self.elements[key] = _new_tuple(
+            RawDataElement, (key, vr, length, value, start, vr is None, self.is_little_endian, True, False)
+        )
+
+    def fragments(self, tag: int, vr: str | None, start: int, stop: int) -> None:
+        if self.depth:
+            return
+        value = self.data[start:stop]
+        # Implicit VR does not have it, but some data sets do: only pixel data gets here without a VR.
+        self.elements[BaseTag(tag)] = RawDataElement(
+            BaseTag(tag), vr or "OB or OW", UNDEFINED, value, start, vr is None, self.is_little_endian
+        )
+
+    def begin_sequence(self, tag: int, vr: str | None, start: int, length: int) -> None:
+        if self.depth or (self.keeps_raw and length != UNDEFINED and vr != "UN"):
+            if not self.depth:
+                self.raw(tag, vr, start, length)
+            self.depth += 1
+            self.has_raw_sequences = True
+        else:
+            self.sequences.append((BaseTag(tag), start, length == UNDEFINED, []))
+
+    def end_sequence(self) -> None:
+        if self.depth:
+            self.depth -= 1
+            return
+        tag, start, is_undefined, items = self.sequences.pop()
+        sequence = Sequence(items)
+        sequence.is_undefined_length = is_undefined
+        self.elements[tag] = DataElement(tag, "SQ", sequence, start, is_undefined_length=is_undefined)
+
+    def begin_item(self, *, is_undefined: bool, is_little_endian: bool) -> None:
+        if self.depth:
+            return
+        self.outer.append(_Level(self.elements, self.inherited, self.is_little_endian, is_undefined))
+        self.inherited = self.encoding()
+        self.elements = {}
+        self.is_little_endian = is_little_endian
+
+    def end_item(self, *, is_explicit: bool) -> None:
+        if self.depth:
+            return
+        item = self.dataset(is_explicit=is_explicit)
+        self.elements, self.inherited, self.is_little_endian, is_undefined = self.outer.pop()
+        if is_undefined:
+            item.is_undefined_length_sequence_item = True
+        self.sequences[-1][3].append(item)
+
+    def is_private_sequence(self, tag: int) -> bool:
+        if self.depth:
+            self.is_plain = False
+            return False
+        creator = self.elements.get(BaseTag(tag & 0xFFFF_0000 | tag >> 8 & 0xFF))
+        if not isinstance(creator, RawDataElement) or not creator.value:
+            return False
+        try:
+            return private_dictionary_VR(tag, str(creator.value, "latin-1").strip(" \0")) == "SQ"
+        except KeyError:
+            return False
