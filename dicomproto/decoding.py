@@ -26,7 +26,7 @@ from .upper_layer.pdu import Buffer
 SEQUENCES = frozenset(tag for tag, entry in DicomDictionary.items() if entry[0] == "SQ")
 """Tags of sequences, which Implicit VR and UN do not tell."""
 
-_HARMLESS = frozenset({"order", "odd length", "group length", "native pixel data"})
+_HARMLESS = frozenset({"order", "odd length", "group length", "native pixel data", "trailing padding"})
 _new_tuple = tuple.__new__  # a RawDataElement in half of the time
 _SPECIFIC_CHARACTER_SET = BaseTag(0x0008_0005)
 
@@ -126,7 +126,8 @@ class _Builder(Sink):
         )
 
     def begin_sequence(self, tag: int, vr: str | None, start: int, length: int) -> None:
-        if self.depth or (self.keeps_raw and length != UNDEFINED and vr != "UN"):
+        is_readable = length != UNDEFINED and (vr != "UN" or self.is_little_endian)  # by pydicom
+        if self.depth or (self.keeps_raw and is_readable):
             if not self.depth:
                 self.raw(tag, vr, start, length)
             self.depth += 1

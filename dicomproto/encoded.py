@@ -402,7 +402,9 @@ class Walk:
         if left >= 8 or left > len(data) - position:
             return _MORE
         stump = bytes(data[position : position + left])
-        if any(stump):
+        # Padding makes a length even; a NUL that makes it odd may be the first byte of a header.
+        is_cut = self._sink is not None and left == 1 and len(data) & 1
+        if any(stump) or is_cut:
             return self._cut_header(stump, self._base + position)
         self._warn("padding", "NULs stand behind the last element", None, self._base + position)
         return position + left

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import struct
+from io import BytesIO
 
 from pydicom.config import IGNORE
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
+from pydicom.filereader import read_dataset
 
 from dicomproto.datasets import decode_data_set, encode_data_set
 from dicomproto.uids import IMPLICIT_VR_LITTLE_ENDIAN
@@ -29,6 +31,6 @@ def sent(made: Dataset, syntax: str = IMPLICIT_VR_LITTLE_ENDIAN) -> Dataset:
 
 
 def raw(*parts: tuple[int, bytes]) -> Dataset:
-    """Return the data set of elements received in Implicit VR Little Endian, valid or not."""
+    """Return the data set of elements that pydicom read in Implicit VR Little Endian, valid or not."""
     data = b"".join(struct.pack("<HHI", tag >> 16, tag & 0xFFFF, len(value)) + value for tag, value in parts)
-    return decode_data_set(data, IMPLICIT_VR_LITTLE_ENDIAN)
+    return read_dataset(BytesIO(data), is_implicit_VR=True, is_little_endian=True)

@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
 from dicomproto.datasets import encode_data_set
-from dicomproto.errors import DataSetError
+from dicomproto.errors import DataSetError, DataSetTooLarge
 from dicomproto.matching import Query, matches, response_identifier
 from dicomproto.matching.rules import MAXIMUM_PATTERN, MAXIMUM_VALUES
 from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
@@ -285,7 +285,9 @@ def test_the_deepest_query() -> None:
     assert not matches(nested(64), nested(63))
     for depth in (65, 200):
         with pytest.raises(DataSetError, match="there are more than 64 sequences within each other"):
-            Query(sent(nested(depth)))
+            Query(nested(depth))
+        with pytest.raises(DataSetTooLarge, match="nested deeper than 64 sequences"):
+            sent(nested(depth))
 
 
 def test_the_deepest_answer() -> None:
