@@ -224,7 +224,8 @@ class Walk:
         if base + position == 0 and size >= 8:
             self._recognize(data)
         while True:
-            position = self._close_ended(position)
+            if position <= size:
+                position = self._close_ended(position)
             if position >= size:
                 return position
             frame = self._frame

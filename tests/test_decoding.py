@@ -238,6 +238,14 @@ def test_items_of_un_are_read_in_their_own_encoding() -> None:
     assert decode_data_set(data, EXPLICIT)[ITEMS].value[0].Rows == 258
 
 
+def test_fragments_within_items_are_kept() -> None:
+    fragments = item() + item(b"\xff\xd8\xff\xd9")
+    icon = explicit(0x7FE00010, b"OB", closed(fragments), UNDEFINED)
+    for items in (item(icon), ended(icon)):
+        decoded = decode_data_set(explicit(0x00880200, b"SQ", items), EXPLICIT)
+        assert decoded.IconImageSequence[0].PixelData == fragments
+
+
 def test_items_inherit_the_character_set() -> None:
     name = "Müller".encode("latin-1")
     latin = implicit(0x00080005, b"ISO_IR 100")

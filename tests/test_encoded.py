@@ -190,6 +190,11 @@ WHOLE = {
         explicit(NAME, b"??", b"DOE ") + explicit(ITEMS, b"SQ", item(LAST, UNDEFINED), UNDEFINED),
         "VR; not checked",
     ),
+    "a guess that leads to no delimiter in a sequence": (
+        EXPLICIT,
+        explicit(NAME, b"??", b"DOE ") + explicit(ITEMS, b"SQ", item(LAST, UNDEFINED)),
+        "VR; not checked",
+    ),
     "reserved bytes": (EXPLICIT, FIRST + b"\x10\0\x10\0UN\1\1\4\0\0\0abcd" + LAST, "VR"),
     "group 0002": (EXPLICIT, explicit(0x00020010, b"UI", b"1.2\0") + FIRST, "group 0002"),
     "group 0002 in implicit VR": (

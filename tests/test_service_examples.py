@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.filereader import read_dataset
 from pydicom.uid import generate_uid
 
 from dicomproto.datasets import decode_data_set, encode_data_set
+from dicomproto.decoding import build_dataset
 from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN as EXPLICIT
 from dicomproto_transports import build_role
 from dicomproto_transports.blocking import AE, Association, evt
@@ -939,13 +939,13 @@ def test_a_report_with_a_broken_reply_does_not_end_the_others(
         reply.TransactionUID = "1.2.3.4.666"
         return 0x0000, reply
 
-    def read(data: Any, *args: Any) -> Any:
-        if b"1.2.3.4.666" in data.getvalue():
+    def read(data: Any, **options: Any) -> Any:
+        if b"1.2.3.4.666" in bytes(data):
             raise ValueError("Doe^Jane")
-        return read_dataset(data, *args)
+        return build_dataset(data, **options)
 
     modality.handlers = [(evt.EVT_N_EVENT_REPORT, broken_for_one)]
-    monkeypatch.setattr("dicomproto.datasets.read_dataset", read)
+    monkeypatch.setattr("dicomproto.datasets.build_dataset", read)
     with archive_and_modality(module, archive, modality) as assoc:
         monkeypatch.setattr(module, "generate_uid", lambda: refused)
         modality.request(assoc, [("1.2", "1.3")])
