@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+
 PATIENCE = 5.0
 """Seconds that what was cancelled gives its worker thread to end, so that a handler that is writing a file or
 asking a database is through when its server has ended. One that hangs is left alone then; the interpreter
@@ -160,7 +161,7 @@ class AsyncBackend:
         """A block that a cancellation does not end, only the time."""
         return self._library.scope(self._library.now() + seconds, shield=True)
 
-    async def in_thread(self, function: Callable[[], T]) -> T:
+    async def in_thread(self, function: Callable[[], T], cancelled: Callable[[], object] | None = None) -> T:
         """Call the function in a worker thread; see `Backend`."""
         claim, ended = threading.Lock(), threading.Event()
 
@@ -177,6 +178,8 @@ class AsyncBackend:
         except BaseException as error:
             has_begun = not claim.acquire(blocking=False)
             if has_begun and self._library.is_cancellation(error):
+                if cancelled is not None:
+                    cancelled()
                 with self.shield(PATIENCE):
                     await self._library.in_thread(lambda: ended.wait(PATIENCE))
             raise

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
+from ._stream import is_broken
+
 if TYPE_CHECKING:
     from dicomproto.upper_layer.pdu import Buffer
 
@@ -78,6 +80,10 @@ class AttentiveStream:
                 return await self._stream.receive(self._due)
             except TimeoutError:
                 pass
+
+    def is_broken(self) -> bool:
+        """Tell whether the connection broke, as streams do that can."""
+        return is_broken(self._stream)
 
     async def send(self, buffers: Sequence[Buffer], deadline: float | None) -> list[Buffer]:
         """Send, as every stream does; what is cut is final, so within one call nobody is heard."""

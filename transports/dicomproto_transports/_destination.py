@@ -22,8 +22,8 @@ from dicomproto.upper_layer.events import Role
 from dicomproto.upper_layer.pdu import normalize_ae_title
 
 from ._attentive import AttentiveBackend
+from ._cancelling import give_way
 from ._facts import own_title
-from ._find import give_way
 from ._sending import placed
 
 if TYPE_CHECKING:
@@ -133,7 +133,9 @@ class Destination:
         association = self._association
         if association is not None:
             try:
-                await give_way(association)
+                while not association.look_ahead():
+                    await association.dispatch(await association.next_event())
+                await association.take_turn()
             except AssociationError as error:
                 log.info("the destination of a C-MOVE: %s", error)
             if not association.is_established:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from dicomproto.dimse.status import Category, category_of
 
 from . import evt
-from ._find import give_way
+from ._cancelling import give_way
 from ._results import status_of
 from ._sending import FileToSend, KnownFile, prepare
 from ._steps import Steps

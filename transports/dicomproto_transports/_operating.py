@@ -11,9 +11,11 @@ One task uses an association at a time, with no lock, queue or task inside; a se
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn, Protocol
+from time import monotonic
+from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar
 
 from dicomproto.connection import Connection
 from dicomproto.dimse.commands import CStoreRQ, Request
@@ -27,6 +29,7 @@ from dicomproto.dimse.events import (
 )
 from dicomproto.errors import (
     AssociationAborted,
+    AssociationError,
     AssociationRejected,
     AssociationReleased,
     DataSetError,
@@ -41,6 +44,7 @@ from ._outgoing import PieceBuffers, Source
 from ._provider import serve_request
 from ._pump import Pump
 from ._responses import Operation, Reply
+from ._stream import ServerShutdown
 from ._text import printable
 
 if TYPE_CHECKING:
@@ -60,6 +64,8 @@ log = logging.getLogger("dicomproto.association")
 
 # Responses that somebody began to take and does not.
 _MOST_REPLIES = 4096
+
+T = TypeVar("T")
 
 Drive = Callable[[Coroutine[object, object, object]], object]
 """Runs a coroutine to its end without an event loop, as the blocking flavour does."""
@@ -113,6 +119,9 @@ class Operating(Pump):
         """What somebody has begun to iterate over and has not come to the end of."""
 
         self.piece_buffers = PieceBuffers()
+        self._looking = threading.Lock()  # held by whoever looks ahead, from any thread
+        self._clock_offset = stream.now() - monotonic()
+        self._is_quiet = False  # a handler runs and has called nothing: what has come may be looked at
         self._busy = False
         self._user: object = None  # the task that runs a handler, and may use the association meanwhile
         self._awaited: dict[int, Operation] = {}
@@ -138,21 +147,77 @@ class Operating(Pump):
             raise LocalProtocolError(
                 f"{what}: the association is in use by another call; open one for each task or thread"
             )
+        with self._looking:
+            self._is_quiet = False
         self._busy = True
 
     def leave(self) -> None:
         """Let the next call have the association."""
         self._busy = False
+        self._is_quiet = self._user is not None
 
     @contextmanager
     def handler_running(self, *, may_use: bool = True) -> Iterator[None]:
         """A block in which a handler runs: nobody else may use the association, and it may if `may_use`."""
         busy, self._busy = self._busy, not may_use
         user, self._user = self._user, self.backend.current_task()
+        quiet, self._is_quiet = self._is_quiet, may_use
         try:
             yield
         finally:
+            with self._looking:
+                self._is_quiet = quiet
             self._busy, self._user = busy, user
+
+    def is_cut(self, message_id: int) -> bool:
+        """Tell whether nobody waits for the result of an operation of the peer any more.
+
+        Looks at what has arrived, without waiting, while a handler runs and does not use the association.
+        Any thread may ask: a look takes the lock that the association's own thread takes when it goes on.
+        """
+        if not self.is_leaving and self._looking.acquire(blocking=False):
+            try:
+                if self._is_quiet and self.look_ahead():
+                    self._notice_time()
+            finally:
+                self._looking.release()
+        return self.is_leaving or message_id in self.cancelled
+
+    def _notice_time(self) -> None:
+        """Take note that the peer was silent within a message for too long, or that the server ends."""
+        connection = self.connection
+        if connection.is_receiving:
+            now = self._now()
+            due = connection.next_deadline(now, unread=now - self._turn.heard_at)
+            self._turn.heard_at = now
+            if due is not None and due <= now:
+                connection.handle_timeout(now)
+                self.look_ahead()
+        if self.drive is not None:
+            try:
+                self.drive(self.backend.checkpoint())
+            except ServerShutdown:
+                self.is_leaving = True
+
+    def _now(self) -> float:
+        """Return the time of the stream, in any thread."""
+        try:
+            return self.stream.now()
+        except RuntimeError:  # a thread without an event loop
+            return monotonic() + self._clock_offset
+
+    def explains(self, error: BaseException | None, event: evt.Event | None = None) -> bool:
+        """Tell whether a handler raised something because this association ended, and is not to blame for it.
+
+        It is or came of an AssociationError, or the handler had seen that its event `is_cancelled`.
+        """
+        if not self.is_leaving:
+            return False
+        if event is not None and event.verdict:
+            return True
+        while error is not None and not isinstance(error, AssociationError):
+            error = error.__cause__ or error.__context__
+        return error is not None
 
     # -- handlers -----------------------------------------------------------------------------
 
@@ -196,9 +261,22 @@ class Operating(Pump):
     async def handle(self, bound: evt.Bound, event: object, *, may_use: bool = True) -> object:
         """Run a handler, with its event or whatever else is its first argument, and return its result."""
         if bound.in_thread:
-            return await self.backend.in_thread(lambda: bound.handler(event, *bound.args))
+            return await self.in_thread(lambda: bound.handler(event, *bound.args))
         with self.handler_running(may_use=may_use):
             return await evt.call(bound, event, is_blocking=self.drive is not None)
+
+    async def in_thread(self, function: Callable[[], T]) -> T:
+        """Return what a function of a handler returns, run in a worker thread; see `Backend`."""
+        quiet, self._is_quiet = self._is_quiet, True
+        try:
+            return await self.backend.in_thread(function, self._leave)
+        finally:
+            with self._looking:
+                self._is_quiet = quiet
+
+    def _leave(self) -> None:
+        """Take note that this side is about to end the association."""
+        self.is_leaving = True
 
     async def notify(self, kind: evt.EventKind, **facts: object) -> None:
         """Run the handlers of a notification event."""
@@ -209,11 +287,17 @@ class Operating(Pump):
         """Run the handlers of a notification event; tell whether none failed, which is logged."""
         good, may_use = True, event.event not in evt.OBSERVED
         for bound in self.handlers.all(event.event):
+            had_ended = self.is_leaving
             try:
                 await self.handle(bound, event, may_use=may_use)
-            except Exception:
-                log.exception("a handler of %s failed", event.event.name)
+            except Exception as error:
                 good = False
+                name = event.event.name
+                if self.explains(error) and not had_ended:
+                    what = "%s: a handler of %s ended with the association (%s)"
+                    log.info(what, self.peer_name, name, type(error).__name__)
+                else:
+                    log.exception("%s: a handler of %s failed", self.peer_name, name)
         return good
 
     async def _finish(self, terminal: Terminal) -> None:
@@ -241,6 +325,7 @@ class Operating(Pump):
         elif isinstance(event, CancelReceived):
             self.cancel(event.message_id)
         elif isinstance(event, RequestRefused):
+            self._is_owing = True  # the engine has answered it
             name, number = event.command.name.removesuffix("-RQ"), event.command.MessageID
             level = (
                 logging.WARNING if isinstance(event.command, CStoreRQ) else logging.INFO
@@ -269,9 +354,16 @@ class Operating(Pump):
         finally:
             self.depth -= 1
 
+    async def act_on_end(self) -> None:
+        """Act on the end that is ahead, which raises, unless a request came before it."""
+        while not isinstance(event := await self.next_event(), RequestReceived):
+            await self.dispatch(event)
+        self.put_back(event)
+
     async def _answer_release(self) -> None:
         # To end a data set here would make the peer take half an object for the whole; what was begun may
         # still be sent (PS3.8 Table 9-10, Sta8 and Evt9).
+        self.is_leaving = True
         await self.send_all()
         self.connection.send(ReleaseRP())
 
@@ -352,6 +444,8 @@ class Operating(Pump):
         One data set at a time leaves. With one of its own, what has not left of the last file would be
         read over.
         """
+        if self._deaf and self.depth:  # what else had come is not for this handler to serve
+            raise self.lost()
         while self._deaf:  # until the end, which says why
             await self.dispatch(await self.next_event())
         if source is not None or self.source is not None:
@@ -428,8 +522,8 @@ class Operating(Pump):
                 await self.dispatch(event)
 
     async def answer(self, response: Response, source: Source | None = None) -> None:
-        """Send a response of ours, with its data set."""
-        if source is None:
+        """Send a response of ours, with its data set; nothing leaves for a peer that is gone."""
+        if source is None or self.is_gone:
             self.respond(response)
             return
         await self._until_sendable(source)

@@ -47,10 +47,11 @@ from dicomproto.errors import AssociationError
 from dicomproto.uids import is_valid_uid
 
 from . import evt
-from ._find import cancel_watch, serve_find
+from ._cancelling import PeerLeaves, report_failure, settle
+from ._find import serve_find
 from ._incoming import Incoming, IncomingDataSet, IncomingStore
 from ._outgoing import MemorySource, piece_size
-from ._results import comment_of, copied, dataset_of, pair_of, response_for
+from ._results import copied, dataset_of, pair_of, response_for
 from ._retrieve import serve_retrieve
 
 if TYPE_CHECKING:
@@ -96,16 +97,28 @@ _SERVICES: dict[type[Request], _Service] = {
     NDeleteRQ: _Service(evt.EVT_N_DELETE, PROCESSING_FAILURE),
 }
 
+_ASKING = frozenset((CEchoRQ, CFindRQ, CGetRQ, CMoveRQ, NGetRQ))
+"""What changes nothing here: not begun for a peer that is gone, where all else is taken that came whole."""
+
 
 async def serve_request(association: Operating, received: RequestReceived) -> None:
     """Serve one request of the peer to its end, data set included."""
-    kind = type(received.command)
+    request = received.command
+    kind = type(request)
+    if await association.is_too_late() and kind in _ASKING:
+        log.debug("%s: nobody waits for the answer to its %s", association.peer_name, request.name)
+        association.respond(request.response(PROCESSING_FAILURE))
+        return
     if association.depth > MAXIMUM_DEPTH:
         await _refuse(association, received, RESOURCE_LIMITATION, "too many operations within each other")
-    elif kind is CStoreRQ:
-        await _serve_store(association, received)
-    else:
-        await _serve(association, received, _SERVICES[kind])
+        return
+    try:
+        if kind is CStoreRQ:
+            await _serve_store(association, received)
+        else:
+            await _serve(association, received, _SERVICES[kind])
+    except PeerLeaves:
+        log.debug("%s: its %s has no answer", association.peer_name, request.name)
 
 
 async def _refuse(association: Operating, received: RequestReceived, status: int, comment: str) -> None:
@@ -119,6 +132,7 @@ def _facts(association: Operating, received: RequestReceived) -> dict[str, objec
     return {
         "request": received.command,
         "context": association.connection.accepted_contexts[received.context_id],
+        "association": association,
         "warnings": received.warnings,
     }
 
@@ -147,17 +161,17 @@ async def _serve(association: Operating, received: RequestReceived, service: _Se
     if bound is None:
         association.respond(request.response())
         return
-    facts = _facts(association, received)
-    if isinstance(request, (CFindRQ, CGetRQ, CMoveRQ)):
-        facts["is_cancelled"] = cancel_watch(association, request, bound)
-    event = evt.Event(service.event, association.facade, facts, data_set)
-    if isinstance(request, CFindRQ):
-        await serve_find(association, received, bound, event, failed=service.failed)
-    elif isinstance(request, (CGetRQ, CMoveRQ)):
-        await serve_retrieve(association, received, bound, event, failed=service.failed)
-    else:
-        response, dataset = await _ask(association, bound, event, request, service.failed, service.failed)
-        await _answer(association, event, received, response, dataset)
+    event = evt.Event(service.event, association.facade, _facts(association, received), data_set)
+    try:
+        if isinstance(request, CFindRQ):
+            await serve_find(association, received, bound, event, failed=service.failed)
+        elif isinstance(request, (CGetRQ, CMoveRQ)):
+            await serve_retrieve(association, received, bound, event, failed=service.failed)
+        else:
+            response, dataset = await _ask(association, bound, event, request, service.failed, service.failed)
+            await _answer(association, event, received, response, dataset)
+    finally:
+        settle(association, event, is_over=True)
     await _after(association, event)
 
 
@@ -174,7 +188,8 @@ async def _answer(
         if isinstance(request, NCreateRQ) and response.category in (Category.SUCCESS, Category.WARNING):
             response, dataset = _created(request, response, dataset)
         if dataset and not response.data_set_allowed:
-            log.warning("%s has no data set, so the handler's is not sent", response.name)
+            what = "%s: %s has no data set, so the handler's is not sent"
+            log.warning(what, association.peer_name, response.name)
         elif dataset:
             from dicomproto.datasets import encode_data_set
 
@@ -182,7 +197,8 @@ async def _answer(
             source = MemorySource(data, piece_size(association.connection.peer_maximum_length))
             response = response.replace(CommandDataSetType=DATA_SET_PRESENT)
     except Exception as error:
-        log.error("what the handler of %s returned cannot be sent: %s", event.event.name, error)
+        what = "%s: what the handler of %s returned cannot be sent: %s"
+        log.error(what, association.peer_name, event.event.name, error)
         event.deferred = ()
         comment = "the handler's data set cannot be sent"
         response, source = request.response(PROCESSING_FAILURE, ErrorComment=comment), None
@@ -217,7 +233,8 @@ async def _after(association: Operating, event: evt.Event) -> None:
         except Exception as error:
             if association.terminal is not None and isinstance(error, AssociationError):
                 raise
-            log.exception("what was to happen after the response to %s failed", event.event.name)
+            what = "%s: what was to happen after the response to %s failed"
+            log.exception(what, association.peer_name, event.event.name)
 
 
 # --- C-STORE ------------------------------------------------------------------------------------
@@ -240,19 +257,23 @@ async def _serve_store(association: Operating, received: RequestReceived) -> Non
         store.refuse(OUT_OF_RESOURCES, f"a data set of more than {limit} bytes")
         await store.drain()
         return
-    await association.send_queued()  # the answers to earlier requests do not wait for this handler
     event = evt.Event(kind, association.facade, _facts(association, received), store)
     request = received.command
-    response, _ = await _ask(association, bound, event, request, STORE_HANDLER_FAILED, STORE_STATUS_UNKNOWN)
-    if store.is_refused:
-        await store.drain()
-    elif response.category is Category.FAILURE:
-        association.respond(response)
-        await store.drain()
-    else:
-        # Success or a warning means that all of it was received (PS3.7 9.3.1).
-        await store.drain()
-        association.respond(response)
+    try:
+        response, _ = await _ask(
+            association, bound, event, request, STORE_HANDLER_FAILED, STORE_STATUS_UNKNOWN
+        )
+        if store.is_refused:
+            await store.drain()
+        elif response.category is Category.FAILURE:
+            association.respond(response)
+            await store.drain()
+        else:
+            # Success or a warning means that all of it was received (PS3.7 9.3.1).
+            await store.drain()
+            association.respond(response)
+    finally:
+        settle(association, event, is_over=True)
     await _after(association, event)
 
 
@@ -271,15 +292,13 @@ async def _ask(
     try:
         result = await association.handle(bound, event)
     except Exception as error:
-        if not (association.terminal and isinstance(error, AssociationError)):
-            log.exception("the handler of %s failed", event.event.name)
-        event.deferred = ()
-        comment = comment_of(f"{type(error).__name__} in the handler")
+        comment = report_failure(association, event, error)
         return request.response(failed, ErrorComment=comment), None
     try:
         status, dataset = pair_of(result)
         return response_for(request, status), dataset_of(dataset)
     except Exception as error:  # also of a property that is read here
-        log.error("the handler of %s returned %s", event.event.name, error)
+        what = "%s: the handler of %s returned %s"
+        log.error(what, association.peer_name, event.event.name, error)
         event.deferred = ()
         return request.response(nonsense, ErrorComment="the handler returned no status"), None

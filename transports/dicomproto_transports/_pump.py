@@ -6,6 +6,9 @@ data set under way, and only when there is nothing to send does it read. So whoe
 whatever, a data set under way goes on leaving, and what the peer says is heard between two pieces.
 
 The terminal event closes the stream as the engine says; from then on `next_event` raises.
+
+What the peer says is acted on in its turn. `look_ahead` takes it in before that, but never past a
+release request or the end: the engine must not be further than those who act on its events.
 """
 
 from __future__ import annotations
@@ -16,7 +19,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn, cast, get_args
 
 from dicomproto.connection import Connection
-from dicomproto.dimse.events import CancelReceived
+from dicomproto.dimse.commands import NO_DATA_SET
+from dicomproto.dimse.events import CancelReceived, DataSetChunk
 from dicomproto.dimse.status import Category
 from dicomproto.errors import AssociationAborted, AssociationError
 from dicomproto.upper_layer.events import (
@@ -35,7 +39,7 @@ from dicomproto.upper_layer.states import State
 
 from ._endings import explain, timed_out
 from ._facts import name_of
-from ._stream import TLSBroken
+from ._stream import TLSBroken, is_broken
 from ._text import printable
 from ._turns import GLANCE, Turn
 
@@ -52,10 +56,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("dicomproto.association")
 
 _TERMINAL_KINDS = frozenset(get_args(Terminal))
-_ENDINGS = _TERMINAL_KINDS | {ReleaseRQ}
 
-# Events that `look_ahead` takes in before their turn.
+# Events that `look_ahead` takes in before their turn, and bytes of data sets after which it reads no more.
 _FARTHEST = 64
+_MOST_AHEAD = 1024 * 1024
 
 # Buffers that the peer has not taken yet: more than a piece of a data set in the smallest PDUs has.
 _MOST_UNSENT = 20_000
@@ -78,11 +82,21 @@ class Pump:
         """Who listens to what passes over the wire; None unless somebody wants to hear of it."""
         self.cancelled: set[int] = set()
         """The Message IDs of the peer's operations that it has cancelled."""
+        self.is_leaving = False
+        """Whether the peer takes no more results: it has asked for a release, ends its output, or is gone.
+
+        So it is as well when this side ends the association. Any thread may look at it.
+        """
+        self.is_gone = False
+        """Whether the connection broke, or either side aborted: nothing can be answered any more."""
         self._turn = Turn(stream.now())
         self._ahead: deque[Event | Terminal] = deque()  # taken in by `look_ahead`
         self._held: Buffer = b""  # came, and waits until what came before was told to the observer
+        self._is_input_over = False  # which the engine is told when all before it was acted on
         self._deferred: list[Response] = []
         self._unsent: list[Buffer] = []
+        self._is_owing = False  # a response was queued and waits for the next send
+        self._is_fresh = False  # nothing was served since the last bytes came
         self._write_due: float | None = None
         self._overdue: float | None = None
         self._deaf = False  # the peer takes nothing any more, but may have said why
@@ -107,6 +121,11 @@ class Pump:
         error = self._reason()
         error.__cause__ = self._broken
         return error
+
+    def lost(self) -> AssociationError:
+        """Return what tells that the connection broke, before its end was acted on."""
+        terminal = ConnectionClosed(state=self.connection.state.value, mid_pdu=False, quiet=False)
+        return explain(terminal, self.peer_name, broken=self._broken)
 
     @property
     def has_output(self) -> bool:
@@ -133,7 +152,10 @@ class Pump:
             if self.observer is not None:
                 await self._tell_observed(self.observer, event)
             if event is NEED_DATA:
-                await self.move(deadline)
+                if self._is_input_over:
+                    self.connection.receive_eof()
+                else:
+                    await self.move(deadline)
             elif event is BUSY:
                 await self._let_others_run()
             elif event is CLOSED:
@@ -156,6 +178,8 @@ class Pump:
                 await self._let_others_run()
             elif event is NEED_DATA and self._held:
                 self._look()
+            elif event is NEED_DATA and self._is_input_over:
+                self.connection.receive_eof()
             else:
                 break
         if event is NEED_DATA:
@@ -170,13 +194,16 @@ class Pump:
     def look_ahead(self) -> bool:
         """Take in what has arrived, so that a C-CANCEL is known of before its turn.
 
-        Tells whether the association can go on; what else has come waits for `next_event`.
+        Tells whether the peer still takes results; what else has come waits for `next_event`.
         """
         ahead, has_looked = self._ahead, False
-        while len(ahead) < _FARTHEST:
+        while not self.is_leaving:
+            if len(ahead) >= _FARTHEST:
+                self._notice_break()
+                break
             event = self.connection.next_event()
             if event is NEED_DATA:
-                if has_looked:
+                if has_looked or self._is_far_ahead():
                     break
                 has_looked = True
                 self._look()
@@ -186,7 +213,36 @@ class Pump:
                 self.cancel(event.message_id)
             else:
                 ahead.append(event)
-        return not ahead or not any(type(event) in _ENDINGS for event in ahead)
+                self.is_gone = type(event) in _TERMINAL_KINDS
+                self.is_leaving = self.is_gone or type(event) is ReleaseRQ
+        return not self.is_leaving
+
+    def _is_far_ahead(self) -> bool:
+        """Tell whether so much of a data set was taken in that no more is to be read before its turn."""
+        sizes = [len(event.data) for event in self._ahead if isinstance(event, DataSetChunk)]
+        return sum(sizes) >= _MOST_AHEAD
+
+    def _notice_break(self) -> None:
+        """Look whether the connection broke, behind input that is not to be read yet."""
+        if is_broken(self.stream):
+            self.is_gone = self.is_leaving = True
+
+    async def is_too_late(self) -> bool:
+        """Send the answers to earlier requests, and tell whether nobody can take that to the next one.
+
+        What was read just now is a sign of life, which costs no look.
+        """
+        if self._is_owing:
+            await self.send_queued()
+        if self._is_fresh:
+            self._is_fresh = False
+        else:
+            self._notice_break()
+        return self.is_gone
+
+    def put_back(self, event: Event) -> None:
+        """Let an event be the next one again."""
+        self._ahead.appendleft(event)
 
     async def take_turn(self) -> None:
         """Let others run, if this association has worked for long or taken many events since they did."""
@@ -252,15 +308,13 @@ class Pump:
             data = await stream.receive(until)
         except TimeoutError:
             if self._deaf:
-                connection.receive_eof()
+                self._end_input()
             elif until is deadline:
                 raise
             else:
                 connection.handle_timeout(stream.now())
         except OSError as error:
-            if self._broken is None or isinstance(error, TLSBroken):  # which says why
-                self._broken = error
-            connection.receive_eof()
+            self._break(error)
         else:
             self._take(data)
         finally:
@@ -271,15 +325,13 @@ class Pump:
 
         Time is not looked at before all is sent, or a response would be waited for while its request leaves.
         """
-        connection = self.connection
         if self._held:
             self._take(b"")
             return
         try:
             data = self.stream.try_receive()
         except OSError as error:
-            self._broken = error
-            connection.receive_eof()
+            self._break(error)
             return
         if data is not None:
             self._take(data)
@@ -289,13 +341,25 @@ class Pump:
         if self._held:
             data = self._held
         elif not data:
-            self.connection.receive_eof()
+            self._end_input()
             return
+        self._is_fresh = True
         taken = len(data) if self.observer is None else self.observer.received(data)
         if taken < len(data):
             data = memoryview(data)
         self._held = data[taken:]
         self.connection.receive_data(data[:taken])
+
+    def _break(self, error: OSError) -> None:
+        """Take note that the connection broke, where it was read from."""
+        if self._broken is None or isinstance(error, TLSBroken):  # which says why
+            self._broken = error
+        self.is_gone = True
+        self._end_input()
+
+    def _end_input(self) -> None:
+        """Take note that nothing more can be read; the engine hears of it behind what was."""
+        self._is_input_over = self.is_leaving = True
 
     # -- sending ------------------------------------------------------------------------------
 
@@ -304,6 +368,7 @@ class Pump:
         observer = self.observer  # one that comes while this waits begins after it
         if observer is not None:
             observer.start()
+        self._is_owing = False
         buffers = self.connection.data_to_send()
         if self._unsent:
             buffers = self._unsent + buffers
@@ -320,6 +385,7 @@ class Pump:
         except OSError as error:
             # What the peer said before it went away is still to be read, its A-ABORT above all.
             self._broken, self._deaf, self._unsent, self.source = error, True, [], None
+            self.is_gone = self.is_leaving = True
             return False
         except BaseException:
             # Cancelled within a PDU perhaps: whatever followed, the peer would take for its rest.
@@ -395,10 +461,16 @@ class Pump:
             self._send_response(response)
         else:
             self._deferred.append(response)
-        if log.isEnabledFor(logging.INFO):
+        if not self.is_gone and log.isEnabledFor(logging.INFO):
             self.log_response("its", response)
 
     def _send_response(self, response: Response) -> None:
+        if self.is_gone:
+            # The engine may have ended already. Until then it counts what is to be answered; nothing follows.
+            if response.MessageIDBeingRespondedTo not in self.connection.unanswered:
+                return
+            response = response.replace(CommandDataSetType=NO_DATA_SET)
+        self._is_owing = True
         self.connection.send_response(response)
         if response.category is not Category.PENDING:
             # The next operation may have the same Message ID.
@@ -412,6 +484,7 @@ class Pump:
         """Abort and close; `reason` explains it in place of a plain "aborted from this side"."""
         if self._reason is not None:
             return
+        self.is_gone = self.is_leaving = True
         self._reason = reason
         if self.connection.state is State.STA2:  # nobody asked for anything that could be aborted
             self._reason = reason or (lambda: explain(LocallyEnded(pdu=Abort()), self.peer_name))
@@ -428,6 +501,7 @@ class Pump:
 
     async def _finish(self, terminal: Terminal) -> None:
         """Close the stream after the terminal event, as the engine says."""
+        self.is_gone = self.is_leaving = True
         self.terminal = terminal
         if self._reason is None:
             self._reason = lambda: explain(

@@ -24,8 +24,8 @@ from dicomproto.services.sub_operations import SubOperations
 from dicomproto.uids import IMPLICIT_VR_LITTLE_ENDIAN
 
 from . import evt
+from ._cancelling import CANCEL, PeerLeaves, give_way, last_word, report_failure, settle
 from ._destination import CancelledMeanwhile, Destination, Unreachable, destination_of
-from ._find import CANCEL, give_way, last_word
 from ._foresight import StepsAhead, came_as_path, close_file_in
 from ._outgoing import MemorySource, Source, SourceChanged, piece_size
 from ._results import comment_of, dataset_of, fields_of, pair_of, status_of
@@ -60,6 +60,7 @@ async def serve_retrieve(
             answer = await retrieval.run()
         finally:
             await steps.close()
+        settle(association, event)
         await association.answer(*answer)
         await association.send_queued()
     finally:
@@ -111,12 +112,10 @@ class Retrieval:
                 self._counts.fail(instance)
             self._counts.give_up()  # what was sent before it went away stays sent
             return self._final(self._counts.status, ErrorComment=comment_of(str(error)))
+        except PeerLeaves:
+            raise
         except Exception as error:
-            if self._association.terminal is not None:
-                raise
-            log.error("the handler of %s failed: %s", self._event.event.name, error, exc_info=error)
-            self._event.deferred = ()
-            comment = comment_of(f"{type(error).__name__} in the handler")
+            comment = report_failure(self._association, self._event, error)
             return self._final(self._failed, ErrorComment=comment)
 
     async def _perform(self) -> Answer:
@@ -233,18 +232,19 @@ class Retrieval:
                 counts.done(await self._store(prepared), instance)
             finally:
                 prepared.close()
-        except _Final:
+        except (_Final, PeerLeaves):
             raise
         except Unreachable:
             counts.fail(instance)
             raise
         except NoAcceptedContext as error:
-            log.info("%s: %s", self.request.name, error)
+            log.info("%s: %s: %s", self._association.peer_name, self.request.name, error)
             counts.fail(instance, accepted=False)
         except Exception as error:  # whatever is wrong with an object, the next one may be good
             if self._association.terminal is not None and isinstance(error, AssociationError):
                 raise
-            log.error("%s: an object could not be sent: %s", self.request.name, error)
+            what = "%s: %s: an object could not be sent: %s"
+            log.error(what, self._association.peer_name, self.request.name, error)
             counts.fail(instance)
 
     def _prepared(self, item: object) -> ObjectToSend:

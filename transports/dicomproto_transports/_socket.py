@@ -16,6 +16,7 @@ busy association costs one system call per message and no trip through a schedul
 
 from __future__ import annotations
 
+import select
 import socket
 import struct
 from collections.abc import Awaitable, Callable, Sequence
@@ -254,6 +255,15 @@ class SocketStream:
         except OSError:
             return True
         return True
+
+    def is_broken(self) -> bool:
+        """Tell whether the connection broke, perhaps behind input that is still unread."""
+        sock: Any = self._sock
+        if isinstance(sock, socket.socket):
+            poll = select.poll()
+            poll.register(sock, 0)
+            return bool(poll.poll(0))  # POLLERR and POLLHUP: a reset, but no mere end of input
+        return bool(sock.is_broken())
 
     # Closing
 

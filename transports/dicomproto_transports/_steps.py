@@ -59,7 +59,7 @@ class Steps:
         sync = self._sync
         assert sync is not None
         if self.bound.in_thread:
-            return await self._association.backend.in_thread(lambda: next(sync, END))
+            return await self._association.in_thread(lambda: next(sync, END))
         with self._association.handler_running():
             return next(sync, END)
 
@@ -86,12 +86,14 @@ class Steps:
                     await aclose()
             elif close is not None and self.bound.in_thread:
                 with self._association.backend.shield(_LONGEST_CLEANUP):
-                    await self._association.backend.in_thread(close)
+                    await self._association.in_thread(close)
             elif close is not None:
                 with self._association.handler_running():
                     close()
-        except Exception:
-            log.exception("the handler of %s failed when it was closed", self._event.event.name)
+        except Exception as error:
+            if not self._association.explains(error, self._event):
+                what = "%s: the handler of %s failed when it was closed"
+                log.exception(what, self._association.peer_name, self._event.event.name)
 
 
 def _is_status(result: object) -> bool:

@@ -104,6 +104,15 @@ class Stream(Protocol):
         """
 
 
+def is_broken(stream: Stream) -> bool:
+    """Tell whether a connection broke, perhaps behind input that is still unread.
+
+    Of a stream that cannot tell, with an `is_broken` of its own, it is not known before that was read.
+    """
+    ask = getattr(stream, "is_broken", None)
+    return ask is not None and bool(ask())
+
+
 class Backend(Protocol):
     """What a flavour supplies to the requestor's side."""
 
@@ -134,11 +143,11 @@ class Backend(Protocol):
     def shield(self, seconds: float) -> AbstractContextManager[object]:
         """A block that a cancellation does not end, only the time."""
 
-    async def in_thread(self, function: Callable[[], T]) -> T:
+    async def in_thread(self, function: Callable[[], T], cancelled: Callable[[], object] | None = None) -> T:
         """Return what the function returns, run where it may wait: in a worker thread.
 
         In the blocking flavour that is the caller's own. A cancellation waits for the function, but only some
-        seconds for one that has begun; what it returns then is lost.
+        seconds for one that has begun; what it returns then is lost, and `cancelled` is called at once.
         """
 
     def from_thread(self, function: Callable[[], T]) -> T:

@@ -185,7 +185,7 @@ class BlockingBackend:
         """A block that nothing ends: what is called here does not suspend."""
         return nullcontext()
 
-    async def in_thread(self, function: Callable[[], T]) -> T:
+    async def in_thread(self, function: Callable[[], T], cancelled: Callable[[], object] | None = None) -> T:
         """Call the function here: this thread may wait."""
         return function()
 

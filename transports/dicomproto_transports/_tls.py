@@ -22,7 +22,7 @@ from dicomproto.errors import AssociationError, ConnectionLost, TLSFailed
 from dicomproto.upper_layer.framer import sniff
 
 from ._endings import PROTOCOLS, timed_out
-from ._stream import Address, Stream, TLSBroken
+from ._stream import Address, Stream, TLSBroken, is_broken
 from .tls import ReloadingContext
 
 if TYPE_CHECKING:
@@ -206,6 +206,10 @@ class TlsStream:
             self._take(raw)  # once: a peer may send records without data as fast as they are read
             data = self._at_hand()
         return data
+
+    def is_broken(self) -> bool:
+        """Tell whether the connection below broke, as streams do that can."""
+        return is_broken(self._inner)
 
     async def receive(self, deadline: float | None) -> bytes:
         """Return what has arrived, b"" at the end; see `Stream`."""

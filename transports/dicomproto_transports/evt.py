@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from ._incoming import IncomingDataSet, IncomingStore
     from ._observer import Message
+    from ._operating import Operating
 
 Handler = Callable[..., object]
 
@@ -226,7 +227,7 @@ class Event:
     attributes exist for the kinds that their docstrings name and raise AttributeError for the rest.
     """
 
-    __slots__ = ("assoc", "event", "_came", "deferred", "_facts", "_incoming")
+    __slots__ = ("assoc", "event", "_came", "deferred", "verdict", "_facts", "_incoming")
 
     def __init__(
         self,
@@ -240,6 +241,8 @@ class Event:
         self.assoc: Any = assoc
         self.deferred: tuple[Bound, ...] = ()
         """What `after_response` was given and has not run."""
+        self.verdict: bool | None = None
+        """What `is_cancelled` says for good; None as long as that may change."""
         self._came = time()
         self._facts = facts
         self._incoming = incoming
@@ -318,12 +321,22 @@ class Event:
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether the peer has cancelled the operation (EVT_C_FIND, EVT_C_GET, EVT_C_MOVE).
+        """Whether nobody waits for the result any more (all DIMSE services).
 
-        Looks at what has arrived, without waiting. A handler that sees it yields `(0xFE00, None)`; one that
-        goes on is closed at its next result, and the cancel is answered all the same.
+        The peer has cancelled the operation (EVT_C_FIND, EVT_C_GET, EVT_C_MOVE), it has asked for a release
+        or ended its output, the connection broke, or the association was aborted by either side, timed out,
+        or ends with its server. It stays so.
+
+        Looks at what has arrived, without waiting, and may be asked in any thread, also after the handler. A
+        handler that sees it yields `(0xFE00, None)`, or returns; one that goes on is closed at its next
+        result, and a cancel is answered all the same.
         """
-        return self._fact("is_cancelled")()  # type: ignore[operator, no-any-return]
+        if self.verdict is None:
+            association = cast("Operating", self._fact("association"))
+            if not association.is_cut(self.message_id):
+                return False
+            self.verdict = True
+        return self.verdict
 
     @property
     def move_destination(self) -> str:

@@ -303,7 +303,7 @@ class LockstepBackend:
         """A block in which a cancellation takes no effect; the time is not looked at."""
         return self._world.shield()
 
-    async def in_thread(self, function: Callable[[], T]) -> T:
+    async def in_thread(self, function: Callable[[], T], cancelled: Callable[[], object] | None = None) -> T:
         """Call the function here: there are no threads."""
         return function()
 

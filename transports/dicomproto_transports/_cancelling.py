@@ -1,0 +1,72 @@
+"""What ends a C-FIND, C-GET or C-MOVE of the peer before its handler does.
+
+The peer is heard between two results. A C-CANCEL leaves the handler a last word. A release request, the
+end of its output, an abort or a broken connection leave nobody to tell: `PeerLeaves` closes the handler.
+Requests that came before that have their turn then.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from dicomproto.dimse.status import Category, category_of
+from dicomproto.errors import AssociationError
+
+from ._results import comment_of, pair_of, status_of
+from ._steps import END, Steps
+
+if TYPE_CHECKING:
+    from . import evt
+    from ._operating import Operating
+
+log = logging.getLogger("dicomproto.handlers")
+
+CANCEL = 0xFE00
+
+
+class PeerLeaves(Exception):
+    """The peer takes no more results; the operation ends without a response."""
+
+
+async def give_way(association: Operating) -> None:
+    """Hear what the peer has to say, and let others run. Raises PeerLeaves."""
+    if not association.look_ahead():
+        with suppress(AssociationError):
+            await association.act_on_end()
+        raise PeerLeaves
+    await association.take_turn()
+
+
+async def last_word(steps: Steps) -> tuple[object, object]:
+    """Let a handler that was cancelled see that; return the final status, and what comes with it.
+
+    It is what the handler yields now; if it goes on, or ends without a word, FE00H and None.
+    """
+    result = await steps.next()
+    status, beside = (CANCEL, None) if result is END else pair_of(result)
+    return (CANCEL, None) if category_of(status_of(status)) is Category.PENDING else (status, beside)
+
+
+def settle(association: Operating, event: evt.Event, *, is_over: bool = False) -> None:
+    """Keep what `event.is_cancelled` says, for good where it is true or the operation `is_over`."""
+    if event.verdict is None:
+        if association.is_leaving or event.message_id in association.cancelled:
+            event.verdict = True
+        elif is_over:
+            event.verdict = False
+
+
+def report_failure(association: Operating, event: evt.Event, error: Exception) -> str:
+    """Log that a handler failed, and return the Error Comment; nothing comes after its response.
+
+    A handler that ends because the association does is not blamed: raises PeerLeaves then.
+    """
+    event.deferred = ()
+    name, peer = event.event.name, association.peer_name
+    if association.explains(error, event):
+        log.info("%s: the handler of %s ended with the association (%s)", peer, name, type(error).__name__)
+        raise PeerLeaves
+    log.error("%s: the handler of %s failed: %s", peer, name, error, exc_info=error)
+    return comment_of(f"{type(error).__name__} in the handler")
