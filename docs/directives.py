@@ -21,7 +21,7 @@ from sphinx.util.docutils import SphinxDirective
 
 import dicomproto
 from dicomproto import Abort, AssociateRJ, LocallyEnded, Status, services
-from dicomproto.services import ServiceClass, keyword_of, sop_class, sop_class_uids
+from dicomproto.services import ServiceClass, SOPClass, keyword_of, sop_class, sop_class_uids
 from dicomproto.services._status_table import STATUSES
 from dicomproto.upper_layer.states import EVENTS, TRANSITIONS, State
 from dicomproto_transports import _provider, contexts
@@ -243,9 +243,18 @@ class SOPClassTable(Generated):
             for known in map(sop_class, sop_class_uids(service)):
                 if known is not None and known.service_class not in STORAGE_SERVICES:
                     members = ", ".join(f"`{keyword_of(uid)}`" for uid in known.members)
-                    usage = known.usage or (f"those of {members}" if members else "none")
+                    usage = _with_types(known) or (f"those of {members}" if members else "none")
                     rows.append([service.value, f"`{known.keyword}`", usage, known.uid])
         return list_table(["Service class", "SOP class", "Services", "UID"], rows, "fields")
+
+
+def _with_types(known: SOPClass) -> str:
+    """Return the usage of its requests, each with the types that it may have."""
+    usage = known.usage
+    for name, types in (("N-ACTION", known.action_types), ("N-EVENT-REPORT", known.event_types)):
+        if types:
+            usage = usage.replace(name, f"{name} ({', '.join(map(str, types))})")
+    return usage
 
 
 class ServiceStatusTable(Generated):
