@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import re
 import struct
+import warnings
 import zlib
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from pydicom.charset import python_encoding
@@ -20,14 +22,18 @@ from pydicom.config import IGNORE
 from pydicom.datadict import dictionary_VR, private_dictionary_VR
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_dataset
+from pydicom.multival import MultiValue
+from pydicom.tag import BaseTag
 from pydicom.uid import UID
+from pydicom.valuerep import PersonName
 
+from .characters import EXTENDED_VRS, UTF_8, are_known
 from .config import Limits
 from .decoding import build_dataset
 from .encoded import Bounds
+from .encoder import SPECIFIC_CHARACTER_SET, Encoder, shown_names, values_of
 from .errors import DataSetError
+from .quiet import Quiet
 from .uids import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_BIG_ENDIAN,
@@ -64,33 +70,48 @@ _UNITS = {"AT": 2, "OW": 2, "SS": 2, "US": 2, "FL": 4, "OF": 4, "OL": 4, "SL": 4
 # --- to and from pydicom ------------------------------------------------------------------------
 
 
-def encode_data_set(dataset: Dataset, transfer_syntax: str) -> bytes:
-    """Return `dataset` encoded in `transfer_syntax`, of even length, without groups 0000 and 0002.
+def _warn(text: str) -> None:
+    warnings.warn(text, stacklevel=3)
 
+
+def _listed(tags: Iterable[BaseTag]) -> str:
+    first, *others = tags
+    return f"element {first}" + (f" and {len(others)} more" if others else "")
+
+
+def encode_data_set(
+    dataset: Dataset, transfer_syntax: str, *, on_warning: Callable[[str], object] = _warn
+) -> bytes:
+    """Return `dataset` encoded in `transfer_syntax`, without groups 0000 and 0002, odd values padded.
+
+    Text that a program set has to be in the character sets that the data set names; text that was read leaves
+    as it came. `on_warning` is called, once, if such text is not ASCII and no character set is named for it.
     Compressed pixel data cannot be encoded in another syntax, nor native pixel data in a compressed one. The
     values of OW elements are taken to be in the byte order that the data set was read in; Little Endian if it
-    was made in memory and its `file_meta` does not say Big Endian. Raises DataSetError.
+    was made in memory and its `file_meta` does not say Big Endian. Raises DataSetError, which names the
+    element.
     """
     transfer_syntax = normalize_uid(transfer_syntax)
     target = _syntax(transfer_syntax)
-    source = _uid((getattr(dataset, "file_meta", None) or {}).get("TransferSyntaxUID", ""))
-    try:
+    with Quiet():
+        source = _uid((getattr(dataset, "file_meta", None) or {}).get("TransferSyntaxUID", ""))
         _check_pixel_data(dataset, source, target)
         little_endian = _is_little_endian(dataset, source)
         same_order = little_endian == target.is_little_endian
-        stream = DicomBytesIO()
-        stream.is_little_endian = little_endian
-        stream.is_implicit_VR = target.is_implicit_VR and same_order
-        write_dataset(stream, _without_foreign_groups(dataset))
-    except DataSetError:
-        raise
-    except Exception as error:  # whatever a value of the wrong type makes pydicom raise
-        raise DataSetError(f"the data set cannot be encoded in {target.name}: {_summary(error)}") from None
-    encoded = stream.getvalue()
+        is_explicit = not (target.is_implicit_VR and same_order)
+        encoder = Encoder(
+            target.name, is_explicit=is_explicit, is_little_endian=little_endian, convert=convert
+        )
+        encoded = encoder.data_set(dataset)
+    if encoder.unnamed:
+        on_warning(
+            f"{_listed(encoder.unnamed)} has text that is not ASCII and leaves as it was read, though no"
+            " character set that there is is named for it (SpecificCharacterSet)"
+        )
     if not same_order:
         written = EXPLICIT_VR_LITTLE_ENDIAN if little_endian else EXPLICIT_VR_BIG_ENDIAN
         return convert(encoded, written, transfer_syntax)
-    return _deflate(encoded) if target.is_deflated else _even(encoded)
+    return _deflate(encoded) if target.is_deflated else encoded
 
 
 def decode_data_set(
@@ -113,7 +134,8 @@ def decode_data_set(
         data = _inflate(data, inflate_limit)
     explicit, little_endian = not syntax.is_implicit_VR, syntax.is_little_endian
     try:
-        dataset = build_dataset(data, is_explicit=explicit, is_little_endian=little_endian, bounds=bounds)
+        with Quiet():
+            dataset = build_dataset(data, is_explicit=explicit, is_little_endian=little_endian, bounds=bounds)
     except DataSetError:
         raise
     except Exception as error:  # whatever a character set makes pydicom raise
@@ -124,6 +146,46 @@ def decode_data_set(
     return dataset
 
 
+def name_character_set(dataset: Dataset) -> None:
+    """Say in a data set of a program's that it is in UTF-8, if text needs it and no character set is named.
+
+    Raises DataSetError if not all text can be encoded, or if a character set is named that there is not.
+    """
+    if SPECIFIC_CHARACTER_SET not in dataset and not all(map(str.isascii, _texts(dataset))):
+        dataset.SpecificCharacterSet = UTF_8
+    encode_data_set(dataset, IMPLICIT_VR_LITTLE_ENDIAN, on_warning=_ignore)
+    _check_names(dataset)
+
+
+def _texts(dataset: Dataset) -> Iterator[str]:
+    """Yield the text that the character set of a data set is for: not that of items with one of their own."""
+    for tag in list(dataset.keys()):
+        element = dataset.get_item(tag)
+        if element.is_raw:
+            continue
+        value = element.value
+        if element.VR in EXTENDED_VRS:
+            values = value if isinstance(value, (list, tuple, MultiValue)) else [value]
+            yield from (str(one) for one in values if isinstance(one, (str, PersonName)))
+        for item in value or () if element.VR == "SQ" else ():
+            if SPECIFIC_CHARACTER_SET not in item:
+                yield from _texts(item)
+
+
+def _check_names(dataset: Dataset) -> None:
+    names = values_of(dataset, SPECIFIC_CHARACTER_SET)
+    if names and not are_known(names):
+        raise DataSetError(f"there is no character set {shown_names(names)!r} (SpecificCharacterSet)")
+    for tag in list(dataset.keys()):
+        element = dataset.get_item(tag)
+        for item in element.value or () if element.VR == "SQ" and not element.is_raw else ():
+            _check_names(item)
+
+
+def _ignore(_: str) -> None:
+    pass
+
+
 def use_utf_8(dataset: Dataset) -> None:
     """Decode the text of a data set and of its items in place, to be encoded in UTF-8 if it is not all ASCII.
 
@@ -132,9 +194,6 @@ def use_utf_8(dataset: Dataset) -> None:
     character set is taken for Latin-1. Raises DataSetError if a value cannot be read, or text is not in its
     character set; the data set may be altered then.
     """
-    from .characters import EXTENDED_VRS, UTF_8
-    from .matching.values import SPECIFIC_CHARACTER_SET
-
     texts: list[str] = []
     names: set[str] = set()
 
@@ -211,18 +270,6 @@ def _uid(text: str) -> UID:
 def _is_little_endian(dataset: Dataset, source: UID) -> bool:
     read_as = dataset.original_encoding[1]
     return source != EXPLICIT_VR_BIG_ENDIAN if read_as is None else read_as
-
-
-def _without_foreign_groups(dataset: Dataset) -> Dataset:
-    """Leave out the command set and File Meta, which are no part of a data set (PS3.7 6.2, PS3.10 7.1)."""
-    tags = list(dataset.keys())
-    kept = [tag for tag in tags if tag.group not in (0x0000, 0x0002)]
-    if len(kept) == len(tags):
-        return dataset
-    slim = Dataset({tag: dataset.get_item(tag) for tag in kept})
-    is_implicit_vr, is_little_endian = dataset.original_encoding
-    slim.set_original_encoding(is_implicit_vr, is_little_endian, dataset.original_character_set)
-    return slim
 
 
 def _check_pixel_data(dataset: Dataset, source: UID, target: UID) -> None:

@@ -384,7 +384,7 @@ def test_text_in_several_character_sets_becomes_utf_8(syntax: str) -> None:
 
 
 def test_text_that_names_no_character_set_is_taken_for_latin_1() -> None:
-    dataset = sent(made(PatientName="Müller"))
+    dataset = decode_data_set(b"\x10\0\x10\0PN\6\0M\xfcller", EXPLICIT)
     use_utf_8(dataset)
     found = sent(dataset)
     assert (found.SpecificCharacterSet, found.PatientName) == ("ISO_IR 192", "Müller")

@@ -10,14 +10,13 @@ from typing import Any
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataset import Dataset
 
-from ..characters import EXTENDED_VRS, choose_character_set
+from ..datasets import name_character_set
 from ..errors import DataSetError
+from ..quiet import Quiet
 from .values import (
     DATE_VRS,
-    SPECIFIC_CHARACTER_SET,
     date_text,
     element_of,
-    read,
 )
 
 _STEP = (
@@ -90,14 +89,9 @@ def make_identifier(**keys: object) -> Dataset:
         )
     """
     identifier = Dataset()
-    texts: list[str] = []
-    _fill(identifier, keys, texts)
-    given = read(identifier, SPECIFIC_CHARACTER_SET, "CS")
-    needed = choose_character_set(texts, given)
-    if given and needed != given:
-        raise DataSetError(f"the text of the identifier has characters that {given} has not")
-    if needed:
-        identifier[SPECIFIC_CHARACTER_SET] = element_of(SPECIFIC_CHARACTER_SET, "CS", needed)
+    with Quiet():
+        _fill(identifier, keys)
+    name_character_set(identifier)
     return identifier
 
 
@@ -116,31 +110,29 @@ def worklist_query(*, return_keys: Iterable[str] = WORKLIST_RETURN_KEYS, **keys:
     return make_identifier(**wanted, ScheduledProcedureStepSequence=step)
 
 
-def _fill(dataset: Dataset, keys: Mapping[str, object], texts: list[str]) -> None:
+def _fill(dataset: Dataset, keys: Mapping[str, object]) -> None:
     for keyword, value in keys.items():
         tag = tag_for_keyword(keyword)
         if tag is None:
             raise DataSetError(f"{keyword!r} is not a keyword of the data dictionary")
         vr = dictionary_VR(tag)
-        values = _items(value, texts) if vr == "SQ" else _values(vr, value)
+        values = _items(value) if vr == "SQ" else _values(vr, value)
         try:
             dataset[tag] = element_of(tag, vr, values)
         except Exception as error:  # whatever a value of the wrong type makes pydicom raise
             raise DataSetError(f"{keyword} cannot have this value: {type(error).__name__}") from None
         if vr == "DA" and not all(_DATES.fullmatch(str(one)) for one in values):
             raise DataSetError(f"{keyword} cannot have this value: a date is YYYYMMDD")
-        if vr in EXTENDED_VRS:
-            texts.extend(map(str, values))
 
 
-def _items(value: Any, texts: list[str]) -> list[Dataset]:
+def _items(value: Any) -> list[Dataset]:
     items = []
     for one in [value] if isinstance(value, (Mapping, Dataset)) else value or ():
         if isinstance(one, Dataset):
             items.append(one)
         else:
             items.append(Dataset())
-            _fill(items[-1], one, texts)
+            _fill(items[-1], one)
     return items
 
 

@@ -185,6 +185,8 @@ class Copier:
         if vr == "SQ":
             values = [self.copy_of(item, depth + 1) for item in values]
         self.put(target, tag, vr, values)
+        if vr in EXTENDED_VRS and any("\N{REPLACEMENT CHARACTER}" in one for one in values):
+            target[tag].file_tell = 0  # it was read: text whose bytes are lost must not pass for text
 
     def copy_of(self, dataset: Dataset, depth: int = 1) -> Dataset:
         """Return a copy of an item, `depth` sequences down."""

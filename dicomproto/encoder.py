@@ -1,0 +1,372 @@
+"""Writes pydicom data sets: what was read leaves as it came, what a program set as its character set has it.
+
+Elements that were read and not looked at are bytes, and stay so: a header is written, and an odd value is
+padded. pydicom writes what is a value of Python's; text in the VRs that Specific Character Set is about is
+encoded here. Text that a program set is held to the character sets that the data set names (PS3.3
+C.12.1.1.2, PS3.5 6.1.2). Which text was read is known by what pydicom keeps: elements have the position that
+they were read at, person names their bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from struct import Struct
+from typing import Any, cast
+
+from pydicom.charset import convert_encodings
+from pydicom.datadict import dictionary_VR, private_dictionary_VR
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import correct_ambiguous_vr_element, writers
+from pydicom.multival import MultiValue
+from pydicom.tag import BaseTag
+from pydicom.valuerep import PersonName
+
+from .characters import DEFAULT_REPERTOIRE, EXTENDED_VRS, UTF_8, are_known, decode_text, encode_text
+from .encoded import Walk
+from .errors import DataSetError
+from .headers import ITEM, ITEM_END, LONG_VRS, PIXEL_DATA, SEQUENCE_END, SHORT_VRS, UNDEFINED
+from .uids import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
+
+_ASCII_VRS = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "UR"})
+_PADDED_BY_SPACES = EXTENDED_VRS | _ASCII_VRS - {"UI"}
+_UNITS = {"AT": 2, "OW": 2, "SS": 2, "US": 2, "FL": 4, "OF": 4, "OL": 4, "SL": 4, "UL": 4,
+          "FD": 8, "OD": 8, "OV": 8, "SV": 8, "UV": 8}  # fmt: skip
+"""Bytes of one number, which stand in the opposite order in the other byte order (PS3.5 7.3)."""
+
+SPECIFIC_CHARACTER_SET = 0x0008_0005
+_TERM = re.compile(r"(ISO[ _]|GB)[A-Z0-9 _]{0,16}")
+_DELIMITERS = b"\xfe\xff\xe0\xdd"
+"""The bytes of items and delimiters that are not ASCII."""
+
+_SYNTAXES = {
+    (True, True): IMPLICIT_VR_LITTLE_ENDIAN,
+    (False, True): EXPLICIT_VR_LITTLE_ENDIAN,
+    (False, False): EXPLICIT_VR_BIG_ENDIAN,
+}
+"""By what pydicom keeps of an element: is the VR implicit, is it Little Endian."""
+
+_LOST = "\N{REPLACEMENT CHARACTER}"
+_BITS_ALLOCATED, _PIXEL_REPRESENTATION, _WAVEFORM_BITS = 0x0028_0100, 0x0028_0103, 0x5400_1004
+
+
+class Encoder:
+    """Encodes data sets with explicit VR or without, in one byte order.
+
+    `unnamed` collects the tags of text that was read, is not ASCII, and leaves as it came though no character
+    set, or none that there is, is named for it. `syntax` names, for errors, what is encoded in; `convert` is
+    `datasets.convert`.
+    """
+
+    def __init__(
+        self,
+        syntax: str,
+        *,
+        is_explicit: bool,
+        is_little_endian: bool,
+        convert: Callable[[bytes, str, str], bytes],
+    ) -> None:
+        order = "<" if is_little_endian else ">"
+        self.is_explicit = is_explicit
+        self.is_little_endian = is_little_endian
+        self.unnamed: dict[BaseTag, None] = {}
+        self._syntax = syntax
+        self._convert = convert
+        self._short_header = Struct(order + "HH2sH").pack
+        self._long_header = Struct(order + "HH2sxxI").pack
+        self._header = Struct(order + "HHI").pack
+
+    def data_set(self, dataset: Dataset, outer: _Scope | None = None) -> bytes:
+        """Return a data set, or an item in one, without group lengths (PS3.5 7.2).
+
+        Groups 0000 and 0002 are left out where nothing is around it. Raises DataSetError.
+        """
+        scope = _Scope(dataset, outer)
+        parts: list[bytes] = []
+        for tag in sorted(dataset.keys()):
+            if (not tag & 0xFFFF and tag.group > 6) or (outer is None and tag.group in (0, 2)):
+                continue
+            try:
+                self._element(tag, scope, parts)
+            except (DataSetError, MemoryError):
+                raise
+            except Exception as error:  # whatever a value of the wrong type makes pydicom raise
+                raise self._error(tag, type(error).__name__) from None
+        return b"".join(parts)
+
+    def _element(self, tag: BaseTag, scope: _Scope, parts: list[bytes]) -> None:
+        element: DataElement | RawDataElement = scope.dataset.get_item(tag)
+        if isinstance(element, RawDataElement):
+            vr = _vr_of_raw(element, scope)
+            if vr != "SQ":
+                self._put(parts, tag, vr, self._raw(element, vr, scope), element.length == UNDEFINED)
+                return
+            if encoded := self._raw_sequence(element, scope):
+                parts.append(encoded)
+                return
+            element = scope.dataset[tag]
+        if element.VR == "SQ":
+            self._sequence(element, scope, parts)
+            return
+        if len(element.VR) > 2:
+            correct_ambiguous_vr_element(element, scope.dataset, self.is_little_endian, scope.ancestors())
+        vr = str(element.VR)
+        if len(vr) > 2 and self.is_explicit:
+            raise self._error(tag, f"which of {vr} it is must be said")
+        value = b"" if element.is_empty else self._value(element, vr, scope)
+        is_undefined = bool(element.is_undefined_length)
+        if is_undefined and tag == PIXEL_DATA and not value.startswith(b"\xfe\xff\x00\xe0"):
+            raise self._error(tag, "it is of undefined length, and not encapsulated")
+        self._put(parts, tag, vr, value, is_undefined)
+
+    def _put(self, parts: list[bytes], tag: BaseTag, vr: str, value: bytes, is_undefined: bool) -> None:
+        """Add an element; an odd value is padded, and one too long for its VR becomes UN (PS3.5 6.2.2)."""
+        length = len(value)
+        padding = b""
+        if length & 1:
+            padding = b" " if vr in _PADDED_BY_SPACES else b"\0"
+            length += 1
+        parts += [self._header_of(tag, vr, UNDEFINED if is_undefined else length), value, padding]
+        if is_undefined:
+            parts.append(self._header(SEQUENCE_END >> 16, SEQUENCE_END & 0xFFFF, 0))
+
+    def _header_of(self, tag: BaseTag, vr: str, length: int) -> bytes:
+        if not self.is_explicit:
+            return self._header(tag >> 16, tag & 0xFFFF, length)
+        if vr in LONG_VRS:
+            return self._long_header(tag >> 16, tag & 0xFFFF, vr.encode(), length)
+        if length > 0xFFFF:
+            return self._long_header(tag >> 16, tag & 0xFFFF, b"UN", length)
+        return self._short_header(tag >> 16, tag & 0xFFFF, vr.encode(), length)
+
+    def _error(self, tag: BaseTag, text: str) -> DataSetError:
+        return DataSetError(f"element {tag} cannot be encoded in {self._syntax}: {text}")
+
+    # --- what was read --------------------------------------------------------------------------
+
+    def _raw(self, element: RawDataElement, vr: str, scope: _Scope) -> bytes:
+        """Return the bytes of a value, as they came unless the character set is another one now."""
+        value = element.value or b""
+        if vr in EXTENDED_VRS and not (value.isascii() and b"\x1b" not in value):
+            if scope.is_unchanged:
+                if not scope.is_named:
+                    self.unnamed[element.tag] = None
+                return value
+            text = decode_text(value, scope.encodings, is_name=vr == "PN")
+            if _LOST in text:
+                raise _lost(element.tag)
+            return self._set_text(element.tag, text, scope, is_name=vr == "PN")
+        if element.is_little_endian is not self.is_little_endian and vr in _UNITS:
+            unit = _UNITS[vr]
+            return b"".join([value[at : at + unit][::-1] for at in range(0, len(value), unit)])
+        return value
+
+    def _raw_sequence(self, element: RawDataElement, scope: _Scope) -> bytes:
+        """Return a sequence that was not looked at, odd values in it padded; nothing if items may change."""
+        value = element.value or b""
+        is_implicit, is_little = bool(element.is_implicit_VR), bool(element.is_little_endian)
+        syntax = _SYNTAXES[is_implicit, is_little]
+        is_same = (self.is_explicit, self.is_little_endian) == (not is_implicit, is_little)
+        written = (
+            self
+            if is_same
+            else Encoder(
+                self._syntax, is_explicit=not is_implicit, is_little_endian=is_little, convert=self._convert
+            )
+        )
+        encoded = written._header_of(element.tag, "SQ", len(value)) + value
+        walk = Walk(syntax)
+        walk.feed(encoded)
+        walk.finish()
+        is_plain = value.translate(None, _DELIMITERS).isascii()
+        if not is_same or not scope.is_unchanged or not (is_plain or scope.is_named):
+            return b""
+        is_odd = any(warning.startswith("odd length") for warning in walk.warnings)
+        return self._convert(encoded, syntax, syntax) if is_odd else encoded
+
+    # --- what is a value of Python's ------------------------------------------------------------
+
+    def _sequence(self, element: DataElement, scope: _Scope, parts: list[bytes]) -> None:
+        content: list[bytes] = []
+        for item in element.value or ():
+            encoded = self.data_set(item, scope)
+            is_undefined = getattr(item, "is_undefined_length_sequence_item", False)
+            length = UNDEFINED if is_undefined else len(encoded)
+            content += [self._header(ITEM >> 16, ITEM & 0xFFFF, length), encoded]
+            if is_undefined:
+                content.append(self._header(ITEM_END >> 16, ITEM_END & 0xFFFF, 0))
+        self._put(parts, element.tag, "SQ", b"".join(content), bool(element.is_undefined_length))
+
+    def _value(self, element: DataElement, vr: str, scope: _Scope) -> bytes:
+        value = element.value
+        if vr in EXTENDED_VRS:
+            return self._text(element, vr, scope)
+        if vr in _ASCII_VRS and type(value) is str:
+            encoded = value.encode("latin-1")
+        else:
+            write, number_format = cast("tuple[Callable[..., None], str | None]", writers[vr])  # type: ignore[index]
+            buffer = DicomBytesIO()
+            buffer.is_little_endian = self.is_little_endian
+            buffer.is_implicit_VR = not self.is_explicit
+            write(buffer, element, *([] if number_format is None else [number_format]))
+            encoded = buffer.getvalue()
+        if vr in _ASCII_VRS and not encoded.isascii():
+            if not _was_read(element, element.value, scope):
+                raise DataSetError(f"element {element.tag}: a value of VR {vr} is made of ASCII characters")
+            self.unnamed[element.tag] = None
+        return encoded
+
+    def _text(self, element: DataElement, vr: str, scope: _Scope) -> bytes:
+        value = element.value
+        values = value if isinstance(value, (MultiValue, list, tuple)) else [value]
+        return b"\\".join([self._one_text(one, element, vr, scope) for one in values])
+
+    def _one_text(self, value: Any, element: DataElement, vr: str, scope: _Scope) -> bytes:
+        """Return one value: the bytes that it was read from, or its text in the character sets."""
+        if value is None or isinstance(value, bytes):
+            return value or b""
+        if not isinstance(value, (str, PersonName)):
+            raise TypeError
+        text = str(value)
+        if text.isascii():
+            return text.encode("ascii")
+        if _was_read(element, value, scope) and not scope.is_named and scope.is_unchanged:
+            try:
+                encoded = text.encode(scope.encodings[0])
+            except UnicodeEncodeError:
+                pass  # so it was set over what was read, or is lost
+            else:
+                self.unnamed[element.tag] = None
+                return encoded
+        if _LOST in text and element.file_tell is not None:
+            raise _lost(element.tag)
+        return self._set_text(element.tag, text, scope, is_name=vr == "PN")
+
+    def _set_text(self, tag: BaseTag, text: str, scope: _Scope, *, is_name: bool) -> bytes:
+        """Return text that the character sets have to hold; raises DataSetError."""
+        try:
+            return encode_text(text, scope.names, is_name=is_name)
+        except UnicodeEncodeError:
+            raise DataSetError(f"element {tag}: {_unfit(scope.names)}") from None
+
+
+def _was_read(element: DataElement, value: Any, scope: _Scope) -> bool:
+    """Return whether a value may be what was read: names that a program made do not have their bytes."""
+    is_made = isinstance(value, PersonName) and not isinstance(value.original_string, bytes)
+    return not is_made and element.file_tell is not None and scope.dataset.original_encoding[0] is not None
+
+
+def _lost(tag: BaseTag) -> DataSetError:
+    return DataSetError(
+        f"element {tag} has text whose bytes were lost when it was read, for they are not in its character"
+        " set; set the text anew, or the SpecificCharacterSet before it is looked at"
+    )
+
+
+def _unfit(names: list[str]) -> str:
+    """Say that character sets do not have some text, or that there are none of these names."""
+    shown = shown_names(names)
+    hint = "" if names == [UTF_8] else f"; it may be {UTF_8}, which is UTF-8 and has all"
+    if not names or are_known(names):
+        return f"not all text can be encoded in the SpecificCharacterSet {shown!r}{hint}"
+    return f"there is no character set {shown!r} (SpecificCharacterSet){hint}"
+
+
+def shown_names(names: Iterable[str]) -> str:
+    """Return names of character sets to be shown; what is none may be anything, a patient's name as well."""
+    return "\\".join(name if not name or _TERM.fullmatch(name) else "..." for name in names)
+
+
+def _vr_of_raw(element: RawDataElement, scope: _Scope) -> str:
+    """Return the VR that was read, else that of the dictionary; UN where there is none."""
+    vr = element.VR
+    if vr in SHORT_VRS or vr in LONG_VRS:
+        return str(vr)
+    tag = element.tag
+    try:
+        if not tag.is_private:
+            vr = dictionary_VR(tag)
+        elif tag.is_private_creator:
+            vr = "LO"
+        else:
+            place = tag & 0xFFFF_0000 | tag >> 8 & 0xFF
+            vr = private_dictionary_VR(tag, "".join(values_of(scope.dataset, place)))
+    except KeyError:
+        return "UN"
+    return vr if len(vr) == 2 else _resolved(vr, tag, scope)
+
+
+def _resolved(vr: str, tag: BaseTag, scope: _Scope) -> str:
+    """Return which of the VRs of the dictionary an element has (PS3.5 Annex A.1, A.2)."""
+    if vr == "US or SS":
+        return "SS" if scope.number(_PIXEL_REPRESENTATION, 0) == 1 else "US"
+    if vr == "OB or OW" and tag == PIXEL_DATA:
+        return "OW" if scope.number(_BITS_ALLOCATED, 16) > 8 else "OB"
+    if vr == "OB or OW" and tag.group == 0x5400:
+        return "OW" if scope.number(_WAVEFORM_BITS, 16) > 8 else "OB"
+    return "OW"  # of words in any case
+
+
+class _Scope:
+    """A data set or an item, what it is in, and its character sets, read when text needs them."""
+
+    def __init__(self, dataset: Dataset, outer: _Scope | None) -> None:
+        self.dataset = dataset
+        self.outer = outer
+        self._names: list[str] | None = None
+        self._is_unchanged: bool | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """The values of Specific Character Set, which items inherit (PS3.5 7.5.3)."""
+        if self._names is None:
+            if SPECIFIC_CHARACTER_SET in self.dataset or self.outer is None:
+                self._names = values_of(self.dataset, SPECIFIC_CHARACTER_SET)
+            else:
+                self._names = self.outer.names
+        return self._names
+
+    @property
+    def is_named(self) -> bool:
+        """Whether a character set is named that there is, and that has more than the default repertoire."""
+        return are_known(self.names) and not DEFAULT_REPERTOIRE.issuperset(self.names)
+
+    @property
+    def encodings(self) -> list[str]:
+        """What pydicom decodes text of this data set with."""
+        original = self.dataset.original_character_set or "iso8859"
+        return [original] if isinstance(original, str) else list(original)
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether the character sets are those that the data set was read in, if it was read."""
+        if self._is_unchanged is None:
+            self._is_unchanged = (
+                not self.dataset.original_character_set or convert_encodings(self.names) == self.encodings
+            )
+        return self._is_unchanged
+
+    def ancestors(self) -> list[Dataset]:
+        """Return the data set and those around it, the nearest first."""
+        return [self.dataset, *(self.outer.ancestors() if self.outer else ())]
+
+    def number(self, tag: int, default: int) -> int:
+        """Return a number of VR US of the nearest data set that has it."""
+        for dataset in self.ancestors():
+            value = dataset[tag].value if tag in dataset else None
+            if isinstance(value, int):
+                return value
+        return default
+
+
+def values_of(dataset: Dataset, tag: int) -> list[str]:
+    """Return the values of an element whose text is ASCII; none if it is absent or empty."""
+    element = dataset.get_item(tag)
+    value = getattr(element, "value", None)
+    if isinstance(value, bytes):
+        value = value.decode("latin-1").split("\\")
+    values = value if isinstance(value, (MultiValue, list, tuple)) else [value or ""]
+    texts = [str(one).strip(" \0") for one in values]
+    return texts if any(texts) else []

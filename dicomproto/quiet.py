@@ -1,0 +1,51 @@
+"""Keeps pydicom from telling what it reads: its warnings and its logger quote values.
+
+Nothing is said while a block `with Quiet()` runs, in the thread or task that runs it; everything else that
+uses pydicom hears it as before. `warnings.catch_warnings` would silence all threads, and is not safe among
+them; so one filter stands in front of the others, and asks who it is that warns.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from contextvars import ContextVar, Token
+from typing import Any
+
+_is_quiet: ContextVar[bool] = ContextVar("dicomproto.quiet", default=False)
+
+
+class _Anything:
+    """Stands for the pattern of a filter of `warnings`: it matches whatever is said in a quiet block."""
+
+    def match(self, text: str) -> bool:
+        return _is_quiet.get()
+
+
+_FILTER: Any = ("ignore", _Anything(), Warning, None, 0)
+"""It leaves no entry in a `__warningregistry__` either."""
+
+
+class Quiet:
+    """A block in which pydicom says nothing on stderr or in a log."""
+
+    __slots__ = ("_token",)
+
+    def __enter__(self) -> None:
+        filters: list[Any] = warnings.filters  # type: ignore[assignment]
+        if not filters or filters[0] is not _FILTER:  # at first, and after somebody has set another one
+            filters.insert(0, _FILTER)
+            for position in range(len(filters) - 1, 0, -1):
+                if filters[position] is _FILTER:
+                    del filters[position]
+        self._token: Token[bool] = _is_quiet.set(True)
+
+    def __exit__(self, *_: object) -> None:
+        _is_quiet.reset(self._token)
+
+
+def _may_be_logged(record: logging.LogRecord) -> bool:
+    return not _is_quiet.get()
+
+
+logging.getLogger("pydicom").addFilter(_may_be_logged)

@@ -1,0 +1,413 @@
+"""How data sets are written: text in its character sets, odd values padded, what was read as it came."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from io import BytesIO
+
+import pydicom
+import pytest
+from pydicom.config import IGNORE
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.sequence import Sequence
+from pydicom.uid import JPEGBaseline8Bit
+from pydicom.valuerep import PersonName
+
+from dicomproto.datasets import decode_data_set, encode_data_set
+from dicomproto.errors import DataSetError
+from dicomproto.matching import make_identifier
+from dicomproto.quiet import Quiet
+from dicomproto.uids import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
+from tests.identifiers import dataset
+
+IMPLICIT, EXPLICIT, BIG = IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN
+STEPS, CREATOR = "ScheduledProcedureStepSequence", (0x00091001, "LO", "Иванов")
+LONG = ("OB", "SQ", "UC", "UN", "UT")
+
+
+def element(tag: int, vr: str, value: bytes) -> bytes:
+    """Return an element in Explicit VR Little Endian, odd or not."""
+    group, number = tag >> 16, tag & 0xFFFF
+    if vr in LONG:
+        return struct.pack("<HH2sxxI", group, number, vr.encode(), len(value)) + value
+    return struct.pack("<HH2sH", group, number, vr.encode(), len(value)) + value
+
+
+def implicit(tag: int, value: bytes) -> bytes:
+    return struct.pack("<HHI", tag >> 16, tag & 0xFFFF, len(value)) + value
+
+
+def item(content: bytes) -> bytes:
+    return struct.pack("<HHI", 0xFFFE, 0xE000, len(content)) + content
+
+
+def received(*elements: bytes) -> Dataset:
+    return decode_data_set(b"".join(elements), EXPLICIT)
+
+
+def read(*elements: bytes) -> Dataset:
+    """Return what pydicom reads, whose sequences of defined length are bytes as well."""
+    with Quiet():
+        return pydicom.dcmread(BytesIO(b"".join([bytes(128), b"DICM", META, *elements])))
+
+
+META = element(0x00020000, "UL", struct.pack("<I", 28)) + element(0x00020010, "UI", EXPLICIT.encode() + b"\0")
+
+
+UNNAMED = "encoded in the SpecificCharacterSet ''; it may be ISO_IR 192"
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+# --- text that a program set --------------------------------------------------------------------
+
+
+def private(*, names: str | None = None) -> Dataset:
+    made = dataset() if names is None else dataset(SpecificCharacterSet=names)
+    made.private_block(0x0009, "ACME", create=True).add_new(1, "LO", "Иванов")
+    return made
+
+
+@pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT, BIG])
+@pytest.mark.parametrize(
+    ("made", "tag", "told"),
+    [
+        (dataset(PatientName="Иванов"), "(0010,0010)", UNNAMED),
+        (dataset(PatientName="Müller"), "(0010,0010)", UNNAMED),
+        (dataset(PatientName="Müller", SpecificCharacterSet="ISO_IR 6"), "(0010,0010)", "'ISO_IR 6'"),
+        (dataset(PatientName="Müller", SpecificCharacterSet=None), "(0010,0010)", UNNAMED),
+        (dataset(PatientName="A", PatientComments="Иванов", SpecificCharacterSet="ISO_IR 100"), "(0010,4000)",
+         "'ISO_IR 100'"),
+        (dataset(OtherPatientNames=["A", "Иванов"], SpecificCharacterSet="ISO_IR 100"), "(0010,1001)", "100"),
+        (dataset(PatientName="A=山^田", SpecificCharacterSet=["", "ISO 2022 IR 144"]), "(0010,0010)", "144'"),
+        (dataset(PatientName="ü", SpecificCharacterSet=["ISO_IR 100", "ISO_IR 192"]), "(0010,0010)", "192'"),
+        (dataset(PatientName="ü", SpecificCharacterSet="ISO_IR 999"), "(0010,0010)", "'ISO_IR 999'"),
+        (dataset(PatientName="ü", SpecificCharacterSet="Doe^Jane"), "(0010,0010)", "'...'"),
+        (dataset(PatientName="ü\ud800", SpecificCharacterSet="ISO_IR 192"), "(0010,0010)", "192'"),
+        (dataset(Modality="Ü", SpecificCharacterSet="ISO_IR 100"), "(0008,0060)", "VR CS is made of ASCII"),
+        (dataset(ModalitiesInStudy=["CT", "Ü"]), "(0008,0061)", "VR CS is made of ASCII"),
+        (dataset(StudyInstanceUID="И"), "(0020,000D)", "cannot be encoded in"),
+        (private(), "(0009,1001)", UNNAMED),
+        (private(names="ISO_IR 100"), "(0009,1001)", "'ISO_IR 100'"),
+        (dataset(ScheduledProcedureStepSequence=[dataset(), private()]), "(0009,1001)", "Set '';"),
+        (dataset(SpecificCharacterSet="ISO_IR 144", ScheduledProcedureStepSequence=[
+            private(), private(names="ISO_IR 100")]), "(0009,1001)", "'ISO_IR 100'"),
+    ],
+)  # fmt: skip
+def test_text_has_to_be_in_its_character_set(made: Dataset, tag: str, told: str, syntax: str) -> None:
+    with pytest.raises(DataSetError) as caught:
+        encode_data_set(made, syntax)
+    assert tag in str(caught.value)
+    assert told in str(caught.value)
+    for secret in ("Иванов", "Müller", "Doe"):
+        assert secret not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        (dataset(PatientName="Müller", SpecificCharacterSet="ISO_IR 100"), b"M\xfcller"),
+        (dataset(PatientName="Иванов", SpecificCharacterSet="ISO_IR 192"), "Иванов".encode()),
+        (private(names="ISO_IR 144"), "Иванов".encode("iso8859_5")),
+        (dataset(SpecificCharacterSet="ISO_IR 144", ScheduledProcedureStepSequence=[private()]),
+         "Иванов".encode("iso8859_5")),
+        (dataset(PatientName="A=山", SpecificCharacterSet=["", "ISO 2022 IR 87"]), b"A=\x1b$B;3\x1b(B"),
+        (dataset(PatientName="Müller", SpecificCharacterSet=["", "ISO 2022 IR 100"]), b"M\x1b-A\xfcller"),
+        (dataset(PatientName="A\ufffd", SpecificCharacterSet="ISO_IR 192"), b"A\xef\xbf\xbd"),  # as set
+        (dataset(OtherPatientNames=["Ä", "Ö"], SpecificCharacterSet="ISO_IR 100"), b"\xc4\\\xd6 "),
+        (dataset(OtherPatientIDs=["Ä", None], SpecificCharacterSet="ISO_IR 100"), b"\xc4\\"),
+        (dataset(PatientComments=b"\xfc", SpecificCharacterSet="ISO_IR 144"), b"\xfc "),
+        (dataset(PatientName=PersonName(b"M\xfc"), SpecificCharacterSet="ISO_IR 192"), "Mü ".encode()),
+    ],
+)  # fmt: skip
+def test_text_in_its_character_set(made: Dataset, expected: bytes) -> None:
+    assert expected in encode_data_set(made, EXPLICIT)
+
+
+def test_a_value_that_is_no_text() -> None:
+    made = dataset(PatientID="A")
+    made["PatientID"]._value = 5
+    with pytest.raises(DataSetError, match=r"\(0010,0020\) cannot be encoded in .*: TypeError"):
+        encode_data_set(made, EXPLICIT)
+
+
+def test_an_identifier_is_held_to_its_character_set() -> None:
+    with pytest.raises(DataSetError, match=r"\(0010,0010\): not all text can be encoded in .*'ISO_IR 100'"):
+        make_identifier(PatientName="Иванов", SpecificCharacterSet="ISO_IR 100")
+    with pytest.raises(DataSetError, match=r"\(0009,1001\): not all text can be encoded in .*'ISO_IR 100'"):
+        make_identifier(SpecificCharacterSet="ISO_IR 100", ScheduledProcedureStepSequence=[private()])
+    for names in ("nonsense", ["", "ISO_IR 192"]):
+        with pytest.raises(DataSetError, match="there is no character set '"):
+            make_identifier(PatientName="A", SpecificCharacterSet=names)
+    made = make_identifier(PatientName="A", ScheduledProcedureStepSequence=[private()])
+    assert made.SpecificCharacterSet == "ISO_IR 192"
+    inner = dataset(ScheduledProcedureStepSequence=[private(names="ISO_IR 144"), received(COMMENTS)])
+    assert "SpecificCharacterSet" not in make_identifier(ReferencedStudySequence=[inner], PatientID=None)
+
+
+# --- text that was read -------------------------------------------------------------------------
+
+NAME, COMMENTS = element(0x00100010, "PN", b"M\xfcller"), element(0x00104000, "LT", b"\xfcber")
+LATIN_1 = element(0x00080005, "CS", b"ISO_IR 100")
+UTF_8 = element(0x00080005, "CS", b"ISO_IR 192")
+UNKNOWN = element(0x00080005, "CS", b"ISO_IR 999")
+MISSPELT = element(0x00080005, "CS", b"ISO-IR 144")
+JAPANESE = element(0x00080005, "CS", b"\\ISO 2022 IR 87 ")
+
+
+def looks(made: Dataset) -> Iterator[object]:
+    with Quiet():
+        for one in made:
+            yield one.value
+            if one.VR == "SQ":
+                for within in one.value:
+                    yield from looks(within)
+
+
+@pytest.mark.parametrize("reader", [received, read])
+@pytest.mark.parametrize("target", [EXPLICIT, IMPLICIT, BIG])
+@pytest.mark.parametrize(
+    ("elements", "is_told"),
+    [
+        ((NAME, COMMENTS), True),
+        ((LATIN_1, NAME, COMMENTS), False),
+        ((UNKNOWN, NAME, COMMENTS), True),
+        ((MISSPELT, NAME, COMMENTS), True),
+        ((JAPANESE, element(0x00100010, "PN", b"A=\x1b$B;3\x1b(B^\x1b$BED\x1b(B "), ), False),
+        ((element(0x00400100, "SQ", item(NAME + COMMENTS)), ), True),
+        ((LATIN_1, element(0x00400100, "SQ", item(NAME + COMMENTS)), ), False),
+        ((element(0x00080060, "CS", b"\xdcB"), ), None),
+    ],
+)  # fmt: skip
+def test_text_that_was_read_leaves_as_it_came(
+    elements: tuple[bytes, ...], is_told: bool | None, target: str, reader: object, said: list[str]
+) -> None:
+    for look in (False, True):
+        made = reader(*elements)  # type: ignore[operator]
+        if look:
+            list(looks(made))
+        encoded = encode_data_set(made, target, on_warning=said.append)
+        for value in (b"M\xfcller", b"\xfcber", b"\x1b$B;3\x1b(B^\x1b$BED\x1b(B ", b"\xdcB"):
+            assert (value in encoded) is (value in b"".join(elements))
+        if is_told is not None:
+            assert bool(said) is is_told
+    if is_told is None:
+        assert len(said) == 1  # looked at; CS has no character set anyway
+    assert all(text.startswith("element (") and "leaves as it was read" in text for text in said)
+    assert "M\xfcller" not in "".join(said)
+
+
+@pytest.mark.parametrize("target", [EXPLICIT, IMPLICIT, BIG])
+def test_bytes_that_are_lost_are_refused(target: str) -> None:
+    for text, tag in ((NAME, "0010,0010"), (COMMENTS, "0010,4000")):
+        made = received(UTF_8, text)
+        assert text[8:] in encode_data_set(made, target)
+        list(looks(made))
+        with pytest.raises(DataSetError, match=rf"\({tag}\) has text whose bytes were lost"):
+            encode_data_set(made, target)
+
+
+@pytest.mark.parametrize("look", [False, True])
+def test_text_goes_with_a_character_set_that_is_set_later(look: bool) -> None:
+    made = received(NAME, COMMENTS)
+    if look:
+        list(looks(made))
+    made.SpecificCharacterSet = "ISO_IR 192"
+    encoded = encode_data_set(made, EXPLICIT)
+    assert "Müller".encode() in encoded
+    assert "über".encode() in encoded
+    made.SpecificCharacterSet = "ISO_IR 144"
+    with pytest.raises(DataSetError, match=r"\(0010,0010\): not all text can be encoded in .*'ISO_IR 144'"):
+        encode_data_set(made, EXPLICIT)
+    made = received(UTF_8, NAME)
+    made.SpecificCharacterSet = "ISO_IR 100"
+    with pytest.raises(DataSetError, match=r"\(0010,0010\) has text whose bytes were lost"):
+        encode_data_set(made, EXPLICIT)
+
+
+def test_an_item_goes_with_the_character_set_that_it_comes_into() -> None:
+    inner = received(LATIN_1, element(0x00400100, "SQ", item(NAME)))[STEPS].value[0]
+    inner.PatientComments = "ü"
+    made = dataset(SpecificCharacterSet="ISO_IR 192", ScheduledProcedureStepSequence=[inner])
+    assert "Müller".encode() in encode_data_set(made, EXPLICIT)
+    made.SpecificCharacterSet = "ISO_IR 144"
+    with pytest.raises(DataSetError, match=r"\(0010,0010\): not all text"):
+        encode_data_set(made, EXPLICIT)
+
+
+def test_text_that_is_set_in_a_data_set_that_was_read(said: list[str]) -> None:
+    made = received(NAME, COMMENTS)
+    made.PatientName = "Иванов"
+    with pytest.raises(DataSetError, match=r"\(0010,0010\): not all text"):
+        encode_data_set(made, EXPLICIT)
+    made.PatientName = "Mueller"
+    made.PatientComments = "Иванов"
+    with pytest.raises(DataSetError, match=r"\(0010,4000\): not all text"):
+        encode_data_set(made, EXPLICIT)
+    made.PatientComments = "A"
+    made.PatientID = "ü"
+    with pytest.raises(DataSetError, match=r"\(0010,0020\): not all text"):
+        encode_data_set(made, EXPLICIT)
+    made.PatientID = "A"
+    assert encode_data_set(made, EXPLICIT, on_warning=said.append)
+    assert not said
+
+
+def test_who_does_not_say_how_is_warned() -> None:
+    with pytest.warns(UserWarning, match=r"element \(0010,0010\) and 1 more has text that is not ASCII"):
+        encode_data_set(received(NAME, COMMENTS), EXPLICIT)
+
+
+# --- odd values ---------------------------------------------------------------------------------
+
+ODD = [
+    (0x00091001, "UN", b"\1\2\3", b"\0"),
+    (0x00080060, "CS", b"CTX", b" "),
+    (0x00080018, "UI", b"1.2", b"\0"),
+    (0x00104000, "LT", b"abc", b" "),
+    (0x00420011, "OB", b"\5", b"\0"),
+    (0x00080005, "CS", b"GBK", b" "),
+]
+
+
+@pytest.mark.parametrize("reader", [received, read])
+@pytest.mark.parametrize("within", [False, True])
+@pytest.mark.parametrize("target", [EXPLICIT, IMPLICIT, BIG])
+@pytest.mark.parametrize(("tag", "vr", "value", "pad"), ODD)
+def test_each_odd_value_is_padded_by_itself(
+    tag: int, vr: str, value: bytes, pad: bytes, target: str, within: bool, reader: object
+) -> None:
+    odd = element(tag, vr, value) + element(0xFFFBFFFE - 0x10000, "UN", b"")
+    elements = element(0x00400100, "SQ", item(odd)) if within else odd
+    for look in (False, True):
+        made = reader(elements)  # type: ignore[operator]
+        if look:
+            list(looks(made))
+        back = decode_data_set(encode_data_set(made, target), target)
+        found = (back[STEPS].value[0] if within else back).get_item(tag)
+        assert found.value == value + pad
+        assert len(encode_data_set(made, target)) % 2 == 0
+
+
+def test_an_untouched_sequence_that_is_even_leaves_as_it_came() -> None:
+    data = element(
+        0x00400100, "SQ", item(element(0x00091001, "UN", b"\1\2") + element(0x00100020, "LO", b"A1"))
+    )
+    assert encode_data_set(read(data), EXPLICIT) == data
+
+
+def test_a_value_that_a_program_set_is_padded() -> None:
+    made = Dataset()
+    made.add(DataElement(0x00091001, "UN", b"\1"))
+    made.add(DataElement(0x00091002, "UN", b"\2\2\2"))
+    back = decode_data_set(encode_data_set(made, EXPLICIT), EXPLICIT)
+    assert [one.value for one in back] == [b"\1\0", b"\2\2\2\0"]
+
+
+# --- headers ------------------------------------------------------------------------------------
+
+
+def test_the_vr_of_what_came_without_one() -> None:
+    data = b"".join(
+        [
+            implicit(0x00080060, b"CT"),
+            implicit(0x00090010, b"GEMS_IDEN_01"),
+            implicit(0x00091002, b"AB"),  # SH in the private dictionary
+            implicit(0x00091F02, b"AB"),  # of nobody
+            implicit(0x00280103, b"\1\0"),
+            implicit(0x00280106, b"\1\0"),  # US or SS
+            implicit(0x00283006, b"\1\0"),  # US or OW
+            implicit(0x00400100, implicit(0xFFFEE000, implicit(0x00280106, b"\1\0"))),
+            implicit(0x54000110, b"\1\0"),  # OB or OW
+            implicit(0x7FE00010, b"\1\0"),
+        ]
+    )
+    back = decode_data_set(encode_data_set(decode_data_set(data, IMPLICIT), EXPLICIT), EXPLICIT)
+    vrs = [back.get_item(tag).VR for tag in back.keys()]  # noqa: SIM118
+    assert vrs == ["CS", "LO", "SH", "UN", "US", "SS", "OW", "SQ", "OW", "OW"]
+    assert back[STEPS].value[0].get_item(0x00280106).VR == "SS"
+    small = implicit(0x00280100, b"\x08\0") + implicit(0x54001004, b"\x08\0") + data[-22 - 10 + 12 :]
+    for number in (b"\0\0", b""):
+        small = b"".join(
+            [
+                implicit(0x00280100, b"\x08\0"),
+                implicit(0x00280103, number),
+                implicit(0x00280106, b"\1\0"),
+                implicit(0x54000110, b"\1\0"),
+                implicit(0x54001004, b"\x08\0"),
+                implicit(0x7FE00010, b"\1\0"),
+            ]
+        )
+        back = decode_data_set(encode_data_set(decode_data_set(small, IMPLICIT), EXPLICIT), EXPLICIT)
+        assert [back.get_item(tag).VR for tag in sorted(back.keys())] == ["US", "US", "US", "OB", "US", "OB"]
+
+
+def test_what_is_too_long_for_its_vr_becomes_un() -> None:
+    made = dataset(PatientComments="A" * 70_000)
+    assert decode_data_set(encode_data_set(made, EXPLICIT), EXPLICIT).get_item(0x00104000).VR == "UN"
+    raw = decode_data_set(encode_data_set(made, IMPLICIT), IMPLICIT)
+    assert decode_data_set(encode_data_set(raw, EXPLICIT), EXPLICIT).get_item(0x00104000).VR == "UN"
+
+
+def test_an_element_from_a_data_set_in_the_other_byte_order() -> None:
+    made = decode_data_set(encode_data_set(dataset(Rows=258, PatientID="A1"), BIG), BIG)
+    into = dataset(Columns=3)
+    for tag in (0x00280010, 0x00100020):
+        into[tag] = made.get_item(tag)
+    back = decode_data_set(encode_data_set(into, EXPLICIT), EXPLICIT)
+    assert (back.Rows, back.Columns, back.PatientID) == (258, 3, "A1")
+
+
+def test_sequences_of_undefined_length_stay_so() -> None:
+    made = dataset(ScheduledProcedureStepSequence=[dataset(Modality="CT"), dataset()])
+    made[STEPS].is_undefined_length = True
+    made[STEPS].value[0].is_undefined_length_sequence_item = True
+    encoded = encode_data_set(made, EXPLICIT)
+    assert encoded.endswith(bytes.fromhex("FEFF0DE000000000 FEFF00E000000000 FEFFDDE000000000"))
+    assert decode_data_set(encoded, EXPLICIT)[STEPS].value[0].Modality == "CT"
+
+
+def test_a_vr_that_is_not_settled() -> None:
+    made = Dataset()
+    made.add(DataElement(0x54000110, "OB or OW", b"\1\0"))
+    with pytest.raises(DataSetError, match=r"\(5400,0110\) cannot be encoded in Explicit VR Little Endian"):
+        encode_data_set(made, EXPLICIT)
+    made = Dataset()
+    made.add(DataElement(0x00280071, "US or SS", b"\1\0"))  # of which pydicom knows no rule
+    with pytest.raises(DataSetError, match="which of US or SS it is must be said"):
+        encode_data_set(made, EXPLICIT)
+    assert encode_data_set(made, IMPLICIT)
+    made = dataset(PixelRepresentation=1, SmallestImagePixelValue=-5)
+    assert decode_data_set(encode_data_set(made, EXPLICIT), EXPLICIT).SmallestImagePixelValue == -5
+
+
+def test_pixel_data_of_undefined_length_that_is_not_encapsulated() -> None:
+    made = Dataset()
+    made.add(DataElement(0x7FE00010, "OB", b"\1\2"))
+    made.file_meta = FileMetaDataset()
+    made.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+    with pytest.raises(DataSetError, match=r"\(7FE0,0010\) .* of undefined length, and not encapsulated"):
+        encode_data_set(made, JPEGBaseline8Bit)
+
+
+def test_memory_that_is_not_there_is_no_data_set_error() -> None:
+    class Large(bytes):
+        def isascii(self) -> bool:
+            raise MemoryError
+
+    made = received(NAME)
+    made[0x00100010] = made.get_item(0x00100010)._replace(value=Large(b"A"))
+    with pytest.raises(MemoryError):
+        encode_data_set(made, EXPLICIT)
+
+
+def test_a_sequence_that_is_one_for_its_tag_only() -> None:
+    made = Dataset()
+    made.add(DataElement(0x00400100, dictionary_VR(0x00400100), Sequence(), validation_mode=IGNORE))
+    assert encode_data_set(made, EXPLICIT) == element(0x00400100, "SQ", b"")
