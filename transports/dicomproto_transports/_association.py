@@ -53,7 +53,7 @@ from dicomproto.upper_layer.pdu import ReleaseRQ
 from ._endings import timed_out
 from ._facts import ServiceUser, SettledTimeouts, acceptor_of, own_title, requestor_of
 from ._operating import Operating
-from ._outgoing import MemorySource, Source, piece_size
+from ._outgoing import Encoding, MemorySource, Source, piece_size
 from ._responses import Responses
 from ._sending import KnownFile, prepare, store
 from ._store_many import StoreOutcomes
@@ -490,16 +490,12 @@ class AssociationCore(Operating, SettledTimeouts):
         return context
 
     def _source(self, dataset: Dataset, context: AcceptedContext) -> Source:
-        from dicomproto.datasets import encode_data_set
-
-        data = encode_data_set(dataset, context.transfer_syntax)
+        data = Encoding().encode(dataset, context.transfer_syntax)
         return MemorySource(data, piece_size(self.connection.peer_maximum_length))
 
     def _responses(self, request: Request, dataset: Dataset) -> Responses[R]:
-        from dicomproto.datasets import encode_data_set
-
         context = self._context_for(request)
-        return Responses(self, request, context, encode_data_set(dataset, context.transfer_syntax))
+        return Responses(self, request, context, Encoding().encode(dataset, context.transfer_syntax))
 
     async def _ask(
         self, request: Request, dataset: Dataset | None, meta_uid: str | None

@@ -17,7 +17,7 @@ from dicomproto.services import ServiceClass
 
 from . import evt
 from ._cancelling import CANCEL, PeerLeaves, give_way, last_word, report_failure, settle
-from ._outgoing import MemorySource, piece_size
+from ._outgoing import Encoding, MemorySource, piece_size
 from ._results import dataset_of, fields_of, pair_of, response_for, status_of
 from ._steps import END, Steps
 
@@ -54,6 +54,7 @@ async def _send_matches(
     request = received.command
     has_one_at_most = _has_one_at_most(association, received)
     only: tuple[Response, MemorySource] | None = None  # of these, until it is known that no other comes
+    encoding = Encoding()
     while True:
         try:
             result = await steps.next()
@@ -82,7 +83,7 @@ async def _send_matches(
             event.deferred = ()
             return request.response(MORE_THAN_ONE_MATCH, ErrorComment="more than one match found")
         try:
-            match = _match(association, event, request, status, dataset)
+            match = _match(association, event, request, status, dataset, encoding)
         except Exception as error:
             what = "%s: a match of %s cannot be sent: %s"
             log.error(what, association.peer_name, event.event.name, error)
@@ -103,12 +104,15 @@ def _has_one_at_most(association: Operating, received: RequestReceived) -> bool:
 
 
 def _match(
-    association: Operating, event: evt.Event, request: Request, status: object, dataset: Dataset | None
+    association: Operating,
+    event: evt.Event,
+    request: Request,
+    status: object,
+    dataset: Dataset | None,
+    encoding: Encoding,
 ) -> tuple[Response, MemorySource]:
-    from dicomproto.datasets import encode_data_set
-
     if not dataset:
         raise ValueError("a pending status needs an identifier that is not empty")
-    data = encode_data_set(dataset, event.context.transfer_syntax)
+    data = encoding.encode(dataset, event.context.transfer_syntax)
     response = request.response(status_of(status), CommandDataSetType=DATA_SET_PRESENT, **fields_of(status))
     return response, MemorySource(data, piece_size(association.connection.peer_maximum_length))

@@ -7,10 +7,16 @@ engine must stay as it is until the send that carries it has returned.
 
 from __future__ import annotations
 
+import logging
 import os
-from typing import BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from dicomproto.upper_layer.pdu import Buffer
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+log = logging.getLogger("dicomproto.association")
 
 PIECE = 1024 * 1024
 _SMALL = 128 * 1024
@@ -36,6 +42,26 @@ def piece_size(peer_maximum_length: int) -> int:
     """Return how many bytes to give at once, so that only the last fragment is not full."""
     room = peer_maximum_length - 6  # PS3.8 9.3.5.1: length, context id and control header of the PDV
     return max(PIECE // room, 1) * room
+
+
+class Encoding:
+    """Encodes the data sets of one operation; what is odd about their text is told once in the log."""
+
+    __slots__ = ("_told",)
+
+    def __init__(self) -> None:
+        self._told = False
+
+    def encode(self, dataset: Dataset, transfer_syntax: str) -> bytes:
+        """Return a data set in a transfer syntax; raises DataSetError."""
+        from dicomproto.datasets import encode_data_set
+
+        return encode_data_set(dataset, transfer_syntax, on_warning=self._warn)
+
+    def _warn(self, text: str) -> None:
+        if not self._told:
+            self._told = True
+            log.warning("%s", text)
 
 
 class MemorySource:

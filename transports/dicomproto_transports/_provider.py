@@ -50,7 +50,7 @@ from . import evt
 from ._cancelling import PeerLeaves, report_failure, settle
 from ._find import serve_find
 from ._incoming import Incoming, IncomingDataSet, IncomingStore
-from ._outgoing import MemorySource, piece_size
+from ._outgoing import Encoding, MemorySource, piece_size
 from ._results import copied, dataset_of, pair_of, response_for
 from ._retrieve import serve_retrieve
 
@@ -191,9 +191,7 @@ async def _answer(
             what = "%s: %s has no data set, so the handler's is not sent"
             log.warning(what, association.peer_name, response.name)
         elif dataset:
-            from dicomproto.datasets import encode_data_set
-
-            data = encode_data_set(dataset, event.context.transfer_syntax)
+            data = Encoding().encode(dataset, event.context.transfer_syntax)
             source = MemorySource(data, piece_size(association.connection.peer_maximum_length))
             response = response.replace(CommandDataSetType=DATA_SET_PRESENT)
     except Exception as error:

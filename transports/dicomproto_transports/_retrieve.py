@@ -27,7 +27,7 @@ from . import evt
 from ._cancelling import CANCEL, PeerLeaves, give_way, last_word, report_failure, settle
 from ._destination import CancelledMeanwhile, Destination, Unreachable, destination_of
 from ._foresight import StepsAhead, came_as_path, close_file_in
-from ._outgoing import MemorySource, Source, SourceChanged, piece_size
+from ._outgoing import Encoding, MemorySource, Source, SourceChanged, piece_size
 from ._results import comment_of, dataset_of, fields_of, pair_of, status_of
 from ._sending import FileToSend, KnownFile, prepare, store
 from ._steps import END
@@ -194,9 +194,7 @@ class Retrieval:
         identifier = identifier or self._failed_list()
         if not identifier:
             return response, None
-        from dicomproto.datasets import encode_data_set
-
-        data = encode_data_set(identifier, self._event.context.transfer_syntax)
+        data = Encoding().encode(identifier, self._event.context.transfer_syntax)
         size = piece_size(self._association.connection.peer_maximum_length)
         return response.replace(CommandDataSetType=DATA_SET_PRESENT), MemorySource(data, size)
 

@@ -22,6 +22,7 @@ from dicomproto.uids import (
 from dicomproto.upper_layer.events import Role
 
 from ._outgoing import (
+    Encoding,
     FileSource,
     MemorySource,
     PieceBuffers,
@@ -139,9 +140,7 @@ class DatasetToSend:
         return self.converted(self.transfer_syntax_uid, size)
 
     def converted(self, transfer_syntax: str, size: int) -> Source:
-        from dicomproto.datasets import encode_data_set
-
-        return MemorySource(encode_data_set(self._dataset, transfer_syntax), size)
+        return MemorySource(Encoding().encode(self._dataset, transfer_syntax), size)
 
     def close(self) -> None:
         pass

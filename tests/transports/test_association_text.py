@@ -1,0 +1,105 @@
+"""Text on its way out: what its character set does not have ends in an error before a byte is sent."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.uid import CTImageStorage
+
+from dicomproto.datasets import decode_data_set
+from dicomproto.errors import DataSetError
+from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN
+from dicomproto_transports import evt
+from dicomproto_transports.blocking import AE, Association
+from tests.identifiers import dataset
+
+WORKLIST, STEP = "1.2.840.10008.5.1.4.31", "1.2.840.10008.3.1.2.3.3"
+LATIN_1 = b"\x10\0\x10\0PN\6\0M\xfcller"
+SENT = {"SOPClassUID": CTImageStorage, "SOPInstanceUID": "1.2.3"}
+
+
+def unnamed() -> Dataset:
+    return decode_data_set(LATIN_1, EXPLICIT_VR_LITTLE_ENDIAN, file_meta=False)
+
+
+class Provider:
+    """Answers queries with what it is told to, and keeps what it is sent."""
+
+    def __init__(self) -> None:
+        self.matches: list[Dataset] = []
+        self.received: list[bytes] = []
+
+    def find(self, event: evt.Event) -> Iterator[tuple[int, Dataset]]:
+        for match in self.matches:
+            yield 0xFF00, match
+
+    def take(self, event: evt.Event) -> Any:
+        self.received.append(event.request.name)
+        return (0, None) if event.event is evt.EVT_N_CREATE else 0
+
+
+@pytest.fixture
+def provider() -> Provider:
+    return Provider()
+
+
+@pytest.fixture
+def association(provider: Provider) -> Iterator[Association]:
+    ae = AE()
+    handlers = [
+        (evt.EVT_C_FIND, provider.find),
+        (evt.EVT_C_STORE, provider.take),
+        (evt.EVT_N_CREATE, provider.take),
+    ]
+    for uid in (WORKLIST, STEP, CTImageStorage):
+        ae.add_supported_context(uid)
+        ae.add_requested_context(uid)
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+    with server, ae.associate("127.0.0.1", server.port) as made:
+        yield made
+
+
+SENDING: dict[str, Callable[[Association, Dataset], object]] = {
+    "C-STORE": lambda association, made: association.send_c_store(made),
+    "C-FIND": lambda association, made: list(association.send_c_find(made, WORKLIST)),
+    "N-CREATE": lambda association, made: association.send_n_create(made, STEP, "1.2.3"),
+}
+
+
+@pytest.mark.parametrize("service", SENDING)
+def test_text_that_cannot_be_encoded_is_not_sent(
+    association: Association, provider: Provider, service: str
+) -> None:
+    for made in (dataset(PatientName="Иванов", **SENT), dataset(PatientName="Müller", **SENT)):
+        with pytest.raises(DataSetError, match=r"\(0010,0010\): not all text .* ISO_IR 192"):
+            SENDING[service](association, made)
+    assert not provider.received
+    assert association.is_established
+    SENDING[service](association, dataset(PatientName="Иванов", SpecificCharacterSet="ISO_IR 192", **SENT))
+
+
+def test_a_match_that_cannot_be_encoded_ends_the_query(
+    association: Association, provider: Provider, caplog: pytest.LogCaptureFixture
+) -> None:
+    good = dataset(PatientName="A")
+    provider.matches = [good, dataset(PatientName="Иванов"), good]
+    answers = [(response.Status, match) for response, match in association.send_c_find(good, WORKLIST)]
+    assert [status for status, _ in answers] == [0xFF00, 0xC312]
+    (line,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
+    assert "(0010,0010)" in line
+    assert "it may be ISO_IR 192" in line
+    assert "Иванов" not in caplog.text
+
+
+def test_text_that_names_no_character_set_is_told_once(
+    association: Association, provider: Provider, caplog: pytest.LogCaptureFixture
+) -> None:
+    provider.matches = [unnamed(), unnamed()]
+    found = [match for _, match in association.send_c_find(dataset(PatientName="A"), WORKLIST) if match]
+    assert [match.get_item(0x00100010).value for match in found] == [b"M\xfcller"] * 2
+    (line,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert line.startswith("element (0010,0010) has text that is not ASCII and leaves as it was read")
