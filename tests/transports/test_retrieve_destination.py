@@ -368,6 +368,81 @@ def test_the_peer_is_heard_while_the_destination_does_not_answer_the_request(end
     assert max(ended) < 4
 
 
+@pytest.mark.parametrize("answer", [0.0, 1.0, 60.0])
+def test_the_last_response_comes_after_the_release_of_the_destination(answer: float) -> None:
+    """Who asked may look for the objects then; a destination that is silent delays it by Timeouts.close."""
+    backend = Lockstep()
+    asked: list[float] = []
+
+    async def there(peer: Peer) -> None:
+        await peer.accept()
+        await store(peer)
+        await peer.until(ReleaseRQ)
+        asked.append(backend.world.now())
+        await backend.world.sleep(answer)
+        peer.connection.send(ReleaseRP())
+        await peer.until_closed()
+
+    async def main() -> None:
+        async with backend.serving(Script(there)) as server:
+
+            def handle(event: evt.Event) -> Any:
+                yield HOST, server.port
+                yield 1
+                yield PENDING, image(1)
+
+            core = make_server(backend, [(evt.EVT_C_MOVE, handle)], an_ae(backend, "SCP"))
+            async with associated(backend, core, an_ae(backend, "SCU")) as assoc:
+                final, _ = await final_of(assoc.send_c_move(QUERY, "THERE", MOVE))
+                assert (final.Status, counts(final)) == (0x0000, (None, 1, 0, 0))
+                assert backend.world.now() - asked[0] == min(answer, Timeouts().close or 0.0)
+
+    backend.run(main)
+
+
+@pytest.mark.parametrize("end", ["release", "abort", "close"])
+def test_the_peer_is_heard_while_the_destination_does_not_answer_the_release(end: str) -> None:
+    backend = Lockstep()
+    asked: list[Peer] = []
+    ended: list[float] = []
+
+    async def there(peer: Peer) -> None:
+        await peer.accept()
+        await store(peer)
+        await peer.until(ReleaseRQ)
+        asked.append(peer)
+        await peer.until_closed()
+
+    async def main() -> None:
+        async with backend.serving(Script(there)) as server:
+
+            def handle(event: evt.Event) -> Any:
+                yield HOST, server.port
+                yield 1
+                yield PENDING, image(1)
+
+            handlers = [
+                (evt.EVT_C_MOVE, handle),
+                (evt.EVT_CONN_CLOSE, lambda event: ended.append(backend.world.now())),
+            ]
+            core = make_server(backend, handlers, an_ae(backend, "SCP"))
+            async with backend.serving(core) as provider:
+                peer = await connect(backend, provider.port)
+                await peer.request(MOVE)
+                await ask(peer)
+                await backend.world.wait_for(lambda: bool(asked))
+                started = backend.world.now()
+                if end != "close":
+                    await peer.stream.send([encode_pdu(ReleaseRQ() if end == "release" else Abort())], None)
+                if end == "release":
+                    assert await peer.stream.receive(None) == encode_pdu(ReleaseRP())
+                await peer.stream.close([], 0)
+                await backend.world.wait_for(lambda: bool(ended))
+                assert ended[0] - started < 0.5
+
+    backend.run(main)
+
+
 @pytest.mark.parametrize("end", ["release", "abort"])
 def test_the_peer_is_heard_while_an_object_is_sent(end: str) -> None:
     """To a destination that takes it slowly, so that the object alone would last for minutes."""

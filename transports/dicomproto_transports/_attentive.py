@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
     from ._stream import Address, Backend, Stream
 
-_GLANCE = 1.0
+_GLANCE = 0.25
 """Seconds between two looks at the first peer."""
 
 
 class AttentiveBackend:
-    """A backend whose connections call `hear` about once in a second while they are used."""
+    """A backend whose connections call `hear` every quarter of a second while they are used."""
 
     def __init__(self, backend: Backend, hear: Callable[[], Awaitable[None]]) -> None:
         self._hear = hear

@@ -22,7 +22,7 @@ from dicomproto.upper_layer.events import Role
 from dicomproto.upper_layer.pdu import normalize_ae_title
 
 from ._attentive import AttentiveBackend
-from ._cancelling import give_way
+from ._cancelling import PeerLeaves, give_way
 from ._facts import own_title
 from ._sending import placed
 
@@ -87,7 +87,7 @@ class Destination:
 
         self._association: AssociationCore | None = None
         self._backend = AttentiveBackend(association.backend, self._hear_mover)
-        self._is_opening = self._is_closing = False
+        self._is_opening = False
         self._proposed: dict[Pair, None] = {}  # in order
         self._refused: set[Pair] = set()
         self._losses = 0
@@ -170,7 +170,7 @@ class Destination:
 
     async def _hear_mover(self) -> None:
         """Hear the mover while the destination is waited for; its release and its end end the wait."""
-        if self._is_closing:  # for which the mover waits
+        if self._mover.terminal is not None:  # nobody waits for the destination to be released
             return
         await give_way(self._mover)
         if self._is_opening and self._request.MessageID in self._mover.cancelled:
@@ -196,18 +196,25 @@ class Destination:
             association.forget(operation)
 
     async def close(self) -> None:
-        """Release the association; one that does not let itself be released is aborted."""
+        """Release the association, and wait for that no longer than `Timeouts.close`.
+
+        One that does not let itself be released is aborted, and so it is if the mover leaves meanwhile, which
+        is answered first. Raises PeerLeaves then.
+        """
         association, self._association = self._association, None
         if association is None:
             return
-        self._is_closing = True
+        patience = association.timeouts.close
+        association.timeouts = association.timeouts.replace(
+            close=0.0
+        )  # who does not answer is not waited for twice
         try:
-            # The mover waits meanwhile: for an answer to the release not long.
-            await association.release(timeout=association.timeouts.close)
+            await association.release(timeout=patience)
+        except PeerLeaves:
+            await association.end()
+            raise
         except AssociationError as error:
             log.info("the destination of a C-MOVE: %s", error)
-        finally:
-            self._is_closing = False
 
 
 def _is_our_fault(error: AssociationError) -> bool:

@@ -61,6 +61,7 @@ async def serve_retrieve(
         finally:
             await steps.close()
         settle(association, event)
+        await retrieval.close()  # before the last response: who gets it may look for the objects
         await association.answer(*answer)
         await association.send_queued()
     finally:
