@@ -104,7 +104,7 @@ def _received_uids() -> SearchStrategy[str]:
 
 
 def _received_titles() -> SearchStrategy[str]:
-    return st.text(st.characters(max_codepoint=0xFF), max_size=16).map(lambda title: title.rstrip(" "))
+    return st.text(st.characters(max_codepoint=0xFF), max_size=16).map(lambda title: title.rstrip(" \0"))
 
 
 def _tuples(elements: SearchStrategy[T], maximum: int = 4, minimum: int = 0) -> SearchStrategy[tuple[T, ...]]:

@@ -86,6 +86,13 @@ def blank_calling_title() -> bytes:
     return bytes(data)
 
 
+def padded_titles() -> bytes:
+    """Return an A-ASSOCIATE-RQ whose titles have NULs behind them."""
+    data = bytearray(proposal(NAME, ECHO_CONTEXT, USER))
+    data[10:42] = b"SCP".ljust(16, b"\0") + b"SCU".ljust(16, b"\0")
+    return bytes(data)
+
+
 def command_set(*elements: bytes, length: int | None = None) -> bytes:
     """Return elements after their group length, or after a false one."""
     data = b"".join(elements)
@@ -115,6 +122,7 @@ CLAIMING_ECHO = command_set(
 )
 CLAIMS_DATA = CGetRSP(MessageIDBeingRespondedTo=1, Status=0xFF00, CommandDataSetType=1)
 FINAL = CGetRSP(MessageIDBeingRespondedTo=1)
+FOREIGN = b"\x08\0\0\0\4\0\0\0\x12\0\0\0\x08\0\x58\0\x0a\0\0\0001.2.826.0\0"
 FIND_STEPS = CFindRQ(AffectedSOPClassUID=PUSH, MessageID=1)  # an operation of Pull, Watch and Query
 SUBSCRIBE = NActionRQ(  # an operation of Watch
     RequestedSOPClassUID=PUSH, RequestedSOPInstanceUID="1.2", ActionTypeID=3, MessageID=1
@@ -147,11 +155,25 @@ ASSOCIATION = (
         REQUEST,
         ("missing-item",),
     ),
-    Quirk("no user information item", awaiting_request, proposal(NAME, ECHO_CONTEXT), REQUEST, MISSING),
+    Quirk(
+        "AE titles padded with NULs; they are read without padding, and go back as they came",
+        awaiting_request,
+        padded_titles(),
+        REQUEST,
+        ("padded-ae-title",),
+    ),
+    Quirk(
+        "an empty application context item",
+        awaiting_request,
+        proposal(item(0x10), ECHO_CONTEXT, USER),
+        REQUEST,
+        ("empty-item",),
+    ),
+    Quirk("no user information item", awaiting_request, proposal(NAME, ECHO_CONTEXT), REQUEST, MISSING * 2),
     Quirk(
         "no implementation class UID",
         awaiting_request,
-        proposal(NAME, ECHO_CONTEXT, item(0x50)),
+        proposal(NAME, ECHO_CONTEXT, item(0x50, item(0x51, b"\0\0\x40\0"))),
         REQUEST,
         MISSING,
     ),
@@ -236,6 +258,13 @@ MESSAGES = (
         p_data((1, 3, SHUFFLED)),
         ("RequestReceived",),
         ("wrong-group-length",),
+    ),
+    Quirk(
+        "elements of other groups behind those of group 0000; they are kept raw, in `foreign_elements`",
+        waiting_for_get,
+        p_data((7, 3, encode_command(FINAL) + FOREIGN)),
+        ("ResponseReceived",),
+        ("foreign-elements",),
     ),
     Quirk(
         "missing elements, but for Command Field, Message ID and Status",

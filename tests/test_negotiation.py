@@ -188,9 +188,12 @@ def test_unknown_context_is_asked_about_what_is_not_supported_and_well_formed() 
 
 
 def test_titles_are_copied_back_and_we_identify_ourselves() -> None:
-    rq = request(called_ae_title="  A\0", calling_ae_title="", implementation_class_uid="1.2.3")
+    sent = request(called_ae_title="  A\0", calling_ae_title="", implementation_class_uid="1.2.3")
+    rq = decode_pdu(encode_pdu(sent))
+    assert isinstance(rq, AssociateRQ)
     ac = accept(rq, AcceptorPolicy(maximum_length=4096))
-    assert (ac.called_ae_title, ac.calling_ae_title) == ("  A\0", "")
+    assert (ac.called_ae_title, ac.calling_ae_title) == ("  A", "")
+    assert encode_pdu(ac)[10:42] == encode_pdu(sent)[10:42]
     assert ac.maximum_length == 4096
     assert ac.implementation_class_uid == IMPLEMENTATION_CLASS_UID
     assert ac.implementation_version_name == IMPLEMENTATION_VERSION_NAME

@@ -4,8 +4,9 @@ What is written is exact: the group length first, tags ascending, even lengths, 
 does not belong to the message. What is read may be in disorder, have a wrong or no group
 length, elements of the wrong size, several values where one is due, or elements that belong
 to no message: as long as it can be told what the message is and what it answers, it is
-delivered with warnings. Only what is outside group 0000, or runs beyond the data, is refused:
-there the bytes are not a command set, or their reading has gone astray.
+delivered with warnings. From the first element outside group 0000 on nothing is read any more.
+Only what begins outside group 0000, or runs beyond the data, is refused: there the bytes are
+not a command set, or their reading has gone astray.
 
 Each class has a plan, made once from its fields and the element table: all values fetched by
 one `attrgetter`, one prepared encoder per element. `decode_command` reads a command set in
@@ -155,8 +156,9 @@ def encode_command(command: Command) -> bytes:
     """Return the command set of `command`.
 
     The four sub-operation counters are clamped to 65535 and an Error Comment is cut to 64
-    characters of ASCII. `unknown_elements` are not sent. Raises LocalProtocolError for a value
-    that the standard does not allow, except for UIDs in responses, which are echoed as they are.
+    characters of ASCII. `unknown_elements` and `foreign_elements` are not sent. Raises
+    LocalProtocolError for a value that the standard does not allow, except for UIDs in responses,
+    which are echoed as they are.
     """
     plan = _plan_of(type(command))
     if command.CommandDataSetType == NO_DATA_SET:
@@ -243,9 +245,9 @@ _KNOWN = {e.number: (e.keyword, _READERS[e.vr]) for e in ELEMENTS.values() if e.
 def decode_command(data: Buffer) -> Command:
     """Return the command that a command set encodes, with `warnings` for what was tolerated.
 
-    Raises InvalidCommand, and nothing else, if an element is outside group 0000 or runs beyond
-    the data, if the Command Field is missing or unknown, or if the Message ID (Being Responded
-    To) or the Status is missing. Time and memory are a small multiple of `len(data)`, which
+    Raises InvalidCommand, and nothing else, if the first element is outside group 0000 or one
+    in it runs beyond the data, if the Command Field is missing or unknown, or if the Message ID
+    (Being Responded To) or the Status is missing. Time and memory are a small multiple of `len(data)`, which
     the caller bounds (`Limits.command_length`).
     """
     if type(data) is not bytes:
@@ -255,19 +257,23 @@ def decode_command(data: Buffer) -> Command:
     fields: dict[str, Any] = {}
     warnings: list[str] = []
     is_odd = False
+    declared = -1
     if data.startswith(_GROUP_LENGTH_HEADER) and end >= 12:
         position = 12
-        if int.from_bytes(data[8:12], "little") != end - 12:
-            warnings.append("wrong-group-length")
+        declared = int.from_bytes(data[8:12], "little")
     else:
         warnings.append("missing-group-length")
     unpack = _HEADER.unpack_from
     while position < end:
         start = position + 8
         if start > end:
+            if _is_foreign(data, position):
+                break
             raise InvalidCommand(f"{end - position} bytes at byte {position} are no element")
         group, number, length = unpack(data, position)
         if group or start + length > end:
+            if group and position:
+                break
             raise InvalidCommand(_beyond(group, number, length, position, end - start))
         position = start + length
         known = _KNOWN.get(number)
@@ -281,6 +287,8 @@ def decode_command(data: Buffer) -> Command:
             value = read(data[start:position], keyword, warnings)
             if value is not None:
                 fields[keyword] = value
+    if declared != position - 12 and declared >= 0:
+        warnings.insert(0, "wrong-group-length")
     command_field = fields.pop("CommandField", None)
     if command_field is None:
         raise InvalidCommand("the Command Field is missing")
@@ -291,15 +299,25 @@ def decode_command(data: Buffer) -> Command:
     if not fields.keys() >= plan.mandatory:
         _complete(fields, plan, command, warnings)
     if is_odd or not fields.keys() <= plan.allowed:
-        _set_aside(fields, data, plan, warnings)
+        _set_aside(fields, data[:position], plan, warnings)
     has_data_set = fields["CommandDataSetType"] != NO_DATA_SET
     if has_data_set and not command.data_set_allowed:
         warnings.append("unexpected-data-set")
     elif not has_data_set and command.data_set_required:
         warnings.append("missing-data-set")
+    if position < end:
+        # Orthanc says in a C-GET response what failed, behind the command set (0008,0058).
+        group = int.from_bytes(data[position : position + 2], "little")
+        warnings.append(f"foreign-elements: {end - position} bytes, from group {group:04X} on")
+        fields["foreign_elements"] = data[position:]
     if warnings:
         fields["warnings"] = tuple(warnings)
     return command(**fields)
+
+
+def _is_foreign(data: bytes, position: int) -> bool:
+    """Tell whether what is too short for an element is not of group 0000, nor where that begins."""
+    return position > 0 and len(data) >= position + 2 and data[position : position + 2] != b"\0\0"
 
 
 def _beyond(group: int, number: int, length: int, position: int, left: int) -> str:

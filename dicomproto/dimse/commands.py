@@ -35,7 +35,8 @@ class Command(Record):
     """What all messages have in common.
 
     `unknown_elements` are the (element number, value) pairs of a received command set that do
-    not belong to this message; `warnings` lists as "code: detail" what was tolerated in it.
+    not belong to this message; `foreign_elements` are its bytes from the first element outside
+    group 0000 on. `warnings` lists as "code: detail" what was tolerated in it.
     """
 
     command_field: ClassVar[int]
@@ -45,6 +46,7 @@ class Command(Record):
 
     CommandDataSetType: int = NO_DATA_SET
     unknown_elements: tuple[tuple[int, bytes], ...] = ()
+    foreign_elements: bytes = b""
     warnings: tuple[str, ...] = ()
 
     @property
@@ -66,11 +68,14 @@ class Command(Record):
         shown = []
         for field in type(self)._fields:
             value = getattr(self, field)
-            if value is None or value == ():
+            if value is None or value == () or value == b"":
                 continue
             if field == "unknown_elements":
                 # They may hold anything, so only their sizes are shown.
                 value = tuple(f"(0000,{number:04X}) <{len(raw)} bytes>" for number, raw in value)
+            elif field == "foreign_elements":
+                shown.append(f"{field}=<{len(value)} bytes>")
+                continue
             elif field == "Status":
                 value = int(value)  # the same for a status that knows its service class
             # A peer's comment may be of a patient too.

@@ -183,6 +183,7 @@ def negotiate(rq: AssociateRQ, policy: AcceptorPolicy) -> AssociateAC | Associat
         sop_class_extended=extended,
         user_identity_response=positive_response,
         reserved=rq.reserved,
+        raw_ae_titles=rq.raw_ae_titles,
     )
 
 

@@ -111,6 +111,19 @@ def _title(value: str) -> bytes:
     return field
 
 
+def _titles(pdu: AssociateRQ | AssociateAC) -> bytes:
+    texts, raw = (pdu.called_ae_title, pdu.calling_ae_title), pdu.raw_ae_titles
+    if len(raw) == 32 and _title_texts(raw) == texts:
+        return raw
+    return b"".join(map(_title, texts))
+
+
+def _title_texts(raw: bytes) -> tuple[str, str]:
+    """Return both AE titles without the spaces and NULs that pad them (PS3.5 6.2, Q2)."""
+    called, calling = (raw[at : at + 16].rstrip(b" \0").decode("latin-1") for at in (0, 16))
+    return called, calling
+
+
 def _reserved(value: bytes) -> bytes:
     if len(value) != 32:
         raise LocalProtocolError(f"the reserved field has 32 bytes, not {len(value)}")
@@ -181,8 +194,7 @@ def _encode_associate(pdu_type: int, pdu: AssociateRQ | AssociateAC, contexts: l
     parts = [
         _U16.pack(pdu.protocol_version),
         bytes(2),
-        _title(pdu.called_ae_title),
-        _title(pdu.calling_ae_title),
+        _titles(pdu),
         _reserved(pdu.reserved),
     ]
     if pdu.application_context_name:
@@ -307,15 +319,20 @@ class _AssociateDecoder:
         body = self.body
         if len(body) < 68:
             raise _invalid(self.name, -4, f"has {len(body)} bytes after its header, at least 68 are needed")
-        titles = [body[at : at + 16].decode("latin-1").rstrip(" ") for at in (4, 20)]
+        raw = body[4:36]
+        called, calling = _title_texts(raw)
+        if called.encode("latin-1").ljust(16) + calling.encode("latin-1").ljust(16) != raw:
+            self.fields["raw_ae_titles"] = raw
         for item_type, start, end in self.items(68, len(body), self.name):
             self.top_level_item(item_type, start, end)
         if "application_context_name" not in self.fields:
             self.warnings.append("missing-item: application context")
             self.fields["application_context_name"] = ""
+        elif not self.fields["application_context_name"]:
+            self.warnings.append("empty-item: application context")
         pdu = _ASSOCIATE_PDUS[self.pdu_type](
-            called_ae_title=titles[0],
-            calling_ae_title=titles[1],
+            called_ae_title=called,
+            calling_ae_title=calling,
             protocol_version=_U16.unpack_from(body)[0],
             presentation_contexts=tuple(self.contexts),
             reserved=body[36:68],
@@ -404,6 +421,8 @@ class _AssociateDecoder:
         unknown: list[UnknownItem] = []
         for item_type, sub_start, sub_end in self.items(start + 4, end, path):
             if item_type == _TRANSFER_SYNTAX:
+                if transfer_syntaxes and self.pdu_type == ASSOCIATE_AC:
+                    self.warnings.append("duplicate-item: transfer syntax of an answer, the first one counts")
                 if len(transfer_syntaxes) == self.limits.transfer_syntaxes:
                     limit = self.limits.transfer_syntaxes
                     text = f"more than {limit} transfer syntaxes (Limits.transfer_syntaxes)"
@@ -412,6 +431,8 @@ class _AssociateDecoder:
                 continue
             self.count_item(path, sub_start - 4)
             if item_type == _ABSTRACT_SYNTAX:
+                if abstract_syntax:
+                    self.warnings.append("duplicate-item: abstract syntax, the first one counts")
                 abstract_syntax = abstract_syntax or self.text(sub_start, sub_end)
             elif item_type in _STANDARD_ITEMS:
                 text = f"item {item_type:02X}H out of place"

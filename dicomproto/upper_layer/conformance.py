@@ -106,6 +106,27 @@ def check_associate_rj(pdu: AssociateRJ) -> None:
 
 def oddities(pdu: AssociateRQ | AssociateAC) -> list[str]:
     """Return as "code: detail" what a received PDU says that a conformant one would not."""
+    found = _odd_contexts(pdu)
+    if isinstance(pdu, AssociateRQ):
+        found += _odd_titles(pdu)
+        if pdu.user_identity_response is not None:
+            found.append("misplaced-item: a user identity response in a request")
+        if pdu.user_identity is not None and not 1 <= pdu.user_identity.identity_type <= 5:
+            found.append(f"odd-value: user identity of type {pdu.user_identity.identity_type}")
+    elif pdu.user_identity is not None:
+        found.append("misplaced-item: a user identity in an answer")
+    if pdu.protocol_version != 1:
+        found.append(f"odd-value: protocol version {pdu.protocol_version:04X}H")
+    found += _odd_identification(pdu)
+    uids = [role.sop_class_uid for role in pdu.role_selections]
+    uids += [item.sop_class_uid for item in pdu.sop_class_extended]
+    uids += [item.sop_class_uid for item in pdu.sop_class_common_extended]
+    if not all(map(is_valid_uid, uids)):
+        found.append("invalid-uid: SOP class of a user information item")
+    return found
+
+
+def _odd_contexts(pdu: AssociateRQ | AssociateAC) -> list[str]:
     found = []
     contexts = pdu.presentation_contexts
     ids = [context.context_id for context in contexts]
@@ -114,8 +135,6 @@ def oddities(pdu: AssociateRQ | AssociateAC) -> list[str]:
     if len(set(ids)) != len(ids):
         found.append("repeated-context-id: the first counts")
     if isinstance(pdu, AssociateRQ):
-        titles = {"called": pdu.called_ae_title, "calling": pdu.calling_ae_title}
-        found += [f"blank-ae-title: {side}" for side, title in titles.items() if not title.strip(" \0")]
         if not all(context.transfer_syntaxes for context in pdu.presentation_contexts):
             found.append("no-transfer-syntax: in a presentation context")
         uids = [uid for context in pdu.presentation_contexts for uid in context.transfer_syntaxes]
@@ -124,8 +143,38 @@ def oddities(pdu: AssociateRQ | AssociateAC) -> list[str]:
         uids = [context.transfer_syntax for context in pdu.presentation_contexts if context.result == 0]
         if any(context.result > 4 for context in pdu.presentation_contexts):
             found.append("unknown-result: of a presentation context")
+    if not contexts:
+        found.append("missing-item: presentation context")
     if not all(map(is_valid_uid, uids)):
         found.append("invalid-uid: in a presentation context")
+    return found
+
+
+def _odd_titles(pdu: AssociateRQ) -> list[str]:
+    """Tell of the AE titles; those of an answer are reserved."""
+    found = []
+    for side, title in (("called", pdu.called_ae_title), ("calling", pdu.calling_ae_title)):
+        if not title.strip():
+            found.append(f"blank-ae-title: {side}")
+        elif not (title.isascii() and title.isprintable()) or "\\" in title:
+            found.append(f"odd-ae-title: {side}, not printable ASCII without backslash")
+    if b"\0" in pdu.raw_ae_titles:
+        found.append("padded-ae-title: with NULs, not with spaces")
+    return found
+
+
+def _odd_identification(pdu: AssociateRQ | AssociateAC) -> list[str]:
+    """Tell of the application context and of what says who made the peer."""
+    found = []
+    if pdu.application_context_name and not is_valid_uid(pdu.application_context_name):
+        found.append("invalid-uid: application context")
+    if pdu.maximum_length is None:
+        found.append("missing-item: maximum length")
     if pdu.implementation_class_uid is None:
         found.append("missing-item: implementation class UID")
+    elif not is_valid_uid(pdu.implementation_class_uid):
+        found.append("invalid-uid: implementation class UID")
+    name = pdu.implementation_version_name
+    if name is not None and not (0 < len(name) <= 16 and name.isascii() and name.isprintable()):
+        found.append("odd-value: implementation version name, not 1 to 16 characters of ASCII")
     return found

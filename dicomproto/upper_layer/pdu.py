@@ -118,6 +118,11 @@ class _Associate(Record):
     protocol_version: int = 1
     reserved: bytes = bytes(32)
     """Bytes 43 to 74, which an A-ASSOCIATE-AC gives back as it got them (PS3.8 Table 9-17)."""
+    raw_ae_titles: bytes = b""
+    """Bytes 11 to 42, both titles as they came, if they were padded with NULs.
+
+    An A-ASSOCIATE-AC gives them back so: they are sent as long as they mean what the two texts say.
+    """
     warnings: tuple[str, ...] = ()
 
 

@@ -776,10 +776,14 @@ def test_what_is_tolerated(data: bytes, command: Command, warnings: tuple[str, .
             command_set(struct.pack("<HHI", 0, 0x1000, 0xFFFFFFFF) + b"\xfe\xff\0\xe0" + bytes(4)),
             "(0000,1000) at byte 12 has an undefined length",
         ),
+        (command_set(FIELD, struct.pack("<HHI", 0x0008, 0x0018, 0)), "C-STORE-RQ without MessageID"),
+        (command_set(struct.pack("<HHI", 0x0008, 0x0018, 0)), "the Command Field is missing"),
         (
-            command_set(FIELD, struct.pack("<HHI", 0x0008, 0x0018, 0)),
-            "(0008,0018) at byte 22 is outside group 0000",
+            struct.pack("<HHI", 0x0008, 0, 0) + command_set(FIELD),
+            "(0008,0000) at byte 0 is outside group 0000",
         ),
+        (command_set(FIELD, b"\x08"), "1 bytes at byte 22 are no element"),
+        (b"\x08\0\x58", "3 bytes at byte 0 are no element"),
         (b"\0\0\0\0UL\x04\0\x38\0\0\0", "(0000,0000) at byte 0 has 281685 bytes, of which 4 are there"),
         (b"GET / HTTP/1.1\r\n\r\n", "(4547,2054) at byte 0 is outside group 0000"),
     ],
@@ -808,3 +812,43 @@ def test_many_unknown_elements_make_one_warning() -> None:
     decoded = decode_command(command_set(RSP_FIELD, ANSWERED, NONE, STATUS, *unknown))
     assert len(decoded.unknown_elements) == 8000
     assert decoded.warnings == ("unknown-element: (0000,6000) and 7999 more",)
+
+
+# --- behind group 0000 ------------------------------------------------------------------------------
+
+RECEIVED_ANSWER = (RSP_FIELD, ANSWERED, NONE, STATUS)
+FOREIGN = {
+    "an element": struct.pack("<HHI", 0x0008, 0x0058, 4) + b"1.2\0",
+    "one that is longer than what is there": struct.pack("<HHI", 0x0008, 0x0058, 400) + b"1.2\0",
+    "one of undefined length": struct.pack("<HHI", 0x0008, 0x1111, 0xFFFFFFFF) + b"anything",
+    "group 0000 again": struct.pack("<HHI", 0x0008, 0x0058, 0) + element(0x0900, b"\0\0"),
+    "half a header": b"\x08\0\x58",
+    "two bytes": b"\x02\0",
+    "noise": b"\xff" * 100,
+}
+
+
+@pytest.mark.parametrize("surplus", [0, 1, -10, 2**31])
+@pytest.mark.parametrize("foreign", FOREIGN)
+def test_what_is_behind_group_0000_is_kept_raw(foreign: str, surplus: int) -> None:
+    """Whatever the group length says."""
+    plain = decode_command(command_set(*RECEIVED_ANSWER))
+    data = FOREIGN[foreign]
+    body = b"".join(RECEIVED_ANSWER)
+    length = element(0, struct.pack("<I", len(body) + surplus))
+    decoded = decode_command(length + body + data)
+    assert decoded == plain.replace(foreign_elements=data)
+    group = data[1] << 8 | data[0]
+    told = f"foreign-elements: {len(data)} bytes, from group {group:04X} on"
+    assert decoded.warnings == (*(("wrong-group-length",) if surplus else ()), told)
+    assert f"foreign_elements=<{len(data)} bytes>" in repr(decoded)
+    assert encode_command(decoded) == encode_command(plain)
+
+
+def test_what_is_odd_in_group_0000_is_told_beside_it() -> None:
+    body = b"".join([*RECEIVED_ANSWER, element(0x4321, b"ab"), FOREIGN["an element"]])
+    decoded = decode_command(body)
+    assert decoded.unknown_elements == ((0x4321, b"ab"),)
+    assert decoded.foreign_elements == FOREIGN["an element"]
+    codes = [warning.partition(":")[0] for warning in decoded.warnings]
+    assert codes == ["missing-group-length", "unknown-element", "foreign-elements"]

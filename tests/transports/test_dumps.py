@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+
+import pytest
+
 from dicomproto.dimse.commands import CGetRSP, CMoveRQ, Command, CStoreRQ, NGetRQ
 from dicomproto.uids import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
@@ -26,6 +30,7 @@ from dicomproto.upper_layer.pdu import (
     UserIdentityAC,
     UserIdentityRQ,
 )
+from dicomproto_transports import logs
 from dicomproto_transports._dumps import association_lines, dataset_lines, message_lines
 from dicomproto_transports._observer import Message
 from tests.associations import CT_IMAGE, data_set
@@ -215,3 +220,39 @@ def test_data_sets_that_cannot_be_shown() -> None:
     deflated = Message(store, 5, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, b"not at all", 10, 1 << 20)
     (line,) = dataset_lines(deflated)
     assert line == "    the deflated data set cannot be inflated"
+
+
+# --- how much of it ---------------------------------------------------------------------------------
+
+
+def test_a_dump_has_a_bounded_number_of_lines() -> None:
+    """A command set of 64 KiB may hold 8,000 elements and a list of 16,000 tags."""
+    response = CGetRSP(
+        MessageIDBeingRespondedTo=1,
+        Status=0xA900,
+        OffendingElement=tuple(range(16_000)),
+        AffectedSOPClassUID="1" * 60_000,
+        unknown_elements=tuple((number, b"") for number in range(0x5000, 0x7000)),
+        foreign_elements=b"x" * 100,
+    )
+    text = "\n".join(message_lines(message(response), "from X"))
+    assert "and 15968 more" in text
+    assert "and 59872 characters more" in text
+    assert "  and 8160 more unknown elements\n  elements outside group 0000: 100 bytes" in text
+    assert len(text.splitlines()) < 50
+    assert len(text) < 5000
+
+
+@pytest.mark.parametrize("contexts", [100, 256])
+def test_a_dump_is_cut_after_a_thousand_lines(contexts: int, caplog: pytest.LogCaptureFixture) -> None:
+    proposed = PresentationContextRQ(
+        context_id=1, abstract_syntax=CT_IMAGE, transfer_syntaxes=("1.2.840.10008.1.2",) * 8
+    )
+    request = AssociateRQ(
+        called_ae_title="A", calling_ae_title="B", presentation_contexts=(proposed,) * contexts
+    )
+    with caplog.at_level(logging.DEBUG, "dicomproto.dumps"):
+        logs._log(logs._DUMPS, association_lines(request, "from X", None))
+    lines = caplog.messages[0].splitlines()
+    assert len(lines) == (contexts * 9 + 5 if contexts == 100 else 1001)
+    assert ("cut here" in lines[-1]) is (contexts == 256)

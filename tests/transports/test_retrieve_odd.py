@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import threading
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,23 @@ from pydicom.dataset import Dataset
 
 from dicomproto.config import Timeouts
 from dicomproto.dimse.commands import CFindRQ
-from dicomproto.dimse.events import ResponseReceived
+from dicomproto.dimse.events import DataSetChunk, RequestReceived, ResponseReceived
+from dicomproto.upper_layer.pdu import ReleaseRP, ReleaseRQ
 from dicomproto_transports import evt
-from tests.associations import IMMEDIATE, MR_IMAGE, connect, data_set, make_ae, make_server, part10
+from dicomproto_transports.contexts import build_context
+from tests.associations import (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMMEDIATE,
+    MR_IMAGE,
+    Peer,
+    Script,
+    associate,
+    connect,
+    data_set,
+    make_ae,
+    make_server,
+    part10,
+)
 from tests.backends import AnyBackend, Async, Lockstep
 from tests.transports.test_retrieve import (
     GET,
@@ -195,3 +210,60 @@ def test_a_handler_in_a_thread_is_closed(async_backend: Async, end: str) -> None
 
     backend.run(main)
     assert closed == [True]
+
+
+FOREIGN = (
+    bytes.fromhex("0800 0000 04000000 48000000 0800 5800 40000000")
+    + b"1.2.826.0.1.3680043.8.498.10143294752736484263417364523764817356"
+)
+"""What Orthanc sends behind a sound group 0000 (length 106), when a sub-operation failed."""
+
+
+def final_get_response(message_id: int) -> bytes:
+    """Return that response, in one P-DATA-TF."""
+    shorts = [
+        (0x0100, 0x8010),
+        (0x0120, message_id),
+        (0x0800, 0x0101),
+        (0x0900, 0xC000),
+        (0x1021, 0),
+        (0x1022, 1),
+        (0x1023, 0),
+    ]
+    group = struct.pack("<HHI", 0, 2, 28) + GET.encode() + b"\0" * (28 - len(GET))
+    group += b"".join(struct.pack("<HHIH", 0, number, 2, value) for number, value in shorts)
+    assert len(group) == 106
+    data = struct.pack("<HHII", 0, 0, 4, 106) + group + FOREIGN
+    context_id = 2 * CONTEXTS.index(GET) + 1
+    return struct.pack(">BxIIBB", 4, len(data) + 6, len(data) + 2, context_id, 3) + data
+
+
+CONTEXTS = ["1.2.840.10008.1.1", GET]
+
+
+def test_a_response_with_elements_behind_group_0000(backend: AnyBackend) -> None:
+    """Orthanc's: status and counters are kept, and so is the association."""
+
+    async def answer(peer: Peer) -> None:
+        await peer.accept()
+        request = await peer.until(RequestReceived)
+        await peer.until(DataSetChunk)
+        rest: Any = [final_get_response(request.command.MessageID)]
+        while rest:
+            rest = await peer.stream.send(rest, None)
+        echo = await peer.until(RequestReceived)
+        peer.connection.send_response(echo.command.response())
+        await peer.until(ReleaseRQ)
+        peer.connection.send(ReleaseRP())
+        await peer.until_closed()
+
+    async def main() -> None:
+        ae = make_ae(backend, "SCU")
+        ae.requested_contexts = [build_context(uid, EXPLICIT_VR_LITTLE_ENDIAN) for uid in CONTEXTS]
+        async with backend.serving(Script(answer)) as server:
+            async with await associate(backend, server.port, ae) as assoc:
+                final, failed = await final_of(assoc.send_c_get(QUERY, GET))
+                assert (final.Status, counts(final), failed) == (0xC000, (None, 0, 1, 0), [])
+                assert (await assoc.send_c_echo()).Status == 0
+
+    backend.run(main)

@@ -10,8 +10,13 @@ from dicomproto.upper_layer import (
     CloseAction,
     PresentationContextAC,
     Role,
+    RoleSelection,
+    SOPClassCommonExtendedNegotiation,
+    SOPClassExtendedNegotiation,
     State,
     UpperLayer,
+    UserIdentityAC,
+    UserIdentityRQ,
     decode_pdu,
     encode_pdu,
 )
@@ -19,6 +24,10 @@ from tests.conversations import AC, RQ, events_of, machine_in
 
 CONTEXT = RQ.presentation_contexts[0]
 ANSWER = AC.presentation_contexts[0]
+RAW_TITLES = b"".join(title.encode().ljust(16, b"\0") for title in (RQ.called_ae_title, RQ.calling_ae_title))
+ROLE = RoleSelection(sop_class_uid="1.2", scu_role=True, scp_role=False)
+EXTENDED = SOPClassExtendedNegotiation(sop_class_uid="1.02", application_information=b"")
+COMMON = SOPClassCommonExtendedNegotiation(sop_class_uid="1.02", service_class_uid="1.2")
 
 
 @pytest.mark.parametrize(
@@ -26,7 +35,31 @@ ANSWER = AC.presentation_contexts[0]
     [
         (RQ, []),
         (AC, []),
-        (RQ.replace(called_ae_title="", calling_ae_title="\0"), ["blank-ae-title", "blank-ae-title"]),
+        (RQ.replace(called_ae_title="", calling_ae_title=""), ["blank-ae-title", "blank-ae-title"]),
+        (RQ.replace(called_ae_title="A\\B", calling_ae_title="\0A\n"), ["odd-ae-title", "odd-ae-title"]),
+        (AC.replace(called_ae_title="A\\B"), []),
+        (RQ.replace(raw_ae_titles=RAW_TITLES), ["padded-ae-title"]),
+        (AC.replace(raw_ae_titles=RAW_TITLES), []),
+        (RQ.replace(application_context_name="1.02"), ["invalid-uid"]),
+        (AC.replace(application_context_name="x"), ["invalid-uid"]),
+        (RQ.replace(protocol_version=3), ["odd-value"]),
+        (AC.replace(protocol_version=0), ["odd-value"]),
+        (RQ.replace(maximum_length=None), ["missing-item"]),
+        (AC.replace(maximum_length=None), ["missing-item"]),
+        (RQ.replace(implementation_class_uid=""), ["invalid-uid"]),
+        (AC.replace(implementation_class_uid="1.2.3 "), ["invalid-uid"]),
+        (RQ.replace(implementation_version_name=""), ["odd-value"]),
+        (RQ.replace(implementation_version_name="V" * 17), ["odd-value"]),
+        (AC.replace(implementation_version_name="V\xe9"), ["odd-value"]),
+        (RQ.replace(presentation_contexts=()), ["missing-item"]),
+        (RQ.replace(role_selections=(ROLE.replace(sop_class_uid=""),)), ["invalid-uid"]),
+        (RQ.replace(sop_class_extended=(EXTENDED,)), ["invalid-uid"]),
+        (RQ.replace(sop_class_common_extended=(COMMON,)), ["invalid-uid"]),
+        (RQ.replace(user_identity=UserIdentityRQ(identity_type=6, primary_field=b"me")), ["odd-value"]),
+        (RQ.replace(user_identity=UserIdentityRQ(identity_type=5, primary_field=b"me")), []),
+        (RQ.replace(user_identity_response=UserIdentityAC()), ["misplaced-item"]),
+        (AC.replace(user_identity=UserIdentityRQ(identity_type=1, primary_field=b"me")), ["misplaced-item"]),
+        (AC.replace(user_identity_response=UserIdentityAC()), []),
         (AC.replace(called_ae_title=""), []),  # reserved in an answer
         (RQ.replace(implementation_class_uid=None), ["missing-item"]),
         (RQ.replace(presentation_contexts=(CONTEXT.replace(context_id=2),)), ["even-context-id"]),
@@ -47,6 +80,18 @@ def test_oddities(pdu: AssociateRQ | AssociateAC, codes: list[str]) -> None:
     assert decoded == pdu
     assert isinstance(decoded, AssociateRQ | AssociateAC)
     assert [warning.partition(":")[0] for warning in decoded.warnings] == codes
+
+
+def test_an_answer_with_two_transfer_syntaxes() -> None:
+    data = encode_pdu(AC)
+    syntax = b"\x40\0" + len(ANSWER.transfer_syntax).to_bytes(2, "big") + ANSWER.transfer_syntax.encode()
+    at = data.index(syntax)
+    length = int.from_bytes(data[at - 6 : at - 4], "big") + 7
+    body = data[6 : at - 6] + length.to_bytes(2, "big") + data[at - 4 : at] + syntax + b"\x40\0\0\3" + b"1.2"
+    body += data[at + len(syntax) :]
+    decoded = decode_pdu(data[:2] + len(body).to_bytes(4, "big") + body)
+    assert decoded == AC
+    assert decoded.warnings == ("duplicate-item: transfer syntax of an answer, the first one counts",)
 
 
 def test_of_several_contexts_with_one_id_the_first_is_answered() -> None:

@@ -267,8 +267,9 @@ ODD = [
         "two abstract syntaxes",
         "10 00 0001 '1' 20 00 0012 01 00 00 00 30 00 0003 '1.2' 30 00 0003 '1.3'",
         {"application_context_name": "1", "presentation_contexts": (CONTEXT,)},
-        [],
+        ["duplicate-item: abstract syntax, the first one counts"],
     ),
+    ("an empty application context", "10 00 0000", {}, ["empty-item: application context"]),
     (
         "bytes behind the roles",
         "10 00 0001 '1' 50 00 000A 54 00 0006 0001 '1' 01 00 EE",
@@ -302,7 +303,10 @@ ODD = [
         "an item of the other direction",
         "10 00 0001 '1' 50 00 0008 59 00 0004 0001 'r' 00",
         {"application_context_name": "1", "user_identity_response": UserIdentityAC(server_response=b"r")},
-        ["surplus-bytes: 1 at the end of A-ASSOCIATE-RQ / user information / user identity response"],
+        [
+            "surplus-bytes: 1 at the end of A-ASSOCIATE-RQ / user information / user identity response",
+            "misplaced-item: a user identity response in a request",
+        ],
     ),
 ]
 
@@ -311,6 +315,8 @@ UNRELATED = {
     "missing-item: implementation class UID",
     "no-transfer-syntax: in a presentation context",
     "invalid-uid: in a presentation context",
+    "missing-item: presentation context",
+    "missing-item: maximum length",
 }
 
 
@@ -434,7 +440,11 @@ def test_any_bytes_are_kept_in_ae_titles(start: int) -> None:
     [
         (b"SCP             ", "SCP", "SCP"),
         (b"  SCP           ", "  SCP", "SCP"),
-        (b"SCP\0\0\0\0\0\0\0\0\0\0\0\0\0", "SCP" + "\0" * 13, "SCP"),
+        (b"SCP\0\0\0\0\0\0\0\0\0\0\0\0\0", "SCP", "SCP"),
+        (b"SCP\0      \0     ", "SCP", "SCP"),
+        (bytes(16), "", ""),
+        (b"\0SCP\0           ", "\0SCP", "SCP"),
+        (b"S\0CP            ", "S\0CP", "S\0CP"),
         (b"                ", "", ""),
         (b"A B\xe9            ", "A B\xe9", "A B\xe9"),
     ],
@@ -445,6 +455,10 @@ def test_titles_are_kept_and_normalized_apart(field: bytes, kept: str, meant: st
     decoded = rq_of(bytes(data))
     assert decoded.called_ae_title == kept
     assert normalize_ae_title(kept) == meant
+    assert encode_pdu(decoded) == bytes(data)  # raw they are kept as well
+    assert b"OTHER".ljust(16) in encode_pdu(decoded.replace(called_ae_title="OTHER"))
+    is_padded = "padded-ae-title: with NULs, not with spaces" in decoded.warnings
+    assert is_padded is (field.rstrip(b" \0") != field.rstrip(b" "))
 
 
 def test_no_text_of_a_peer_reaches_a_log_raw() -> None:

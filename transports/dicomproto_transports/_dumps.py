@@ -57,7 +57,9 @@ _IDENTITIES = {
     5: "JSON Web Token",
 }
 _PRIORITIES = {LOW: "low", MEDIUM: "medium", HIGH: "high"}
-_HIDDEN = {"CommandDataSetType", "unknown_elements", "warnings"}
+_MOST_SHOWN = 32  # elements that no message has, and tags of a list
+_LONGEST = 128  # characters of a value
+_HIDDEN = {"CommandDataSetType", "unknown_elements", "foreign_elements", "warnings"}
 
 
 def uid(value: str) -> str:
@@ -155,8 +157,12 @@ def message_lines(message: Message, way: str, *, with_comment: bool = False) -> 
             yield f"  {field}: {len(value)} characters"
         elif field not in _HIDDEN and value is not None:
             yield f"  {field}: {_shown(command, field, value)}"
-    for number, raw in command.unknown_elements:
+    for number, raw in command.unknown_elements[:_MOST_SHOWN]:
         yield f"  (0000,{number:04X}): {len(raw)} bytes"
+    if (more := len(command.unknown_elements) - _MOST_SHOWN) > 0:
+        yield f"  and {more} more unknown elements"
+    if command.foreign_elements:
+        yield f"  elements outside group 0000: {len(command.foreign_elements)} bytes"
     if command.has_data_set:
         yield f"  data set: {message.data_length} bytes, {uid(message.transfer_syntax)}"
 
@@ -167,9 +173,12 @@ def _shown(command: Command, field: str, value: object) -> str:
     if field == "Priority":
         return _PRIORITIES.get(value, str(value))  # type: ignore[call-overload, no-any-return]
     if isinstance(value, tuple):
-        return ", ".join(f"({tag >> 16:04X},{tag & 0xFFFF:04X})" for tag in value)
+        tags = ", ".join(f"({tag >> 16:04X},{tag & 0xFFFF:04X})" for tag in value[:_MOST_SHOWN])
+        return tags if len(value) <= _MOST_SHOWN else f"{tags} and {len(value) - _MOST_SHOWN} more"
     if isinstance(value, str):
-        return uid(value) if field.endswith("UID") else repr(value)
+        shown = value[:_LONGEST]
+        text = uid(shown) if field.endswith("UID") else repr(shown)
+        return text if len(value) <= _LONGEST else f"{text} and {len(value) - _LONGEST} characters more"
     return str(value)
 
 

@@ -15,14 +15,14 @@ The loggers, none of which shows anything until the application says so:
 The last two are made only where they are asked for by name: if the logger's own level, not that of
 one above it, is DEBUG when an association is made. The last alone holds values of data sets, and Error
 Comments, in which people write what they like; none holds a user identity. Text that a peer sent is
-escaped.
+escaped. A dump has at most `MOST_LINES` lines.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING, TypeVar
 
 from . import evt
@@ -40,6 +40,9 @@ _DUMPS = logging.getLogger("dicomproto.dumps")
 _DATASETS = logging.getLogger("dicomproto.dumps.datasets")
 
 _RECEIVED = (evt.EVT_ACSE_RECV, evt.EVT_DIMSE_RECV)
+
+MOST_LINES = 1000
+"""Lines of one dump: a peer's own words do not decide how much is written."""
 
 H = TypeVar("H", bound=Callable[[evt.Event], None])
 
@@ -117,7 +120,10 @@ def log_datasets(event: evt.Event) -> None:
 
 
 def _log(logger: logging.Logger, lines: Iterator[str]) -> None:
-    logger.debug("%s", "\n".join(lines))
+    shown = list(islice(lines, MOST_LINES))
+    if next(lines, None) is not None:
+        shown.append(f"  ... cut here, after {MOST_LINES} lines")
+    logger.debug("%s", "\n".join(shown))
 
 
 def _association(event: evt.Event) -> AssociationCore:
