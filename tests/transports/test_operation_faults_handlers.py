@@ -5,7 +5,9 @@ It costs the operation a failure, without a word of what the handler said, and t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from pydicom.dataset import Dataset
 from dicomproto.dimse.commands import CEchoRQ, CStoreRQ, Response
 from dicomproto.dimse.events import DataSetChunk, RequestReceived, ResponseReceived
 from dicomproto.uids import VERIFICATION
-from dicomproto.upper_layer.pdu import ReleaseRQ
+from dicomproto.upper_layer.pdu import AsynchronousOperationsWindow, ReleaseRQ, UserIdentityRQ
 from dicomproto_transports import evt
 from tests.associations import CT_IMAGE, HOST, Peer, Script, associate, connect, make_ae, make_server
 from tests.backends import Lockstep
@@ -36,6 +38,14 @@ from tests.operations import (
     some_dataset,
     using_ae,
 )
+
+
+@pytest.fixture(autouse=True)
+def _log_lines_name_the_peer(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Whatever is said of a handler, a match or a response begins with the peer's title and address."""
+    yield
+    lines = [r.getMessage() for r in caplog.get_records("call") if r.levelno >= logging.WARNING]
+    assert [line for line in lines if not re.match(r"'(PEER|SCU|ANY-SCP)' at 127\.0\.0\.1:\d+: ", line)] == []
 
 
 class NoStatus:
@@ -304,3 +314,58 @@ def test_the_operations_are_what_their_responses_say() -> None:
         assert (name in PLAIN) == (not response.data_set_allowed), name
     assert sorted((*REPLYING, *PLAIN, *YIELDING)) == sorted(ALL)
     assert len(ALL) == 11
+
+
+# --- besides --------------------------------------------------------------------------------------
+
+
+def fail(*_: object) -> None:
+    raise RuntimeError("DOE")
+
+
+def closing_badly(event: evt.Event) -> Any:
+    try:
+        yield 0xA700, None
+        yield PENDING, some_dataset()
+    finally:
+        fail()
+
+
+def answering_first(event: evt.Event) -> int:
+    event.after_response(fail)
+    return 0
+
+
+@pytest.mark.parametrize(
+    ("name", "handler", "words"),
+    [
+        ("C-FIND", closing_badly, "A700"),
+        ("N-DELETE", answering_first, "0000"),
+        ("C-STORE", answering_first, "0000"),
+    ],
+)
+def test_what_fails_beside_the_answer(
+    name: str, handler: Callable[[evt.Event], object], words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    _, heard = answered(name, lambda port: handler)
+    assert heard == f"{words} 0000 released"
+    assert len([record for record in caplog.records if record.exc_info]) == 1
+
+
+def test_what_fails_before_there_is_an_association(caplog: pytest.LogCaptureFixture) -> None:
+    backend = Lockstep()
+
+    async def main() -> None:
+        handlers = [(evt.EVT_USER_ID, fail), (evt.EVT_REQUESTED, fail), (evt.EVT_ASYNC_OPS, fail)]
+        for kind, handler in handlers:
+            async with backend.serving(make_server(backend, [(kind, handler)])) as server:
+                window = AsynchronousOperationsWindow(maximum_invoked=2, maximum_performed=1)
+                identity = UserIdentityRQ(
+                    identity_type=1, positive_response_requested=False, primary_field=b"DOE"
+                )
+                peer = await connect(backend, server.port)
+                await peer.request(user_identity=identity, operations_window=window)
+                await peer.stream.close([], 0)
+
+    backend.run(main)
+    assert len([record for record in caplog.records if record.exc_info]) == 3

@@ -314,8 +314,12 @@ async def _ask(
     event = evt.Event(kind, association.facade, {"associate_request": rq, **facts})
     try:
         return read(await association.handle(bound, event))
-    except Exception:
-        log.exception("the handler of %s failed", kind.name)
+    except Exception as error:
+        if association.explains(error):
+            what = "%s: the handler of %s ended with the association (%s)"
+            log.info(what, association.peer_name, kind.name, type(error).__name__)
+        else:
+            log.exception("%s: the handler of %s failed", association.peer_name, kind.name)
         return None
 
 

@@ -490,12 +490,12 @@ class AssociationCore(Operating, SettledTimeouts):
         return context
 
     def _source(self, dataset: Dataset, context: AcceptedContext) -> Source:
-        data = Encoding().encode(dataset, context.transfer_syntax)
+        data = Encoding(self).encode(dataset, context.transfer_syntax)
         return MemorySource(data, piece_size(self.connection.peer_maximum_length))
 
     def _responses(self, request: Request, dataset: Dataset) -> Responses[R]:
         context = self._context_for(request)
-        return Responses(self, request, context, Encoding().encode(dataset, context.transfer_syntax))
+        return Responses(self, request, context, Encoding(self).encode(dataset, context.transfer_syntax))
 
     async def _ask(
         self, request: Request, dataset: Dataset | None, meta_uid: str | None

@@ -16,6 +16,7 @@ from dicomproto.errors import AssociationError
 
 from ._results import comment_of, pair_of, status_of
 from ._steps import END, Steps
+from ._text import printable
 
 if TYPE_CHECKING:
     from . import evt
@@ -68,5 +69,5 @@ def report_failure(association: Operating, event: evt.Event, error: Exception) -
     if association.explains(error, event):
         log.info("%s: the handler of %s ended with the association (%s)", peer, name, type(error).__name__)
         raise PeerLeaves
-    log.error("%s: the handler of %s failed: %s", peer, name, error, exc_info=error)
+    log.error("%s: the handler of %s failed: %s", peer, name, printable(str(error)), exc_info=error)
     return comment_of(f"{type(error).__name__} in the handler")

@@ -25,6 +25,7 @@ from ._attentive import AttentiveBackend
 from ._cancelling import PeerLeaves, give_way
 from ._facts import own_title
 from ._sending import placed
+from ._text import printable
 
 if TYPE_CHECKING:
     from ._association import AssociationCore
@@ -137,7 +138,7 @@ class Destination:
                     await association.dispatch(await association.next_event())
                 await association.take_turn()
             except AssociationError as error:
-                log.info("the destination of a C-MOVE: %s", error)
+                self._log(error)
             if not association.is_established:
                 self._association = None
         return self._association is not None
@@ -162,11 +163,15 @@ class Destination:
         except (AssociationError, OSError) as error:
             if mover.terminal is not None:
                 raise
-            log.info("the destination of a C-MOVE: %s", error)
+            self._log(error)
             raise Unreachable(f"the destination cannot be reached: {type(error).__name__}") from error
         finally:
             self._is_opening = False
         return self._association
+
+    def _log(self, error: Exception) -> None:
+        """Log how the association with the destination ended, or that there is none."""
+        log.info("%s: the destination of its C-MOVE: %s", self._mover.peer_name, printable(str(error)))
 
     async def _hear_mover(self) -> None:
         """Hear the mover while the destination is waited for; its release and its end end the wait."""
@@ -214,7 +219,7 @@ class Destination:
             await association.end()
             raise
         except AssociationError as error:
-            log.info("the destination of a C-MOVE: %s", error)
+            self._log(error)
 
 
 def _is_our_fault(error: AssociationError) -> bool:
@@ -237,5 +242,6 @@ def _originator_of(mover: Operating) -> str | None:
     try:
         return own_title(title) if title else None
     except ValueError:
-        log.warning("a C-MOVE goes on without its Move Originator Application Entity Title, %r", title)
+        what = "%s: its C-MOVE goes on without its name as Move Originator Application Entity Title"
+        log.warning(what, mover.peer_name)
         return None

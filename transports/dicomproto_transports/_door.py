@@ -114,7 +114,7 @@ class Door:
         except AssociationError as error:
             log.log(logging.INFO if handshake.has_heard else logging.DEBUG, "%s", error)
         except Exception:
-            log.exception("the TLS handshake with %s failed", stream.peer_address)
+            log.exception("the TLS handshake with %s failed", name_of("", stream.peer_address))
         return None
 
 

@@ -20,6 +20,7 @@ from ._cancelling import CANCEL, PeerLeaves, give_way, last_word, report_failure
 from ._outgoing import Encoding, MemorySource, piece_size
 from ._results import dataset_of, fields_of, pair_of, response_for, status_of
 from ._steps import END, Steps
+from ._text import printable
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -54,7 +55,7 @@ async def _send_matches(
     request = received.command
     has_one_at_most = _has_one_at_most(association, received)
     only: tuple[Response, MemorySource] | None = None  # of these, until it is known that no other comes
-    encoding = Encoding()
+    encoding = Encoding(association)
     while True:
         try:
             result = await steps.next()
@@ -86,7 +87,7 @@ async def _send_matches(
             match = _match(association, event, request, status, dataset, encoding)
         except Exception as error:
             what = "%s: a match of %s cannot be sent: %s"
-            log.error(what, association.peer_name, event.event.name, error)
+            log.error(what, association.peer_name, event.event.name, printable(str(error)))
             event.deferred = ()
             return request.response(CANNOT_ENCODE, ErrorComment="a match cannot be encoded")
         if has_one_at_most:

@@ -16,6 +16,8 @@ from dicomproto.upper_layer.pdu import Buffer
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
+    from ._operating import Operating
+
 log = logging.getLogger("dicomproto.association")
 
 PIECE = 1024 * 1024
@@ -47,9 +49,10 @@ def piece_size(peer_maximum_length: int) -> int:
 class Encoding:
     """Encodes the data sets of one operation; what is odd about their text is told once in the log."""
 
-    __slots__ = ("_told",)
+    __slots__ = ("_association", "_told")
 
-    def __init__(self) -> None:
+    def __init__(self, association: Operating | None) -> None:
+        self._association = association
         self._told = False
 
     def encode(self, dataset: Dataset, transfer_syntax: str) -> bytes:
@@ -61,7 +64,8 @@ class Encoding:
     def _warn(self, text: str) -> None:
         if not self._told:
             self._told = True
-            log.warning("%s", text)
+            to = "" if self._association is None else f"{self._association.peer_name}: "
+            log.warning("%s%s", to, text)
 
 
 class MemorySource:

@@ -53,6 +53,7 @@ from ._incoming import Incoming, IncomingDataSet, IncomingStore
 from ._outgoing import Encoding, MemorySource, piece_size
 from ._results import copied, dataset_of, pair_of, response_for
 from ._retrieve import serve_retrieve
+from ._text import printable
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -191,12 +192,12 @@ async def _answer(
             what = "%s: %s has no data set, so the handler's is not sent"
             log.warning(what, association.peer_name, response.name)
         elif dataset:
-            data = Encoding().encode(dataset, event.context.transfer_syntax)
+            data = Encoding(association).encode(dataset, event.context.transfer_syntax)
             source = MemorySource(data, piece_size(association.connection.peer_maximum_length))
             response = response.replace(CommandDataSetType=DATA_SET_PRESENT)
     except Exception as error:
         what = "%s: what the handler of %s returned cannot be sent: %s"
-        log.error(what, association.peer_name, event.event.name, error)
+        log.error(what, association.peer_name, event.event.name, printable(str(error)))
         event.deferred = ()
         comment = "the handler's data set cannot be sent"
         response, source = request.response(PROCESSING_FAILURE, ErrorComment=comment), None
@@ -231,8 +232,12 @@ async def _after(association: Operating, event: evt.Event) -> None:
         except Exception as error:
             if association.terminal is not None and isinstance(error, AssociationError):
                 raise
-            what = "%s: what was to happen after the response to %s failed"
-            log.exception(what, association.peer_name, event.event.name)
+            peer, name = association.peer_name, event.event.name
+            if association.explains(error):
+                what = "%s: what was to happen after the response to %s ended with the association (%s)"
+                log.info(what, peer, name, type(error).__name__)
+            else:
+                log.exception("%s: what was to happen after the response to %s failed", peer, name)
 
 
 # --- C-STORE ------------------------------------------------------------------------------------
@@ -297,6 +302,6 @@ async def _ask(
         return response_for(request, status), dataset_of(dataset)
     except Exception as error:  # also of a property that is read here
         what = "%s: the handler of %s returned %s"
-        log.error(what, association.peer_name, event.event.name, error)
+        log.error(what, association.peer_name, event.event.name, printable(str(error)))
         event.deferred = ()
         return request.response(nonsense, ErrorComment="the handler returned no status"), None

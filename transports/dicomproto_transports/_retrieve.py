@@ -31,6 +31,7 @@ from ._outgoing import Encoding, MemorySource, Source, SourceChanged, piece_size
 from ._results import comment_of, dataset_of, fields_of, pair_of, status_of
 from ._sending import FileToSend, KnownFile, prepare, store
 from ._steps import END
+from ._text import printable
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -195,7 +196,7 @@ class Retrieval:
         identifier = identifier or self._failed_list()
         if not identifier:
             return response, None
-        data = Encoding().encode(identifier, self._event.context.transfer_syntax)
+        data = Encoding(self._association).encode(identifier, self._event.context.transfer_syntax)
         size = piece_size(self._association.connection.peer_maximum_length)
         return response.replace(CommandDataSetType=DATA_SET_PRESENT), MemorySource(data, size)
 
@@ -237,13 +238,13 @@ class Retrieval:
             counts.fail(instance)
             raise
         except NoAcceptedContext as error:
-            log.info("%s: %s: %s", self._association.peer_name, self.request.name, error)
+            log.info("%s: %s: %s", self._association.peer_name, self.request.name, printable(str(error)))
             counts.fail(instance, accepted=False)
         except Exception as error:  # whatever is wrong with an object, the next one may be good
             if self._association.terminal is not None and isinstance(error, AssociationError):
                 raise
             what = "%s: %s: an object could not be sent: %s"
-            log.error(what, self._association.peer_name, self.request.name, error)
+            log.error(what, self._association.peer_name, self.request.name, printable(str(error)))
             counts.fail(instance)
 
     def _prepared(self, item: object) -> ObjectToSend:

@@ -126,6 +126,8 @@ class DatasetToSend:
     """A pydicom data set."""
 
     warnings: tuple[str, ...] = ()
+    association: Operating | None = None
+    """Where it is sent, once that is known."""
 
     def __init__(self, dataset: Dataset) -> None:
         self._dataset = dataset
@@ -140,7 +142,7 @@ class DatasetToSend:
         return self.converted(self.transfer_syntax_uid, size)
 
     def converted(self, transfer_syntax: str, size: int) -> Source:
-        return MemorySource(Encoding().encode(self._dataset, transfer_syntax), size)
+        return MemorySource(Encoding(self.association).encode(self._dataset, transfer_syntax), size)
 
     def close(self) -> None:
         pass
@@ -225,6 +227,8 @@ def placed(
 ) -> tuple[AcceptedContext, Source]:
     """Return the context to send an object on, and its data set as it is to be sent there."""
     connection = association.connection
+    if isinstance(item, DatasetToSend):
+        item.association = association
     by_requestor = connection.role is Role.REQUESTOR
     context = choose_context(connection, item, by_requestor=by_requestor, never_convert=never_convert)
     size = piece_size(connection.peer_maximum_length)
