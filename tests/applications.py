@@ -177,10 +177,13 @@ class RawPeer:
         self.begin_store(uid, data, last=True, **originator)
         return self.status()
 
-    def store_as(self, uid: bytes, data: bytes) -> int:
-        """Send an object with any bytes as SOP Instance UID, as the engine would not; return the status."""
+    def store_as(self, uid: bytes, data: bytes, *, sop_class: str = CT) -> int:
+        """Send an object with any bytes as SOP Instance UID, as the engine would not; return the status.
+
+        Without a `sop_class` there is no Affected SOP Class UID.
+        """
         elements = [
-            (0x0002, CT.encode() + b"\0" * (len(CT) % 2)),
+            *([(0x0002, sop_class.encode() + b"\0" * (len(sop_class) % 2))] if sop_class else []),
             (0x0100, b"\x01\x00"),
             (0x0110, b"\x01\x00"),
             (0x0700, b"\x00\x00"),

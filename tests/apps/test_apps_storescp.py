@@ -7,13 +7,18 @@ import resource
 import signal
 import socket
 from collections.abc import Callable
+from itertools import groupby
 from pathlib import Path
 
+import pydicom
 import pytest
 
 from dicomproto.upper_layer.pdu import Abort, AssociateAC, AssociateRJ
 from dicomproto_transports._part10 import read_head
+from dicomproto_transports.blocking import AE, evt
 from tests.applications import CT, EXPLICIT, PATIENCE, Done, RawPeer, Server, data_set, write_object
+from tests.cuts import cuts
+from tests.data_sets import data_set_of, explicit, implicit, item
 
 Run = Callable[..., Done]
 Serve = Callable[..., Server]
@@ -49,6 +54,7 @@ def test_an_object_is_written_byte_for_byte(serve: Serve, tmp_path: Path) -> Non
             "path": str(path),
             "bytes": len(content),
             "reason": "",
+            "warnings": [],
             "sop_class_uid": CT,
             "transfer_syntax_uid": EXPLICIT,
             "calling_ae_title": "RAW",
@@ -157,6 +163,116 @@ def test_private_sop_classes_and_transfer_syntaxes_are_taken_on_request(
     stored = tmp_path / f"{'UN' if sop_class == SIEMENS else 'CT'}.1.2.3"
     assert data_of(stored) == content
     assert read_head(stored).transfer_syntax_uid == syntax
+
+
+# --- what is not whole -------------------------------------------------------------------------
+
+
+def test_what_is_cut_short_is_refused(serve: Serve, tmp_path: Path) -> None:
+    server = serve("storescp", "-od", tmp_path / "out")
+    wrong, kept = [], set()
+    for path, group in groupby(cuts(6), key=lambda one: one[0]):
+        data, syntax = data_set_of(path)
+        with RawPeer(server.port, (CT, (syntax,))) as peer:
+            for _, cut, is_whole in group:
+                status = peer.store(f"1.2.{cut}", data[:cut])
+                if status != (0 if is_whole else 0xC000):
+                    wrong.append((path.name, cut, status))
+                kept |= {data[:cut]} if is_whole else set()
+            assert peer.store("1.2", b"") == 0xC000
+            peer.release()
+    done = server.stop()
+    assert wrong == []
+    assert {data_of(tmp_path / "out" / name) for name in names(tmp_path / "out")} == kept
+    assert (done.events[-1]["stored"], done.events[-1]["refused"]) == (2, 46 + 8)
+    lines = [line for line in done.err.splitlines() if line.startswith("W: refused: ")]
+    assert len(lines) == 54
+    assert all(line.endswith("--accept-truncated takes it all the same)") for line in lines)
+    assert len([line for line in lines if "(at byte " in line]) == 46
+    assert len([line for line in lines if "the data set is empty" in line]) == 8
+
+
+CUT = data_set("1.2.3", pixels=100)[:-2]
+
+
+@pytest.mark.parametrize("words", [(), ("--ignore",), ("--accept-truncated",)])
+def test_what_is_cut_short_is_taken_on_request(serve: Serve, tmp_path: Path, words: tuple[str, ...]) -> None:
+    server = serve("storescp", "-od", tmp_path, *words)
+    is_taken = "--accept-truncated" in words
+    with RawPeer(server.port, (CT, (EXPLICIT,))) as peer:
+        for uid, data in (("1.2.3", CUT), ("1.2.4", b"")):
+            assert peer.store(uid, data) == (0 if is_taken else 0xC000)
+    done = server.stop()
+    assert names(tmp_path) == (["CT.1.2.3", "CT.1.2.4"] if is_taken else [])
+    assert (done.events[-1]["stored"], done.events[-1]["refused"]) == ((2, 0) if is_taken else (0, 2))
+
+
+def test_what_is_certain_is_answered_before_the_end(serve: Serve, tmp_path: Path) -> None:
+    """An item that is longer than its sequence: nobody need wait for the rest."""
+    server = serve("storescp", "-od", tmp_path)
+    odd = explicit(0x00081140, b"SQ", item(b"", 1000), 8)
+    with RawPeer(server.port, (CT, (EXPLICIT,))) as peer:
+        peer.begin_store("1.2.3", odd + bytes(1000))
+        assert peer.status() == 0xC000
+        peer.go_on(b"\0\0", last=True)
+        assert peer.store("1.2.4", data_set("1.2.4")) == 0
+    server.stop()
+    assert names(tmp_path) == ["CT.1.2.4"]
+
+
+def test_what_is_odd_is_taken_byte_for_byte_with_a_warning(serve: Serve, tmp_path: Path) -> None:
+    server = serve("storescp", "-od", tmp_path)
+    sent = {}
+    with RawPeer(server.port, (CT, (EXPLICIT,))) as peer:
+        for number, (kind, odd) in enumerate(ODD.items()):
+            sent[kind] = data_set(f"1.2.{number}", pixels=10) + odd
+            assert peer.store(f"1.2.{number}", sent[kind]) == 0
+    done = server.stop()
+    for number, (kind, data) in enumerate(sent.items()):
+        assert data_of(tmp_path / f"CT.1.2.{number}") == data
+        event = done.named("object")[number]
+        assert kind in [warning.partition(":")[0] for warning in event["warnings"]]  # type: ignore[attr-defined]
+    assert done.err.count("W: stored: ") == len(ODD)
+
+
+ODD = {
+    "padding": bytes(4096),
+    "trailing padding": explicit(0xFFFCFFFC, b"OB", bytes(6)),
+    "group length": explicit(0x7FE10000, b"UL", bytes(4)),
+    "odd length": explicit(0x7FE10010, b"LO", b"one") + explicit(0x7FE11010, b"LO", b"two"),
+    "order": explicit(0x00100010, b"PN", b"A^B "),
+    "delimiter": implicit(0xFFFEE00D),
+    "group 0002": explicit(0x00020010, b"UI", b"1.2\0"),
+    "VR": explicit(0x7FE11010, b"ZZ", bytes(2) + bytes(4), 0),
+}
+
+
+def test_without_a_sop_class_that_of_the_context_counts(serve: Serve, tmp_path: Path) -> None:
+    server = serve("storescp", "-od", tmp_path)
+    with RawPeer(server.port, (CT, (EXPLICIT,))) as peer:
+        assert peer.store_as(b"1.2.3", data_set("1.2.3"), sop_class="") == 0
+    done = server.stop()
+    assert read_head(tmp_path / "CT.1.2.3").warnings == ()
+    assert pydicom.dcmread(tmp_path / "CT.1.2.3").file_meta.MediaStorageSOPClassUID == CT
+    assert "the command has no Affected SOP Class UID; that of the context counts" in done.err
+
+
+def test_a_handler_gets_file_meta_with_the_sop_class_of_the_context() -> None:
+    seen: list[tuple[str, tuple[str, ...]]] = []
+
+    def store(event: evt.Event) -> int:
+        seen.append((event.file_meta.MediaStorageSOPClassUID, event.warnings))
+        return 0
+
+    ae = AE()
+    ae.add_supported_context(CT)
+    handlers: list[evt.Binding] = [(evt.EVT_C_STORE, store)]
+    with (
+        ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers) as server,
+        RawPeer(server.port, (CT, (EXPLICIT,))) as peer,
+    ):
+        assert peer.store_as(b"1.2.3", data_set("1.2.3"), sop_class="") == 0
+    assert seen == [(CT, ("missing-element: AffectedSOPClassUID",))]
 
 
 def test_one_transfer_syntax_only_is_not_any(run: Run) -> None:

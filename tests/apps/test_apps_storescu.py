@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import resource
 import signal
 import socket
@@ -25,6 +26,8 @@ from dicomproto_transports.apps import _sources, main
 from dicomproto_transports.blocking import AE, Server, evt
 from tests import applications
 from tests.applications import APPLICATION, CT, EXPLICIT, Done, write_object
+from tests.cuts import cuts
+from tests.data_sets import TRUNCATED, data_set_files, data_set_of
 
 Run = Callable[..., Done]
 Serve = Callable[..., applications.Server]
@@ -39,9 +42,11 @@ def storing(
     *,
     classes: tuple[str, ...] = (CT,),
     syntaxes: tuple[str, ...] = (EXPLICIT,),
+    window: int = 1,
 ) -> Iterator[Server]:
     """Serve C-STORE with a handler of the test's own."""
     ae = AE()
+    ae.maximum_operations = window
     for uid in classes:
         ae.add_supported_context(uid, syntaxes)
     handlers = [(evt.EVT_C_STORE, store)]
@@ -157,6 +162,110 @@ def test_a_link_that_leads_nowhere_stops_nothing(run: Run, tmp_path: Path) -> No
     assert "symbolic links" in str(done.named("file")[0]["reason"])
 
 
+# --- what is not whole -------------------------------------------------------------------------
+
+
+def test_what_is_cut_short_is_not_sent(run: Run, tmp_path: Path) -> None:
+    expected = {}
+    (tmp_path / "in").mkdir()
+    for number, (path, cut, is_whole) in enumerate(cuts(6)):
+        data, _ = data_set_of(path)
+        left = path.read_bytes()
+        left = left[: len(left) - len(data) + cut]
+        (tmp_path / "in" / f"{number:03}.dcm").write_bytes(left)
+        expected[f"{number:03}.dcm"] = ("sent",) if is_whole else ("failed", "unreadable")
+    received: list[str] = []
+    ae = AE()
+    ae.unrestricted_storage = True
+
+    def store(event: evt.Event) -> int:
+        received.append(event.request.sop_instance_uid)
+        return 0
+
+    with ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, store)]) as server:
+        done = run("storescu", "--json", "127.0.0.1", server.port, tmp_path / "in")
+        few = len(received)
+        asked = run("storescu", "--json", "--send-truncated", "127.0.0.1", server.port, tmp_path / "in")
+    assert done.status == 1
+    wrong = {name: state for name, state in states(done).items() if state not in expected[name]}
+    assert wrong == {}
+    assert few == done.events[-1]["sent"] == sum(state == ("sent",) for state in expected.values()) == 2
+    for event in done.named("file"):
+        if event["state"] == "failed":
+            assert re.search(
+                r"its data set is cut short: .* \(at byte \d+\); --send-trunc", str(event["reason"])
+            )
+    # What has a head goes if that is asked for.
+    assert {name for name, state in states(asked).items() if state != "sent"} == {
+        name for name, state in states(done).items() if state == "unreadable"
+    }
+    truncated = [event for event in asked.named("file") if "truncated: " in str(event["warnings"])]
+    assert len(truncated) == sum(state == "failed" for state in states(done).values()) > 20
+
+
+def test_what_is_whole_is_sent_byte_for_byte(run: Run, serve: Serve, tmp_path: Path) -> None:
+    """All whole files of pydicom that are objects, with all that is odd about them."""
+    (tmp_path / "in").mkdir()
+    sent: Counter[tuple[str, bytes]] = Counter()
+    for number, path in enumerate(data_set_files()):
+        data, syntax = data_set_of(path)
+        if path.name not in TRUNCATED:
+            (tmp_path / "in" / f"{number:03}-{path.name}").write_bytes(path.read_bytes())
+    server = serve("storescp", "-od", tmp_path / "out", "--any-sop-class", "--any-transfer-syntax")
+    done = run("storescu", "--json", "-cx", "127.0.0.1", server.port, tmp_path / "in")
+    received = server.stop()
+    by_state: dict[str, list[str]] = {}
+    for event in done.named("file"):
+        by_state.setdefault(str(event["state"]), []).append(os.path.basename(str(event["path"])))
+    assert set(by_state) <= {"sent", "skipped", "unreadable"}, by_state
+    for name in by_state["sent"]:
+        data, syntax = data_set_of(tmp_path / "in" / name)
+        sent[syntax, data + b"\0" * (len(data) % 2)] += 1
+    assert len(by_state["sent"]) > 120
+    kept = {(read_head(path).transfer_syntax_uid, data_of(path)) for path in (tmp_path / "out").iterdir()}
+    assert kept == set(sent)
+    assert received.events[-1]["refused"] == received.events[-1]["failed"] == 0
+
+
+def data_of(path: Path) -> bytes:
+    return path.read_bytes()[read_head(path).data_set_offset :]
+
+
+def test_a_file_that_shrinks_while_it_is_sent_has_failed(tmp_path: Path, files: list[Path]) -> None:
+    """The peer takes the first piece, then the file is cut exactly between two elements."""
+    big = tmp_path / "3.dcm"
+    write_object(big, "1.3", pixels=8_000_000)
+    stump = big.read_bytes().index(b"\xe0\x7f\x10\0")
+    arrived, go_on = Flag(), Flag()
+    kept: list[str] = []
+
+    def store(event: evt.Event) -> int:
+        for _chunk in event.chunks:
+            if event.request.sop_instance_uid == "1.3":
+                arrived.set()
+                go_on.wait()
+        kept.append(event.request.sop_instance_uid)
+        return 0
+
+    ae = AE()
+    ae.add_supported_context(CT)
+    handlers: list[evt.Binding] = [(evt.EVT_C_STORE_STREAM, store)]
+    with ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers) as server:
+        command = [*APPLICATION, "storescu", "--json", "127.0.0.1", str(server.port), *map(str, files)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            assert arrived.wait(applications.PATIENCE)
+            os.truncate(big, stump)
+            go_on.set()
+            out, err = process.communicate()
+    done = Done(process.returncode, out, err)
+    assert done.status == 1
+    assert states(done)["3.dcm"] == "failed"
+    (reason,) = [event["reason"] for event in done.named("file") if event["state"] == "failed"]
+    assert reason == "it became shorter while it was sent"
+    assert Counter(states(done).values()) == {"sent": 4, "failed": 1}
+    assert sorted(kept) == ["1.1", "1.2", "1.4", "1.5"]
+
+
 def test_nothing_to_send_is_a_failure(run: Run, tmp_path: Path) -> None:
     done = run("storescu", "--json", "127.0.0.1", 9, tmp_path)
     assert done.status == 1
@@ -246,17 +355,23 @@ def test_a_file_that_cannot_be_converted_stops_no_other(run: Run, tmp_path: Path
     write_object(tmp_path / "b", "1.2.4")
     with storing(syntaxes=(IMPLICIT,)) as server:
         done = run("storescu", "--json", "127.0.0.1", server.port, tmp_path)
+        asked = run("storescu", "--json", "--send-truncated", "127.0.0.1", server.port, tmp_path / "a")
     with storing() as server:  # as it is, it can be sent
-        assert run("storescu", "127.0.0.1", server.port, tmp_path / "a").status == 0
+        assert run("storescu", "--send-truncated", "127.0.0.1", server.port, tmp_path / "a").status == 0
     assert len(whole) > 5000
+    assert states(asked) == {"a": "failed"}
+    assert "declares 5000 bytes, 4900 are left" in str(asked.named("file")[0]["reason"])
     assert done.status == 1
     assert states(done) == {"a": "failed", "b": "sent"}
 
 
 def test_a_file_too_big_to_be_converted_stops_no_other(run: Run, tmp_path: Path) -> None:
-    write_object(tmp_path / "a", "1.2.3")
-    with (tmp_path / "a").open("ab") as file:
-        file.truncate(2**40)
+    write_object(tmp_path / "a", "1.2.3", pixels=0)
+    size, length = (tmp_path / "a").stat().st_size, 2**32 - 16
+    with (tmp_path / "a").open("r+b") as file:
+        file.seek(size - 4)
+        file.write(length.to_bytes(4, "little"))
+        file.truncate(size + length)
     write_object(tmp_path / "b", "1.2.4")
     with storing(syntaxes=(IMPLICIT,)) as server:
         done = run("storescu", "--json", "127.0.0.1", server.port, tmp_path, preexec_fn=limit_memory)
@@ -277,9 +392,10 @@ def test_what_is_odd_about_a_file_is_a_warning(run: Run, tmp_path: Path) -> None
     with storing() as server:
         done = run("storescu", "--json", "127.0.0.1", server.port, tmp_path / "a")
     assert done.status == 0
-    (warning,) = done.named("file")[0]["warnings"]  # type: ignore[misc]
-    assert warning.startswith("odd-length")
-    assert done.err == f"W: {tmp_path / 'a'}: {warning}\n"
+    padding, odd = done.named("file")[0]["warnings"]  # type: ignore[misc]
+    assert padding.startswith("padding: NULs stand behind the last element (at byte ")
+    assert odd.startswith("odd-length")
+    assert done.err.splitlines() == [f"W: {tmp_path / 'a'}: {warning}" for warning in (padding, odd)]
 
 
 def test_sending_a_file_as_it_is_imports_nothing_heavy(tmp_path: Path) -> None:
@@ -331,7 +447,8 @@ def test_a_compressed_file_is_decompressed_on_request(run: Run, name: str) -> No
     with storing(store, classes=(there.SOPClassUID,), syntaxes=(native, own)) as server:
         assert run("storescu", "--decompress", "127.0.0.1", server.port, path).status == 0
     assert (refused.status, done.status) == (1, 0)
-    assert (done.err, alone.status) == ("", int(native != EXPLICIT))
+    oddities = [line for line in done.err.splitlines() if "trailing padding" not in line]
+    assert (oddities, alone.status) == ([], int(native != EXPLICIT))
     assert used == [native] * (2 if native == EXPLICIT else 1) + [own]
 
 
@@ -382,11 +499,13 @@ def test_a_sop_class_that_nobody_wants_fails_by_name(run: Run, tmp_path: Path, f
 # --- associations that end -----------------------------------------------------------------------
 
 
-def aborting(poison: str, times: int = 10**9) -> Store:
-    """Return a handler that aborts on one object, `times` times."""
+def aborting(poison: str, times: int = 10**9, seen: list[str] | None = None) -> Store:
+    """Return a handler that aborts on one object, `times` times; `seen` gets what was sent."""
     left = [times]
+    seen = [] if seen is None else seen
 
     def store(event: evt.Event) -> int:
+        seen.append(event.request.sop_instance_uid)
         if event.request.sop_instance_uid == poison and left[0]:
             left[0] -= 1
             event.assoc.abort()  # type: ignore[attr-defined]
@@ -396,13 +515,15 @@ def aborting(poison: str, times: int = 10**9) -> Store:
 
 
 def test_an_abort_loses_the_object_that_causes_it_and_no_other(run: Run, files: list[Path]) -> None:
-    with storing(aborting("1.2")) as server:
+    sent: list[str] = []
+    with storing(aborting("1.2", seen=sent)) as server:
         done = run("storescu", "--json", "127.0.0.1", server.port, *files)
     assert done.status == 1
     assert Counter(states(done).values()) == {"sent": 4, "lost": 1}
     assert states(done)["2.dcm"] == "lost"
     assert "abort" in str(done.named("file")[-1]["reason"])
-    assert done.events[-1]["associations"] == 4  # the last two for this file alone
+    assert sent.count("1.2") == 2
+    assert done.events[-1]["associations"] == 3  # the last one for this file alone
 
 
 def test_an_accident_loses_nothing(run: Run, files: list[Path]) -> None:
@@ -410,7 +531,21 @@ def test_an_accident_loses_nothing(run: Run, files: list[Path]) -> None:
         done = run("storescu", "--json", "127.0.0.1", server.port, *files)
     assert done.status == 0
     assert done.events[-1]["sent"] == 5
-    assert done.events[-1]["associations"] == 2
+    assert done.events[-1]["associations"] == 3
+
+
+@pytest.mark.parametrize("window", [1, 3])
+def test_no_file_is_sent_more_than_twice(run: Run, files: list[Path], window: int) -> None:
+    sent: list[str] = []
+    with storing(aborting("1.3", seen=sent), window=window) as server:
+        words = ["--window", window, "127.0.0.1", server.port]
+        done = run("storescu", "--json", *words, *files)
+        alone = run("storescu", "--json", *words, files[2])
+    assert Counter(states(done).values()) == {"sent": 4, "lost": 1}
+    assert states(done)["3.dcm"] == "lost"
+    assert states(alone) == {"3.dcm": "lost"}
+    assert sent.count("1.3") == 4  # twice in each run
+    assert alone.events[-1]["associations"] == 2
 
 
 def test_a_peer_that_takes_one_object_per_association_gets_all(run: Run, files: list[Path]) -> None:

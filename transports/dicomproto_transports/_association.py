@@ -165,6 +165,7 @@ class AssociationCore(Operating, SettledTimeouts):
         originator_id: int | None = None,
         *,
         never_convert: bool = False,
+        send_truncated: bool = False,
     ) -> CStoreRSP:
         """Send a composite SOP instance for storage (PS3.7 9.1.1).
 
@@ -175,11 +176,14 @@ class AssociationCore(Operating, SettledTimeouts):
         `warnings` of the result tells what was odd.
 
         Raises NoAcceptedContext, ValueError for what is no DICOM object, and OSError if the file cannot be
-        read; the association stays. A file that changes or fails midway ends in AssociationAborted.
+        read; the association stays. A file that changes or fails midway ends in AssociationAborted. One whose
+        data set certainly ends early, within a value, an item or a sequence (PS3.5 7.1.1, 7.5, A.4), is a
+        DataSetError before anything is sent, unless `send_truncated`. What cannot be followed, such as a
+        deflated data set, is not looked at.
         """
         self.enter("send_c_store")
         try:
-            item = prepare(dataset)
+            item = prepare(dataset, send_truncated=send_truncated)
             try:
                 return await store(
                     self,
@@ -196,7 +200,12 @@ class AssociationCore(Operating, SettledTimeouts):
             self.leave()
 
     def store_many(
-        self, objects: Iterable[ToStore], *, priority: int = LOW, never_convert: bool = False
+        self,
+        objects: Iterable[ToStore],
+        *,
+        priority: int = LOW,
+        never_convert: bool = False,
+        send_truncated: bool = False,
     ) -> StoreOutcomes:
         """Send many objects for storage, as many at once as the asynchronous operations window allows.
 
@@ -204,7 +213,13 @@ class AssociationCore(Operating, SettledTimeouts):
         `send_c_store` takes, are asked for as they are needed. One that cannot be sent is an outcome
         with its error, and the others go on. Raises the AssociationError of the end.
         """
-        return StoreOutcomes(self, objects, priority=priority, never_convert=never_convert)
+        return StoreOutcomes(
+            self,
+            objects,
+            priority=priority,
+            never_convert=never_convert,
+            send_truncated=send_truncated,
+        )
 
     def send_c_find(
         self, dataset: Dataset, query_model: str, msg_id: int | None = None, priority: int = LOW

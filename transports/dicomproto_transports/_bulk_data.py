@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN
 
 from ._results import copied
-from ._sending import KnownFile
+from ._sending import KnownFile, prepare
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -75,4 +75,10 @@ def _read(item: object) -> Dataset:
 
     path = item.path if isinstance(item, KnownFile) else item
     is_path = isinstance(path, str | PathLike)  # what is left out can be read later then
+    file = None if is_path else cast("BinaryIO", item)
+    start = 0 if file is None else file.tell()
+    # One that ends early is an error: it would look as if something was left out.
+    prepare(cast("BinaryIO", path)).close()
+    if file is not None:
+        file.seek(start)
     return dcmread(cast("BinaryIO", path), defer_size=_MOST_READ if is_path else None)

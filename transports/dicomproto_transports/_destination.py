@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from dicomproto.dimse.commands import CMoveRQ, CStoreRQ
-from dicomproto.errors import AssociationAborted, AssociationError, NoAcceptedContext
+from dicomproto.errors import AssociationError, NoAcceptedContext
 from dicomproto.negotiation import plan_contexts
 from dicomproto.upper_layer.events import Role
 from dicomproto.upper_layer.pdu import normalize_ae_title
@@ -24,6 +24,7 @@ from dicomproto.upper_layer.pdu import normalize_ae_title
 from ._attentive import AttentiveBackend
 from ._cancelling import PeerLeaves, give_way
 from ._facts import own_title
+from ._outgoing import read_failure
 from ._sending import placed
 from ._text import printable
 
@@ -111,7 +112,7 @@ class Destination:
         try:
             status = await self._send(association, item)
         except AssociationError as error:
-            if association.is_established or self._mover.terminal is not None or _is_our_fault(error):
+            if association.is_established or self._mover.terminal is not None or read_failure(error):
                 raise
             self._losses += 1
             if self._losses >= _MOST_LOSSES:
@@ -220,13 +221,6 @@ class Destination:
             raise
         except AssociationError as error:
             self._log(error)
-
-
-def _is_our_fault(error: AssociationError) -> bool:
-    """Tell whether an association ended because the object could not be read to its end."""
-    return (
-        isinstance(error, AssociationAborted) and not error.by_peer and isinstance(error.__cause__, OSError)
-    )
 
 
 def _pair_of(item: ObjectToSend) -> Pair:

@@ -141,7 +141,7 @@ class IncomingStore(IncomingDataSet):
     def head(self) -> bytes:
         requestor = self.association.connection.request
         return file_meta_bytes(
-            sop_class_uid=self.request.sop_class_uid,
+            sop_class_uid=self.request.sop_class_uid or self.context.abstract_syntax,
             sop_instance_uid=self.request.sop_instance_uid,
             transfer_syntax_uid=self.context.transfer_syntax,
             source_ae_title=requestor.calling_ae_title if requestor else "",

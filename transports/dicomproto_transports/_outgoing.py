@@ -11,6 +11,7 @@ import logging
 import os
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
+from dicomproto.errors import AssociationAborted
 from dicomproto.upper_layer.pdu import Buffer
 
 if TYPE_CHECKING:
@@ -28,7 +29,19 @@ Stamp = tuple[int, int, int, int]
 
 
 class SourceChanged(OSError):
-    """A file was written to while it was sent."""
+    """A file was written to while it was sent; its text is `name` and `reason`."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name} {reason}")
+        self.name = name
+        self.reason = reason
+
+
+def read_failure(error: Exception) -> OSError | None:
+    """Return why an object could not be read to its end, if an association ended because of that."""
+    cause = error.__cause__
+    is_ours = isinstance(error, AssociationAborted) and not error.by_peer
+    return cause if is_ours and isinstance(cause, OSError) else None
 
 
 class Source(Protocol):
@@ -128,14 +141,14 @@ class FileSource:
         while filled < len(view):
             count: int | None = self._file.readinto(view[filled:])  # type: ignore[attr-defined]
             if not count:
-                raise SourceChanged(f"{self._name} became shorter while it was sent")
+                raise SourceChanged(self._name, "became shorter while it was sent")
             filled += count
         self._left -= filled
         if self._left == 0:
             if stamp_of(self._file) != self._stamp:
-                raise SourceChanged(f"{self._name} was written to while it was sent")
+                raise SourceChanged(self._name, "was written to while it was sent")
             if self._stamp is None and self._file.read(1):
-                raise SourceChanged(f"{self._name} became longer while it was sent")
+                raise SourceChanged(self._name, "became longer while it was sent")
         return view, self._left == 0
 
 

@@ -17,7 +17,7 @@ import zlib
 from typing import BinaryIO
 
 from dicomproto._record import Record
-from dicomproto.errors import DicomProtoError
+from dicomproto.errors import DataSetError, DicomProtoError
 from dicomproto.uids import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_BIG_ENDIAN,
@@ -70,6 +70,15 @@ class InvalidFile(DicomProtoError, ValueError):
 
 class NotPart10(InvalidFile):
     """A file that is nothing like a DICOM file."""
+
+
+class TruncatedFile(DataSetError, ValueError):
+    """A file whose data set certainly ends early; its text is `name` and `reason`, which says where."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name}: {reason}")
+        self.name = name
+        self.reason = reason
 
 
 class _Short(Exception):

@@ -227,7 +227,7 @@ class Retrieval:
             prepared = self._prepared(item)
             try:
                 if instance and instance != prepared.sop_instance_uid:
-                    raise SourceChanged("the file held another object when the handler named it")
+                    raise SourceChanged("the file", "held another object when the handler named it")
                 instance = prepared.sop_instance_uid
                 counts.done(await self._store(prepared), instance)
             finally:

@@ -1,8 +1,8 @@
 """What `send_c_store` is given, made ready to be sent: a data set, a path or an open file.
 
-A file goes out as it lies on the disk; only its head is read, for the UIDs and the transfer
-syntax. Nothing is decoded unless the peer refused that transfer syntax and the pixel data is
-native: then it is re-encoded, if that is allowed.
+A file goes out as it lies on the disk; its head is read, for the UIDs and the transfer syntax, and
+the headers of its elements, so that none leaves that certainly ends early. Nothing is decoded unless the
+peer refused that transfer syntax and the pixel data is native: then it is re-encoded, if that is allowed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
 from dicomproto._record import Record
 from dicomproto.dimse.commands import LOW, CStoreRQ, CStoreRSP
-from dicomproto.errors import NoAcceptedContext
+from dicomproto.encoded import walk_file
+from dicomproto.errors import DataSetError, NoAcceptedContext
 from dicomproto.negotiation import AcceptedContext, ContextMatch, find_context
 from dicomproto.uids import (
     EXPLICIT_VR_BIG_ENDIAN,
@@ -32,7 +33,7 @@ from ._outgoing import (
     piece_size,
     stamp_of,
 )
-from ._part10 import FileHead, read_head
+from ._part10 import FileHead, TruncatedFile, read_head
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -81,9 +82,20 @@ class KnownFile(Record):
 
 
 class FileToSend:
-    """The object in a file, which is not decoded."""
+    """The object in a file, which is not decoded.
 
-    def __init__(self, file: BinaryIO, name: str, *, is_ours: bool, known: KnownFile | None = None) -> None:
+    Raises TruncatedFile if its data set certainly ends early, unless `send_truncated`.
+    """
+
+    def __init__(
+        self,
+        file: BinaryIO,
+        name: str,
+        *,
+        is_ours: bool,
+        known: KnownFile | None = None,
+        send_truncated: bool = False,
+    ) -> None:
         self._file = file
         self._name = name
         self.is_ours = is_ours
@@ -93,6 +105,7 @@ class FileToSend:
             # Before the head is read: what is written in between is noticed, too.
             self._stamp = stamp_of(file)
             head = known.head if known and known.stamp == self._stamp else read_head(file)
+            oddities = _walked(file, name, head, send_truncated=send_truncated)
         except BaseException:
             self.close()
             raise
@@ -100,7 +113,7 @@ class FileToSend:
         self.sop_class_uid = head.sop_class_uid
         self.sop_instance_uid = head.sop_instance_uid
         self.transfer_syntax_uid = head.transfer_syntax_uid
-        self.warnings = head.warnings
+        self.warnings = head.warnings + oddities
         if head.data_set_length & 1:
             self.warnings += ("odd-length: the data set was sent with a NUL at its end",)
 
@@ -114,12 +127,23 @@ class FileToSend:
         self._file.seek(self._head.data_set_offset)
         data = self._file.read(self._head.data_set_length)
         if stamp_of(self._file) != self._stamp:
-            raise SourceChanged(f"{self._name} was written to while it was read")
+            raise SourceChanged(self._name, "was written to while it was read")
         return MemorySource(convert(data, self.transfer_syntax_uid, transfer_syntax), size)
 
     def close(self) -> None:
         if self.is_ours:
             self._file.close()
+
+
+def _walked(file: BinaryIO, name: str, head: FileHead, *, send_truncated: bool) -> tuple[str, ...]:
+    """Return what is odd about the encoding of a file's data set; raises TruncatedFile."""
+    syntax = head.transfer_syntax_uid
+    try:
+        return walk_file(file, head.data_set_offset, head.data_set_length, syntax).warnings
+    except DataSetError as error:
+        if not send_truncated:
+            raise TruncatedFile(name, f"its data set is cut short: {error}") from None
+        return (f"truncated: {error}",)
 
 
 class DatasetToSend:
@@ -161,16 +185,23 @@ def _transfer_syntax_of(dataset: Dataset) -> str:
     return EXPLICIT_VR_BIG_ENDIAN if is_little_endian is False else EXPLICIT_VR_LITTLE_ENDIAN
 
 
-def prepare(what: Dataset | str | os.PathLike[str] | BinaryIO | KnownFile) -> ObjectToSend:
-    """Return the object to send; close it afterwards. Raises OSError, ValueError and TypeError."""
-    if isinstance(what, KnownFile):
-        return FileToSend(open(what.path, "rb", buffering=0), what.path, is_ours=True, known=what)
-    if isinstance(what, (str, os.PathLike)):
-        name = os.fspath(what)
-        return FileToSend(open(what, "rb", buffering=0), name, is_ours=True)
+def prepare(
+    what: Dataset | str | os.PathLike[str] | BinaryIO | KnownFile, *, send_truncated: bool = False
+) -> ObjectToSend:
+    """Return the object to send; close it afterwards. Raises OSError, ValueError and TypeError.
+
+    A file whose data set certainly ends early is a ValueError, TruncatedFile, unless `send_truncated`.
+    """
+    if isinstance(what, (str, os.PathLike, KnownFile)):
+        known = what if isinstance(what, KnownFile) else None
+        path = os.fspath(known.path if known else cast("str", what))
+        return FileToSend(
+            open(path, "rb", buffering=0), path, is_ours=True, known=known, send_truncated=send_truncated
+        )
     if hasattr(what, "readinto"):
         file = cast("BinaryIO", what)
-        return FileToSend(file, str(getattr(file, "name", "the file")), is_ours=False)
+        name = str(getattr(file, "name", "the file"))
+        return FileToSend(file, name, is_ours=False, send_truncated=send_truncated)
     if hasattr(what, "to_json_dict"):
         return DatasetToSend(cast("Dataset", what))
     raise TypeError(f"send_c_store: a data set, a path or an open binary file, not {type(what).__name__}")

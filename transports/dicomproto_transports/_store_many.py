@@ -44,12 +44,19 @@ class StoreOutcomes:
     """
 
     def __init__(
-        self, association: Operating, objects: Iterable[object], *, priority: int, never_convert: bool
+        self,
+        association: Operating,
+        objects: Iterable[object],
+        *,
+        priority: int,
+        never_convert: bool,
+        send_truncated: bool,
     ) -> None:
         self._association = association
         self._objects: Iterator[object] | None = iter(objects)
         self._priority = priority
         self._never_convert = never_convert
+        self._send_truncated = send_truncated
         self._under_way: dict[Operation, tuple[object, ObjectToSend]] = {}
         self._leaving: ObjectToSend | None = None  # the last one begun; all before it have left whole
         self._ready: deque[StoreOutcome] = deque()
@@ -115,7 +122,7 @@ class StoreOutcomes:
             # It may be the file that is leaving, and to read its head moves it.
             await self._association.send_all()
         try:
-            prepared = prepare(item)  # type: ignore[arg-type]
+            prepared = prepare(item, send_truncated=self._send_truncated)  # type: ignore[arg-type]
         except (OSError, ValueError, TypeError, DicomProtoError) as error:
             self._ready.append(StoreOutcome(item=item, error=error))
             return

@@ -27,6 +27,11 @@ def add_output(parser: ArgumentParser) -> None:
         " status 0111 (default: keep)",
     )  # fmt: skip
     output.add_argument(
+        "--accept-truncated", action="store_true",
+        help="receive objects whose data set is empty, or ends within an element, an item or a sequence, too;"
+        " otherwise they are refused with status C000",
+    )  # fmt: skip
+    output.add_argument(
         "--fsync", action="store_true",
         help="answer only when the object is on the disk, so that it survives a power failure",
     )  # fmt: skip

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from functools import partial
 from threading import Lock
 from time import monotonic
 
 from dicomproto.dimse.commands import CStoreRQ
-from dicomproto.negotiation import SupportedContext
+from dicomproto.encoded import Walk
+from dicomproto.errors import DataSetError
+from dicomproto.negotiation import AcceptedContext, SupportedContext
 from dicomproto.services import ServiceClass, storage_sop_classes
 from dicomproto.uids import UNCOMPRESSED_TRANSFER_SYNTAXES, VERIFICATION
 from dicomproto.upper_layer.pdu import Buffer, PresentationContextRQ
@@ -21,13 +23,15 @@ from ..blocking import AE
 from ._console import ERROR, INFO, WARN, Console, size
 from ._listener import Listener, association_of
 from ._options import preferred_syntaxes
-from ._store import NOT_AUTHORIZED, SUCCESS, ObjectStore, Receipt
+from ._store import CANNOT_UNDERSTAND, NOT_AUTHORIZED, SUCCESS, ObjectStore, Receipt
 from ._syntaxes import TRANSFER_SYNTAXES
 
 OUTCOMES = ("stored", "identical", "variant", "replaced", "discarded", "refused", "failed", "lost")
 
 FOREIGN = "foreign"
 """The outcome of what nobody here has asked for, which does not count."""
+
+_WITHOUT_CLASS = "missing-uid: the command has no Affected SOP Class UID; that of the context counts"
 
 _ODD = ("variant", "refused", "lost", FOREIGN)
 """Outcomes that are worth a warning."""
@@ -87,6 +91,7 @@ class Receiver:
     ) -> None:
         self._console = console
         self._listener = listener
+        self._accept_truncated = options.accept_truncated
         self._store = None
         if not options.ignore:
             self._store = ObjectStore(
@@ -118,24 +123,47 @@ class Receiver:
         assert isinstance(request, CStoreRQ)
         if reason := self.why_foreign(request, association_of(event).requestor.ae_title):
             receipt = Receipt(status=NOT_AUTHORIZED, outcome=FOREIGN, text=reason)
-        elif self._store is None:
-            received = sum(len(chunk) for chunk in self._chunks(event))
-            receipt = Receipt(status=SUCCESS, outcome="discarded", size=received)
         else:
-            receipt = self._store.receive(
-                sop_class_uid=request.sop_class_uid,
-                sop_instance_uid=request.sop_instance_uid,
-                transfer_syntax_uid=context.transfer_syntax,
-                chunks=self._chunks(event),
-            )
+            receipt = self._keep(request, context, event.chunks)
         if receipt.outcome in ("refused", "failed", FOREIGN):
             event.refuse(receipt.status, receipt.text)
         return receipt
 
-    def _chunks(self, event: evt.Event) -> Iterator[Buffer]:
-        for chunk in event.chunks:
+    def _keep(self, request: CStoreRQ, context: AcceptedContext, chunks: Iterable[Buffer]) -> Receipt:
+        """Write an object, unless nothing is kept, or its data set is not whole."""
+        walk = None if self._accept_truncated else Walk(context.transfer_syntax)
+        chunks = self._checked(chunks, walk)
+        sop_class_uid = request.sop_class_uid or context.abstract_syntax
+        warnings: tuple[str, ...] = () if request.sop_class_uid else (_WITHOUT_CLASS,)
+        try:
+            if self._store is None:
+                receipt = Receipt(status=SUCCESS, outcome="discarded", size=sum(map(len, chunks)))
+            else:
+                receipt = self._store.receive(
+                    sop_class_uid=sop_class_uid,
+                    sop_instance_uid=request.sop_instance_uid,
+                    transfer_syntax_uid=context.transfer_syntax,
+                    chunks=chunks,
+                )
+        except DataSetError as error:
+            text = f"{error}; --accept-truncated takes it all the same"
+            return Receipt(status=CANNOT_UNDERSTAND, outcome="refused", text=text)
+        warnings += () if walk is None else walk.warnings
+        return receipt.replace(warnings=warnings) if warnings else receipt
+
+    def _checked(self, chunks: Iterable[Buffer], walk: Walk | None) -> Iterator[Buffer]:
+        """Yield the chunks of a data set; raises DataSetError where it certainly ends early."""
+        is_empty = True
+        for chunk in chunks:
             self.last_chunk = monotonic()
+            if walk is not None:
+                walk.feed(chunk)
+            is_empty = False
             yield chunk
+        if walk is not None:
+            if is_empty:
+                raise DataSetError("the data set is empty")
+            walk.finish()
 
     def _record(self, event: evt.Event, receipt: Receipt) -> None:
         with self._lock:
@@ -147,11 +175,12 @@ class Receiver:
         if association.is_requestor:
             role, sender = "called", association.acceptor.ae_title
         outcome, console = receipt.outcome, self._console
-        level = ERROR if outcome == "failed" else WARN if outcome in _ODD else INFO
+        level = ERROR if outcome == "failed" else WARN if outcome in _ODD or receipt.warnings else INFO
         if console.shows(level):
             name = receipt.path or event.request.sop_class_uid
             line = f"{outcome}: {name}, {size(receipt.size)}, from {sender}"
-            console.log(level, f"{line} ({receipt.text})" if receipt.text else line)
+            words = "; ".join(filter(None, [receipt.text, *receipt.warnings]))
+            console.log(level, f"{line} ({words})" if words else line)
         if not console.json:
             return
         console.event(
@@ -161,6 +190,7 @@ class Receiver:
             path=receipt.path,
             bytes=receipt.size,
             reason=receipt.text,
+            warnings=receipt.warnings,
             sop_class_uid=event.request.sop_class_uid,
             transfer_syntax_uid=event.context.transfer_syntax,
             **{f"{role}_ae_title": sender},

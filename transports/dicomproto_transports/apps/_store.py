@@ -36,6 +36,7 @@ DUPLICATE_SOP_INSTANCE = 0x0111
 INVALID_SOP_INSTANCE = 0x0117
 NOT_AUTHORIZED = 0x0124
 OUT_OF_RESOURCES = 0xA700
+CANNOT_UNDERSTAND = 0xC000
 """Statuses of PS3.4 B.2.3 and PS3.7 Annex C that the store answers with."""
 
 POLICIES = ("keep", "replace", "refuse")
@@ -61,6 +62,8 @@ class Receipt(Record):
     """Bytes of the data set."""
     text: str = ""
     """Why, for a person."""
+    warnings: tuple[str, ...] = ()
+    """What was odd about the object, and tolerated."""
 
 
 class ObjectStore:

@@ -1,11 +1,12 @@
 """Sending files so that one that fails, or an association that ends, never stops the rest.
 
 A group of files goes out on one association, as many at once as its window allows. When it ends before
-its time the rest goes on a new one, and the files that were under way come back at the very end, one
-at a time: one of them may be what the peer cannot stand. A file is lost when two associations have
-ended with it before the peer answered for any file. The whole is bounded: after `FRUITLESS` attempts
-in a row without an answer, or if the peer cannot be reached or will not have us at all, what is left
-is given up.
+its time the rest goes on a new one, and the files that were under way come back at the very end: one of
+them may be what the peer cannot stand. Each of them is then the first of an association of its own, so
+that no other file can be the reason when that ends as well: the file is lost. None is sent more than
+twice. A file that changes while it is sent has failed, and none of the others is to blame. The whole is
+bounded: after `FRUITLESS` attempts in a row without an answer, or if the peer cannot be reached or will
+not have us at all, what is left is given up.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from dicomproto.errors import (
 )
 from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN
 
-from .._part10 import file_meta_bytes, read_head
+from .._outgoing import SourceChanged, read_failure
+from .._part10 import TruncatedFile, file_meta_bytes, read_head
 from ._console import Console
 from ._peer import facts
 from ._plan import Group, Proposal, is_compressed
@@ -90,6 +92,7 @@ class Transfer:
         *,
         never_convert: bool,
         decompress: bool = False,
+        send_truncated: bool = False,
         show_comments: bool = False,
     ) -> None:
         self.associations = 0
@@ -99,11 +102,13 @@ class Transfer:
         self._progress = progress
         self._never_convert = never_convert
         self._decompress = decompress
+        self._send_truncated = send_truncated
         self._show_comments = show_comments
         self._under_way: dict[int, tuple[Source, Item]] = {}  # by the identity of what was given away
         self._to_decompress: deque[Source] = deque()
         self._setbacks: Counter[Source] = Counter()
         self._answered = 0
+        self._answered_before = 0  # when the association began
         self._fruitless = 0
         self.given_up = ""
         """Why the rest was not tried, if that is so."""
@@ -127,35 +132,50 @@ class Transfer:
         self._to_decompress.clear()
 
     def _use_one_association(self, contexts: Iterable[Proposal], waiting: deque[Source]) -> None:
-        associations, answered = self.associations, self._answered
+        associations, self._answered_before = self.associations, self._answered
         try:
             self._use_association(contexts, waiting)
         except NoAcceptedContext as error:  # of all that were proposed
             while waiting:
                 self._finish(waiting.popleft(), "failed", str(error))
         except DicomProtoError as error:
-            established, fruitful = self.associations > associations, self._answered > answered
-            self._retreat(error, waiting, fruitful=fruitful)
+            cause = read_failure(error)
+            if cause is not None and self._under_way:
+                self._fail_last(cause, waiting)
+            else:
+                self._retreat(error, waiting)
             self._console.warn(str(error))
             self._console.event("error", **facts(error))
-            self._judge(error, established=established, fruitful=fruitful)
+            if cause is None:
+                self._judge(error, established=self.associations > associations)
 
     def _use_association(self, contexts: Iterable[Proposal], waiting: deque[Source]) -> None:
         with self._associate(contexts) as association:
             self.associations += 1
-            while (waiting or self._to_decompress) and association.is_established:
+            while association.is_established and self._may_go_on(waiting):
                 items = self._items(association, waiting)
-                with association.store_many(items, never_convert=self._never_convert) as outcomes:
+                with association.store_many(
+                    items, never_convert=self._never_convert, send_truncated=self._send_truncated
+                ) as outcomes:
                     for outcome in outcomes:
                         self._take(outcome)
+
+    def _may_go_on(self, waiting: deque[Source]) -> bool:
+        """Tell whether this association may carry the next file: a suspect has to be its first."""
+        queue = self._to_decompress or waiting
+        is_fresh = self._answered == self._answered_before
+        return bool(queue) and (is_fresh or not self._is_suspect(queue[0]))
+
+    def _is_suspect(self, source: Source) -> bool:
+        return self._setbacks[source] > 0
 
     # -- one file -----------------------------------------------------------------------------
 
     def _items(self, association: Association, waiting: deque[Source]) -> Iterator[Item]:
         """Yield what is to be sent next, as long as it may go beside what is under way."""
-        while (waiting or self._to_decompress) and association.is_established:
+        while association.is_established and self._may_go_on(waiting):
             queue = self._to_decompress or waiting
-            is_suspect = self._setbacks[queue[0]] > 0
+            is_suspect = self._is_suspect(queue[0])
             if is_suspect and self._under_way:
                 return
             source = queue.popleft()
@@ -212,7 +232,11 @@ class Transfer:
 
     def _fail(self, source: Source, error: Exception) -> None:
         """Record that a file could not be sent; raises what is no matter of the file."""
-        if isinstance(error, OSError):
+        if isinstance(error, TruncatedFile):
+            reason = f"{error.reason}; --send-truncated sends it all the same"
+        elif isinstance(error, SourceChanged):
+            reason = f"it {error.reason}"
+        elif isinstance(error, OSError):
             reason = error.strerror or type(error).__name__
         elif isinstance(error, MemoryError):  # a big file that has to be converted
             reason = "not enough memory"
@@ -231,22 +255,31 @@ class Transfer:
 
     # -- associations that end ----------------------------------------------------------------
 
-    def _retreat(self, error: DicomProtoError, waiting: deque[Source], *, fruitful: bool) -> None:
+    def _fail_last(self, error: OSError, waiting: deque[Source]) -> None:
+        """Record that the last file that was begun could not be read to its end, so that we have aborted.
+
+        The others that were under way are sent again.
+        """
+        *others, source = self._forget_under_way()
+        waiting.extend(others)
+        self._fail(source, error)
+
+    def _retreat(self, error: DicomProtoError, waiting: deque[Source]) -> None:
         """Put the files that were under way at the end of the queue, or record that they are lost.
 
-        They are only to blame for the end of an association that brought no answer for another file:
-        there are peers that take one object per association.
+        The first time they need not be to blame: there are peers that take one object per association.
         """
         for source in self._forget_under_way():
-            self._setbacks[source] += not fruitful
+            self._setbacks[source] += 1
             if self._setbacks[source] < _ATTEMPTS:
                 waiting.append(source)
             else:
                 self._finish(source, "lost", str(error))
 
-    def _judge(self, error: DicomProtoError, *, established: bool, fruitful: bool) -> None:
+    def _judge(self, error: DicomProtoError, *, established: bool) -> None:
         """Decide whether another association is worth a try."""
-        self._fruitless = 0 if fruitful else self._fruitless + 1
+        is_fruitful = self._answered > self._answered_before
+        self._fruitless = 0 if is_fruitful else self._fruitless + 1
         for_good = isinstance(error, AssociationRejected) and error.result == _PERMANENT
         unreachable = not established and self.associations == 0
         if for_good or unreachable:

@@ -43,7 +43,7 @@ in some compressed ones. Choosing the SOP classes with --sop-class makes room fo
 
 _EVENTS = """With --json stdout has one JSON object a line:
   {"event": "object", "outcome": "stored", "status": 0, "path": ..., "bytes": 39016, "reason": "",
-   "sop_class_uid": ..., "transfer_syntax_uid": ..., "called_ae_title": "PACS"}
+   "warnings": [], "sop_class_uid": ..., "transfer_syntax_uid": ..., "called_ae_title": "PACS"}
   {"event": "progress", "remaining": 2, "completed": 1, "warning": 0, "failed": 0}
   {"event": "error", "error": "AssociationRejected", "text": ..., "result": 1, "source": 1, "reason": 7}
   {"event": "summary", "suboperations_remaining": 0, "suboperations_completed": 3,

@@ -63,7 +63,7 @@ admit the peer alone. What names another Move Originator than this request is re
 _EVENTS = """With --json stdout has one JSON object a line:
   {"event": "listening", "address": "", "port": 11113}
   {"event": "object", "outcome": "stored", "status": 0, "path": ..., "bytes": 39016, "reason": "",
-   "sop_class_uid": ..., "transfer_syntax_uid": ..., "calling_ae_title": "PACS"}
+   "warnings": [], "sop_class_uid": ..., "transfer_syntax_uid": ..., "calling_ae_title": "PACS"}
   {"event": "progress", "remaining": 2, "completed": 1, "warning": 0, "failed": 0}
   {"event": "error", "error": "AssociationRejected", "text": ..., "result": 1, "source": 1, "reason": 7}
   {"event": "summary", "suboperations_remaining": null, "suboperations_completed": 3,

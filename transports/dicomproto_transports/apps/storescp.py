@@ -25,21 +25,22 @@ An object is written as it arrives, to a temporary file (.dicomproto-*.part) in 
 directory; only when it is complete does it get its name, PREFIX.SOP-INSTANCE-UID, where PREFIX
 tells the modality (CT, CTE, MR, MRE, PT, PTE, RI, RD, RP, RS, CR, US, USE, XA, XAE, NM, SC; UN for all
 others). A SOP Instance UID that is no UID is replaced by its hash. Objects are written in the
-transfer syntax they come in, byte for byte. Temporary files that a program has left when it was
-killed are removed at the start."""
+transfer syntax they come in, byte for byte. A data set that ends within an element, an item or a
+sequence is refused with status C000; what is odd, but whole, is kept with a warning. Temporary files
+that a program has left when it was killed are removed at the start."""
 
 _EVENTS = """With --json stdout has one JSON object a line:
   {"event": "listening", "address": "", "port": 11112}
   {"event": "object", "outcome": "stored", "status": 0, "path": ..., "bytes": 39016, "reason": "",
-   "sop_class_uid": ..., "transfer_syntax_uid": ..., "calling_ae_title": "STORESCU"}
+   "warnings": [], "sop_class_uid": ..., "transfer_syntax_uid": ..., "calling_ae_title": "STORESCU"}
   {"event": "summary", "stored": 1, "identical": 0, "variant": 0, "replaced": 0, "discarded": 0,
    "refused": 0, "failed": 0, "lost": 0, "bytes": 39016, "ok": true}
 "listening" is always the first line and tells the port that was found for port 0. With systemd there
 is one for each socket, with null for a Unix socket. The outcomes are: stored; identical (the same data
 set was there, it is kept once); variant (another one with the same SOP Instance UID, be it of another
-SOP class, was there, both are kept); replaced; discarded (--ignore); refused; failed (the file could not
-be written: the exit status is 1); lost (the association ended in the middle, nothing is kept; the status
-is null, for none was answered).
+SOP class, was there, both are kept); replaced; discarded (--ignore); refused (with this status, for this
+reason); failed (the file could not be written: the exit status is 1); lost (the association ended in the
+middle, nothing is kept; the status is null, for none was answered). "warnings" are what was odd.
 
 After Ctrl-C or SIGTERM new associations are rejected, those that stand may bring their objects, and the
 program ends when they have ended or have been idle for a second. What is not complete when the grace is

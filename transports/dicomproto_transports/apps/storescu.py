@@ -31,8 +31,8 @@ _DESCRIPTION = """Send DICOM files, and the DICOM files of directories, to a pee
 The presentation contexts are planned from the files; if they need more than 128, several
 associations follow each other. Files travel as they are. If the peer refuses the transfer
 syntax of a file of native pixel data, the file is sent in another one that it accepted;
-compressed files are not converted unless --decompress is given. A file that cannot be sent never
-stops the others."""
+compressed files are not converted unless --decompress is given. A file whose data set is cut short is
+not sent unless --send-truncated is given. A file that cannot be sent never stops the others."""
 
 _EVENTS = """With --json stdout has one JSON object a line:
   {"event": "file", "path": ..., "state": "sent", "status": 0, "reason": "", "bytes": 39016,
@@ -43,8 +43,9 @@ _EVENTS = """With --json stdout has one JSON object a line:
    "given_up": "", "ok": false}
 An error is what ended an association, or kept it from being established; "given_up" tells why files
 were not tried. The states are: sent; warning (stored, but the status says more); refused (by the
-status); failed (no fitting presentation context, or the file could not be read to its end, converted
-or decompressed); lost (two associations ended while the file was under way, or Ctrl-C came);
+status); failed (no fitting presentation context, or the file is cut short, changed while it was sent,
+or could not be read to its end, converted or decompressed); lost (two associations ended while the
+file was under way, of the second of which it was the first file; or Ctrl-C came);
 untried (given up); unreadable (no DICOM object); skipped (found in a directory, but no DICOM
 object). The summary is always the last line."""
 
@@ -66,6 +67,10 @@ def parser() -> argparse.ArgumentParser:
     add_security(result, is_requestor=True)
     files = result.add_argument_group("input options")
     files.add_argument("-r", "--recurse", action="store_true", help="send the directories below, too")
+    files.add_argument(
+        "--send-truncated", action="store_true",
+        help="send files all the same whose data set ends within an element, an item or a sequence",
+    )  # fmt: skip
     add_requested_syntax(result)
     other = result.add_argument_group("other options")
     syntax = other.add_mutually_exclusive_group()
@@ -159,6 +164,7 @@ class _Run:
                 progress,
                 never_convert=never_convert,
                 decompress=decompress,
+                send_truncated=self.options.send_truncated,
                 show_comments=self.options.show_comments,
             )
             try:
