@@ -147,8 +147,8 @@ CASES = {
 OF_REQUESTORS = {"requested_contexts"}
 """What servers have nothing to do with."""
 
-OF_SEVERAL = {"give_way_after"}
-"""What only shows where there are several associations: `test_server_places.py`."""
+OF_SEVERAL = {"give_way_after", "maximum_collected"}
+"""What shows where there are several associations: `test_server_places.py`, `test_server_holding.py`."""
 
 
 def test_no_setting_is_forgotten() -> None:
@@ -426,6 +426,7 @@ def test_a_method_is_called_and_not_set() -> None:
         ("maximum_associations", -1, ValueError, "maximum_associations: must be a whole number from 0"),
         ("maximum_associations_per_address", 1.5, TypeError, "must be a whole number from 0, or None"),
         ("maximum_associations_per_ae_title", True, TypeError, "must be a whole number from 0, or None"),
+        ("maximum_collected", 1e9, TypeError, "maximum_collected: must be a whole number from 0, or None"),
         ("give_way_after", None, TypeError, "give_way_after: must be a number of seconds, not None"),
         ("require_called_aet", None, TypeError, "must be True, False, an AE title or a list of them"),
         ("require_called_aet", ["GOOD", 5], TypeError, "must be True, False, an AE title or a list"),

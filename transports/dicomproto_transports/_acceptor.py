@@ -33,6 +33,7 @@ from . import evt
 from ._association import AssociationCore
 from ._door import Door, Networks, is_allowed
 from ._facts import own_title, window_of
+from ._holding import Holding
 from ._places import Place, Places
 from ._settings import Context, supported_index
 from ._stream import Displaced
@@ -103,7 +104,7 @@ class ServerCore:
             text = "a server needs presentation contexts: add_supported_context() or contexts="
             raise LocalProtocolError(text)
         self._door = Door(proxy_protocol_from, ssl_context)
-        self._places = Places()
+        self._places, self._holding = Places(), Holding()
         self._is_closing = False  # no Event, whose lock a signal handler might find taken
 
     def rules(self) -> Rules:
@@ -164,7 +165,9 @@ class ServerCore:
         rules = self.rules()
         settings = rules.settings
         connection = settings.new_connection(Role.ACCEPTOR, rules.policy.supported)
-        association = self._ae.new_association(connection, admitted, self.backend, self.handlers, settings)
+        association = self._ae.new_association(
+            connection, admitted, self.backend, self.handlers, settings, holding=self._holding
+        )
         association.ae_title = self._ae_title or association.ae_title
         association.enter("the server")  # from now on handlers may use it, and nobody else
         try:

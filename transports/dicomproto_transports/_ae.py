@@ -29,6 +29,7 @@ from dicomproto.upper_layer.pdu import (
 from . import evt
 from ._association import AssociationCore
 from ._facts import name_of, own_title
+from ._holding import Holding
 from ._operating import Drive
 from ._settings import Context, Settings, proposal_of
 from ._supplied import check_stream
@@ -92,11 +93,13 @@ class AECore(Settings):
         handlers: evt.Handlers,
         settings: Settings,
         timeouts: Timeouts | None = None,
+        holding: Holding | None = None,
     ) -> AssociationCore:
         """Return the association of an engine and a stream, with `settings` that do not change any more."""
         handlers = with_dumps(handlers)
         timeouts = timeouts or settings.timeouts
-        core = AssociationCore(connection, stream, backend, timeouts, handlers, self, settings)
+        holding = holding or Holding()
+        core = AssociationCore(connection, stream, backend, timeouts, handlers, self, settings, holding)
         core.facade = self.wrap(core)
         self._associations.add(ref(core, self._associations.discard))
         core.observe()

@@ -229,6 +229,7 @@ CHECKS: dict[str, Check] = {
     "maximum_associations_per_address": whole(or_none=True),
     "maximum_associations_per_ae_title": whole(or_none=True),
     "give_way_after": seconds,
+    "maximum_collected": whole(or_none=True),
     "require_called_aet": names_or_truth,
     "require_calling_aet": names,
     "allowed_networks": networks,

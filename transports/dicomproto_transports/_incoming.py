@@ -14,6 +14,7 @@ from dicomproto.errors import LocalProtocolError
 from dicomproto.negotiation import AcceptedContext
 from dicomproto.upper_layer.pdu import Buffer
 
+from ._holding import FREE
 from ._part10 import file_meta_bytes
 from ._results import comment_of
 
@@ -26,13 +27,17 @@ if TYPE_CHECKING:
 class Incoming:
     """The data set of a message as it comes in; while it does, it is the association's `incoming`."""
 
-    __slots__ = ("association", "is_complete")
+    __slots__ = ("association", "is_complete", "counted", "excess")
 
     is_refused = True
 
     def __init__(self, association: Operating) -> None:
         self.association = association
         self.is_complete = False
+        self.counted = 0
+        """How many bytes of it count as held."""
+        self.excess = ""
+        """What it is too much of, if it is not gathered to its end."""
         association.incoming = self
 
     async def next_chunk(self) -> Buffer | None:
@@ -57,12 +62,48 @@ class Incoming:
             pass
 
     async def gather(self) -> Buffer | None:
-        """Return the whole data set; None, with the rest still to come, if it is above `Limits.collect`."""
-        collector = DataSetCollector(self.association.connection.limits.collect)
+        """Return the whole data set; None, with the rest still to come and `excess` set, if it is too much.
+
+        That is above `Limits.collect`, or above what is left of `maximum_collected`. What was counted counts
+        until `let_go`.
+        """
+        collector, free = DataSetCollector(self.association.connection.limits.collect), FREE
         while (chunk := await self.next_chunk()) is not None:
             if not collector.add(chunk):
+                limit = self.association.connection.limits.collect
+                self._give_up(f"a data set of more than {limit} bytes")
                 return None
+            if len(collector) > free:
+                if not self._count(len(collector)):
+                    return None
+                free = self.counted
         return collector.collected()
+
+    def _count(self, size: int) -> bool:
+        """Count that so many bytes are held; False if that is too much."""
+        association = self.association
+        most = association.settings.maximum_collected
+        counted = association.holding.grow(self.counted, size, most)
+        if counted is None:
+            assert most is not None
+            association.holding.tell(most, association.peer_name, association.stream.now())
+            self._give_up("too much is being received from all peers together")
+            return False
+        if not self.counted:
+            association.counted.append(self)
+        self.counted = counted
+        return True
+
+    def _give_up(self, excess: str) -> None:
+        self.excess = excess
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Count it as held no longer."""
+        if self.counted:
+            self.association.counted.remove(self)
+            self.association.holding.let_go(self.counted)
+            self.counted = 0
 
 
 class IncomingDataSet(Incoming):

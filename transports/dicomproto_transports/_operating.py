@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from dicomproto.upper_layer.pdu import Buffer
 
     from ._ae import AECore
+    from ._holding import Holding
     from ._settings import Settings
     from ._stream import Backend, Stream
 
@@ -93,6 +94,7 @@ class Operating(Pump):
         handlers: evt.Handlers,
         ae: AECore,
         settings: Settings,
+        holding: Holding,
     ) -> None:
         super().__init__(connection, stream, backend, timeouts)
         self.facade: object = self
@@ -104,6 +106,12 @@ class Operating(Pump):
 
         self.settings = settings
         """Those of the application entity when it was made, which stay as they were."""
+
+        self.holding = holding
+        """Counts what is held of data sets, together with the other associations of a server."""
+
+        self.counted: list[Incoming] = []
+        """What of that is ours, apart from what is too small to be counted."""
 
         self.ae_title = settings.ae_title
         """What this side is called; a server may have a name of its own."""
@@ -345,7 +353,7 @@ class Operating(Pump):
 
     async def _serve(self, received: RequestReceived) -> None:
         """Serve a request, and end what its handlers have begun and not finished."""
-        known = set(self.unfinished)
+        known, counted = set(self.unfinished), len(self.counted)
         self.depth += 1
         try:
             await serve_request(self, received)
@@ -353,6 +361,8 @@ class Operating(Pump):
                 await unfinished.finish("the handler that began it has ended")
         finally:
             self.depth -= 1
+            for incoming in self.counted[counted:]:
+                incoming.let_go()
 
     async def act_on_end(self) -> None:
         """Act on the end that is ahead, which raises, unless a request came before it."""
@@ -378,22 +388,24 @@ class Operating(Pump):
             self.log_response("our", event.command)
         if operation is not None:
             syntax = self.connection.accepted_contexts[event.context_id].transfer_syntax
-            operation.replies.append(Reply(event.command, data, syntax, is_final=event.is_final))
-            if len(operation.replies) > _MOST_REPLIES:
-                text = f"{self.peer_name} sent more than {_MOST_REPLIES} responses that nobody took: aborted"
-                await self._end_for(text)
+            operation.add(Reply(event.command, data, syntax, is_final=event.is_final))
+            limit = self.connection.limits.collect
+            if len(operation.replies) > _MOST_REPLIES or operation.size > limit:
+                what = f"more than {_MOST_REPLIES} responses, or {limit} bytes of them, that nobody took"
+                await self._end_for(f"{self.peer_name} sent {what}: aborted")
 
     async def _response_data(self, *, is_wanted: bool) -> Buffer | None:
         incoming = Incoming(self)
         if not is_wanted:
             await incoming.drain()
             return None
-        data = await incoming.gather()
+        try:
+            data = await incoming.gather()
+        finally:
+            incoming.let_go()
         if data is None:
-            limit = self.connection.limits.collect
-            await self._end_for(
-                f"{self.peer_name} sent more than {limit} bytes with a response (Limits.collect): aborted"
-            )
+            what = f"{incoming.excess} (Limits.collect, maximum_collected)"
+            await self._end_for(f"{self.peer_name} sent with a response {what}: aborted")
         return data
 
     async def _end_for(self, text: str) -> NoReturn:
@@ -461,7 +473,7 @@ class Operating(Pump):
             while True:
                 for operation in operations:
                     if operation.replies:
-                        reply = operation.replies.popleft()
+                        reply = operation.take()
                         if reply.is_final:
                             await self.send_all()
                         return operation, reply

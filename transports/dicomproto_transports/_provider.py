@@ -10,6 +10,7 @@ may use the association. What goes wrong here becomes a status, and the associat
 | the handler gave something that is no status          | C002H   | C311H, C411H, C511H | 0110H              |
 | no handler is bound (C-ECHO: 0000H)                   | 0122H   | 0211H               | 0211H              |
 | the data set is larger than `Limits.collect`          | A700H   | A700H               | 0213H              |
+| all that is held is above `maximum_collected`         | A700H   | A700H               | 0213H              |
 | the data set that the service needs is missing        | C000H   | C000H               | 0120H              |
 | handlers have called back eight deep                  | 0213H   | 0213H               | 0213H              |
 
@@ -154,9 +155,7 @@ async def _serve(association: Operating, received: RequestReceived, service: _Se
     if not request.data_set_allowed:
         await data_set.drain()
     elif not await data_set.collect():
-        limit = association.connection.limits.collect
-        text = f"a data set of more than {limit} bytes"
-        association.respond(request.response(service.too_large, ErrorComment=text))
+        association.respond(request.response(service.too_large, ErrorComment=data_set.excess))
         await data_set.drain()
         return
     if bound is None:
@@ -256,8 +255,7 @@ async def _serve_store(association: Operating, received: RequestReceived) -> Non
         return
     store = IncomingStore(association, received, is_streamed=kind is evt.EVT_C_STORE_STREAM)
     if not store.is_streamed and not await store.collect():
-        limit = association.connection.limits.collect
-        store.refuse(OUT_OF_RESOURCES, f"a data set of more than {limit} bytes")
+        store.refuse(OUT_OF_RESOURCES, store.excess)
         await store.drain()
         return
     event = evt.Event(kind, association.facade, _facts(association, received), store)

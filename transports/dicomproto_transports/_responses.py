@@ -45,11 +45,26 @@ class Reply:
 class Operation:
     """A request of ours that somebody waits for, and what has come in answer to it."""
 
-    __slots__ = ("message_id", "replies")
+    __slots__ = ("message_id", "replies", "size")
 
     def __init__(self, message_id: int) -> None:
         self.message_id = message_id
         self.replies: deque[Reply] = deque()
+        self.size = 0
+        """Bytes of the data sets of the replies that nobody has taken."""
+
+    def add(self, reply: Reply) -> None:
+        """Keep a reply until somebody takes it."""
+        self.replies.append(reply)
+        if reply.data is not None:
+            self.size += len(reply.data)
+
+    def take(self) -> Reply:
+        """Return the first reply that nobody has taken."""
+        reply = self.replies.popleft()
+        if reply.data is not None:
+            self.size -= len(reply.data)
+        return reply
 
 
 class Responses(Generic[R]):

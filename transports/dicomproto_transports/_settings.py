@@ -44,6 +44,7 @@ Context = Proposal | SupportedContext | str
 """A context to propose or support: a SOP class UID, (SOP class UID, transfer syntaxes), or a record."""
 
 MAXIMUM_ASSOCIATIONS = 10
+MAXIMUM_COLLECTED = 2 * 1024 * 1024 * 1024
 
 T = TypeVar("T")
 
@@ -89,6 +90,10 @@ class Settings:
         self.give_way_after = 30.0
         """Seconds without an operation after which an association may lose its place to a newcomer, where
         `maximum_associations` are being served; 0 for never. See :doc:`servers`."""
+        self.maximum_collected: int | None = MAXIMUM_COLLECTED
+        """Bytes of data sets that a server holds at once for all its associations, from their first chunk to
+        the end of their handlers; what passes it is refused (A700H, 0213H). None for any number. A data set
+        of up to 64 KiB does not count, nor one that EVT_C_STORE_STREAM takes in chunks."""
         self.require_called_aet: bool | str | bytes | Sequence[str | bytes] = False
         """Whether a server rejects (1, 1, 7) those that call it by another name.
 

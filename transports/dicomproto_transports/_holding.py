@@ -1,0 +1,56 @@
+"""How many bytes of data sets are held for the associations of a server, in all.
+
+What is small is not counted, so that a message costs no more for it; what grows is counted ahead in steps, so
+that it does not cost with each chunk. Streamed data sets are never held.
+"""
+
+from __future__ import annotations
+
+import logging
+from threading import Lock
+
+log = logging.getLogger("dicomproto.server")
+
+FREE = 64 * 1024
+"""Bytes of one data set that are not counted."""
+
+_STEP = 1024 * 1024
+"""Bytes that are counted at a time."""
+
+_SILENCE = 60.0
+"""Seconds between two lines that say that too much is held."""
+
+
+class Holding:
+    """Counts what is held, for any number of threads."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._lock = Lock()
+        self._told: float | None = None
+
+    def grow(self, counted: int, needed: int, most: int | None) -> int | None:
+        """Count more for a data set of which `counted` bytes are counted and `needed` are to be held.
+
+        Return how many are counted now; None, and no more are, if the sum would be above `most`.
+        """
+        with self._lock:
+            room = needed if most is None else most - (self.size - counted)
+            if needed > room:
+                return None
+            now = needed + _STEP if most is None else min(needed + _STEP, room)
+            self.size += now - counted
+            return now
+
+    def let_go(self, counted: int) -> None:
+        """Count so many bytes no longer."""
+        with self._lock:
+            self.size -= counted
+
+    def tell(self, most: int, peer: str, now: float) -> None:
+        """Log that a data set of a peer is refused for what others hold, once a minute."""
+        with self._lock:
+            if self._told is not None and now - self._told < _SILENCE:
+                return
+            self._told = now
+        log.warning("maximum_collected is reached (%d bytes): a data set of %s is refused", most, peer)
