@@ -47,6 +47,12 @@ class Limits(Record):
     collect: int = 512 * MIB
     """Bytes of a data set that `DataSetCollector` holds, hence of one given whole to a handler."""
 
+    identifier: int = 1 * MIB
+    """Bytes of the identifier of a C-FIND, C-GET or C-MOVE request; `collect` counts as well.
+
+    `dicomproto.encoded.IDENTIFIER_BOUNDS` bounds its elements, items and nested sequences.
+    """
+
 
 class Timeouts(Record):
     """How long each wait may last, in seconds, and how slow a message may be; None means no bound."""

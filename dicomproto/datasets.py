@@ -30,7 +30,7 @@ from pydicom.valuerep import PersonName
 from .characters import EXTENDED_VRS, UTF_8, are_known
 from .config import Limits
 from .decoding import build_dataset
-from .encoded import Bounds
+from .encoded import DECODED_BOUNDS, Bounds
 from .encoder import SPECIFIC_CHARACTER_SET, Encoder, shown_names, values_of
 from .errors import DataSetError
 from .quiet import Quiet
@@ -43,10 +43,9 @@ from .uids import (
 )
 from .upper_layer.pdu import Buffer
 
-MAXIMUM_DEPTH = 64
+MAXIMUM_DEPTH = DECODED_BOUNDS.depth
 """Sequences within sequences that are followed."""
 
-_DECODED = Bounds(depth=MAXIMUM_DEPTH)
 _INFLATE_LIMIT = Limits().collect
 _PIXEL_DATA, _BITS_ALLOCATED, _PIXEL_REPRESENTATION = 0x7FE0_0010, 0x0028_0100, 0x0028_0103
 _WAVEFORM_BITS_ALLOCATED = 0x5400_1004
@@ -120,7 +119,7 @@ def decode_data_set(
     *,
     inflate_limit: int = _INFLATE_LIMIT,
     file_meta: bool = True,
-    bounds: Bounds = _DECODED,
+    bounds: Bounds = DECODED_BOUNDS,
 ) -> Dataset:
     """Return the pydicom Dataset that `data` holds; a `file_meta`, if asked for, names the transfer syntax.
 

@@ -66,6 +66,15 @@ class Bounds(Record):
 
 NO_BOUNDS = Bounds()
 
+DECODED_BOUNDS = Bounds(depth=64)
+"""Of a data set that is decoded, unless others are given."""
+
+IDENTIFIER_BOUNDS = Bounds(elements=10_000, items=1_000, depth=64)
+"""Of an identifier that a peer sends; one with a key for each element of the data dictionary has 5,200."""
+
+NORMALIZED_BOUNDS = Bounds(elements=1_000_000, items=100_000, depth=64)
+"""Of a data set that a peer sends with an N-service."""
+
 
 class Sink(Protocol):
     """Takes what a walk finds in a data set that is fed whole; positions are indices into it."""
@@ -603,15 +612,16 @@ class Walk:
     def _told(self, tag: int | None, at: int, text: str) -> str:
         """Say where it is that `text` is about: items that it is in, element, offset; no value."""
         path = [
-            f"({frame.tag >> 16:04X},{frame.tag & 0xFFFF:04X}) item {frame.items}, "
+            f"({frame.tag >> 16:04X},{frame.tag & 0xFFFF:04X}) item {frame.items}"
             for frame in (*self._outer, self._frame)
             if frame.kind == _ELEMENTS and frame is not self._top
         ]
         if len(path) > 4:
-            path[2:-2] = ["..., "]
+            path[2:-2] = ["..."]
         if tag is not None:
-            path.append(f"({tag >> 16:04X},{tag & 0xFFFF:04X}) ")
-        return f"{'element ' if path else ''}{''.join(path)}{text} (at byte {at})"
+            path.append(f"({tag >> 16:04X},{tag & 0xFFFF:04X})")
+        where = f"element {', '.join(path)} " if path else ""
+        return f"{where}{text} (at byte {at})"
 
     def _cut_header(self, stump: bytes, at: int) -> int:
         """Tell that the data ends within a header, or behind one whose value was looked for."""

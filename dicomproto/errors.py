@@ -41,9 +41,11 @@ class DataSetError(DicomProtoError):
     """A data set that cannot be encoded, decoded, re-encoded, matched or made as asked.
 
     From `dicomproto.datasets` and `dicomproto.matching`. If it came with a response, that is the `response`:
-    what was asked for may have been done.
+    what was asked for may have been done. If it is about the data set of a request of the peer, that is the
+    `request`.
     """
 
+    request: object = None
     response: object = None
 
 

@@ -285,6 +285,7 @@ class HandlerStatusTable(Generated):
                 _provider.SOP_CLASS_NOT_SUPPORTED,
                 _provider.OUT_OF_RESOURCES,
                 _provider.CANNOT_UNDERSTAND,
+                _provider.CANNOT_UNDERSTAND,
             ]
         ]
         for request, service in _provider._SERVICES.items():
@@ -292,9 +293,10 @@ class HandlerStatusTable(Generated):
             too_large = service.too_large if request.data_set_allowed else ""
             missing = service.no_data_set if request.data_set_required else ""
             name = f"`{service.event.name}`"
-            rows.append([name, service.failed, service.failed, unbound, too_large, missing])
+            cut = service.not_whole if request.data_set_allowed else ""
+            rows.append([name, service.failed, service.failed, unbound, too_large, missing, cut])
         header = ["Event", "The handler raised", "It gave no status", "None is bound"]
-        header += ["The data set is above `Limits.collect`", "The data set is missing"]
+        header += ["The data set is too much", "The data set is missing", "The data set is cut"]
         cells = [[f"{cell:04X}H" if isinstance(cell, int) else cell for cell in row] for row in rows]
         return list_table(header, cells, "fields")
 

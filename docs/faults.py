@@ -244,6 +244,13 @@ HANDLERS = Section(
             Outcome(0xA900, ""),
             "PS3.7 9.3.1",
         ),
+        Handling(
+            "the EVT_C_STORE handler reads a data set that is cut",
+            bound_to("EVT_C_STORE", lambda event: event.dataset),
+            STORE,
+            Outcome(0xC000, ""),
+            "PS3.4 B.2.3",
+        ),
         Handling("the C-ECHO handler raised", bound_to("EVT_C_ECHO", fails), ECHO, Outcome(0x0110, "")),
         Handling(
             "a service without a handler",

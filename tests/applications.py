@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from dicomproto.connection import NEED_DATA, Connection, ReleaseRP, ReleaseRQ, ResponseReceived
-from dicomproto.dimse.codec import decode_command
-from dicomproto.dimse.commands import CStoreRQ, CStoreRSP
+from dicomproto.dimse.codec import decode_command, encode_command
+from dicomproto.dimse.commands import CFindRQ, CFindRSP, CStoreRQ, CStoreRSP
 from dicomproto.negotiation import build_associate_rq
 from dicomproto.uids import normalize_uid
 from dicomproto.upper_layer.codec import decode_pdu, encode_pdu
@@ -176,6 +176,32 @@ class RawPeer:
         """Send an object and return the status of its response; `originator` goes into the request."""
         self.begin_store(uid, data, last=True, **originator)
         return self.status()
+
+    def find(self, sop_class: str, identifier: bytes) -> tuple[int, list[bytes]]:
+        """Send an identifier of any length, as the engine would not; return the status, and the matches."""
+        command = encode_command(CFindRQ(AffectedSOPClassUID=sop_class, MessageID=1, CommandDataSetType=1))
+        for is_command, value in ((True, command), (False, identifier)):
+            pdv = PresentationDataValue(context_id=1, is_command=is_command, is_last=True, data=value)
+            self.socket.sendall(encode_pdu(PDataTF(values=(pdv,))))
+        matches: list[bytes] = []
+        part = b""
+        with self.socket.makefile("rb") as answer:
+            while True:
+                header = answer.read(6)
+                pdu = decode_pdu(header + answer.read(int.from_bytes(header[2:], "big")))
+                assert isinstance(pdu, PDataTF), pdu
+                for pdv in pdu.values:
+                    part += bytes(pdv.data)
+                    if not pdv.is_last:
+                        continue
+                    whole, part = part, b""
+                    if not pdv.is_command:
+                        matches.append(whole)
+                        continue
+                    response = decode_command(whole)
+                    assert isinstance(response, CFindRSP)
+                    if response.Status not in (0xFF00, 0xFF01):
+                        return response.Status, matches
 
     def store_as(self, uid: bytes, data: bytes, *, sop_class: str = CT) -> int:
         """Send an object with any bytes as SOP Instance UID, as the engine would not; return the status.

@@ -8,6 +8,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 from threading import Event, Thread
 from types import ModuleType
@@ -16,13 +17,16 @@ from typing import Any
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.uid import generate_uid
+from pydicom.filereader import data_element_generator
+from pydicom.uid import UID, generate_uid
 
 from dicomproto.datasets import decode_data_set, encode_data_set
 from dicomproto.decoding import build_dataset
+from dicomproto.uids import EXPLICIT_VR_BIG_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN as EXPLICIT
 from dicomproto_transports import build_role
 from dicomproto_transports.blocking import AE, Association, evt
+from tests.applications import RawPeer
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "docs" / "examples"
 HOST = "127.0.0.1"
@@ -56,6 +60,46 @@ def made(**values: object) -> Dataset:
     for keyword, value in values.items():
         setattr(dataset, keyword, value)
     return dataset
+
+
+# --- worklists ----------------------------------------------------------------------------------
+
+
+def ends_of_elements(data: bytes, syntax: str) -> set[int]:
+    """Return where the elements at the top level end, as pydicom reads them."""
+    uid, file = UID(syntax), BytesIO(data)
+    return {file.tell() for _ in data_element_generator(file, uid.is_implicit_VR, uid.is_little_endian)}
+
+
+@pytest.mark.parametrize("syntax", [IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT, EXPLICIT_VR_BIG_ENDIAN])
+@pytest.mark.parametrize("is_undefined", [False, True])
+def test_a_query_that_was_cut_shows_no_entry_of_the_worklist(syntax: str, *, is_undefined: bool) -> None:
+    module = example("worklist")
+    ae = AE("RIS")
+    ae.add_supported_context(module.ModalityWorklistInformationModelFind, [syntax])
+    query = module.worklist_query(
+        PatientName="*DOE*",
+        PatientID="P1",
+        AccessionNumber="1001",
+        Modality="CT",
+        ScheduledStationAETitle="CT1",
+        ScheduledProcedureStepStartDate="20240101-20240131",
+    )
+    steps = query["ScheduledProcedureStepSequence"]
+    steps.is_undefined_length = steps.value[0].is_undefined_length_sequence_item = is_undefined
+    whole = encode_data_set(query, syntax)
+    handlers: list[evt.Binding] = [(evt.EVT_C_FIND, module.handle_find, [module.WORKLIST])]
+    sop_class = str(module.ModalityWorklistInformationModelFind)
+    ends = ends_of_elements(whole, syntax)
+    with ae.start_server((HOST, 0), block=False, evt_handlers=handlers) as server:
+        with RawPeer(server.port, (sop_class, (syntax,))) as peer:
+            status, (entry,) = peer.find(sop_class, whole)
+            assert status == 0
+            assert decode_data_set(entry, syntax).PatientID == "P1"
+            for cut in range(len(whole)):
+                status, entries = peer.find(sop_class, whole[:cut])
+                if cut not in ends:
+                    assert (cut, status, entries) == (cut, 0xC000, [])
 
 
 # --- performed procedure steps ------------------------------------------------------------------

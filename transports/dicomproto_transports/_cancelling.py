@@ -12,9 +12,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from dicomproto.dimse.status import Category, category_of
-from dicomproto.errors import AssociationError
+from dicomproto.errors import AssociationError, DataSetError
 
-from ._results import comment_of, pair_of, status_of
+from ._results import CANNOT_UNDERSTAND, comment_of, comment_on, pair_of, status_of
 from ._steps import END, Steps
 from ._text import printable
 
@@ -59,15 +59,21 @@ def settle(association: Operating, event: evt.Event, *, is_over: bool = False) -
             event.verdict = False
 
 
-def report_failure(association: Operating, event: evt.Event, error: Exception) -> str:
-    """Log that a handler failed, and return the Error Comment; nothing comes after its response.
+def report_failure(
+    association: Operating, event: evt.Event, error: Exception, failed: int
+) -> tuple[int, str]:
+    """Log that a handler failed; return the status and the Error Comment, after which nothing comes.
 
-    A handler that ends because the association does is not blamed: raises PeerLeaves then.
+    The status is `failed`, or C000H of a C-service whose data set cannot be read (PS3.4 B.2.3, C.4). A
+    handler that ends because the association does is not blamed: raises PeerLeaves then.
     """
     event.deferred = ()
     name, peer = event.event.name, association.peer_name
     if association.explains(error, event):
         log.info("%s: the handler of %s ended with the association (%s)", peer, name, type(error).__name__)
         raise PeerLeaves
+    if isinstance(error, DataSetError) and error.request is event.request:
+        log.warning("%s: the data set of %s cannot be used: %s", peer, event.request.name, error)
+        return CANNOT_UNDERSTAND if failed >= CANNOT_UNDERSTAND else failed, comment_on(error)
     log.error("%s: the handler of %s failed: %s", peer, name, printable(str(error)), exc_info=error)
-    return comment_of(f"{type(error).__name__} in the handler")
+    return failed, comment_of(f"{type(error).__name__} in the handler")

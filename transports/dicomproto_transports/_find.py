@@ -74,8 +74,8 @@ async def _send_matches(
         except PeerLeaves:
             raise
         except Exception as error:
-            comment = report_failure(association, event, error)
-            return request.response(failed, ErrorComment=comment)
+            code, comment = report_failure(association, event, error, failed)
+            return request.response(code, ErrorComment=comment)
         if final is not None:
             if only is not None and final.category in (Category.SUCCESS, Category.WARNING):
                 await association.answer(*only)

@@ -10,8 +10,11 @@ from dicomproto.dimse.collector import DataSetCollector
 from dicomproto.dimse.commands import CStoreRQ
 from dicomproto.dimse.events import DataSetChunk, RequestReceived
 from dicomproto.dimse.status import Category, category_of
-from dicomproto.errors import LocalProtocolError
+from dicomproto.encoded import DECODED_BOUNDS, IDENTIFIER_BOUNDS, Bounds, Walk
+from dicomproto.errors import DataSetError, LocalProtocolError
+from dicomproto.headers import encoding_of
 from dicomproto.negotiation import AcceptedContext
+from dicomproto.uids import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, normalize_uid
 from dicomproto.upper_layer.pdu import Buffer
 
 from ._holding import FREE
@@ -22,6 +25,13 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset, FileMetaDataset
 
     from ._operating import Operating
+
+
+def _is_readable(transfer_syntax: str) -> bool:
+    """Tell whether the standard says how data sets in this transfer syntax are read."""
+    if normalize_uid(transfer_syntax) == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
+        return True
+    return encoding_of(transfer_syntax) is not None
 
 
 class Incoming:
@@ -61,22 +71,25 @@ class Incoming:
         while await self.next_chunk() is not None:
             pass
 
-    async def gather(self) -> Buffer | None:
+    async def gather(self, limit: int, walk: Walk | None = None) -> Buffer | None:
         """Return the whole data set; None, with the rest still to come and `excess` set, if it is too much.
 
-        That is above `Limits.collect`, or above what is left of `maximum_collected`. What was counted counts
-        until `let_go`.
+        That is above `limit`, or above what is left of `maximum_collected`. What was counted counts until
+        `let_go`. Raises DataSetError, with the rest still to come, where the `walk` over it does.
         """
-        collector, free = DataSetCollector(self.association.connection.limits.collect), FREE
+        collector, free = DataSetCollector(limit), FREE
         while (chunk := await self.next_chunk()) is not None:
             if not collector.add(chunk):
-                limit = self.association.connection.limits.collect
                 self._give_up(f"a data set of more than {limit} bytes")
                 return None
             if len(collector) > free:
                 if not self._count(len(collector)):
                     return None
                 free = self.counted
+            if walk is not None:
+                walk.feed(chunk)
+        if walk is not None:
+            walk.finish()
         return collector.collected()
 
     def _count(self, size: int) -> bool:
@@ -107,13 +120,20 @@ class Incoming:
 
 
 class IncomingDataSet(Incoming):
-    """The data set of a request, whole."""
+    """The data set of a request, whole; judged as it comes if it has `bounds`."""
 
-    __slots__ = ("received", "_data", "_dataset")
+    __slots__ = ("received", "limit", "bounds", "_data", "_dataset")
 
-    def __init__(self, association: Operating, received: RequestReceived) -> None:
+    def __init__(
+        self, association: Operating, received: RequestReceived, bounds: Bounds | None = None
+    ) -> None:
         super().__init__(association)
         self.received = received
+        limits = association.connection.limits
+        self.limit = limits.collect
+        self.bounds = bounds
+        if bounds is IDENTIFIER_BOUNDS:
+            self.limit = min(limits.collect, limits.identifier)
         self._data: Buffer | None = None
         self._dataset: Dataset | None = None
         if not received.has_data_set:
@@ -124,9 +144,21 @@ class IncomingDataSet(Incoming):
         return self.association.connection.accepted_contexts[self.received.context_id]
 
     async def collect(self) -> bool:
-        """Gather the whole data set; False, with the rest still to come, if it is too large."""
-        if self._data is None:
-            self._data = await self.gather()
+        """Gather the whole data set; False, with the rest still to come, if it is above `limit`.
+
+        Raises DataSetError if it has `bounds` and is not whole, cannot be followed or is beyond them.
+        """
+        if self._data is not None:
+            return True
+        if self.bounds is None:
+            self._data = await self.gather(self.limit)
+            return self._data is not None
+        syntax = self.context.transfer_syntax
+        walk = Walk(syntax, bounds=self.bounds)
+        self._data = await self.gather(self.limit, walk)
+        is_odd = walk.warnings or not walk.is_checked
+        if self._data is not None and is_odd and _is_readable(syntax):
+            self.dataset  # noqa: B018  # raises what the walk could not tell
         return self._data is not None
 
     @property
@@ -140,9 +172,17 @@ class IncomingDataSet(Incoming):
         if self._dataset is None:
             from dicomproto.datasets import decode_data_set
 
-            limit = self.association.connection.limits.collect
-            syntax = self.context.transfer_syntax
-            self._dataset = decode_data_set(self.data, syntax, inflate_limit=limit, file_meta=False)
+            try:
+                self._dataset = decode_data_set(
+                    self.data,
+                    self.context.transfer_syntax,
+                    inflate_limit=self.limit,
+                    file_meta=False,
+                    bounds=self.bounds or DECODED_BOUNDS,
+                )
+            except DataSetError as error:
+                error.request = self.received.command
+                raise
         return self._dataset
 
 

@@ -400,7 +400,7 @@ class Operating(Pump):
             await incoming.drain()
             return None
         try:
-            data = await incoming.gather()
+            data = await incoming.gather(self.connection.limits.collect)
         finally:
             incoming.let_go()
         if data is None:

@@ -11,6 +11,9 @@ may use the association. What goes wrong here becomes a status, and the associat
 | no handler is bound (C-ECHO: 0000H)                   | 0122H   | 0211H               | 0211H              |
 | the data set is larger than `Limits.collect`          | A700H   | A700H               | 0213H              |
 | all that is held is above `maximum_collected`         | A700H   | A700H               | 0213H              |
+| an identifier is larger than `Limits.identifier`      |         | A700H               |                    |
+| it has too many elements, items or nested sequences   |         | A700H               | 0213H              |
+| it is cut, or cannot be read as a data set            | C000H   | C000H               | 0110H              |
 | the data set that the service needs is missing        | C000H   | C000H               | 0120H              |
 | handlers have called back eight deep                  | 0213H   | 0213H               | 0213H              |
 
@@ -44,7 +47,8 @@ from dicomproto.dimse.commands import (
 )
 from dicomproto.dimse.events import RequestReceived
 from dicomproto.dimse.status import Category
-from dicomproto.errors import AssociationError
+from dicomproto.encoded import IDENTIFIER_BOUNDS, NORMALIZED_BOUNDS, Bounds
+from dicomproto.errors import AssociationError, DataSetError, DataSetTooLarge
 from dicomproto.uids import is_valid_uid
 
 from . import evt
@@ -52,7 +56,7 @@ from ._cancelling import PeerLeaves, report_failure, settle
 from ._find import serve_find
 from ._incoming import Incoming, IncomingDataSet, IncomingStore
 from ._outgoing import Encoding, MemorySource, piece_size
-from ._results import copied, dataset_of, pair_of, response_for
+from ._results import CANNOT_UNDERSTAND, comment_on, copied, dataset_of, pair_of, response_for
 from ._retrieve import serve_retrieve
 from ._text import printable
 
@@ -72,7 +76,6 @@ SOP_CLASS_NOT_SUPPORTED = 0x0122
 UNRECOGNIZED_OPERATION = 0x0211
 RESOURCE_LIMITATION = 0x0213
 OUT_OF_RESOURCES = 0xA700
-CANNOT_UNDERSTAND = 0xC000
 STORE_HANDLER_FAILED = 0xC211
 STORE_STATUS_UNKNOWN = 0xC002
 
@@ -84,13 +87,17 @@ class _Service(NamedTuple):
     failed: int
     too_large: int = RESOURCE_LIMITATION
     no_data_set: int = MISSING_ATTRIBUTE
+    not_whole: int = PROCESSING_FAILURE
+    bounds: Bounds = NORMALIZED_BOUNDS
 
+
+_OF_IDENTIFIERS = (OUT_OF_RESOURCES, CANNOT_UNDERSTAND, CANNOT_UNDERSTAND, IDENTIFIER_BOUNDS)
 
 _SERVICES: dict[type[Request], _Service] = {
     CEchoRQ: _Service(evt.EVT_C_ECHO, PROCESSING_FAILURE),
-    CFindRQ: _Service(evt.EVT_C_FIND, 0xC311, OUT_OF_RESOURCES, CANNOT_UNDERSTAND),
-    CGetRQ: _Service(evt.EVT_C_GET, 0xC411, OUT_OF_RESOURCES, CANNOT_UNDERSTAND),
-    CMoveRQ: _Service(evt.EVT_C_MOVE, 0xC511, OUT_OF_RESOURCES, CANNOT_UNDERSTAND),
+    CFindRQ: _Service(evt.EVT_C_FIND, 0xC311, *_OF_IDENTIFIERS),
+    CGetRQ: _Service(evt.EVT_C_GET, 0xC411, *_OF_IDENTIFIERS),
+    CMoveRQ: _Service(evt.EVT_C_MOVE, 0xC511, *_OF_IDENTIFIERS),
     NEventReportRQ: _Service(evt.EVT_N_EVENT_REPORT, PROCESSING_FAILURE),
     NGetRQ: _Service(evt.EVT_N_GET, PROCESSING_FAILURE),
     NSetRQ: _Service(evt.EVT_N_SET, PROCESSING_FAILURE),
@@ -151,11 +158,12 @@ async def _serve(association: Operating, received: RequestReceived, service: _Se
     if request.data_set_required and not received.has_data_set:
         await _refuse(association, received, service.no_data_set, "no data set")
         return
-    data_set = IncomingDataSet(association, received)
+    data_set = IncomingDataSet(association, received, service.bounds)
     if not request.data_set_allowed:
         await data_set.drain()
-    elif not await data_set.collect():
-        association.respond(request.response(service.too_large, ErrorComment=data_set.excess))
+    elif (refusal := await _judge(data_set, service)) is not None:
+        status, comment = refusal
+        association.respond(request.response(status, ErrorComment=comment))
         await data_set.drain()
         return
     if bound is None:
@@ -173,6 +181,21 @@ async def _serve(association: Operating, received: RequestReceived, service: _Se
     finally:
         settle(association, event, is_over=True)
     await _after(association, event)
+
+
+async def _judge(data_set: IncomingDataSet, service: _Service) -> tuple[int, str] | None:
+    """Gather a data set; return the status and the comment that refuse it if it is too large or not whole."""
+    try:
+        if await data_set.collect():
+            is_missing = service.bounds is IDENTIFIER_BOUNDS and not len(data_set.data)
+            return (service.no_data_set, "an identifier without elements") if is_missing else None
+        return service.too_large, data_set.excess
+    except DataSetError as error:
+        data_set.let_go()
+        name, peer = data_set.received.command.name, data_set.association.peer_name
+        log.warning("%s: the data set of %s cannot be used: %s", peer, name, error)
+        too_large = isinstance(error, DataSetTooLarge)
+        return service.too_large if too_large else service.not_whole, comment_on(error)
 
 
 async def _answer(
@@ -293,8 +316,8 @@ async def _ask(
     try:
         result = await association.handle(bound, event)
     except Exception as error:
-        comment = report_failure(association, event, error)
-        return request.response(failed, ErrorComment=comment), None
+        code, comment = report_failure(association, event, error, failed)
+        return request.response(code, ErrorComment=comment), None
     try:
         status, dataset = pair_of(result)
         return response_for(request, status), dataset_of(dataset)

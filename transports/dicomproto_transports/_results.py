@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING, cast
 
 from dicomproto.dimse.commands import Request, Response
 from dicomproto.dimse.status import Category, category_of
+from dicomproto.errors import DataSetError
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
+
+CANNOT_UNDERSTAND = 0xC000
+"""The status of a C-service for a data set that cannot be read (PS3.4 B.2.3, C.4)."""
 
 _COMMENT_LENGTH = 64  # of an LO; longer ones have made peers drop the response
 
@@ -28,6 +32,12 @@ def comment_of(text: str) -> str:
     """Make an Error Comment: an LO of the default character repertoire, without backslash."""
     plain = [c if " " <= c <= "~" and c != "\\" else "?" for c in text]
     return "".join(plain)[:_COMMENT_LENGTH]
+
+
+def comment_on(error: DataSetError) -> str:
+    """Make an Error Comment of what is wrong with a data set of the peer's: where, then what."""
+    what, _, where = str(error).removeprefix("element ").removesuffix(")").rpartition(" (at byte ")
+    return comment_of(f"byte {where}: {what}" if what else where)
 
 
 def status_of(result: object) -> int:

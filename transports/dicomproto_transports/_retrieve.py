@@ -117,8 +117,8 @@ class Retrieval:
         except PeerLeaves:
             raise
         except Exception as error:
-            comment = report_failure(self._association, self._event, error)
-            return self._final(self._failed, ErrorComment=comment)
+            status, comment = report_failure(self._association, self._event, error, self._failed)
+            return self._final(status, ErrorComment=comment)
 
     async def _perform(self) -> Answer:
         if isinstance(self.request, CMoveRQ):
