@@ -11,6 +11,7 @@ from provoking import (
     CT,
     ECHO,
     FIND,
+    IDENTIFIER,
     PROPOSAL,
     STORE,
     STORE_COMMAND,
@@ -36,6 +37,7 @@ from provoking import (
 from wire_faults import ASSOCIATE, FRAMING, MESSAGES, P_DATA, REFUSALS, SEQUENCE
 
 from dicomproto import (
+    DATA_SET_PRESENT,
     Abort,
     AcceptorPolicy,
     AssociateRJ,
@@ -250,6 +252,23 @@ HANDLERS = Section(
             STORE,
             Outcome(0xC000, ""),
             "PS3.4 B.2.3",
+            data=IDENTIFIER[:-2],
+        ),
+        Handling(
+            "the identifier of a C-FIND is cut within an element",
+            bound_to("EVT_C_FIND", lambda event: iter(())),
+            CFindRQ(AffectedSOPClassUID=FIND, CommandDataSetType=DATA_SET_PRESENT),
+            Outcome(0xC000, ""),
+            "PS3.4 C.4.1.1.4",
+            data=IDENTIFIER[:-2],
+        ),
+        Handling(
+            "an identifier of more than `Limits.identifier`",
+            bound_to("EVT_C_FIND", lambda event: iter(())),
+            CFindRQ(AffectedSOPClassUID=FIND, CommandDataSetType=DATA_SET_PRESENT),
+            Outcome(0xA700, ""),
+            "PS3.4 C.4.1.1.4",
+            Limits(identifier=4),
         ),
         Handling("the C-ECHO handler raised", bound_to("EVT_C_ECHO", fails), ECHO, Outcome(0x0110, "")),
         Handling(

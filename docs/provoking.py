@@ -330,11 +330,12 @@ class Handling(NamedTuple):
     expected: Outcome
     clause: str = ""
     limits: Limits = Limits()
+    data: bytes = IDENTIFIER
 
     def provoke(self) -> Outcome:
         """Send the request to a server on a loopback socket; return the status that came back."""
         with server(self.handlers(), self.limits) as port, Peer(port) as peer:
-            return Outcome(peer.ask(self.request), "")
+            return Outcome(peer.ask(self.request, self.data), "")
 
 
 class Crowding(NamedTuple):
@@ -425,11 +426,11 @@ class Peer:
             assert event is NEED_DATA, event  # what we send is far too little for BUSY
             self.connection.receive_data(self.sock.recv(65536))
 
-    def ask(self, request: Request) -> int:
-        """Send a request; return the status of its response."""
+    def ask(self, request: Request, data: bytes = IDENTIFIER) -> int:
+        """Send a request, with `data` if it has a data set; return the status of its response."""
         self.connection.send_request(request, CONTEXT_OF[request.sop_class_uid])
         if request.has_data_set:
-            self.connection.send_data(IDENTIFIER, last=True)
+            self.connection.send_data(data, last=True)
         response = self.until(ResponseReceived)
         assert isinstance(response, ResponseReceived)
         return response.command.Status
