@@ -177,6 +177,44 @@ class RecordFields(Generated):
         return list_table(["Field", "Default", "Meaning"], rows, "fields")
 
 
+NOT_GIVEN = {
+    "contexts": "`requested_contexts` of the application entity, of a server its `supported_contexts`",
+    "ae_title": "`ae_title` of the application entity",
+    "calling_ae_title": "`ae_title` of the application entity",
+    "max_pdu": "`maximum_pdu_size` of the application entity",
+    "timeouts": "`timeouts` of the application entity",
+    "strict_roles": "`strict_roles` of the application entity",
+    "ext_neg": "no items",
+    "operations_window": "none is proposed: one operation at a time",
+    "bind_address": "the system chooses",
+    "tls_args": "no TLS",
+    "ssl_context": "no TLS",
+    "evt_handlers": "none",
+    "proxy_protocol_from": "none",
+}
+"""What holds where a parameter is None or empty."""
+
+
+class Parameters(Generated):
+    """The parameters of a method that have defaults, with these."""
+
+    required_arguments = 1
+
+    def lines(self) -> list[str]:
+        module_name, class_name, name = self.arguments[0].rsplit(".", 2)
+        method = getattr(getattr(importlib.import_module(module_name), class_name), name)
+        rows = []
+        for parameter, details in inspect.signature(method).parameters.items():
+            default = details.default
+            if default is inspect.Parameter.empty:
+                continue
+            text = NOT_GIVEN.get(parameter, "") if default in (None, ()) else f"``{default!r}``"
+            if not text:
+                log.warning("%s: what is %s if it is not given?", name, parameter)
+            rows.append((f"`{parameter}`", text))
+        return list_table(["Parameter", "Default"], rows, "fields")
+
+
 class CommandLine(Generated):
     """The options of each application, from its argument parser."""
 
@@ -337,6 +375,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("raised-table", RaisedTable)
     app.add_directive("quirk-table", QuirkTable)
     app.add_directive("record-fields", RecordFields)
+    app.add_directive("parameters", Parameters)
     app.add_directive("command-line", CommandLine)
     app.add_directive("handler-status-table", HandlerStatusTable)
     app.add_directive("context-lists", ContextLists)
