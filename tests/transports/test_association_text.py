@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -102,4 +103,5 @@ def test_text_that_names_no_character_set_is_told_once(
     found = [match for _, match in association.send_c_find(dataset(PatientName="A"), WORKLIST) if match]
     assert [match.get_item(0x00100010).value for match in found] == [b"M\xfcller"] * 2
     (line,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
-    assert line.startswith("element (0010,0010) has text that is not ASCII and leaves as it was read")
+    assert "element (0010,0010) has text that is not ASCII and leaves as it was read" in line
+    assert re.match(r"'\w+' at 127\.0\.0\.1:\d+: element", line)

@@ -16,6 +16,8 @@ import pytest
 
 from dicomproto.errors import AssociationError
 from dicomproto_transports import evt
+from dicomproto_transports._acceptor import ServerCore
+from dicomproto_transports.tls import client_context, server_context
 from tests.associations import (
     CT_IMAGE,
     HOST,
@@ -28,6 +30,7 @@ from tests.associations import (
     yielding_in_flavour,
 )
 from tests.backends import AnyBackend, Blocking, Gate
+from tests.certificates import Authority
 from tests.dialogues import message
 from tests.operations import (
     ALL,
@@ -440,3 +443,31 @@ def test_a_handler_that_the_end_of_its_association_cuts_short(
     ]
     assert len(said) == 1
     assert said[0].startswith("'PEER' at 127.0.0.1:")
+
+
+@pytest.mark.parametrize("end", ["abort", "close"])
+def test_over_tls(real_backend: AnyBackend, authority: Authority, end: str) -> None:
+    """The look of a handler's thread decrypts what has come."""
+    looker = Looker(real_backend)
+
+    async def main() -> None:
+        core = ServerCore(
+            serving_ae(real_backend),
+            real_backend.backend,
+            [(evt.EVT_C_FIND, evt.in_thread(looker.yielding))],
+            ssl_context=server_context(authority.server.cert, authority.server.key),
+        )
+        async with real_backend.serving(core) as server:
+            context = client_context(ca_file=authority.ca_file)
+            assoc = await associate(real_backend, server.port, using_ae(real_backend), tls_args=context)
+            await assoc.send_c_find(some_dataset(), FIND)
+            await is_there(real_backend, looker.events)
+            if end == "abort":
+                await assoc.abort()
+            else:
+                await assoc.stream.close([], 0)
+            while not looker.closed:
+                await real_backend.backend.checkpoint()
+
+    real_backend.run(main)
+    assert looker.taken() == ["seen", "closed", "stays"]

@@ -31,6 +31,7 @@ from dicomproto.upper_layer.pdu import (
 
 from . import evt
 from ._association import AssociationCore
+from ._checks import checked, several
 from ._door import Door, Networks, is_allowed
 from ._facts import own_title, window_of
 from ._holding import Holding
@@ -98,7 +99,9 @@ class ServerCore:
         self.backend = backend
         """What associations of its handlers are opened with; the server may put its own in its place."""
         self._ae_title = None if ae_title is None else own_title(ae_title)
-        self._contexts = None if contexts is None else list(supported_index(contexts).values())
+        self._contexts = None
+        if contexts is not None:
+            self._contexts = list(supported_index(checked("contexts", several, contexts)).values())
         self._rules = Rules(ae.settled(), self._ae_title, self._contexts)
         if not self._rules.accept_any_context:
             text = "a server needs presentation contexts: add_supported_context() or contexts="

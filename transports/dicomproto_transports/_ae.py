@@ -26,13 +26,16 @@ from dicomproto.upper_layer.pdu import (
     UserIdentityRQ,
 )
 
+from . import _arguments as arguments
 from . import evt
 from ._association import AssociationCore
+from ._checks import checked, several
 from ._facts import name_of, own_title
 from ._holding import Holding
 from ._operating import Drive
 from ._settings import Context, Settings, proposal_of
 from ._supplied import check_stream
+from ._text import shown
 from .logs import with_dumps
 
 if TYPE_CHECKING:
@@ -143,14 +146,17 @@ class AECore(Settings):
 
         Raises an AssociationError that says who and why: ConnectionLost, TLSFailed, TimedOut,
         AssociationRejected, AssociationAborted, or NoAcceptedContext (after an abort) if nothing that was
-        proposed is accepted; LocalProtocolError for what cannot be proposed, ValueError for no port, and
-        TypeError or ValueError for `tls_args` that are none.
+        proposed is accepted; LocalProtocolError for what cannot be proposed, and TypeError or ValueError for
+        an argument that is none, before anything is done.
         """
-        if not 0 < port < 65536:  # getaddrinfo(3) would take what is left of it after a division
-            raise ValueError(f"a port is a number from 1 to 65535, not {port!r}")
+        port = arguments.check_address(addr, port)
+        arguments.check_bind_address(bind_address)
+        arguments.maximum_length(max_pdu)
+        arguments.check_window(operations_window)
+        arguments.check_flag("strict_roles", strict_roles, or_none=True)
+        arguments.check_flag("pack_pdvs", pack_pdvs)
         handlers, settings = self.bind(evt_handlers), self.settled()
-        if not isinstance(timeouts, Timeouts):
-            timeouts = settings.timeouts.replace(**(timeouts or {}))
+        timeouts = arguments.timeouts_of(timeouts, settings.timeouts)
         connection = settings.new_connection(
             Role.REQUESTOR, timeouts=timeouts, strict_roles=strict_roles, pack_pdvs=pack_pdvs
         )
@@ -193,15 +199,18 @@ class AECore(Settings):
         items: Iterable[object],
         operations_window: AsynchronousOperationsWindow | None,
     ) -> AssociateRQ:
-        proposals = self._requested if contexts is None else [proposal_of(context) for context in contexts]
+        proposals = self._requested
+        if contexts is not None:
+            proposals = [proposal_of(context) for context in checked("contexts", several, contexts)]
         if not proposals:
             raise LocalProtocolError(
                 "an association needs presentation contexts: add_requested_context() or contexts="
             )
-        extended = tuple(items)
+        wanted = "a list of items of the extended negotiation"
+        extended = tuple(arguments.listed("ext_neg", wanted, items))
         unknown = [item for item in extended if not isinstance(item, NegotiationItem)]
         if unknown:
-            raise TypeError(f"ext_neg holds items of the extended negotiation, not {unknown[0]!r}")
+            raise TypeError(f"ext_neg holds items of the extended negotiation, not {shown(unknown[0])}")
         return build_associate_rq(
             self.ae_title,
             own_title(called),

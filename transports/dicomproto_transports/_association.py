@@ -50,6 +50,8 @@ from dicomproto.uids import VERIFICATION
 from dicomproto.upper_layer.events import Role
 from dicomproto.upper_layer.pdu import ReleaseRQ
 
+from . import _arguments as arguments
+from ._checks import checked, seconds_or_none, wrong
 from ._endings import timed_out
 from ._facts import ServiceUser, SettledTimeouts, acceptor_of, own_title, requestor_of
 from ._operating import Operating
@@ -215,7 +217,7 @@ class AssociationCore(Operating, SettledTimeouts):
         """
         return StoreOutcomes(
             self,
-            objects,
+            arguments.objects(objects),
             priority=priority,
             never_convert=never_convert,
             send_truncated=send_truncated,
@@ -230,7 +232,11 @@ class AssociationCore(Operating, SettledTimeouts):
         Returns the responses, to be iterated over: (response, identifier) for each match, pending, and at
         last (response, None). Raises NoAcceptedContext, and DataSetError if the identifier cannot be encoded.
         """
-        request = CFindRQ(MessageID=msg_id or 0, AffectedSOPClassUID=query_model, Priority=priority)
+        request = CFindRQ(
+            MessageID=msg_id or 0,
+            AffectedSOPClassUID=_uid(query_model=query_model),
+            Priority=priority,
+        )
         return self._responses(request, dataset)
 
     def send_c_get(
@@ -243,7 +249,11 @@ class AssociationCore(Operating, SettledTimeouts):
         as `send_c_find`; the responses count the sub-operations, the identifier of the last lists those that
         failed.
         """
-        request = CGetRQ(MessageID=msg_id or 0, AffectedSOPClassUID=query_model, Priority=priority)
+        request = CGetRQ(
+            MessageID=msg_id or 0,
+            AffectedSOPClassUID=_uid(query_model=query_model),
+            Priority=priority,
+        )
         return self._responses(request, dataset)
 
     def send_c_move(
@@ -260,7 +270,7 @@ class AssociationCore(Operating, SettledTimeouts):
         """
         request = CMoveRQ(
             MessageID=msg_id or 0,
-            AffectedSOPClassUID=query_model,
+            AffectedSOPClassUID=_uid(query_model=query_model),
             MoveDestination=own_title(move_aet),
             Priority=priority,
         )
@@ -301,7 +311,7 @@ class AssociationCore(Operating, SettledTimeouts):
         """
         request = NEventReportRQ(
             MessageID=msg_id or 0,
-            AffectedSOPClassUID=class_uid,
+            AffectedSOPClassUID=_uid(class_uid=class_uid),
             AffectedSOPInstanceUID=instance_uid,
             EventTypeID=event_type,
         )
@@ -321,9 +331,9 @@ class AssociationCore(Operating, SettledTimeouts):
         """
         request = NGetRQ(
             MessageID=msg_id or 0,
-            RequestedSOPClassUID=class_uid,
+            RequestedSOPClassUID=_uid(class_uid=class_uid),
             RequestedSOPInstanceUID=instance_uid,
-            AttributeIdentifierList=tags_of(identifier_list or ()) or None,
+            AttributeIdentifierList=arguments.tags_of(identifier_list) or None,
         )
         return await self._ask(request, None, meta_uid)  # type: ignore[return-value]
 
@@ -341,7 +351,9 @@ class AssociationCore(Operating, SettledTimeouts):
         LocalProtocolError without a list.
         """
         request = NSetRQ(
-            MessageID=msg_id or 0, RequestedSOPClassUID=class_uid, RequestedSOPInstanceUID=instance_uid
+            MessageID=msg_id or 0,
+            RequestedSOPClassUID=_uid(class_uid=class_uid),
+            RequestedSOPInstanceUID=instance_uid,
         )
         return await self._ask(request, dataset, meta_uid)  # type: ignore[return-value]
 
@@ -360,7 +372,7 @@ class AssociationCore(Operating, SettledTimeouts):
         """
         request = NActionRQ(
             MessageID=msg_id or 0,
-            RequestedSOPClassUID=class_uid,
+            RequestedSOPClassUID=_uid(class_uid=class_uid),
             RequestedSOPInstanceUID=instance_uid,
             ActionTypeID=action_type,
         )
@@ -380,7 +392,9 @@ class AssociationCore(Operating, SettledTimeouts):
         `send_n_event_report`.
         """
         request = NCreateRQ(
-            MessageID=msg_id or 0, AffectedSOPClassUID=class_uid, AffectedSOPInstanceUID=instance_uid
+            MessageID=msg_id or 0,
+            AffectedSOPClassUID=_uid(class_uid=class_uid),
+            AffectedSOPInstanceUID=instance_uid,
         )
         return await self._ask(request, dataset, meta_uid)  # type: ignore[return-value]
 
@@ -389,7 +403,9 @@ class AssociationCore(Operating, SettledTimeouts):
     ) -> NDeleteRSP:
         """Delete a SOP instance (PS3.7 10.1.6); returns the response, raises as `send_n_event_report`."""
         request = NDeleteRQ(
-            MessageID=msg_id or 0, RequestedSOPClassUID=class_uid, RequestedSOPInstanceUID=instance_uid
+            MessageID=msg_id or 0,
+            RequestedSOPClassUID=_uid(class_uid=class_uid),
+            RequestedSOPInstanceUID=instance_uid,
         )
         return (await self._ask(request, None, meta_uid))[0]  # type: ignore[return-value]
 
@@ -399,6 +415,9 @@ class AssociationCore(Operating, SettledTimeouts):
         What was begun is finished first. Returns True if `until()` became true or, where none was given, the
         peer released the association; False otherwise. Raises AssociationError if it ends in another way.
         """
+        checked("timeout", seconds_or_none, timeout)
+        if until is not None and not callable(until):
+            raise TypeError(f"until: {wrong('a function, or None', until)}")
         self.enter("serve")
         deadline = None if timeout is None else self.stream.now() + timeout
         try:
@@ -432,6 +451,7 @@ class AssociationCore(Operating, SettledTimeouts):
         `is_released` is false then. Raises TimedOut and RemoteProtocolError, and LocalProtocolError in a
         handler, whose request is still to be answered.
         """
+        checked("timeout", seconds_or_none, timeout)
         if self._reason is not None:
             return
         self.enter("release")
@@ -509,6 +529,7 @@ class AssociationCore(Operating, SettledTimeouts):
         return MemorySource(data, piece_size(self.connection.peer_maximum_length))
 
     def _responses(self, request: Request, dataset: Dataset) -> Responses[R]:
+        dataset = arguments.data_set(dataset, _call_of(request))
         context = self._context_for(request)
         return Responses(self, request, context, Encoding(self).encode(dataset, context.transfer_syntax))
 
@@ -516,6 +537,8 @@ class AssociationCore(Operating, SettledTimeouts):
         self, request: Request, dataset: Dataset | None, meta_uid: str | None
     ) -> tuple[Response, Dataset | None]:
         """Send a request of the normalized services and return its response with the data set of that."""
+        if dataset is not None:
+            dataset = arguments.data_set(dataset, _call_of(request))
         self.enter(request.name)
         try:
             context, source = self._context_for(request, meta_uid), None
@@ -530,8 +553,12 @@ class AssociationCore(Operating, SettledTimeouts):
         return reply.response, self.decoded(reply)
 
 
-def tags_of(identifiers: Iterable[int | str | tuple[int, int]]) -> tuple[int, ...]:
-    """Return the tags that are given as numbers, (group, element) pairs or keywords."""
-    from pydicom.tag import Tag
+def _call_of(request: Request) -> str:
+    """Return the name of the method that sends a request."""
+    return f"send_{request.name.removesuffix('-RQ').lower().replace('-', '_')}"
 
-    return tuple(int(tag if isinstance(tag, int) else Tag(tag)) for tag in identifiers)
+
+def _uid(**argument: str) -> str:
+    """Return the one argument of a call, which is a UID; TypeError names it."""
+    ((name, given),) = argument.items()
+    return arguments.uid(name, given)

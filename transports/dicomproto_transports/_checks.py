@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import isnan
-from typing import Any
+from typing import Any, TypeVar
 
 from dicomproto.config import Limits, Timeouts
 from dicomproto.services import SOPClassRegistry
@@ -16,6 +16,9 @@ from dicomproto.uids import is_valid_uid
 
 from ._door import Networks
 from ._facts import own_title, window_of
+from ._text import shown
+
+T = TypeVar("T")
 
 Check = Callable[[object], object]
 
@@ -29,8 +32,16 @@ _SMALLEST_PDU = 128
 
 
 def wrong(wanted: str, value: object) -> str:
-    """Say that a value is not what is wanted."""
-    return f"must be {wanted}, not {repr(value)[:80]}"
+    """Say that a value is not what is wanted; of what may hold anything, patients included, only its type."""
+    return f"must be {wanted}, not {shown(value)}"
+
+
+def checked(name: str, check: Callable[[object], T], value: object) -> T:
+    """Return what is kept of a setting or argument; raises TypeError or ValueError that names it."""
+    try:
+        return check(value)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name}: {error}") from None
 
 
 def truth(value: object) -> bool:

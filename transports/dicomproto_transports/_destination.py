@@ -26,7 +26,7 @@ from ._cancelling import PeerLeaves, give_way
 from ._facts import own_title
 from ._outgoing import read_failure
 from ._sending import placed
-from ._text import printable
+from ._text import named, printable
 
 if TYPE_CHECKING:
     from ._association import AssociationCore
@@ -65,7 +65,7 @@ def destination_of(result: object, settings: Settings) -> Address | None:
         known = settings.move_destinations.get(result.strip())
         return None if known is None else destination_of(tuple(known), settings)
     if not isinstance(result, tuple) or len(result) not in (2, 3):
-        raise TypeError(f"{type(result).__name__} in place of a destination")
+        raise TypeError(f"{named(result)} in place of a destination")
     host, port, *options = result
     if host is None and port is None:
         return None

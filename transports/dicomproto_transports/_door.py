@@ -16,6 +16,7 @@ from dicomproto.errors import AssociationError
 from ._endings import timed_out
 from ._facts import name_of
 from ._proxy import read_header
+from ._text import named
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network
@@ -64,10 +65,17 @@ def _unmapped(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
     return IPv4Network((whole & 0xFFFFFFFF, network.prefixlen - 96))
 
 
+def _check_proxies(given: object) -> None:
+    if isinstance(given, bytes | int | float):
+        wanted = "a network such as '10.0.0.0/8', or a list of them"
+        raise TypeError(f"proxy_protocol_from is {wanted}, not {named(given)}")
+
+
 class Door:
     """Decides which connections of a server go on, and as which stream."""
 
     def __init__(self, proxies: Network | Iterable[Network], ssl_context: TLSContext | None) -> None:
+        _check_proxies(proxies)
         self._proxies = Networks(proxies) if proxies else None
         self._ssl_context = ssl_context
         if ssl_context is not None:

@@ -20,6 +20,7 @@ from dicomproto.upper_layer.pdu import (
 )
 
 from ._stream import Address
+from ._text import named
 
 
 class ServiceUser(Record):
@@ -153,7 +154,12 @@ def window_of(operations: object) -> AsynchronousOperationsWindow:
 
 
 def own_title(title: str | bytes) -> str:
-    """Return an AE title without padding; raises ValueError for one that PS3.5 Table 6.2-1 does not allow."""
+    """Return an AE title without padding; raises ValueError for one that PS3.5 Table 6.2-1 does not allow.
+
+    What is no text raises TypeError.
+    """
+    if not isinstance(title, str | bytes):
+        raise TypeError(f"an AE title is str or bytes, not {named(title)}")
     text = title.decode("latin-1") if isinstance(title, bytes) else title
     text = normalize_ae_title(text)
     if not 0 < len(text) <= 16 or not all(" " <= c <= "~" and c != "\\" for c in text):

@@ -7,6 +7,8 @@ import os
 import socket
 from collections.abc import Sequence
 
+from ._arguments import is_local_address
+from ._checks import wrong
 from ._socket import MakeWaiter, SocketStream
 
 BACKLOG = 1024
@@ -29,15 +31,23 @@ _FIRST_DESCRIPTOR = 3  # SD_LISTEN_FDS_START
 def listeners(where: ListenOn, *, reuse_port: bool = False) -> list[socket.socket]:
     """Return the sockets that `where` stands for, listening and non-blocking.
 
-    Raises OSError, and ValueError for what cannot listen; sockets that were handed in are then the caller's.
+    Raises OSError, and TypeError or ValueError for what cannot listen; sockets that were handed in are then
+    the caller's.
     """
     if isinstance(where, socket.socket):
         return [_adopt(where)]
-    if len(where) == 2 and isinstance(where[0], str):
+    if is_local_address(where):
         return listen(where, reuse_port=reuse_port)  # type: ignore[arg-type]
-    if not where:
+    return [_adopt(sock) for sock in _sockets(where)]
+
+
+def _sockets(given: object) -> Sequence[socket.socket]:
+    if not isinstance(given, Sequence) or not all(isinstance(one, socket.socket) for one in given):
+        wanted = "(host, port), a stream socket or a list of them"
+        raise TypeError(f"where a server listens {wrong(wanted, given)}")
+    if not given:
         raise ValueError("a server needs an address or a socket to listen on")
-    return [_adopt(sock) for sock in where]  # type: ignore[arg-type]
+    return given
 
 
 def _adopt(sock: socket.socket) -> socket.socket:

@@ -14,6 +14,9 @@ from dicomproto.dimse.commands import Request, Response
 from dicomproto.dimse.status import Category, category_of
 from dicomproto.errors import DataSetError
 
+from ._arguments import is_data_set
+from ._text import named
+
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
@@ -44,7 +47,7 @@ def status_of(result: object) -> int:
     """Return the status code that a handler gave."""
     status = result if isinstance(result, int) else getattr(result, "Status", None)
     if isinstance(status, bool) or not isinstance(status, int):
-        raise TypeError(f"{type(result).__name__}, which is no status and has none")
+        raise TypeError(f"{named(result)}, which is no status and has none")
     if not 0 <= status <= 0xFFFF:
         raise ValueError(f"status {int(status):#x}, which has more than 16 bits")
     return int(status)
@@ -128,9 +131,9 @@ def pair_of(result: object) -> tuple[object, object]:
 
 def dataset_of(result: object) -> Dataset | None:
     """Return the data set that a handler gave, or None."""
-    if result is None or hasattr(result, "to_json_dict"):
+    if result is None or is_data_set(result):
         return cast("Dataset | None", result)
-    raise TypeError(f"{type(result).__name__} in place of a data set")
+    raise TypeError(f"{named(result)} in place of a data set: a pydicom Dataset, or None, is wanted")
 
 
 def copied(dataset: Dataset) -> Dataset:

@@ -24,6 +24,7 @@ from dicomproto.services.sub_operations import SubOperations
 from dicomproto.uids import IMPLICIT_VR_LITTLE_ENDIAN
 
 from . import evt
+from ._arguments import is_data_set
 from ._cancelling import CANCEL, PeerLeaves, give_way, last_word, report_failure, settle
 from ._destination import CancelledMeanwhile, Destination, Unreachable, destination_of
 from ._foresight import StepsAhead, came_as_path, close_file_in
@@ -31,7 +32,7 @@ from ._outgoing import Encoding, MemorySource, Source, SourceChanged, piece_size
 from ._results import comment_of, dataset_of, fields_of, pair_of, status_of
 from ._sending import FileToSend, KnownFile, prepare, store
 from ._steps import END
-from ._text import printable
+from ._text import named, printable
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -139,7 +140,7 @@ class Retrieval:
         is_pair = isinstance(result, tuple) and len(result) == 2 and result[0] is not None
         if is_pair or hasattr(result, "Status"):
             status, identifier = pair_of(result)
-            if identifier is None or hasattr(identifier, "to_json_dict"):
+            if identifier is None or is_data_set(identifier):
                 if category_of(status_of(status)) is Category.PENDING:
                     raise TypeError("a pending status in place of the number of sub-operations")
                 raise _Final(status, identifier)
@@ -274,7 +275,7 @@ class Retrieval:
 def _count(result: object) -> int:
     """Return how many sub-operations the handler announced."""
     if isinstance(result, bool) or not isinstance(result, int):
-        raise TypeError(f"{type(result).__name__} in place of the number of sub-operations")
+        raise TypeError(f"{named(result)} in place of the number of sub-operations")
     return max(result, 0)
 
 

@@ -8,6 +8,7 @@ peer refused that transfer syntax and the pixel data is native: then it is re-en
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
 from dicomproto._record import Record
@@ -22,6 +23,7 @@ from dicomproto.uids import (
 )
 from dicomproto.upper_layer.events import Role
 
+from ._arguments import is_data_set
 from ._outgoing import (
     Encoding,
     FileSource,
@@ -34,6 +36,7 @@ from ._outgoing import (
     stamp_of,
 )
 from ._part10 import FileHead, TruncatedFile, read_head
+from ._text import named
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -202,9 +205,13 @@ def prepare(
         file = cast("BinaryIO", what)
         name = str(getattr(file, "name", "the file"))
         return FileToSend(file, name, is_ours=False, send_truncated=send_truncated)
-    if hasattr(what, "to_json_dict"):
+    if is_data_set(what):
         return DatasetToSend(cast("Dataset", what))
-    raise TypeError(f"send_c_store: a data set, a path or an open binary file, not {type(what).__name__}")
+    several = isinstance(what, Iterable) and not isinstance(what, bytes | type | Mapping)
+    raise TypeError(
+        "a pydicom Dataset, the path of a DICOM file or an open binary file is wanted, not "
+        f"{named(what)}{'; store_many sends several' if several else ''}"
+    )
 
 
 def choose_context(

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from ._checks import checked, truth, whole
 from ._listening import ListenOn, listeners
 from ._socket import SocketStream, plain_address
 
@@ -204,6 +205,8 @@ class Listening(Serving):
         reuse_port: bool,
         current_user: Callable[[], object],
     ) -> None:
+        checked("maximum_pending", whole(or_none=True), maximum_pending)
+        checked("reuse_port", truth, reuse_port)
         self._listeners = listeners(where, reuse_port=reuse_port)
         addresses = [plain_address(listener.getsockname()) for listener in self._listeners]
         super().__init__(core, addresses, maximum_pending, current_user)

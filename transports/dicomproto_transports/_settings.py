@@ -31,7 +31,7 @@ from dicomproto.uids import (
 from dicomproto.upper_layer.events import Role
 from dicomproto.upper_layer.pdu import PresentationContextRQ
 
-from ._checks import CHECKS, hint, nearest, seconds_or_none, several, title_of
+from ._checks import CHECKS, checked, hint, nearest, seconds_or_none, several, title_of, truth, wrong
 from ._facts import own_title, window_of
 from .contexts import PresentationContext
 
@@ -288,6 +288,9 @@ class Settings:
         Added again, it gets more transfer syntaxes. The roles say whether a requestor that proposes
         them for itself is granted them; None grants.
         """
+        for name, role in (("scu_role", scu_role), ("scp_role", scp_role)):
+            if role is not None:
+                checked(name, truth, role)
         added = SupportedContext(
             abstract_syntax=_uid(abstract_syntax),
             transfer_syntaxes=_syntaxes(transfer_syntax),
@@ -360,7 +363,9 @@ class Settings:
         contexts: Iterable[Context | SupportedContext] | None = None,
     ) -> AcceptorPolicy:
         """Return what a server accepts, from whom."""
-        supported = self._supported if contexts is None else supported_index(contexts)
+        supported = self._supported
+        if contexts is not None:
+            supported = supported_index(checked("contexts", several, contexts))
         unknown_context = self.unknown_context
         if self.unrestricted_storage:
             is_storage = self.sop_classes.is_storage
@@ -391,14 +396,6 @@ SETTINGS = (
     *(name for name, value in vars(Settings).items() if isinstance(value, property)),
 )
 """The names of all settings."""
-
-
-def checked(name: str, check: Callable[[object], T], value: object) -> T:
-    """Return what is kept of a setting; raises TypeError or ValueError that names it."""
-    try:
-        return check(value)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"{name}: {error}") from None
 
 
 def _is_ours(kind: type) -> bool:
@@ -446,11 +443,15 @@ def supported_index(contexts: Iterable[Context | SupportedContext]) -> dict[str,
     return index_supported(records)
 
 
-def proposal_of(context: Context) -> tuple[str, tuple[str, ...]]:
+def proposal_of(context: object) -> tuple[str, tuple[str, ...]]:
+    """Return the SOP class and transfer syntaxes of a context, from whatever form it has."""
     if isinstance(context, PresentationContextRQ | SupportedContext):
         return _uid(context.abstract_syntax), _syntaxes(context.transfer_syntaxes)
     if isinstance(context, str):
         return _uid(context), UNCOMPRESSED_TRANSFER_SYNTAXES
+    if not isinstance(context, tuple | list) or len(context) != 2:
+        wanted = "a SOP class UID, (SOP class UID, transfer syntaxes) or a PresentationContext"
+        raise TypeError(f"a presentation context {wrong(wanted, context)}")
     abstract_syntax, transfer_syntaxes = context
     return _uid(abstract_syntax), _syntaxes(transfer_syntaxes)
 
@@ -462,14 +463,20 @@ def _any_storage(sop_classes: SOPClassRegistry, proposal: PresentationContextRQ)
     return None if is_other else accept_anything(proposal)
 
 
-def _uid(uid: str) -> str:
+def _uid(uid: object) -> str:
+    return _a_uid("an abstract syntax", uid)
+
+
+def _a_uid(what: str, uid: object) -> str:
+    if not isinstance(uid, str):
+        raise TypeError(f"{what} {wrong('a UID, as text', uid)}")
     plain = normalize_uid(str(uid))
     if not plain:
-        raise ValueError("an abstract syntax is a UID, not an empty string")
+        raise ValueError(f"{what} is a UID, not an empty string")
     return plain
 
 
-def _syntaxes(given: str | Iterable[str] | None) -> tuple[str, ...]:
+def _syntaxes(given: object) -> tuple[str, ...]:
     if given is None:
         return UNCOMPRESSED_TRANSFER_SYNTAXES
     syntaxes = _removed(given)
@@ -478,10 +485,13 @@ def _syntaxes(given: str | Iterable[str] | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(syntaxes))
 
 
-def _removed(given: str | Iterable[str] | None) -> tuple[str, ...] | None:
+def _removed(given: object) -> tuple[str, ...] | None:
     if given is None:
         return None
-    return tuple(_uid(uid) for uid in ([given] if isinstance(given, str) else given))
+    if isinstance(given, bytes) or not isinstance(given, Iterable):
+        raise TypeError(f"a transfer syntax {wrong('a UID, as text, or a list of them', given)}")
+    several = [given] if isinstance(given, str) else given
+    return tuple(_a_uid("a transfer syntax", uid) for uid in several)
 
 
 def _without(syntaxes: tuple[str, ...], gone: tuple[str, ...] | None) -> tuple[str, ...]:

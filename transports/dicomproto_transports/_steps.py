@@ -16,6 +16,7 @@ from dicomproto.dimse.status import Category, category_of
 
 from . import evt
 from ._results import status_of
+from ._text import named
 
 if TYPE_CHECKING:
     from ._operating import Operating
@@ -74,7 +75,7 @@ class Steps:
         elif isinstance(result, Iterable) and not isinstance(result, (str, bytes)):
             self._sync = iter(result)
         else:
-            raise TypeError(f"{type(result).__name__}, where results are to be iterated over")
+            raise TypeError(f"{named(result)}, where results are to be iterated over")
 
     async def close(self) -> None:
         """End the handler where it is; nothing happens if it has ended. What it raises is logged."""

@@ -8,3 +8,26 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def named(given: object) -> str:
+    """Say what kind of thing something is, without its content, such as "a list" or "the class Dataset"."""
+    if given is None:
+        return "None"
+    if isinstance(given, type):
+        return f"the class {given.__name__}"
+    name = type(given).__name__
+    if name == "bytes":
+        return name
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
+
+
+def shown(given: object) -> str:
+    """Return how an argument is shown: of what may hold anything, patients included, only what it is."""
+    return repr(given)[:80] if _is_plain(given) else named(given)
+
+
+def _is_plain(given: object) -> bool:
+    if isinstance(given, list | tuple | set | frozenset):
+        return all(map(_is_plain, given))
+    return given is None or isinstance(given, str | bytes | int | float)

@@ -13,7 +13,7 @@ is bound as `in_thread(handler)`. The blocking flavour has sync handlers only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from threading import Lock
@@ -24,6 +24,8 @@ from typing import TYPE_CHECKING, Any, cast
 from dicomproto._record import Record
 from dicomproto.upper_layer.conformance import check_associate_rj
 from dicomproto.upper_layer.pdu import AssociateRJ
+
+from ._text import named, shown
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset, FileMetaDataset
@@ -332,6 +334,7 @@ class Event:
         result, and a cancel is answered all the same.
         """
         if self.verdict is None:
+            self._element("is_cancelled", "MessageID")
             association = cast("Operating", self._fact("association"))
             if not association.is_cut(self.message_id):
                 return False
@@ -548,21 +551,16 @@ class Handlers:
         self._bound: dict[EventKind, tuple[Bound, ...]] = {}
         self._allow_async = allow_async
         self._lock = Lock()
-        for binding in bindings or ():
-            if len(binding) not in (2, 3):
-                raise TypeError(
-                    f"a handler is bound as (event, handler) or (event, handler, [args]), not {binding!r}"
-                )
+        for binding in _listed(bindings):
             self.bind(*binding)
 
     def bind(self, kind: EventKind, handler: Handler, args: Sequence[object] = ()) -> None:
         """Bind `handler`; in place of the one before where the kind is an intervention."""
-        if not isinstance(kind, EventKind):
-            raise TypeError(f"{kind!r} is no event; the events are the EVT_* names of `evt`")
+        _check_kind(kind)
         if not callable(handler):
-            raise TypeError(f"{kind.name}: {handler!r} is not callable")
+            raise TypeError(f"{kind.name}: {shown(handler)} is not callable")
         if isinstance(args, (str, bytes)) or not isinstance(args, Sequence):
-            raise TypeError(f"{kind.name}: the arguments of a handler are a list or tuple, not {args!r}")
+            raise TypeError(f"{kind.name}: the arguments of a handler are a list or tuple, not {shown(args)}")
         if is_coroutine_function(handler) and not self._allow_async:
             raise TypeError(
                 f"{kind.name}: {_name(handler)} is a coroutine function; the blocking flavour has nothing to "
@@ -583,6 +581,7 @@ class Handlers:
 
     def unbind(self, kind: EventKind, handler: Handler) -> None:
         """Bind `handler` no longer; nothing happens if it is not bound."""
+        _check_kind(kind)
         gone = _unmarked(handler)
         with self._lock:
             left = tuple([bound for bound in self._bound.get(kind, ()) if bound.handler != gone])
@@ -617,7 +616,29 @@ class Handlers:
 
     def get_handlers(self, kind: EventKind) -> list[tuple[Handler, tuple[object, ...]]]:
         """Return the handlers of a kind, each with its extra arguments, in the order they were bound."""
+        _check_kind(kind)
         return [(bound.handler, bound.args) for bound in self._bound.get(kind, ())]
+
+
+def _listed(bindings: object) -> list[Binding]:
+    """Return bindings, each of the right length; TypeError says what was given in place of a list of them."""
+    if bindings is None:
+        return []
+    wanted = "a list of (event, handler) or (event, handler, [args])"
+    if isinstance(bindings, str | bytes | Mapping) or not isinstance(bindings, Iterable):
+        raise TypeError(f"evt_handlers is {wanted}, not {named(bindings)}")
+    listed = list(bindings)
+    if listed and isinstance(listed[0], EventKind):
+        raise TypeError(f"evt_handlers is {wanted}, this is one binding: put it in a list")
+    for binding in listed:
+        if not isinstance(binding, tuple | list) or len(binding) not in (2, 3):
+            raise TypeError(f"evt_handlers is {wanted}; {named(binding)} is none of those")
+    return listed
+
+
+def _check_kind(kind: object) -> None:
+    if not isinstance(kind, EventKind):
+        raise TypeError(f"{_name(kind)} is no event; the events are the EVT_* names of `evt`")
 
 
 async def call(bound: Bound, event: object, *, is_blocking: bool) -> object:

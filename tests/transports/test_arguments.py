@@ -1,0 +1,312 @@
+"""Wrong arguments are told in words, before anything is done, and without what they contain."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import pytest
+from pydicom.dataset import Dataset
+
+from dicomproto.config import Timeouts
+from dicomproto.uids import VERIFICATION
+from dicomproto.upper_layer.pdu import RoleSelection
+from dicomproto_transports import anyio, blocking, evt, trio
+from dicomproto_transports.contexts import VerificationPresentationContexts
+from tests.associations import HOST
+from tests.operations import CONTEXTS, FIND, GET, MOVE, MPPS, MPPS_RETRIEVE, some_dataset
+
+ONE_CONTEXT = VerificationPresentationContexts[0]
+
+
+def handle(event: evt.Event) -> int:
+    return 0
+
+
+def an_ae(flavour: Any = blocking) -> Any:
+    ae = flavour.AE("TEST")
+    ae.add_requested_context(VERIFICATION)
+    ae.add_supported_context(VERIFICATION)
+    return ae
+
+
+def a_patient() -> Dataset:
+    made = some_dataset()
+    made.PatientName = "DOE"
+    return made
+
+
+def refused(call: Callable[[], object], kind: type[Exception], text: str) -> None:
+    with pytest.raises(kind, match=re.escape(text)) as caught:
+        call()
+    assert "DOE" not in str(caught.value)
+
+
+PORT = "a port is a number from 1 to 65535, not "
+HANDLERS = "evt_handlers is a list of (event, handler) or (event, handler, [args])"
+
+# Arguments of associate -> what is said.
+ASSOCIATE: list[tuple[dict[str, Any], type[Exception], str]] = [
+    ({"port": "104"}, TypeError, PORT + "'104'"),
+    ({"port": None}, TypeError, PORT + "None"),
+    ({"port": 104.0}, TypeError, PORT + "104.0"),
+    ({"port": True}, TypeError, PORT + "True"),
+    ({"port": 0}, ValueError, PORT + "0"),
+    ({"port": 65536}, ValueError, PORT + "65536"),
+    (
+        {"addr": 104, "port": HOST},
+        TypeError,
+        "addr: must be the name or IP address of a host, as text, not 104",
+    ),
+    ({"addr": None}, TypeError, "addr: must be"),
+    ({"addr": b"localhost"}, TypeError, "not b'localhost'"),
+    ({"addr": ipaddress.ip_address(HOST)}, TypeError, "not an IPv4Address"),
+    ({"addr": a_patient()}, TypeError, "not a Dataset"),
+    ({"addr": [a_patient()]}, TypeError, "not a list"),
+    ({"ae_title": 5}, TypeError, "an AE title is str or bytes, not an int"),
+    ({"ae_title": ["PACS"]}, TypeError, "not a list"),
+    ({"calling_ae_title": 5}, TypeError, "an AE title is str or bytes"),
+    ({"contexts": VERIFICATION}, TypeError, "contexts: must be a list of SOP classes"),
+    ({"contexts": 5}, TypeError, "contexts: must be a list"),
+    ({"contexts": ONE_CONTEXT}, TypeError, "not a PresentationContext"),
+    ({"contexts": [5]}, TypeError, "a presentation context must be a SOP class UID"),
+    ({"contexts": [[VERIFICATION]]}, TypeError, "a presentation context must be"),
+    ({"contexts": [[ONE_CONTEXT, ONE_CONTEXT]]}, TypeError, "an abstract syntax must be a UID, as text"),
+    ({"contexts": [(VERIFICATION, 5)]}, TypeError, "a transfer syntax must be a UID"),
+    ({"max_pdu": "16384"}, TypeError, "max_pdu: must be a whole number from 0, not '16384'"),
+    ({"max_pdu": -1}, ValueError, "max_pdu: must be"),
+    (
+        {"ext_neg": RoleSelection(sop_class_uid=VERIFICATION, scu_role=True, scp_role=True)},
+        TypeError,
+        "ext_neg: must be a list of items of the extended negotiation, not a RoleSelection",
+    ),
+    ({"ext_neg": [5]}, TypeError, "ext_neg holds items of the extended negotiation, not 5"),
+    ({"bind_address": HOST}, TypeError, "bind_address: must be (address, port), with port 0 for any"),
+    ({"bind_address": (HOST, "0")}, TypeError, "bind_address: must be"),
+    ({"bind_address": (HOST, 65536)}, ValueError, "a port is a number from 0 to 65535, not 65536"),
+    ({"tls_args": True}, TypeError, "tls_args is an ssl.SSLContext"),
+    ({"evt_handlers": (evt.EVT_C_ECHO, handle)}, TypeError, f"{HANDLERS}, this is one binding"),
+    ({"evt_handlers": {evt.EVT_C_ECHO: handle}}, TypeError, f"{HANDLERS}, not a dict"),
+    ({"evt_handlers": handle}, TypeError, f"{HANDLERS}, not a function"),
+    ({"evt_handlers": evt.EVT_C_ECHO}, TypeError, f"{HANDLERS}, not an EventKind"),
+    ({"evt_handlers": [handle]}, TypeError, f"{HANDLERS}; a function is none of those"),
+    ({"evt_handlers": [(evt.EVT_C_ECHO, handle, 1, 2)]}, TypeError, f"{HANDLERS}; a tuple is none"),
+    ({"evt_handlers": [(handle, evt.EVT_C_ECHO)]}, TypeError, "handle is no event; the events are the EVT_*"),
+    ({"evt_handlers": [(evt.EVT_C_ECHO, 0)]}, TypeError, "EVT_C_ECHO: 0 is not callable"),
+    ({"evt_handlers": [(evt.EVT_C_ECHO, handle, a_patient())]}, TypeError, "a list or tuple, not a Dataset"),
+    ({"timeouts": 5}, TypeError, "timeouts: must be a Timeouts, or a mapping of those that differ"),
+    ({"timeouts": {"conect": 5}}, TypeError, "timeouts: there is none called 'conect'"),
+    ({"timeouts": {"connect": "5"}}, TypeError, "timeouts: connect: must be a number of seconds, not '5'"),
+    ({"timeouts": {"connect": -1}}, ValueError, "timeouts: connect: must be"),
+    ({"timeouts": Timeouts(connect="5")}, TypeError, "timeouts: connect: must be"),  # type: ignore[arg-type]
+    ({"operations_window": (5, 1)}, TypeError, "operations_window: must be an AsynchronousOperationsWindow"),
+    ({"strict_roles": "no"}, TypeError, "strict_roles: must be True or False, not 'no'"),
+    ({"pack_pdvs": "no"}, TypeError, "pack_pdvs: must be True or False, not 'no'"),
+]
+
+
+FLAVOURS = pytest.mark.parametrize("flavour", [blocking, trio, anyio], ids=["blocking", "trio", "anyio"])
+
+
+def run(flavour: Any, function: Callable[[], Awaitable[object]]) -> None:
+    """Run a coroutine function; in the blocking flavour it does not wait."""
+    if flavour is blocking:
+        blocking.run(function())  # type: ignore[arg-type]
+    else:
+        {trio: trio.trio.run, anyio: anyio.anyio.run}[flavour](function)
+
+
+@FLAVOURS
+def test_of_associate(flavour: Any) -> None:
+    """Nobody listens where it would connect to, and nobody is asked."""
+    ae = an_ae(flavour)
+
+    async def main() -> None:
+        for arguments, kind, text in ASSOCIATE:
+            with pytest.raises(kind, match=re.escape(text)) as caught:
+                await ae.associate(**{"addr": HOST, "port": 1, **arguments})
+            assert "DOE" not in str(caught.value)
+
+    run(flavour, main)
+
+
+LISTENS = "where a server listens must be (host, port), a stream socket or a list of them, not "
+
+START_SERVER: list[tuple[dict[str, Any], type[Exception], str]] = [
+    ({"address": HOST}, TypeError, LISTENS + "'127.0.0.1'"),
+    ({"address": 104}, TypeError, LISTENS + "104"),
+    ({"address": None}, TypeError, LISTENS),
+    ({"address": (HOST, "104")}, TypeError, LISTENS + "('127.0.0.1', '104')"),
+    ({"address": (104, HOST)}, TypeError, LISTENS),
+    ({"address": (None, 104)}, TypeError, LISTENS),
+    ({"address": (HOST, 104, 0)}, TypeError, LISTENS),
+    ({"address": [a_patient()]}, TypeError, LISTENS + "a list"),
+    ({"address": ()}, ValueError, "a server needs an address"),
+    ({"address": (HOST, 65536)}, ValueError, "a port is a number from 0 to 65535, not 65536"),
+    ({"address": (HOST, -1)}, ValueError, "a port is a number"),
+    ({"evt_handlers": (evt.EVT_C_ECHO, handle)}, TypeError, f"{HANDLERS}, this is one binding"),
+    ({"ae_title": 5}, TypeError, "an AE title is str or bytes, not an int"),
+    ({"contexts": VERIFICATION}, TypeError, "contexts: must be a list"),
+    ({"contexts": 5}, TypeError, "contexts: must be a list"),
+    ({"contexts": [5]}, TypeError, "a presentation context must be"),
+    ({"ssl_context": True}, TypeError, "ssl_context is an ssl.SSLContext"),
+    ({"proxy_protocol_from": 5}, TypeError, "proxy_protocol_from is a network such as"),
+    ({"reuse_port": "no"}, TypeError, "reuse_port: must be True or False"),
+    ({"maximum_pending": "5"}, TypeError, "maximum_pending: must be a whole number"),
+    ({"maximum_pending": -1}, ValueError, "maximum_pending: must be a whole number"),
+]
+
+
+@FLAVOURS
+def test_of_start_server(flavour: Any) -> None:
+    ae, given = an_ae(flavour), {"block": False} if flavour is blocking else {}
+
+    async def main() -> None:
+        for arguments, kind, text in START_SERVER:
+            refused(lambda: ae.start_server(**{"address": (HOST, 0), **given, **arguments}), kind, text)  # noqa: B023
+
+    run(flavour, main)
+
+
+CONTEXT_METHODS = [
+    f"{verb}_{which}_context" for verb in ("add", "remove") for which in ("requested", "supported")
+]
+
+
+@pytest.mark.parametrize("method", CONTEXT_METHODS)
+def test_of_contexts(method: str) -> None:
+    ae = an_ae()
+    for given in (None, 5, b"1.2.840.10008.1.1", [VERIFICATION], ONE_CONTEXT, a_patient()):
+        refused(
+            lambda given=given: getattr(ae, method)(given),
+            TypeError,
+            "an abstract syntax must be a UID, as text",
+        )  # type: ignore[misc]
+        if given is not None and given != [VERIFICATION]:
+            text = "a transfer syntax must be a UID, as text"
+            refused(lambda given=given: getattr(ae, method)(VERIFICATION, given), TypeError, text)  # type: ignore[misc]
+    refused(lambda: getattr(ae, method)(VERIFICATION, [None]), TypeError, "a transfer syntax must be a UID")
+    assert [context.abstract_syntax for context in ae.requested_contexts] == [VERIFICATION]
+    assert [context.abstract_syntax for context in ae.supported_contexts] == [VERIFICATION]
+
+
+def test_of_roles() -> None:
+    refused(
+        lambda: an_ae().add_supported_context(VERIFICATION, scu_role="yes"),
+        TypeError,
+        "scu_role: must be True",
+    )
+
+
+def some_datasets() -> Iterator[Dataset]:
+    yield a_patient()
+
+
+NO_DATA_SETS: dict[str, Callable[[], object]] = {
+    "a generator": some_datasets,
+    "a list": lambda: [a_patient()],
+    "a tuple": lambda: (a_patient(),),
+    "a dict": lambda: {"PatientName": "DOE"},
+    "bytes": lambda: b"DOE",
+    "an int": lambda: 5,
+    "the class Dataset": lambda: Dataset,
+    "a DataElement": lambda: a_patient()["PatientName"],
+    "a function": lambda: some_datasets,
+}
+EMPTY: dict[str, Callable[[], object]] = {"a list": list, "a dict": dict, "a str": str}
+
+# What sends a data set.
+SENDERS: dict[str, Callable[[Any, Any], object]] = {
+    "send_c_find": lambda assoc, given: assoc.send_c_find(given, FIND),
+    "send_c_get": lambda assoc, given: assoc.send_c_get(given, GET),
+    "send_c_move": lambda assoc, given: assoc.send_c_move(given, "THERE", MOVE),
+    "send_n_set": lambda assoc, given: assoc.send_n_set(given, MPPS, "1.2"),
+    "send_n_create": lambda assoc, given: assoc.send_n_create(given, MPPS, "1.2"),
+    "send_n_action": lambda assoc, given: assoc.send_n_action(given, 1, MPPS, "1.2"),
+    "send_n_event_report": lambda assoc, given: assoc.send_n_event_report(given, 1, MPPS, "1.2"),
+}
+OBJECT = "a pydicom Dataset, the path of a DICOM file or an open binary file is wanted, not "
+SEVERAL = "store_many: several objects are wanted, as a list or a generator, not "
+TAGS = "identifier_list: must be a list of tags, keywords or (group, element) pairs, not "
+
+# Other arguments -> what is said of them.
+CALLS: list[tuple[Callable[[Any], object], str]] = [
+    (
+        lambda assoc: assoc.send_c_find(FIND, a_patient()),
+        "query_model: must be a UID, as text, not a Dataset",
+    ),
+    (lambda assoc: assoc.send_c_find(a_patient(), None), "query_model: must be a UID, as text, not None"),
+    (lambda assoc: assoc.send_c_get(a_patient(), [GET]), "query_model: must be a UID"),
+    (lambda assoc: assoc.send_c_move(a_patient(), None, MOVE), "an AE title is str or bytes, not None"),
+    (lambda assoc: assoc.send_n_set(a_patient(), 5, "1.2"), "class_uid: must be a UID, as text, not 5"),
+    (lambda assoc: assoc.send_n_delete(None, "1.2"), "class_uid: must be a UID"),
+    (lambda assoc: assoc.send_n_get("PatientName", MPPS_RETRIEVE, "1.2"), TAGS + "'PatientName'"),
+    (lambda assoc: assoc.send_n_get(0x00100010, MPPS_RETRIEVE, "1.2"), TAGS),
+    (lambda assoc: assoc.send_n_get([None], MPPS_RETRIEVE, "1.2"), TAGS + "None"),
+    (lambda assoc: assoc.send_n_get([a_patient()], MPPS_RETRIEVE, "1.2"), TAGS + "a Dataset"),
+    (lambda assoc: assoc.store_many(a_patient()), SEVERAL + "a Dataset; send_c_store sends one"),
+    (lambda assoc: assoc.store_many("file.dcm"), SEVERAL + "a str"),
+    (lambda assoc: assoc.store_many(None), SEVERAL + "None"),
+    (lambda assoc: assoc.serve("5"), "timeout: must be a number of seconds, not '5'"),
+    (lambda assoc: assoc.serve(until=5), "until: must be a function, or None, not 5"),
+    (lambda assoc: assoc.release("5"), "timeout: must be a number of seconds"),
+    (lambda assoc: assoc.bind(handle, evt.EVT_PDU_RECV), "handle is no event"),
+    (lambda assoc: assoc.unbind(handle, evt.EVT_PDU_RECV), "handle is no event"),
+    (lambda assoc: assoc.get_handlers("EVT_PDU_RECV"), "is no event"),
+    (lambda assoc: assoc.bind(evt.EVT_PDU_RECV, None), "EVT_PDU_RECV: None is not callable"),
+]
+
+
+def test_of_calls() -> None:
+    """The association stands after each of them, and nothing was sent."""
+    scp, scu = an_ae(), blocking.AE("SCU")
+    for uid in CONTEXTS:
+        scp.add_supported_context(uid, scu_role=True, scp_role=True)
+        scu.add_requested_context(uid)
+    asked: list[object] = []
+    handlers = [(evt.EVT_DIMSE_RECV, lambda event: asked.append(event.message.command.name))]
+    with (
+        scp.start_server((HOST, 0), block=False, evt_handlers=handlers) as server,
+        scu.associate(HOST, server.port) as assoc,
+    ):
+        for call, text in CALLS:
+            refused(lambda call=call: call(assoc), TypeError, text)  # type: ignore[misc]
+        for name, make in [*NO_DATA_SETS.items(), *EMPTY.items()]:
+            for sender, send in SENDERS.items():
+                text = f"{sender}: a pydicom Dataset is wanted, not {name}"
+                refused(lambda send=send, make=make: send(assoc, make()), TypeError, text)  # type: ignore[misc]
+            if name != "a str":  # which is a path
+                refused(lambda make=make: assoc.send_c_store(make()), TypeError, OBJECT + name)  # type: ignore[misc]
+        refused(lambda: assoc.send_c_store(some_datasets()), TypeError, "store_many sends several")
+        assert asked == []
+        assert assoc.send_c_echo().Status == 0
+
+
+@pytest.mark.parametrize("what", NO_DATA_SETS)
+@pytest.mark.parametrize("name", ["N-GET", "C-FIND"])
+def test_of_handlers(name: str, what: str, caplog: pytest.LogCaptureFixture) -> None:
+    """What a handler returns or yields in place of a data set is named in the log."""
+    scp, scu = blocking.AE("SCP"), blocking.AE("SCU")
+    for uid in (FIND, MPPS_RETRIEVE):
+        scp.add_supported_context(uid)
+        scu.add_requested_context(uid)
+    handlers = [
+        (evt.EVT_C_FIND, lambda event: [(0xFF00, NO_DATA_SETS[what]())]),
+        (evt.EVT_N_GET, lambda event: (0, NO_DATA_SETS[what]())),
+    ]
+    with (
+        scp.start_server((HOST, 0), block=False, evt_handlers=handlers) as server,
+        scu.associate(HOST, server.port) as assoc,
+    ):
+        if name == "C-FIND":
+            ((status, _),) = assoc.send_c_find(some_dataset(), FIND)
+            assert status.Status == 0xC311
+        else:
+            status, _ = assoc.send_n_get([], MPPS_RETRIEVE, "1.2")
+            assert status.Status == 0x0110
+    (record,) = [record for record in caplog.records if record.name == "dicomproto.handlers"]
+    assert f"{what} in place of a data set: a pydicom Dataset, or None, is wanted" in record.getMessage()
+    assert record.getMessage().startswith("'SCU' at 127.0.0.1:")
+    assert "DOE" not in record.getMessage()
