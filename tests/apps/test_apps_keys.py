@@ -238,6 +238,11 @@ def test_a_file_may_be_dicom_json(tmp_path: Path) -> None:
             "nested too deeply",
             id="items",
         ),
+        pytest.param(
+            b"\x40\0\0\x01SQ\0\0\xff\xff\xff\xff\xfe\xff\0\xe0\xff\xff\xff\xff" * 200,
+            "its sequences are nested too deeply",
+            id="sequences",
+        ),
         (b"hello, whoever reads this", "is neither a DICOM file nor DICOM JSON (InvalidDicomError)"),
         (b"\x10\x00\x10\x00PN\x05\x00", "is neither a DICOM file nor DICOM JSON (InvalidDicomError)"),
         (b"\x10\x00\x10\x00SQ", "is neither a DICOM file nor DICOM JSON (InvalidDicomError)"),

@@ -2,7 +2,8 @@
 
 A server reads none of them twice for one association: it takes `Settings.settled`, which stay as they are,
 and what was set since then is in force with the next association. Names that are none raise AttributeError,
-so that what was meant to close a door does not leave it open.
+so that what was meant to close a door does not leave it open; what the library keeps beside the settings it
+puts into `vars(self)`.
 """
 
 from __future__ import annotations

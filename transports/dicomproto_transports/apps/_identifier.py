@@ -8,6 +8,7 @@ from codecs import BOM_UTF8
 from struct import unpack_from
 from typing import TYPE_CHECKING, BinaryIO
 
+from dicomproto.errors import DataSetTooLarge
 from dicomproto.uids import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def read_identifier(path: str) -> Dataset:
         raise ArgumentTypeError(f"argument -f: {path}: {error.strerror or error}") from None
     except ArgumentTypeError as error:
         raise ArgumentTypeError(f"argument -f: {path}: {error}") from None
-    except RecursionError:
+    except (RecursionError, DataSetTooLarge):
         raise ArgumentTypeError(f"argument -f: {path}: its sequences are nested too deeply") from None
     except Exception as error:  # whatever a file of another kind makes pydicom raise
         raise ArgumentTypeError(
