@@ -22,12 +22,15 @@ from pathlib import Path
 from .codec import codec_rows
 from .objects import write_objects
 from .peers import Product, associate_once, dcmtk, dicomproto, pynetdicom
+from .pourers import bench_pourers
 from .servers import bench_servers
 from .tls import tls_rates
 
 KB, MB = 1000, 1_000_000
 SIZES = {"40 KB": (40 * KB, 500), "525 KB": (525 * KB, 100), "8 MB": (8 * MB, 20), "200 MB": (200 * MB, 1)}
 SUITES = ("echo", "store", "associations", "servers", "codec", "socket", "tls")
+ON_REQUEST = ("pourers",)
+"""Suites that take long, and run only with `--only`."""
 SLOW = {"DCMTK as packaged", "pynetdicom"}
 
 
@@ -140,7 +143,7 @@ def bench_bare_socket(rounds: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="times that each product does each task")
-    parser.add_argument("--only", choices=SUITES, action="append", help="this suite alone")
+    parser.add_argument("--only", choices=SUITES + ON_REQUEST, action="append", help="this suite alone")
     chosen = parser.parse_args()
     wanted = set(chosen.only or SUITES)
     found = [dicomproto(), dcmtk(packaged=False), dcmtk(packaged=True), pynetdicom()]
@@ -160,6 +163,8 @@ def main() -> None:
             bench_associations(products, ports, chosen.rounds)
     if "servers" in wanted:
         bench_servers(chosen.rounds)
+    if "pourers" in wanted:
+        bench_pourers(chosen.rounds)
     if "socket" in wanted:
         bench_bare_socket(chosen.rounds)
     if "tls" in wanted:
