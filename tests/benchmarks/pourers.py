@@ -120,7 +120,7 @@ def worst_wait(flavour: str, kind: str) -> float:
 
 
 def bench_pourers(rounds: int, kinds: tuple[str, ...] = tuple(BLOCKS)) -> None:
-    """Print the longest wait for each kind of pourer and each flavour; raises RuntimeError for too long ones."""
+    """Print the longest wait for each kind of pourer and flavour; raises RuntimeError if one is too long."""
     print(
         f"\n{POURERS} pourers: the longest of {ECHOES} waits for a C-ECHO, in seconds, best of {rounds} runs"
     )
