@@ -103,7 +103,7 @@ def test_a_turn_takes_a_bounded_number_of_events(
     items = Counter(monkeypatch, Framer, "next")
     data = BLOCKS[kind] * (20 if kind == "C-CANCELs" else 5)
     most_events, most_items = most_in_one_turn(async_backend, data, [events, items], [STORED])
-    assert 0 < most_events <= 2 * (MOST_EVENTS + 2)
+    assert 0 < most_events <= 2 * MOST_EVENTS
     assert most_items <= MOST_ITEMS
 
 

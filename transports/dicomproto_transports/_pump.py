@@ -41,7 +41,7 @@ from ._endings import explain, timed_out
 from ._facts import name_of
 from ._stream import TLSBroken, is_broken
 from ._text import printable
-from ._turns import GLANCE, Turn
+from ._turns import MESSAGE, Turn
 
 if TYPE_CHECKING:
     from dicomproto.config import Timeouts
@@ -145,8 +145,7 @@ class Pump:
         """
         next_event, ahead, turn = self.connection.next_event, self._ahead, self._turn
         while True:
-            turn.events += 1
-            if not turn.events % GLANCE:
+            if turn.events >= turn.look_at:
                 await self.take_turn()
             event = ahead.popleft() if ahead else next_event()
             if self.observer is not None:
@@ -164,12 +163,13 @@ class Pump:
                 await self._finish(cast(Terminal, event))
                 raise self._ended()
             else:
+                turn.events += 1 if type(event) is DataSetChunk else MESSAGE
                 return event
 
     async def event_at_hand(self) -> Event | None:
         """Return the next event if it is there without reading; None if not. Raises as `next_event`."""
         while True:
-            self._turn.events += 1
+            self._turn.events += MESSAGE
             await self.take_turn()
             event = self._ahead.popleft() if self._ahead else self.connection.next_event()
             if self.observer is not None:

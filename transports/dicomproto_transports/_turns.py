@@ -8,24 +8,28 @@ server ends.
 
 from __future__ import annotations
 
-MOST_EVENTS = 64
-"""Events of one read that are taken in one turn."""
+MOST_EVENTS = 256
+"""Pieces of data sets that are taken in one turn, at most; a message counts as four."""
+
+MESSAGE = 4
 
 LENGTH = 0.003
 """Seconds of work in one turn; with 50 busy peers a silent one's message is then read within 0.2 s or so."""
 
 GLANCE = 8
-"""Events between two looks at the clock."""
+"""Pieces of data sets between two looks at the clock."""
 
 
 class Turn:
     """How long an association has worked, and how many events it has taken, since others last ran."""
 
-    __slots__ = ("_left", "_worked_since", "events", "heard_at")
+    __slots__ = ("_left", "_worked_since", "events", "heard_at", "look_at")
 
     def __init__(self, now: float) -> None:
         self.events = 0
-        """Events taken since the last read, or the last turn."""
+        """Events taken in this turn; a message counts as `MESSAGE`."""
+        self.look_at = GLANCE
+        """How many there will be at the next look at the clock."""
         self.heard_at = now
         """When the last wait for input ended."""
         self._worked_since = now
@@ -33,11 +37,13 @@ class Turn:
 
     def is_over(self, now: float) -> bool:
         """Tell whether others are to run."""
+        self.look_at = self.events + GLANCE
         return self.events >= MOST_EVENTS or now - self._worked_since >= self._left
 
     def begin(self, now: float) -> None:
         """The next turn begins."""
         self.events = 0
+        self.look_at = GLANCE
         self._worked_since = now
         self._left = LENGTH
 
@@ -47,5 +53,4 @@ class Turn:
 
     def hear(self, now: float) -> None:
         """The wait for input has ended; the turn goes on, for there may have been nothing to wait for."""
-        self.events = 0
         self.heard_at = self._worked_since = now
