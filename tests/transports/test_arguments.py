@@ -154,6 +154,7 @@ START_SERVER: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"ssl_context": True}, TypeError, "ssl_context is an ssl.SSLContext"),
     ({"proxy_protocol_from": 5}, TypeError, "proxy_protocol_from is a network such as"),
     ({"reuse_port": "no"}, TypeError, "reuse_port: must be True or False"),
+    ({"reuse_port": None}, TypeError, "reuse_port: must be True or False, not None"),
     ({"maximum_pending": "5"}, TypeError, "maximum_pending: must be a whole number"),
     ({"maximum_pending": -1}, ValueError, "maximum_pending: must be a whole number"),
 ]
@@ -279,7 +280,7 @@ def test_of_calls() -> None:
                 refused(lambda send=send, make=make: send(assoc, make()), TypeError, text)  # type: ignore[misc]
             if name != "a str":  # which is a path
                 refused(lambda make=make: assoc.send_c_store(make()), TypeError, OBJECT + name)  # type: ignore[misc]
-        refused(lambda: assoc.send_c_store(some_datasets()), TypeError, "store_many sends several")
+        refused(lambda: assoc.send_c_store(some_datasets()), TypeError, "not a generator; give one at a time")
         assert asked == []
         assert assoc.send_c_echo().Status == 0
 
@@ -310,3 +311,7 @@ def test_of_handlers(name: str, what: str, caplog: pytest.LogCaptureFixture) -> 
     assert f"{what} in place of a data set: a pydicom Dataset, or None, is wanted" in record.getMessage()
     assert record.getMessage().startswith("'SCU' at 127.0.0.1:")
     assert "DOE" not in record.getMessage()
+
+
+def test_of_start_server_that_is_not_to_return() -> None:
+    refused(lambda: an_ae().start_server((HOST, 0), block="no"), TypeError, "block: must be True or False")

@@ -103,7 +103,7 @@ def test_cancelled_in_mid_object(async_backend: Async, tmp_path: Path) -> None:
         ae = make_ae(backend, timeouts=timeouts(backend, "close"))
         async with backend.serving(make_server(backend, handlers)) as server:
             assoc = await associate(backend, server.port, ae)
-            assert await cancelled_when(backend, gate, lambda: assoc.send_c_store(path))
+            assert await cancelled_when(backend, gate, lambda: assoc.send_c_store(path, send_truncated=True))
             assert assoc.is_aborted
             go_on.open()
 

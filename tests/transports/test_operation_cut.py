@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from dicomproto.errors import AssociationError
-from dicomproto_transports import evt
+from dicomproto_transports import blocking, evt
 from dicomproto_transports._acceptor import ServerCore
 from dicomproto_transports.tls import client_context, server_context
 from tests.associations import (
@@ -471,3 +471,50 @@ def test_over_tls(real_backend: AnyBackend, authority: Authority, end: str) -> N
 
     real_backend.run(main)
     assert looker.taken() == ["seen", "closed", "stays"]
+
+
+@pytest.mark.parametrize("end", ["abort", "closes", "resets"])
+def test_a_stream_that_is_cut(backend: AnyBackend, end: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Its handler sees it before it reads on, and is not blamed for what that raises."""
+    seen: list[bool] = []
+
+    async def read(event: evt.Event) -> int:
+        chunks = aiter(event.chunks)
+        await anext(chunks)
+        seen.append(event.is_cancelled)
+        begun.open()
+        await gone.passed()
+        seen.append(event.is_cancelled)
+        async for _ in chunks:
+            pass
+        return 0
+
+    def read_sync(event: evt.Event) -> int:
+        chunks = iter(event.chunks)
+        next(chunks)
+        seen.append(event.is_cancelled)
+        begun.open()
+        blocking.run(gone.passed())
+        seen.append(event.is_cancelled)
+        return len(list(chunks)) and 0
+
+    begun, gone, over = (Gate(backend) for _ in range(3))
+
+    async def main() -> None:
+        handler = read_sync if isinstance(backend, Blocking) else read
+        handlers = [(evt.EVT_C_STORE_STREAM, handler), (evt.EVT_CONN_CLOSE, lambda event: over.open())]
+        async with backend.serving(make_server(backend, handlers, serving_ae(backend))) as server:
+            peer = await connect(backend, server.port)
+            peer.stream = Heard(peer.stream)
+            await requested(peer, OPERATIONS["C-STORE"])
+            peer.connection.send_data(bytes(1000), last=False)
+            await peer.flush()
+            await begun.passed()
+            await fault(peer, end)
+            gone.open()
+            await over.passed()
+            await peer.stream.close([], 0)
+
+    backend.run(main)
+    assert seen == [False, True]
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []

@@ -210,7 +210,7 @@ def prepare(
     several = isinstance(what, Iterable) and not isinstance(what, bytes | type | Mapping)
     raise TypeError(
         "a pydicom Dataset, the path of a DICOM file or an open binary file is wanted, not "
-        f"{named(what)}{'; store_many sends several' if several else ''}"
+        f"{named(what)}{'; give one at a time' if several else ''}"
     )
 
 

@@ -27,6 +27,7 @@ from . import evt
 from ._acceptor import ServerCore
 from ._ae import AECore
 from ._association import AssociationCore
+from ._checks import checked, truth
 from ._facade import Opener, named
 from ._facts import ServiceUser, SettledTimeouts
 from ._listening import ListenOn, systemd_sockets
@@ -386,6 +387,7 @@ class AE(AECore):
         are kept. Raises OSError, ValueError for what is no network or cannot listen, and
         LocalProtocolError if nothing is supported.
         """
+        checked("block", truth, block)
         core = ServerCore(self, BACKEND, evt_handlers, ae_title, contexts, ssl_context, proxy_protocol_from)
         server = Server(core, address, maximum_pending=maximum_pending, reuse_port=reuse_port)
         self._servers.add(server)
