@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from ipaddress import ip_network
 from typing import Any, NamedTuple
 
 import pytest
@@ -476,8 +477,13 @@ def test_lists_are_kept_as_they_were() -> None:
     ae.require_calling_aet = names
     names.append("TWO")
     assert ae.require_calling_aet == ("ONE",)
-    ae.allowed_networks = ["10.0.0.0/8"]
-    assert ae.allowed_networks == ("10.0.0.0/8",)
+    for networks in (["10.0.0.0/8"], {"10.0.0.0/8"}, iter(["10.0.0.0/8"])):
+        ae.allowed_networks = networks  # type: ignore[assignment]
+        assert ae.allowed_networks == ("10.0.0.0/8",)
+    ae.allowed_networks = network = ip_network("10.0.0.0/8")
+    assert ae.allowed_networks is network
+    ae.maximum_operations = iter([2, 3])  # type: ignore[assignment]
+    assert ae.maximum_operations == (2, 3)
 
 
 def test_settings_are_settled_anew_only_when_they_change() -> None:

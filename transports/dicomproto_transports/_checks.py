@@ -6,7 +6,7 @@ it unnoticed. What will not do raises TypeError or ValueError that says what is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from math import isnan
 from typing import Any, TypeVar
 
@@ -175,29 +175,32 @@ def names_or_truth(value: object) -> object:
 
 def networks(value: object) -> object:
     """Check one IP network or several."""
+    is_one = isinstance(value, str) or hasattr(value, "network_address")  # which is made of its addresses
+    given = tuple(value) if isinstance(value, Iterable) and not is_one else value
+    if given == ():
+        return ()  # without the modules for networks
     try:
-        Networks(value)  # type: ignore[arg-type]
+        Networks(given)  # type: ignore[arg-type]
     except TypeError:
         raise TypeError(wrong("a network such as '10.0.0.0/8', or a list of them", value)) from None
     except ValueError as error:
         raise ValueError(f"must be a network such as '10.0.0.0/8', or a list of them: {error}") from None
-    is_several = not isinstance(value, str) and isinstance(value, Sequence | set | frozenset)
-    return tuple(value) if is_several else value  # type: ignore[arg-type]
+    return given
 
 
 def window(value: object) -> object:
     """Check how many operations may be outstanding."""
     wanted = "a number of operations from 0 to 65535, or two of them"
-    given = (value, 1) if isinstance(value, int) else value
+    given = tuple(value) if isinstance(value, Iterable) else value
     try:
         if isinstance(value, bool):
             raise TypeError
-        window_of(given)
+        window_of((given, 1) if isinstance(given, int) else given)
     except TypeError:
         raise TypeError(wrong(wanted, value)) from None
     except ValueError:
         raise ValueError(wrong(wanted, value)) from None
-    return value if isinstance(value, int) else tuple(given)  # type: ignore[arg-type]
+    return given
 
 
 def sop_classes(value: object) -> SOPClassRegistry:
