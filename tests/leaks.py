@@ -57,7 +57,12 @@ class Leaks:
     def pytest_runtest_protocol(self) -> Generator[None, object, object]:
         self._used = self._failed = False
         self._before = open_now()
-        return (yield)
+        result = yield
+        if self._failed:  # what it has left goes with it, and not in the middle of a test that comes later
+            for name in ("last_type", "last_value", "last_traceback", "last_exc"):
+                vars(sys).pop(name, None)
+            collected()
+        return result
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[object]) -> Generator[None, object, object]:

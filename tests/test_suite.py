@@ -70,6 +70,11 @@ def test_a_process_that_nobody_waited_for():
     cycle = [subprocess.Popen(["true"])]
     cycle.append(cycle)
 
+def test_failure():
+    cycle = [socket.socket()]
+    cycle.append(cycle)
+    raise ValueError
+
 def test_nothing():
     with socket.socket():
         subprocess.run(["true"])
@@ -89,10 +94,11 @@ def test_a_leak_is_blamed_on_the_test_that_leaked(tmp_path: Path, monkeypatch: p
     (tmp_path / "test_leaks.py").write_text(TESTS)
     (tmp_path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    told = pytest_run("-p", "no:randomly", "-rE", cwd=tmp_path)
-    blamed = {line.split("::")[1].split()[0] for line in told.splitlines() if line.startswith("ERROR ")}
+    told = pytest_run("-p", "no:randomly", "-rfE", cwd=tmp_path)
+    words = ("ERROR ", "FAILED ")
+    blamed = {line.split("::")[1].split()[0] for line in told.splitlines() if line.startswith(words)}
     assert blamed == {
         "test_garbage", "test_a_socket", "test_a_thread", "test_a_process",
-        "test_a_process_that_nobody_waited_for",
+        "test_a_process_that_nobody_waited_for", "test_failure",
     }  # fmt: skip
     assert "laddr=('127.0.0.1', " in told
