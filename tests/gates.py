@@ -1,4 +1,4 @@
-"""Every gate of `make test`, the quick ones first; all run even when one fails.
+"""Every gate of `make test`; all run even when one fails, and some beside others.
 
 Runs in the developers' environment (.venv). The tests themselves run in a second, fresh one (.venv-test)
 that holds the built wheel, its extras and the test tools, so that what is tested is what is shipped.
@@ -16,16 +16,22 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import venv
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / ".build"
 FRESH = ROOT / ".venv-test"
 IN_CI = os.environ.get("CI") == "true"
 WORKERS = "2"
+MORE_WORKERS = "4"
+"""Of tests that wait for programs and peers as much as they compute."""
+
 OVERALL_TIMEOUT = 1200.0  # seconds for one command; only a hang takes that long
 PACKAGES = ["dicomproto", "transports/dicomproto_transports"]
 
@@ -41,6 +47,17 @@ NO_TESTS_SELECTED = 5
 """pytest's exit status."""
 
 
+said: ContextVar[IO[str] | None] = ContextVar("said", default=None)
+"""Where the gate that runs beside another one has its output; the others print as they go."""
+
+
+running: set[subprocess.Popen[bytes]] = set()
+
+
+def say(*words: object) -> None:
+    print(*words, file=said.get(), flush=True)
+
+
 def run(
     *command: str | Path,
     env: dict[str, str] | None = None,
@@ -49,14 +66,17 @@ def run(
 ) -> None:
     """Run a command from the root of the tree; on a timeout end its whole process group."""
     arguments = [str(part) for part in command]
-    print("$", " ".join(arguments), flush=True)
+    say("$", " ".join(arguments))
     with subprocess.Popen(
         arguments,
         cwd=ROOT,
         env=os.environ | (env or {}),
         stdin=subprocess.DEVNULL,
+        stdout=said.get(),
+        stderr=None if said.get() is None else subprocess.STDOUT,
         start_new_session=True,
     ) as process:
+        running.add(process)
         try:
             status = process.wait(timeout)
         except BaseException as error:
@@ -64,6 +84,8 @@ def run(
             if isinstance(error, subprocess.TimeoutExpired):
                 raise GateFailed(f"{arguments[0]} did not end in {timeout:.0f} s") from None
             raise
+        finally:
+            running.discard(process)
     if status not in passing:
         raise GateFailed(f"{Path(arguments[0]).name} ended with status {status}")
 
@@ -84,11 +106,11 @@ def gate_peers() -> None:
             run("apt-get", "-qy", "install", "dcmtk", env=env)
             return
         except GateFailed as error:
-            print(error)
+            say(error)
     missing = "DCMTK is missing (Debian package dcmtk)"
     if IN_CI:
         raise GateFailed(missing)
-    print(f"{missing}: its tests are skipped")
+    say(f"{missing}: its tests are skipped")
 
 
 def gate_lint() -> None:
@@ -120,7 +142,7 @@ def gate_wheel() -> None:
     try:
         run(*pip, "--only-binary", ":all:", "--group", "fuzz")
     except GateFailed:
-        print("atheris has no wheel for this interpreter: the fuzz corpus will be replayed only")
+        say("atheris has no wheel for this interpreter: the fuzz corpus will be replayed only")
     stamp.write_text(key)
 
 
@@ -167,7 +189,7 @@ class Tests:
 
     def others(self) -> None:
         """All of the table of services is among them, which no list of tests vouches for."""
-        self.run("others", "(not engine or hypothesis) and not serial", "-n", WORKERS)
+        self.run("others", "(not engine or hypothesis) and not serial", "-n", MORE_WORKERS)
         if self.cells != CELLS:
             raise GateFailed(f"{self.cells} of the {CELLS} cells of {SERVICES} are ok")
 
@@ -196,42 +218,81 @@ def main() -> int:
     tests = Tests(seed, chosen.all)
     gates: dict[str, Callable[[], None]] = {
         "peers": gate_peers,
+        "wheel": gate_wheel,
         "lint": gate_lint,
         "types": gate_types,
-        "wheel": gate_wheel,
+        "docs": gate_docs,
         "engine": tests.engine,
         "others": tests.others,
-        "serial": tests.serial,
-        "docs": gate_docs,
         "fuzz": lambda: gate_fuzz(600 if chosen.all else 20),
+        "serial": tests.serial,
     }
+    # What runs beside a gate that does not keep the machine busy; tests that measure run alone.
+    beside = {"wheel": ("lint", "types", "docs"), "others": () if chosen.all else ("fuzz",)}
     if unknown := set(chosen.only or ()) - set(gates):
         parser.error(f"no such gate: {', '.join(sorted(unknown))}")
     BUILD.mkdir(exist_ok=True)
-    outcomes: list[tuple[str, float, str]] = []
-    for name, gate in gates.items():
-        if chosen.only and name not in chosen.only:
-            continue
-        print(f"\n== {name}", flush=True)
-        started = time.monotonic()
-        problem = ""
+    began = time.monotonic()
+    outcomes: list[Outcome] = []
+    todo = [name for name in gates if not chosen.only or name in chosen.only]
+    while todo:
+        name = todo[0]
+        others = [other for other in beside.get(name, ()) if other in todo]
+        outcomes += together(name, others, gates)
+        todo = [other for other in todo if other != name and other not in others]
+    return report(outcomes, time.monotonic() - began, tests, seed)
+
+
+Outcome = tuple[str, float, str]
+"""The name of a gate, the seconds it took, and the problem if there was one."""
+
+
+def pass_gate(name: str, gate: Callable[[], None]) -> Outcome:
+    """Run a gate."""
+    say(f"\n== {name}")
+    started = time.monotonic()
+    problem = ""
+    try:
+        gate()
+    except (GateFailed, OSError, ValueError) as error:
+        problem = str(error) or type(error).__name__
+        say(f"{name}: {problem}")
+    return name, time.monotonic() - started, problem
+
+
+def together(name: str, others: Sequence[str], gates: dict[str, Callable[[], None]]) -> list[Outcome]:
+    """Run a gate, and beside it `others`, one after the other, whose output follows when all have ended."""
+    if not others:
+        return [pass_gate(name, gates[name])]
+    outcomes: list[Outcome] = []
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
+
+        def run_others() -> None:
+            said.set(output)
+            outcomes.extend(pass_gate(other, gates[other]) for other in others)
+
+        thread = threading.Thread(target=run_others, daemon=True)
+        thread.start()
         try:
-            gate()
-        except (GateFailed, OSError, ValueError) as error:
-            problem = str(error) or type(error).__name__
-            print(f"{name}: {problem}", flush=True)
-        outcomes.append((name, time.monotonic() - started, problem))
-    return report(outcomes, tests, seed)
+            outcome = pass_gate(name, gates[name])
+            thread.join()
+        except BaseException:  # Ctrl-C
+            for process in list(running):
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
+        output.seek(0)
+        print(output.read(), end="", flush=True)
+    return [outcome, *outcomes]
 
 
-def report(outcomes: list[tuple[str, float, str]], tests: Tests, seed: int) -> int:
+def report(outcomes: list[Outcome], seconds_in_all: float, tests: Tests, seed: int) -> int:
     """Print the tables of services and gates and, last, how many tests ran; return the exit status."""
     if tests.services:
         print("", f"{SERVICES}, by backend", *tests.services, sep="\n")
     print(f"\n{'gate':<8} {'seconds':>8}")
     for name, seconds, problem in outcomes:
         print(f"{name:<8} {seconds:8.1f}  {problem or 'ok'}")
-    print(f"{'all':<8} {sum(seconds for _, seconds, _ in outcomes):8.1f}  (make test SEED={seed})")
+    print(f"{'all':<8} {seconds_in_all:8.1f}  (make test SEED={seed}; some gates run beside others)")
     failed = any(problem for _, _, problem in outcomes) or tests.counts["failed"] > 0
     if any(tests.counts.values()):
         print("{passed} passed, {failed} failed, {skipped} skipped".format(**tests.counts))
