@@ -189,7 +189,8 @@ class Tests:
 
     def others(self) -> None:
         """All of the table of services is among them, which no list of tests vouches for."""
-        self.run("others", "(not engine or hypothesis) and not serial", "-n", MORE_WORKERS)
+        select = "(not engine or hypothesis) and not serial"
+        self.run("others", select, "-n", MORE_WORKERS, "--dist", "worksteal")
         if self.cells != CELLS:
             raise GateFailed(f"{self.cells} of the {CELLS} cells of {SERVICES} are ok")
 

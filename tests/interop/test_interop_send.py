@@ -75,7 +75,7 @@ def test_what_cannot_be_converted_never_stops_the_rest(tmp_path: Path) -> None:
     assert Counter(one.sop_instance_uid for one in received) == Counter(one.sop_instance_uid for one in sent)
 
 
-@pytest.mark.parametrize("max_pdu", [4096, 16384, 131072, UNLIMITED])
+@pytest.mark.parametrize("max_pdu", [4096, UNLIMITED])  # for those between see the last test
 def test_pynetdicom_stores_equal_data_sets(max_pdu: int, tmp_path: Path) -> None:
     stored = tmp_path / "stored"
     different: dict[str, str] = {}
