@@ -32,7 +32,7 @@ from .config import Limits
 from .decoding import build_dataset
 from .encoded import DECODED_BOUNDS, Bounds
 from .encoder import SPECIFIC_CHARACTER_SET, Encoder, shown_names, values_of
-from .errors import DataSetError
+from .errors import DataSetError, DataSetTooLarge
 from .quiet import Quiet
 from .uids import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
@@ -320,7 +320,7 @@ def _inflate(data: Buffer, limit: int) -> bytes:
     except zlib.error as error:
         raise DataSetError("the deflated data set cannot be inflated") from error
     if len(inflated) > limit:
-        raise DataSetError(f"the deflated data set is larger than {limit} bytes")
+        raise DataSetTooLarge(f"the deflated data set is larger than {limit} bytes")
     if not decompressor.eof:
         raise DataSetError("the deflated data set is incomplete")
     return inflated

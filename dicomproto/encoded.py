@@ -69,8 +69,8 @@ NO_BOUNDS = Bounds()
 DECODED_BOUNDS = Bounds(depth=64)
 """Of a data set that is decoded, unless others are given."""
 
-IDENTIFIER_BOUNDS = Bounds(elements=10_000, items=1_000, depth=64)
-"""Of an identifier that a peer sends; one with a key for each element of the data dictionary has 5,200."""
+IDENTIFIER_BOUNDS = Bounds(elements=2_000, items=1_000, depth=64)
+"""Of an identifier that a peer sends: ten times what services ask for, and each costs time for each match."""
 
 NORMALIZED_BOUNDS = Bounds(elements=1_000_000, items=100_000, depth=64)
 """Of a data set that a peer sends with an N-service."""

@@ -50,7 +50,7 @@ class DataSetError(DicomProtoError):
 
 
 class DataSetTooLarge(DataSetError):
-    """A data set with more elements, items or nested sequences than are allowed, from `encoded`."""
+    """A data set with more elements, items, nested sequences or inflated bytes than are allowed."""
 
 
 class AssociationError(DicomProtoError):
