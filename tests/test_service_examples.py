@@ -5,13 +5,15 @@ from __future__ import annotations
 import importlib.util
 import socket
 import struct
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from threading import Event, Thread
-from types import ModuleType
+from time import process_time
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,11 +24,15 @@ from pydicom.uid import UID, generate_uid
 
 from dicomproto.datasets import decode_data_set, encode_data_set
 from dicomproto.decoding import build_dataset
+from dicomproto.encoded import IDENTIFIER_BOUNDS
+from dicomproto.errors import DataSetError
 from dicomproto.uids import EXPLICIT_VR_BIG_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN as EXPLICIT
 from dicomproto_transports import build_role
 from dicomproto_transports.blocking import AE, Association, evt
 from tests.applications import RawPeer
+from tests.data_sets import UNDEFINED, implicit
+from tests.data_sets import item as item_of
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "docs" / "examples"
 HOST = "127.0.0.1"
@@ -100,6 +106,59 @@ def test_a_query_that_was_cut_shows_no_entry_of_the_worklist(syntax: str, *, is_
                 status, entries = peer.find(sop_class, whole[:cut])
                 if cut not in ends:
                     assert (cut, status, entries) == (cut, 0xC000, [])
+
+
+TAGS = [(0x1002 + number // 4096) << 16 | 0x1000 + number % 4096 for number in range(2**17)]
+"""Unknown ones, of groups that are even and odd in turn."""
+
+LARGE = {
+    "items": implicit(0x00400100, item_of() * (2**17 - 1)),
+    "as many items as are allowed": implicit(0x00400100, item_of() * 1000),
+    "items with keys": implicit(0x00400100, item_of(implicit(0x00080060, b"CT")) * 990),
+    "unknown tags": b"".join(map(implicit, TAGS)),
+    "as many unknown tags as are allowed": b"".join(map(implicit, TAGS[:1999])),
+    "unknown tags with values": b"".join(implicit(tag, b"x" * 500) for tag in TAGS[:1999]),
+    "a long text": implicit(0x00100010, b"D" * (2**20 - 8)),
+    "a long list": implicit(0x00404052, b"a\\" * (2**19 - 4)),
+    "a list of UIDs": implicit(0x0020000D, b"1.2\\" * (2**18 - 2)),
+    "a list of tags": implicit(0x00209165, b"\x10\0\x10\0" * (2**18 - 2)),
+    "asterisks": implicit(0x00100010, b"*" * (2**20 - 8)),
+    "wild cards": implicit(0x00100020, b"\\".join([b"*a?b" * 250] * 1000)),
+    "as many wild cards as are allowed": implicit(0x00100020, b"\\".join([b"*a?b" * 250] * 20)),
+    "sequences within each other": implicit(0x00400100, item_of(b"", UNDEFINED), UNDEFINED) * 2**16,
+    "character sets": implicit(0x00080005, b"ISO 2022 IR 87\\" * 70_000),
+}
+
+
+@pytest.mark.serial
+@pytest.mark.parametrize("kind", LARGE)
+def test_a_large_query_keeps_the_worklist_from_nothing_else(kind: str) -> None:
+    """Between two results others have their turn; all of it together holds little memory."""
+    module, data = example("worklist"), LARGE[kind]
+    entries = [
+        module.scheduled(f"Doe^{n}", f"P{n}", str(n), "CT1", "CT", "20240115", "", "") for n in range(100)
+    ]
+
+    def answered() -> Iterator[object]:
+        try:
+            identifier = decode_data_set(data, IMPLICIT_VR_LITTLE_ENDIAN, bounds=IDENTIFIER_BOUNDS)
+        except DataSetError:
+            return
+        event = SimpleNamespace(identifier=identifier, is_cancelled=False)
+        for _, match in module.handle_find(event, entries):
+            yield match and encode_data_set(match, IMPLICIT_VR_LITTLE_ENDIAN)
+
+    longest, start = 0.0, process_time()
+    for _ in answered():
+        longest, start = max(longest, process_time() - start), process_time()
+    assert max(longest, process_time() - start) < 0.3
+    tracemalloc.start()
+    try:
+        for _ in answered():
+            pass
+        assert tracemalloc.get_traced_memory()[1] < 32 * 2**20
+    finally:
+        tracemalloc.stop()
 
 
 # --- performed procedure steps ------------------------------------------------------------------

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypedDict, Unpack
 
 from pydicom.datadict import keyword_for_tag, tag_for_keyword
@@ -14,6 +13,9 @@ from ..characters import choose_character_set
 from ..errors import DataSetError
 from .rules import (
     MAXIMUM_ITEMS,
+    MAXIMUM_VALUES,
+    MAXIMUM_WILD_CARDS,
+    WILD_CARD_VRS,
     Interval,
     Options,
     Rule,
@@ -24,6 +26,7 @@ from .rules import (
     range_rule,
     rule_for,
     split_range,
+    too_many,
 )
 from .values import (
     MAXIMUM_DEPTH,
@@ -76,7 +79,7 @@ class Query:
         self._timezone = timezone
         offset = self._offset_of(identifier)
         options = Options(combined_datetime, multiple_values, empty_values, offset)
-        self._keys = _Keys(identifier, options, depth=0, count=itertools.count())
+        self._keys = _Keys(identifier, options, depth=0, count=_Count())
         self._level = read(identifier, _LEVEL, "CS")
         self._character_set = read(identifier, SPECIFIC_CHARACTER_SET, "CS")
 
@@ -218,14 +221,31 @@ class _Entity:
         return found
 
 
+class _Count:
+    """What the keys have so far of what costs time and memory."""
+
+    def __init__(self) -> None:
+        self.items = self.wild_cards = 0
+
+    def add_item(self) -> None:
+        self.items += 1
+        if self.items > MAXIMUM_ITEMS:
+            raise DataSetError(f"there are more than {MAXIMUM_ITEMS} items in the keys")
+
+    def add_wild_cards(self, values: list[str]) -> None:
+        self.wild_cards += sum([value.count("*") + value.count("?") for value in values if value.strip("*")])
+        if self.wild_cards > MAXIMUM_WILD_CARDS:
+            raise DataSetError(f"there are more than {MAXIMUM_WILD_CARDS} wild cards in the keys")
+
+
 class _Keys:
     """The keys of an identifier, or of an item in it."""
 
-    def __init__(self, identifier: Dataset, options: Options, *, depth: int, count: Iterator[int]) -> None:
+    def __init__(self, identifier: Dataset, options: Options, *, depth: int, count: _Count) -> None:
         if depth > MAXIMUM_DEPTH:
             raise too_deep()
-        if next(count) > MAXIMUM_ITEMS:
-            raise DataSetError(f"there are more than {MAXIMUM_ITEMS} items in the keys")
+        if depth:
+            count.add_item()
         self.creators: list[tuple[BaseTag, list[str]]] = []
         self.keys: list[_Key] = []
         for tag, creator in owned_elements(identifier):
@@ -251,13 +271,19 @@ class _Keys:
 
 
 def _key(
-    identifier: Dataset, tag: BaseTag, creator: str, options: Options, depth: int, count: Iterator[int]
+    identifier: Dataset, tag: BaseTag, creator: str, options: Options, depth: int, count: _Count
 ) -> _Key:
     vr = vr_of(identifier, tag, creator)
+    if vr == "AT":
+        encoded = identifier.get_item(tag).value
+        if isinstance(encoded, bytes) and len(encoded) > 4 * MAXIMUM_VALUES:
+            raise too_many(len(encoded) // 4)  # before each of them is decoded, which takes long
     values = read(identifier, tag, vr)
     if vr == "SQ":
         items = [_Keys(item, options, depth=depth + 1, count=count) for item in values]
         return _Key(tag, vr, creator, None, items)
+    if vr in WILD_CARD_VRS:
+        count.add_wild_cards(values)
     rule = None if tag in _NOT_MATCHED[depth > 0] else rule_for(vr, values, options)
     return _Key(tag, vr, creator, rule, [])
 

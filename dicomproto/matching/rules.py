@@ -17,8 +17,11 @@ from .values import DATE_VRS, TEXT_VRS
 MAXIMUM_PATTERN = 1024
 """Characters of a key with wild cards; the values of most VRs are shorter."""
 
+MAXIMUM_WILD_CARDS = 10_000
+"""Wild cards in all keys of an identifier together; what stands between them is looked for one by one."""
+
 MAXIMUM_VALUES = 1000
-"""Values of one key of text, each of which is looked for; of UIDs and numbers there may be any number."""
+"""Values of one key of text or of tags, each of which is looked for; UIDs and numbers may be any number."""
 
 MAXIMUM_ITEMS = 1000
 """Items of all sequences of an identifier, each of which is put to each item of an entity."""
@@ -78,7 +81,7 @@ def rule_for(vr: str, keys: list[Any], options: Options) -> Rule | None:
     if vr == "UI":  # C.2.2.2.2; a long list is not gone through for each entity
         return _rule_for_any_of(keys, every=False) if keys else None
     if len(keys) > MAXIMUM_VALUES:
-        raise DataSetError(f"a key has {len(keys)} values, {MAXIMUM_VALUES} are allowed unless they are UIDs")
+        raise too_many(len(keys))
     if vr in ("DS", "IS") or vr not in WILD_CARD_VRS | DATE_VRS:
         return _rule_for_any_of(prepared(vr, keys, 0), every=every) if keys else None
     tests = [_test_for(vr, key, options.offset) for key in keys]
@@ -88,6 +91,10 @@ def rule_for(vr: str, keys: list[Any], options: Options) -> Rule | None:
     if every:
         return lambda values: all(any(map(test, values)) for test in needed)
     return lambda values: any(test(value) for value in values for test in needed)
+
+
+def too_many(values: int) -> DataSetError:
+    return DataSetError(f"a key has {values} values, {MAXIMUM_VALUES} are allowed unless they are UIDs")
 
 
 def _rule_for_any_of(keys: list[Any], *, every: bool) -> Rule:
