@@ -150,19 +150,21 @@ class Settings:
                     text = f"set {near} on an application entity, as in __init__, not in its class"
                     raise TypeError(f"{cls.__name__}.{name}: {text}")
 
-    def __setattr__(self, name: str, value: object) -> None:
-        check = CHECKS.get(name)
-        if check is not None:
-            value = checked(name, check, value)
-        elif not isinstance(getattr(type(self), name, None), property):
-            _refuse_unknown(self, name, value)
-        super().__setattr__(name, value)
-        self._note_change()
+    if not TYPE_CHECKING:  # a checker would take any name for one that may be set
 
-    def __delattr__(self, name: str) -> None:
-        if name in SETTINGS:
-            raise AttributeError(f"{name} is a setting: it can be changed, but not taken away")
-        super().__delattr__(name)
+        def __setattr__(self, name: str, value: object) -> None:
+            check = CHECKS.get(name)
+            if check is not None:
+                value = checked(name, check, value)
+            elif not isinstance(getattr(type(self), name, None), property):
+                _refuse_unknown(self, name, value)
+            super().__setattr__(name, value)
+            self._note_change()
+
+        def __delattr__(self, name: str) -> None:
+            if name in SETTINGS:
+                raise AttributeError(f"{name} is a setting: it can be changed, but not taken away")
+            super().__delattr__(name)
 
     def _note_change(self) -> None:
         vars(self)["_revision"] = object()
