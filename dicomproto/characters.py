@@ -97,6 +97,11 @@ def choose_character_set(texts: Iterable[str], *proposals: list[str]) -> list[st
     return next((names for names in proposals if names and holds(names, characters)), [UTF_8])
 
 
+def is_plain(data: bytes) -> bool:
+    """Return whether text is the same in all character sets: ASCII, and no escape sequences of other sets."""
+    return data.isascii() and (b"\x1b" not in data or _ESCAPE.search(data) is None)
+
+
 def are_known(names: Sequence[str]) -> bool:
     """Return whether these are Defined Terms of Specific Character Set, that can stand together."""
     return bool(_codecs(names)) and python_encoding.keys() >= set(names)

@@ -20,7 +20,7 @@ from typing import NamedTuple
 from pydicom.charset import python_encoding
 from pydicom.config import IGNORE
 from pydicom.datadict import dictionary_VR, private_dictionary_VR
-from pydicom.dataelem import DataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
@@ -31,7 +31,7 @@ from .characters import EXTENDED_VRS, UTF_8, are_known
 from .config import Limits
 from .decoding import build_dataset
 from .encoded import DECODED_BOUNDS, Bounds
-from .encoder import SPECIFIC_CHARACTER_SET, Encoder, shown_names, values_of
+from .encoder import SPECIFIC_CHARACTER_SET, Encoder, items_of, shown_names, stored, values_of, vr_of_raw
 from .errors import DataSetError, DataSetTooLarge
 from .quiet import Quiet
 from .uids import (
@@ -104,8 +104,8 @@ def encode_data_set(
         encoded = encoder.data_set(dataset)
     if encoder.unnamed:
         on_warning(
-            f"{_listed(encoder.unnamed)} has text that is not ASCII and leaves as it was read, though no"
-            " character set that there is is named for it (SpecificCharacterSet)"
+            f"{_listed(encoder.unnamed)} has text that is not ASCII and leaves as it was read, for no known"
+            " character set is named for it (SpecificCharacterSet)"
         )
     if not same_order:
         written = EXPLICIT_VR_LITTLE_ENDIAN if little_endian else EXPLICIT_VR_BIG_ENDIAN
@@ -159,14 +159,14 @@ def name_character_set(dataset: Dataset) -> None:
 def _texts(dataset: Dataset) -> Iterator[str]:
     """Yield the text that the character set of a data set is for: not that of items with one of their own."""
     for tag in list(dataset.keys()):
-        element = dataset.get_item(tag)
+        element = stored(dataset, tag)
         if element.is_raw:
             continue
         value = element.value
         if element.VR in EXTENDED_VRS:
             values = value if isinstance(value, (list, tuple, MultiValue)) else [value]
             yield from (str(one) for one in values if isinstance(one, (str, PersonName)))
-        for item in value or () if element.VR == "SQ" else ():
+        for item in items_of(element):
             if SPECIFIC_CHARACTER_SET not in item:
                 yield from _texts(item)
 
@@ -176,8 +176,7 @@ def _check_names(dataset: Dataset) -> None:
     if names and not are_known(names):
         raise DataSetError(f"there is no character set {shown_names(names)!r} (SpecificCharacterSet)")
     for tag in list(dataset.keys()):
-        element = dataset.get_item(tag)
-        for item in element.value or () if element.VR == "SQ" and not element.is_raw else ():
+        for item in items_of(stored(dataset, tag)):
             _check_names(item)
 
 
@@ -195,16 +194,9 @@ def use_utf_8(dataset: Dataset) -> None:
     """
     texts: list[str] = []
     names: set[str] = set()
-
-    def visit(within: Dataset, element: DataElement) -> None:
-        if element.tag == SPECIFIC_CHARACTER_SET:
-            names.update([element.value] if isinstance(element.value, str) else element.value or ())
-            del within[element.tag]
-        elif element.VR in EXTENDED_VRS:
-            texts.append(str(element.value))
-
     try:
-        dataset.walk(visit)
+        with Quiet():
+            _read_all(dataset, texts, names)
     except Exception as error:  # whatever bytes that are no value of their VR make pydicom raise
         raise DataSetError(f"the data set has a value that cannot be read: {_summary(error)}") from None
     text = "".join(texts)
@@ -213,6 +205,23 @@ def use_utf_8(dataset: Dataset) -> None:
     if "\N{REPLACEMENT CHARACTER}" in text or not names <= python_encoding.keys():
         raise DataSetError("the data set has text that is not in its character set")
     dataset.SpecificCharacterSet = UTF_8
+
+
+def _read_all(dataset: Dataset, texts: list[str], names: set[str]) -> None:
+    """Have pydicom decode all elements; collect the text, and take out the names of character sets."""
+    for tag in sorted(dataset.keys()):
+        raw = stored(dataset, tag)
+        vr = vr_of_raw(raw, dataset) if isinstance(raw, RawDataElement) else raw.VR
+        element = dataset[tag]
+        if vr in ("DS", "IS") and isinstance(element.value, str) and element.value:
+            raise ValueError(str(tag))  # which pydicom leaves as it is where it is no number
+        if tag == SPECIFIC_CHARACTER_SET:
+            names.update(values_of(dataset, tag))
+            del dataset[tag]
+        elif vr in EXTENDED_VRS:
+            texts.append(str(element.value))
+        for item in items_of(element):
+            _read_all(item, texts, names)
 
 
 def decompress(data: Buffer, transfer_syntax: str) -> bytes:
@@ -237,11 +246,12 @@ def decompress(data: Buffer, transfer_syntax: str) -> bytes:
         raise missing
     dataset = decode_data_set(data, syntax)
     try:
-        for image in (dataset, *dataset.get("IconImageSequence", ())):
-            if _is_encapsulated(image.get_item(_PIXEL_DATA)):
-                image.file_meta = FileMetaDataset()
-                image.file_meta.TransferSyntaxUID = syntax
-                image.decompress(generate_instance_uid=False)
+        with Quiet():
+            for image in (dataset, *dataset.get("IconImageSequence", ())):
+                if _is_encapsulated(image.get_item(_PIXEL_DATA)):
+                    image.file_meta = FileMetaDataset()
+                    image.file_meta.TransferSyntaxUID = syntax
+                    image.decompress(generate_instance_uid=False)
     except MemoryError:
         raise
     except ImportError:  # of numpy, without which pydicom counts a decoder as available
@@ -276,7 +286,7 @@ def _check_pixel_data(dataset: Dataset, source: UID, target: UID) -> None:
     if _PIXEL_DATA not in dataset:
         return
     known = source.is_transfer_syntax
-    element = dataset.get_item(_PIXEL_DATA)
+    element = stored(dataset, _PIXEL_DATA)
     compressed = source.is_encapsulated if known else _is_encapsulated(element)
     if compressed and known and source != target:
         raise DataSetError(
@@ -287,7 +297,7 @@ def _check_pixel_data(dataset: Dataset, source: UID, target: UID) -> None:
     if target.is_encapsulated:
         if not compressed:
             raise DataSetError(f"its pixel data is not compressed; it cannot be encoded in {target.name}")
-        if not element.is_raw:
+        if isinstance(element, DataElement):
             element.is_undefined_length = True  # PS3.5 A.4; pydicom's own save_as() sets it as well
 
 

@@ -24,7 +24,7 @@ from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
 from pydicom.valuerep import PersonName
 
-from .characters import DEFAULT_REPERTOIRE, EXTENDED_VRS, UTF_8, are_known, decode_text, encode_text
+from .characters import DEFAULT_REPERTOIRE, EXTENDED_VRS, UTF_8, are_known, decode_text, encode_text, is_plain
 from .encoded import Walk
 from .errors import DataSetError
 from .headers import ITEM, ITEM_END, LONG_VRS, PIXEL_DATA, SEQUENCE_END, SHORT_VRS, UNDEFINED
@@ -97,9 +97,11 @@ class Encoder:
         return b"".join(parts)
 
     def _element(self, tag: BaseTag, scope: _Scope, parts: list[bytes]) -> None:
-        element: DataElement | RawDataElement = scope.dataset.get_item(tag)
+        element = stored(scope.dataset, tag)
         if isinstance(element, RawDataElement):
-            vr = _vr_of_raw(element, scope)
+            vr = vr_of_raw(element, scope.dataset)
+            if len(vr) > 2:
+                vr = _resolved(vr, tag, scope)
             if vr != "SQ":
                 self._put(parts, tag, vr, self._raw(element, vr, scope), element.length == UNDEFINED)
                 return
@@ -149,7 +151,7 @@ class Encoder:
     def _raw(self, element: RawDataElement, vr: str, scope: _Scope) -> bytes:
         """Return the bytes of a value, as they came unless the character set is another one now."""
         value = element.value or b""
-        if vr in EXTENDED_VRS and not (value.isascii() and b"\x1b" not in value):
+        if vr in EXTENDED_VRS and not is_plain(value):
             if scope.is_unchanged:
                 if not scope.is_named:
                     self.unnamed[element.tag] = None
@@ -167,7 +169,9 @@ class Encoder:
         """Return a sequence that was not looked at, odd values in it padded; nothing if items may change."""
         value = element.value or b""
         is_implicit, is_little = bool(element.is_implicit_VR), bool(element.is_little_endian)
-        syntax = _SYNTAXES[is_implicit, is_little]
+        syntax = _SYNTAXES.get((is_implicit, is_little))
+        if syntax is None:  # Big Endian without VR, against the standard
+            return b""
         is_same = (self.is_explicit, self.is_little_endian) == (not is_implicit, is_little)
         written = (
             self
@@ -279,23 +283,21 @@ def shown_names(names: Iterable[str]) -> str:
     return "\\".join(name if not name or _TERM.fullmatch(name) else "..." for name in names)
 
 
-def _vr_of_raw(element: RawDataElement, scope: _Scope) -> str:
-    """Return the VR that was read, else that of the dictionary; UN where there is none."""
+def vr_of_raw(element: RawDataElement, dataset: Dataset) -> str:
+    """Return the VR that was read, else that or those of the dictionary; UN where there is none."""
     vr = element.VR
     if vr in SHORT_VRS or vr in LONG_VRS:
         return str(vr)
     tag = element.tag
     try:
         if not tag.is_private:
-            vr = dictionary_VR(tag)
-        elif tag.is_private_creator:
-            vr = "LO"
-        else:
-            place = tag & 0xFFFF_0000 | tag >> 8 & 0xFF
-            vr = private_dictionary_VR(tag, "".join(values_of(scope.dataset, place)))
+            return dictionary_VR(tag)
+        if tag.is_private_creator:
+            return "LO"
+        place = tag & 0xFFFF_0000 | tag >> 8 & 0xFF
+        return private_dictionary_VR(tag, "".join(values_of(dataset, place)))
     except KeyError:
         return "UN"
-    return vr if len(vr) == 2 else _resolved(vr, tag, scope)
 
 
 def _resolved(vr: str, tag: BaseTag, scope: _Scope) -> str:
@@ -361,10 +363,25 @@ class _Scope:
         return default
 
 
+def stored(dataset: Dataset, tag: int) -> DataElement | RawDataElement:
+    """Return an element as the data set has it; only what pydicom left in a file is read.
+
+    `Dataset.get_item` takes empty values for such, and decodes them, which may raise anything.
+    """
+    element: DataElement | RawDataElement = dataset.get_item(tag, keep_deferred=True)
+    if isinstance(element, RawDataElement) and element.value is None and element.length:
+        return dataset[tag]
+    return element
+
+
+def items_of(element: DataElement | RawDataElement) -> list[Dataset]:
+    """Return the items of an element, none if it is no sequence, or was not looked at."""
+    return list(element.value or ()) if element.VR == "SQ" and isinstance(element, DataElement) else []
+
+
 def values_of(dataset: Dataset, tag: int) -> list[str]:
     """Return the values of an element whose text is ASCII; none if it is absent or empty."""
-    element = dataset.get_item(tag)
-    value = getattr(element, "value", None)
+    value = stored(dataset, tag).value if tag in dataset else None
     if isinstance(value, bytes):
         value = value.decode("latin-1").split("\\")
     values = value if isinstance(value, (MultiValue, list, tuple)) else [value or ""]

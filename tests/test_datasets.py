@@ -426,6 +426,11 @@ def test_a_value_that_cannot_be_read_has_no_character_set() -> None:
     assert "once" not in "".join(traceback.format_exception(caught.value))
 
 
+def test_a_character_set_that_python_cannot_look_up() -> None:
+    with pytest.raises(DataSetError, match="cannot be decoded as Explicit VR Little Endian: ValueError"):
+        decode_data_set(b"\x08\0\x05\0CS\x04\0a\0bc", EXPLICIT)
+
+
 # --- convert ------------------------------------------------------------------------------------
 
 LITTLE_ENDS = "FEFF 0DE0 00000000 FEFF DDE0 00000000"  # of an item, of a sequence

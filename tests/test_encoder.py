@@ -12,6 +12,7 @@ from pydicom.config import IGNORE
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filereader import read_dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import JPEGBaseline8Bit
 from pydicom.valuerep import PersonName
@@ -411,3 +412,11 @@ def test_a_sequence_that_is_one_for_its_tag_only() -> None:
     made = Dataset()
     made.add(DataElement(0x00400100, dictionary_VR(0x00400100), Sequence(), validation_mode=IGNORE))
     assert encode_data_set(made, EXPLICIT) == element(0x00400100, "SQ", b"")
+
+
+def test_a_sequence_in_big_endian_without_vr() -> None:
+    """No transfer syntax is so, but pydicom reads it."""
+    data = struct.pack(">HHIHHIHHI", 0x0040, 0x0100, 18, 0xFFFE, 0xE000, 10, 0x0008, 0x0060, 2) + b"CT"
+    made = read_dataset(BytesIO(data), True, False)
+    back = decode_data_set(encode_data_set(made, EXPLICIT), EXPLICIT)
+    assert back[STEPS].value[0].Modality == "CT"

@@ -666,3 +666,40 @@ def test_wild_cards_between_and_beside_each_other(key: str, value: str, expected
     query, entity = Query(dataset(PatientComments=key)), dataset(PatientComments=value)
     assert query.matches(entity) is expected
     assert query.matches(entity) is expected
+
+
+@pytest.mark.parametrize("key_syntax", [IMPLICIT, EXPLICIT])
+@pytest.mark.parametrize("syntax", [None, IMPLICIT, EXPLICIT])
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("SCAN*", "SCANNER 1", True),
+        ("SCAN*", "OTHER", False),
+        ("A", ["A", "B"], True),
+        ("B?", ["A", "BC"], True),
+        ("*", "", True),
+        ("M\xfc*", "Müller", True),
+    ],
+)
+def test_private_keys_may_have_wild_cards(
+    key: str, value: object, expected: bool, syntax: str | None, key_syntax: str
+) -> None:
+    """In Implicit VR nothing tells the VR of a private element."""
+
+    def private(value: object) -> Dataset:
+        made = dataset(SpecificCharacterSet="ISO_IR 192")
+        made.private_block(0x0009, "ACME", create=True).add_new(1, "LO", value)
+        return made
+
+    entity = private(value) if syntax is None else sent(private(value), syntax)
+    identifier = sent(private(key), key_syntax)
+    assert matches(identifier, entity) is expected
+    if expected and value:
+        answer = sent(response_identifier(identifier, entity), EXPLICIT).get_item(0x00091001).value
+        assert answer.rstrip() == ("\\".join(value) if isinstance(value, list) else str(value)).encode()
+
+
+def test_a_private_key_that_is_no_text_is_compared_as_it_is() -> None:
+    creator = (0x00090010, b"ACME")
+    assert matches(raw(creator, (0x00091001, b"\1\0*")), raw(creator, (0x00091001, b"\1\0*")))
+    assert not matches(raw(creator, (0x00091001, b"\1\0*")), raw(creator, (0x00091001, b"\1\0A")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Any
 
@@ -12,7 +13,7 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
-from dicomproto.datasets import encode_data_set
+from dicomproto.datasets import encode_data_set, use_utf_8
 from dicomproto.errors import DataSetError, DataSetTooLarge
 from dicomproto.matching import Query, matches, response_identifier
 from dicomproto.matching.rules import MAXIMUM_PATTERN, MAXIMUM_VALUES
@@ -373,3 +374,40 @@ def test_a_query_costs_time_in_proportion_to_its_size() -> None:
         dataset(ScheduledProcedureStepSequence=many),
     )
     assert time.process_time() - start < 10.0
+
+
+def odd(tag: int, vr: str, value: bytes | None) -> Dataset:
+    """Return what pydicom keeps of an element with any VR."""
+    made = Dataset()
+    made[tag] = RawDataElement(Tag(tag), vr, len(value or b""), value, 8, False, True)
+    made.set_original_encoding(False, True, "iso8859")
+    return made
+
+
+VRS = ("U\0", "XX", "\0\0", "  ", "us", "SQ", "US", "AT", "FD", "IS", "DS", "PN", "UN", "OB", "UT", "DA")
+
+
+@pytest.mark.parametrize("vr", VRS)
+@pytest.mark.parametrize(
+    "tag", [0x00080060, 0x00091001, 0x00100010, 0x00200013, 0x00280010, 0x00283006, 0x00400100]
+)
+def test_no_vr_makes_a_query_raise_anything_else(tag: int, vr: str) -> None:
+    for value in (None, b"", b"A*", b"\1\0\2", b"9" * 5000, b"\xfe\xff\x00\xe0\4\0\0\0", b"1e99999999"):
+        made = odd(tag, vr, value)
+        made.add(DataElement(0x00090010, "LO", "ACME"))
+        with contextlib.suppress(DataSetError):
+            query = Query(odd(tag, vr, value))
+            query.matches(made)
+            encode_data_set(query.response(made), IMPLICIT)
+        Query(dataset(PatientName="A")).matches(made)
+        for function in (use_utf_8, lambda made: encode_data_set(made, EXPLICIT, on_warning=str), Query):
+            with contextlib.suppress(DataSetError):
+                function(odd(tag, vr, value))  # type: ignore[operator]
+
+
+def test_a_sequence_where_there_should_be_none() -> None:
+    made = Dataset()
+    made.add(DataElement(0x00100010, "SQ", [Dataset()]))
+    with pytest.raises(DataSetError, match=r"\(0010,0010\) cannot be read"):
+        Query(made)
+    assert not matches(dataset(PatientName="A"), made)

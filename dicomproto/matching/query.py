@@ -10,7 +10,9 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
 from ..characters import choose_character_set
+from ..encoder import stored
 from ..errors import DataSetError
+from ..quiet import Quiet
 from .rules import (
     MAXIMUM_ITEMS,
     MAXIMUM_VALUES,
@@ -34,6 +36,7 @@ from .values import (
     TIMEZONE_OFFSET,
     Copier,
     is_private_creator,
+    is_text,
     owned_elements,
     read,
     read_if_possible,
@@ -77,15 +80,17 @@ class Query:
         timezone: str | None = None,
     ) -> None:
         self._timezone = timezone
-        offset = self._offset_of(identifier)
-        options = Options(combined_datetime, multiple_values, empty_values, offset)
-        self._keys = _Keys(identifier, options, depth=0, count=_Count())
-        self._level = read(identifier, _LEVEL, "CS")
-        self._character_set = read(identifier, SPECIFIC_CHARACTER_SET, "CS")
+        with Quiet():
+            offset = self._offset_of(identifier)
+            options = Options(combined_datetime, multiple_values, empty_values, offset)
+            self._keys = _Keys(identifier, options, depth=0, count=_Count())
+            self._level = read(identifier, _LEVEL, "CS")
+            self._character_set = read(identifier, SPECIFIC_CHARACTER_SET, "CS")
 
     def matches(self, entity: Dataset) -> bool:
         """Return whether an entity matches every key. What cannot be read of the entity is unknown."""
-        return self._keys.match(_Entity(entity, self._offset_of(entity)))
+        with Quiet():
+            return self._keys.match(_Entity(entity, self._offset_of(entity)))
 
     def response(self, entity: Dataset, *, retrieve_ae_title: str | None = None) -> Dataset:
         """Return the identifier that answers the query with an entity that matches (PS3.4 C.4.1.1.3.2).
@@ -95,6 +100,10 @@ class Query:
         the entity's or the query's, if that holds the text, or else UTF-8. Raises DataSetError if the entity
         has more than 64 sequences within each other.
         """
+        with Quiet():
+            return self._response(entity, retrieve_ae_title)
+
+    def _response(self, entity: Dataset, retrieve_ae_title: str | None) -> Dataset:
         copier = Copier()
         answer = self._keys.answer(_Entity(entity, self._offset_of(entity)), copier)
         if self._level:
@@ -274,8 +283,10 @@ def _key(
     identifier: Dataset, tag: BaseTag, creator: str, options: Options, depth: int, count: _Count
 ) -> _Key:
     vr = vr_of(identifier, tag, creator)
+    if vr == "UN" and creator and is_text(identifier, tag):
+        vr = "LO"  # Implicit VR does not tell it, and a key with wild cards is text
     if vr == "AT":
-        encoded = identifier.get_item(tag).value
+        encoded = stored(identifier, tag).value
         if isinstance(encoded, bytes) and len(encoded) > 4 * MAXIMUM_VALUES:
             raise too_many(len(encoded) // 4)  # before each of them is decoded, which takes long
     values = read(identifier, tag, vr)

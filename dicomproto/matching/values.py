@@ -7,6 +7,7 @@ element.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time
 from typing import Any
@@ -19,6 +20,7 @@ from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
 
 from ..characters import EXTENDED_VRS, decode_text
+from ..encoder import stored
 from ..errors import DataSetError
 
 SPECIFIC_CHARACTER_SET, TIMEZONE_OFFSET = 0x0008_0005, 0x0008_0201
@@ -29,6 +31,7 @@ MAXIMUM_DEPTH = 64
 TEXT_VRS = frozenset(
     {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT"}
 )
+_TEXT = re.compile(rb"[^\x00-\x1a\x1c-\x1f\x7f]+\x00?")
 DATE_VRS = frozenset({"DA", "DT", "TM"})
 _SINGLE_VALUED = frozenset({"LT", "ST", "UN", "UR", "UT"})
 _LEADING_SPACES_COUNT = frozenset({"LT", "ST", "UC", "UR", "UT"})
@@ -42,7 +45,13 @@ def vr_of(dataset: Dataset, tag: int, creator: str) -> str:
         known = ""
     if len(known) == 2:  # not "US or SS"
         return known
-    return dataset.get_item(tag).VR or known or "UN"
+    return stored(dataset, tag).VR or known or "UN"
+
+
+def is_text(dataset: Dataset, tag: int) -> bool:
+    """Return whether a value whose VR is not known has bytes, all of which text of one line may have."""
+    value = stored(dataset, tag).value
+    return isinstance(value, bytes) and _TEXT.fullmatch(value) is not None
 
 
 def read(dataset: Dataset, tag: int, vr: str) -> list[Any]:
@@ -54,8 +63,11 @@ def read(dataset: Dataset, tag: int, vr: str) -> list[Any]:
     try:
         if tag not in dataset:
             return []
+        element = stored(dataset, tag)
+        if element.VR == "SQ" and vr != "SQ":
+            raise TypeError
         if vr in TEXT_VRS or vr == "UN":
-            return _texts(dataset.get_item(tag).value, vr, dataset.original_character_set)
+            return _texts(element.value, vr, dataset.original_character_set)
         value = dataset[tag].value
         if vr == "SQ":
             return [item for item in value or () if isinstance(item, Dataset)]

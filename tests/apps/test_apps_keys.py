@@ -404,7 +404,7 @@ def test_answers_are_shown_whatever_their_values() -> None:
         "(0008,0000) UL [0]  # unknown",
         "(0008,0005) CS [ISO_IR 100]  # SpecificCharacterSet",
         "(0008,0020) DA [20200101-]  # StudyDate",
-        "(0008,002A) ?? [1.2]  # AcquisitionDateTime",
+        "(0008,002A) DT [1.2]  # AcquisitionDateTime",
         "(0009,1001) UN [2 bytes]  # unknown",
         "(0010,0010) PN [Müller^A=x]  # PatientName",
         "(0010,0020) LO [\x1b[2Jx]  # PatientID",
@@ -428,7 +428,7 @@ def test_dicom_json_is_made_whatever_the_values() -> None:
     assert json.loads(json.dumps(model, allow_nan=False)) == {
         "00080005": {"vr": "CS", "Value": ["ISO_IR 192"]},
         "00080020": {"vr": "DA", "Value": ["20200101-"]},
-        "0008002A": {"vr": "UN", "InlineBinary": "MS4yIA=="},
+        "0008002A": {"vr": "DT", "Value": ["1.2"]},
         "00091001": {"vr": "UN", "InlineBinary": "YWI="},
         "00100010": {"vr": "PN", "Value": [{"Alphabetic": "Müller^A", "Ideographic": "x"}]},
         "00100020": {"vr": "LO", "Value": ["\x1b[2Jx"]},
@@ -447,7 +447,7 @@ def test_dicom_json_is_made_whatever_the_values() -> None:
 
 def test_a_deep_nest_ends_somewhere() -> None:
     content = element(0x0010_0020, b"LO", b"x")
-    for _ in range(100):
+    for _ in range(60):
         content = element(0x0040_0100, b"SQ", item(content))
     dataset = decode_data_set(content, EXPLICIT)
     cut = []
@@ -469,3 +469,63 @@ def test_what_ends_before_that_is_whole() -> None:
         empty = element(0x0040_0100, b"SQ", item(empty))
     json_of(decode_data_set(empty, EXPLICIT), on_cut=lambda: cut.append(1))
     assert cut == []
+
+
+@pytest.mark.parametrize(
+    ("vr", "value", "expected"),
+    [
+        (b"IS", b"1.5", ["1.5"]),
+        (b"IS", b"0.9", ["0.9"]),
+        (b"IS", b"9007199254740992", [2**53]),
+        (b"IS", b"9007199254740993", ["9007199254740993"]),
+        (b"IS", b"-007\\+5\\1e3\\1_0", [-7, 5, "1e3", "1_0"]),
+        (b"IS", b"\\5\\\\", [None, 5, None, None]),
+        (b"IS", b"9" * 5000, ["9" * 5000]),
+        (b"DS", b"0.1\\1.50\\-.5\\1e2", [0.1, 1.5, -0.5, 100.0]),
+        (b"DS", b"0.12345678901234567890", ["0.12345678901234567890"]),
+        (b"DS", b"9007199254740993", ["9007199254740993"]),
+        (b"DS", b"1e400\\nan\\inf", ["1e400", "nan", "inf"]),
+        (b"DS", b"\\1", [None, 1.0]),
+        (b"CS", b"CT\\\\MR\\", ["CT", None, "MR", None]),
+        (b"PN", b"A^B=x\\", [{"Alphabetic": "A^B", "Ideographic": "x"}, None]),
+        (b"SV", struct.pack("<qq", 2**53, -(2**53) - 1), [2**53, str(-(2**53) - 1)]),
+        (b"UV", struct.pack("<Q", 2**64 - 1), [str(2**64 - 1)]),
+        (b"FL", struct.pack("<f", 0.5), [0.5]),
+        (b"FD", struct.pack("<d", float("-inf")), ["-inf"]),
+        (b"AT", bytes.fromhex("10001000 20000D00"), ["00100010", "0020000D"]),
+        (b"AT", b"\x10\0\x10\0\x10\0", "EAAQABAA"),
+        (b"US", b"\1\0\2", "AQAC"),
+    ],
+)
+def test_a_number_in_json_is_that_number(vr: bytes, value: bytes, expected: object) -> None:
+    long = vr in (b"SV", b"UV")
+    head = struct.pack("<HH", 0x0072, 0x0099) + vr
+    data = head + (b"\0\0" + struct.pack("<I", len(value)) if long else struct.pack("<H", len(value))) + value
+    model = json.loads(json.dumps(json_of(decode_data_set(data, EXPLICIT)), allow_nan=False))["00720099"]
+    if isinstance(expected, str):
+        assert model == {"vr": "UN", "InlineBinary": expected}
+    else:
+        assert model == {"vr": vr.decode(), "Value": expected}
+        assert [type(one) for one in model["Value"]] == [type(one) for one in expected]
+
+
+# --- private elements ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_private_key_has_the_vr_of_its_dictionary(order: int) -> None:
+    """(0009,xx02) of GEMS_IDEN_01 is SH, (0019,xx02) of GEMS_ACQU_01 SL."""
+    keys = ["0009,0010=GEMS_IDEN_01", "0009,1002=CT0*", "0019,0010=GEMS_ACQU_01", "(0019,1002)=-5"]
+    found = identifier(*keys[::order])
+    assert (found[0x00091002].VR, found[0x00091002].value) == ("SH", "CT0*")
+    assert (found[0x00191002].VR, found[0x00191002].value) == ("SL", -5)
+    with pytest.raises(ArgumentTypeError, match="hexadecimal digits"):
+        identifier("0009,0010=ACME", "0009,1002=CT0*")
+
+
+def test_a_private_key_in_an_item_has_its_creator_there() -> None:
+    within = "ScheduledProcedureStepSequence[0]."
+    found = identifier(f"{within}0009,1002=CT0*", f"{within}0009,0010=GEMS_IDEN_01")
+    assert found.ScheduledProcedureStepSequence[0][0x00091002].value == "CT0*"
+    with pytest.raises(ArgumentTypeError, match="hexadecimal digits"):
+        identifier("0009,0010=GEMS_IDEN_01", f"{within}0009,1002=CT0*")

@@ -21,6 +21,7 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
+from dicomproto.datasets import decode_data_set
 from dicomproto_transports.apps import main
 from dicomproto_transports.apps._get_contexts import COMPRESSED, ROOM, plan_get
 from dicomproto_transports.blocking import AE, Server, evt
@@ -285,11 +286,16 @@ def test_a_match_that_is_none_is_a_failure(here: Run) -> None:
     assert "E: match 1 cannot be read: " in done.err
 
 
+ENDLESS = (b"PN\4\0A^B ", b"SQ\0\0\xff\xff\xff\xff")
+"""A name, and a sequence that never ends."""
+
+
 class Spoiler:
     """Passes bytes on between a client and a server, with the names in the answers spoilt."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, *replacements: tuple[bytes, bytes]) -> None:
         self._server = port
+        self._replacements = replacements or (ENDLESS,)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
 
@@ -314,9 +320,71 @@ class Spoiler:
                     data = source.recv(65536)
                     if not data:
                         return
-                    if source is server:  # a sequence that never ends
-                        data = data.replace(b"PN\4\0A^B ", b"SQ\0\0\xff\xff\xff\xff")
+                    for old, new in self._replacements if source is server else ():
+                        data = data.replace(old, new)
                     (client if source is server else server).sendall(data)
+
+
+IN_IMPLICIT = [
+    (b"\x10\0\x10\0PN\4\0", b"\x10\0\x10\0\4\0\0\0"),
+    (b"\0\x10\0\x10PN\0\4", b"\x10\0\x10\0\4\0\0\0"),
+]
+
+
+@pytest.mark.parametrize("spoils", [False, True])
+@pytest.mark.parametrize("word", ["-xi", "-xe", "-xb", ""])
+@pytest.mark.parametrize("output", ["", "--json", "--dicom-json"])
+def test_each_transfer_syntax_goes_with_each_output(
+    here: Run, tmp_path: Path, word: str, output: str, spoils: bool
+) -> None:
+    """A match in Implicit VR is shown and written, whatever the transfer syntax that was agreed upon."""
+    words = [*filter(None, (word, output)), "-w", "-od", tmp_path, *KEYS]
+    only = Dataset()
+    only.PatientName = "A^B "
+    with (
+        serving(finding((0xFF00, only))) as server,
+        Spoiler(server.port, *(IN_IMPLICIT if spoils else [(b"?", b"?")])) as peer,
+    ):
+        done = here("findscu", f"127.0.0.1:{peer.port}", *words)
+    assert (done.status, done.err) == (0, "")
+    assert dcmread(tmp_path / "rsp000001.dcm").PatientName == "A^B"
+    if output:
+        assert '"Alphabetic": "A^B"' in done.out
+
+
+@pytest.mark.parametrize("named", [None, "ISO_IR 192"])
+@pytest.mark.parametrize("by", ["--json", "--dicom-json", "", "the table"])
+def test_the_character_set_of_a_peer_may_be_known(
+    here: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str, named: str | None
+) -> None:
+    content = b"\x10\0\x10\0PN\6\0M\xfcller"
+    if named:
+        content = b"\x08\0\x05\0CS\x0a\0" + named.encode() + content
+    answer = decode_data_set(content, EXPLICIT, file_meta=False)
+    with serving(finding((0xFF00, answer))) as server:
+        done = here("findscu", address(server), *filter(None, [by.removeprefix("the table")]), *KEYS)
+        assert "(0010,0010) PatientName has text that is not in a character set" in done.err
+        assert "--assume-charset" in done.err
+        where, option = address(server), ["--assume-charset", "ISO_IR 100"]
+        if by == "the table":
+            table = tmp_path / "peers.toml"
+            host, port = where.rpartition("@")[2].split(":")
+            table.write_text(f'[pacs]\nhost = "{host}"\nport = {port}\nassume_charset = "ISO_IR 100"\n')
+            monkeypatch.setenv("DICOMPROTO_PEERS", str(table))
+            where, option = "pacs", []
+        words = [*filter(None, [by.removeprefix("the table")]), *option, "-w", "-od", tmp_path, *KEYS]
+        done = here("findscu", where, *words)
+    assert done.status == 0
+    assert "charset" not in done.err
+    assert "M\xfcller" in done.out or "M\\u00fcller" in done.out
+    written = dcmread(tmp_path / "rsp000001.dcm")
+    assert (written.SpecificCharacterSet, written.PatientName) == ("ISO_IR 100", "M\xfcller")
+
+
+def test_a_character_set_that_there_is_not_is_refused(here: Run) -> None:
+    done = here("findscu", "127.0.0.1:104", "--assume-charset", "latin-1", *KEYS)
+    assert done.status == 2
+    assert "there is no character set 'latin-1'" in done.err
 
 
 def test_extended_negotiation_is_asked_for_and_missed(here: Run) -> None:

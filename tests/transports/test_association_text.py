@@ -102,6 +102,55 @@ def test_text_that_names_no_character_set_is_told_once(
     provider.matches = [unnamed(), unnamed()]
     found = [match for _, match in association.send_c_find(dataset(PatientName="A"), WORKLIST) if match]
     assert [match.get_item(0x00100010).value for match in found] == [b"M\xfcller"] * 2
-    (line,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
-    assert "element (0010,0010) has text that is not ASCII and leaves as it was read" in line
-    assert re.match(r"'\w+' at 127\.0\.0\.1:\d+: element", line)
+    lines = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    (sent,) = [line for line in lines if "element (0010,0010) has text that is not ASCII" in line]
+    assert "leaves as it was read" in sent
+    assert re.match(r"'\w+' at 127\.0\.0\.1:\d+: element", sent)
+    (received,) = [line for line in lines if "assume_charset" in line]
+    assert "element (0010,0010) PatientName has text that is not in a character set" in received
+    assert "assume_charset" in received
+
+
+def named(name: bytes) -> Dataset:
+    return decode_data_set(
+        b"\x08\0\x05\0CS\x0a\0" + name + LATIN_1, EXPLICIT_VR_LITTLE_ENDIAN, file_meta=False
+    )
+
+
+@pytest.mark.parametrize("by", ["the entity", "the call"])
+def test_the_character_set_of_a_peer_may_be_known(
+    provider: Provider, caplog: pytest.LogCaptureFixture, by: str
+) -> None:
+    ae, server_ae, seen = AE(), AE(), []
+
+    def store(event: evt.Event) -> int:
+        seen.append((event.dataset.PatientName, event.dataset.get("SpecificCharacterSet")))
+        return 0
+
+    for uid in (WORKLIST, CTImageStorage):
+        server_ae.add_supported_context(uid)
+        ae.add_requested_context(uid)
+    server_ae.assume_charset = "ISO_IR 100"
+    options = {"assume_charset": "ISO_IR 100"} if by == "the call" else {}
+    if not options:
+        ae.assume_charset = "ISO_IR 100"
+    handlers = [(evt.EVT_C_FIND, provider.find), (evt.EVT_C_STORE, store)]
+    provider.matches = [unnamed(), named(b"ISO_IR 192"), named(b"ISO_IR 100"), dataset(PatientName="A")]
+    server = server_ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+    with server, ae.associate("127.0.0.1", server.port, **options) as association:
+        found = [match for _, match in association.send_c_find(dataset(PatientName="A"), WORKLIST) if match]
+        for made in provider.matches:
+            made.SOPClassUID, made.SOPInstanceUID = CTImageStorage, "1.2.3"
+            association.send_c_store(made)
+    shown = [(match.PatientName, match.get("SpecificCharacterSet")) for match in found]
+    assert shown == [("Müller", "ISO_IR 100")] * 3 + [("A", None)]
+    assert seen == shown
+    assert "PatientName has text" not in caplog.text
+
+
+@pytest.mark.parametrize(("value", "error"), [("ISO_IR 999", ValueError), (100, TypeError)])
+def test_a_character_set_that_there_is_not(value: object, error: type[Exception]) -> None:
+    with pytest.raises(error, match="SpecificCharacterSet|Specific Character Set"):
+        AE().assume_charset = value
+    with pytest.raises(error, match="Specific Character Set"):
+        AE().associate("127.0.0.1", 1, assume_charset=value)

@@ -29,7 +29,8 @@ from dicomproto.upper_layer.pdu import (
 from . import _arguments as arguments
 from . import evt
 from ._association import AssociationCore
-from ._checks import checked, several
+from ._charset import Doubt
+from ._checks import charset_or_none, checked, several
 from ._facts import name_of, own_title
 from ._holding import Holding
 from ._operating import Drive
@@ -132,13 +133,15 @@ class AECore(Settings):
         operations_window: AsynchronousOperationsWindow | None = None,
         strict_roles: bool | None = None,
         pack_pdvs: bool = False,
+        assume_charset: str | None = None,
     ) -> AssociationCore:
         """Associate with a peer: `associate` of all flavours.
 
         `contexts` replaces the requested ones; `max_pdu` the `maximum_pdu_size`; `ext_neg` holds items of the
         extended negotiation. `tls_args` is an `ssl.SSLContext`, or one and the host name that the peer's
-        certificate must be for, in place of `addr`. `calling_ae_title`, `timeouts` and `strict_roles` go
-        before the settings of this entity, `timeouts` also as a mapping of those that differ.
+        certificate must be for, in place of `addr`. `calling_ae_title`, `timeouts`, `strict_roles` and
+        `assume_charset` go before the settings of this entity, `timeouts` also as a mapping of those that
+        differ.
         `bind_address` is where the connection comes from, (address, port), with port 0 for any; a port that
         is given can be used again at once. `operations_window` is proposed unless `ext_neg` holds one;
         `pack_pdvs` sends a command and the beginning of its data set in one PDU; `Peer.options` gives what a
@@ -156,6 +159,9 @@ class AECore(Settings):
         arguments.check_flag("strict_roles", strict_roles, or_none=True)
         arguments.check_flag("pack_pdvs", pack_pdvs)
         handlers, settings = self.bind(evt_handlers), self.settled()
+        assumed = settings.assume_charset
+        if assume_charset is not None:
+            assumed = checked("assume_charset", charset_or_none, assume_charset)
         timeouts = arguments.timeouts_of(timeouts, settings.timeouts)
         connection = settings.new_connection(
             Role.REQUESTOR, timeouts=timeouts, strict_roles=strict_roles, pack_pdvs=pack_pdvs
@@ -174,6 +180,7 @@ class AECore(Settings):
             stream = await handshake.run(stream, peer, timeouts)
         association = self.new_association(connection, stream, backend, handlers, settings, timeouts)
         association.ae_title = own_title(request.calling_ae_title)
+        association.text = Doubt(assumed)
         log.debug("%s: connected", association.peer_name)
         try:
             connection.transport_connected()

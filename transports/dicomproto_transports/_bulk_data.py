@@ -37,6 +37,13 @@ def without_bulk_data(item: object, accepted: Container[tuple[str, str]]) -> Dat
     `accepted` are the SOP classes and transfer syntaxes in which it could be sent: where that of compressed
     pixel data is not among them, the data set without it goes in a native one.
     """
+    from dicomproto.quiet import Quiet
+
+    with Quiet():
+        return _without_bulk_data(item, accepted)
+
+
+def _without_bulk_data(item: object, accepted: Container[tuple[str, str]]) -> Dataset:
     light = copied(cast("Dataset", item)) if hasattr(item, "to_json_dict") else _read(item)
     for keyword in _BULK_DATA:
         if keyword in light:

@@ -235,6 +235,19 @@ def destinations(value: object) -> object:
     return value
 
 
+def charset_or_none(value: object) -> str | None:
+    """Check the name of a character set, or several with backslashes between them."""
+    if value is None:
+        return None
+    from dicomproto.characters import are_known
+
+    if not isinstance(value, str):
+        raise TypeError(wrong("a value of Specific Character Set, as 'ISO_IR 100', or None", value))
+    if not are_known(value.split("\\")):
+        raise ValueError(f"must be a value of Specific Character Set, as 'ISO_IR 100', not {value!r}")
+    return value
+
+
 CHECKS: dict[str, Check] = {
     "limits": limits,
     "timeouts": timeouts,
@@ -251,6 +264,7 @@ CHECKS: dict[str, Check] = {
     "implementation_class_uid": uid,
     "implementation_version_name": version_name,
     "strict_roles": truth,
+    "assume_charset": charset_or_none,
     "strict_dispatch": truth,
     "idle_release": truth,
     "unrestricted_storage": truth,

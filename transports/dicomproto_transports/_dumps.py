@@ -185,7 +185,10 @@ def _shown(command: Command, field: str, value: object) -> str:
 def dataset_lines(message: Message) -> Iterator[str]:
     """Yield the lines for the data set of a message, with its values as pydicom shows them."""
     try:
-        lines = str(message.dataset or "").splitlines()
+        from dicomproto.quiet import Quiet
+
+        with Quiet():
+            lines = str(message.dataset or "").splitlines()
     except DataSetError as error:
         lines = [str(error)]
     except Exception as error:  # whatever a value that cannot be decoded makes pydicom raise

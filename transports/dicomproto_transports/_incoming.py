@@ -173,7 +173,7 @@ class IncomingDataSet(Incoming):
             from dicomproto.datasets import decode_data_set
 
             try:
-                self._dataset = decode_data_set(
+                dataset = decode_data_set(
                     self.data,
                     self.context.transfer_syntax,
                     inflate_limit=self.limit,
@@ -183,6 +183,8 @@ class IncomingDataSet(Incoming):
             except DataSetError as error:
                 error.request = self.received.command
                 raise
+            self.association.text.settle(dataset, self.data, self.association.peer_name)
+            self._dataset = dataset
         return self._dataset
 
 

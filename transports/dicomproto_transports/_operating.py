@@ -39,6 +39,7 @@ from dicomproto.upper_layer.events import Terminal
 from dicomproto.upper_layer.pdu import ReleaseRP, ReleaseRQ
 
 from . import evt
+from ._charset import Doubt
 from ._incoming import Incoming
 from ._outgoing import PieceBuffers, Source
 from ._provider import serve_request
@@ -125,6 +126,9 @@ class Operating(Pump):
 
         self.unfinished: list[Unfinished] = []
         """What somebody has begun to iterate over and has not come to the end of."""
+
+        self.text = Doubt(settings.assume_charset)
+        """What is done about text of the peer whose character set is in doubt."""
 
         self.piece_buffers = PieceBuffers()
         self._looking = threading.Lock()  # held by whoever looks ahead, from any thread
@@ -513,7 +517,7 @@ class Operating(Pump):
         from dicomproto.datasets import decode_data_set
 
         try:
-            return decode_data_set(
+            dataset = decode_data_set(
                 reply.data,
                 reply.transfer_syntax,
                 inflate_limit=self.connection.limits.collect,
@@ -522,6 +526,8 @@ class Operating(Pump):
         except DataSetError as error:
             error.response = reply.response
             raise
+        self.text.settle(dataset, reply.data, self.peer_name)
+        return dataset
 
     async def send_all(self) -> None:
         """Send what was begun and what is queued, to the last byte: between calls nobody would."""

@@ -230,7 +230,10 @@ def _created(
     request: NCreateRQ, response: Response, dataset: Dataset | None
 ) -> tuple[Response, Dataset | None]:
     """Move the UID that the handler chose from its data set to the response (PS3.7 10.1.5.1.4)."""
-    uid = None if dataset is None else dataset.get("AffectedSOPInstanceUID")
+    from dicomproto.quiet import Quiet
+
+    with Quiet():
+        uid = None if dataset is None else dataset.get("AffectedSOPInstanceUID")
     if dataset is not None and "AffectedSOPInstanceUID" in dataset:
         dataset = copied(dataset)  # the handler's own stays as it is
         del dataset.AffectedSOPInstanceUID

@@ -140,7 +140,10 @@ def copied(dataset: Dataset) -> Dataset:
     """Return a data set of its own with the same elements, undecoded where they are."""
     from pydicom.dataset import Dataset
 
-    copy = Dataset({tag: dataset.get_item(tag) for tag in list(dataset.keys())})
+    from dicomproto.quiet import Quiet
+
+    with Quiet():  # what pydicom left in a file is read and decoded
+        copy = Dataset({tag: dataset.get_item(tag) for tag in list(dataset.keys())})
     if hasattr(dataset, "file_meta"):
         copy.file_meta = dataset.file_meta
     is_implicit_vr, is_little_endian = dataset.original_encoding

@@ -157,13 +157,16 @@ class DatasetToSend:
     """Where it is sent, once that is known."""
 
     def __init__(self, dataset: Dataset) -> None:
+        from dicomproto.quiet import Quiet
+
         self._dataset = dataset
-        for keyword in ("SOPClassUID", "SOPInstanceUID"):
-            if not getattr(dataset, keyword, None):
-                raise ValueError(f"the data set has no {keyword}, which C-STORE needs")
-        self.sop_class_uid = str(dataset.SOPClassUID)
-        self.sop_instance_uid = str(dataset.SOPInstanceUID)
-        self.transfer_syntax_uid = _transfer_syntax_of(dataset)
+        with Quiet():
+            for keyword in ("SOPClassUID", "SOPInstanceUID"):
+                if not getattr(dataset, keyword, None):
+                    raise ValueError(f"the data set has no {keyword}, which C-STORE needs")
+            self.sop_class_uid = str(dataset.SOPClassUID)
+            self.sop_instance_uid = str(dataset.SOPInstanceUID)
+            self.transfer_syntax_uid = _transfer_syntax_of(dataset)
 
     def source(self, size: int, buffers: PieceBuffers) -> Source:
         return self.converted(self.transfer_syntax_uid, size)

@@ -123,6 +123,9 @@ class Settings:
         """Which version of that we are, in at most 16 characters; None tells none."""
         self.strict_roles = False
         """Hold peers to the letter of role selection (PS3.7 D.3.3.4)."""
+        self.assume_charset: str | None = None
+        """The character set that received text is taken to be in where none is named, or one that it is not
+        in: a value of Specific Character Set. None warns of such text."""
         self.strict_dispatch = False
         """Refuse requests for a SOP class other than that of their presentation context."""
         self.idle_release = False

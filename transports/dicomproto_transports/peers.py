@@ -9,6 +9,7 @@
     window = 8                      # requests that may be outstanding, proposed to the peer
     strict_roles = true             # hold it to the letter of role selection
     pack_pdvs = true                # send a command and the beginning of its data set in one PDU
+    assume_charset = "ISO_IR 100"   # what its text is in where it names no character set, or a wrong one
     [pacs.timeouts]                 # seconds, 0: no limit; the fields of `Timeouts`
     response = 120
     [pacs.tls]                      # TLS, with the settings that differ from the usual ones
@@ -91,6 +92,8 @@ class Peer(Record):
     """Whether the peer is held to the letter of role selection."""
     pack_pdvs: bool | None = None
     """Whether a command and the beginning of its data set are sent in one PDU."""
+    assume_charset: str | None = None
+    """The character set of its text where it names none, or one that the text is not in."""
     timeouts: tuple[tuple[str, float | None], ...] = ()
     """The fields of `Timeouts` that differ, in seconds."""
     tls: PeerTLS | None = None
@@ -105,7 +108,7 @@ class Peer(Record):
         Raises InvalidPeers if a file for TLS will not do.
         """
         options: dict[str, Any] = {"addr": self.host, "port": self.port, "ae_title": self.ae_title}
-        for name in ("max_pdu", "calling_ae_title", "strict_roles", "pack_pdvs"):
+        for name in ("max_pdu", "calling_ae_title", "strict_roles", "pack_pdvs", "assume_charset"):
             if getattr(self, name) is not None:
                 options[name] = getattr(self, name)
         if self.timeouts:
@@ -350,6 +353,15 @@ def _title(value: object) -> str:
         raise ValueError("an AE title of 1 to 16 ASCII characters without backslash") from None
 
 
+def _charset(value: object) -> object:
+    from ._checks import charset_or_none
+
+    try:
+        return charset_or_none(_text(value))
+    except ValueError:
+        raise ValueError("a value of Specific Character Set, as 'ISO_IR 100'") from None
+
+
 def _seconds(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e9:
         raise ValueError("a number of seconds, 0 for no limit")
@@ -365,5 +377,6 @@ _PEER: dict[str, Callable[[object], object]] = {
     "window": _whole(1, _MAXIMUM_WINDOW),
     "strict_roles": _truth,
     "pack_pdvs": _truth,
+    "assume_charset": _charset,
 }
 _TIMEOUTS: dict[str, Callable[[object], object]] = dict.fromkeys(Timeouts._fields, _seconds)

@@ -37,14 +37,14 @@ def identifier_of(options: Namespace) -> Dataset:
     from pydicom.dataset import Dataset
 
     from ._characters import settle_characters
-    from ._keys import InvalidKey, apply_key
+    from ._keys import InvalidKey, apply_key, names_creator
 
     if not options.keys and options.file is None:
         raise ArgumentTypeError("what to look for must be said with -k or -f")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom's quote values
         identifier = Dataset() if options.file is None else read_identifier(options.file)
-    for key in options.keys:
+    for key in sorted(options.keys, key=names_creator, reverse=True):
         try:
             apply_key(identifier, key)
         except InvalidKey as error:

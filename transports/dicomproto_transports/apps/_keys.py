@@ -4,10 +4,10 @@ r"""The `-k` of the query tools: paths to elements, with values, as pynetdicom's
     element = ( keyword | "(gggg,eeee)" | "gggg,eeee" | "ggggeeee" ) [ "[" number "]" ]
 
 `ScheduledProcedureStepSequence[0].Modality=CT` makes what it passes through: a sequence, and its items
-up to the one that is named. The VR is that of the data dictionary, UN where it has none, as for private
-elements, whose creators are LO; a repeating group goes by its tag. Values are separated by `\`, numbers
-read as numbers, text is left as it is (`*` and ranges included), and what is neither comes in hexadecimal
-digits.
+up to the one that is named. The VR is that of the data dictionary, for a private element that of pydicom's
+private one if its creator is among the keys or in the file; UN where there is none. A repeating group goes
+by its tag. Values are separated by `\`, numbers read as numbers, text is left as it is (`*` and ranges
+included), and what is neither comes in hexadecimal digits.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ import re
 from collections.abc import Callable, Sequence
 
 from pydicom.config import IGNORE
-from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.datadict import dictionary_VR, private_dictionary_VR, tag_for_keyword
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as DicomSequence
 from pydicom.tag import BaseTag, Tag
+
+from dicomproto.encoder import values_of
 
 MAXIMUM_ITEM = 999
 """The highest number of an item: a slip of the finger must not take all memory."""
@@ -63,10 +65,18 @@ class _Step:
         if match["item"]:
             self.item = _item_number(match["number"], match.start("number"))
         self.tag = _tag(match)
+
+    def vr(self, dataset: Dataset) -> str:
+        """Return the VR of the data dictionary; in `dataset` may be the creator of a private element."""
         try:
-            self.vr = "LO" if self.tag.is_private_creator else dictionary_VR(self.tag)  # PS3.5 7.8.1
+            if self.tag.is_private_creator:
+                return "LO"  # PS3.5 7.8.1
+            if not self.tag.is_private:
+                return dictionary_VR(self.tag)
+            creator = values_of(dataset, self.tag & 0xFFFF_0000 | self.tag >> 8 & 0xFF)
+            return private_dictionary_VR(self.tag, "".join(creator))
         except KeyError:
-            self.vr = "UN"
+            return "UN"
 
 
 def apply_key(dataset: Dataset, text: str) -> None:
@@ -78,6 +88,14 @@ def apply_key(dataset: Dataset, text: str) -> None:
         _set(dataset, steps, value, position)
     except _Fault as fault:
         raise InvalidKey(f"{text!r}: {fault} (at character {fault.position + 1})") from None
+
+
+def names_creator(text: str) -> bool:
+    """Return whether a key is that of a private creator, which others need."""
+    try:
+        return _parse(text)[0][-1].tag.is_private_creator
+    except _Fault:
+        return False
 
 
 def _parse(text: str) -> tuple[list[_Step], str | None, int]:
@@ -125,13 +143,14 @@ def _tag(match: re.Match[str]) -> BaseTag:
 def _set(dataset: Dataset, steps: list[_Step], value: str | None, position: int) -> None:
     *way, last = steps
     for step in way:
-        if step.vr != "SQ":
+        if step.vr(dataset) != "SQ":
             raise _Fault(step.start, f"{step.text} is no sequence, so nothing can be within it")
         if step.item is None:
             end = step.start + len(step.text)
             raise _Fault(end, f"the item is missing: {step.text}[0] is the first one")
         dataset = _item(dataset, step.tag, step.item)
-    if last.vr == "SQ":
+    vr = last.vr(dataset)
+    if vr == "SQ":
         if value:
             raise _Fault(position, f"{last.text} is a sequence and has no value: name an element within it")
         if last.item is None:
@@ -141,7 +160,7 @@ def _set(dataset: Dataset, steps: list[_Step], value: str | None, position: int)
         return
     if last.item is not None:
         raise _Fault(last.start, f"{last.text} is no sequence, so it has no items")
-    vr = "SS" if last.vr == "US or SS" and "-" in (value or "") else _AMBIGUOUS.get(last.vr, last.vr)
+    vr = "SS" if vr == "US or SS" and "-" in (value or "") else _AMBIGUOUS.get(vr, vr)
     try:
         dataset[last.tag] = _element(last.tag, vr, value or "")
     except ValueError as error:

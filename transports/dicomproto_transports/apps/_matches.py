@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 _SYNTAXES: dict[object, str] = {  # by what pydicom keeps: is the VR implicit, is it Little Endian
     (True, True): IMPLICIT_VR_LITTLE_ENDIAN,
     (False, True): EXPLICIT_VR_LITTLE_ENDIAN,
-    (False, False): EXPLICIT_VR_BIG_ENDIAN,
 }
+"""All else is Big Endian, with VR or, against the standard, without."""
 
 
 def write_match(path: str, match: Dataset, model: str) -> None:
@@ -31,8 +31,8 @@ def write_match(path: str, match: Dataset, model: str) -> None:
     A match is no instance of a SOP class. The File Meta Information, which must name both, has the SOP class
     of the query, and the SOP Instance UID of the match or one that is made up from a UUID (PS3.5 B.2).
     """
-    transfer_syntax = _SYNTAXES[match.original_encoding]
-    data = encode_data_set(match, transfer_syntax)
+    transfer_syntax = _SYNTAXES.get(match.original_encoding, EXPLICIT_VR_BIG_ENDIAN)
+    data = encode_data_set(match, transfer_syntax, on_warning=lambda text: None)  # it was warned of before
     meta = file_meta_bytes(
         sop_class_uid=model,
         sop_instance_uid=_uid_of(match),

@@ -185,6 +185,15 @@ def add_phases(parser: ArgumentParser, phases: Iterable[str]) -> None:
         )  # fmt: skip
 
 
+def charset(text: str) -> str:
+    """Return the name of a character set, or several; raises ArgumentTypeError."""
+    from dicomproto.characters import are_known
+
+    if not are_known(text.split("\\")):
+        raise ArgumentTypeError(f"there is no character set {text!r}")
+    return text
+
+
 def add_peer(parser: ArgumentParser, own_title: str, *phases: str) -> argparse._ArgumentGroup:
     """Add what a requestor needs to reach its peer; `phases` are its timeouts beside those of all."""
     parser.set_defaults(own_title=own_title)

@@ -86,6 +86,8 @@ def _call(options: argparse.Namespace) -> dict[str, Any]:
     items: list[NegotiationItem] = call.get("ext_neg", [])
     if peer is None and window is not None:
         items.append(AsynchronousOperationsWindow(maximum_invoked=window, maximum_performed=1))
+    if getattr(options, "assume_charset", None):
+        call["assume_charset"] = options.assume_charset
     if options.identity is not None:
         items.append(options.identity)
     return call | {

@@ -14,7 +14,7 @@ from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from ._console import Console
 from ._identifier import identifier_of
 from ._identity import add_identity
-from ._options import add_requested_syntax, only_syntax, positive
+from ._options import add_requested_syntax, charset, only_syntax, positive
 from ._security import add_security
 
 if TYPE_CHECKING:
@@ -92,6 +92,11 @@ def add_manner(parser: ArgumentParser, service: str, counted: str) -> None:
     group.add_argument(
         "--cancel", type=positive, metavar="N",
         help=f"send C-CANCEL after N {counted}; that is no failure, then",
+    )  # fmt: skip
+    group.add_argument(
+        "--assume-charset", type=charset, metavar="NAME",
+        help="the character set of the peer's text where it names none, or one that the text is not in:"
+        " a value of SpecificCharacterSet, as 'ISO_IR 100'",
     )  # fmt: skip
     group.add_argument(
         "--show-comments", action="store_true",

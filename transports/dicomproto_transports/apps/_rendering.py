@@ -6,14 +6,20 @@ pydicom can make nothing of is shown as the text that it is.
 
 from __future__ import annotations
 
-import warnings
+import re
 from base64 import b64encode
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from math import isfinite
 from typing import TYPE_CHECKING
 
 from pydicom.datadict import keyword_for_tag
+from pydicom.dataelem import RawDataElement
 from pydicom.multival import MultiValue
+
+from dicomproto.encoder import stored, vr_of_raw
+from dicomproto.matching.values import TEXT_VRS, read_if_possible
+from dicomproto.quiet import Quiet
 
 if TYPE_CHECKING:
     from pydicom.dataelem import DataElement
@@ -21,6 +27,14 @@ if TYPE_CHECKING:
     from pydicom.tag import BaseTag
 
 _BINARY = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "UN"))
+_NUMERIC_TEXT = frozenset(("DS", "IS"))
+_NUMBER = {
+    "IS": re.compile(r"[+-]?[0-9]{1,64}"),
+    "DS": re.compile(r"[+-]?([0-9]{1,64}(\.[0-9]{0,64})?|\.[0-9]{1,64})([eE][+-]?[0-9]{1,4})?"),
+}
+_LARGEST = 1 << 53
+"""Up to here every whole number is a float of 64 bits."""
+
 _SPECIFIC_CHARACTER_SET = 0x0008_0005
 DEEPEST = 32
 """Sequences within sequences that are shown."""
@@ -74,37 +88,73 @@ def json_of(dataset: Dataset, depth: int = 0, *, on_cut: Callable[[], None] = _i
 def _json_element(
     dataset: Dataset, tag: BaseTag, depth: int, on_cut: Callable[[], None]
 ) -> dict[str, object]:
+    raw = stored(dataset, tag)
+    vr = vr_of_raw(raw, dataset) if isinstance(raw, RawDataElement) else str(raw.VR)
+    if vr in TEXT_VRS:
+        return _json_values(vr, read_if_possible(dataset, tag, vr))
     element = _element(dataset, tag)
     if isinstance(element, bytes):
         return {"vr": "UN", "InlineBinary": b64encode(element).decode("ascii")} if element else {"vr": "UN"}
-    if element.VR == "SQ":
+    vr = str(element.VR)
+    if vr == "SQ":
         items = _items(element)
         if items and depth == DEEPEST:
             on_cut()
             items = []
         inner = [json_of(item, depth + 1, on_cut=on_cut) for item in items]
         return {"vr": "SQ", "Value": inner} if inner else {"vr": "SQ"}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            model: dict[str, object] = element.to_json_dict(None, 0)
-        except Exception:  # a value that is none of its VR: as text, which is allowed for numbers, too
-            return {"vr": element.VR, "Value": _shown(element).split("\\")}
-    values = model.get("Value")
-    if isinstance(values, list) and any(isinstance(part, float) and not isfinite(part) for part in values):
-        model["Value"] = [part if isfinite(part) else str(part) for part in values]  # JSON has no NaN
-    return model
+    value = element.value
+    if isinstance(value, bytes):
+        return {"vr": vr, "InlineBinary": b64encode(value).decode("ascii")} if value else {"vr": vr}
+    return _json_values(vr, list(value) if isinstance(value, (MultiValue, list, tuple)) else [value])
+
+
+def _json_values(vr: str, values: list[object]) -> dict[str, object]:
+    model = [_json_value(one, vr) for one in values]
+    return {"vr": vr, "Value": model} if any(one is not None for one in model) else {"vr": vr}
+
+
+def _json_value(value: object, vr: str) -> object:
+    """Return a value in JSON, None if it is empty (PS3.18 F.2.5)."""
+    text = str(value)
+    if value is None or not text:
+        return None
+    if vr == "PN":
+        groups = dict(zip(("Alphabetic", "Ideographic", "Phonetic"), text.split("="), strict=False))
+        return {name: group for name, group in groups.items() if group} or None
+    if vr == "AT" and isinstance(value, int):
+        return f"{value:08X}"
+    if vr in _NUMERIC_TEXT:
+        return _number_of(text, vr)
+    if isinstance(value, float):
+        return float(value) if isfinite(value) else str(float(value))  # JSON has no NaN
+    if isinstance(value, int):
+        return int(value) if abs(value) <= _LARGEST else str(int(value))
+    return text
+
+
+def _number_of(text: str, vr: str) -> object:
+    """Return the number that a text stands for, and the text if that would be another one in JSON.
+
+    Numbers in JSON are read as floats of 64 bits by most; DS and IS may be text (PS3.18 F.2.3.1).
+    """
+    if _NUMBER[vr].fullmatch(text):
+        number = float(text)
+        if isfinite(number) and Decimal(repr(number)) == Decimal(text):
+            return int(text) if vr == "IS" else number
+    return text
 
 
 def _element(dataset: Dataset, tag: BaseTag) -> DataElement | bytes:
     """Return an element, or what it consists of if that cannot be decoded."""
-    raw = dataset.get_item(tag)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydicom's quote values
+    raw = stored(dataset, tag)
+    with Quiet():
         try:
+            if raw.VR == "AT" and isinstance(raw.value, bytes) and len(raw.value) % 4:
+                raise ValueError  # of which pydicom makes other tags
             return dataset[tag]
         except Exception:
-            value = getattr(raw, "value", None)
+            value = raw.value
     return value if isinstance(value, bytes) else b""
 
 

@@ -1,0 +1,86 @@
+"""Text whose character set is in doubt, and what it is taken for."""
+
+from __future__ import annotations
+
+import pytest
+from pydicom.dataset import Dataset
+
+from dicomproto.datasets import decode_data_set, encode_data_set
+from dicomproto.errors import DataSetError
+from dicomproto.text import assume_character_set, text_in_doubt
+from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN
+from tests.test_encoder import COMMENTS, JAPANESE, LATIN_1, NAME, UNKNOWN, UTF_8, element, item, received
+
+EXPLICIT = EXPLICIT_VR_LITTLE_ENDIAN
+NAME_TAG, COMMENTS_TAG = 0x00100010, 0x00104000
+PRIVATE = element(0x00090010, "LO", b"ACME") + element(0x00091001, "LO", b"\xfc ")
+
+
+def within(*elements: bytes) -> bytes:
+    return element(0x00400100, "SQ", item(b"".join(elements)))
+
+
+@pytest.mark.parametrize(
+    ("elements", "tag"),
+    [
+        ((NAME, COMMENTS), NAME_TAG),
+        ((COMMENTS,), COMMENTS_TAG),
+        ((UTF_8, NAME), NAME_TAG),
+        ((UNKNOWN, NAME), NAME_TAG),
+        ((PRIVATE,), 0x00091001),
+        ((within(NAME),), NAME_TAG),
+        ((UTF_8, within(NAME)), NAME_TAG),
+        ((LATIN_1, within(UTF_8, NAME)), NAME_TAG),
+        ((element(NAME_TAG, "PN", b"\x1b$B;3\x1b(B"),), NAME_TAG),
+        ((LATIN_1, NAME, COMMENTS, within(NAME)), None),
+        ((UTF_8, within(LATIN_1, NAME)), None),
+        ((JAPANESE, element(NAME_TAG, "PN", b"\x1b$B;3\x1b(B")), None),
+        (
+            (
+                element(NAME_TAG, "PN", b"A "),
+                element(0x00091001, "UN", b"\xfc\0"),
+                element(0x00080060, "CS", b"\xfc "),
+            ),
+            None,
+        ),
+        ((), None),
+    ],
+)
+def test_text_is_in_doubt(elements: tuple[bytes, ...], tag: int | None) -> None:
+    made = received(*elements)
+    assert text_in_doubt(made) == tag
+    assert assume_character_set(made, "ISO_IR 100") == tag
+    assert text_in_doubt(made) is None
+
+
+@pytest.mark.parametrize("first", [b"", UTF_8, UNKNOWN])
+def test_text_is_taken_for_what_it_is(first: bytes) -> None:
+    made = received(first, NAME, COMMENTS, within(first, NAME))
+    assume_character_set(made, "ISO_IR 100")
+    inner: Dataset = made.ScheduledProcedureStepSequence[0]
+    assert (made.SpecificCharacterSet, made.PatientName, made.PatientComments) == (
+        "ISO_IR 100",
+        "Müller",
+        "über",
+    )
+    assert inner.PatientName == "Müller"
+    assert "SpecificCharacterSet" not in inner
+    back = decode_data_set(encode_data_set(made, EXPLICIT), EXPLICIT)
+    assert back == made
+
+
+def test_code_extensions_can_be_assumed() -> None:
+    made = received(element(NAME_TAG, "PN", b"A=\x1b$B;3\x1b(B "))
+    assume_character_set(made, "", "ISO 2022 IR 87")
+    assert made.PatientName == "A=山"
+    assert made.SpecificCharacterSet == ["", "ISO 2022 IR 87"]
+
+
+def test_a_character_set_that_there_is_not() -> None:
+    with pytest.raises(DataSetError, match="there is no character set 'ISO_IR 999'"):
+        assume_character_set(received(NAME), "ISO_IR 999")
+
+
+def test_a_sequence_that_cannot_be_read_is_not_in_doubt() -> None:
+    made = received(within(element(0x00080005, "CS", b"a\0b ") + NAME))
+    assert text_in_doubt(made) is None
