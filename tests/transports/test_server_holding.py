@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import logging
+import zlib
 from typing import Any
 
 import pytest
 
 from dicomproto.config import Limits
+from dicomproto.datasets import encode_data_set
 from dicomproto.dimse.commands import CStoreRQ, CStoreRSP, NActionRQ, NActionRSP, Request
 from dicomproto.dimse.events import ResponseReceived
+from dicomproto.errors import DataSetError
+from dicomproto.negotiation import build_associate_rq
+from dicomproto.uids import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN
 from dicomproto_transports import evt
 from dicomproto_transports._ae import AECore
 from tests.associations import CT_IMAGE, INSTANCE, Peer, connect, data_set, in_flavour, make_ae, make_server
@@ -184,3 +189,50 @@ def test_the_bound_may_be_changed_while_a_server_runs() -> None:
                 await peer.close()
 
     backend.run(main)
+
+
+@pytest.mark.parametrize("in_thread", [False, True])
+def test_what_is_inflated_is_held_too(real_backend: AnyBackend, in_thread: bool) -> None:
+    """A few bytes of a deflated data set become a thousand times as many when a handler decodes it."""
+
+    def length_of(event: evt.Event) -> int:
+        return len(encode_data_set(event.dataset, EXPLICIT_VR_LITTLE_ENDIAN))
+
+    kept: list[evt.Event] = []
+    sizes: list[object] = []
+
+    def decode(event: evt.Event) -> int:
+        try:
+            sizes.append(length_of(event))
+        except DataSetError as error:
+            sizes.append(str(error))
+        kept.append(event)
+        return 0x0000
+
+    def deflated(size: int) -> bytes:
+        deflate = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+        data = deflate.compress(data_set(size)) + deflate.flush()
+        assert len(data) < 60_000
+        return data + b"\0" * (len(data) % 2)
+
+    handler = evt.in_thread(decode) if in_thread else decode
+
+    async def main() -> None:
+        ae = an_ae(real_backend, 4 * MIB)
+        ae.add_supported_context(CT_IMAGE, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN)
+        core = make_server(real_backend, [(evt.EVT_C_STORE, handler)], ae)
+        async with real_backend.serving(core) as server:
+            peer = await connect(real_backend, server.port)
+            contexts = [(CT_IMAGE, [DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN])]
+            peer.connection.send(build_associate_rq("PEER", "SCP", contexts))
+            peer.connection.transport_connected()
+            await peer.event()
+            for size in (5 * MIB, 3 * MIB, 5 * MIB, 3 * MIB):
+                await begin(peer, deflated(size))
+                assert await end(peer) == (0x0000, None)
+            await peer.close()
+
+    real_backend.run(main)
+    refused = "too much is being received from all peers together"
+    assert sizes == [refused, 3 * MIB, refused, 3 * MIB]
+    assert length_of(kept[0]) == 5 * MIB  # which is the handler's own by now

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from threading import Lock
+from time import monotonic
 
 log = logging.getLogger("dicomproto.server")
 
@@ -47,8 +48,9 @@ class Holding:
         with self._lock:
             self.size -= counted
 
-    def tell(self, most: int, peer: str, now: float) -> None:
+    def tell(self, most: int, peer: str) -> None:
         """Log that a data set of a peer is refused for what others hold, once a minute."""
+        now = monotonic()  # a worker thread does not know the time of a stream
         with self._lock:
             if self._told is not None and now - self._told < _SILENCE:
                 return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import AsyncIterator, Iterator
 from io import BytesIO
 from typing import TYPE_CHECKING, cast
@@ -11,10 +12,10 @@ from dicomproto.dimse.commands import CStoreRQ
 from dicomproto.dimse.events import DataSetChunk, RequestReceived
 from dicomproto.dimse.status import Category, category_of
 from dicomproto.encoded import DECODED_BOUNDS, IDENTIFIER_BOUNDS, Bounds, Walk
-from dicomproto.errors import DataSetError, LocalProtocolError
+from dicomproto.errors import DataSetError, DataSetTooLarge, LocalProtocolError
 from dicomproto.headers import encoding_of
 from dicomproto.negotiation import AcceptedContext
-from dicomproto.uids import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, normalize_uid
+from dicomproto.uids import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, normalize_uid
 from dicomproto.upper_layer.pdu import Buffer
 
 from ._holding import FREE
@@ -27,6 +28,12 @@ if TYPE_CHECKING:
     from ._operating import Operating
 
 
+_TOO_MUCH = "too much is being received from all peers together"
+
+_PIECE = 256 * 1024
+"""Bytes that are inflated at a time."""
+
+
 def _is_readable(transfer_syntax: str) -> bool:
     """Tell whether the standard says how data sets in this transfer syntax are read."""
     if normalize_uid(transfer_syntax) == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
@@ -37,13 +44,15 @@ def _is_readable(transfer_syntax: str) -> bool:
 class Incoming:
     """The data set of a message as it comes in; while it does, it is the association's `incoming`."""
 
-    __slots__ = ("association", "is_complete", "counted", "excess")
+    __slots__ = ("association", "is_complete", "is_over", "counted", "excess")
 
     is_refused = True
 
     def __init__(self, association: Operating) -> None:
         self.association = association
         self.is_complete = False
+        self.is_over = False
+        """Whether its request has been served, so that what is kept of it is the handler's own affair."""
         self.counted = 0
         """How many bytes of it count as held."""
         self.excess = ""
@@ -83,7 +92,8 @@ class Incoming:
                 self._give_up(f"a data set of more than {limit} bytes")
                 return None
             if len(collector) > free:
-                if not self._count(len(collector)):
+                if not self.count(len(collector)):
+                    self._give_up(_TOO_MUCH)
                     return None
                 free = self.counted
             if walk is not None:
@@ -92,18 +102,17 @@ class Incoming:
             walk.finish()
         return collector.collected()
 
-    def _count(self, size: int) -> bool:
-        """Count that so many bytes are held; False if that is too much."""
+    def count(self, size: int) -> bool:
+        """Count that so many bytes are held; False, and a line in the log, if that is too much."""
+        if size <= max(self.counted, FREE) or self.is_over:
+            return True
         association = self.association
         most = association.settings.maximum_collected
         counted = association.holding.grow(self.counted, size, most)
         if counted is None:
             assert most is not None
-            association.holding.tell(most, association.peer_name, association.stream.now())
-            self._give_up("too much is being received from all peers together")
+            association.holding.tell(most, association.peer_name)
             return False
-        if not self.counted:
-            association.counted.append(self)
         self.counted = counted
         return True
 
@@ -114,9 +123,13 @@ class Incoming:
     def let_go(self) -> None:
         """Count it as held no longer."""
         if self.counted:
-            self.association.counted.remove(self)
             self.association.holding.let_go(self.counted)
             self.counted = 0
+
+    def end(self) -> None:
+        """Count it neither now nor later: its request has been served."""
+        self.is_over = True
+        self.let_go()
 
 
 class IncomingDataSet(Incoming):
@@ -136,6 +149,7 @@ class IncomingDataSet(Incoming):
             self.limit = min(limits.collect, limits.identifier)
         self._data: Buffer | None = None
         self._dataset: Dataset | None = None
+        association.data_sets.append(self)
         if not received.has_data_set:
             self._data, self.is_complete, association.incoming = b"", True, None
 
@@ -172,20 +186,52 @@ class IncomingDataSet(Incoming):
         if self._dataset is None:
             from dicomproto.datasets import decode_data_set
 
+            data, syntax = self.data, self.context.transfer_syntax
             try:
+                if normalize_uid(syntax) == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
+                    data, syntax = self._inflated(), EXPLICIT_VR_LITTLE_ENDIAN
                 dataset = decode_data_set(
-                    self.data,
-                    self.context.transfer_syntax,
-                    inflate_limit=self.limit,
+                    data,
+                    syntax,
                     file_meta=False,
                     bounds=self.bounds or DECODED_BOUNDS,
                 )
             except DataSetError as error:
                 error.request = self.received.command
                 raise
-            self.association.text.settle(dataset, self.data, self.association.peer_name)
+            self.association.text.settle(dataset, data, self.association.peer_name)
             self._dataset = dataset
         return self._dataset
+
+    def _inflated(self) -> Buffer:
+        """Return a deflated data set as it was; a few bytes of it become a thousand times as many."""
+        given, decompressor, inflated = (
+            memoryview(self.data),
+            zlib.decompressobj(-zlib.MAX_WBITS),
+            bytearray(),
+        )
+
+        def take(data: Buffer) -> bool:
+            piece = decompressor.decompress(data, _PIECE)
+            inflated.extend(piece)
+            if len(inflated) > self.limit:
+                raise DataSetTooLarge(f"the deflated data set is larger than {self.limit} bytes")
+            if not self.count(len(given) + len(inflated)):
+                raise DataSetTooLarge(_TOO_MUCH)
+            return bool(piece)
+
+        try:
+            for start in range(0, len(given), _PIECE):
+                rest: Buffer = given[start : start + _PIECE]
+                while len(rest) and not decompressor.eof:
+                    take(rest)
+                    rest = decompressor.unconsumed_tail
+            while not decompressor.eof:
+                if not take(b""):
+                    raise DataSetError("the deflated data set is incomplete")
+        except zlib.error as error:
+            raise DataSetError("the deflated data set cannot be inflated") from error
+        return memoryview(inflated).toreadonly()
 
 
 class IncomingStore(IncomingDataSet):

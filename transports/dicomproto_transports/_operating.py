@@ -111,8 +111,8 @@ class Operating(Pump):
         self.holding = holding
         """Counts what is held of data sets, together with the other associations of a server."""
 
-        self.counted: list[Incoming] = []
-        """What of that is ours, apart from what is too small to be counted."""
+        self.data_sets: list[Incoming] = []
+        """Those of the requests that are being served, each while another one waits."""
 
         self.ae_title = settings.ae_title
         """What this side is called; a server may have a name of its own."""
@@ -357,7 +357,7 @@ class Operating(Pump):
 
     async def _serve(self, received: RequestReceived) -> None:
         """Serve a request, and end what its handlers have begun and not finished."""
-        known, counted = set(self.unfinished), len(self.counted)
+        known, begun = set(self.unfinished), len(self.data_sets)
         self.depth += 1
         try:
             await serve_request(self, received)
@@ -365,8 +365,9 @@ class Operating(Pump):
                 await unfinished.finish("the handler that began it has ended")
         finally:
             self.depth -= 1
-            for incoming in self.counted[counted:]:
-                incoming.let_go()
+            for data_set in self.data_sets[begun:]:
+                data_set.end()
+            del self.data_sets[begun:]
 
     async def act_on_end(self) -> None:
         """Act on the end that is ahead, which raises, unless a request came before it."""
@@ -406,7 +407,7 @@ class Operating(Pump):
         try:
             data = await incoming.gather(self.connection.limits.collect)
         finally:
-            incoming.let_go()
+            incoming.end()
         if data is None:
             what = f"{incoming.excess} (Limits.collect, maximum_collected)"
             await self._end_for(f"{self.peer_name} sent with a response {what}: aborted")
