@@ -29,6 +29,7 @@ from .headers import (
     SEQUENCE_END,
     UNDEFINED,
     Order,
+    Run,
     encoding_of,
     looks_implicit,
 )
@@ -47,6 +48,7 @@ _DEEPEST = 512  # sequences within each other that are followed without `Bounds`
 _NEVER = 1 << 60  # where something ends that has no length
 _MORE = -1  # a header is not complete yet
 _PIECE = 8192  # bytes that `walk_file` reads at once
+_LONG_RUN = 128  # bytes of elements that may be worth to be remembered
 _LOOK = 24  # more than the longest header and the look at what follows it
 _ELEMENTS, _SEQUENCE, _FRAGMENTS, _PADDING = range(4)
 
@@ -258,13 +260,22 @@ class Walk:
         unpack, unpack_long = order.explicit, order.long
         short_vrs, long_vrs = order.short_vrs, order.plain_long_vrs
         end = min(len(data), frame.end - base)
+        if sink is None:
+            run = order.runs.find(data, position, end)
+            if run is not None and previous < run.first:
+                frame.previous = run.last
+                self._count(run.count)
+                return position + run.size
+        begin = position
+        plain: Run | None = None  # what was walked before something odd came
         walked = 0
-        for walked in range(self._bounds.elements - self.elements + 1):  # noqa: B007
+        for walked in range(self._bounds.elements - self.elements + 1):
             start = position + 8
             if start > end:
                 break
             group, number, vr, length = unpack(data, position)
             if vr not in short_vrs:
+                plain = plain or Run(walked, position - begin, previous)
                 start += 4
                 if vr not in long_vrs or length or start > end:
                     break
@@ -274,6 +285,7 @@ class Walk:
                 break
             tag = group << 16 | number
             if tag <= previous or length & 1 or not number or not 2 < group < 0x7FE0:
+                plain = plain or Run(walked, position - begin, previous)
                 self._note(tag, previous, length, base + position)
             if sink is not None:
                 sink.element(tag, order.vrs[vr], start, length)
@@ -283,6 +295,8 @@ class Walk:
             walked += 1
         frame.previous = previous
         self._count(walked)
+        if sink is None and position - begin >= _LONG_RUN:
+            order.runs.add(data, begin, plain or Run(walked, position - begin, previous))
         return position
 
     def _implicit(self, data: bytes | memoryview, position: int, frame: _Frame) -> int:

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from dicomproto.encoded import MAXIMUM_PADDING, Bounds, Walk, walk_file
 from dicomproto.errors import DataSetError, DataSetTooLarge
+from dicomproto.headers import BIG as BIG_ENDIAN
+from dicomproto.headers import LITTLE, Run, Runs
 from dicomproto.uids import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_BIG_ENDIAN,
@@ -432,6 +434,92 @@ class Counted(BytesIO):
         piece = super().read(size)
         self.count += len(piece)
         return piece
+
+
+# --- what is like it was before ----------------------------------------------------------------
+
+
+def run_of(*lengths: int, first: int = 0x00100020, count: int = 40) -> bytes:
+    """Return elements one behind the other; `lengths` are those of the first values, the others have 4."""
+    own = dict(enumerate(lengths))
+    return b"".join(explicit(first + n, b"LO", b"x" * own.get(n, 4)) for n in range(count))
+
+
+def fresh(syntax: str, data: bytes, bounds: Bounds | None = None) -> tuple[object, ...]:
+    """Walk over a data set as if nothing had been walked before."""
+    with pytest.MonkeyPatch.context() as patch:
+        for order in (LITTLE, BIG_ENDIAN):
+            patch.setattr(order, "runs", Runs(order.explicit))
+        return walked(syntax, data, bounds=bounds)
+
+
+ALIKE = run_of(2, 4, 6)
+SERIES = {
+    "alike": ALIKE,
+    "of another length": run_of(2, 4, 8),
+    "of the same size": run_of(6, 4, 2),
+    "with another behind it": ALIKE + LAST,
+    "with a sequence between": ALIKE + SEQUENCE + run_of(first=0x00500020),
+    "with an odd length": run_of(2, 4, 5),
+    "twice": ALIKE + ALIKE,
+    "behind something greater": LAST + ALIKE,
+    "in an item": explicit(0x00081140, b"SQ", item(ALIKE)) + ALIKE,
+    "long": run_of(2, 4, 6, count=2000),
+    "cut": ALIKE[:-1],
+    "cut between elements": ALIKE[:-12],
+    "in a sequence that is too short": explicit(0x00081140, b"SQ", item(ALIKE, len(ALIKE) - 4)) + FIRST,
+}
+
+
+@pytest.mark.parametrize("name", SERIES)
+def test_what_was_walked_before_changes_nothing(name: str) -> None:
+    for _ in range(3):
+        walked(EXPLICIT, ALIKE)
+    for bounds in (None, Bounds(elements=39), Bounds(elements=40)):
+        for _ in range(3):
+            data = SERIES[name]
+            assert walked(EXPLICIT, data, bounds=bounds) == fresh(EXPLICIT, data, bounds)
+            assert walked(EXPLICIT, ALIKE, bounds=bounds) == fresh(EXPLICIT, ALIKE, bounds)
+
+
+def test_a_run_is_known_when_it_has_come_twice() -> None:
+    runs = Runs(LITTLE.explicit)
+
+    def come(data: bytes) -> bool:
+        """Tell whether the run is known, and take notice of it if not."""
+        known = runs.find(data, 0, len(data))
+        if known is None:
+            runs.add(data, 0, Run(40, len(data), 0))
+        else:
+            assert (known.count, known.size, known.first) == (40, len(data), 0x00100020)
+        return known is not None
+
+    assert [come(ALIKE) for _ in range(4)] == [False, False, True, True]
+    assert runs.find(ALIKE, 0, len(ALIKE) - 1) is None
+    # What differs each time is no more taken notice of after a while.
+    other = [run_of(2, length) for length in (6, 8, 10, 12, 14)]
+    assert [come(data) for data in [*other, ALIKE, ALIKE, ALIKE]] == [False] * 8
+    # There is room for some.
+    for number in range(Runs.MOST):
+        come(run_of(first=0x00200020 + number))
+    assert [come(ALIKE) for _ in range(3)] == [False, False, True]
+    short = run_of(count=15)
+    runs.add(short, 0, Run(15, len(short), 0))
+    assert len(runs._known) <= Runs.MOST
+
+
+@pytest.mark.serial
+def test_a_series_takes_less_time_than_one_of_its_kind() -> None:
+    def cost(content: list[bytes]) -> float:
+        began = process_time()
+        for data in content:
+            walked(EXPLICIT, data)
+        return process_time() - began
+
+    alike = [run_of(2, count=500)] * 100
+    different = [run_of(2 + 2 * (n % 50), 102 - 2 * (n % 50), count=500) for n in range(100)]
+    cost(different)
+    assert min(cost(alike) / cost(different) for _ in range(3)) < 0.5
 
 
 def test_a_walk_over_a_file_does_not_read_its_values() -> None:
