@@ -518,3 +518,66 @@ def test_a_stream_that_is_cut(backend: AnyBackend, end: str, caplog: pytest.LogC
     backend.run(main)
     assert seen == [False, True]
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+@pytest.mark.parametrize("what", ["EVT_ESTABLISHED", "after_response"])
+def test_other_functions_that_the_end_of_the_association_cuts_short(
+    backend: AnyBackend, what: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They are not blamed either; what fails for another reason is."""
+    ended: list[evt.Event] = []
+
+    async def serve_on(event: evt.Event) -> None:
+        await event.assoc.serve()
+
+    async def serve_after(assoc: Any) -> None:
+        await assoc.serve()
+
+    def answer(event: evt.Event) -> int:
+        event.after_response(in_flavour(backend, serve_after))  # type: ignore[arg-type]
+        return 0
+
+    def fail(event: evt.Event) -> None:
+        raise RuntimeError("a mistake")
+
+    async def main() -> None:
+        handlers: list[evt.Binding] = [(evt.EVT_ABORTED, fail), (evt.EVT_CONN_CLOSE, ended.append)]
+        if what == "after_response":
+            handlers.append((evt.EVT_C_ECHO, answer))
+        else:
+            handlers.append((evt.EVT_ESTABLISHED, in_flavour(backend, serve_on)))
+        async with backend.serving(make_server(backend, handlers, serving_ae(backend))) as server:
+            peer = await ask_for(backend, server.port, "C-ECHO")
+            await fault(peer, "abort")
+            await peer.stream.close([], 0)
+            await is_there(backend, ended)
+
+    backend.run(main)
+    said = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert [text.partition(": ")[2] for text in said] == ["a handler of EVT_ABORTED failed"]
+
+
+@pytest.mark.parametrize("end", ["closes", "resets"])
+def test_an_end_behind_more_than_is_looked_at(backend: AnyBackend, end: str) -> None:
+    """A handler that looks learns of it although the requests before it are not taken in yet."""
+    looker = Looker(backend)
+
+    async def main() -> None:
+        handlers = [(evt.EVT_C_FIND, looker.yielding)]
+        async with backend.serving(make_server(backend, handlers, serving_ae(backend))) as server:
+            peer = await connect(backend, server.port)
+            peer.stream = Heard(peer.stream)
+            await requested(peer, OPERATIONS["C-FIND"])
+            peer.connection.send_data(OPERATIONS["C-FIND"].data, last=True)
+            await peer.flush()
+            set_request, set_data = OPERATIONS["N-SET"].request, OPERATIONS["N-SET"].data
+            context = context_id(peer.connection, OPERATIONS["N-SET"].context)
+            requests = [message(set_request.replace(MessageID=2 + n), set_data, context) for n in range(50)]
+            await peer.stream.send([b"".join(requests)], None)
+            await fault(peer, end)
+            while not looker.closed:
+                await backend.backend.checkpoint()
+            await peer.stream.close([], 0)
+
+    backend.run(main)
+    assert looker.taken() == ["seen", "closed", "stays"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
-from ._stream import is_broken
+from ._stream import glimpse
 
 if TYPE_CHECKING:
     from dicomproto.upper_layer.pdu import Buffer
@@ -81,9 +81,9 @@ class AttentiveStream:
             except TimeoutError:
                 pass
 
-    def is_broken(self) -> bool:
-        """Tell whether the connection broke, as streams do that can."""
-        return is_broken(self._stream)
+    def glimpse(self) -> str:
+        """Tell how the input below ends, behind what is unread, as streams do that can."""
+        return glimpse(self._stream)
 
     async def send(self, buffers: Sequence[Buffer], deadline: float | None) -> list[Buffer]:
         """Send, as every stream does; what is cut is final, so within one call nobody is heard."""

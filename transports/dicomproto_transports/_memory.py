@@ -114,15 +114,21 @@ class MemorySocket:
         return self._inward.has_data() or self._is_at_end()
 
     def is_writable(self) -> bool:
-        return self._outward.room() > 0 or not self._outward.is_read or self.is_broken()
+        return self._outward.room() > 0 or not self._outward.is_read or self._is_broken()
 
     def _is_at_end(self) -> bool:
         inward = self._inward
         if inward.is_cut:
             return inward.faults.how != "stall"
-        return inward.is_ended or self.is_broken()
+        return inward.is_ended or self._is_broken()
 
-    def is_broken(self) -> bool:
+    def glimpse(self) -> str:
+        """Tell how the input ends, behind what is unread; see `SocketStream`."""
+        if self._is_broken():
+            return "broken"
+        return "ended" if self._inward.is_ended and not self._inward.is_cut else ""
+
+    def _is_broken(self) -> bool:
         if any(channel.is_cut and channel.faults.how == "reset" for channel in (self._inward, self._outward)):
             return True
         return self._inward.is_reset and not self._inward.is_cut
@@ -133,7 +139,7 @@ class MemorySocket:
             raise OSError(errno.EBADF, "the socket is closed")
         if self._inward.has_data():
             return self._inward.take(size, keep=bool(flags & socket.MSG_PEEK))
-        if self.is_broken():
+        if self._is_broken():
             raise ConnectionResetError(errno.ECONNRESET, "the connection was reset")
         if self._is_at_end():
             return b""
@@ -143,7 +149,7 @@ class MemorySocket:
         """Take what there is room for; raises BlockingIOError when there is none."""
         if self._is_closed:
             raise OSError(errno.EBADF, "the socket is closed")
-        if self.is_broken() or not self._outward.is_read:
+        if self._is_broken() or not self._outward.is_read:
             raise ConnectionResetError(errno.ECONNRESET, "the connection was reset")
         room = min(self._outward.room(), self._outward.faults.accept or self._outward.capacity)
         taken = bytearray()
@@ -159,7 +165,7 @@ class MemorySocket:
 
     def shutdown(self, how: int, /) -> None:
         """End one direction, or both."""
-        if self.is_broken():
+        if self._is_broken():
             raise OSError(errno.ENOTCONN, "the connection was reset")
         if how in (socket.SHUT_WR, socket.SHUT_RDWR):
             self._outward.is_ended = True

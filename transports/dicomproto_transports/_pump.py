@@ -39,7 +39,7 @@ from dicomproto.upper_layer.states import State
 
 from ._endings import explain, timed_out
 from ._facts import name_of
-from ._stream import TLSBroken, is_broken
+from ._stream import TLSBroken, glimpse
 from ._text import printable
 from ._turns import MESSAGE, Turn
 
@@ -199,11 +199,14 @@ class Pump:
         ahead, has_looked = self._ahead, False
         while not self.is_leaving:
             if len(ahead) >= _FARTHEST:
-                self._notice_break()
+                self._notice_end()
                 break
             event = self.connection.next_event()
             if event is NEED_DATA:
-                if has_looked or self._is_far_ahead():
+                if has_looked:
+                    break
+                if self._is_far_ahead():
+                    self._notice_end()
                     break
                 has_looked = True
                 self._look()
@@ -222,10 +225,11 @@ class Pump:
         sizes = [len(event.data) for event in self._ahead if isinstance(event, DataSetChunk)]
         return sum(sizes) >= _MOST_AHEAD
 
-    def _notice_break(self) -> None:
-        """Look whether the connection broke, behind input that is not to be read yet."""
-        if is_broken(self.stream):
-            self.is_gone = self.is_leaving = True
+    def _notice_end(self) -> None:
+        """Take note of an end of input that stands behind what is not to be read yet."""
+        end = glimpse(self.stream)
+        self.is_gone |= end == "broken"
+        self.is_leaving |= end != ""
 
     async def is_too_late(self) -> bool:
         """Send the answers to earlier requests, and tell whether nobody can take that to the next one.
@@ -236,8 +240,8 @@ class Pump:
             await self.send_queued()
         if self._is_fresh:
             self._is_fresh = False
-        else:
-            self._notice_break()
+        elif not self.is_gone:
+            self._notice_end()
         return self.is_gone
 
     def put_back(self, event: Event) -> None:

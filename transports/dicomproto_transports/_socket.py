@@ -46,6 +46,7 @@ _COURTESY = 0.1
 
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 _RESET = struct.pack("ii", 1, 0)
+_ENDED: int = getattr(select, "POLLRDHUP", 0)  # Linux tells of the end of input before it is read
 _INET = (socket.AF_INET, socket.AF_INET6)
 
 _OPTIONS = [
@@ -256,14 +257,17 @@ class SocketStream:
             return True
         return True
 
-    def is_broken(self) -> bool:
-        """Tell whether the connection broke, perhaps behind input that is still unread."""
+    def glimpse(self) -> str:
+        """Tell how the input ends, behind what is unread: "broken", "ended", or "" if it goes on."""
         sock: Any = self._sock
-        if isinstance(sock, socket.socket):
-            poll = select.poll()
-            poll.register(sock, 0)
-            return bool(poll.poll(0))  # POLLERR and POLLHUP: a reset, but no mere end of input
-        return bool(sock.is_broken())
+        if not isinstance(sock, socket.socket):
+            return str(sock.glimpse())
+        poll = select.poll()
+        poll.register(sock, _ENDED)
+        flags = sum(flag for _, flag in poll.poll(0))
+        if flags & (select.POLLERR | select.POLLHUP):
+            return "broken"
+        return "ended" if flags else ""
 
     # Closing
 

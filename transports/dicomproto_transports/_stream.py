@@ -59,7 +59,11 @@ class TLSBroken(ConnectionAbortedError):
 
 
 class Stream(Protocol):
-    """A connected byte stream with deadlines, used by one task or thread at a time."""
+    """A connected byte stream with deadlines, used by one task or thread at a time.
+
+    It may have `glimpse()` besides, see below: what a peer that is gone has asked for is then not served
+    while the end is still to be read.
+    """
 
     @property
     def local_address(self) -> Address:
@@ -104,13 +108,13 @@ class Stream(Protocol):
         """
 
 
-def is_broken(stream: Stream) -> bool:
-    """Tell whether a connection broke, perhaps behind input that is still unread.
+def glimpse(stream: Stream) -> str:
+    """Return how the input of a stream ends, behind what is unread: "broken", "ended", or "" if it goes on.
 
-    Of a stream that cannot tell, with an `is_broken` of its own, it is not known before that was read.
+    A stream tells that in a method of this name, which reads nothing; of one that has none it is not known.
     """
-    ask = getattr(stream, "is_broken", None)
-    return ask is not None and bool(ask())
+    look = getattr(stream, "glimpse", None)
+    return "" if look is None else str(look())
 
 
 class Backend(Protocol):

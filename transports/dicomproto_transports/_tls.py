@@ -22,7 +22,7 @@ from dicomproto.errors import AssociationError, ConnectionLost, TLSFailed
 from dicomproto.upper_layer.framer import sniff
 
 from ._endings import PROTOCOLS, timed_out
-from ._stream import Address, Stream, TLSBroken, is_broken
+from ._stream import Address, Stream, TLSBroken, glimpse
 from .tls import ReloadingContext
 
 if TYPE_CHECKING:
@@ -207,9 +207,9 @@ class TlsStream:
             data = self._at_hand()
         return data
 
-    def is_broken(self) -> bool:
-        """Tell whether the connection below broke, as streams do that can."""
-        return is_broken(self._inner)
+    def glimpse(self) -> str:
+        """Tell how the input below ends, behind what is unread, as streams do that can."""
+        return glimpse(self._inner)
 
     async def receive(self, deadline: float | None) -> bytes:
         """Return what has arrived, b"" at the end; see `Stream`."""
