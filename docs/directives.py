@@ -184,6 +184,7 @@ NOT_GIVEN = {
     "max_pdu": "`maximum_pdu_size` of the application entity",
     "timeouts": "`timeouts` of the application entity",
     "strict_roles": "`strict_roles` of the application entity",
+    "assume_charset": "`assume_charset` of the application entity",
     "ext_neg": "no items",
     "operations_window": "none is proposed: one operation at a time",
     "bind_address": "the system chooses",
