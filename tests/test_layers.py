@@ -30,6 +30,8 @@ MODULES = {
     "connection": "connection",
     "encoded": "bridges",
     "decoding": "bridges",
+    "deflated": "bridges",
+    "conversion": "bridges",
     "characters": "bridges",
     "encoder": "bridges",
     "quiet": "bridges",
@@ -61,6 +63,7 @@ PURE = {
 BRIDGES = {
     "encoded": {"pydicom"},
     "decoding": {"pydicom"},
+    "conversion": {"pydicom"},
     "characters": {"pydicom"},
     "encoder": {"pydicom"},
     "text": {"pydicom"},
