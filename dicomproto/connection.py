@@ -147,7 +147,7 @@ class Connection:
         self._release_reply_is_due = False
         self._idle = Watch()
         self._message = Watch()
-        self._pace = Pace()
+        self._pace: Pace | None = None
 
     # --- facts ---------------------------------------------------------------------------------
 
@@ -296,7 +296,7 @@ class Connection:
             self._upper.expire(timer)
         elif self._message.is_over(now):
             self._upper.expire("pdu")
-        elif self._pace.is_over(now):
+        elif self._pace is not None and self._pace.deadline <= now:
             self._upper.expire("minimum_rate")
         elif self._idle.is_over(now):
             if self._idle_release:
@@ -314,12 +314,18 @@ class Connection:
         is_busy = self._operations or self._unanswered or self._sending
         is_idle = self.role is Role.ACCEPTOR and self.is_established and not is_busy
         idle = received if is_idle else None
-        number = self._assembler.message_number
-        message = None if number is None else received
+        timeouts, number = self._upper.timeouts, self._assembler.message_number
+        message, slow = None if number is None else received, None
+        if number is None or not timeouts.minimum_rate:
+            self._pace = None
+        else:
+            if self._pace is None or self._pace.message != number:
+                self._pace = Pace(number, received, now)
+            slow = self._pace.look(received, timeouts.minimum_rate, now, unread)
         return (
-            self._idle.look(idle, self.timeouts.idle, now),
-            self._message.look(message, self.timeouts.pdu, now),
-            self._pace.look(number, received, self.timeouts.minimum_rate, now, unread),
+            self._idle.look(idle, timeouts.idle, now),
+            self._message.look(message, timeouts.pdu, now),
+            slow,
         )
 
     # --- sending: the association --------------------------------------------------------------

@@ -6,6 +6,8 @@ another message in between. Only the command set is gathered, up to `Limits.comm
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 from .._record import Record
 from ..config import Limits
 from ..errors import InvalidCommand
@@ -40,6 +42,8 @@ class Assembler:
         self._length = 0  # of all fragments of the message, and of those of its command set
         self._command_length = 0
         self._begun = 0
+        self.message_number: int | None = None
+        """The number of the message that has begun and is not complete, a stray data set with it."""
         self.tiny = TINY
         """Mean length below which fragments are tiny."""
         self.context_id: int | None = None
@@ -47,12 +51,6 @@ class Assembler:
         self.command: Command | None = None
         """Command of that message, once it is complete and its data set is due."""
         self._stray: int | None = None  # context of a message that cannot have, or denied, a data set
-
-    @property
-    def message_number(self) -> int | None:
-        """The number of the message that has begun and is not complete, a stray data set with it; or None."""
-        is_stray = self._stray is not None and self._length > self._command_length
-        return self._begun if self.context_id is not None or is_stray else None
 
     @property
     def lacks_data_set(self) -> bool:
@@ -69,27 +67,38 @@ class Assembler:
         self._gathered = bytearray()
         self._warnings = {}
         self._empty_fragments = 0
-        self.context_id = self.command = None
+        self.context_id = self.command = self.message_number = None
 
     def feed(self, chunk: PDVChunk) -> CommandReceived | DataSetChunk | UnexpectedDataSet | None:
         """Take the next chunk; return what it completes or carries, if anything."""
         context_id = chunk.context_id
         if self.context_id is None:
-            if not chunk.is_command:
-                return self._unexpected(chunk)
-            self._begin(chunk)
+            if chunk.is_command:
+                self._begin(chunk)
+            elif self._stray != context_id:
+                raise InvalidCommand("data set fragment, a command was due")
         elif context_id != self.context_id:
             raise InvalidCommand(f"fragment on context {context_id} within a message on {self.context_id}")
         elif chunk.is_command is not (self.command is None):
             due, came = ("command", "data set") if self.command is None else ("data set", "command")
             raise InvalidCommand(f"{came} fragment while the {due} is incomplete")
-        self._count(chunk)
+        if self._fragments > self._most_tiny and self.stays_tiny:
+            self._refuse_tiny()
+        size = len(chunk.data)
+        self._length += size
+        if chunk.end_of_pdv:
+            self._fragments += 1
+        if not size:
+            self._count_empty()
+        if self.context_id is None:
+            return self._unexpected(chunk)
         return self._command(chunk) if self.command is None else self._data_set(chunk)
 
     def _begin(self, chunk: PDVChunk) -> None:
         self.context_id = chunk.context_id
         self._stray = None
         self._begun += 1
+        self.message_number = self._begun
         self._length = self._fragments = self._empty_fragments = 0
         if not chunk.starts_pdu:  # PS3.8 Annex E.1 forbids it; some peers do it
             self._warn("several-messages: in one P-DATA-TF")
@@ -98,21 +107,17 @@ class Assembler:
         for warning in warnings:
             self._warnings.setdefault(warning.partition(":")[0], warning)
 
-    def _count(self, chunk: PDVChunk) -> None:
-        """Count a chunk, and refuse the one that begins a fragment too many."""
-        if self._fragments > self._most_tiny and self.stays_tiny:
-            limit, tiny = self._most_tiny, self.tiny
-            raise InvalidCommand(
-                f"more than {limit} fragments of less than {tiny} bytes on average (Limits.tiny_fragments)"
-            )
-        self._length += len(chunk.data)
-        if chunk.end_of_pdv:
-            self._fragments += 1
-        if not chunk.data:
-            self._empty_fragments += 1
-            if self._empty_fragments > self._limits.empty_fragments:
-                limit = self._limits.empty_fragments
-                raise InvalidCommand(f"more than {limit} empty fragments (Limits.empty_fragments)")
+    def _refuse_tiny(self) -> NoReturn:
+        limit, tiny = self._most_tiny, self.tiny
+        raise InvalidCommand(
+            f"more than {limit} fragments of less than {tiny} bytes on average (Limits.tiny_fragments)"
+        )
+
+    def _count_empty(self) -> None:
+        self._empty_fragments += 1
+        if self._empty_fragments > self._limits.empty_fragments:
+            limit = self._limits.empty_fragments
+            raise InvalidCommand(f"more than {limit} empty fragments (Limits.empty_fragments)")
 
     def _command(self, chunk: PDVChunk) -> CommandReceived | None:
         self._warn(*chunk.warnings)
@@ -138,6 +143,7 @@ class Assembler:
         if has_data_set:
             self.context_id = chunk.context_id
             self.command = command
+            self.message_number = self._begun
         elif isinstance(command, Response) or not command.data_set_allowed:
             self._stray = chunk.context_id
         return received
@@ -159,12 +165,10 @@ class Assembler:
 
     def _unexpected(self, chunk: PDVChunk) -> UnexpectedDataSet | None:
         """Drop a data set that a message cannot have, or a response had denied; some peers send one."""
-        if self._stray != chunk.context_id:
-            raise InvalidCommand("data set fragment, a command was due")
-        self._count(chunk)
+        self.message_number = self._begun
         if not (chunk.is_last and chunk.end_of_pdv):
             return None
         length = self._length - self._command_length
         dropped = UnexpectedDataSet(context_id=chunk.context_id, length=length)
-        self._stray = None
+        self._stray = self.message_number = None
         return dropped

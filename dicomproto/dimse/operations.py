@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from ..config import Timeouts
 from .commands import CGetRQ, CMoveRQ, NActionRQ, Request
 
@@ -82,38 +84,28 @@ class Watch:
 
 
 class Pace:
-    """How fast a message comes, over the time in which somebody reads."""
+    """How fast one message comes, over the time in which somebody reads."""
 
-    def __init__(self) -> None:
-        self._message: int | None = None
-        self._received_before = 0
+    def __init__(self, message: int, received: int, now: float) -> None:
+        self.message = message
+        """Its number."""
+        self.deadline = inf
+        """When it is given up, if nothing more comes."""
+        self._received_before = received
         self._read_for = 0.0
-        self._looked_at = 0.0
-        self.deadline: float | None = None
+        self._looked_at = now
 
-    def look(
-        self, message: int | None, received: int, rate: float | None, now: float, unread: float
-    ) -> float | None:
-        """Return when the message with that number is given up, if nothing more comes; None if it is None.
+    def look(self, received: int, rate: float, now: float, unread: float) -> float:
+        """Return when the message is given up, if nothing more comes.
 
         `received` counts bytes, `rate` is how many a second are enough. Of the time since the last look,
         `unread` seconds do not count.
         """
-        if message is None or not rate:
-            self._message = self.deadline = None
-            return None
-        if message == self._message:
-            self._read_for += max(now - self._looked_at - unread, 0.0)
-        else:
-            self._message, self._received_before, self._read_for = message, received, 0.0
+        self._read_for += max(now - self._looked_at - unread, 0.0)
         self._looked_at = now
         enough_for = max((received - self._received_before) / rate, SLOW_AFTER)
         self.deadline = now + enough_for - self._read_for
         return self.deadline
-
-    def is_over(self, now: float) -> bool:
-        """Tell whether the message is too slow."""
-        return self.deadline is not None and self.deadline <= now
 
 
 class Operations(dict[int, Operation]):

@@ -331,7 +331,6 @@ class Operating(Pump):
             await self._take_response(event)
         elif isinstance(event, RequestReceived):
             await self._serve(event)
-            await self.take_turn()
         elif isinstance(event, ReleaseRQ):
             await self._answer_release()
         elif isinstance(event, CancelReceived):

@@ -307,7 +307,6 @@ class Pump:
         until = due if deadline is None or (due is not None and due < deadline) else deadline
         if self._deaf:
             until = now + self._close_time()
-        turn.wait(now)
         try:
             data = await stream.receive(until)
         except TimeoutError:
@@ -322,7 +321,7 @@ class Pump:
         else:
             self._take(data)
         finally:
-            turn.hear(stream.now())
+            turn.hear(now, stream.now())
 
     def _look(self) -> None:
         """Take in what has arrived while we send.
@@ -343,16 +342,15 @@ class Pump:
     def _take(self, data: Buffer) -> None:
         """Give the engine what was received, after what is held; no more at once than the observer takes."""
         if self._held:
-            data = self._held
+            data, self._held = self._held, b""
         elif not data:
             self._end_input()
             return
         self._is_fresh = True
-        taken = len(data) if self.observer is None else self.observer.received(data)
-        if taken < len(data):
-            data = memoryview(data)
-        self._held = data[taken:]
-        self.connection.receive_data(data[:taken])
+        if self.observer is not None:
+            taken = self.observer.received(data)
+            data, self._held = memoryview(data)[:taken], memoryview(data)[taken:]
+        self.connection.receive_data(data)
 
     def _break(self, error: OSError) -> None:
         """Take note that the connection broke, where it was read from."""

@@ -134,6 +134,7 @@ class SocketStream:
     def __init__(self, sock: RawSocket, waiter: Waiter, *, spares_port: bool = False) -> None:
         self._sock = sock
         self._waiter = waiter
+        self.now = waiter.now
         self.local_address: Address = plain_address(sock.getsockname())
         self.peer_address: Address = plain_address(_peer_name(sock))
         self._read_size = SMALL_READ
@@ -151,10 +152,6 @@ class SocketStream:
 
     def __repr__(self) -> str:
         return f"<SocketStream {self.local_address} - {self.peer_address}>"
-
-    def now(self) -> float:
-        """Seconds on the clock of the flavour."""
-        return self._waiter.now()
 
     # Receiving
 

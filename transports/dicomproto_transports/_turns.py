@@ -47,10 +47,7 @@ class Turn:
         self._worked_since = now
         self._left = LENGTH
 
-    def wait(self, now: float) -> None:
-        """A wait for input begins."""
-        self._left -= now - self._worked_since
-
-    def hear(self, now: float) -> None:
-        """The wait for input has ended; the turn goes on, for there may have been nothing to wait for."""
+    def hear(self, begun: float, now: float) -> None:
+        """A wait for input that had `begun` is over; the turn goes on, as there may have been none."""
+        self._left -= begun - self._worked_since
         self.heard_at = self._worked_since = now
