@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import inf
-
 from ..config import Timeouts
 from .commands import CGetRQ, CMoveRQ, NActionRQ, Request
 
@@ -89,7 +87,7 @@ class Pace:
     def __init__(self, message: int, received: int, now: float) -> None:
         self.message = message
         """Its number."""
-        self.deadline = inf
+        self.deadline = float("inf")
         """When it is given up, if nothing more comes."""
         self._received_before = received
         self._read_for = 0.0
