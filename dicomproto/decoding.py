@@ -59,6 +59,7 @@ class _Level(NamedTuple):
 
     elements: dict[BaseTag, DataElement | RawDataElement]
     inherited: str | list[str]
+    private: list[BaseTag]
     is_little_endian: bool
     is_undefined: bool
 
@@ -77,6 +78,7 @@ class _Builder(Sink):
         self.depth = 0  # within a raw sequence
         self.is_little_endian = is_little_endian
         self.elements: dict[BaseTag, DataElement | RawDataElement] = {}
+        self.private: list[BaseTag] = []  # of them, what a creator may call a sequence
         self.inherited: str | list[str] = default_encoding
         self.empty: dict[str | None, bytes | None] = {None: None}
         self.sequences: list[tuple[BaseTag, int, bool, list[Dataset]]] = []
@@ -84,6 +86,8 @@ class _Builder(Sink):
 
     def dataset(self, *, is_explicit: bool) -> Dataset:
         """Return the Dataset of the elements so far."""
+        for tag in self.private:
+            self.keep_bytes(tag)
         made = Dataset(self.elements, parent_encoding=self.inherited)
         made.set_original_encoding(not is_explicit, self.is_little_endian, self.encoding())
         return made
@@ -99,8 +103,13 @@ class _Builder(Sink):
         return _encodings(value).copy()
 
     def element(self, tag: int, vr: str | None, start: int, length: int) -> None:
-        if length and (vr is None or vr == "UN") and tag in SEQUENCES:
-            raise DataSetError(f"element {BaseTag(tag)} has something else than items (at byte {start})")
+        if length and (vr is None or vr == "UN"):
+            if tag in SEQUENCES:
+                raise DataSetError(f"element {BaseTag(tag)} has something else than items (at byte {start})")
+            if tag & 0x1_0000 and self.depth:
+                self.is_plain = False
+            elif tag & 0x1_0000:
+                self.private.append(BaseTag(tag))
         if not self.depth:
             self.raw(tag, vr, start, length)
 
@@ -118,6 +127,7 @@ class _Builder(Sink):
 
     def fragments(self, tag: int, vr: str | None, start: int, stop: int) -> None:
         if self.depth:
+            self.is_plain = False
             return
         value = self.data[start:stop]
         # Implicit VR does not have it, but some data sets do: only pixel data gets here without a VR.
@@ -128,6 +138,8 @@ class _Builder(Sink):
     def begin_sequence(self, tag: int, vr: str | None, start: int, length: int) -> None:
         is_readable = length != UNDEFINED and (vr != "UN" or self.is_little_endian)  # by pydicom
         if self.depth or (self.keeps_raw and is_readable):
+            if self.depth and vr != "SQ" and (vr == "UN" or tag not in SEQUENCES):
+                self.is_plain = False
             if not self.depth:
                 self.raw(tag, vr, start, length)
             self.depth += 1
@@ -147,16 +159,18 @@ class _Builder(Sink):
     def begin_item(self, *, is_undefined: bool, is_little_endian: bool) -> None:
         if self.depth:
             return
-        self.outer.append(_Level(self.elements, self.inherited, self.is_little_endian, is_undefined))
+        self.outer.append(
+            _Level(self.elements, self.inherited, self.private, self.is_little_endian, is_undefined)
+        )
         self.inherited = self.encoding()
-        self.elements = {}
+        self.elements, self.private = {}, []
         self.is_little_endian = is_little_endian
 
     def end_item(self, *, is_explicit: bool) -> None:
         if self.depth:
             return
         item = self.dataset(is_explicit=is_explicit)
-        self.elements, self.inherited, self.is_little_endian, is_undefined = self.outer.pop()
+        self.elements, self.inherited, self.private, self.is_little_endian, is_undefined = self.outer.pop()
         if is_undefined:
             item.is_undefined_length_sequence_item = True
         self.sequences[-1][3].append(item)
@@ -172,3 +186,10 @@ class _Builder(Sink):
             return private_dictionary_VR(tag, str(creator.value, "latin-1").strip(" \0")) == "SQ"
         except KeyError:
             return False
+
+    def keep_bytes(self, tag: BaseTag) -> None:
+        """Keep pydicom from reading as a sequence what was not walked: no items, or a creator behind them."""
+        element = self.elements[tag]
+        is_unknown = isinstance(element, RawDataElement) and element.VR in (None, "UN")
+        if is_unknown and self.is_private_sequence(tag):
+            self.elements[tag] = DataElement(tag, "UN", element.value)

@@ -157,6 +157,7 @@ class Walk:
         self._skip = 0  # bytes of a value that are to come
         self._value = (0, 0, 0)  # its tag, where its header stands, its length
         self._padding = 0
+        self._is_recognized = False  # the first header
         if encoding is None:
             self._pass()
 
@@ -232,7 +233,8 @@ class Walk:
         """Return where the first header stands that is not complete, or where a value ends beyond `data`."""
         size = len(data)
         self._base = base
-        if base + position == 0 and size >= 8:
+        if not self._is_recognized and size >= 8:
+            self._is_recognized = True
             self._recognize(data)
         while True:
             if position <= size:
@@ -497,7 +499,7 @@ class Walk:
         left = frame.end - at
         if left < 8 or len(data) - position < 8:
             return self._stump(data, position, left)
-        if not frame.items and bytes(data[position : position + 4]) == LITTLE.item:
+        if not frame.items and bytes(data[position : position + 4]) in LITTLE.items:
             frame.order = LITTLE  # as the items of UN have it (PS3.5 6.2.2)
         group, number, length = frame.order.implicit(data, position)
         tag = group << 16 | number
@@ -646,8 +648,9 @@ class Walk:
             return self._early(None, at, "an element ends within its header")
         group, number = frame.order.implicit(stump + bytes(8))[:2]
         tag = group << 16 | number
-        self._base = at
+        base, self._base = self._base, at
         header = self._header(stump, 0, frame, tag) if len(stump) >= 8 else None
+        self._base = base
         if header is None:
             return self._early(tag, at, "ends within its header")
         _, start, length = header

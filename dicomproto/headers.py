@@ -134,6 +134,7 @@ class Order:
         )
         self.runs = Runs(self.explicit)
         self.item = Struct(sign + "HH").pack(0xFFFE, 0xE000)
+        self.items = self.item, Struct(sign + "HH").pack(0xFFFE, 0xE0DD)
         self.is_little_endian = sign == "<"
 
 

@@ -155,6 +155,17 @@ def test_a_private_sequence_without_a_creator_is_not_looked_for() -> None:
     assert decode_data_set(data, IMPLICIT)[0x00291040].value == item(b"abc")
 
 
+def test_private_sequences_that_were_not_walked_are_bytes() -> None:
+    creator, name = implicit(0x00290010, b"SIEMENS MEDCOM HEADER "), implicit(NAME, b"DOE^JANE")
+    for value, is_late in ((item(name) + item(name[:-1], 16), True), (name[:-3], False)):
+        element = implicit(0x00291040, value)
+        content = element + creator if is_late else creator + element
+        assert decode_data_set(content, IMPLICIT)[0x00291040].value == value
+        for items in (item(content), ended(content)):
+            within = decode_data_set(implicit(ITEMS, items), IMPLICIT)[ITEMS].value[0]
+            assert (within[0x00291040].VR, within[0x00291040].value) == ("UN", value)
+
+
 # --- what is whole ------------------------------------------------------------------------------
 
 
@@ -236,6 +247,32 @@ def test_items_of_un_are_read_in_their_own_encoding() -> None:
             assert made.original_encoding == (True, True)
     data = explicit(ITEMS, b"UN", item(content))
     assert decode_data_set(data, EXPLICIT)[ITEMS].value[0].Rows == 258
+
+
+IMPLICIT_NAME = implicit(NAME, b"DOE^JANE")
+NESTED = implicit(ITEMS, closed(ended()), UNDEFINED) + IMPLICIT_NAME
+
+
+@pytest.mark.parametrize(
+    ("syntax", "within"),
+    [
+        (BIG, explicit(0x00091010, b"UN", closed(ended(NESTED) + item(IMPLICIT_NAME)), UNDEFINED, ">")),
+        (BIG, explicit(ITEMS, b"UN", item(NESTED) + item(IMPLICIT_NAME), order=">")),
+        (EXPLICIT, explicit(ITEMS, b"UN", item(NESTED) + item(IMPLICIT_NAME))),
+        (EXPLICIT, explicit(0x00091010, b"UN", closed(ended(NESTED) + item(IMPLICIT_NAME)), UNDEFINED)),
+        (IMPLICIT, implicit(0x00101001, closed(ended(NESTED) + item(IMPLICIT_NAME)), UNDEFINED)),
+    ],
+)
+def test_nothing_in_sequences_of_defined_length_is_lost(syntax: str, within: bytes) -> None:
+    if syntax == IMPLICIT:
+        data = implicit(0x00081115, item(within))
+    else:
+        order = ">" if syntax == BIG else "<"
+        data = explicit(0x00081115, b"SQ", item(within, order=order), order=order)
+    (outer,) = decode_data_set(data, syntax)[0x00081115].value
+    (sequence,) = outer
+    assert [made.PatientName for made in sequence.value] == ["DOE^JANE", "DOE^JANE"]
+    assert len(sequence.value[0][ITEMS].value) == 1
 
 
 def test_fragments_within_items_are_kept() -> None:

@@ -122,6 +122,12 @@ WHOLE = {
         explicit(0x00091010, b"UN", closed(ended(IMPLICIT_WITHIN)), UNDEFINED, ">"),
         "",
     ),
+    "UN without items in big endian": (
+        BIG,
+        explicit(0x00091010, b"UN", closed(b""), UNDEFINED, ">")
+        + explicit(0x00091010, b"UN", closed(b"", ">"), UNDEFINED, ">"),
+        "order",
+    ),
     "UN of defined length": (EXPLICIT, explicit(0x00091010, b"UN", item(length=99)) + LAST, ""),
     "UN that is a sequence": (EXPLICIT, explicit(ITEMS, b"UN", item(IMPLICIT_WITHIN)), ""),
     "UN that is no sequence after all": (
@@ -187,6 +193,16 @@ WHOLE = {
         + explicit(0x00400010, b"SH", b"", 90),
         "VR; order; not checked",
     ),
+    "a guess that leads to a cut header in an item": (
+        EXPLICIT,
+        FIRST + explicit(ITEMS, b"SQ", item(explicit(NAME, b"??", b"DOE ") + LAST[:6])) + SEQUENCE,
+        "VR; not checked; order",
+    ),
+    "a guess that leads to a cut long header in an item": (
+        EXPLICIT,
+        FIRST + explicit(ITEMS, b"SQ", item(explicit(NAME, b"??") + explicit(PIXELS, b"OB")[:10])) + LAST,
+        "VR; not checked; order",
+    ),
     "a guess that leads to no delimiter": (
         EXPLICIT,
         explicit(NAME, b"??", b"DOE ") + explicit(ITEMS, b"SQ", item(LAST, UNDEFINED), UNDEFINED),
@@ -243,6 +259,7 @@ WHOLE = {
     ),
     "something else in UN": (EXPLICIT, FIRST + explicit(0x00091010, b"UN", WITHIN, UNDEFINED), "not checked"),
     "noise": (EXPLICIT, b"\xff" * 32, "implicit VR; not checked"),
+    "noise in big endian": (BIG, b"\xff\xfc\xfcOB" + bytes(17), "implicit VR; not checked"),
     "very deep": (EXPLICIT, explicit(ITEMS, b"SQ", item(b"", UNDEFINED), UNDEFINED) * 600, "not checked"),
     "a text": (EXPLICIT, b"GET / HTTP/1.1\r\n\r\n", "VR; not checked"),
     "deflated": (DEFLATED, b"\x12\x34", None),
