@@ -75,7 +75,7 @@ IDENTIFIER_BOUNDS = Bounds(elements=2_000, items=1_000, depth=64)
 """Of an identifier that a peer sends: ten times what services ask for, and each costs time for each match."""
 
 NORMALIZED_BOUNDS = Bounds(elements=1_000_000, items=100_000, depth=64)
-"""Of a data set that a peer sends with an N-service."""
+"""Of a data set that a peer sends with an N-service, or with a response."""
 
 
 class Sink(Protocol):

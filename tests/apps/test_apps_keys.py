@@ -17,6 +17,7 @@ from dicomproto.datasets import decode_data_set, encode_data_set
 from dicomproto_transports.apps._identifier import identifier_of
 from dicomproto_transports.apps._keys import InvalidKey, apply_key
 from dicomproto_transports.apps._rendering import json_of, lines_of
+from tests.data_sets import explicit
 
 IMPLICIT, EXPLICIT, BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
 
@@ -242,6 +243,21 @@ def test_a_file_may_be_dicom_json(tmp_path: Path) -> None:
             b"\x40\0\0\x01SQ\0\0\xff\xff\xff\xff\xfe\xff\0\xe0\xff\xff\xff\xff" * 200,
             "its sequences are nested too deeply",
             id="sequences",
+        ),
+        pytest.param(
+            Path(str(get_testdata_file("rtplan_truncated.dcm"))).read_bytes(),
+            "(300A,012C) declares 50 bytes, 29 are left",
+            id="cut",
+        ),
+        pytest.param(
+            Path(str(get_testdata_file("rtplan_truncated.dcm"))).read_bytes()[132:],
+            "(300A,012C) declares 50 bytes, 29 are left",
+            id="cut, without preamble",
+        ),
+        pytest.param(
+            explicit(0x00100010, b"PN", b"DOE^JANE") + explicit(0x00100020, b"LO", b"", 4),
+            "element (0010,0020) declares 4 bytes, 0 are left",
+            id="cut, without File Meta",
         ),
         (b"hello, whoever reads this", "is neither a DICOM file nor DICOM JSON (InvalidDicomError)"),
         (b"\x10\x00\x10\x00PN\x05\x00", "is neither a DICOM file nor DICOM JSON (InvalidDicomError)"),

@@ -27,6 +27,7 @@ from dicomproto.dimse.events import (
     ResponseReceived,
     UnexpectedDataSet,
 )
+from dicomproto.encoded import NORMALIZED_BOUNDS
 from dicomproto.errors import (
     AssociationAborted,
     AssociationError,
@@ -522,6 +523,7 @@ class Operating(Pump):
                 reply.transfer_syntax,
                 inflate_limit=self.connection.limits.collect,
                 file_meta=False,
+                bounds=NORMALIZED_BOUNDS,
             )
         except DataSetError as error:
             error.response = reply.response

@@ -5,10 +5,12 @@ from __future__ import annotations
 import warnings
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from codecs import BOM_UTF8
+from os import SEEK_END
 from struct import unpack_from
 from typing import TYPE_CHECKING, BinaryIO
 
-from dicomproto.errors import DataSetTooLarge
+from dicomproto.encoded import walk_file
+from dicomproto.errors import DataSetError, DataSetTooLarge
 from dicomproto.uids import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 
 if TYPE_CHECKING:
@@ -70,6 +72,8 @@ def read_identifier(path: str) -> Dataset:
         raise ArgumentTypeError(f"argument -f: {path}: {error}") from None
     except (RecursionError, DataSetTooLarge):
         raise ArgumentTypeError(f"argument -f: {path}: its sequences are nested too deeply") from None
+    except DataSetError as error:
+        raise ArgumentTypeError(f"argument -f: {path}: {error}") from None
     except Exception as error:  # whatever a file of another kind makes pydicom raise
         raise ArgumentTypeError(
             f"argument -f: {path} is neither a DICOM file nor DICOM JSON ({type(error).__name__})"
@@ -99,6 +103,7 @@ def _from_dicom(file: BinaryIO, head: bytes) -> Dataset:
 
     has_meta = head[:2] == b"\x02\x00"  # and no preamble, without which pydicom takes anything for a data set
     if has_meta or head[128:132] == b"DICM":
+        _check_end(file, is_bare=has_meta)
         return dcmread(file, force=has_meta, stop_before_pixels=True)
     from dicomproto.datasets import decode_data_set
 
@@ -107,6 +112,17 @@ def _from_dicom(file: BinaryIO, head: bytes) -> Dataset:
     if syntax is None:
         raise InvalidDicomError
     return decode_data_set(data, syntax, file_meta=False)
+
+
+def _check_end(file: BinaryIO, *, is_bare: bool) -> None:
+    """Raise DataSetError if the data set of a DICOM file ends early, which pydicom does not tell."""
+    from pydicom.filereader import read_partial
+
+    head = read_partial(file, stop_when=lambda *element: True, force=is_bare)
+    start = file.tell()
+    size = file.seek(0, SEEK_END) - start
+    walk_file(file, start, size, head.file_meta.get("TransferSyntaxUID", IMPLICIT_VR_LITTLE_ENDIAN))
+    file.seek(0)
 
 
 def _syntax_of(data: bytes) -> str | None:
