@@ -33,10 +33,10 @@ from ._charset import Doubt
 from ._checks import charset_or_none, checked, several
 from ._facts import name_of, own_title
 from ._holding import Holding
-from ._operating import Drive
 from ._settings import Context, Settings, proposal_of
 from ._supplied import check_stream
 from ._text import shown
+from ._using import Drive
 from .logs import with_dumps
 
 if TYPE_CHECKING:

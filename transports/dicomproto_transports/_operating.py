@@ -11,10 +11,7 @@ One task uses an association at a time, with no lock, queue or task inside; a se
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
-from time import monotonic
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar
 
 from dicomproto.connection import Connection
@@ -30,7 +27,6 @@ from dicomproto.dimse.events import (
 from dicomproto.encoded import NORMALIZED_BOUNDS
 from dicomproto.errors import (
     AssociationAborted,
-    AssociationError,
     AssociationRejected,
     AssociationReleased,
     DataSetError,
@@ -44,10 +40,9 @@ from ._charset import Doubt
 from ._incoming import Incoming
 from ._outgoing import PieceBuffers, Source
 from ._provider import serve_request
-from ._pump import Pump
 from ._responses import Operation, Reply
-from ._stream import ServerShutdown
 from ._text import printable
+from ._using import Using
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -70,9 +65,6 @@ _MOST_REPLIES = 4096
 
 T = TypeVar("T")
 
-Drive = Callable[[Coroutine[object, object, object]], object]
-"""Runs a coroutine to its end without an event loop, as the blocking flavour does."""
-
 
 class Unfinished(Protocol):
     """Something of ours that is still to be ended before the next call can begin."""
@@ -84,7 +76,7 @@ class Unfinished(Protocol):
         """End it; `cut` says what makes that necessary."""
 
 
-class Operating(Pump):
+class Operating(Using):
     """The operations of one association, in both directions."""
 
     def __init__(
@@ -98,7 +90,7 @@ class Operating(Pump):
         settings: Settings,
         holding: Holding,
     ) -> None:
-        super().__init__(connection, stream, backend, timeouts)
+        super().__init__(connection, stream, backend, timeouts, type(ae).drive)
         self.facade: object = self
         """What handlers get as `event.assoc`; a flavour may put an object of its own here."""
 
@@ -118,7 +110,6 @@ class Operating(Pump):
         self.ae_title = settings.ae_title
         """What this side is called; a server may have a name of its own."""
 
-        self.drive: Drive | None = type(ae).drive
         self.depth = 0
         """How many requests are being served, each while another one waits."""
 
@@ -132,11 +123,6 @@ class Operating(Pump):
         """What is done about text of the peer whose character set is in doubt."""
 
         self.piece_buffers = PieceBuffers()
-        self._looking = threading.Lock()  # held by whoever looks ahead, from any thread
-        self._clock_offset = stream.now() - monotonic()
-        self._is_quiet = False  # a handler runs and has called nothing: what has come may be looked at
-        self._busy = False
-        self._user: object = None  # the task that runs a handler, and may use the association meanwhile
         self._awaited: dict[int, Operation] = {}
         self._contexts: dict[tuple[type[Request], str, str | None, int | None], AcceptedContext] = {}
 
@@ -149,88 +135,6 @@ class Operating(Pump):
     def is_rejected(self) -> bool:
         """Whether the acceptor rejected it."""
         return isinstance(self.ending, AssociationRejected)
-
-    # -- who uses it --------------------------------------------------------------------------
-
-    def enter(self, what: str) -> None:
-        """Take the association for one call, until `leave`; LocalProtocolError if another has it."""
-        if self._reason is not None:
-            raise self._ended()
-        if self._busy or (self._user is not None and self._user != self.backend.current_task()):
-            raise LocalProtocolError(
-                f"{what}: the association is in use by another call; open one for each task or thread"
-            )
-        with self._looking:
-            self._is_quiet = False
-        self._busy = True
-
-    def leave(self) -> None:
-        """Let the next call have the association."""
-        self._busy = False
-        self._is_quiet = self._user is not None
-
-    @contextmanager
-    def handler_running(self, *, may_use: bool = True) -> Iterator[None]:
-        """A block in which a handler runs: nobody else may use the association, and it may if `may_use`."""
-        busy, self._busy = self._busy, not may_use
-        user, self._user = self._user, self.backend.current_task()
-        quiet, self._is_quiet = self._is_quiet, may_use
-        try:
-            yield
-        finally:
-            with self._looking:
-                self._is_quiet = quiet
-            self._busy, self._user = busy, user
-
-    def is_cut(self, message_id: int) -> bool:
-        """Tell whether nobody waits for the result of an operation of the peer any more.
-
-        Looks at what has arrived, without waiting, while a handler runs and does not use the association.
-        Any thread may ask: a look takes the lock that the association's own thread takes when it goes on.
-        """
-        if not self.is_leaving and self._looking.acquire(blocking=False):
-            try:
-                if self._is_quiet and self.look_ahead():
-                    self._notice_time()
-            finally:
-                self._looking.release()
-        return self.is_leaving or message_id in self.cancelled
-
-    def _notice_time(self) -> None:
-        """Take note that the peer was silent within a message for too long, or that the server ends."""
-        connection = self.connection
-        if connection.is_receiving:
-            now = self._now()
-            due = connection.next_deadline(now, unread=now - self._turn.heard_at)
-            self._turn.heard_at = now
-            if due is not None and due <= now:
-                connection.handle_timeout(now)
-                self.look_ahead()
-        if self.drive is not None:
-            try:
-                self.drive(self.backend.checkpoint())
-            except ServerShutdown:
-                self.is_leaving = True
-
-    def _now(self) -> float:
-        """Return the time of the stream, in any thread."""
-        try:
-            return self.stream.now()
-        except RuntimeError:  # a thread without an event loop
-            return monotonic() + self._clock_offset
-
-    def explains(self, error: BaseException | None, event: evt.Event | None = None) -> bool:
-        """Tell whether a handler raised something because this association ended, and is not to blame for it.
-
-        It is or came of an AssociationError, or the handler had seen that its event `is_cancelled`.
-        """
-        if not self.is_leaving:
-            return False
-        if event is not None and event.verdict:
-            return True
-        while error is not None and not isinstance(error, AssociationError):
-            error = error.__cause__ or error.__context__
-        return error is not None
 
     # -- handlers -----------------------------------------------------------------------------
 
@@ -274,13 +178,13 @@ class Operating(Pump):
     async def handle(self, bound: evt.Bound, event: object, *, may_use: bool = True) -> object:
         """Run a handler, with its event or whatever else is its first argument, and return its result."""
         if bound.in_thread:
-            return await self.in_thread(lambda: bound.handler(event, *bound.args))
+            return await self.in_thread(lambda: bound.handler(event, *bound.args), may_look=may_use)
         with self.handler_running(may_use=may_use):
             return await evt.call(bound, event, is_blocking=self.drive is not None)
 
-    async def in_thread(self, function: Callable[[], T]) -> T:
+    async def in_thread(self, function: Callable[[], T], *, may_look: bool = True) -> T:
         """Return what a function of a handler returns, run in a worker thread; see `Backend`."""
-        quiet, self._is_quiet = self._is_quiet, True
+        quiet, self._is_quiet = self._is_quiet, may_look
         try:
             return await self.backend.in_thread(function, self._leave)
         finally:

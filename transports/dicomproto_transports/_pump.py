@@ -6,9 +6,6 @@ data set under way, and only when there is nothing to send does it read. So whoe
 whatever, a data set under way goes on leaving, and what the peer says is heard between two pieces.
 
 The terminal event closes the stream as the engine says; from then on `next_event` raises.
-
-What the peer says is acted on in its turn. `look_ahead` takes it in before that, but never past a
-release request or the end: the engine must not be further than those who act on its events.
 """
 
 from __future__ import annotations
@@ -20,7 +17,7 @@ from typing import TYPE_CHECKING, NoReturn, cast, get_args
 
 from dicomproto.connection import Connection
 from dicomproto.dimse.commands import NO_DATA_SET
-from dicomproto.dimse.events import CancelReceived, DataSetChunk
+from dicomproto.dimse.events import DataSetChunk
 from dicomproto.dimse.status import Category
 from dicomproto.errors import AssociationAborted, AssociationError
 from dicomproto.upper_layer.events import (
@@ -34,12 +31,12 @@ from dicomproto.upper_layer.events import (
     Signal,
     Terminal,
 )
-from dicomproto.upper_layer.pdu import Abort, Buffer, ReleaseRQ
+from dicomproto.upper_layer.pdu import Abort, Buffer
 from dicomproto.upper_layer.states import State
 
 from ._endings import explain, timed_out
 from ._facts import name_of
-from ._stream import TLSBroken, glimpse
+from ._stream import TLSBroken
 from ._text import printable
 from ._turns import MESSAGE, Turn
 
@@ -55,11 +52,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("dicomproto.association")
 
-_TERMINAL_KINDS = frozenset(get_args(Terminal))
-
-# Events that `look_ahead` takes in before their turn, and bytes of data sets after which it reads no more.
-_FARTHEST = 64
-_MOST_AHEAD = 1024 * 1024
+TERMINAL_KINDS = frozenset(get_args(Terminal))
 
 # Buffers that the peer has not taken yet: more than a piece of a data set in the smallest PDUs has.
 _MOST_UNSENT = 20_000
@@ -159,7 +152,7 @@ class Pump:
                 await self._let_others_run()
             elif event is CLOSED:
                 raise self._ended()
-            elif type(event) in _TERMINAL_KINDS:
+            elif type(event) in TERMINAL_KINDS:
                 await self._finish(cast(Terminal, event))
                 raise self._ended()
             else:
@@ -186,63 +179,10 @@ class Pump:
             return None
         if event is CLOSED:
             raise self._ended()
-        if type(event) in _TERMINAL_KINDS:
+        if type(event) in TERMINAL_KINDS:
             await self._finish(cast(Terminal, event))
             raise self._ended()
         return event
-
-    def look_ahead(self) -> bool:
-        """Take in what has arrived, so that a C-CANCEL is known of before its turn.
-
-        Tells whether the peer still takes results; what else has come waits for `next_event`.
-        """
-        ahead, has_looked = self._ahead, False
-        while not self.is_leaving:
-            if len(ahead) >= _FARTHEST:
-                self._notice_end()
-                break
-            event = self.connection.next_event()
-            if event is NEED_DATA:
-                if has_looked:
-                    break
-                if self._is_far_ahead():
-                    self._notice_end()
-                    break
-                has_looked = True
-                self._look()
-            elif event is CLOSED or event is BUSY:
-                break
-            elif isinstance(event, CancelReceived):
-                self.cancel(event.message_id)
-            else:
-                ahead.append(event)
-                self.is_gone = type(event) in _TERMINAL_KINDS
-                self.is_leaving = self.is_gone or type(event) is ReleaseRQ
-        return not self.is_leaving
-
-    def _is_far_ahead(self) -> bool:
-        """Tell whether so much of a data set was taken in that no more is to be read before its turn."""
-        sizes = [len(event.data) for event in self._ahead if isinstance(event, DataSetChunk)]
-        return sum(sizes) >= _MOST_AHEAD
-
-    def _notice_end(self) -> None:
-        """Take note of an end of input that stands behind what is not to be read yet."""
-        end = glimpse(self.stream)
-        self.is_gone |= end == "broken"
-        self.is_leaving |= end != ""
-
-    async def is_too_late(self) -> bool:
-        """Send the answers to earlier requests, and tell whether nobody can take that to the next one.
-
-        What was read just now is a sign of life, which costs no look.
-        """
-        if self._is_owing:
-            await self.send_queued()
-        if self._is_fresh:
-            self._is_fresh = False
-        elif not self.is_gone:
-            self._notice_end()
-        return self.is_gone
 
     def put_back(self, event: Event) -> None:
         """Let an event be the next one again."""
@@ -497,7 +437,7 @@ class Pump:
             event = self._ahead.popleft() if self._ahead else self.connection.next_event()
             if event is CLOSED:
                 return
-            if type(event) in _TERMINAL_KINDS:
+            if type(event) in TERMINAL_KINDS:
                 await self._finish(cast(Terminal, event))
                 return
 
