@@ -132,7 +132,6 @@ LARGE = {
 
 
 @pytest.mark.serial
-@pytest.mark.filterwarnings("ignore:VR lookup failed")
 @pytest.mark.parametrize("kind", LARGE)
 def test_a_large_query_keeps_the_worklist_from_nothing_else(kind: str) -> None:
     """Between two results others have their turn; all of it together holds little memory."""
