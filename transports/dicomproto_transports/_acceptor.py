@@ -240,8 +240,8 @@ class ServerCore:
     ) -> tuple[AssociateAC | AssociateRJ, AcceptorPolicy]:
         """Return the answer to a request, and the policy after the handlers that have a say in it."""
         association = place.association
-        rules = self.rules()  # which may have changed since the connection came
-        policy, association.settings = rules.policy, rules.settings
+        rules = self.rules()  # who is served, and for what, may have changed since the connection came
+        policy = rules.policy
         if not is_allowed(place.arrived.peer_address, rules.allowed):
             await association.end()
             return _CONGESTION, policy  # which nobody hears
