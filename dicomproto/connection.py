@@ -54,6 +54,7 @@ from .services import (
     Verdict,
     check_request,
     find_request_context,
+    keyword_of,
     status_of,
 )
 from .upper_layer.events import (
@@ -424,7 +425,7 @@ class Connection:
             raise LocalProtocolError(f"{command.name}: presentation context {context_id} was not accepted")
         if self._may_invoke(command, context, by_us=True) == "no":
             raise LocalProtocolError(
-                f"{command.name}: not in our role on context {context_id} ({context.abstract_syntax})"
+                f"{command.name}: not in our role on context {context_id} ({_name_of(context)})"
             )
         if not self.can_invoke:
             raise LocalProtocolError(
@@ -438,7 +439,7 @@ class Connection:
         verdict = self._check(command, context)
         if verdict.status is not None:
             raise LocalProtocolError(
-                f"{command.name} on context {context_id} ({context.abstract_syntax}): {verdict.text}"
+                f"{command.name} on context {context_id} ({_name_of(context)}): {verdict.text}"
             )
         self._send_command(command, context_id)
         self._operations.add(command, context_id)
@@ -768,3 +769,7 @@ class Connection:
             warnings=warnings,
         )
         self._events.append(event)
+
+
+def _name_of(context: AcceptedContext) -> str:
+    return keyword_of(context.abstract_syntax) or context.abstract_syntax

@@ -561,6 +561,19 @@ def test_what_fails_is_named(here: Run, files: list[Path], tmp_path: Path) -> No
     assert text.out.splitlines()[-2:] == ["Not retrieved, says the peer:", "  1.2.9"]
 
 
+def test_ten_of_many_that_fail_are_shown(here: Run, tmp_path: Path) -> None:
+    uids = [f"1.2.{number}" for number in range(13)]
+    for uid in uids:
+        write_object(tmp_path / uid, uid, sop_class="1.2.840.10008.5.1.4.1.1.7", pixels=10)
+    with serving(getting(*sending([tmp_path / uid for uid in uids]))) as server:
+        done = here("getscu", "--json", address(server), *KEYS, "-od", tmp_path / "out")
+        text = here("getscu", address(server), *KEYS, "-od", tmp_path / "out")
+    assert done.events[-1]["failed_uids"] == uids
+    lines = text.out.splitlines()
+    shown = lines[lines.index("Not retrieved, says the peer:") + 1 :]
+    assert shown == [*(f"  {uid}" for uid in uids[:10]), "  and 3 more; --json shows all"]
+
+
 def test_what_could_not_be_kept_is_a_failure(here: Run, files: list[Path], tmp_path: Path) -> None:
     out = tmp_path / "out"
     with serving(getting(*sending(files))) as server:

@@ -187,6 +187,7 @@ def test_what_is_cut_short_is_refused(serve: Serve, tmp_path: Path) -> None:
     assert (done.events[-1]["stored"], done.events[-1]["refused"]) == (2, 46 + 8)
     lines = [line for line in done.err.splitlines() if line.startswith("W: refused: ")]
     assert len(lines) == 54
+    assert lines[0].startswith(f"W: refused: {CT} (CTImageStorage) 1.2.")
     assert all(line.endswith("--accept-truncated takes it all the same)") for line in lines)
     assert len([line for line in lines if "(at byte " in line]) == 46
     assert len([line for line in lines if "the data set is empty" in line]) == 8

@@ -34,6 +34,7 @@ Serve = Callable[..., applications.Server]
 Store = Callable[[evt.Event], object]
 
 IMPLICIT, BIG, JPEG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.4.50"
+MR = "1.2.840.10008.5.1.4.1.1.4"
 
 
 @contextmanager
@@ -125,9 +126,11 @@ def test_directories_are_searched_with_recurse_those_below_too(run: Run, tmp_pat
         done = run("storescu", "--json", "127.0.0.1", server.port, tmp_path / "top")
         assert states(done) == {"a": "sent", "b.dcm": "sent", "fifo": "skipped", "readme.txt": "skipped"}
         assert done.status == 0
+        hint = "the directories below are left out; -r (--recurse) sends them, too"
+        assert done.err == f"W: {tmp_path / 'top'}: {hint}\n"
         done = run("storescu", "--json", "-r", "127.0.0.1", server.port, tmp_path / "top")
         assert Counter(states(done).values()) == {"sent": 3, "skipped": 2}
-        assert done.status == 0
+        assert (done.status, done.err) == (0, "")
         text = run("storescu", "-r", "127.0.0.1", server.port, tmp_path / "top").out.splitlines()
     assert text[0].startswith("3 of 3 files sent")
     assert text[1:] == [
@@ -494,6 +497,18 @@ def test_a_sop_class_that_nobody_wants_fails_by_name(run: Run, tmp_path: Path, f
     assert states(done) == {"odd": "failed", "1.dcm": "sent"}
     assert states(alone) == {"odd": "failed"}
     assert "1.2.3.4" in str(alone.named("file")[0]["reason"])
+
+
+def test_sop_classes_and_transfer_syntaxes_have_their_names(run: Run, tmp_path: Path) -> None:
+    write_object(tmp_path / "mr", "1.2.3", sop_class=MR)
+    write_object(tmp_path / "jpeg", "1.2.4", transfer_syntax=JPEG)
+    write_object(tmp_path / "ct", "1.2.5")
+    with storing() as server:
+        done = run("storescu", "127.0.0.1", server.port, tmp_path)
+        alone = run("storescu", "127.0.0.1", server.port, tmp_path / "mr")
+    assert f"SOP class {CT} (CTImageStorage) cannot be sent in transfer syntax {JPEG} (JPEGBas" in done.out
+    assert f"SOP class {MR} (MRImageStorage) cannot be sent" in done.out
+    assert f"accepted no presentation context ({MR} (MRImageStorage): " in alone.out
 
 
 # --- associations that end -----------------------------------------------------------------------

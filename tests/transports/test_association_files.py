@@ -275,8 +275,8 @@ def test_compressed_files_need_their_own_transfer_syntax(tmp_path: Path) -> None
         with pytest.raises(NoAcceptedContext) as caught:
             await assoc.send_c_store(path)
         assert str(caught.value) == (
-            f"SOP class {CT_IMAGE} cannot be sent in transfer syntax {JPEG_BASELINE}: "
-            f"context 1: accepted with transfer syntax {EXPLICIT_VR_LITTLE_ENDIAN}"
+            f"SOP class {CT_IMAGE} (CTImageStorage) cannot be sent in transfer syntax {JPEG_BASELINE} "
+            f"(JPEGBaseline8Bit): context 1: accepted with transfer syntax {EXPLICIT_VR_LITTLE_ENDIAN}"
         )
 
     async def accepted(assoc: AssociationCore) -> None:

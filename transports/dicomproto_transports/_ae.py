@@ -35,7 +35,7 @@ from ._facts import name_of, own_title
 from ._holding import Holding
 from ._settings import Context, Settings, proposal_of
 from ._supplied import check_stream
-from ._text import shown
+from ._text import shown, uid_named
 from ._using import Drive
 from .logs import with_dumps
 
@@ -253,5 +253,5 @@ def _one_of(kind: type[T], items: Iterable[object]) -> T | None:
 def _nothing_accepted(association: AssociationCore) -> str:
     reasons: dict[str, None] = {}
     for context in association.rejected_contexts:
-        reasons[f"{context.abstract_syntax}: {context.reason}"] = None
+        reasons[f"{uid_named(context.abstract_syntax)}: {context.reason}"] = None
     return f"{association.peer_name} accepted no presentation context ({'; '.join(reasons)})"

@@ -12,9 +12,6 @@ from typing import TYPE_CHECKING
 
 from dicomproto.dimse.commands import HIGH, LOW, MEDIUM, Response
 from dicomproto.errors import DataSetError
-from dicomproto.services import keyword_of
-from dicomproto.services._sop_class_table import TRANSFER_SYNTAXES
-from dicomproto.uids import normalize_uid
 from dicomproto.upper_layer.pdu import (
     Abort,
     AssociateAC,
@@ -26,7 +23,7 @@ from dicomproto.upper_layer.pdu import (
     ReleaseRQ,
 )
 
-from ._text import printable
+from ._text import printable, uid_named
 
 if TYPE_CHECKING:
     from dicomproto.dimse.commands import Command
@@ -62,13 +59,6 @@ _LONGEST = 128  # characters of a value
 _HIDDEN = {"CommandDataSetType", "unknown_elements", "foreign_elements", "warnings"}
 
 
-def uid(value: str) -> str:
-    """Return a UID with the keyword of what it names, if that is known."""
-    plain = normalize_uid(value)
-    keyword = keyword_of(plain) or TRANSFER_SYNTAXES.get(plain)
-    return f"{printable(value)} ({keyword})" if keyword else printable(value) or "(none)"
-
-
 # --- associations -------------------------------------------------------------------------------
 
 
@@ -86,18 +76,18 @@ def association_lines(pdu: PDU, way: str, request: AssociateRQ | None) -> Iterat
 def _associate(pdu: AssociateRQ | AssociateAC, request: AssociateRQ | None) -> Iterator[str]:
     yield f"  calling AE title {pdu.calling_ae_title!r}, called AE title {pdu.called_ae_title!r}"
     version = "" if pdu.implementation_version_name is None else f", {pdu.implementation_version_name!r}"
-    yield f"  implementation {uid(pdu.implementation_class_uid or '')}{version}"
+    yield f"  implementation {uid_named(pdu.implementation_class_uid or '')}{version}"
     yield f"  application context {printable(pdu.application_context_name)}"
     yield f"  maximum length {pdu.maximum_length}"
     if isinstance(pdu, AssociateRQ):
         for proposed in pdu.presentation_contexts:
-            yield f"  context {proposed.context_id}: {uid(proposed.abstract_syntax)}"
+            yield f"  context {proposed.context_id}: {uid_named(proposed.abstract_syntax)}"
             for syntax in proposed.transfer_syntaxes:
-                yield f"    {uid(syntax)}"
+                yield f"    {uid_named(syntax)}"
     else:
         names = {c.context_id: c.abstract_syntax for c in request.presentation_contexts} if request else {}
         for context in pdu.presentation_contexts:
-            yield f"  context {context.context_id}: {uid(names.get(context.context_id, ''))}"
+            yield f"  context {context.context_id}: {uid_named(names.get(context.context_id, ''))}"
             yield f"    {_result(context)}"
     yield from _extended(pdu)
     for warning in pdu.warnings:
@@ -106,7 +96,7 @@ def _associate(pdu: AssociateRQ | AssociateAC, request: AssociateRQ | None) -> I
 
 def _result(context: PresentationContextAC) -> str:
     result = _RESULTS.get(context.result, f"result {context.result}")
-    return f"{result}, {uid(context.transfer_syntax)}" if context.result == 0 else result
+    return f"{result}, {uid_named(context.transfer_syntax)}" if context.result == 0 else result
 
 
 def _extended(pdu: AssociateRQ | AssociateAC) -> Iterator[str]:
@@ -116,13 +106,13 @@ def _extended(pdu: AssociateRQ | AssociateAC) -> Iterator[str]:
         yield f"  asynchronous operations window: {_window(window)}"
     for role in pdu.role_selections:
         granted = [name for name, has_it in (("SCU", role.scu_role), ("SCP", role.scp_role)) if has_it]
-        yield f"  roles for {uid(role.sop_class_uid)}: {' and '.join(granted) or 'none'}"
+        yield f"  roles for {uid_named(role.sop_class_uid)}: {' and '.join(granted) or 'none'}"
     for item in pdu.sop_class_extended:
-        yield f"  extended for {uid(item.sop_class_uid)}: {len(item.application_information)} bytes"
+        yield f"  extended for {uid_named(item.sop_class_uid)}: {len(item.application_information)} bytes"
     for common in pdu.sop_class_common_extended:
-        related = ", ".join(map(uid, common.related_general_sop_class_uids))
-        service = uid(common.service_class_uid)
-        yield f"  {uid(common.sop_class_uid)} is of the service {service}" + (
+        related = ", ".join(map(uid_named, common.related_general_sop_class_uids))
+        service = uid_named(common.service_class_uid)
+        yield f"  {uid_named(common.sop_class_uid)} is of the service {service}" + (
             related and f", related to {related}"
         )
     identity, answer = pdu.user_identity, pdu.user_identity_response
@@ -164,7 +154,7 @@ def message_lines(message: Message, way: str, *, with_comment: bool = False) -> 
     if command.foreign_elements:
         yield f"  elements outside group 0000: {len(command.foreign_elements)} bytes"
     if command.has_data_set:
-        yield f"  data set: {message.data_length} bytes, {uid(message.transfer_syntax)}"
+        yield f"  data set: {message.data_length} bytes, {uid_named(message.transfer_syntax)}"
 
 
 def _shown(command: Command, field: str, value: object) -> str:
@@ -177,7 +167,7 @@ def _shown(command: Command, field: str, value: object) -> str:
         return tags if len(value) <= _MOST_SHOWN else f"{tags} and {len(value) - _MOST_SHOWN} more"
     if isinstance(value, str):
         shown = value[:_LONGEST]
-        text = uid(shown) if field.endswith("UID") else repr(shown)
+        text = uid_named(shown) if field.endswith("UID") else repr(shown)
         return text if len(value) <= _LONGEST else f"{text} and {len(value) - _LONGEST} characters more"
     return str(value)
 

@@ -36,7 +36,7 @@ from ._outgoing import (
     stamp_of,
 )
 from ._part10 import FileHead, TruncatedFile, read_head
-from ._text import named
+from ._text import named, uid_named
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -233,7 +233,8 @@ def choose_context(
 
 
 def _no_context(item: ObjectToSend, match: ContextMatch, never_convert: bool) -> str:
-    text = f"SOP class {item.sop_class_uid} cannot be sent in transfer syntax {item.transfer_syntax_uid}"
+    sop_class, syntax = uid_named(item.sop_class_uid), uid_named(item.transfer_syntax_uid)
+    text = f"SOP class {sop_class} cannot be sent in transfer syntax {syntax}"
     if match.alternatives and never_convert:
         text += " and may not be converted"
     return f"{text}: {'; '.join(match.reasons)}"

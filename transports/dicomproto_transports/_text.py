@@ -10,6 +10,16 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
+def uid_named(uid: str) -> str:
+    """Return a UID with the keyword of what it names, if that is known."""
+    from dicomproto.services import keyword_of  # a table that is seldom needed
+    from dicomproto.services._sop_class_table import TRANSFER_SYNTAXES
+
+    plain = uid.rstrip("\0 ")
+    keyword = keyword_of(plain) or TRANSFER_SYNTAXES.get(plain)
+    return f"{printable(uid)} ({keyword})" if keyword else printable(uid) or "(none)"
+
+
 def named(given: object) -> str:
     """Say what kind of thing something is, without its content, such as "a list" or "the class Dataset"."""
     if given is None:

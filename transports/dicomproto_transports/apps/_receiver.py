@@ -19,6 +19,7 @@ from dicomproto.uids import UNCOMPRESSED_TRANSFER_SYNTAXES, VERIFICATION
 from dicomproto.upper_layer.pdu import Buffer, PresentationContextRQ
 
 from .. import evt
+from .._text import uid_named
 from ..blocking import AE
 from ._console import ERROR, INFO, WARN, Console, size
 from ._listener import Listener, association_of
@@ -177,7 +178,8 @@ class Receiver:
         outcome, console = receipt.outcome, self._console
         level = ERROR if outcome == "failed" else WARN if outcome in _ODD or receipt.warnings else INFO
         if console.shows(level):
-            name = receipt.path or event.request.sop_class_uid
+            request = event.request
+            name = receipt.path or f"{uid_named(request.sop_class_uid)} {request.sop_instance_uid}"
             line = f"{outcome}: {name}, {size(receipt.size)}, from {sender}"
             words = "; ".join(filter(None, [receipt.text, *receipt.warnings]))
             console.log(level, f"{line} ({words})" if words else line)

@@ -26,6 +26,9 @@ COUNTERS = ("remaining", "completed", "warning", "failed")
 _SENT = ("completed", "warning")
 _UNABLE = 0xA702  # to perform sub-operations (PS3.4 C.4.3.1.4)
 _COMPLETE = 0xB000  # with failures or warnings
+_MOST_SHOWN = 10
+"""UIDs of what failed; a study may have thousands."""
+
 _LOST = ("refused", "failed", "lost")
 _KEPT = ("stored", "identical", "variant", "replaced", "discarded")
 
@@ -169,8 +172,10 @@ class Retrieval:
             console.result(f"received {self._receiver.summary()}")
         if self.failed_uids:
             console.result("Not retrieved, says the peer:")
-        for uid in self.failed_uids:
+        for uid in self.failed_uids[:_MOST_SHOWN]:
             console.result(f"  {uid}")
+        if len(self.failed_uids) > _MOST_SHOWN:
+            console.result(f"  and {len(self.failed_uids) - _MOST_SHOWN} more; --json shows all")
         facts = {f"suboperations_{name}": count for name, count in self.counters.items()}
         console.event(
             "summary", **facts, failed_uids=self.failed_uids, **received, **self.ending.facts, ok=ok

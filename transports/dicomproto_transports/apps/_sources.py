@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from dicomproto._record import Record
 
@@ -38,30 +38,34 @@ class Setback(Record):
     skipped: bool = False
 
 
-def find_sources(paths: Iterable[str], *, recurse: bool) -> Iterator[Source | Setback]:
+def find_sources(
+    paths: Iterable[str], *, recurse: bool, pass_over: Callable[[str], None] = lambda path: None
+) -> Iterator[Source | Setback]:
     """Look at each file that `paths` name, and at the files of the directories among them.
 
-    Directories come in the order of their names; with `recurse` those below them, too. Links to
-    directories are followed only where `paths` name them.
+    Directories come in the order of their names; with `recurse` those below them, too, otherwise `pass_over`
+    is told of each one that has some. Links to directories are followed only where `paths` name them.
     """
     for path in paths:
         if os.path.isdir(path):
-            yield from _directory(path, recurse)
+            yield from _directory(path, recurse, pass_over)
         else:
             yield look_at(path, named=True)
 
 
-def _directory(path: str, recurse: bool) -> Iterator[Source | Setback]:
+def _directory(path: str, recurse: bool, pass_over: Callable[[str], None]) -> Iterator[Source | Setback]:
     try:
         with os.scandir(path) as scan:
             entries = sorted(scan, key=lambda entry: entry.name)
     except OSError as error:
         yield Setback(path=path, reason=_words(error))
         return
+    if not recurse and any(_is_directory(entry) and not entry.is_symlink() for entry in entries):
+        pass_over(path)
     for entry in entries:
         if _is_directory(entry):
             if recurse and not entry.is_symlink():
-                yield from _directory(entry.path, recurse)
+                yield from _directory(entry.path, recurse, pass_over)
         else:
             yield look_at(entry.path, named=False)
 

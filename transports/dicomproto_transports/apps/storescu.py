@@ -130,7 +130,10 @@ class _Run:
         from ._sources import Setback, find_sources
         from ._transfer import Outcome
 
-        for found in find_sources(self.options.path, recurse=self.options.recurse):
+        def pass_over(path: str) -> None:
+            self.console.warn(f"{path}: the directories below are left out; -r (--recurse) sends them, too")
+
+        for found in find_sources(self.options.path, recurse=self.options.recurse, pass_over=pass_over):
             if isinstance(found, Setback):
                 state = "skipped" if found.skipped else "unreadable"
                 self.record(Outcome(path=found.path, state=state, reason=found.reason))
