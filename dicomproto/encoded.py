@@ -14,6 +14,7 @@ innermost item or sequence whose length is sure passes unchecked, and `is_checke
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Protocol
 
 from ._record import Record
@@ -128,6 +129,17 @@ class _Frame:
         self.items = 0  # of a sequence: so far; of an item: its number
         self.is_guess = False  # something in it was guessed
         self.is_sure = True  # that a sequence is one, or that an item has the VR of what it is in
+
+
+@lru_cache(256)
+def _is_known_sequence(tag: int) -> bool:
+    """Tell whether the data dictionary says that an element is a sequence."""
+    from pydicom.datadict import dictionary_VR
+
+    try:
+        return dictionary_VR(tag) == "SQ"
+    except KeyError:
+        return False
 
 
 class Walk:
@@ -416,12 +428,7 @@ class Walk:
             return False
         if tag >> 16 & 1:
             return self._sink is not None and self._sink.is_private_sequence(tag)
-        from pydicom.datadict import dictionary_VR
-
-        try:
-            return dictionary_VR(tag) == "SQ"
-        except KeyError:
-            return False
+        return _is_known_sequence(tag)
 
     def _stump(self, data: bytes | memoryview, position: int, left: int) -> int:
         """Wait for the rest of a header, unless what the element is in ends before that."""
