@@ -105,6 +105,46 @@ def test_what_cannot_be_sent_leaves_the_association(tmp_path: Path) -> None:
     converse(talk, Stored())
 
 
+def test_what_is_cut_short_is_not_sent_unless_that_is_asked_for(tmp_path: Path) -> None:
+    stored = Stored()
+    cut = data_set()[:-2]
+    path = write_file(tmp_path, cut)
+    where = r"element \(7FE0,0010\) declares \d+ bytes, \d+ are left \(at byte \d+\)"
+
+    async def talk(assoc: AssociationCore) -> None:
+        objects = (str(path), path, KnownFile.read(path), io.BytesIO(path.read_bytes()))
+        for one in objects:
+            with pytest.raises(DataSetError, match=f"its data set is cut short: {where}"):
+                await assoc.send_c_store(one)
+        with pytest.raises(ValueError, match=rf"^{path}: its data set"):
+            await assoc.send_c_store(path)
+        outcomes = [outcome async for outcome in assoc.store_many(objects[:3])]
+        assert [type(outcome.error).__name__ for outcome in outcomes] == ["TruncatedFile"] * 3
+        assert stored.objects == []
+        response = await assoc.send_c_store(path, send_truncated=True)
+        assert (response.Status, stored.objects) == (0x0000, [cut])
+        assert any(warning.startswith("truncated: element (7FE0,0010) ") for warning in response.warnings)
+        (outcome,) = [outcome async for outcome in assoc.store_many([path], send_truncated=True)]
+        assert outcome.response is not None
+        assert stored.objects == [cut, cut]
+
+    converse(talk, stored)
+
+
+def test_what_is_odd_is_sent_as_it_is_with_a_warning(tmp_path: Path) -> None:
+    stored = Stored()
+    odd = data_set() + bytes(10)
+    path = write_file(tmp_path, odd)
+
+    async def talk(assoc: AssociationCore) -> None:
+        response = await assoc.send_c_store(path)
+        assert response.Status == 0x0000
+        assert [warning.partition(":")[0] for warning in response.warnings] == ["padding"]
+
+    converse(talk, stored)
+    assert stored.objects == [odd]
+
+
 class Failing(io.BytesIO):
     """A file that cannot be read beyond a point."""
 

@@ -135,6 +135,30 @@ def test_every_kind_of_object(backend: AnyBackend, tmp_path: Path) -> None:
     assert [len(data) for data in stored.objects[1:]] == [2004, 2006, 2008, 2010]
 
 
+@pytest.mark.parametrize("model", [GET, LIGHT_GET])
+def test_a_file_that_is_cut_short_is_a_failed_sub_operation(
+    backend: AnyBackend, tmp_path: Path, model: str
+) -> None:
+    stored = Stored()
+    cut = file_of(tmp_path, 2)
+    cut.write_bytes(cut.read_bytes()[:-2])
+
+    def handle(event: evt.Event) -> Any:
+        yield 4
+        yield PENDING, file_of(tmp_path, 1)
+        yield PENDING, cut
+        yield PENDING, BytesIO(cut.read_bytes())
+        yield PENDING, KnownFile.read(cut)
+
+    async def main() -> None:
+        async with retrieving(backend, handle, stored) as assoc:
+            final, _ = await final_of(assoc.send_c_get(QUERY, model))
+            assert (final.Status, *counts(final)) == (0xB000, None, 1, 3, 0)
+
+    backend.run(main)
+    assert len(stored.objects) == 1
+
+
 RESULTS: dict[str, tuple[list[object], int, tuple[int | None, ...]]] = {
     "nothing to send": ([0], 0x0000, (None, 0, 0, 0)),
     "a negative count": ([-1], 0x0000, (None, 0, 0, 0)),
