@@ -640,7 +640,8 @@ class Connection:
         item = assembler.feed(chunk)
         if type(item) is DataSetChunk:
             if not self._drops_data_set:
-                self._events.append(item if item.last or len(item.data) >= _SMALL else self._folded(item))
+                is_small = len(item.data) < _SMALL and chunk.end_of_pdv
+                self._events.append(self._folded(item) if is_small and not item.last else item)
             elif item.last:
                 self._drops_data_set = False
         elif type(item) is CommandReceived:
