@@ -47,7 +47,8 @@ T = TypeVar("T")
 class _Anyio(Library):
     """What the flavour takes from the library."""
 
-    now = staticmethod(anyio.current_time)
+    def now(self) -> float:
+        return anyio.current_time()
 
     async def checkpoint(self) -> None:
         await anyio.lowlevel.checkpoint()
