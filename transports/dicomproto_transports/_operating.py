@@ -32,6 +32,7 @@ from dicomproto.errors import (
     DataSetError,
     LocalProtocolError,
 )
+from dicomproto.quiet import Quiet
 from dicomproto.upper_layer.events import Terminal
 from dicomproto.upper_layer.pdu import ReleaseRP, ReleaseRQ
 
@@ -185,8 +186,13 @@ class Operating(Using):
     async def in_thread(self, function: Callable[[], T], *, may_look: bool = True) -> T:
         """Return what a function of a handler returns, run in a worker thread; see `Backend`."""
         quiet, self._is_quiet = self._is_quiet, may_look
+
+        def run() -> T:
+            with Quiet():
+                return function()
+
         try:
-            return await self.backend.in_thread(function, self._leave)
+            return await self.backend.in_thread(run, self._leave)
         finally:
             with self._looking:
                 self._is_quiet = quiet

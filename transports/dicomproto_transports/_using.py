@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from dicomproto.dimse.events import CancelReceived, DataSetChunk
 from dicomproto.errors import AssociationError, LocalProtocolError
+from dicomproto.quiet import Quiet
 from dicomproto.upper_layer.events import BUSY, CLOSED, NEED_DATA
 from dicomproto.upper_layer.pdu import ReleaseRQ
 
@@ -77,12 +78,16 @@ class Using(Pump):
 
     @contextmanager
     def handler_running(self, *, may_use: bool = True) -> Iterator[None]:
-        """A block in which a handler runs: nobody else may use the association, and it may if `may_use`."""
+        """A block in which a handler runs: nobody else may use the association, and it may if `may_use`.
+
+        pydicom, which decodes values when a handler looks at them, does not quote them on stderr or in a log.
+        """
         busy, self._busy = self._busy, not may_use
         user, self._user = self._user, self.backend.current_task()
         quiet, self._is_quiet = self._is_quiet, may_use
         try:
-            yield
+            with Quiet():
+                yield
         finally:
             with self._looking:
                 self._is_quiet = quiet

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from codecs import BOM_UTF8
 from os import SEEK_END
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from dicomproto.encoded import walk_file
 from dicomproto.errors import DataSetError, DataSetTooLarge
+from dicomproto.quiet import Quiet
 from dicomproto.uids import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 
 if TYPE_CHECKING:
@@ -43,8 +43,7 @@ def identifier_of(options: Namespace) -> Dataset:
 
     if not options.keys and options.file is None:
         raise ArgumentTypeError("what to look for must be said with -k or -f")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydicom's quote values
+    with Quiet():
         identifier = Dataset() if options.file is None else read_identifier(options.file)
     for key in sorted(options.keys, key=names_creator, reverse=True):
         try:

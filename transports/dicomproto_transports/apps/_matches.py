@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from dicomproto.datasets import encode_data_set
+from dicomproto.quiet import Quiet
 from dicomproto.uids import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 
 from .._part10 import file_meta_bytes
@@ -52,7 +53,8 @@ def write_match(path: str, match: Dataset, model: str) -> None:
 
 
 def _uid_of(match: Dataset) -> str:
-    uid = match.get("SOPInstanceUID")
+    with Quiet():
+        uid = match.get("SOPInstanceUID")
     if isinstance(uid, str) and 0 < len(uid) <= 64 and set(uid) <= set("0123456789."):
         return uid
     from uuid import uuid4

@@ -319,17 +319,13 @@ def _close(item: Item) -> None:
 
 def _decompressed(path: str) -> io.BytesIO:
     """Return a file in memory with the object of the file at `path`, in Explicit VR Little Endian."""
-    import warnings
-
     from dicomproto.datasets import decompress
 
     with open(path, "rb") as file:
         head = read_head(file)
         file.seek(head.data_set_offset)
         data = file.read(head.data_set_length)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydicom's may quote the data set
-        native = decompress(data, head.transfer_syntax_uid)
+    native = decompress(data, head.transfer_syntax_uid)
     meta = file_meta_bytes(
         sop_class_uid=head.sop_class_uid,
         sop_instance_uid=head.sop_instance_uid,
