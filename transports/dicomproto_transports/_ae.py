@@ -141,11 +141,10 @@ class AECore(Settings):
         extended negotiation. `tls_args` is an `ssl.SSLContext`, or one and the host name that the peer's
         certificate must be for, in place of `addr`. `calling_ae_title`, `timeouts`, `strict_roles` and
         `assume_charset` go before the settings of this entity, `timeouts` also as a mapping of those that
-        differ.
-        `bind_address` is where the connection comes from, (address, port), with port 0 for any; a port that
-        is given can be used again at once. `operations_window` is proposed unless `ext_neg` holds one;
-        `pack_pdvs` sends a command and the beginning of its data set in one PDU; `Peer.options` gives what a
-        peer table says.
+        differ. `bind_address` is where the connection comes from, (address, port), with port 0 for any; a
+        port that is given can be used again at once. `operations_window` is proposed unless `ext_neg` holds
+        one; `pack_pdvs` sends a command and the beginning of its data set in one PDU; `Peer.options` gives
+        what a peer table says.
 
         Raises an AssociationError that says who and why: ConnectionLost, TLSFailed, TimedOut,
         AssociationRejected, AssociationAborted, or NoAcceptedContext (after an abort) if nothing that was
