@@ -107,6 +107,15 @@ def write_file(folder: Path, data: bytes, **meta: str) -> Path:
     return path
 
 
+def write_large_file(folder: Path, length: int) -> Path:
+    """Write a DICOM file with a data set of `length` bytes, whose pixels take no room on the disk."""
+    head = data_set(1000).partition(b"OW\0\0")[0] + b"OW\0\0"
+    path = write_file(folder, head + struct.pack("<I", length - len(head) - 4))
+    with path.open("ab") as file:
+        file.truncate(len(part10(b"")) + length)
+    return path
+
+
 # --- handlers -----------------------------------------------------------------------------------
 
 

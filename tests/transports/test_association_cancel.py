@@ -20,6 +20,7 @@ from tests.associations import (
     make_server,
     timeouts,
     write_file,
+    write_large_file,
 )
 from tests.backends import Async
 
@@ -80,9 +81,7 @@ def test_cancelled_while_waiting_for_a_response(async_backend: Async) -> None:
 def test_cancelled_in_mid_object(async_backend: Async, tmp_path: Path) -> None:
     """Nothing is written after the cut, so the peer sees an incomplete object and the end."""
     backend = async_backend
-    path = write_file(tmp_path, data_set(1000))
-    with path.open("ab") as file:
-        file.truncate(64 * 1024 * 1024)
+    path = write_large_file(tmp_path, 64 * 1024 * 1024)
     ends: list[AssociationError] = []
     whole: list[object] = []
 

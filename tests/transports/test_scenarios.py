@@ -59,10 +59,10 @@ from tests.associations import (
     in_flavour,
     make_ae,
     make_server,
-    part10,
     streaming,
     timeouts,
     write_file,
+    write_large_file,
 )
 from tests.backends import NAMES, AnyBackend
 
@@ -345,10 +345,7 @@ def test_early_failure(backend: AnyBackend, tmp_path: Path) -> None:
         event.refuse(0xA700, "no room")
 
     size = 64 * 1024 * 1024
-    path = tmp_path / "large.dcm"
-    path.write_bytes(part10(data_set(1000)))
-    with path.open("ab") as file:
-        file.truncate(size)
+    path = write_large_file(tmp_path, size)
     handler = streaming(backend, refuse)
 
     async def main() -> None:
@@ -929,9 +926,7 @@ def test_peer_does_not_respond(backend: AnyBackend) -> None:
 
 
 def test_peer_takes_nothing(backend: AnyBackend, tmp_path: Path) -> None:
-    path = write_file(tmp_path, data_set(1000))
-    with path.open("ab") as file:
-        file.truncate(64 * 1024 * 1024)
+    path = write_large_file(tmp_path, 64 * 1024 * 1024)
     ae = make_ae(backend, timeouts=timeouts(backend, "write", "close"))
 
     async def main() -> None:
