@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from dicomproto.dimse.events import DataSetChunk
 from dicomproto.errors import AssociationError
 from dicomproto_transports import blocking, evt
 from dicomproto_transports._acceptor import ServerCore
@@ -42,8 +43,10 @@ from tests.operations import (
     ROLES,
     YIELDING,
     Heard,
+    an_object,
     context_id,
     fault,
+    large,
     requested,
     serving_ae,
     some_dataset,
@@ -581,3 +584,102 @@ def test_an_end_behind_more_than_is_looked_at(backend: AnyBackend, end: str) -> 
 
     backend.run(main)
     assert looker.taken() == ["seen", "closed", "stays"]
+
+
+class Blind:
+    """A stream that learns of the end of its connection when it sends or waits, as a wrapped one does."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "glimpse":
+            raise AttributeError(name)
+        return getattr(self._stream, name)
+
+    def try_receive(self) -> bytes | None:
+        return None
+
+
+class BlindCore(ServerCore):
+    async def serve_connection(self, stream: Any) -> None:
+        await super().serve_connection(Blind(stream))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", [*YIELDING, *REPLYING])
+def test_a_break_that_is_noticed_when_something_is_sent(
+    backend: AnyBackend, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    ended: list[evt.Event] = []
+    asked, gone = Gate(backend), Gate(backend)
+
+    async def yielding(event: evt.Event) -> AsyncGenerator[object, None]:
+        if name == "C-MOVE":
+            yield None, None
+        asked.open()
+        await gone.passed()
+        if name != "C-FIND":
+            yield 50
+        yield PENDING, large(an_object())
+        for _ in range(50):
+            yield PENDING, an_object()
+
+    async def returning(event: evt.Event) -> object:
+        asked.open()
+        await gone.passed()
+        return 0, large(some_dataset())
+
+    async def main() -> None:
+        handler = (
+            yielding_in_flavour(backend, yielding) if name in YIELDING else in_flavour(backend, returning)
+        )
+        handlers = [(OPERATIONS[name].kind, handler), (evt.EVT_CONN_CLOSE, ended.append)]
+        core = BlindCore(serving_ae(backend), backend.backend, handlers)
+        async with backend.serving(core) as server:
+            peer = await connect(backend, server.port)
+            peer.stream = Heard(peer.stream)
+            await ask_and(peer, name)
+            await peer.flush()
+            if name != "C-MOVE":
+                await asked.passed()
+            gone.open()
+            if name in ("C-FIND", "C-GET"):
+                await peer.until(DataSetChunk)  # what is sent does not fit into the buffers between
+            await fault(peer, "resets")
+            await is_there(backend, ended)
+
+    backend.run(main)
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+def test_objects_are_taken_behind_a_response_that_was_cut_short(backend: AnyBackend) -> None:
+    stored: list[evt.Event] = []
+    ended: list[evt.Event] = []
+
+    def take(event: evt.Event) -> int:
+        stored.append(event)
+        return 0
+
+    async def main() -> None:
+        handlers = [
+            (evt.EVT_N_SET, lambda event: (0, large(some_dataset()))),
+            (evt.EVT_C_STORE, take),
+            (evt.EVT_CONN_CLOSE, ended.append),
+        ]
+        async with backend.serving(make_server(backend, handlers, serving_ae(backend))) as server:
+            peer = await connect(backend, server.port)
+            peer.stream = Heard(peer.stream)
+            await requested(peer, OPERATIONS["N-SET"])
+            peer.connection.send_data(OPERATIONS["N-SET"].data, last=True)
+            await peer.flush()
+            store, context = OPERATIONS["C-STORE"], context_id(peer.connection, CT_IMAGE)
+            requests = [
+                message(store.request.replace(MessageID=2 + n), store.data, context) for n in range(50)
+            ]
+            await peer.stream.send([b"".join(requests)], None)
+            await peer.until(DataSetChunk)
+            await fault(peer, "resets")
+            await is_there(backend, ended)
+
+    backend.run(main)
+    assert len(stored) == 50

@@ -453,10 +453,11 @@ class Operating(Using):
 
     async def answer(self, response: Response, source: Source | None = None) -> None:
         """Send a response of ours, with its data set; nothing leaves for a peer that is gone."""
+        if source is not None and not self.is_gone:
+            await self._until_sendable(source)
         if source is None or self.is_gone:
             self.respond(response)
             return
-        await self._until_sendable(source)
         piece, last = source.next_piece()
         self.respond(response)
-        self.begin(source, piece, last)
+        self.begin(source, piece, last, is_reply=True)

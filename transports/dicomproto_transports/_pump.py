@@ -71,6 +71,7 @@ class Pump:
         self.timeouts = timeouts
         self.terminal: Terminal | None = None
         self.source: Source | None = None  # of the data set under way
+        self._is_reply = False  # it belongs to a response
         self.observer: Observer | None = None
         """Who listens to what passes over the wire; None unless somebody wants to hear of it."""
         self.cancelled: set[int] = set()
@@ -326,8 +327,9 @@ class Pump:
             await self._end_stalled()
         except OSError as error:
             # What the peer said before it went away is still to be read, its A-ABORT above all.
-            self._broken, self._deaf, self._unsent, self.source = error, True, [], None
+            self._broken, self._deaf, self._unsent = error, True, []
             self.is_gone = self.is_leaving = True
+            self._abandon()
             return False
         except BaseException:
             # Cancelled within a PDU perhaps: whatever followed, the peer would take for its rest.
@@ -359,11 +361,23 @@ class Pump:
         await self.end(lambda: timed_out(peer, "write", seconds))
         raise self._ended() from None
 
-    def begin(self, source: Source, piece: Buffer, last: bool) -> None:
+    def begin(self, source: Source, piece: Buffer, last: bool, *, is_reply: bool = False) -> None:
         """Give the engine the first piece of the data set of the message just begun."""
         self.connection.send_data(piece, last=last, pad=source.pad)
         if not last:
-            self.source = source
+            self.source, self._is_reply = source, is_reply
+
+    def _abandon(self) -> None:
+        """Forget the data set under way, which nobody takes any more.
+
+        To the engine that of a response has ended, so that it goes on counting what is to be answered; that
+        of a request never does: no answer to it may pass as one to the whole.
+        """
+        is_sending = self.source is not None and self.connection.is_sending
+        self.source = None
+        if is_sending and self._is_reply:
+            self.connection.send_data(b"", last=True, pad=True)
+            self._sent_whole()
 
     async def _feed(self) -> None:
         """Give the engine the next piece of the data set under way."""
@@ -408,8 +422,9 @@ class Pump:
 
     def _send_response(self, response: Response) -> None:
         if self.is_gone:
-            # The engine may have ended already. Until then it counts what is to be answered; nothing follows.
-            if response.MessageIDBeingRespondedTo not in self.connection.unanswered:
+            # Until its end the engine counts what is to be answered; nothing leaves any more.
+            is_due = response.MessageIDBeingRespondedTo in self.connection.unanswered
+            if response.category is Category.PENDING or not is_due or self.connection.is_sending:
                 return
             response = response.replace(CommandDataSetType=NO_DATA_SET)
         self._is_owing = True
