@@ -145,7 +145,7 @@ def _odd_contexts(pdu: AssociateRQ | AssociateAC) -> list[str]:
             found.append("unknown-result: of a presentation context")
     if not contexts:
         found.append("missing-item: presentation context")
-    if not all(map(is_valid_uid, uids)):
+    if not all(map(is_valid_uid, set(uids))):  # the same few, in most proposals
         found.append("invalid-uid: in a presentation context")
     return found
 
