@@ -14,10 +14,10 @@ innermost item or sequence whose length is sure passes unchecked, and `is_checke
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Protocol
 
 from ._record import Record
+from .dictionary import familiarity, has_group, is_known_sequence
 from .errors import DataSetError, DataSetTooLarge
 from .headers import (
     BIG,
@@ -111,14 +111,15 @@ class _Frame:
     """What a walk is in: the data set, an item, or a sequence or fragments between their items."""
 
     __slots__ = (
-        "at", "end", "explicit", "is_guess", "is_sure", "is_undefined", "items", "kind", "order", "previous",
-        "start", "tag", "vr",
+        "at", "end", "explicit", "has_vr", "is_guess", "is_sure", "is_undefined", "items", "kind", "order",
+        "previous", "start", "tag", "vr",
     )  # fmt: skip
 
     def __init__(self, kind: int, order: Order, *, explicit: bool, end: int = _NEVER) -> None:
         self.kind = kind
         self.order = order
         self.explicit = explicit
+        self.has_vr = False  # so far
         self.end = end  # at the latest
         self.is_undefined = False  # it ends at a delimiter
         self.tag = 0  # of the sequence or the fragments
@@ -129,17 +130,6 @@ class _Frame:
         self.items = 0  # of a sequence: so far; of an item: its number
         self.is_guess = False  # something in it was guessed
         self.is_sure = True  # that a sequence is one, or that an item has the VR of what it is in
-
-
-@lru_cache(256)
-def _is_known_sequence(tag: int) -> bool:
-    """Tell whether the data dictionary says that an element is a sequence."""
-    from pydicom.datadict import dictionary_VR
-
-    try:
-        return dictionary_VR(tag) == "SQ"
-    except KeyError:
-        return False
 
 
 class Walk:
@@ -277,7 +267,7 @@ class Walk:
         if sink is None:
             run = order.runs.find(data, position, end)
             if run is not None and previous < run.first:
-                frame.previous = run.last
+                frame.previous, frame.has_vr = run.last, True
                 self._count(run.count)
                 return position + run.size
         begin = position
@@ -299,6 +289,8 @@ class Walk:
                 break
             tag = group << 16 | number
             if tag <= previous or length & 1 or not number or not 2 < group < 0x7FE0:
+                if group == 0xFFFE:
+                    break
                 plain = plain or Run(walked, position - begin, previous)
                 self._note(tag, previous, length, base + position)
             if sink is not None:
@@ -308,6 +300,7 @@ class Walk:
         else:
             walked += 1
         frame.previous = previous
+        frame.has_vr = frame.has_vr or walked > 0
         self._count(walked)
         if sink is None and position - begin >= _LONG_RUN:
             order.runs.add(data, begin, plain or Run(walked, position - begin, previous))
@@ -394,20 +387,24 @@ class Walk:
         if vr is None:
             letters = bytes(data[position + 4 : position + 6])
             is_vr = letters.isalpha() and letters.isupper()
-            is_length = looks_implicit(letters, short) and not is_vr
+            has_none = frame.previous >= 0 and not frame.has_vr  # of the elements before
+            is_length = (looks_implicit(letters, short) or (has_none and not short)) and not is_vr
             if is_length and (any(letters) or not frame.is_sure):
                 if not frame.is_sure:
                     frame.explicit = False  # UN of undefined length has items in Implicit VR (PS3.5 6.2.2)
                 else:
                     self._guess(frame, "implicit VR", "has no VR", tag, at)
-                    frame.explicit = frame.previous >= 0 or frame is self._top
+                    frame.explicit = frame.has_vr
                 return None, position + 8, order.long(data, position + 4)[0]
             self._warn("VR", "has a VR that is none", tag, at)
             # PS3.5 Table 7.1-1: a VR that may come to be defined has a length of 32 bits behind two NULs.
             vr, is_long = "UN", is_vr and not short
             frame.is_guess = frame.is_guess or not is_long
+            frame.has_vr = frame.has_vr or not is_length
         elif (is_long and short) or not frame.explicit:
             self._guess(frame, "VR", "has an odd header", tag, at)
+        else:
+            frame.has_vr = True
         if not is_long:
             return vr, position + 8, short
         if len(data) - position < 12 or frame.end - at < 12:
@@ -428,7 +425,7 @@ class Walk:
             return False
         if tag >> 16 & 1:
             return self._sink is not None and self._sink.is_private_sequence(tag)
-        return _is_known_sequence(tag)
+        return is_known_sequence(tag)
 
     def _stump(self, data: bytes | memoryview, position: int, left: int) -> int:
         """Wait for the rest of a header, unless what the element is in ends before that."""
@@ -575,25 +572,15 @@ class Walk:
     def _recognize(self, data: bytes | memoryview) -> None:
         """Look at the first header for another byte order or VR than that of the transfer syntax."""
         top = self._top
-        order, other = (LITTLE, BIG) if top.order is LITTLE else (BIG, LITTLE)
-        group, number, code, short = order.explicit(data, 0)
-        if group < 0x100 and (code in order.vrs) == top.explicit:
+        group, number, code, short = top.order.explicit(data, 0)
+        if group in (2, 8) and (code in top.order.vrs) == top.explicit:
             return
-        length = short if top.explicit else order.long(data, 4)[0]
-        swapped_group, swapped_number, swapped_code, swapped_short = other.explicit(data, 0)
-        swapped_length = swapped_short if top.explicit else other.long(data, 4)[0]
-        is_less = swapped_group < group and swapped_number <= number
-        if is_less and (swapped_length < length or (not length and group in (0x0200, 0x0800, 0x1000))):
+        if self._is_swapped(data):
             self._guess(top, "byte order", "is in the other byte order", group << 16 | number, 0)
+            top.order = BIG if top.order is LITTLE else LITTLE
             if self._sink is not None:
-                self._sink.is_little_endian = other.is_little_endian
-            top.order, group, number, code, short = (
-                other,
-                swapped_group,
-                swapped_number,
-                swapped_code,
-                swapped_short,
-            )
+                self._sink.is_little_endian = top.order.is_little_endian
+            group, number, code, short = top.order.explicit(data, 0)
         vr = top.order.vrs.get(code)
         letters = bytes(data[4:6])
         if top.explicit and group != 0xFFFE:
@@ -603,6 +590,23 @@ class Walk:
         elif vr is not None and group not in (2, 0xFFFE):
             self._guess(top, "explicit VR", "has a VR", group << 16 | number, 0)
             top.explicit = True
+
+    def _is_swapped(self, data: bytes | memoryview) -> bool:
+        """Tell whether the first header makes more sense in the other byte order: known tag, small length."""
+        order = self._top.order
+        other = BIG if order is LITTLE else LITTLE
+        group, number, code, short = order.explicit(data, 0)
+        swapped_group, swapped_number, _, swapped_short = other.explicit(data, 0)
+        known = familiarity(group << 16 | number)
+        swapped_known = familiarity(swapped_group << 16 | swapped_number)
+        if known != swapped_known:
+            return swapped_known > known
+        length, swapped_length = short, swapped_short
+        if code not in order.vrs:
+            (length,), (swapped_length,) = order.long(data, 4), other.long(data, 4)
+        if swapped_length < length:
+            return known > 0 or swapped_group < group
+        return not known and swapped_group < 0x100 <= group and not has_group(group)
 
     def _count(self, elements: int) -> None:
         self.elements += elements

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dicomproto.datasets import decode_data_set
 from dicomproto.encoded import MAXIMUM_PADDING, Bounds, Walk, walk_file
 from dicomproto.errors import DataSetError, DataSetTooLarge
 from dicomproto.headers import BIG as BIG_ENDIAN
@@ -167,6 +168,7 @@ WHOLE = {
         "delimiter",
     ),
     "an item outside": (EXPLICIT, FIRST + item(WITHIN) + LAST, "not checked"),
+    "a delimiter that there is not": (EXPLICIT, FIRST + explicit(0xFFFEFFFC, b"OB", b"ab"), "not checked"),
     "unknown VR": (EXPLICIT, FIRST + b"\x10\0\x10\0ZZ\0\0\4\0\0\0abcd" + LAST, "VR"),
     "unknown VR with a short length": (EXPLICIT, FIRST + explicit(NAME, b"ZZ", b"DOE ") + LAST, "VR"),
     "NULs for a VR": (EXPLICIT, FIRST + explicit(NAME, b"\0\0", b"DOE ") + LAST, "VR"),
@@ -261,7 +263,7 @@ WHOLE = {
     ),
     "something else in UN": (EXPLICIT, FIRST + explicit(0x00091010, b"UN", WITHIN, UNDEFINED), "not checked"),
     "noise": (EXPLICIT, b"\xff" * 32, "implicit VR; not checked"),
-    "noise in big endian": (BIG, b"\xff\xfc\xfcOB" + bytes(17), "implicit VR; not checked"),
+    "noise in big endian": (BIG, b"\xff\xfc\xfcOB" + bytes(17), "byte order; implicit VR; not checked"),
     "very deep": (EXPLICIT, explicit(ITEMS, b"SQ", item(b"", UNDEFINED), UNDEFINED) * 600, "not checked"),
     "a text": (EXPLICIT, b"GET / HTTP/1.1\r\n\r\n", "VR; not checked"),
     "deflated": (DEFLATED, b"\x12\x34", None),
@@ -439,6 +441,70 @@ def test_all_whole_files_of_pydicom_pass(path: Path) -> None:
     file = BytesIO(b"head" + data + b"tail")
     walked = walk_file(file, 4, len(data), syntax)
     assert (walked.elements, walked.items, walked.warnings) == (walk.elements, walk.items, walk.warnings)
+
+
+FIRSTS: list[tuple[int, bytes, bytes | None]] = [
+    (0x00080000, b"UL", b"\0\0\0\x26"),
+    (0x00080001, b"UL", b""),
+    (0x00080005, b"CS", b""),
+    (0x00080005, b"CS", b"ISO_IR 100"),
+    (0x00080008, b"CS", b"A" * 256),
+    (0x00080008, b"CS", b"A" * 514),
+    (0x00081115, b"SQ", None),
+    (0x00081195, b"UI", b"1.2\0"),
+    (0x00090010, b"LO", b""),
+    (0x00090010, b"LO", b"ACME"),
+    (0x00091001, b"UN", b"abcd"),
+    (0x00090010, b"LO", b"A" * 514),
+    (0x00100010, b"PN", b""),
+    (0x00100010, b"PN", b"DOE*"),
+    (0x0020000D, b"UI", b""),
+    (0x0020000D, b"UI", b"1.2\0"),
+    (0x0040A730, b"SQ", None),
+    (0x20000010, b"IS", b"1 "),
+    (0x20000500, b"SQ", None),
+    (0x21000020, b"CS", b"DONE"),
+    (0x300A0002, b"SH", b"LAB "),
+    (0x52009229, b"SQ", None),
+    (0x60000010, b"US", b"\1\1"),
+    (0x7FE00010, b"OW", b"abcd"),
+]
+OTHERS = {
+    "nothing": [],
+    "empty values": [(0x00880130, b"SH", b""), (0x00880904, b"LO", b"")],
+    "values": [(0x00880130, b"SH", b""), (0x00880904, b"LO", b" " * 0x2020), (0x00880200, b"SQ", None)],
+}
+
+
+def encoded(syntax: str, tag: int, vr: bytes, value: bytes | None) -> bytes:
+    """Return an element; a sequence of one item if `value` is None."""
+    order = ">" if syntax == BIG else "<"
+
+    def element(tag: int, vr: bytes, value: bytes, length: int | None = None) -> bytes:
+        if syntax == IMPLICIT:
+            return implicit(tag, value, length)
+        return explicit(tag, vr, value, length, order)
+
+    if value is not None:
+        return element(tag, vr, value)
+    return element(tag, vr, closed(ended(element(0x00080100, b"SH", b"1 "), order), order), UNDEFINED)
+
+
+@pytest.mark.parametrize("first", FIRSTS, ids=lambda first: f"{first[0]:08X}")
+@pytest.mark.parametrize("others", OTHERS)
+@pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT, BIG])
+def test_a_data_set_in_another_vr_or_byte_order_is_recognized(
+    syntax: str, first: tuple[int, bytes, bytes | None], others: str
+) -> None:
+    elements = [first, *OTHERS[others]]
+    data = b"".join(encoded(syntax, *element) for element in elements)
+    for context in (IMPLICIT, EXPLICIT, BIG):
+        assert walked(context, data)[1] is True
+        decoded = decode_data_set(data, context)
+        assert [int(tag) for tag in decoded.keys()] == [tag for tag, _, _ in elements]  # noqa: SIM118
+        for tag, _, value in elements:
+            found = decoded.get_item(tag).value
+            assert (found or b"") == value if value is not None else found[0].CodeValue == "1"
 
 
 # --- skipping, bounds, growth -------------------------------------------------------------------

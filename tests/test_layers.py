@@ -28,6 +28,7 @@ MODULES = {
     "dimse": "dimse",
     "services": "services",
     "connection": "connection",
+    "dictionary": "bridges",
     "encoded": "bridges",
     "decoding": "bridges",
     "deflated": "bridges",
@@ -61,7 +62,7 @@ PURE = {
 """What the engine may use of the standard library: none of it waits, tells the time, logs or opens."""
 
 BRIDGES = {
-    "encoded": {"pydicom"},
+    "dictionary": {"pydicom"},
     "decoding": {"pydicom"},
     "conversion": {"pydicom"},
     "characters": {"pydicom"},
