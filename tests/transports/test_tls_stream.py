@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import random
 import ssl
 from collections.abc import Sequence
 from contextlib import suppress
@@ -476,6 +477,40 @@ def test_a_peer_that_reads_gets_all_the_key_updates_that_it_wants(
             await hang_up(right)
 
         await backend.together(update, receive)
+
+    backend.run(scenario)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_key_updates_while_a_send_is_blocked(authority: Authority, tmp_path: Path, seed: int) -> None:
+    """Our answers lie behind records that were counted before; nothing of what we say is lost or said twice."""
+    backend = secured("lockstep", authority, ssl.TLSVersion.TLSv1_3)
+    backend._client.keylog_filename = str(tmp_path / "secrets")
+    chance = random.Random(seed)
+    words = [chance.randbytes(chance.choice((0, 1, 700, 30_000, 90_000))) for _ in range(8)]
+
+    async def scenario() -> None:
+        left, right = await backend.secure(
+            *backend.world.pair(capacity=chance.choice((9000, 20_000, 70_000)))
+        )
+        updates = KeyUpdates(tmp_path / "secrets")
+        heard, rest = b"", list(words)
+        while rest:
+            for _ in range(chance.randint(1, 2)):
+                await left._inner.send([next(updates) for _ in range(chance.randint(1, 3))], None)
+                if chance.random() < 0.3:
+                    with pytest.raises(TimeoutError):
+                        await right.receive(right.now() + SOON)
+                    await left._inner.send([next(updates)], None)
+            rest = await right.send(rest, None)  # blocked, it ends when an update is there
+            assert right.try_receive() is None
+            while chance.random() < 0.6 and (data := left.try_receive()) is not None:
+                heard += data
+        await backend.together(partial(right.close, [], right.now() + 10), partial(hear, left, heard))
+
+    async def hear(left: TlsStream, heard: bytes) -> None:
+        assert heard + await receive_all(left) == b"".join(words)
+        await hang_up(left)
 
     backend.run(scenario)
 

@@ -285,6 +285,7 @@ class TlsStream:
         if self._eof:  # what comes behind it is not input
             self._inner.try_receive()
         self._front = rest[0] if rest else None
+        self._gather()  # what the cipher itself has to say lies behind, and counts with the rest
         size = sum(map(len, self._pending))
         await self._flush(deadline)
         left = sum(map(len, self._pending))
