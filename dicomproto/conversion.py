@@ -21,7 +21,7 @@ from pydicom.uid import UID
 from .deflated import INFLATE_LIMIT, deflate, inflate
 from .encoded import DECODED_BOUNDS
 from .errors import DataSetError
-from .headers import ITEM, ITEM_END, LONG_VRS, NATIVE, PIXEL_DATA, SEQUENCE_END, UNDEFINED
+from .headers import ITEM, ITEM_END, LONG_VRS, NATIVE, PIXEL_DATA, SEQUENCE_END, SHORT_VRS, UNDEFINED
 from .uids import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, normalize_uid
 from .upper_layer.pdu import Buffer
 
@@ -77,6 +77,7 @@ class _Encoding:
 
 
 _IMPLICIT = _Encoding(explicit=False, little_endian=True)
+_EXPLICIT = _Encoding(explicit=True, little_endian=True)
 
 
 class _Element(NamedTuple):
@@ -120,12 +121,13 @@ class _Parser:
                 return _DataSet(elements, encoding), start
             if tag >> 16 == 0xFFFE:
                 raise _error("is out of place", tag, position)
+            is_implicit = not vr
             vr = vr or self.look_up(tag, start, length, creators)
             if length == UNDEFINED:
+                vr = "SQ" if is_implicit and tag != PIXEL_DATA else vr
                 if vr not in ("SQ", "UN") or tag == PIXEL_DATA:
                     raise _error("is compressed, or its length is undefined for no reason", tag, position)
-                # PS3.5 6.2.2: UN of undefined length is a sequence in Implicit VR Little Endian.
-                inside = _IMPLICIT if vr == "UN" else encoding
+                inside = None if vr == "UN" else encoding
                 items, position = self.items(tag, start, end, inside, depth + 1, until_delimiter=True)
                 elements.append(_Element(tag, "SQ", start, start, items, is_undefined=True))
                 continue
@@ -142,18 +144,27 @@ class _Parser:
         return _DataSet(elements, encoding), position
 
     def items(
-        self, tag: int, position: int, end: int, encoding: _Encoding, depth: int, *, until_delimiter: bool
+        self,
+        tag: int,
+        position: int,
+        end: int,
+        inside: _Encoding | None,
+        depth: int,
+        *,
+        until_delimiter: bool,
     ) -> tuple[list[_Item], int]:
-        """Parse the items of a sequence up to `end`, or to its delimiter."""
+        """Parse the items of a sequence up to `end`, or to its delimiter; those of UN if `inside` is None."""
         if depth > MAXIMUM_DEPTH:
             raise _error(f"is nested deeper than {MAXIMUM_DEPTH} sequences", tag, position)
         items: list[_Item] = []
         while position < end:
-            item_tag, _, start, length = self.header(position, end, encoding)
+            # PS3.5 6.2.2: UN of undefined length is a sequence, in Implicit VR Little Endian.
+            item_tag, _, start, length = self.header(position, end, inside or _IMPLICIT)
             if item_tag == SEQUENCE_END and until_delimiter:
                 return items, start
             if item_tag != ITEM:
                 raise _error("has something else among its items", tag, position)
+            encoding = inside or self.inside_un(start, end)
             if length == UNDEFINED:
                 data_set, position = self.data_set(start, end, encoding, depth=depth, until_delimiter=True)
             else:
@@ -166,6 +177,11 @@ class _Parser:
             raise _error("has no end", tag, position)
         return items, position
 
+    def inside_un(self, start: int, end: int) -> _Encoding:
+        """Return the encoding of an item of UN, as its first element tells: some are in Explicit VR."""
+        vr = bytes(self.data[start + 4 : min(start + 6, end)]).decode("latin-1")
+        return _EXPLICIT if vr in LONG_VRS or vr in SHORT_VRS else _IMPLICIT
+
     def header(self, position: int, end: int, encoding: _Encoding) -> tuple[int, str, int, int]:
         """Return tag, VR (empty if implicit), start of the value and length of the element at `position`."""
         if end - position < 8:
@@ -175,12 +191,15 @@ class _Parser:
         if not encoding.explicit or group == 0xFFFE:
             return tag, "", start, length
         vr = str(self.data[position + 4 : position + 6], "latin-1")
-        if vr in LONG_VRS:
+        short = encoding.short.unpack_from(self.data, position + 6)[0]
+        is_vr = vr.isascii() and vr.isalpha() and vr.isupper()
+        if vr in LONG_VRS or (is_vr and vr not in SHORT_VRS and not short):  # PS3.5 Table 7.1-1
             if end - start < 4:
                 raise _error("ends within its header", tag, position)
+            vr = vr if vr in LONG_VRS else "UN"
             return tag, vr, start + 4, encoding.long.unpack_from(self.data, start)[0]
-        if vr.isascii() and vr.isalpha() and vr.isupper():
-            return tag, vr, start, encoding.short.unpack_from(self.data, position + 6)[0]
+        if is_vr:
+            return tag, vr, start, short
         return tag, "", start, length  # implicit VR among explicit ones, as some software writes it
 
     def look_up(self, tag: int, start: int, length: int, creators: dict[int, str]) -> str:

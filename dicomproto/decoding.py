@@ -59,7 +59,7 @@ class _Level(NamedTuple):
 
     elements: dict[BaseTag, DataElement | RawDataElement]
     inherited: str | list[str]
-    private: list[BaseTag]
+    private: list[int]
     is_little_endian: bool
     is_undefined: bool
 
@@ -78,7 +78,7 @@ class _Builder(Sink):
         self.depth = 0  # within a raw sequence
         self.is_little_endian = is_little_endian
         self.elements: dict[BaseTag, DataElement | RawDataElement] = {}
-        self.private: list[BaseTag] = []  # of them, what a creator may call a sequence
+        self.private: list[int] = []  # of them, what a creator may call a sequence
         self.inherited: str | list[str] = default_encoding
         self.empty: dict[str | None, bytes | None] = {None: None}
         self.sequences: list[tuple[BaseTag, int, bool, list[Dataset]]] = []
@@ -87,7 +87,8 @@ class _Builder(Sink):
     def dataset(self, *, is_explicit: bool) -> Dataset:
         """Return the Dataset of the elements so far."""
         for tag in self.private:
-            self.keep_bytes(tag)
+            if self.is_private_sequence(tag):
+                self.keep_bytes(BaseTag(tag))
         made = Dataset(self.elements, parent_encoding=self.inherited)
         made.set_original_encoding(not is_explicit, self.is_little_endian, self.encoding())
         return made
@@ -109,7 +110,7 @@ class _Builder(Sink):
             if tag & 0x1_0000 and self.depth:
                 self.is_plain = False
             elif tag & 0x1_0000:
-                self.private.append(BaseTag(tag))
+                self.private.append(tag)
         if not self.depth:
             self.raw(tag, vr, start, length)
 
@@ -190,6 +191,5 @@ class _Builder(Sink):
     def keep_bytes(self, tag: BaseTag) -> None:
         """Keep pydicom from reading as a sequence what was not walked: no items, or a creator behind them."""
         element = self.elements[tag]
-        is_unknown = isinstance(element, RawDataElement) and element.VR in (None, "UN")
-        if is_unknown and self.is_private_sequence(tag):
+        if isinstance(element, RawDataElement) and element.VR in (None, "UN"):
             self.elements[tag] = DataElement(tag, "UN", element.value)

@@ -611,6 +611,36 @@ ITEM_END, SEQUENCE_END = bytes.fromhex("FEFF0DE000000000"), bytes.fromhex("FEFFD
             bytes.fromhex("0009 1010 5A5A 0002 0102"),
             id="a VR of the future",
         ),
+        pytest.param(
+            bytes.fromhex("0900 1010 5A5A 0000 04000000 00000000"),
+            EXPLICIT,
+            BIG,
+            bytes.fromhex("0009 1010 554E 0000 00000004 00000000"),
+            id="a long VR of the future",
+        ),
+        pytest.param(
+            bytes.fromhex("1000 1000") + UNDEFINED + ITEM + bytes(4) + SEQUENCE_END,
+            IMPLICIT,
+            EXPLICIT,
+            bytes.fromhex("1000 1000 5351 0000") + UNDEFINED + ITEM + bytes(4) + SEQUENCE_END,
+            id="a sequence that the dictionary does not know as one",
+        ),
+        pytest.param(
+            bytes.fromhex("0009 1010 554E 0000")
+            + UNDEFINED
+            + ITEM
+            + bytes.fromhex("0A000000 1000 2000 4C4F 0200 3132")
+            + ITEM
+            + bytes.fromhex("0A000000 1000 2000 02000000 3132")
+            + SEQUENCE_END,
+            BIG,
+            EXPLICIT,
+            bytes.fromhex("0900 1010 5351 0000")
+            + UNDEFINED
+            + (ITEM + bytes.fromhex("0A000000 1000 2000 4C4F 0200 3132")) * 2
+            + SEQUENCE_END,
+            id="UN with items in Explicit and in Implicit VR",
+        ),
         pytest.param(b"", BIG, EXPLICIT, b"", id="nothing"),
     ],
 )
