@@ -36,9 +36,9 @@ class Verdict(NamedTuple):
     reason: str = ""
 
 
-def judge(weakness: Weakness, product: str) -> Verdict:
-    """Put all probes of a row to a product."""
-    verdicts = [_run(weakness, number, product) for number in range(len(weakness.probes))]
+def judge(weakness: Weakness, product: str, patience: float | None = None) -> Verdict:
+    """Put all probes of a row to a product, with another patience than its own if so told."""
+    verdicts = [_run(weakness, number, product, patience) for number in range(len(weakness.probes))]
     reasons = "; ".join(dict.fromkeys(one.reason for one in verdicts if one.reason))
     for verdict in (FAILS, CANNOT):
         if any(one.verdict == verdict for one in verdicts):
@@ -46,9 +46,10 @@ def judge(weakness: Weakness, product: str) -> Verdict:
     return Verdict(PASSES)
 
 
-def _run(weakness: Weakness, number: int, product: str) -> Verdict:
+def _run(weakness: Weakness, number: int, product: str, patience: float | None) -> Verdict:
     optimized = ["-O"] if weakness.optimized else []
-    command = [sys.executable, *optimized, "-c", _START, str(_TESTS), str(weakness.row), str(number), product]
+    told = [str(weakness.row), str(number), product, *([] if patience is None else [str(patience)])]
+    command = [sys.executable, *optimized, "-c", _START, str(_TESTS), *told]
     try:
         done = subprocess.run(
             command, check=False, capture_output=True, text=True, errors="replace", timeout=_LONGEST
@@ -60,11 +61,14 @@ def _run(weakness: Weakness, number: int, product: str) -> Verdict:
     return Verdict(*json.loads(done.stdout.splitlines()[-1]))
 
 
-def run_here(row: str, number: str, product: str) -> None:
+def run_here(row: str, number: str, product: str, patience: str = "") -> None:
     """Run one probe, print what came of it, and end the process with whatever hangs in it."""
     (weakness,) = (one for one in WEAKNESSES if one.row == int(row))
+    target = PRODUCTS[product]()
+    if patience:
+        target.patience = float(patience)
     try:
-        weakness.probes[int(number)](PRODUCTS[product]())
+        weakness.probes[int(number)](target)
     except Weak as weak:
         verdict = Verdict(FAILS, str(weak))
     except CannotBePut as why:

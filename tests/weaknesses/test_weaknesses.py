@@ -67,7 +67,9 @@ def test_the_verdicts_on_pynetdicom_are_those_of_this_table() -> None:
         assert bool(one["reason"]) is (one["verdict"] != PASSES)
 
 
-ATTEMPTS = 3
+PATIENCE = (4, 16, 32)
+"""Seconds that an answer of pynetdicom is waited for, in one attempt after the other: a busy system is slow.
+The kept verdicts are those of the first."""
 QUICK = (7, 15, 21, 29)
 RACES = (35,)
 """Rows of which not every probe shows the weakness every time: one of them is enough."""
@@ -86,10 +88,11 @@ def test_the_verdicts_on_pynetdicom_can_be_had_again(row: int) -> None:
     """Now and then pynetdicom loses an answer between its threads, and what shows is that."""
     assert VERDICTS["pynetdicom"] == version("pynetdicom")
     kept = VERDICTS["rows"][str(row)]
-    known = {kept["reason"], *(kept["reason"].split("; ") if row in RACES else ())}
     seen = []
-    for _ in range(ATTEMPTS):
-        seen.append(judge(BY_ROW[row], "pynetdicom"))
+    for patience in PATIENCE:
+        seen.append(judge(BY_ROW[row], "pynetdicom", patience))
+        reason = kept["reason"].replace(f" {PATIENCE[0]} s", f" {patience} s")
+        known = {reason, *(reason.split("; ") if row in RACES else ())}
         if seen[-1].verdict == kept["verdict"] and seen[-1].reason in known:
             return
-    assert seen == [kept] * ATTEMPTS
+    assert seen == [kept] * len(PATIENCE)
