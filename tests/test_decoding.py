@@ -150,6 +150,13 @@ def test_private_sequences_that_a_private_dictionary_knows_are_walked() -> None:
                 assert ("SQ" if tag == 0x00291040 else (tag == 0x00290040 and "LO") or "UN") == holder[tag].VR
 
 
+def test_a_private_sequence_that_comes_again_with_its_creator_is_one() -> None:
+    creator = implicit(0x00290010, b"SIEMENS MEDCOM HEADER ")
+    again = implicit(0x00291040, closed(ended(implicit(NAME, b"DOE^JANE"))), UNDEFINED)
+    decoded = decode_data_set(implicit(0x00291040, b"no items") + creator + again, IMPLICIT)
+    assert decoded[0x00291040].value[0].PatientName == "DOE^JANE"
+
+
 def test_a_private_sequence_without_a_creator_is_not_looked_for() -> None:
     data = implicit(0x00291040, item(b"abc"))
     assert decode_data_set(data, IMPLICIT)[0x00291040].value == item(b"abc")
