@@ -387,7 +387,7 @@ class Walk:
         if vr is None:
             letters = bytes(data[position + 4 : position + 6])
             is_vr = letters.isalpha() and letters.isupper()
-            has_none = frame.previous >= 0 and not frame.has_vr  # of the elements before
+            has_none = not frame.has_vr and (frame.previous >= 0 or not frame.is_sure)  # of those before
             is_length = (looks_implicit(letters, short) or (has_none and not short)) and not is_vr
             if is_length and (any(letters) or not frame.is_sure):
                 if not frame.is_sure:

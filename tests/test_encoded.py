@@ -115,6 +115,11 @@ WHOLE = {
         explicit(0x00091010, b"UN", closed(ended(implicit(NAME) + IMPLICIT_LAST)), UNDEFINED),
         "",
     ),
+    "UN with a first element whose length is printable": (
+        EXPLICIT,
+        explicit(0x00091010, b"UN", closed(item(implicit(NAME, b" " * 0x2020)) + item()), UNDEFINED),
+        "",
+    ),
     "UN with sequences": (
         EXPLICIT,
         explicit(0x00091010, b"UN", closed(ended(implicit(ITEMS, closed(ended()), UNDEFINED))), UNDEFINED),
