@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Container, Iterable, Mapping
 from types import MappingProxyType
 
+from ._record import maker_of
 from .config import Limits, Timeouts
 from .dimse.assembly import TINY, Assembler, CommandReceived
 from .dimse.codec import encode_command
@@ -86,6 +87,7 @@ from .upper_layer.states import State
 Event = AssociateRQ | AssociateAC | ReleaseRQ | Terminal | MessageEvent
 
 _CANCELLABLE = (CFindRQ, CGetRQ, CMoveRQ)
+_make_request_received, _make_response_received = maker_of(RequestReceived), maker_of(ResponseReceived)
 _ENDED_WELL = (Category.SUCCESS, Category.WARNING)
 _REFUSED_SOP_CLASS, _DUPLICATE_INVOCATION = 0x0122, 0x0210
 
@@ -584,13 +586,13 @@ class Connection:
             return self._events.popleft()
         for _ in range(MOST_CHUNKS):
             event = self._upper.next_event()
-            if event is NEED_DATA or event is CLOSED:
-                return event
-            if isinstance(event, PDVChunk):
+            if type(event) is PDVChunk:
                 try:
                     self._chunk(event)
                 except InvalidCommand as error:
                     self._violate(str(error))
+            elif event is NEED_DATA or event is CLOSED:
+                return event
             elif isinstance(event, AssociateAC):
                 request = self._upper.request
                 assert request is not None
@@ -640,8 +642,9 @@ class Connection:
         item = assembler.feed(chunk)
         if type(item) is DataSetChunk:
             if not self._drops_data_set:
-                is_small = len(item.data) < _SMALL and chunk.end_of_pdv
-                self._events.append(self._folded(item) if is_small and not item.last else item)
+                if len(item.data) < _SMALL and chunk.end_of_pdv and not item.last:
+                    item = self._folded(item)
+                self._events.append(item)
             elif item.last:
                 self._drops_data_set = False
         elif type(item) is CommandReceived:
@@ -709,7 +712,7 @@ class Connection:
                 warnings += (f"role-not-negotiated: for {request.name}",)
             if verdict.warning is not None:
                 warnings += (verdict.warning,)
-            event = RequestReceived(
+            event = _make_request_received(
                 context_id=context_id,
                 command=request,
                 has_data_set=received.has_data_set,
@@ -760,7 +763,7 @@ class Connection:
         else:
             operation.pending()
         self._explain(response, request, self._accepted[operation.context_id])
-        event = ResponseReceived(
+        event = _make_response_received(
             context_id=received.context_id,
             command=response,
             request=request,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from .._record import Record
+from .._record import Record, maker_of
 from ..config import Limits
 from ..errors import InvalidCommand
 from ..upper_layer.events import PDVChunk
@@ -25,6 +25,8 @@ class CommandReceived(Record):
     has_data_set: bool
     warnings: tuple[str, ...] = ()
 
+
+_make_received, _make_chunk = maker_of(CommandReceived), maker_of(DataSetChunk)
 
 TINY = 64
 """A mean of fewer bytes makes fragments tiny: each costs as much work as one of 16 KiB."""
@@ -132,7 +134,7 @@ class Assembler:
         command = decode_command(self._gathered or chunk.data)
         # A C-ECHO or C-CANCEL has no data set, whatever it says: peers write all sorts of values there.
         has_data_set = command.has_data_set and command.data_set_allowed
-        received = CommandReceived(
+        received = _make_received(
             context_id=chunk.context_id,
             command=command,
             has_data_set=has_data_set,
@@ -155,7 +157,7 @@ class Assembler:
             self.reset()
         elif not chunk.data:
             return None
-        return DataSetChunk(context_id=chunk.context_id, data=chunk.data, last=last, warnings=warnings)
+        return _make_chunk(chunk.context_id, chunk.data, last, warnings)
 
     def _news(self, warnings: tuple[str, ...]) -> tuple[str, ...]:
         """Return those of `warnings` whose kind the data set has not had before."""

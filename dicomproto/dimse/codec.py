@@ -21,6 +21,7 @@ from functools import cache, partial
 from operator import attrgetter
 from typing import Any
 
+from .._record import maker_of
 from ..errors import InvalidCommand, LocalProtocolError
 from ..uids import is_valid_uid
 from ..upper_layer.pdu import Buffer
@@ -127,6 +128,7 @@ class _Plan:
         self.elements = [e for e in ELEMENTS.values() if e.keyword in defaults or e.number == 0x0100]
         self.names = [_attribute(element) for element in self.elements]
         optional = {name for name in self.names if defaults.get(name, 0) is None}
+        self.make = maker_of(command)
         self.values = attrgetter(*self.names)
         self.encoders = [
             partial(_encode_if_present, _encoder_for(element, command))
@@ -240,6 +242,8 @@ _READERS: dict[str, _Reader] = {
     "AT": _read_tags,
 }
 _KNOWN = {e.number: (e.keyword, _READERS[e.vr]) for e in ELEMENTS.values() if e.number}
+# Whole headers of the elements of two bytes, most of what a command set has.
+_SHORTS = {_HEADER.pack(0, e.number, 2): e.keyword for e in ELEMENTS.values() if e.vr == "US"}
 
 
 def decode_command(data: Buffer) -> Command:
@@ -266,6 +270,11 @@ def decode_command(data: Buffer) -> Command:
     unpack = _HEADER.unpack_from
     while position < end:
         start = position + 8
+        short = _SHORTS.get(data[position:start])
+        if short is not None and short not in fields and start + 2 <= end:
+            fields[short] = data[start] | data[start + 1] << 8
+            position = start + 2
+            continue
         if start > end:
             if _is_foreign(data, position):
                 break
@@ -281,12 +290,9 @@ def decode_command(data: Buffer) -> Command:
             is_odd = True
             continue
         keyword, read = known
-        if read is _read_short and length == 2:
-            fields[keyword] = data[start] | data[start + 1] << 8
-        else:
-            value = read(data[start:position], keyword, warnings)
-            if value is not None:
-                fields[keyword] = value
+        value = read(data[start:position], keyword, warnings)
+        if value is not None:
+            fields[keyword] = value
     if declared != position - 12 and declared >= 0:
         warnings.insert(0, "wrong-group-length")
     command_field = fields.pop("CommandField", None)
@@ -312,7 +318,7 @@ def decode_command(data: Buffer) -> Command:
         fields["foreign_elements"] = data[position:]
     if warnings:
         fields["warnings"] = tuple(warnings)
-    return command(**fields)
+    return plan.make(**fields)
 
 
 def _is_foreign(data: bytes, position: int) -> bool:

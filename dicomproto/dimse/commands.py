@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
-from .._record import Record
+from .._record import Record, maker_of
 from ..uids import normalize_uid
 from .status import Category, category_of
 from .status import Status as StatusCode
@@ -114,7 +114,7 @@ class Request(Command):
             value = getattr(self, source)
             values[target] = None if value == "" else value
         values.update(fields)
-        return self.response_class(**values)  # type: ignore[arg-type]
+        return maker_of(self.response_class)(**values)
 
 
 class _AnsweredBy(Request, Generic[ResponseT]):

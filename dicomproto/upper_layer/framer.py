@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
+from .._record import maker_of
 from ..config import Limits
 from ..errors import InvalidPDU
 from .codec import (
@@ -35,6 +36,7 @@ class _PDataHeader:
 
 P_DATA_HEADER: Final = _PDataHeader()
 _NOTHING: Final = memoryview(b"")
+_make_chunk = maker_of(PDVChunk)
 
 Item = PDU | PDVChunk | _PDataHeader
 
@@ -128,8 +130,11 @@ class Framer:
     def has_fragment(self, context_id: int, most: int) -> bool:
         """Tell whether what follows is a whole PDV of a data set with 1 to `most` bytes, all of it right.
 
-        That is, `next` would give it as one chunk; for what is not in one piece the answer is no.
+        That is, `next` would give it as one chunk; for what is not in one piece, or follows a PDV of more than
+        `most` bytes, the answer is no.
         """
+        if self.consumed - self.pdv_offset > most + 6:
+            return False
         view, position, rest = self._view, self._position, self._pdu_rest
         if self._pdv_rest or self._partial or len(view) - position < (6 if rest else 12):
             return False
@@ -163,11 +168,11 @@ class Framer:
 
     def _header(self) -> Buffer | None:
         """Return 6 header bytes, or None; they stay in `_partial` if they came in pieces."""
-        if not self._partial and self._available() >= 6:
-            header = self._view[self._position : self._position + 6]
-            self._position += 6
+        if not self._partial and (len(self._view) - self._position >= 6 or self._available() >= 6):
+            start = self._position
+            self._position = end = start + 6
             self.consumed += 6
-            return header
+            return self._view[start:end]
         return self._partial if self._gather(6) else None
 
     def _pdu_header(self) -> Item | None:
@@ -181,7 +186,8 @@ class Framer:
             self._partial = bytearray(header)
             text = f"unknown PDU type {pdu_type:02X}H"
             raise InvalidPDU(text, offset=self.pdu_offset, item_path="PDU", reason=UNRECOGNIZED_PDU)
-        self._partial = bytearray()
+        if self._partial:
+            self._partial = bytearray()
         if pdu_type == P_DATA_TF:
             return self._p_data_header(length)
         self._check_length(pdu_type, name, length)
@@ -230,11 +236,13 @@ class Framer:
             return None
         length, context_id, control = PDV_HEADER.unpack_from(header)
         self.pdv_offset = self.consumed - 6
-        check_pdv(length, self._pdu_rest, self.pdv_offset)
-        self._partial = bytearray()
+        if not 2 <= length <= self._pdu_rest - 4:
+            check_pdv(length, self._pdu_rest, self.pdv_offset)
+        if self._partial:
+            self._partial = bytearray()
         self._pdu_rest -= 4 + length
         self._pdv_rest = length - 2
-        self._pdv = context_id, bool(control & 1), bool(control & 2)
+        self._pdv = context_id, control & 1 != 0, control & 2 != 0
         if length & 1:
             self._warnings += (f"odd-fragment: {length - 2} bytes",)
         if not self._pdv_rest:
@@ -242,30 +250,23 @@ class Framer:
         return self._chunk()
 
     def _chunk(self) -> PDVChunk | None:
-        available = self._available()
-        if not available:
+        taken = len(self._view) - self._position or self._available()
+        if not taken:
             return None
+        if taken > self._pdv_rest:
+            taken = self._pdv_rest
         start = self._position
-        taken = min(self._pdv_rest, available)
-        self._position = start + taken
+        self._position = end = start + taken
         self.consumed += taken
         self._pdv_rest -= taken
-        return self._give(self._view[start : start + taken])
+        return self._give(self._view[start:end])
 
     def _give(self, data: memoryview) -> PDVChunk:
         context_id, is_command, is_last = self._pdv
-        chunk = PDVChunk(
-            context_id=context_id,
-            is_command=is_command,
-            is_last=is_last,
-            data=data,
-            end_of_pdv=not self._pdv_rest,
-            starts_pdu=self._starts_pdu,
-            warnings=self._warnings,
-        )
+        is_end, starts_pdu, warnings = not self._pdv_rest, self._starts_pdu, self._warnings
         self._starts_pdu = False
         self._warnings = ()
-        return chunk
+        return _make_chunk(context_id, is_command, is_last, data, is_end, starts_pdu, warnings)
 
     def _gathered(self) -> PDU | None:
         assert self._body is not None

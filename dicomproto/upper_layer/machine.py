@@ -64,6 +64,7 @@ _SENT_EVENTS: dict[type, str] = {
     ReleaseRP: "Evt14",
     Abort: "Evt15",
 }
+_UNCONNECTED = (State.STA1, State.STA4)
 _RECEIVED_EVENTS: dict[type, tuple[str, str]] = {
     AssociateRQ: ("Evt6", PDU_NAMES[1]),
     AssociateAC: ("Evt3", PDU_NAMES[2]),
@@ -116,7 +117,7 @@ class UpperLayer:
         """Take bytes that were received; `data` must not change afterwards. Empty is a no-op."""
         if self._terminal is not None or not len(data):
             return
-        if self.state in (State.STA1, State.STA4):
+        if self.state in _UNCONNECTED:
             raise LocalProtocolError(f"receive_data() before transport_connected(), in {self._where()}")
         if self._eof:
             raise LocalProtocolError("receive_data() after receive_eof()")
@@ -146,26 +147,28 @@ class UpperLayer:
             if self._terminal is not None:
                 return CLOSED
             item = None
-            if self.state not in (State.STA1, State.STA4):
+            if self.state not in _UNCONNECTED:
                 try:
                     item = self._framer.next()
+                    if item is P_DATA_HEADER and self.state is State.STA6 and self.on_transition is None:
+                        item = self._framer.next()  # Evt10 changes nothing in Sta6 (DT-2)
                 except InvalidPDU as error:
                     self._fire("Evt19", error)
                     continue
-            if item is None:
-                if not self._eof or self.state is State.STA1:
-                    return NEED_DATA
-                self._fire("Evt17", None)
-            elif type(item) is not PDVChunk:
-                self._receive(item)
-            elif item.context_id in self._accepted:
-                return item
-            else:
+            if type(item) is PDVChunk:
+                if item.context_id in self._accepted:
+                    return item
                 self.violate(
                     f"presentation context {item.context_id} was not accepted",
                     item_path="P-DATA-TF / PDV",
                     reason=INVALID_PARAMETER,
                 )
+            elif item is not None:
+                self._receive(item)
+            elif not self._eof or self.state is State.STA1:
+                return NEED_DATA
+            else:
+                self._fire("Evt17", None)
 
     def has_fragment(self, context_id: int, most: int) -> bool:
         """Tell whether the next event is a whole PDV of a data set on that context, of 1 to `most` bytes."""
