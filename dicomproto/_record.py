@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any, Self, TypeVar, cast, dataclass_transform
+from typing import Any, Self, TypeVar, dataclass_transform
 
 _MISSING: Any = object()
 
@@ -23,7 +23,7 @@ _MISSING: Any = object()
 def _parameters(
     fields: dict[str, object], converters: dict[str, Any], scope: dict[str, Any]
 ) -> tuple[list[str], list[tuple[str, str]]]:
-    """Return what stands for the fields in a signature, and each with its value; add to `scope` what they use."""
+    """Return the fields as in a signature, and each with its value; what these use goes to `scope`."""
     parameters, values = [], []
     for field, default in fields.items():
         if default is _MISSING:
@@ -133,13 +133,18 @@ def _rebuild(kind: type[Record], fields: dict[str, object]) -> Record:
 RecordT = TypeVar("RecordT", bound=Record)
 
 
-@cache
 def maker_of(kind: type[RecordT]) -> Callable[..., RecordT]:
-    """Return a function that makes records of `kind`, which has fields; it takes them by name, or in order
-    if those without a default come first.
+    """Return a function that makes records of `kind`.
 
-    It fills one of a class with the same slots that can be set, and then makes it a `kind`.
+    It takes them by name, or in order if those without a default come first. It fills one of a class with the
+    same slots that can be set, and then makes it a `kind`.
     """
+    maker: Callable[..., RecordT] = _write_maker(kind)
+    return maker
+
+
+@cache
+def _write_maker(kind: type[Record]) -> Any:
     namespace = {"__slots__": kind.__dict__["__slots__"], "__setattr__": object.__setattr__}
     blank = type.__new__(_RecordType, kind.__name__, kind.__bases__, namespace)
     scope: dict[str, Any] = {"_new": object.__new__, "_blank": blank, "_kind": kind}
@@ -149,4 +154,4 @@ def maker_of(kind: type[RecordT]) -> Callable[..., RecordT]:
     stores = "".join([f"    made.{field} = {value}\n" for field, value in values])
     head = f"def make({order}{', '.join(parameters)}):\n"
     exec(f"{head}    made = _new(_blank)\n{stores}    made.__class__ = _kind\n    return made\n", scope)
-    return cast("Callable[..., RecordT]", scope["make"])
+    return scope["make"]

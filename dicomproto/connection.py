@@ -281,12 +281,11 @@ class Connection:
         Of the time since the last call `unread` seconds were no such wait, since the caller was at work; they
         do not count for `Timeouts.minimum_rate`.
         """
-        deadlines = (
-            self._upper.next_deadline(now),
-            self._wait_for_responses(now),
-            *self._watch(now, unread),
-        )
-        return min((at for at in deadlines if at is not None), default=None)
+        earliest = self._upper.next_deadline(now)
+        for at in (self._wait_for_responses(now), *self._watch(now, unread)):
+            if at is not None and (earliest is None or at < earliest):
+                earliest = at
+        return earliest
 
     def handle_timeout(self, now: float) -> None:
         """Act on every timer whose deadline has come."""

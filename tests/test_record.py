@@ -8,7 +8,9 @@ from typing import ClassVar
 
 import pytest
 
-from dicomproto._record import Record
+from dicomproto._record import Record, maker_of
+from dicomproto.dimse.commands import CEchoRQ, CEchoRSP
+from dicomproto.dimse.status import Category
 
 
 class Point(Record):
@@ -116,3 +118,25 @@ def test_patterns_match_by_keyword() -> None:
             assert y == 2
         case _:
             pytest.fail("no match")
+
+
+def test_a_maker_makes_what_the_class_makes() -> None:
+    made = maker_of(Point3)(1, z=4)
+    assert made == Point3(x=1, z=4)
+    assert type(made) is Point3
+    assert (made.y, made.warnings, hash(made)) == (20, (), hash(Point3(x=1, z=4)))
+    with pytest.raises(AttributeError, match="immutable"):
+        made.x = 2  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        maker_of(Point3)()
+
+
+def test_a_maker_takes_by_name_what_comes_behind_a_default() -> None:
+    assert maker_of(CEchoRQ)(AffectedSOPClassUID="1.2") == CEchoRQ(AffectedSOPClassUID="1.2")
+    with pytest.raises(TypeError):
+        maker_of(CEchoRQ)("1.2")
+
+
+def test_a_maker_converts_as_the_class_does() -> None:
+    made = maker_of(CEchoRSP)(MessageIDBeingRespondedTo=1, Status=0xC000)
+    assert made.status.category is Category.FAILURE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Final, Literal
+from typing import Final, Literal, final
 
 from .._record import Record
 from .pdu import Abort, AssociateAC, AssociateRJ, AssociateRQ, Buffer, ReleaseRP, ReleaseRQ
@@ -44,6 +44,7 @@ class CloseAction(Enum):
     """Close it."""
 
 
+@final
 class PDVChunk(Record):
     """Bytes of one PDV as they came: a PDV may arrive in several chunks, `end_of_pdv` marks the last.
 

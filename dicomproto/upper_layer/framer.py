@@ -130,8 +130,8 @@ class Framer:
     def has_fragment(self, context_id: int, most: int) -> bool:
         """Tell whether what follows is a whole PDV of a data set with 1 to `most` bytes, all of it right.
 
-        That is, `next` would give it as one chunk; for what is not in one piece, or follows a PDV of more than
-        `most` bytes, the answer is no.
+        That is, `next` would give it as one chunk; for what is not in one piece, or follows a PDV of more
+        bytes, the answer is no.
         """
         if self.consumed - self.pdv_offset > most + 6:
             return False

@@ -314,11 +314,13 @@ class UpperLayer:
         A timer that was armed since the last call starts to run at `now`.
         """
         self._watch_pdu()
-        timers = self._timers
+        timers, earliest = self._timers, None
         for name, deadline in timers.items():
             if deadline is None:
-                timers[name] = now + getattr(self.timeouts, name)
-        return min((at for at in timers.values() if at is not None), default=None)
+                deadline = timers[name] = now + getattr(self.timeouts, name)
+            if earliest is None or deadline < earliest:
+                earliest = deadline
+        return earliest
 
     def handle_timeout(self, now: float) -> None:
         """Act on every timer whose deadline has come."""

@@ -80,6 +80,16 @@ def test_a_large_fragment_is_not_copied() -> None:
     assert all(event.data.obj is stream for event in events[2::2])  # views of what was received
 
 
+def test_the_end_of_a_large_fragment_is_not_folded() -> None:
+    """It is what a read has cut off: what follows is large as a rule, and a look at that costs time."""
+    large = bytes(range(256)) * 5
+    connection = established(A)
+    feed(connection, command_pdu(STORE, 3))
+    stream = pdvs(3, large, b"ab", b"cd")
+    events = feed(connection, stream[:1200]) + feed(connection, stream[1200:])
+    assert chunks_of(events) == [large[:1188], large[1188:], b"abcd"]
+
+
 def test_at_most_65_fragments_are_folded_at_once() -> None:
     parts = [b"ab"] * 100
     events = feed(established(A), command_pdu(STORE, 3) + pdvs(3, *parts))

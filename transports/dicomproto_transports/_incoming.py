@@ -64,7 +64,7 @@ class Incoming:
         association = self.association
         while not self.is_complete:
             event = await association.next_event()
-            if isinstance(event, DataSetChunk):
+            if type(event) is DataSetChunk:
                 if event.last:
                     self.is_complete = True
                     association.incoming = None
@@ -86,13 +86,14 @@ class Incoming:
         That is above `limit`, or above what is left of `maximum_collected`. What was counted counts until
         `let_go`. Raises DataSetError, with the rest still to come, where the `walk` over it does.
         """
-        collector, free = DataSetCollector(limit), FREE
+        collector, held, free = DataSetCollector(limit), 0, FREE
         while (chunk := await self.next_chunk()) is not None:
             if not collector.add(chunk):
                 self._give_up(f"a data set of more than {limit} bytes")
                 return None
-            if len(collector) > free:
-                if not self.count(len(collector)):
+            held += len(chunk)
+            if held > free:
+                if not self.count(held):
                     self._give_up(_TOO_MUCH)
                     return None
                 free = self.counted

@@ -57,6 +57,9 @@ TERMINAL_KINDS = frozenset(get_args(Terminal))
 # Buffers that the peer has not taken yet: more than a piece of a data set in the smallest PDUs has.
 _MOST_UNSENT = 20_000
 
+# Pieces of a message that are read one after the other, without a look at the deadlines, if they are there.
+_MOST_AT_ONCE = 8
+
 # However `Timeouts.close` is set, the end of a connection comes.
 _LONGEST_CLOSE = 3600.0
 
@@ -86,6 +89,7 @@ class Pump:
         self._turn = Turn(stream.now())
         self._ahead: deque[Event | Terminal] = deque()  # taken in by `look_ahead`
         self._held: Buffer = b""  # came, and waits until what came before was told to the observer
+        self._read_at_once = 0  # since the last look at the deadlines
         self._is_input_over = False  # which the engine is told when all before it was acted on
         self._deferred: list[Response] = []
         self._unsent: list[Buffer] = []
@@ -144,6 +148,9 @@ class Pump:
             event = ahead.popleft() if ahead else next_event()
             if self.observer is not None:
                 await self._tell_observed(self.observer, event)
+            if type(event) is DataSetChunk:
+                turn.events += 1
+                return event
             if event is NEED_DATA:
                 if self._is_input_over:
                     self.connection.receive_eof()
@@ -157,7 +164,7 @@ class Pump:
                 await self._finish(cast(Terminal, event))
                 raise self._ended()
             else:
-                turn.events += 1 if type(event) is DataSetChunk else MESSAGE
+                turn.events += MESSAGE
                 return event
 
     async def event_at_hand(self) -> Event | None:
@@ -235,6 +242,9 @@ class Pump:
         if self._held:
             self._take(b"")
             return
+        if self._read_at_once < _MOST_AT_ONCE and connection.is_receiving and self._read_on():
+            return
+        self._read_at_once = 0
         now, turn = stream.now(), self._turn
         if turn.is_over(now):
             now = await self._let_others_run()
@@ -263,6 +273,19 @@ class Pump:
             self._take(data)
         finally:
             turn.hear(now, stream.now())
+
+    def _read_on(self) -> bool:
+        """Take in what is there of the message that has begun; tell whether there was something."""
+        try:
+            data = self.stream.try_receive()
+        except OSError as error:
+            self._break(error)
+            return True
+        if not data:  # the end is for `receive`, which knows what it means
+            return False
+        self._read_at_once += 1
+        self._take(data)
+        return True
 
     def _look(self) -> None:
         """Take in what has arrived while we send.

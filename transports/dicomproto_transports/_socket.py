@@ -19,8 +19,10 @@ from __future__ import annotations
 import select
 import socket
 import struct
+from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, suppress
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dicomproto.errors import ConnectionLost, TimedOut
@@ -234,11 +236,10 @@ class SocketStream:
             return index, 0
         except TimeoutError as error:
             raise ConnectionAbortedError(error.errno, error.strerror) from error
-        left = count
-        while index < len(buffers) and left >= (size := len(buffers[index])):
-            left -= size
-            index += 1
-        if left:
+        ends = list(accumulate(map(len, vector), initial=0))
+        whole = bisect_right(ends, count) - 1
+        index += whole
+        if left := count - ends[whole]:
             buffers[index] = memoryview(buffers[index])[left:]
         return index, count
 
