@@ -15,6 +15,11 @@ STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 BAD = {Category.FAILURE, Category.CANCEL}
 
 
+def configure(ae: AE) -> None:
+    ae.require_called_aet, ae.maximum_associations = True, None
+    ae.require_caled_aet = True  # type: ignore[attr-defined]  # a checker knows the names of the settings
+
+
 async def find(assoc: Association, query: Dataset) -> list[Dataset]:
     found: list[Dataset] = []
     responses: Responses[CFindRSP]

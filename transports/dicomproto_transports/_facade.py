@@ -98,10 +98,12 @@ class AsyncAE(AECore):
         if "backend" in vars(cls):
             check_backend(cls.backend, f"{cls.__name__}.backend")
 
-    def __setattr__(self, name: str, value: object) -> None:
-        if name == "backend":
-            check_backend(value, f"{type(self).__name__}.backend")  # type: ignore[arg-type]
-        super().__setattr__(name, value)
+    if not TYPE_CHECKING:  # a checker would take any name for one that may be set
+
+        def __setattr__(self, name: str, value: object) -> None:
+            if name == "backend":
+                check_backend(value, f"{type(self).__name__}.backend")
+            super().__setattr__(name, value)
 
     def _server_core(
         self,
