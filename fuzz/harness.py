@@ -33,6 +33,7 @@ from dicomproto.negotiation import (
 )
 from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
 from dicomproto.upper_layer import (
+    BUSY,
     CLOSED,
     NEED_DATA,
     Abort,
@@ -58,7 +59,7 @@ from dicomproto.upper_layer import (
 from dicomproto.upper_layer.framer import Framer
 
 # Bits of the first byte.
-ACCEPTOR, UPPER_LAYER, ESTABLISHED, SMALL_LIMITS, STRICT, BUSY, TIMES_OUT, FRAMED = (
+ACCEPTOR, UPPER_LAYER, ESTABLISHED, SMALL_LIMITS, STRICT, OCCUPIED, TIMES_OUT, FRAMED = (
     1 << bit for bit in range(8)
 )
 
@@ -166,6 +167,8 @@ class User:
             if event is CLOSED:
                 assert self.ended
                 break
+            if event is BUSY:  # that depends on the cuts; what comes of the input does not
+                continue
             assert not self.ended, f"{event!r} after the terminal event"
             self.note(event)
             self.answer(event)
@@ -230,8 +233,8 @@ class User:
         if not isinstance(machine, Connection):
             return
         if isinstance(event, AssociateRQ | AssociateAC):
-            if self.setup & BUSY:
-                self.be_busy(machine)
+            if self.setup & OCCUPIED:
+                self.be_occupied(machine)
         elif isinstance(event, RequestReceived):
             if event.has_data_set:  # answered after it
                 self.request = event.command
@@ -254,7 +257,7 @@ class User:
         elif isinstance(event, ResponseReceived) and event.is_early:
             self.do(machine.send_data, b"", last=True, must=True)
 
-    def be_busy(self, machine: Connection) -> None:
+    def be_occupied(self, machine: Connection) -> None:
         """Have operations of several kinds outstanding, and a data set under way."""
         contexts = machine.accepted_contexts.values()
         by_class = {context.abstract_syntax: context.context_id for context in contexts}

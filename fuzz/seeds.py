@@ -13,6 +13,7 @@ from pathlib import Path
 
 import harness as h
 
+from dicomproto.connection import MOST_CHUNKS
 from dicomproto.dimse.codec import encode_command
 from dicomproto.dimse.commands import (
     DATA_SET_PRESENT,
@@ -48,7 +49,7 @@ SEEDS = Path(__file__).with_name("seeds")
 GOLDEN = Path(__file__).parent.parent / "tests" / "golden.py"
 
 SERVED = h.ACCEPTOR | h.ESTABLISHED
-CALLING = h.ESTABLISHED | h.BUSY
+CALLING = h.ESTABLISHED | h.OCCUPIED
 
 
 def pdv(
@@ -144,6 +145,13 @@ def conversations() -> dict[str, tuple[int, int, bytes]]:
         "idle": (SERVED | h.TIMES_OUT | h.STRICT, 0, b""),
         "no-request": (h.ACCEPTOR | h.TIMES_OUT, 0, b""),
         "empty-fragments": (SERVED | h.SMALL_LIMITS, 0, p_data(pdv(b"", 3, command=True, last=False)) * 4),
+        "busy": (
+            SERVED,
+            0,
+            # A data set that is dropped, since the SOP class is another; each fragment is no event.
+            p_data(pdv(encode_command(STORE), 1, command=True))
+            + p_data(*[pdv(b"ab", 1, last=False)] * (MOST_CHUNKS + 20), pdv(b"", 1)),
+        ),
         "no-pdv": (SERVED, 0, b"\4\0\0\0\0\0"),
         "pdv-too-long": (SERVED, 0, struct.pack(">BxIIBB", 4, 8, 0xFFFFFFFC, 1, 3) + DATA),
         "p-data-too-long": (SERVED | h.SMALL_LIMITS, 0, p_data(pdv(bytes(1100), 3))),

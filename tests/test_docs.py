@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +20,8 @@ from dicomproto_transports.apps import APPLICATIONS
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 EXAMPLES = sorted(path for path in (DOCS / "examples").glob("*.py") if path.with_suffix(".txt").exists())
+LOOPS = [path for path in EXAMPLES if re.search(r"while .*next_event\(\)", path.read_text(encoding="utf-8"))]
+README = DOCS.parent / "README.md"
 NOT_FROM_OUTPUT = {"demo.py"}  # `make demo` prints rates
 
 sys.path.insert(0, str(DOCS))
@@ -47,6 +51,34 @@ def test_an_example_prints_what_the_page_shows(path: Path, tmp_path: Path) -> No
     assert done.stderr == ""
     assert done.returncode == 0
     assert done.stdout == path.with_suffix(".txt").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", [README, *LOOPS], ids=lambda path: path.stem)
+def test_a_loop_that_is_shown_passes_over_busy(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A peer may let an engine answer BUSY wherever it answers NEED_DATA, and each loop is copied."""
+    program, output = path, path.with_suffix(".txt")
+    if path == README:
+        python, text = re.findall(r"```(?:python|text)\n(.*?)```", README.read_text(encoding="utf-8"), re.S)[
+            :2
+        ]
+        program, output = tmp_path / "program.py", tmp_path / "program.txt"
+        program.write_text(python, encoding="utf-8")
+        output.write_text(text, encoding="utf-8")
+    next_event, busy = dicomproto.Connection.next_event, set[int]()
+
+    def next_event_after_busy(connection: dicomproto.Connection) -> object:
+        event = next_event(connection)
+        if event is dicomproto.NEED_DATA and id(connection) not in busy:
+            busy.add(id(connection))
+            return dicomproto.BUSY
+        busy.discard(id(connection))
+        return event
+
+    monkeypatch.setattr(dicomproto.Connection, "next_event", next_event_after_busy)
+    runpy.run_path(str(program))
+    assert capsys.readouterr().out == output.read_text(encoding="utf-8")
 
 
 def test_every_example_has_its_output_and_a_page() -> None:

@@ -64,3 +64,13 @@ def test_the_harness_sees_an_exception(harness: ModuleType, monkeypatch: pytest.
     monkeypatch.setattr("dicomproto.dimse.assembly.decode_command", decode_command)
     with pytest.raises(KeyError):
         harness.check((FUZZ / "seeds" / "echo").read_bytes())
+
+
+def test_a_seed_makes_the_machine_say_that_it_is_busy(harness: ModuleType) -> None:
+    """Else nothing would show that the harness passes over BUSY."""
+    connection = harness.Connection(harness.Role.ACCEPTOR)
+    connection.transport_connected()
+    connection.receive_data(harness.PRELUDE[harness.Role.ACCEPTOR])
+    connection.send(harness.negotiate(connection.next_event(), harness.POLICY))
+    connection.receive_data((FUZZ / "seeds" / "busy").read_bytes()[2:])
+    assert harness.BUSY in [connection.next_event() for _ in range(4)]

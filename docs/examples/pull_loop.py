@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dicomproto import (
+    BUSY,
     CLOSED,
     NEED_DATA,
     AcceptorPolicy,
@@ -31,8 +32,9 @@ def pull(connection: Connection, data: bytes) -> None:
     """Give a connection what its peer sent, and take all events that come of it."""
     connection.receive_data(data)
     while (event := connection.next_event()) is not NEED_DATA and event is not CLOSED:
-        print(f"{connection.role.value}: {event!r:.70}")
-        react(connection, event)
+        if event is not BUSY:
+            print(f"{connection.role.value}: {event!r:.70}")
+            react(connection, event)
 
 
 def react(connection: Connection, event: object) -> None:
