@@ -483,7 +483,7 @@ def test_a_peer_that_reads_gets_all_the_key_updates_that_it_wants(
 
 @pytest.mark.parametrize("seed", range(4))
 def test_key_updates_while_a_send_is_blocked(authority: Authority, tmp_path: Path, seed: int) -> None:
-    """Our answers lie behind records that were counted before; nothing of what we say is lost or said twice."""
+    """Our answers lie behind records that were counted before; nothing is lost, nothing said twice."""
     backend = secured("lockstep", authority, ssl.TLSVersion.TLSv1_3)
     backend._client.keylog_filename = str(tmp_path / "secrets")
     chance = random.Random(seed)
