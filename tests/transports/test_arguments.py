@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import ipaddress
 import re
+import tempfile
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -64,6 +68,10 @@ ASSOCIATE: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"addr": b"localhost"}, TypeError, "not b'localhost'"),
     ({"addr": ipaddress.ip_address(HOST)}, TypeError, "not an IPv4Address"),
     ({"addr": a_patient()}, TypeError, "not a Dataset"),
+    ({"addr": ""}, ValueError, "addr: must be the name or IP address of a host, not ''"),
+    ({"addr": " \t"}, ValueError, "not ' \\t'"),
+    ({"addr": "archive\n"}, ValueError, "not 'archive\\n'"),
+    ({"addr": "a\0b"}, ValueError, "addr: must be the name or IP address of a host"),
     ({"addr": [a_patient()]}, TypeError, "not a list"),
     ({"ae_title": 5}, TypeError, "an AE title is str or bytes, not an int"),
     ({"ae_title": ["PACS"]}, TypeError, "not a list"),
@@ -128,6 +136,49 @@ def test_of_associate(flavour: Any) -> None:
             with pytest.raises(kind, match=re.escape(text)) as caught:
                 await ae.associate(**{"addr": HOST, "port": 1, **arguments})
             assert "DOE" not in str(caught.value)
+
+    run(flavour, main)
+
+
+# The calls of each class that users know by this name.
+CALLED = {
+    "AE": [
+        "__init__", "associate", "start_server", "register_uid", "add_requested_context",
+        "remove_requested_context", "add_supported_context", "remove_supported_context",
+    ],
+    "Association": [
+        "send_c_echo", "send_c_store", "store_many", "send_c_find", "send_c_get", "send_c_move",
+        "send_c_cancel", "send_n_event_report", "send_n_get", "send_n_set", "send_n_action", "send_n_create",
+        "send_n_delete", "serve", "release", "abort", "bind", "unbind", "get_events", "get_handlers",
+    ],
+    "Server": ["shutdown", "serve_forever", "bind", "unbind", "get_events", "get_handlers"],
+}  # fmt: skip
+
+
+@FLAVOURS
+def test_an_argument_that_no_call_has_is_told_with_the_name_of_the_call(flavour: Any) -> None:
+    ae = an_ae(flavour)
+
+    def judge(one: object) -> None:
+        kind = type(one).__name__.removesuffix("Core").removeprefix("Async")
+        for name in CALLED[kind]:
+            text = f"{kind}.{name}() got an unexpected keyword argument 'titel'"
+            with pytest.raises(TypeError, match=f"^{re.escape(text)}"):
+                getattr(one, name)(titel="PACS")
+
+    async def main() -> None:
+        judge(ae)
+        if flavour is blocking:
+            with ae.start_server((HOST, 0), block=False) as server, ae.associate(HOST, server.port) as assoc:
+                judge(server)
+                judge(assoc)
+        else:
+            async with (
+                ae.start_server((HOST, 0)) as server,
+                ae.associate(HOST, server.port) as assoc,
+            ):
+                judge(server)
+                judge(assoc)
 
     run(flavour, main)
 
@@ -282,6 +333,26 @@ def test_of_calls() -> None:
                 refused(lambda make=make: assoc.send_c_store(make()), TypeError, OBJECT + name)  # type: ignore[misc]
         refused(lambda: assoc.send_c_store(some_datasets()), TypeError, "not a generator; give one at a time")
         assert asked == []
+        assert assoc.send_c_echo().Status == 0
+
+
+def test_of_files_in_text_mode(tmp_path: Path) -> None:
+    """The advice is how to open them; that they could be gone through by lines makes them no list."""
+    path = tmp_path / "object.dcm"
+    path.write_text("DOE")
+    ae = an_ae()
+    with (
+        path.open() as plain,
+        codecs.open(str(path), encoding="utf-8") as decoding,
+        tempfile.NamedTemporaryFile("w+") as temporary,
+        ae.start_server((HOST, 0), block=False) as server,
+        ae.associate(HOST, server.port) as assoc,
+    ):
+        for file in (plain, decoding, temporary, io.StringIO("DOE")):
+            text = f"{OBJECT}a file in text mode: open it in binary mode, open(path, 'rb')"
+            refused(lambda file=file: assoc.send_c_store(file), TypeError, text)  # type: ignore[misc]
+            (outcome,) = assoc.store_many([file])
+            assert str(outcome.error) == text
         assert assoc.send_c_echo().Status == 0
 
 

@@ -35,7 +35,7 @@ from ._facts import name_of, own_title
 from ._holding import Holding
 from ._settings import Context, Settings, proposal_of
 from ._supplied import check_stream
-from ._text import shown, uid_named
+from ._text import known_as, shown, uid_named
 from ._using import Drive
 from .logs import with_dumps
 
@@ -58,6 +58,7 @@ NegotiationItem = (
 T = TypeVar("T")
 
 
+@known_as("AE")
 class AECore(Settings):
     __doc__ = Settings.__doc__
 

@@ -53,6 +53,8 @@ def check_address(host: object, port: object) -> int:
     """Check the address of a peer, and return its port."""
     if not isinstance(host, str):
         raise TypeError(f"addr: {wrong('the name or IP address of a host, as text', host)}")
+    if not host.strip() or not host.isprintable():
+        raise ValueError(f"addr: {wrong('the name or IP address of a host', host)}")
     number = _number(port)
     if number is None:
         raise TypeError(f"a port is a number from 1 to 65535, not {shown(port)}")

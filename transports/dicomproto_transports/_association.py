@@ -59,6 +59,7 @@ from ._outgoing import Encoding, MemorySource, Source, piece_size
 from ._responses import Responses
 from ._sending import KnownFile, prepare, store
 from ._store_many import StoreOutcomes
+from ._text import known_as
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound=Response)
 
 
+@known_as("Association")
 class AssociationCore(Operating, SettledTimeouts):
     """One association, from its first byte to its last.
 

@@ -24,6 +24,7 @@ from ._server import MAXIMUM_PENDING, PAUSE, Listening, report
 from ._settings import Context
 from ._socket import SocketStream
 from ._stream import ConnectionServer, Stream
+from ._text import known_as
 
 if TYPE_CHECKING:
     from dicomproto.negotiation import SupportedContext
@@ -212,6 +213,7 @@ class AsyncBackend:
         return found
 
 
+@known_as("Server")
 class AsyncServer(Listening):
     """A server for trio and anyio: one task per association, all within `async with`.
 
@@ -347,6 +349,7 @@ class AsyncServer(Listening):
             stream.close_now()
 
 
+@known_as("AE")
 class LibraryAE(AsyncAE):
     """An application entity over a library."""
 

@@ -36,14 +36,17 @@ Opener = Callable[Concatenate[A, "Backend", P], Coroutine[Any, Any, AssociationC
 def named(
     name: str, original: Callable[..., object]
 ) -> Callable[[Callable[Concatenate[A, P], T]], Callable[Concatenate[A, P], T]]:
-    """Give a method the documentation of the original, and its signature without the backend."""
+    """Give a method the documentation of the original, and its signature without the backend.
+
+    The original goes by the same name, so that Python tells of wrong arguments under it.
+    """
     signature = inspect.signature(original)
     shown = [parameter for parameter in signature.parameters.values() if parameter.name != "backend"]
 
     def decorate(method: Callable[Concatenate[A, P], T]) -> Callable[Concatenate[A, P], T]:
         method = update_wrapper(method, original)
         method.__name__ = name
-        method.__qualname__ = f"AE.{name}"
+        method.__qualname__ = original.__qualname__ = f"AE.{name}"
         method.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
         return method
 

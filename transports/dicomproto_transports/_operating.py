@@ -42,7 +42,7 @@ from ._incoming import Incoming
 from ._outgoing import PieceBuffers, Source
 from ._provider import serve_request
 from ._responses import Operation, Reply
-from ._text import printable
+from ._text import known_as, printable
 from ._using import Using
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ class Unfinished(Protocol):
         """End it; `cut` says what makes that necessary."""
 
 
+@known_as("Association")
 class Operating(Using):
     """The operations of one association, in both directions."""
 

@@ -204,17 +204,28 @@ def prepare(
         return FileToSend(
             open(path, "rb", buffering=0), path, is_ours=True, known=known, send_truncated=send_truncated
         )
-    if hasattr(what, "readinto"):
+    if hasattr(what, "readinto") and not _is_text(what):
         file = cast("BinaryIO", what)
         name = str(getattr(file, "name", "the file"))
         return FileToSend(file, name, is_ours=False, send_truncated=send_truncated)
     if is_data_set(what):
         return DatasetToSend(cast("Dataset", what))
-    several = isinstance(what, Iterable) and not isinstance(what, bytes | type | Mapping)
     raise TypeError(
-        "a pydicom Dataset, the path of a DICOM file or an open binary file is wanted, not "
-        f"{named(what)}{'; give one at a time' if several else ''}"
+        f"a pydicom Dataset, the path of a DICOM file or an open binary file is wanted, not {_advised(what)}"
     )
+
+
+def _is_text(what: object) -> bool:
+    """Tell whether something is a file in text mode, or what stands for one."""
+    return hasattr(what, "read") and hasattr(what, "encoding")
+
+
+def _advised(what: object) -> str:
+    """Say what kind of thing was given in place of an object, and what to do."""
+    if _is_text(what):
+        return "a file in text mode: open it in binary mode, open(path, 'rb')"
+    several = isinstance(what, Iterable) and not isinstance(what, bytes | type | Mapping)
+    return f"{named(what)}{'; give one at a time' if several else ''}"
 
 
 def choose_context(

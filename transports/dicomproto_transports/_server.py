@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from ._checks import checked, truth, whole
 from ._listening import ListenOn, listeners
 from ._socket import SocketStream, plain_address
+from ._text import known_as
 
 if TYPE_CHECKING:
     from . import evt
@@ -131,6 +132,7 @@ class Connections:
         return True
 
 
+@known_as("Server")
 class Serving:
     """What every server tells about itself, and its handlers."""
 

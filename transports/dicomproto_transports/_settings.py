@@ -34,6 +34,7 @@ from dicomproto.upper_layer.pdu import PresentationContextRQ
 
 from ._checks import CHECKS, checked, hint, nearest, seconds_or_none, several, title_of, truth, wrong
 from ._facts import own_title, window_of
+from ._text import known_as
 from .contexts import PresentationContext
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ MAXIMUM_COLLECTED = 2 * 1024 * 1024 * 1024
 T = TypeVar("T")
 
 
+@known_as("AE")
 class Settings:
     """An application entity: its name, and what it asks of others and offers to them.
 

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from types import FunctionType
+from typing import TypeVar
+
+T = TypeVar("T")
+
 
 def printable(text: str) -> str:
     """Return `text` on one line, with control, format and surrogate characters escaped."""
@@ -30,6 +36,18 @@ def named(given: object) -> str:
     if name == "bytes":
         return name
     return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
+
+
+def known_as(name: str) -> Callable[[type[T]], type[T]]:
+    """Let Python tell of wrong arguments of a class's methods under the name that users know it by."""
+
+    def decorate(kind: type[T]) -> type[T]:
+        for method in vars(kind).values():
+            if isinstance(method, FunctionType):
+                method.__qualname__ = f"{name}.{method.__name__}"
+        return kind
+
+    return decorate
 
 
 def shown(given: object) -> str:
