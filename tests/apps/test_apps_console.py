@@ -132,11 +132,13 @@ def run_with(words: Iterable[object], **streams: object) -> subprocess.Completed
 def test_results_that_cannot_be_written_do_not_stop_the_work_but_the_status_tells(
     tmp_path: Path, full: TextIO, words: list[str], serve: Callable[..., Server]
 ) -> None:
+    files = tmp_path / "in"
+    files.mkdir()
     for number in range(3):
-        write_object(tmp_path / str(number), f"1.{number}")
+        write_object(files / str(number), f"1.{number}")
     server = serve("storescp", "-od", tmp_path / "out")
     for streams in ({"stdout": full}, {"preexec_fn": partial(os.close, 1)}):
-        for application in (["storescu", tmp_path], ["echoscu"]):
+        for application in (["storescu", files], ["echoscu"]):
             command = [application[0], "127.0.0.1", server.port, *application[1:], *words]
             done = run_with(command, stderr=subprocess.PIPE, **streams)
             assert done.returncode == 1

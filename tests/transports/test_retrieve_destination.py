@@ -151,7 +151,8 @@ def test_a_destination_is_given_up(backend: AnyBackend, fault: tuple[Step, str, 
         else:
             await misbehave(peer)
 
-    ae, impatient = an_ae(backend, "SCP"), timeouts(backend, "response")
+    ae = an_ae(backend, "SCP")
+    impatient = timeouts(backend, *(["response"] if misbehave is is_silent else []))
     if not good:
         ae.timeouts = impatient
 

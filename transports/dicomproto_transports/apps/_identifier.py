@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from dicomproto.encoded import walk_file
 from dicomproto.errors import DataSetError, DataSetTooLarge
-from dicomproto.quiet import Quiet
 from dicomproto.uids import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 
 if TYPE_CHECKING:
@@ -37,6 +36,8 @@ def add_identifier(parser: ArgumentParser) -> None:
 def identifier_of(options: Namespace) -> Dataset:
     """Return the identifier that the options ask for; raises ArgumentTypeError, which names the option."""
     from pydicom.dataset import Dataset
+
+    from dicomproto.quiet import Quiet
 
     from ._characters import settle_characters
     from ._keys import InvalidKey, apply_key, names_creator

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from dicomproto.quiet import Quiet
 from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 
 from ._console import Console
@@ -143,6 +142,8 @@ def syntaxes_of(options: argparse.Namespace) -> tuple[str, ...]:
 @contextmanager
 def without_warnings() -> Iterator[None]:
     """A block in which pydicom does not say on stderr what is odd about a value, and quote it."""
+    from dicomproto.quiet import Quiet
+
     with Quiet():
         yield
 
