@@ -60,9 +60,9 @@ def test_a_loop_that_is_shown_passes_over_busy(
     """A peer may let an engine answer BUSY wherever it answers NEED_DATA, and each loop is copied."""
     program, output = path, path.with_suffix(".txt")
     if path == README:
-        python, text = re.findall(r"```(?:python|text)\n(.*?)```", README.read_text(encoding="utf-8"), re.S)[
-            :2
-        ]
+        python, text = re.findall(
+            r"```(?:python|text)\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL
+        )[:2]
         program, output = tmp_path / "program.py", tmp_path / "program.txt"
         program.write_text(python, encoding="utf-8")
         output.write_text(text, encoding="utf-8")
