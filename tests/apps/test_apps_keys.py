@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import struct
+import zlib
 from argparse import ArgumentTypeError, Namespace
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from dicomproto_transports.apps._rendering import json_of, lines_of
 from tests.data_sets import explicit
 
 IMPLICIT, EXPLICIT, BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
+DEFLATED = "1.2.840.10008.1.2.1.99"
+HEAD = bytes(128) + b"DICM" + explicit(0x00020010, b"UI", EXPLICIT.encode() + b"\0")
 
 
 def with_keys(*keys: str) -> Dataset:
@@ -214,6 +217,19 @@ def test_a_bare_data_set_may_begin_with_a_group_length(tmp_path: Path) -> None:
     assert identifier(file=path).QueryRetrieveLevel == "STUDY"
 
 
+@pytest.mark.parametrize("syntax", [EXPLICIT, DEFLATED])
+def test_no_key_of_a_file_is_lost_behind_a_stray_delimiter(tmp_path: Path, syntax: str) -> None:
+    path = tmp_path / "query.dcm"
+    stray = b"\xfe\xff\x0d\xe0\0\0\0\0"
+    keys = explicit(0x00080052, b"CS", b"STUDY ") + stray + explicit(0x00100020, b"LO", b"PAT1")
+    if syntax == DEFLATED:
+        deflate = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+        keys = deflate.compress(keys) + deflate.flush()
+    meta = explicit(0x00020010, b"UI", syntax.encode().ljust(-(-len(syntax) // 2) * 2, b"\0"))
+    path.write_bytes(bytes(128) + b"DICM" + meta + keys)
+    assert identifier(file=path) == with_keys("QueryRetrieveLevel=STUDY", "PatientID=PAT1")
+
+
 def test_a_file_may_be_dicom_json(tmp_path: Path) -> None:
     path = tmp_path / "query.json"
     model = {
@@ -244,14 +260,17 @@ def test_a_file_may_be_dicom_json(tmp_path: Path) -> None:
             "its sequences are nested too deeply",
             id="sequences",
         ),
+        pytest.param(HEAD + b"\xff" * 32, "element (FFFF,FFFF)", id="no data set"),
+        pytest.param(HEAD, "no data set", id="File Meta alone"),
+        pytest.param(HEAD + b"\x08\0\x52", "ends within its header", id="cut behind File Meta"),
         pytest.param(
             Path(str(get_testdata_file("rtplan_truncated.dcm"))).read_bytes(),
-            "(300A,012C) declares 50 bytes, 29 are left",
+            "(300A,00B0) declares 976 bytes, 711 are left",
             id="cut",
         ),
         pytest.param(
             Path(str(get_testdata_file("rtplan_truncated.dcm"))).read_bytes()[132:],
-            "(300A,012C) declares 50 bytes, 29 are left",
+            "(300A,00B0) declares 976 bytes, 711 are left",
             id="cut, without preamble",
         ),
         pytest.param(

@@ -277,13 +277,15 @@ def test_a_failure_is_a_failure(here: Run, status: int) -> None:
 def test_a_match_that_is_none_is_a_failure(here: Run) -> None:
     def find(event: evt.Event) -> Iterator[object]:
         yield 0xFF00, match()
+        yield 0xFF00, match()
 
     with serving((evt.EVT_C_FIND, find)) as server, Spoiler(server.port) as spoiler:
         done = here("findscu", "--json", f"127.0.0.1:{spoiler.port}", *KEYS, "-xe")
     assert done.status == 1
     assert done.named("match") == []
-    assert (done.events[-1]["unreadable"], done.events[-1]["status"]) == (1, 0)
+    assert (done.events[-1]["unreadable"], done.events[-1]["status"]) == (2, 0)
     assert "E: match 1 cannot be read: " in done.err
+    assert "E: match 2 cannot be read: " in done.err
 
 
 ENDLESS = (b"PN\4\0A^B ", b"SQ\0\0\xff\xff\xff\xff")

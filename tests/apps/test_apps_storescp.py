@@ -201,11 +201,11 @@ def test_what_is_cut_short_is_taken_on_request(serve: Serve, tmp_path: Path, wor
     server = serve("storescp", "-od", tmp_path, *words)
     is_taken = "--accept-truncated" in words
     with RawPeer(server.port, (CT, (EXPLICIT,))) as peer:
-        for uid, data in (("1.2.3", CUT), ("1.2.4", b"")):
+        for uid, data in (("1.2.3", CUT), ("1.2.4", b""), ("1.2.5", bytes(2))):
             assert peer.store(uid, data) == (0 if is_taken else 0xC000)
     done = server.stop()
-    assert names(tmp_path) == (["CT.1.2.3", "CT.1.2.4"] if is_taken else [])
-    assert (done.events[-1]["stored"], done.events[-1]["refused"]) == ((2, 0) if is_taken else (0, 2))
+    assert names(tmp_path) == (["CT.1.2.3", "CT.1.2.4", "CT.1.2.5"] if is_taken else [])
+    assert (done.events[-1]["stored"], done.events[-1]["refused"]) == ((3, 0) if is_taken else (0, 3))
 
 
 def test_what_is_certain_is_answered_before_the_end(serve: Serve, tmp_path: Path) -> None:
@@ -249,10 +249,11 @@ ODD = {
 
 
 def test_without_a_sop_class_that_of_the_context_counts(serve: Serve, tmp_path: Path) -> None:
-    server = serve("storescp", "-od", tmp_path)
+    server = serve("storescp", "--json", "-od", tmp_path)
     with RawPeer(server.port, (CT, (EXPLICIT,))) as peer:
         assert peer.store_as(b"1.2.3", data_set("1.2.3"), sop_class="") == 0
     done = server.stop()
+    assert done.named("object")[0]["sop_class_uid"] == CT
     assert read_head(tmp_path / "CT.1.2.3").warnings == ()
     assert pydicom.dcmread(tmp_path / "CT.1.2.3").file_meta.MediaStorageSOPClassUID == CT
     assert "the command has no Affected SOP Class UID; that of the context counts" in done.err

@@ -196,7 +196,7 @@ def test_what_is_cut_short_is_not_sent(run: Run, tmp_path: Path) -> None:
     for event in done.named("file"):
         if event["state"] == "failed":
             assert re.search(
-                r"its data set is cut short: .* \(at byte \d+\); --send-trunc", str(event["reason"])
+                r"its data set is not whole: .* \(at byte \d+\); --send-trunc", str(event["reason"])
             )
     # What has a head goes if that is asked for.
     assert {name for name, state in states(asked).items() if state != "sent"} == {
@@ -204,6 +204,17 @@ def test_what_is_cut_short_is_not_sent(run: Run, tmp_path: Path) -> None:
     }
     truncated = [event for event in asked.named("file") if "truncated: " in str(event["warnings"])]
     assert len(truncated) == sum(state == "failed" for state in states(done).values()) > 20
+
+
+@pytest.mark.parametrize("length", [1, 2, 4, 7])
+def test_a_file_that_is_cut_in_its_first_element_has_failed(run: Run, tmp_path: Path, length: int) -> None:
+    path = tmp_path / "cut"
+    data = write_object(path, "1.2")
+    path.write_bytes(path.read_bytes()[: length - len(data)])
+    with storing() as server:
+        done = run("storescu", "--json", "127.0.0.1", server.port, path)
+    assert (done.status, states(done)) == (1, {"cut": "failed"})
+    assert "its data set is not whole: " in str(done.named("file")[0]["reason"])
 
 
 def test_what_is_whole_is_sent_byte_for_byte(run: Run, serve: Serve, tmp_path: Path) -> None:

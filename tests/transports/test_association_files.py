@@ -114,7 +114,7 @@ def test_what_is_cut_short_is_not_sent_unless_that_is_asked_for(tmp_path: Path) 
     async def talk(assoc: AssociationCore) -> None:
         objects = (str(path), path, KnownFile.read(path), io.BytesIO(path.read_bytes()))
         for one in objects:
-            with pytest.raises(DataSetError, match=f"its data set is cut short: {where}"):
+            with pytest.raises(DataSetError, match=f"its data set is not whole: {where}"):
                 await assoc.send_c_store(one)
         with pytest.raises(ValueError, match=rf"^{path}: its data set"):
             await assoc.send_c_store(path)

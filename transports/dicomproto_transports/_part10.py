@@ -72,6 +72,9 @@ class NotPart10(InvalidFile):
     """A file that is nothing like a DICOM file."""
 
 
+_META_GROUP = b"\x02\x00"
+
+
 class TruncatedFile(DataSetError, ValueError):
     """A file whose data set certainly ends early; its text is `name` and `reason`, which says where."""
 
@@ -105,6 +108,15 @@ def read_head(source: str | os.PathLike[str] | BinaryIO) -> FileHead:
 def parse_head(data: bytes, name: str = "file") -> FileHead:
     """Return the head of a file that is wholly in memory; raises InvalidFile."""
     return _Head(data, len(data), name).parse()
+
+
+def find_data_set(data: bytes, name: str = "file") -> tuple[str, int]:
+    """Return transfer syntax and offset of the data set of a file that is wholly in memory.
+
+    It need not be an object: no UID is looked for. Raises InvalidFile.
+    """
+    _, syntax, offset = _Head(data, len(data), name).place()
+    return syntax, offset
 
 
 def _read_file(file: BinaryIO, name: str) -> FileHead:
@@ -143,17 +155,7 @@ class _Head:
         self.warnings: list[str] = []
 
     def parse(self) -> FileHead:
-        has_preamble = self.data[128:132] == b"DICM"
-        if not has_preamble and not _looks_like_a_data_set(self.data):
-            raise NotPart10(self.name, "not a DICOM file", 0)
-        meta, offset = self.meta(132 if has_preamble else 0)
-        syntax = _text(meta.get(_META_TRANSFER_SYNTAX, b""))
-        if self.size == offset:
-            raise InvalidFile(self.name, "no data set", offset)
-        if not syntax:
-            syntax = _guess(self.data, offset)
-            text = f"File Meta names none, the data set looks like {syntax}"
-            self.warnings.append(f"missing-transfer-syntax: {text}")
+        meta, syntax, offset = self.place()
         found, problem = self.data_set(offset, syntax)
         self.check_uid("Transfer Syntax UID", syntax, offset)
         pairs = (_SOP_CLASS, _META_SOP_CLASS), (_SOP_INSTANCE, _META_SOP_INSTANCE)
@@ -170,6 +172,21 @@ class _Head:
             warnings=tuple(self.warnings),
         )
 
+    def place(self) -> tuple[dict[int, bytes], str, int]:
+        """Return the wanted values of File Meta, and transfer syntax and offset of the data set."""
+        has_preamble = self.data[128:132] == b"DICM"
+        if not has_preamble and not _looks_like_a_data_set(self.data):
+            raise NotPart10(self.name, "not a DICOM file", 0)
+        meta, offset = self.meta(132 if has_preamble else 0)
+        syntax = _text(meta.get(_META_TRANSFER_SYNTAX, b""))
+        if self.size == offset:
+            raise InvalidFile(self.name, "no data set", offset)
+        if not syntax:
+            syntax = _guess(self.data, offset)
+            text = f"File Meta names none, the data set looks like {syntax}"
+            self.warnings.append(f"missing-transfer-syntax: {text}")
+        return meta, syntax, offset
+
     def meta(self, start: int) -> tuple[dict[int, bytes], int]:
         """Return the wanted values of group 0002 and where it ends; it may be absent."""
         try:
@@ -178,7 +195,8 @@ class _Head:
         except _Short as short:
             if not self.is_whole:
                 raise
-            if short.position == self.size:
+            rest = self.data[short.position : short.position + 2]
+            if rest != _META_GROUP[: len(rest)] or not rest:  # a data set, however little there is of it
                 return short.found, short.position
             raise InvalidFile(self.name, "the file ends within its File Meta", short.position) from None
 

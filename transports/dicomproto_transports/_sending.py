@@ -145,7 +145,7 @@ def _walked(file: BinaryIO, name: str, head: FileHead, *, send_truncated: bool) 
         return walk_file(file, head.data_set_offset, head.data_set_length, syntax).warnings
     except DataSetError as error:
         if not send_truncated:
-            raise TruncatedFile(name, f"its data set is cut short: {error}") from None
+            raise TruncatedFile(name, f"its data set is not whole: {error}") from None
         return (f"truncated: {error}",)
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from codecs import BOM_UTF8
-from os import SEEK_END
 from struct import unpack_from
 from typing import TYPE_CHECKING, BinaryIO
 
-from dicomproto.encoded import walk_file
 from dicomproto.errors import DataSetError, DataSetTooLarge
 from dicomproto.uids import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 
@@ -16,6 +14,7 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 _PIXEL_DATA = 0x7FE0_0008  # from here on nothing is a key
+_META_GROUP = b"\x02\x00"
 _UNDEFINED = 0xFFFF_FFFF
 _BARE = {EXPLICIT_VR_LITTLE_ENDIAN: "<", EXPLICIT_VR_BIG_ENDIAN: ">", IMPLICIT_VR_LITTLE_ENDIAN: "<"}
 
@@ -57,6 +56,7 @@ def identifier_of(options: Namespace) -> Dataset:
 
 def read_identifier(path: str) -> Dataset:
     """Return the elements of a DICOM or DICOM JSON file that may be keys; raises ArgumentTypeError."""
+    from .._part10 import InvalidFile
     from ._characters import decode_text
 
     try:
@@ -72,8 +72,9 @@ def read_identifier(path: str) -> Dataset:
         raise ArgumentTypeError(f"argument -f: {path}: {error}") from None
     except (RecursionError, DataSetTooLarge):
         raise ArgumentTypeError(f"argument -f: {path}: its sequences are nested too deeply") from None
-    except DataSetError as error:
-        raise ArgumentTypeError(f"argument -f: {path}: {error}") from None
+    except (DataSetError, InvalidFile) as error:
+        reason = error.reason if isinstance(error, InvalidFile) else error
+        raise ArgumentTypeError(f"argument -f: {path}: {reason}") from None
     except Exception as error:  # whatever a file of another kind makes pydicom raise
         raise ArgumentTypeError(
             f"argument -f: {path} is neither a DICOM file nor DICOM JSON ({type(error).__name__})"
@@ -98,31 +99,20 @@ def _from_json(file: BinaryIO) -> Dataset:
 
 
 def _from_dicom(file: BinaryIO, head: bytes) -> Dataset:
-    from pydicom import dcmread
     from pydicom.errors import InvalidDicomError
 
-    has_meta = head[:2] == b"\x02\x00"  # and no preamble, without which pydicom takes anything for a data set
-    if has_meta or head[128:132] == b"DICM":
-        _check_end(file, is_bare=has_meta)
-        return dcmread(file, force=has_meta, stop_before_pixels=True)
     from dicomproto.datasets import decode_data_set
 
+    from .._part10 import find_data_set
+
     data = file.read()
-    syntax = _syntax_of(data)
-    if syntax is None:
+    if head[:2] == _META_GROUP or head[128:132] == b"DICM":
+        syntax, offset = find_data_set(data)
+        return decode_data_set(memoryview(data)[offset:], syntax, file_meta=False)
+    bare = _syntax_of(data)
+    if bare is None:
         raise InvalidDicomError
-    return decode_data_set(data, syntax, file_meta=False)
-
-
-def _check_end(file: BinaryIO, *, is_bare: bool) -> None:
-    """Raise DataSetError if the data set of a DICOM file ends early, which pydicom does not tell."""
-    from pydicom.filereader import read_partial
-
-    head = read_partial(file, stop_when=lambda *element: True, force=is_bare)
-    start = file.tell()
-    size = file.seek(0, SEEK_END) - start
-    walk_file(file, start, size, head.file_meta.get("TransferSyntaxUID", IMPLICIT_VR_LITTLE_ENDIAN))
-    file.seek(0)
+    return decode_data_set(data, bare, file_meta=False)
 
 
 def _syntax_of(data: bytes) -> str | None:

@@ -10,7 +10,7 @@ from functools import partial
 from threading import Lock
 from time import monotonic
 
-from dicomproto.dimse.commands import CStoreRQ
+from dicomproto.dimse.commands import CStoreRQ, Request
 from dicomproto.encoded import Walk
 from dicomproto.errors import DataSetError
 from dicomproto.negotiation import AcceptedContext, SupportedContext
@@ -134,14 +134,13 @@ class Receiver:
         """Write an object, unless nothing is kept, or its data set is not whole."""
         walk = None if self._accept_truncated else Walk(context.transfer_syntax)
         chunks = self._checked(chunks, walk)
-        sop_class_uid = request.sop_class_uid or context.abstract_syntax
         warnings: tuple[str, ...] = () if request.sop_class_uid else (_WITHOUT_CLASS,)
         try:
             if self._store is None:
                 receipt = Receipt(status=SUCCESS, outcome="discarded", size=sum(map(len, chunks)))
             else:
                 receipt = self._store.receive(
-                    sop_class_uid=sop_class_uid,
+                    sop_class_uid=_sop_class_uid(request, context),
                     sop_instance_uid=request.sop_instance_uid,
                     transfer_syntax_uid=context.transfer_syntax,
                     chunks=chunks,
@@ -159,18 +158,19 @@ class Receiver:
             self.last_chunk = monotonic()
             if walk is not None:
                 walk.feed(chunk)
-            is_empty = False
+            is_empty = is_empty and not chunk
             yield chunk
         if walk is not None:
-            if is_empty:
-                raise DataSetError("the data set is empty")
             walk.finish()
+            if is_empty or (walk.is_checked and not walk.elements):
+                raise DataSetError("the data set is empty")
 
     def _record(self, event: evt.Event, receipt: Receipt) -> None:
         with self._lock:
             self._outcomes[receipt.outcome] += 1
             self._bytes += receipt.size
         self.on_receipt(receipt)
+        sop_class_uid = _sop_class_uid(event.request, event.context)
         association = association_of(event)
         role, sender = "calling", association.requestor.ae_title
         if association.is_requestor:
@@ -179,7 +179,7 @@ class Receiver:
         level = ERROR if outcome == "failed" else WARN if outcome in _ODD or receipt.warnings else INFO
         if console.shows(level):
             request = event.request
-            name = receipt.path or f"{uid_named(request.sop_class_uid)} {request.sop_instance_uid}"
+            name = receipt.path or f"{uid_named(sop_class_uid)} {request.sop_instance_uid}"
             line = f"{outcome}: {name}, {size(receipt.size)}, from {sender}"
             words = "; ".join(filter(None, [receipt.text, *receipt.warnings]))
             console.log(level, f"{line} ({words})" if words else line)
@@ -193,7 +193,7 @@ class Receiver:
             bytes=receipt.size,
             reason=receipt.text,
             warnings=receipt.warnings,
-            sop_class_uid=event.request.sop_class_uid,
+            sop_class_uid=sop_class_uid,
             transfer_syntax_uid=event.context.transfer_syntax,
             **{f"{role}_ae_title": sender},
         )
@@ -221,3 +221,8 @@ class Receiver:
         """Print the counts."""
         self._console.result(self.summary())
         self._console.event("summary", **self.counts, ok=ok)
+
+
+def _sop_class_uid(request: Request, context: AcceptedContext) -> str:
+    """Return the SOP class of an object; that of the context where the request names none."""
+    return request.sop_class_uid or context.abstract_syntax

@@ -106,6 +106,7 @@ class _Run:
         self.ending = Ending(options, console)
         self.matches = 0
         self.unreadable = 0
+        self._came = 0  # matches, also those that cannot be read
         self.failed = False
         self._warned_of_keys = False
         self._cut_match = 0
@@ -138,7 +139,8 @@ class _Run:
                 except StopIteration:
                     return
                 except DataSetError as error:
-                    self._lose(f"match {self.matches + 1} cannot be read: {error}")
+                    self._came += 1
+                    self._lose(f"match {self._came} cannot be read: {error}")
                     continue
                 if responses.is_over:
                     self.ending.take(response)
@@ -161,8 +163,9 @@ class _Run:
             self._warned_of_keys = True
             self.console.warn("the peer does not support all of the optional keys, for matching at least")
         self.ending.comment(response)
+        self._came += 1
         if match is None:
-            self._lose(f"match {self.matches + 1} has no identifier")
+            self._lose(f"match {self._came} has no identifier")
             return
         self.matches += 1
         path = self._write(match) if self.options.write else None
