@@ -227,7 +227,7 @@ def test_no_setting_of_the_table_is_forgotten(tmp_path: Path, monkeypatch: pytes
         table.write_text(
             f'[local]\nhost = "127.0.0.1"\nport = {server.port}\nae_title = "THERE"\n'
             'calling_ae_title = "HERE"\nmax_pdu = 4096\nwindow = 7\nstrict_roles = true\n'
-            "pack_pdvs = true\n[local.timeouts]\nresponse = 5\n"
+            'pack_pdvs = true\nassume_charset = "ISO_IR 100"\n[local.timeouts]\nresponse = 5\n'
         )
         assert main(["echoscu", "-q", "local"]) == 0
     finally:
