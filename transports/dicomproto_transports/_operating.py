@@ -125,6 +125,9 @@ class Operating(Using):
         """What is done about text of the peer whose character set is in doubt."""
 
         self.piece_buffers = PieceBuffers()
+        self.store_contexts: dict[tuple[str, str, bool], AcceptedContext] = {}
+        """Where objects are sent, by SOP class, transfer syntax and whether none is converted."""
+
         self._awaited: dict[int, Operation] = {}
         self._contexts: dict[tuple[type[Request], str, str | None, int | None], AcceptedContext] = {}
 

@@ -16,8 +16,9 @@ import struct
 import zlib
 from typing import BinaryIO
 
-from dicomproto._record import Record
+from dicomproto._record import Record, maker_of
 from dicomproto.errors import DataSetError, DicomProtoError
+from dicomproto.headers import BIG, LITTLE
 from dicomproto.uids import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_BIG_ENDIAN,
@@ -56,6 +57,9 @@ class FileHead(Record):
     data_set_offset: int
     data_set_length: int
     warnings: tuple[str, ...] = ()
+
+
+_make_head = maker_of(FileHead)
 
 
 class InvalidFile(DicomProtoError, ValueError):
@@ -163,7 +167,7 @@ class _Head:
             self.uid(tag, _text(found.get(tag, b"")), _text(meta.get(meta_tag, b"")), problem, offset)
             for tag, meta_tag in pairs
         ]
-        return FileHead(
+        return _make_head(
             sop_class_uid=sop_class_uid,
             sop_instance_uid=sop_instance_uid,
             transfer_syntax_uid=syntax,
@@ -308,8 +312,14 @@ def _read_elements(
     """
     found: dict[int, bytes] = {}
     size = len(data)
+    headers = BIG if order == ">" else LITTLE
+    unpack, short_vrs = headers.explicit, headers.short_vrs
     while position + 8 <= size:
-        tag, start, length = _read_header(data, position, order, explicit)
+        group, element, vr, length = unpack(data, position)
+        if explicit and vr in short_vrs and group != 0xFFFE:  # nearly all of them
+            tag, start = group << 16 | element, position + 8
+        else:
+            tag, start, length = _read_header(data, position, order, explicit)
         if not first <= tag <= last:
             return found, position
         if length == _UNDEFINED:

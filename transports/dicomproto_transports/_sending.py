@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
-from dicomproto._record import Record
+from dicomproto._record import Record, maker_of
 from dicomproto.dimse.commands import LOW, CStoreRQ, CStoreRSP
 from dicomproto.encoded import walk_file
 from dicomproto.errors import DataSetError, NoAcceptedContext
@@ -44,6 +44,9 @@ if TYPE_CHECKING:
     from dicomproto.connection import Connection
 
     from ._operating import Operating
+
+
+make_request = maker_of(CStoreRQ)
 
 
 class ObjectToSend(Protocol):
@@ -263,7 +266,7 @@ async def store(
 ) -> CStoreRSP:
     """Send one object with C-STORE and return the response; see `send_c_store`."""
     context, source = placed(association, item, never_convert=never_convert)
-    request = CStoreRQ(
+    request = make_request(
         MessageID=msg_id,
         AffectedSOPClassUID=item.sop_class_uid,
         AffectedSOPInstanceUID=item.sop_instance_uid,
@@ -283,7 +286,11 @@ def placed(
     if isinstance(item, DatasetToSend):
         item.association = association
     by_requestor = connection.role is Role.REQUESTOR
-    context = choose_context(connection, item, by_requestor=by_requestor, never_convert=never_convert)
+    key = (item.sop_class_uid, item.transfer_syntax_uid, never_convert)
+    context = association.store_contexts.get(key)
+    if context is None:
+        context = choose_context(connection, item, by_requestor=by_requestor, never_convert=never_convert)
+        association.store_contexts[key] = context
     size = piece_size(connection.peer_maximum_length)
     if context.transfer_syntax == item.transfer_syntax_uid:
         return context, item.source(size, association.piece_buffers)

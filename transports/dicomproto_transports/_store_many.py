@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from dicomproto._record import Record
-from dicomproto.dimse.commands import CStoreRQ, CStoreRSP
+from dicomproto._record import Record, maker_of
+from dicomproto.dimse.commands import CStoreRSP
 from dicomproto.errors import AssociationError, DicomProtoError, LocalProtocolError, NoAcceptedContext
 
 from ._responses import Operation
-from ._sending import ObjectToSend, placed, prepare, with_warnings
+from ._sending import ObjectToSend, make_request, placed, prepare, with_warnings
 
 if TYPE_CHECKING:
     from ._operating import Operating
@@ -33,6 +33,9 @@ class StoreOutcome(Record):
         # A data set is not shown: it may hold anything about a patient.
         item = type(self.item).__name__ if hasattr(self.item, "to_json_dict") else repr(self.item)
         return f"StoreOutcome(item={item}, response={self.response!r}, error={self.error!r})"
+
+
+_make_outcome = maker_of(StoreOutcome)
 
 
 class StoreOutcomes:
@@ -128,7 +131,7 @@ class StoreOutcomes:
             return
         try:
             context, source = placed(self._association, prepared, never_convert=self._never_convert)
-            request = CStoreRQ(
+            request = make_request(
                 AffectedSOPClassUID=prepared.sop_class_uid,
                 AffectedSOPInstanceUID=prepared.sop_instance_uid,
                 Priority=self._priority,
@@ -153,7 +156,7 @@ class StoreOutcomes:
         if prepared is self._leaving:
             self._close_file()
         response: CStoreRSP = reply.response  # type: ignore[assignment]
-        self._ready.append(StoreOutcome(item=item, response=with_warnings(response, prepared)))
+        self._ready.append(_make_outcome(item, with_warnings(response, prepared)))
 
     # -- leaving ------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from dicomproto._record import Record
+from dicomproto._record import Record, maker_of
 from dicomproto.dimse.status import Category
 from dicomproto.errors import (
     AssociationRejected,
@@ -78,6 +78,9 @@ class Outcome(Record):
     def is_stored(self) -> bool:
         """Whether the peer has the object."""
         return self.state in ("sent", "warning")
+
+
+_make_outcome = maker_of(Outcome)
 
 
 class Transfer:
@@ -167,7 +170,7 @@ class Transfer:
         return bool(queue) and (is_fresh or not self._is_suspect(queue[0]))
 
     def _is_suspect(self, source: Source) -> bool:
-        return self._setbacks[source] > 0
+        return bool(self._setbacks) and self._setbacks[source] > 0
 
     # -- one file -----------------------------------------------------------------------------
 
@@ -301,7 +304,7 @@ class Transfer:
     ) -> None:
         self._progress.file_done(source.size)
         self._record(
-            Outcome(
+            _make_outcome(
                 path=source.path,
                 state=state,
                 reason=reason,
