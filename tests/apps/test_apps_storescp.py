@@ -198,7 +198,7 @@ CUT = data_set("1.2.3", pixels=100)[:-2]
 
 @pytest.mark.parametrize("words", [(), ("--ignore",), ("--accept-truncated",)])
 def test_what_is_cut_short_is_taken_on_request(serve: Serve, tmp_path: Path, words: tuple[str, ...]) -> None:
-    server = serve("storescp", "-od", tmp_path, *words)
+    server = serve("storescp", "--json", "-od", tmp_path, *words)
     is_taken = "--accept-truncated" in words
     with RawPeer(server.port, (CT, (EXPLICIT,))) as peer:
         for uid, data in (("1.2.3", CUT), ("1.2.4", b""), ("1.2.5", bytes(2))):
@@ -206,6 +206,9 @@ def test_what_is_cut_short_is_taken_on_request(serve: Serve, tmp_path: Path, wor
     done = server.stop()
     assert names(tmp_path) == (["CT.1.2.3", "CT.1.2.4", "CT.1.2.5"] if is_taken else [])
     assert (done.events[-1]["stored"], done.events[-1]["refused"]) == ((3, 0) if is_taken else (0, 3))
+    assert len(done.named("object")) == 3
+    for event in done.named("object"):
+        assert any("truncated: " in warning for warning in event["warnings"]) == is_taken
 
 
 def test_what_is_certain_is_answered_before_the_end(serve: Serve, tmp_path: Path) -> None:

@@ -28,8 +28,8 @@ def add_output(parser: ArgumentParser) -> None:
     )  # fmt: skip
     output.add_argument(
         "--accept-truncated", action="store_true",
-        help="receive objects whose data set is empty, or ends within an element, an item or a sequence, too;"
-        " otherwise they are refused with status C000",
+        help="receive objects whose data set is empty, or ends within an element, an item or a sequence, too,"
+        " with a warning; otherwise they are refused with status C000",
     )  # fmt: skip
     output.add_argument(
         "--fsync", action="store_true",

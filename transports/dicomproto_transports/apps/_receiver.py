@@ -132,9 +132,9 @@ class Receiver:
 
     def _keep(self, request: CStoreRQ, context: AcceptedContext, chunks: Iterable[Buffer]) -> Receipt:
         """Write an object, unless nothing is kept, or its data set is not whole."""
-        walk = None if self._accept_truncated else Walk(context.transfer_syntax)
-        chunks = self._checked(chunks, walk)
-        warnings: tuple[str, ...] = () if request.sop_class_uid else (_WITHOUT_CLASS,)
+        walk = Walk(context.transfer_syntax)
+        warnings = [] if request.sop_class_uid else [_WITHOUT_CLASS]
+        chunks = self._checked(chunks, walk, warnings)
         try:
             if self._store is None:
                 receipt = Receipt(status=SUCCESS, outcome="discarded", size=sum(map(len, chunks)))
@@ -148,22 +148,37 @@ class Receiver:
         except DataSetError as error:
             text = f"{error}; --accept-truncated takes it all the same"
             return Receipt(status=CANNOT_UNDERSTAND, outcome="refused", text=text)
-        warnings += () if walk is None else walk.warnings
-        return receipt.replace(warnings=warnings) if warnings else receipt
+        warnings += walk.warnings
+        return receipt.replace(warnings=tuple(warnings)) if warnings else receipt
 
-    def _checked(self, chunks: Iterable[Buffer], walk: Walk | None) -> Iterator[Buffer]:
-        """Yield the chunks of a data set; raises DataSetError where it certainly ends early."""
-        is_empty = True
+    def _checked(self, chunks: Iterable[Buffer], walk: Walk, warnings: list[str]) -> Iterator[Buffer]:
+        """Yield the chunks of a data set.
+
+        One that certainly ends early is warned of if that is asked for; otherwise raises DataSetError.
+        """
+        is_empty, is_whole = True, True
         for chunk in chunks:
             self.last_chunk = monotonic()
-            if walk is not None:
-                walk.feed(chunk)
+            if is_whole:
+                try:
+                    walk.feed(chunk)
+                except DataSetError as error:
+                    self._tolerate(error, warnings)
+                    is_whole = False
             is_empty = is_empty and not chunk
             yield chunk
-        if walk is not None:
-            walk.finish()
-            if is_empty or (walk.is_checked and not walk.elements):
-                raise DataSetError("the data set is empty")
+        if is_whole:
+            try:
+                walk.finish()
+                if is_empty or (walk.is_checked and not walk.elements):
+                    raise DataSetError("the data set is empty")
+            except DataSetError as error:
+                self._tolerate(error, warnings)
+
+    def _tolerate(self, error: DataSetError, warnings: list[str]) -> None:
+        if not self._accept_truncated:
+            raise error
+        warnings.append(f"truncated: {error}")
 
     def _record(self, event: evt.Event, receipt: Receipt) -> None:
         with self._lock:
