@@ -233,6 +233,11 @@ class Connection:
         return self._upper.peer_maximum_length
 
     @property
+    def tiny_below(self) -> int:
+        """Bytes; fragments of the peer with a smaller mean are tiny, see `Limits.tiny_fragments`."""
+        return self._assembler.tiny
+
+    @property
     def close_action(self) -> CloseAction:
         """What is to be done with the transport connection now."""
         return self._upper.close_action

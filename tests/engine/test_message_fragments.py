@@ -236,6 +236,7 @@ def test_what_is_tiny_depends_on_what_we_announced(
     assert isinstance(command, CStoreRQ)
     feed(connection, command_pdu(command, 3), data_pdu(bytes(size), 3, is_last=False) * 1100)
     assert connection.is_established is is_taken
+    assert connection.tiny_below == min(64, (announced or 256) // 4)
 
 
 def test_many_fragments_of_a_decent_size_on_average_are_taken() -> None:

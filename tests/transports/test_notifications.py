@@ -17,14 +17,22 @@ from dicomproto.config import Limits
 from dicomproto.dimse.codec import encode_command
 from dicomproto.dimse.commands import CEchoRSP, CStoreRQ, CStoreRSP
 from dicomproto.dimse.events import DataSetChunk, RequestReceived
-from dicomproto.errors import AssociationAborted, AssociationRejected, ConnectionLost, LocalProtocolError
+from dicomproto.errors import (
+    AssociationAborted,
+    AssociationRejected,
+    ConnectionLost,
+    LocalProtocolError,
+    RemoteProtocolError,
+)
 from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN
+from dicomproto.upper_layer.codec import encode_pdu
 from dicomproto.upper_layer.pdu import (
     Abort,
     AssociateAC,
     AssociateRJ,
     AssociateRQ,
     PDataTF,
+    PresentationDataValue,
     ReleaseRP,
     ReleaseRQ,
 )
@@ -40,6 +48,7 @@ from tests.associations import (
     Stored,
     associate,
     associated,
+    connect,
     data_set,
     in_flavour,
     make_ae,
@@ -49,6 +58,7 @@ from tests.associations import (
     write_file,
 )
 from tests.backends import AnyBackend, Async, Lockstep
+from tests.streams import cut_every
 
 RECEIVED = (evt.EVT_DATA_RECV, evt.EVT_PDU_RECV, evt.EVT_ACSE_RECV, evt.EVT_DIMSE_RECV)
 SENT = (evt.EVT_DATA_SENT, evt.EVT_PDU_SENT, evt.EVT_ACSE_SENT, evt.EVT_DIMSE_SENT)
@@ -753,3 +763,91 @@ def test_a_send_that_fails_is_told_as_far_as_it_went() -> None:
 
     backend.run(main)
     assert [word for _, word in listener.told] == ["AssociateRQ", "CEchoRQ"]
+
+
+# --- fragments ----------------------------------------------------------------------------------
+
+
+def fragments(data: bytes, size: int) -> list[bytes]:
+    """Return `data` as P-DATA-TFs on context 3, `size` bytes in each."""
+    parts = cut_every(data, size)
+    values = [
+        PresentationDataValue(context_id=3, is_command=False, is_last=n == len(parts), data=part)
+        for n, part in enumerate(parts, 1)
+    ]
+    return [encode_pdu(PDataTF(values=(value,))) for value in values]
+
+
+@pytest.mark.parametrize(
+    ("announced", "size", "is_taken"), [(128, 40, True), (128, 30, False), (256, 40, False)]
+)
+def test_what_the_acceptor_takes_in_small_fragments_is_told(
+    announced: int, size: int, is_taken: bool
+) -> None:
+    """2000 of them: whether that is too many depends on what was announced."""
+    backend, data = Lockstep(), data_set(2000 * size)
+    listener, stored = Listener(evt.EVT_DIMSE_RECV), Stored()
+    ae = make_ae(backend, "SCP")
+    ae.maximum_pdu_size = announced
+
+    async def main() -> None:
+        core = make_server(backend, [(evt.EVT_C_STORE, stored), *listener.bindings], ae)
+        async with backend.serving(core) as server:
+            peer = await connect(backend, server.port)
+            await peer.request()
+            peer.connection.send_request(
+                CStoreRQ(AffectedSOPClassUID=CT_IMAGE, AffectedSOPInstanceUID="1.2"), 3
+            )
+            command = peer.connection.data_to_send()
+            rest = [*command, *fragments(data, size)]
+            while rest:
+                rest = await peer.stream.send(rest, None)
+            await peer.event()
+            await peer.stream.close([], 0)
+
+    backend.run(main)
+    assert stored.objects == [data] * is_taken
+    assert [bytes(event.message.data) for event in listener.events] == [data] * is_taken
+
+
+def test_what_the_requestor_takes_in_small_fragments_is_told() -> None:
+    """The answer to its request comes with that to its proposal, before it knows what was agreed on."""
+    backend, data = Lockstep(), data_set(2000 * 40)
+    listener = Listener(evt.EVT_DIMSE_RECV)
+    ae = make_ae(backend, "SCU")
+    ae.maximum_pdu_size = 128
+
+    async def send(peer: Peer) -> None:
+        await peer.accept()
+        request = CStoreRQ(MessageID=1, AffectedSOPClassUID=CT_IMAGE, AffectedSOPInstanceUID="1.2")
+        command = PresentationDataValue(
+            context_id=3, is_command=True, is_last=True, data=encode_command(request)
+        )
+        rest = [encode_pdu(PDataTF(values=(command,))), *fragments(data, 40)]
+        while rest:
+            rest = await peer.stream.send(rest, None)
+        await peer.until_closed()
+
+    async def main() -> None:
+        async with backend.serving(Script(send)) as server:
+            assoc = await associate(backend, server.port, ae, evt_handlers=listener.bindings)
+            await assoc.serve(timeout=1)
+            await assoc.abort()
+
+    backend.run(main)
+    assert [bytes(event.message.data) for event in listener.events] == [data]
+
+
+def test_limits_are_those_of_what_comes_and_not_of_what_leaves() -> None:
+    """A side may send more than it takes itself."""
+    backend, listener = Lockstep(), Listener(evt.EVT_DIMSE_SENT)
+    ae = make_ae(backend, "SCU", limits=Limits(command_length=100))
+
+    async def main() -> None:
+        core = make_server(backend, [(evt.EVT_C_STORE, Stored())])
+        async with associated(backend, core, ae, evt_handlers=listener.bindings) as assoc:
+            with pytest.raises(RemoteProtocolError):  # the response is too long for this side
+                await assoc.send_c_store(BytesIO(part10(data_set(1000))))
+
+    backend.run(main)
+    assert [event.message.command.name for event in listener.events] == ["C-STORE-RQ"]

@@ -104,7 +104,13 @@ class Observer:
             limits = connection.limits
             # What we send has no limit but those that it was made with.
             unlimited = limits.replace(
-                associate_length=1 << 32, presentation_contexts=256, transfer_syntaxes=1 << 16, items=1 << 16
+                associate_length=1 << 32,
+                presentation_contexts=256,
+                transfer_syntaxes=1 << 16,
+                items=1 << 16,
+                empty_fragments=1 << 32,
+                tiny_fragments=1 << 32,
+                command_length=1 << 32,
             )
             rest, waiting = connection.unread()
             self._incoming = _Direction(self, _RECEIVED, limits, rest)
@@ -112,6 +118,7 @@ class Observer:
             connection.on_transition = self._transition
             if connection.state is State.STA4:  # the association is made after its request
                 self._transition("Evt1", State.STA1, "AE-1", State.STA4)
+            self._incoming.tiny_below(connection.tiny_below)
             for data in waiting:
                 self._incoming.feed(data)
         return self._incoming, self._outgoing
@@ -125,7 +132,9 @@ class Observer:
 
         They are no more than what is told at a time; the rest comes again, when that was told.
         """
-        return self.start()[0].feed(data, MOST_ITEMS)
+        incoming, _ = self.start()
+        incoming.tiny_below(self._association.connection.tiny_below)  # known from the answer on
+        return incoming.feed(data, MOST_ITEMS)
 
     def sent(self, buffers: Iterable[Buffer], rest: Iterable[Buffer]) -> None:
         """Take what was sent of `buffers`, all but the `rest`."""
@@ -202,6 +211,10 @@ class _Direction:
         self._collector: DataSetCollector | None = None
         self._data_length = 0
         self._messages: list[Message] = []  # complete with the PDU under way
+
+    def tiny_below(self, length: int) -> None:
+        """Take fragments for tiny whose mean is less than `length`, as the engine does."""
+        self._assembler.tiny = length
 
     def feed(self, data: Buffer, most: int | None = None) -> int:
         """Take the next bytes, up to the end of so many items; return how many were taken."""
