@@ -38,51 +38,57 @@ class Driver:
         self.sock = sock
 
     def events(self) -> Iterator[object]:
-        """Yield events until the association has ended and the socket is closed."""
+        """Yield events until the association has ended, and close the socket."""
         connection = self.connection
-        while True:
-            event = connection.next_event()
-            if event is NEED_DATA:
-                self.flush()  # 1. send before you wait
-                self.receive()
-            elif event is CLOSED:
-                break
-            elif event is not BUSY:  # where others wait for their turn, let them run
-                yield event
-        self.close()
+        with self.sock:
+            while True:
+                event = connection.next_event()
+                if event is NEED_DATA:
+                    if self.flush():  # 1. send before you wait
+                        self.receive()
+                elif event is CLOSED:
+                    break
+                elif event is not BUSY:  # where others wait for their turn, let them run
+                    yield event
+            self.say_last_words()
 
-    def flush(self) -> None:
-        for buffer in self.connection.data_to_send():
-            self.sock.sendall(buffer)
+    def flush(self) -> bool:
+        """Send what there is to send, and tell whether the connection stands."""
+        self.sock.settimeout(self.connection.timeouts.write)
+        try:
+            for buffer in self.connection.data_to_send():
+                self.sock.sendall(buffer)
+        except OSError:  # also one that takes nothing any more
+            self.connection.receive_eof()  # 2. a broken connection is an end of file
+            return False
+        return True
 
     def receive(self) -> None:
         now = time.monotonic()
-        deadline = self.connection.next_deadline(now)  # 2. wait no longer than this
+        deadline = self.connection.next_deadline(now)  # 3. wait no longer than this
         self.sock.settimeout(None if deadline is None else max(deadline - now, 0.001))
         try:
             data = self.sock.recv(256 * 1024)  # a fresh object each time
         except TimeoutError:
             self.connection.handle_timeout(time.monotonic())
         except OSError:
-            self.connection.receive_eof()  # 3. a broken connection is an end of file
+            self.connection.receive_eof()
         else:
             if data:
                 self.connection.receive_data(data)
             else:
                 self.connection.receive_eof()
 
-    def close(self) -> None:
+    def say_last_words(self) -> None:
         connection = self.connection
-        with self.sock:
-            if connection.close_action is CloseAction.SHUTDOWN:  # 4. last words
-                try:
-                    self.flush()
-                    self.sock.shutdown(socket.SHUT_WR)
-                except OSError:
-                    return
-                # Until the peer has closed, or `Timeouts.close` is over.
-                while connection.close_action is CloseAction.SHUTDOWN:
-                    self.receive()
+        if connection.close_action is CloseAction.SHUTDOWN and self.flush():  # 4. the rest
+            try:
+                self.sock.shutdown(socket.SHUT_WR)
+            except OSError:
+                return
+            # Until the peer has closed, or `Timeouts.close` is over.
+            while connection.close_action is CloseAction.SHUTDOWN:
+                self.receive()
 
 
 # [/driver]

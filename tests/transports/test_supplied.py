@@ -15,9 +15,11 @@ from dicomproto.uids import VERIFICATION
 from dicomproto_transports import anyio as anyio_flavour
 from dicomproto_transports import evt, testing
 from dicomproto_transports import trio as trio_flavour
+from dicomproto_transports._stream import Stream
 from tests.test_service_examples import example
 
 MEMBERS = {"now", "connect", "checkpoint", "current_task", "shield", "in_thread", "from_thread"}
+METHODS = {name for name, value in vars(Stream).items() if name[0] != "_" and callable(value)}
 FLAVOURS = pytest.mark.parametrize("flavour", [trio_flavour, anyio_flavour], ids=["trio", "anyio"])
 
 
@@ -81,6 +83,27 @@ def test_a_backend_that_connects_to_what_is_no_stream() -> None:
             ):
                 await ae.associate("127.0.0.1", listener.getsockname()[1])
             await streams[0].aclose()
+
+    trio.run(main)
+
+
+def test_a_stream_tells_its_addresses() -> None:
+    streams = []
+
+    class Tunnel(example("tunnel").Tunnel):  # type: ignore[misc]
+        async def connect(self, host: str, port: int, **options: object) -> Any:
+            stream = await super().connect(host, port, **options)
+            streams.append(stream)
+            return SimpleNamespace(**{name: getattr(stream, name) for name in dir(Stream) if name in METHODS})
+
+    ae = type("TunnelAE", (trio_flavour.AE,), {"backend": Tunnel()})("SCU")
+    ae.add_requested_context(VERIFICATION)
+
+    async def main() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            with pytest.raises(TypeError, match="SimpleNamespace lacks local_address, peer_address;"):
+                await ae.associate(*listener.getsockname())
+            await streams[0].close([], 0)
 
     trio.run(main)
 

@@ -13,11 +13,14 @@ from ._stream import Backend, Stream
 T = TypeVar("T")
 
 
-def check_supplied(given: T, members: Iterable[str], where: str, advice: str) -> T:
-    """Return what was given if it has these methods; TypeError says where it was given and what it lacks."""
+def check_supplied(
+    given: T, methods: Iterable[str], where: str, advice: str, attributes: Iterable[str] = ()
+) -> T:
+    """Return what was given if it has these; TypeError says where it was given and what it lacks."""
     if isinstance(given, type):
         raise TypeError(f"{where}: this is the class {given.__name__}, give an object: {given.__name__}()")
-    lacking = [name for name in members if not callable(getattr(given, name, None))]
+    lacking = [name for name in methods if not callable(getattr(given, name, None))]
+    lacking += [name for name in attributes if not hasattr(given, name)]
     if lacking:
         raise TypeError(f"{where}: {type(given).__name__} lacks {', '.join(lacking)}; {advice}")
     return given
@@ -31,7 +34,8 @@ def check_backend(given: Backend, where: str) -> Backend:
 def check_stream(given: Stream, backend: Backend) -> Stream:
     """Return the `Stream` that a backend has connected if it is one."""
     advice = "a Stream is wanted: wrap_stream() makes one of a trio or anyio stream"
-    return check_supplied(given, _STREAM, f"{type(backend).__name__}.connect()", advice)
+    where = f"{type(backend).__name__}.connect()"
+    return check_supplied(given, _STREAM, where, advice, ("local_address", "peer_address"))
 
 
 def _methods(interface: type) -> list[str]:
