@@ -228,8 +228,10 @@ def _read_text(raw: bytes, keyword: str, warnings: list[str]) -> object:
 
 
 def _read_tags(raw: bytes, keyword: str, warnings: list[str]) -> object:
-    if len(raw) % 4:
-        warnings.append(f"wrong-length: {keyword} has {len(raw)} bytes, no multiple of 4")
+    told = f"wrong-length: {keyword} has "
+    # One that holds no tag leaves its place to the next, of which there may be thousands.
+    if len(raw) % 4 and not any(warning.startswith(told) for warning in warnings):
+        warnings.append(f"{told}{len(raw)} bytes, no multiple of 4")
     pairs = _TAG.iter_unpack(raw[: len(raw) // 4 * 4])
     return tuple([group << 16 | number for group, number in pairs]) or None
 

@@ -312,7 +312,7 @@ class _AssociateDecoder:
         self.fields: dict[str, object] = {}
         self.lists: dict[str, list[object]] = {}
         self.contexts: list[PresentationContextRQ | PresentationContextAC] = []
-        self.warnings: list[str] = []
+        self.warnings: dict[str, str] = {}  # the first of each kind: items may be many
         self.items_left = limits.items
 
     def decode(self) -> AssociateRQ | AssociateAC:
@@ -326,10 +326,10 @@ class _AssociateDecoder:
         for item_type, start, end in self.items(68, len(body), self.name):
             self.top_level_item(item_type, start, end)
         if "application_context_name" not in self.fields:
-            self.warnings.append("missing-item: application context")
+            self.warn("missing-item: application context")
             self.fields["application_context_name"] = ""
         elif not self.fields["application_context_name"]:
-            self.warnings.append("empty-item: application context")
+            self.warn("empty-item: application context")
         pdu = _ASSOCIATE_PDUS[self.pdu_type](
             called_ae_title=called,
             calling_ae_title=calling,
@@ -339,7 +339,7 @@ class _AssociateDecoder:
             **self.fields,
             **{name: tuple(values) for name, values in self.lists.items()},
         )
-        warnings = self.warnings + oddities(pdu)
+        warnings = [*self.warnings.values(), *oddities(pdu)]
         return pdu.replace(warnings=tuple(warnings)) if warnings else pdu
 
     def items(self, position: int, end: int, path: str) -> Iterator[tuple[int, int, int]]:
@@ -380,9 +380,12 @@ class _AssociateDecoder:
         else:
             self.add("unknown_items", UnknownItem(item_type=item_type, data=self.body[start:end]))
 
+    def warn(self, text: str, kind: str = "") -> None:
+        self.warnings.setdefault(kind or text, text)
+
     def set_once(self, field: str, value: object) -> None:
         if field in self.fields:
-            self.warnings.append(f"duplicate-item: {field}, the first one counts")
+            self.warn(f"duplicate-item: {field}, the first one counts")
         else:
             self.fields[field] = value
 
@@ -408,7 +411,7 @@ class _AssociateDecoder:
 
     def surplus(self, position: int, end: int, path: str) -> None:
         if position != end:
-            self.warnings.append(f"surplus-bytes: {end - position} at the end of {path}")
+            self.warn(f"surplus-bytes: {end - position} at the end of {path}", kind=f"surplus-bytes: {path}")
 
     # presentation contexts (PS3.8 Table 9-13, 9-18)
 
@@ -422,7 +425,7 @@ class _AssociateDecoder:
         for item_type, sub_start, sub_end in self.items(start + 4, end, path):
             if item_type == _TRANSFER_SYNTAX:
                 if transfer_syntaxes and self.pdu_type == ASSOCIATE_AC:
-                    self.warnings.append("duplicate-item: transfer syntax of an answer, the first one counts")
+                    self.warn("duplicate-item: transfer syntax of an answer, the first one counts")
                 if len(transfer_syntaxes) == self.limits.transfer_syntaxes:
                     limit = self.limits.transfer_syntaxes
                     text = f"more than {limit} transfer syntaxes (Limits.transfer_syntaxes)"
@@ -432,7 +435,7 @@ class _AssociateDecoder:
             self.count_item(path, sub_start - 4)
             if item_type == _ABSTRACT_SYNTAX:
                 if abstract_syntax:
-                    self.warnings.append("duplicate-item: abstract syntax, the first one counts")
+                    self.warn("duplicate-item: abstract syntax, the first one counts")
                 abstract_syntax = abstract_syntax or self.text(sub_start, sub_end)
             elif item_type in _STANDARD_ITEMS:
                 text = f"item {item_type:02X}H out of place"

@@ -814,6 +814,17 @@ def test_many_unknown_elements_make_one_warning() -> None:
     assert decoded.warnings == ("unknown-element: (0000,6000) and 7999 more",)
 
 
+@pytest.mark.parametrize("number", [0x0901, 0x1005])
+def test_one_element_that_comes_often_makes_one_warning(number: int) -> None:
+    """Each of these holds no tag, so that the next may still count."""
+    odd = [element(number, bytes(1 + n % 3)) for n in range(5000)]
+    tag = element(number, b"\x10\0\x20\0")
+    command = decode_command(command_set(RSP_FIELD, ANSWERED, NONE, STATUS, *odd, tag, *odd))
+    codes = [warning.partition(":")[0] for warning in command.warnings]
+    assert codes.count("wrong-length") == 1
+    assert len(codes) == len(set(codes))
+
+
 # --- behind group 0000 ------------------------------------------------------------------------------
 
 RECEIVED_ANSWER = (RSP_FIELD, ANSWERED, NONE, STATUS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from pydicom.dataset import Dataset
 
 from dicomproto.datasets import encode_data_set
 from dicomproto.dimse.codec import encode_command
-from dicomproto.dimse.commands import CFindRQ
+from dicomproto.dimse.commands import CEchoRQ, CFindRQ
 from dicomproto.errors import AssociationRejected
 from dicomproto.negotiation import build_associate_rq
 from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
@@ -134,6 +135,25 @@ def test_other_ends(backend: AnyBackend, records: list[logging.LogRecord]) -> No
     assert "the peer at ADDRESS closed the connection before it requested an association" in told(
         records, logging.DEBUG
     )
+
+
+def test_one_message_that_is_odd_all_over_makes_a_few_lines(records: list[logging.LogRecord]) -> None:
+    backend = Lockstep()
+    numbers = [0x0120, 0x0700, 0x0900, 0x0903, 0x1002, 0x1008, *range(0x1020, 0x1024), *[0x1005] * 5000]
+    odd = [struct.pack("<HHI", 0, number, 3) + b"abc" for number in numbers]
+    command = encode_command(CEchoRQ(AffectedSOPClassUID=VERIFICATION, MessageID=7)) + b"".join(odd)
+
+    async def main() -> None:
+        async with backend.serving(make_server(backend)) as server:
+            peer = await connect(backend, server.port)
+            await peer.request(VERIFICATION)
+            peer.connection._upper.send_p_data(1, (command,), is_command=True, is_last=True)
+            await peer.close()
+
+    backend.run(main)
+    tolerated = [line for line in told(records, logging.DEBUG) if "tolerated" in line]
+    assert len(tolerated) == 11
+    assert tolerated[-1] == "'PEER' at ADDRESS: tolerated: 3 more"
 
 
 def test_what_is_pending_or_refused_or_odd(records: list[logging.LogRecord]) -> None:

@@ -21,6 +21,7 @@ from dicomproto.upper_layer import (
     encode_pdu,
 )
 from tests.conversations import AC, RQ, events_of, machine_in
+from tests.golden import associate
 
 CONTEXT = RQ.presentation_contexts[0]
 ANSWER = AC.presentation_contexts[0]
@@ -92,6 +93,35 @@ def test_an_answer_with_two_transfer_syntaxes() -> None:
     decoded = decode_pdu(data[:2] + len(body).to_bytes(4, "big") + body)
     assert decoded == AC
     assert decoded.warnings == ("duplicate-item: transfer syntax of an answer, the first one counts",)
+
+
+def item(item_type: int, *values: bytes) -> bytes:
+    value = b"".join(values)
+    return bytes((item_type, 0)) + len(value).to_bytes(2, "big") + value
+
+
+def context(item_type: int, number: int, *items: bytes) -> bytes:
+    return item(item_type, bytes((2 * number + 1, 0, 0, 0)), *items)
+
+
+LENGTH, VERSION, ROLE_ITEM = item(0x51, bytes((0, 0, 1, 0))), item(0x55, b"V1"), b"\0\x011\1\0"
+OFTEN = {
+    "transfer syntaxes of an answer": (2, 1, lambda n: context(0x21, n, *[item(0x40, b"1.2")] * 3)),
+    "abstract syntaxes": (1, 1, lambda n: context(0x20, n, *[item(0x30, b"1.2")] * 3)),
+    "application contexts": (1, 1, lambda n: item(0x10, b"1.2")),
+    "items of two kinds": (1, 2, lambda n: item(0x50, LENGTH, VERSION)),
+    "bytes behind roles": (1, 1, lambda n: item(0x50, item(0x54, ROLE_ITEM, bytes(n)))),
+    "both": (2, 2, lambda n: item(0x50, LENGTH, item(0x54, ROLE_ITEM, bytes(n)))),
+}
+
+
+@pytest.mark.parametrize("often", OFTEN)
+def test_what_is_odd_over_and_over_is_told_once(often: str) -> None:
+    pdu_type, kinds, make = OFTEN[often]
+    decoded = decode_pdu(associate(pdu_type, item(0x10, b"1") + b"".join(map(make, range(100)))))
+    assert isinstance(decoded, AssociateRQ | AssociateAC)
+    told = [w for w in decoded.warnings if w.startswith(("duplicate-item", "surplus-bytes"))]
+    assert len(told) == kinds
 
 
 def test_of_several_contexts_with_one_id_the_first_is_answered() -> None:

@@ -64,6 +64,8 @@ log = logging.getLogger("dicomproto.association")
 # Responses that somebody began to take and does not.
 _MOST_REPLIES = 4096
 
+_MOST_ODDITIES = 10  # of one event that are logged, a line each
+
 T = TypeVar("T")
 
 
@@ -261,8 +263,11 @@ class Operating(Using):
         # The rest is for information: a data set that nobody asked for, a message that the end cuts short.
 
     def _log_oddities(self, event: Event) -> None:
-        for warning in getattr(event, "warnings", ()):
+        warnings = getattr(event, "warnings", ())
+        for warning in warnings[:_MOST_ODDITIES]:
             log.debug("%s: tolerated: %s", self.peer_name, printable(warning))
+        if len(warnings) > _MOST_ODDITIES:
+            log.debug("%s: tolerated: %d more", self.peer_name, len(warnings) - _MOST_ODDITIES)
         if isinstance(event, UnexpectedDataSet):
             log.debug("%s: dropped a data set of %d bytes that was not due", self.peer_name, event.length)
         elif isinstance(event, MessageIncomplete):
