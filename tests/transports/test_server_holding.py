@@ -97,6 +97,26 @@ def test_what_all_associations_hold_is_bounded(backend: AnyBackend, caplog: pyte
     assert line.startswith("maximum_collected is reached (3145728 bytes): a data set of 'PEER' at 127.0.0.1:")
 
 
+def test_what_is_counted_ahead_is_refused_to_nobody() -> None:
+    """One holds more than two thirds of what may be held; others come with a small part of what is left."""
+    backend = Lockstep()
+
+    async def main() -> None:
+        async with backend.serving(make_server(backend, HANDLERS, an_ae(backend))) as server:
+            first, second, third = [await requestor(backend, server.port) for _ in range(3)]
+            await begin(first, data_set(MIB * 9 // 4))
+            await backend.world.sleep(1)
+            await begin(second, data_set(MIB // 8))
+            await backend.world.sleep(1)
+            assert await outcome(third, MIB // 8) == 0x0000
+            for peer in (first, second):
+                assert await end(peer) == (0x0000, None)
+            for peer in (first, second, third):
+                await peer.close()
+
+    backend.run(main)
+
+
 def test_what_a_handler_has_is_held_until_it_returns(backend: AnyBackend) -> None:
     running, done = Gate(backend), Gate(backend)
 

@@ -1,7 +1,8 @@
 """How many bytes of data sets are held for the associations of a server, in all.
 
 What is small is not counted, so that a message costs no more for it; what grows is counted ahead in steps, so
-that it does not cost with each chunk. Streamed data sets are never held.
+that it does not cost with each chunk, but by half of what is left at most: the rest is for others. Streamed data
+sets are never held.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ FREE = 64 * 1024
 """Bytes of one data set that are not counted."""
 
 _STEP = 1024 * 1024
-"""Bytes that are counted at a time."""
+"""Bytes that are counted ahead at most."""
 
 _SILENCE = 60.0
 """Seconds between two lines that say that too much is held."""
@@ -39,7 +40,7 @@ class Holding:
             room = needed if most is None else most - (self.size - counted)
             if needed > room:
                 return None
-            now = needed + _STEP if most is None else min(needed + _STEP, room)
+            now = needed + (_STEP if most is None else min(_STEP, (room - needed) // 2))
             self.size += now - counted
             return now
 
