@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import gc
 import logging
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from types import FrameType
 from typing import Any
+from weakref import ref
 
 import pytest
 
+from dicomproto.dimse.commands import CEchoRQ
 from dicomproto.errors import AssociationAborted, AssociationRejected
 from dicomproto.uids import VERIFICATION
-from dicomproto.upper_layer.pdu import Abort, AssociateAC
-from dicomproto_transports import evt
+from dicomproto.upper_layer.pdu import Abort, AssociateAC, UserIdentityRQ
+from dicomproto_transports import _places, evt
 from dicomproto_transports._acceptor import ServerCore
 from dicomproto_transports._ae import AECore
 from dicomproto_transports.tls import client_context, server_context
@@ -258,3 +267,263 @@ def test_ten_associations_are_served_unless_it_is_said_otherwise(caplog: pytest.
 
     backend.run(main)
     assert "maximum_associations is reached (10): 'SCU' at 127.0.0.1:" in caplog.text
+
+
+# --- who is rejected ends nobody --------------------------------------------------------------------
+
+
+def reject(event: evt.Event) -> None:
+    event.reject(1, 1, 1)
+
+
+def fail(event: evt.Event) -> None:
+    raise RuntimeError("on purpose")
+
+
+@pytest.mark.parametrize(
+    ("kind", "handler", "reason"),
+    [
+        (evt.EVT_REQUESTED, reject, (1, 1, 1)),
+        (evt.EVT_REQUESTED, fail, (2, 3, 1)),
+        (evt.EVT_USER_ID, lambda event: (False, None), (1, 2, 1)),
+    ],
+    ids=["rejected", "failed", "user"],
+)
+def test_nobody_gives_way_to_whom_a_handler_rejects(
+    kind: evt.EventKind, handler: Callable[[evt.Event], object], reason: tuple[int, int, int]
+) -> None:
+    backend = Lockstep()
+    identity = UserIdentityRQ(identity_type=1, primary_field=b"nobody")
+
+    async def main() -> None:
+        core = make_server(backend, ae=full(backend, 2))
+        async with backend.serving(core) as server:
+            holders = [await came_in(backend, server.port, FIRST) for _ in range(2)]
+            await backend.world.sleep(60)
+            core.bind(kind, handler, [])
+            for _ in range(3):
+                with pytest.raises(AssociationRejected) as caught:
+                    await associate(backend, server.port, bind_address=(SECOND, 0), ext_neg=[identity])
+                error = caught.value
+                assert (error.result, error.source, error.reason) == reason
+            assert all([await is_alive(holder) for holder in holders])
+
+    backend.run(main)
+
+
+@pytest.mark.parametrize("meanwhile", ["begins", "is idle again", "ends", "nothing"])
+def test_who_gives_way_is_seen_again_when_the_newcomer_has_been_judged(meanwhile: str) -> None:
+    """Of two that are judged at a time, each is promised the place of another one."""
+    backend = Lockstep()
+    judging: list[object] = []
+    judged, done = Gate(backend), Gate(backend)
+
+    async def judge(event: evt.Event) -> None:
+        if event.assoc.requestor.ae_title == "NEW":
+            judging.append(event.assoc)
+            await judged.passed()
+
+    async def work(event: evt.Event) -> int:
+        if meanwhile == "begins":
+            await done.passed()
+        return 0x0000
+
+    async def main() -> None:
+        handlers = [(evt.EVT_REQUESTED, judge), (evt.EVT_C_ECHO, work)]
+        async with backend.serving(make_server(backend, handlers, full(backend, 4))) as server:
+            holders = [await came_in(backend, server.port, FIRST) for _ in range(4)]
+            await backend.world.sleep(29)
+            if meanwhile != "begins":
+                await holders[3].send_c_echo()
+            await backend.world.sleep(1)
+            answers: list[Any] = []
+
+            async def newcomer() -> None:
+                answers.append(await came_in(backend, server.port, SECOND, "NEW"))
+
+            async def holder() -> None:
+                await backend.world.wait_for(lambda: len(judging) == 2)
+                assert all(one.terminal is None for one in holders)
+                if meanwhile == "ends":
+                    await holders[0].release()
+                    await holders[1].release()
+                echoes = {"begins": holders, "is idle again": holders[1:]}.get(meanwhile, [])
+                tasks = [backend.world.spawn(one.send_c_echo()) for one in echoes]
+                await backend.world.checkpoint()
+                await backend.world.checkpoint()
+                judged.open()
+                await backend.world.wait_for(lambda: len(answers) == 2)
+                done.open()
+                await backend.world.wait_for(lambda: all(task.done for task in tasks))
+
+            await backend.together(newcomer, newcomer, holder)
+            accepted = sum(answer is not None for answer in answers)
+            alive = [await is_alive(one) for one in holders[2 if meanwhile == "ends" else 0 :]]
+            assert (accepted, alive) == {
+                "begins": (0, [True, True, True, True]),
+                "is idle again": (1, [False, True, True, True]),
+                "ends": (2, [True, True]),
+                "nothing": (2, [False, False, True, True]),
+            }[meanwhile]
+
+    backend.run(main)
+
+
+def test_a_request_that_comes_when_the_place_is_gone_is_not_begun() -> None:
+    backend = Lockstep()
+    echoes: list[evt.Event] = []
+    holders: list[Any] = []
+
+    async def ask(event: evt.Event) -> None:
+        if holders:
+            holder = holders[0]
+            holder.connection.send_request(CEchoRQ(AffectedSOPClassUID=VERIFICATION), 1)
+            await holder.flush()
+
+    async def main() -> None:
+        handlers = [(evt.EVT_ACCEPTED, ask), (evt.EVT_C_ECHO, echoes.append)]
+        async with backend.serving(make_server(backend, handlers, full(backend, 1))) as server:
+            holder = await connect(backend, server.port)
+            await holder.request(VERIFICATION)
+            await backend.world.sleep(60)
+            holders.append(holder)
+            assert await came_in(backend, server.port, SECOND) is not None
+            assert isinstance(await holder.event(), Abort)
+            await holder.stream.close([], 0)
+
+    backend.run(main)
+    assert not echoes
+
+
+# --- other code, other threads, signals -------------------------------------------------------------
+
+
+def in_places(frame: FrameType) -> bool:
+    return frame.f_code.co_filename == _places.__file__
+
+
+@contextmanager
+def at_each_line(of: Callable[[FrameType], bool], call: Callable[[FrameType], object]) -> Iterator[None]:
+    """Call something at each line that this thread runs in some frames, as a signal or a thread may do."""
+
+    def trace(frame: FrameType, event: str, argument: object) -> Any:
+        if not of(frame):
+            return None
+        if event == "line":
+            sys.settrace(None)
+            call(frame)
+            sys.settrace(trace)
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
+
+
+def test_a_full_server_may_be_used_by_whatever_is_called_meanwhile(caplog: pytest.LogCaptureFixture) -> None:
+    """By the policy and by handlers of the log; and by a signal handler, so at any line."""
+    backend = Lockstep()
+    ae = full(backend, 2, maximum_associations_per_ae_title=3)
+    core = make_server(backend, ae=ae)
+    used_by: list[str] = []
+
+    def ignore(event: evt.Event) -> None:
+        pass
+
+    def use(by: str) -> None:
+        def run() -> None:
+            assert len(core.active_associations) <= 3
+            core.bind(evt.EVT_RELEASED, ignore, [])
+            core.unbind(evt.EVT_RELEASED, ignore)
+            used_by.append(by)
+
+        thread = threading.Thread(target=run, daemon=True)  # if it waits for us, it is left
+        thread.start()
+        thread.join(10)
+        assert not thread.is_alive(), f"{by} waits for ever"
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            use("log")
+
+    ae.unknown_context = lambda proposed: use("policy")
+    requestor = make_ae(backend, "SCU")
+    requestor.add_requested_context("1.2.3")
+    handler = Handler()
+
+    async def main() -> None:
+        async with backend.serving(core) as server:
+            with at_each_line(in_places, lambda _: use("line")):
+                for host in (FIRST, FIRST, FIRST, SECOND):
+                    await associate_or_not(server.port, host)
+                    await backend.world.sleep(60)
+
+    async def associate_or_not(port: int, host: str) -> None:
+        try:
+            await associate(backend, port, requestor, bind_address=(host, 0))
+        except AssociationRejected:
+            assert host == FIRST
+
+    logger = logging.getLogger("dicomproto.server")
+    logger.addHandler(handler)
+    try:
+        backend.run(main)
+    finally:
+        logger.removeHandler(handler)
+    assert used_by.count("policy") == 3
+    assert {"policy", "log", "line"} == set(used_by)
+
+
+@pytest.mark.parametrize("line", range(1, 9))
+@pytest.mark.parametrize("interrupted", ["newcomer", "operation"])
+def test_either_the_newcomer_has_the_place_or_the_operation_begins(interrupted: str, line: int) -> None:
+    """Wherever one thread interrupts the other; never both of them, and never none."""
+    backend = Lockstep()
+    outcomes: list[bool] = []
+    lines = count(1)
+
+    def interrupt(event: evt.Event) -> None:
+        (place,) = core._places._taken.values()
+        first, second = place.give_up, place.begin_operation
+        if interrupted == "operation":
+            first, second = second, first
+        place.idle.append(0.0)
+        with at_each_line(in_places, lambda _: outcomes.append(second()) if next(lines) == line else None):
+            outcomes.append(first())
+        if next(lines) <= line:  # it has fewer lines
+            outcomes.append(second())
+
+    core = make_server(backend, [(evt.EVT_C_ECHO, interrupt)])
+
+    async def main() -> None:
+        async with backend.serving(core) as server:
+            await (await associate(backend, server.port)).send_c_echo()
+
+    backend.run(main)
+    assert sorted(outcomes) == [False, True]
+
+
+def test_a_server_keeps_nothing_of_associations_that_have_ended() -> None:
+    backend = Lockstep()
+    associations: list[Any] = []
+
+    def note(event: evt.Event) -> None:
+        associations.append(ref(event.assoc))
+
+    async def main() -> None:
+        core = make_server(backend, [(evt.EVT_CONN_OPEN, note)], full(backend, 1))
+        async with backend.serving(core) as server:
+            await (await came_in(backend, server.port, FIRST)).release()
+            displaced = await came_in(backend, server.port, FIRST)
+            await backend.world.sleep(60)
+            stays = await came_in(backend, server.port, SECOND)
+            assert await came_in(backend, server.port, FIRST) is None
+            assert not await is_alive(displaced)
+            assert await is_alive(stays)
+            gc.collect()
+            assert [one() is not None for one in associations] == [False, False, True, False]
+
+    backend.run(main)

@@ -195,17 +195,20 @@ class ServerCore:
         await association.notify(evt.EVT_CONN_OPEN, address=association.stream.peer_address)
         rq = await association.next_event()
         assert isinstance(rq, AssociateRQ)
-        place = Place(association, arrived, rq.calling_ae_title)
-        answer, policy = await self._answer(place, rq)
+        rules = self.rules()  # who is served, and for what, may have changed since the connection came
+        place = Place(association, arrived, rq.calling_ae_title, rules.settings)
+        answer, policy = await self._answer(place, rq, rules)
         await self.backend.checkpoint()  # what is to be aborted now is not accepted first
         if association.terminal is None:
+            if isinstance(answer, AssociateAC) and not self._places.settle(place):
+                answer = _TOO_MANY
             common = accepted_common_extended(rq, policy)
             connection.send(answer, common_extended=common.values())
         if isinstance(answer, AssociateAC) and association.terminal is None:
             association.log_acceptance()
             await association.notify(evt.EVT_ACCEPTED)
             await association.notify(evt.EVT_ESTABLISHED)
-            place.idle_since = association.stream.now()
+            place.idle.append(association.stream.now())
         now = association.stream.now
         while True:
             event = await association.next_event()
@@ -213,19 +216,15 @@ class ServerCore:
                 if not place.begin_operation():
                     raise Displaced
                 await association.dispatch(event)
-                place.idle_since = now()
+                place.idle.append(now())
             else:
                 await association.dispatch(event)
 
-    def _enter(self, place: Place, rq: AssociateRQ, rules: Rules) -> AssociateRJ | None:
+    def _enter(self, place: Place) -> AssociateRJ | None:
         """Count a new association, or return what tells its requestor that it is one too many."""
         if (congestion := self._congestion()) is not None:
             return congestion
-
-        def is_welcome() -> bool:
-            return isinstance(negotiate(rq, rules.policy), AssociateAC)
-
-        if not self._places.take(place, rules.settings, is_welcome):
+        if not self._places.take(place):
             return _TOO_MANY
         place.association.observe()  # a handler may have been bound since it was made
         self.stream_established(place.arrived)
@@ -236,22 +235,23 @@ class ServerCore:
         return _CONGESTION if self._is_closing else None
 
     async def _answer(
-        self, place: Place, rq: AssociateRQ
+        self, place: Place, rq: AssociateRQ, rules: Rules
     ) -> tuple[AssociateAC | AssociateRJ, AcceptorPolicy]:
         """Return the answer to a request, and the policy after the handlers that have a say in it."""
-        association = place.association
-        rules = self.rules()  # who is served, and for what, may have changed since the connection came
-        policy = rules.policy
+        association, policy = place.association, rules.policy
         if not is_allowed(place.arrived.peer_address, rules.allowed):
             await association.end()
             return _CONGESTION, policy  # which nobody hears
-        refusal = self._enter(place, rq, rules)
+        refusal = self._enter(place)
         if refusal is not None:
             return refusal, policy
         # Those whom the policy turns away without them are not shown to the handlers.
         answer = negotiate(rq, policy)
         if isinstance(answer, AssociateRJ):
-            return answer, policy
+            if place.leaver is None:
+                return answer, policy
+            self._places.refuse(place)
+            return _TOO_MANY, policy
         event = evt.Event(evt.EVT_REQUESTED, association.facade, {"associate_request": rq})
         good = await association.tell(event)
         if event.rejection is not None:

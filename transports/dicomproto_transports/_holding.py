@@ -1,8 +1,8 @@
 """How many bytes of data sets are held for the associations of a server, in all.
 
 What is small is not counted, so that a message costs no more for it; what grows is counted ahead in steps, so
-that it does not cost with each chunk, but by half of what is left at most: the rest is for others. Streamed data
-sets are never held.
+that it does not cost with each chunk, but by half of what is left at most: the rest is for others. Streamed
+data sets are never held.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 A place costs a peer nothing to hold: an association stands as long as a byte comes now and then. So when all
 are taken, a newcomer gets that of the association which has been idle longest, at the address that holds
-most places, as long as its own address holds fewer. Those who share an address (behind a proxy, or in
+most places, as long as its own address holds fewer. That one is only promised to it until policy and handlers
+have accepted the newcomer: who is rejected ends nobody. Those who share an address (behind a proxy, or in
 containers) are not kept apart by that, so there is no limit per address by default.
 """
 
@@ -10,7 +11,6 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("dicomproto.server")
 
 _IN_ALL = "maximum_associations"
-_LIMITS = ("maximum_associations_per_ae_title", "maximum_associations_per_address", _IN_ALL)
-"""The settings that bound how many associations there are; in all is looked at last."""
+_FOR_SOME = ("maximum_associations_per_ae_title", "maximum_associations_per_address")
+"""The settings that bound how many associations there are, in all and with something in common."""
 
 _SILENCE = 60.0
 """Seconds between two lines that say that a limit is reached."""
@@ -36,50 +36,58 @@ _SILENCE = 60.0
 class Place:
     """The place of one association, from its request to its end."""
 
-    __slots__ = ("association", "arrived", "host", "idle_since", "is_given_up", "_alike")
+    __slots__ = ("association", "arrived", "settings", "host", "alike", "idle", "leaver", "is_given_up")
 
-    def __init__(self, association: AssociationCore, arrived: SocketStream, calling_ae_title: str) -> None:
+    def __init__(
+        self, association: AssociationCore, arrived: SocketStream, calling_ae_title: str, settings: Settings
+    ) -> None:
         self.association = association
         self.arrived = arrived
+        self.settings = settings
         self.host, _ = host_and_port(association.stream.peer_address)
         # A Unix socket has no host: no two are alike then.
-        self._alike = (normalize_ae_title(calling_ae_title), self.host or association, None)
-        self.idle_since: float | None = None
-        """When the last operation ended; None while there is one, and before the association stands."""
+        self.alike = (normalize_ae_title(calling_ae_title), self.host or association)
+        """What those of one calling AE title, and those of one address, have in common."""
+        self.idle: list[float] = []
+        """When the last operation ended; empty while there is one, and before the association stands."""
+        self.leaver: Place | None = None
+        """Who gives way to it once it is accepted."""
         self.is_given_up = False
         """Whether it counts no longer, because a newcomer has it."""
 
-    def counts_as(self, other: Place, limit: int) -> bool:
-        """Whether it counts for a limit, beside another one."""
-        is_live = self.association.terminal is None and not self.is_given_up
-        return is_live and self._alike[limit] == other._alike[limit]
-
-    def give_up(self) -> bool:
-        """Give it up, unless an operation begins just now; called by the thread of the newcomer.
-
-        Both sides say first what they do and look at the other then, as `begin_operation` does, so that
-        nothing is ended in the middle of an operation.
-        """
-        self.is_given_up = True
-        if self.idle_since is None:
-            self.is_given_up = False
-            return False
-        self.arrived.displace()
-        return True
+    @property
+    def is_live(self) -> bool:
+        """Whether it counts."""
+        return self.association.terminal is None and not self.is_given_up
 
     def begin_operation(self) -> bool:
-        """Note that an operation begins; tell whether that may be."""
-        self.idle_since = None
-        return not self.is_given_up
+        """Note that an operation begins; False if the place is given up.
+
+        The thread of the association and that of a newcomer both take the one item of `idle`, in one step:
+        who finds it may go on, so that nothing is ended in the middle of an operation.
+        """
+        try:
+            self.idle.pop()
+        except IndexError:
+            return False
+        return True
+
+    def give_up(self) -> bool:
+        """Give it up; False if an operation is under way. Its association is still to be told."""
+        self.is_given_up = self.begin_operation()
+        return self.is_given_up
 
     def seconds_idle(self, now: float) -> float:
         """Return for how long there has been no operation."""
-        since = self.idle_since  # which its own thread may change meanwhile
-        return 0.0 if since is None else now - since
+        return now - next(iter(self.idle), now)  # which its own thread may change meanwhile
 
 
 class Places:
-    """The places of one server; any thread may take one."""
+    """The places of one server; any thread may take one.
+
+    The lock is held over nothing that calls code of others: handlers of the log, or the policy. What only
+    looks at the associations needs no lock, because a signal handler may do so at any time.
+    """
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -89,59 +97,86 @@ class Places:
 
     def associations(self) -> list[AssociationCore]:
         """Return the associations that have a place."""
+        return list(self._taken)  # one step
+
+    def take(self, place: Place) -> bool:
+        """Take a place, or be promised that of another; False, with a line in the log, if there is none."""
+        now = place.association.stream.now()
         with self._lock:
-            return list(self._taken)
+            reached, place.leaver = self._look(place, now)
+            if reached is None:
+                self._taken[place.association] = place
+        if reached is not None:
+            self._tell(reached, place, "was rejected")
+        return reached is None
 
-    def take(self, place: Place, settings: Settings, is_welcome: Callable[[], bool]) -> bool:
-        """Take a place; False, with a line in the log, if there is none.
+    def settle(self, place: Place) -> bool:
+        """Have another one give way to an association that is about to be accepted; False as in `take`.
 
-        `is_welcome` tells whether the newcomer would be accepted, before another one gives way to it.
+        Nobody does if there is room by now; if an operation of `leaver` has begun, it may be another.
         """
+        if place.leaver is None:
+            return True
+        now = place.association.stream.now()
         with self._lock:
-            for index, name in enumerate(_LIMITS):
-                limit = getattr(settings, name)
-                if limit is None:
-                    continue
-                count = sum(other.counts_as(place, index) for other in self._taken.values())
-                if count < limit:
-                    continue
-                leaver = self._leaver(place, settings) if count == limit and name == _IN_ALL else None
-                if leaver is None or not is_welcome() or not leaver.give_up():
-                    self._tell(name, limit, place, "was rejected")
-                    return False
-                self._tell(name, limit, place, f"takes the place of {leaver.association.peer_name}")
-            self._taken[place.association] = place
-        return True
+            reached, leaver = self._look(place, now)
+            while leaver is not None and not leaver.give_up():
+                reached, leaver = self._look(place, now)
+            place.leaver = None
+        if reached is not None:
+            self._tell(reached, place, "was rejected")
+        elif leaver is not None:
+            leaver.arrived.displace()
+            self._tell(_IN_ALL, place, f"takes the place of {leaver.association.peer_name}")
+        return reached is None
+
+    def refuse(self, place: Place) -> None:
+        """Log that nobody gives way to a newcomer that would not be accepted."""
+        self._tell(_IN_ALL, place, "was rejected")
 
     def leave(self, association: AssociationCore) -> None:
         """Give a place back, if the association has one."""
         with self._lock:
             self._taken.pop(association, None)
 
-    def _leaver(self, newcomer: Place, settings: Settings) -> Place | None:
-        """Return who gives way: idle longest, at the address that holds most places; None if nobody does."""
-        if not settings.give_way_after:
-            return None
-        now = newcomer.association.stream.now()
-        live = [place for place in self._taken.values() if place.counts_as(newcomer, _LIMITS.index(_IN_ALL))]
-        held = Counter(place.host for place in live)
-        most = max(held.values(), default=0)
-        if held[newcomer.host] >= most:
-            return None
-        idle = [
-            place
-            for place in live
-            if held[place.host] == most and place.seconds_idle(now) >= settings.give_way_after
-        ]
-        return max(idle, key=lambda place: place.seconds_idle(now), default=None)
+    def _look(self, place: Place, now: float) -> tuple[str | None, Place | None]:
+        """Return the limit that leaves no place, if one does, and who has to give way otherwise."""
+        live = [other for other in self._taken.values() if other.is_live and other is not place]
+        for index, name in enumerate(_FOR_SOME):
+            limit = getattr(place.settings, name)
+            if limit is not None and sum(other.alike[index] == place.alike[index] for other in live) >= limit:
+                return name, None
+        promised = {other.leaver for other in live}
+        holders = [other for other in live if other not in promised]
+        limit = place.settings.maximum_associations
+        if limit is None or len(holders) < limit:
+            return None, None
+        if len(holders) > limit:  # it was lowered, which ends nobody
+            return _IN_ALL, None
+        leaver = _leaver(holders, place, now)
+        return (_IN_ALL if leaver is None else None), leaver
 
-    def _tell(self, name: str, limit: int, newcomer: Place, what: str) -> None:
+    def _tell(self, name: str, newcomer: Place, what: str) -> None:
         """Log that a limit is reached, once a minute."""
-        now = newcomer.association.stream.now()
-        if now - self._told.get(name, -_SILENCE) < _SILENCE:
-            self._untold[name] += 1
-            return
-        others = self._untold.pop(name, 0)
-        self._told[name] = now
+        now, peer = newcomer.association.stream.now(), newcomer.association.peer_name
+        with self._lock:
+            if now - self._told.get(name, -_SILENCE) < _SILENCE:
+                self._untold[name] += 1
+                return
+            others = self._untold.pop(name, 0)
+            self._told[name] = now
         since = f"; {others} others found it so since the last such line" if others else ""
-        log.warning("%s is reached (%d): %s %s%s", name, limit, newcomer.association.peer_name, what, since)
+        log.warning("%s is reached (%d): %s %s%s", name, getattr(newcomer.settings, name), peer, what, since)
+
+
+def _leaver(holders: list[Place], newcomer: Place, now: float) -> Place | None:
+    """Return who gives way: idle longest, at the address that holds most places; None if nobody does."""
+    enough = newcomer.settings.give_way_after
+    if not enough:
+        return None
+    held = Counter(place.host for place in holders)
+    most = max(held.values(), default=0)
+    if held[newcomer.host] >= most:
+        return None
+    idle = [place for place in holders if held[place.host] == most and place.seconds_idle(now) >= enough]
+    return max(idle, key=lambda place: place.seconds_idle(now), default=None)
