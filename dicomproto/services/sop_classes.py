@@ -336,6 +336,11 @@ def uid_of(keyword: str) -> str | None:
     return _uids().get(keyword)
 
 
+def keywords() -> list[str]:
+    """Return the keywords of all SOP classes and well-known SOP instances."""
+    return list(_uids())
+
+
 def __getattr__(name: str) -> str:
     uid = uid_of(name)
     if uid is None:

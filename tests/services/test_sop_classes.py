@@ -114,6 +114,13 @@ def test_every_keyword_is_of_one_uid() -> None:
             assert keyword_of(uid) == keyword
 
 
+def test_the_keywords_are_those_of_the_tables_and_their_aliases() -> None:
+    keywords = sop_classes.keywords()
+    assert len(keywords) == len(set(keywords)) == 300
+    assert {"CTImageStorage", "StorageCommitmentPushModelInstance", *sop_classes._ALIASES} <= set(keywords)
+    assert None not in map(uid_of, keywords)
+
+
 def test_all_storage_sop_classes_are_there_once() -> None:
     uids = storage_sop_classes()
     assert len(set(uids)) == len(uids) > 150

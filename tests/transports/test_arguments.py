@@ -15,10 +15,16 @@ import pytest
 from pydicom.dataset import Dataset
 
 from dicomproto.config import Timeouts
-from dicomproto.uids import VERIFICATION
+from dicomproto.negotiation import SupportedContext
+from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN, UNCOMPRESSED_TRANSFER_SYNTAXES, VERIFICATION
 from dicomproto.upper_layer.pdu import RoleSelection
 from dicomproto_transports import anyio, blocking, evt, trio
-from dicomproto_transports.contexts import VerificationPresentationContexts
+from dicomproto_transports.contexts import (
+    PresentationContext,
+    VerificationPresentationContexts,
+    build_context,
+    build_role,
+)
 from tests.associations import HOST
 from tests.operations import CONTEXTS, FIND, GET, MOVE, MPPS, MPPS_RETRIEVE, some_dataset
 
@@ -242,6 +248,65 @@ def test_of_contexts(method: str) -> None:
     refused(lambda: getattr(ae, method)(VERIFICATION, [None]), TypeError, "a transfer syntax must be a UID")
     assert [context.abstract_syntax for context in ae.requested_contexts] == [VERIFICATION]
     assert [context.abstract_syntax for context in ae.supported_contexts] == [VERIFICATION]
+
+
+MISSPELT = [
+    ("CTImageStorage", "did you mean dicomproto.services.sop_classes.CTImageStorage?"),
+    ("CT Image Storage", "did you mean dicomproto.services.sop_classes.CTImageStorage?"),
+    ("MRimagestorge", "did you mean dicomproto.services.sop_classes.MRImageStorage?"),
+    ("CT", "not 'CT', such as dicomproto.services.sop_classes.CTImageStorage"),
+    ("1.2.840.10008.5.1.4.1.1.2 x", "not '1.2.840.10008.5.1.4.1.1.2 x'"),
+    ("1.2\u0663", "must be a UID, of digits and dots"),
+    ("1,2,3", "not '1,2,3'"),
+    (" \0", "an abstract syntax is a UID, not an empty string"),
+]
+
+
+@pytest.mark.parametrize(("name", "text"), MISSPELT, ids=[ascii(name) for name, _ in MISSPELT])
+def test_a_sop_class_that_is_no_uid_is_told_where_it_is_given(name: str, text: str) -> None:
+    ae = an_ae()
+    record = SupportedContext(abstract_syntax=name, transfer_syntaxes=(EXPLICIT_VR_LITTLE_ENDIAN,))
+    proposal = PresentationContext(abstract_syntax=name, transfer_syntaxes=(EXPLICIT_VR_LITTLE_ENDIAN,))
+    calls: list[Callable[[], object]] = [
+        *(lambda method=method: getattr(ae, method)(name) for method in CONTEXT_METHODS),  # type: ignore[misc]
+        lambda: build_context(name),
+        lambda: build_role(name, scp_role=True),
+        lambda: setattr(ae, "requested_contexts", [name]),
+        lambda: setattr(ae, "supported_contexts", [record]),
+        lambda: ae.start_server((HOST, 0), block=False, contexts=[proposal]),
+        lambda: ae.associate(HOST, 104, contexts=[(name, [EXPLICIT_VR_LITTLE_ENDIAN])]),
+    ]
+    for call in calls:
+        refused(call, ValueError, text)
+    assert [context.abstract_syntax for context in ae.requested_contexts] == [VERIFICATION]
+    assert [context.abstract_syntax for context in ae.supported_contexts] == [VERIFICATION]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("JPEG", "a transfer syntax must be a UID, of digits and dots, not 'JPEG'"),
+        ("JPEG2000", "did you mean '1.2.840.10008.1.2.4.91' (JPEG2000)?"),
+        ("Explicit VR Little Endian", "did you mean '1.2.840.10008.1.2.1' (ExplicitVRLittleEndian)?"),
+        ("?", "such as '1.2.840.10008.1.2.1' (ExplicitVRLittleEndian)"),
+    ],
+)
+def test_a_transfer_syntax_that_is_no_uid_is_told_where_it_is_given(name: str, text: str) -> None:
+    ae = an_ae()
+    for method in CONTEXT_METHODS:
+        refused(lambda method=method: getattr(ae, method)(VERIFICATION, name), ValueError, text)  # type: ignore[misc]
+    refused(lambda: build_context(VERIFICATION, [EXPLICIT_VR_LITTLE_ENDIAN, name]), ValueError, text)
+    assert [context.transfer_syntaxes for context in ae.supported_contexts] == [
+        UNCOMPRESSED_TRANSFER_SYNTAXES
+    ]
+
+
+@pytest.mark.parametrize("uid", ["1.2.03", "1..2", "9" * 70, "1.2.3.", ".1"])
+def test_an_odd_uid_may_be_supported(uid: str) -> None:
+    ae = an_ae()
+    ae.add_supported_context(uid + "\0", uid)
+    assert (uid, (uid,)) in [(c.abstract_syntax, c.transfer_syntaxes) for c in ae.supported_contexts]
+    assert build_context(uid).abstract_syntax == uid
 
 
 def test_of_roles() -> None:

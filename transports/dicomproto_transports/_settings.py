@@ -27,7 +27,6 @@ from dicomproto.uids import (
     IMPLEMENTATION_CLASS_UID,
     IMPLEMENTATION_VERSION_NAME,
     UNCOMPRESSED_TRANSFER_SYNTAXES,
-    normalize_uid,
 )
 from dicomproto.upper_layer.events import Role
 from dicomproto.upper_layer.pdu import PresentationContextRQ
@@ -35,7 +34,7 @@ from dicomproto.upper_layer.pdu import PresentationContextRQ
 from ._checks import CHECKS, checked, hint, nearest, seconds_or_none, several, title_of, truth, wrong
 from ._facts import own_title, window_of
 from ._text import known_as
-from .contexts import PresentationContext
+from .contexts import ABSTRACT_SYNTAX, TRANSFER_SYNTAX, PresentationContext, plain_uid
 
 if TYPE_CHECKING:
     from dicomproto.dimse.commands import Request
@@ -444,8 +443,8 @@ def supported_index(contexts: Iterable[Context | SupportedContext]) -> dict[str,
     """Return contexts by UID, from whatever form they have."""
     records = []
     for context in contexts:
+        uid, syntaxes = proposal_of(context)
         if not isinstance(context, SupportedContext):
-            uid, syntaxes = proposal_of(context)
             context = SupportedContext(abstract_syntax=uid, transfer_syntaxes=syntaxes)
         records.append(context)
     return index_supported(records)
@@ -472,16 +471,7 @@ def _any_storage(sop_classes: SOPClassRegistry, proposal: PresentationContextRQ)
 
 
 def _uid(uid: object) -> str:
-    return _a_uid("an abstract syntax", uid)
-
-
-def _a_uid(what: str, uid: object) -> str:
-    if not isinstance(uid, str):
-        raise TypeError(f"{what} {wrong('a UID, as text', uid)}")
-    plain = normalize_uid(str(uid))
-    if not plain:
-        raise ValueError(f"{what} is a UID, not an empty string")
-    return plain
+    return plain_uid(ABSTRACT_SYNTAX, uid)
 
 
 def _syntaxes(given: object) -> tuple[str, ...]:
@@ -499,7 +489,7 @@ def _removed(given: object) -> tuple[str, ...] | None:
     if isinstance(given, bytes) or not isinstance(given, Iterable):
         raise TypeError(f"a transfer syntax {wrong('a UID, as text, or a list of them', given)}")
     several = [given] if isinstance(given, str) else given
-    return tuple(_a_uid("a transfer syntax", uid) for uid in several)
+    return tuple([plain_uid(TRANSFER_SYNTAX, uid) for uid in several])
 
 
 def _without(syntaxes: tuple[str, ...], gone: tuple[str, ...] | None) -> tuple[str, ...]:

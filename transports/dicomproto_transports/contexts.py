@@ -146,7 +146,8 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     if name in CONTEXT_LISTS:
-        return [build_context(uid) for uid in _UIDS[name.removesuffix("PresentationContexts")]]
+        uids = _UIDS[name.removesuffix("PresentationContexts")]
+        return [PresentationContext(abstract_syntax=uid, transfer_syntaxes=_DEFAULT) for uid in uids]
     if name == "ALL_TRANSFER_SYNTAXES":
         return list(tables.TRANSFER_SYNTAXES)
     if name == "DEFAULT_TRANSFER_SYNTAXES":
@@ -157,17 +158,64 @@ def __getattr__(name: str) -> object:
 def build_context(
     abstract_syntax: str, transfer_syntax: str | Iterable[str] | None = None
 ) -> PresentationContext:
-    """Return a presentation context, by default with the `DEFAULT_TRANSFER_SYNTAXES`."""
-    given = _DEFAULT if transfer_syntax is None else transfer_syntax
-    syntaxes = (given,) if isinstance(given, str) else tuple(given)
-    return PresentationContext(
-        abstract_syntax=normalize_uid(str(abstract_syntax)),
-        transfer_syntaxes=tuple(normalize_uid(str(uid)) for uid in syntaxes),
-    )
+    """Return a presentation context, by default with the `DEFAULT_TRANSFER_SYNTAXES`.
+
+    Raises TypeError or ValueError for what is no UID.
+    """
+    syntaxes = _DEFAULT
+    if transfer_syntax is not None:
+        several = [transfer_syntax] if isinstance(transfer_syntax, str) else transfer_syntax
+        syntaxes = tuple([plain_uid(TRANSFER_SYNTAX, uid) for uid in several])
+    uid = plain_uid(ABSTRACT_SYNTAX, abstract_syntax)
+    return PresentationContext(abstract_syntax=uid, transfer_syntaxes=syntaxes)
 
 
 def build_role(uid: str, scu_role: bool = False, scp_role: bool = False) -> RoleSelection:
-    """Return the item of `ext_neg` that proposes roles for ourselves (PS3.7 D.3.3.4)."""
+    """Return the item of `ext_neg` that proposes roles for ourselves (PS3.7 D.3.3.4).
+
+    Raises TypeError or ValueError for what is no UID.
+    """
     return RoleSelection(
-        sop_class_uid=normalize_uid(str(uid)), scu_role=bool(scu_role), scp_role=bool(scp_role)
+        sop_class_uid=plain_uid(ABSTRACT_SYNTAX, uid), scu_role=bool(scu_role), scp_role=bool(scp_role)
     )
+
+
+# --- what is a UID ---------------------------------------------------------------------------
+
+ABSTRACT_SYNTAX = "an abstract syntax"
+TRANSFER_SYNTAX = "a transfer syntax"
+
+
+def plain_uid(what: str, given: object) -> str:
+    """Return a UID without padding; `what` is `ABSTRACT_SYNTAX` or `TRANSFER_SYNTAX`.
+
+    Any digits and dots will do, as some peers use what is no UID by the letter. Raises TypeError, or
+    ValueError for other text, which says what was meant.
+    """
+    if not isinstance(given, str):
+        from ._text import shown
+
+        raise TypeError(f"{what} must be a UID, as text, not {shown(given)}")
+    uid = normalize_uid(str(given))
+    if not uid:
+        raise ValueError(f"{what} is a UID, not an empty string")
+    if uid.strip("0123456789."):
+        raise ValueError(f"{what} must be a UID, of digits and dots, not {uid!r:.80}{_meant(what, uid)}")
+    return uid
+
+
+def _meant(what: str, name: str) -> str:
+    """Return what a name is like, as the end of an error text, or an example."""
+    from difflib import get_close_matches  # in a moment when something is wrong
+
+    if what == TRANSFER_SYNTAX:
+        known = {keyword: f"{uid!r} ({keyword})" for uid, keyword in tables.TRANSFER_SYNTAXES.items()}
+    else:
+        from dicomproto.services import sop_classes
+
+        known = {keyword: f"{sop_classes.__name__}.{keyword}" for keyword in sop_classes.keywords()}
+    keywords = {keyword.lower(): keyword for keyword in known}
+    found = get_close_matches("".join(filter(str.isalnum, name)).lower(), list(keywords), 1)
+    if found:
+        return f"; did you mean {known[keywords[found[0]]]}?"
+    return f", such as {known['ExplicitVRLittleEndian' if what == TRANSFER_SYNTAX else 'CTImageStorage']}"
