@@ -22,8 +22,8 @@ from dicomproto.uids import (
 from dicomproto_transports import evt
 from dicomproto_transports._association import AssociationCore
 from dicomproto_transports._outgoing import FileSource, MemorySource, PieceBuffers, piece_size, stamp_of
-from dicomproto_transports._part10 import InvalidFile
 from dicomproto_transports._sending import KnownFile
+from dicomproto_transports.trio import InvalidFile, NotPart10, TruncatedFile
 from tests.associations import (
     CT_IMAGE,
     INSTANCE,
@@ -92,7 +92,7 @@ def test_what_cannot_be_sent_leaves_the_association(tmp_path: Path) -> None:
             await assoc.send_c_store(tmp_path / "missing")
         with pytest.raises(IsADirectoryError):
             await assoc.send_c_store(tmp_path)
-        with pytest.raises(InvalidFile):
+        with pytest.raises(NotPart10):
             await assoc.send_c_store(nonsense)
         with pytest.raises(InvalidFile):
             await assoc.send_c_store(empty)
@@ -114,7 +114,7 @@ def test_what_is_cut_short_is_not_sent_unless_that_is_asked_for(tmp_path: Path) 
     async def talk(assoc: AssociationCore) -> None:
         objects = (str(path), path, KnownFile.read(path), io.BytesIO(path.read_bytes()))
         for one in objects:
-            with pytest.raises(DataSetError, match=f"its data set is not whole: {where}"):
+            with pytest.raises(TruncatedFile, match=f"its data set is not whole: {where}"):
                 await assoc.send_c_store(one)
         with pytest.raises(ValueError, match=rf"^{path}: its data set"):
             await assoc.send_c_store(path)

@@ -15,7 +15,13 @@ import pytest
 import trio
 
 from dicomproto.config import Timeouts
-from dicomproto.errors import AssociationAborted, AssociationRejected, ConnectionLost, LocalProtocolError
+from dicomproto.errors import (
+    AssociationAborted,
+    AssociationRejected,
+    ConnectionLost,
+    DataSetError,
+    LocalProtocolError,
+)
 from dicomproto.negotiation import build_associate_rq
 from dicomproto.uids import IMPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
 from dicomproto.upper_layer.codec import encode_pdu
@@ -48,6 +54,16 @@ def test_the_same_names_and_the_original_signatures(flavour: Any) -> None:
     assert flavour.AE.associate.__name__ == "associate"
     for name in flavour.__all__:
         assert hasattr(flavour, name)
+
+
+@pytest.mark.parametrize("flavour", [blocking, trio_flavour, anyio_flavour])
+def test_the_errors_of_files_can_be_named(flavour: Any) -> None:
+    assert {"InvalidFile", "NotPart10", "TruncatedFile"} <= set(flavour.__all__)
+    assert issubclass(flavour.NotPart10, flavour.InvalidFile)
+    assert issubclass(flavour.InvalidFile, ValueError)
+    assert not issubclass(flavour.InvalidFile, DataSetError)
+    assert issubclass(flavour.TruncatedFile, DataSetError)
+    assert issubclass(flavour.TruncatedFile, ValueError)
 
 
 @pytest.mark.parametrize("flavour", [blocking, trio_flavour, anyio_flavour])
@@ -231,6 +247,17 @@ def test_awaited_and_entered(run: Callable[[Callable[[Any], Any]], None]) -> Non
             assoc = await ae.associate("127.0.0.1", server.port)
             await assoc.release()
             assert assoc.is_released
+
+    run(scenario)
+
+
+@runners
+def test_entered_without_async(run: Callable[[Callable[[Any], Any]], None]) -> None:
+    async def scenario(flavour: Any) -> None:
+        ae = prepared(flavour.AE("ME"))
+        for made in (ae.start_server(LOCALHOST), ae.associate("127.0.0.1", 104)):
+            with pytest.raises(TypeError, match="`async with`, not `with`"), made:
+                pass
 
     run(scenario)
 

@@ -342,6 +342,43 @@ def test_a_name_that_is_no_setting_is_refused(make: Callable[[], AECore], name: 
     assert vars(ae) == known
 
 
+ON_THE_AE = "a server has no setting {}: set {} on its AE"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        *((name, ON_THE_AE.format(name, name)) for name in SETTINGS),
+        ("maximum_asociations", ON_THE_AE.format("maximum_asociations", "maximum_associations")),
+        ("contexts", "contexts of a server is settled when it starts: give it to start_server"),
+        ("maximum_pending", "maximum_pending of a server is settled when it starts"),
+    ],
+)
+def test_a_server_takes_no_settings(name: str, text: str) -> None:
+    ae = blocking.AE()
+    ae.add_supported_context(VERIFICATION)
+    with ae.start_server((HOST, 0), block=False) as server:
+        with pytest.raises(AttributeError, match=text):
+            setattr(server, name, 1)
+        assert not hasattr(server, name)
+        server.patients = 3  # type: ignore[attr-defined]  # what a program keeps there is its own affair
+
+
+@pytest.mark.parametrize("kind", [trio.Server, anyio.Server, testing.LockstepServer])
+def test_servers_of_all_flavours_take_no_settings(kind: type[Any]) -> None:
+    server = kind.__new__(kind)
+    with pytest.raises(AttributeError, match="set require_called_aet on its AE"):
+        server.require_called_aet = True
+
+
+@pytest.mark.parametrize("kind", [blocking.Association, trio.Association])
+@pytest.mark.parametrize("name", ["acse_timeout", "dimse_timeout", "network_timeout", "connection_timeout"])
+def test_an_association_takes_no_timeouts(kind: type, name: str) -> None:
+    association = kind.__new__(kind)
+    with pytest.raises(AttributeError, match="set AE.timeouts, or give timeouts= to associate"):
+        setattr(association, name, 5)
+
+
 def test_a_name_that_is_like_none() -> None:
     with pytest.raises(AttributeError, match="^AECore has no setting xyzzy$"):
         AECore().xyzzy = 1  # type: ignore[attr-defined]

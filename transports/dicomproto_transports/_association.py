@@ -179,11 +179,12 @@ class AssociationCore(Operating, SettledTimeouts):
         unless `never_convert`. `originator_aet` and `originator_id` name the C-MOVE that this is a part of.
         `warnings` of the result tells what was odd.
 
-        Raises NoAcceptedContext, ValueError for what is no DICOM object, and OSError if the file cannot be
-        read; the association stays. A file that changes or fails midway ends in AssociationAborted. One whose
-        data set certainly ends early, within a value, an item or a sequence (PS3.5 7.1.1, 7.5, A.4), is a
-        DataSetError before anything is sent, unless `send_truncated`. What cannot be followed, such as a
-        deflated data set, is not looked at.
+        Raises NoAcceptedContext, InvalidFile for what is no DICOM file, ValueError for a data set that is no
+        object, and OSError if the file cannot be read; the association stays. A file that changes or fails
+        midway ends in AssociationAborted. One whose data set certainly ends early, within a value, an item or
+        a sequence (PS3.5 7.1.1, 7.5, A.4), is a TruncatedFile (a DataSetError and ValueError) before anything
+        is sent, unless `send_truncated`. What cannot be followed, such as a deflated data set, is not looked
+        at.
         """
         self.enter("send_c_store")
         try:

@@ -14,11 +14,11 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager, asyn
 from functools import partial
 from math import inf
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, TypeVar
 
 from . import _socket, evt
 from ._connecting import AddressInfo
-from ._facade import AsyncAE
+from ._facade import AsyncAE, refuse_with
 from ._listening import ListenOn, accept
 from ._server import MAXIMUM_PENDING, PAUSE, Listening, report
 from ._settings import Context
@@ -238,6 +238,15 @@ class AsyncServer(Listening):
         self._accepting, self._serving = library.scope(), library.scope()
         self._running = self._run()
         self._entered = False
+
+    if not TYPE_CHECKING:  # a checker knows by itself
+
+        def __enter__(self) -> NoReturn:
+            self._close_listeners()
+            refuse_with("start_server")
+
+        def __exit__(self, *error: object) -> None:
+            """Be there, so that `__enter__` is called."""
 
     async def __aenter__(self) -> Self:
         await self._running.__aenter__()

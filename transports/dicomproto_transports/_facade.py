@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable, Coroutine, Generator, Iterable
 from functools import update_wrapper
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
 from ._acceptor import ServerCore
 from ._ae import AECore
@@ -53,6 +53,11 @@ def named(
     return decorate
 
 
+def refuse_with(what: str) -> NoReturn:
+    """Raise TypeError for `with` where it must be `async with`."""
+    raise TypeError(f"{what} of this flavour is entered with `async with`, not `with`")
+
+
 class Associating:
     """An association that is about to be requested: `await` it, or enter it with `async with`.
 
@@ -62,6 +67,15 @@ class Associating:
     def __init__(self, opening: Coroutine[Any, Any, AssociationCore]) -> None:
         self._opening = opening
         self._association: AssociationCore | None = None
+
+    if not TYPE_CHECKING:  # a checker knows by itself
+
+        def __enter__(self) -> NoReturn:
+            self._opening.close()
+            refuse_with("associate")
+
+        def __exit__(self, *error: object) -> None:
+            """Be there, so that `__enter__` is called."""
 
     def __await__(self) -> Generator[Any, Any, AssociationCore]:
         return self._opening.__await__()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from typing import TYPE_CHECKING
 
 from dicomproto._record import Record
 from dicomproto.config import Timeouts
@@ -114,6 +115,17 @@ class SettledTimeouts:
     def connection_timeout(self) -> float | None:
         """Seconds for the TCP connection."""
         return self.timeouts.connect
+
+    if not TYPE_CHECKING:  # to a checker they cannot be set
+
+        def _refuse_timeout(self, seconds: object) -> None:
+            text = "the timeouts of an association are settled before it is made: set AE.timeouts, or give"
+            raise AttributeError(f"{text} timeouts= to associate")
+
+        acse_timeout = acse_timeout.setter(_refuse_timeout)
+        dimse_timeout = dimse_timeout.setter(_refuse_timeout)
+        network_timeout = network_timeout.setter(_refuse_timeout)
+        connection_timeout = connection_timeout.setter(_refuse_timeout)
 
 
 def requestor_of(rq: AssociateRQ | None, address: Address) -> ServiceUser:

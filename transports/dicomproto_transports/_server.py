@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from ._checks import checked, truth, whole
+from ._checks import checked, nearest, truth, whole
 from ._listening import ListenOn, listeners
 from ._socket import SocketStream, plain_address
 from ._text import known_as
@@ -148,6 +148,13 @@ class Serving:
         self._connections = Connections(maximum_pending, current_user)
         core.stream_established = self._connections.associate
 
+    if not TYPE_CHECKING:  # a checker would take any name for one that may be set
+
+        def __setattr__(self, name: str, value: object) -> None:
+            if not name.startswith("_"):  # as our own are
+                _refuse_setting(name)
+            super().__setattr__(name, value)
+
     @property
     def active_associations(self) -> list[object]:
         """The associations that are being served now."""
@@ -194,6 +201,24 @@ class Serving:
     def get_events(self) -> list[evt.EventKind]:
         """Return the events that have a handler."""
         return self._core.handlers.get_events()
+
+
+def _refuse_setting(name: str) -> None:
+    """Raise AttributeError for what a server is not told by itself, where it would have no effect."""
+    from ._settings import SETTINGS  # which are there, since every server has an application entity
+
+    if name in _ARGUMENTS:
+        raise AttributeError(f"{name} of a server is settled when it starts: give it to start_server")
+    near = nearest(name, SETTINGS)
+    if near is not None:
+        text = f"a server has no setting {name}: set {near} on its AE, which counts from the next association"
+        raise AttributeError(text)
+
+
+_ARGUMENTS = frozenset(
+    ("evt_handlers", "contexts", "ssl_context", "proxy_protocol_from", "maximum_pending", "reuse_port")
+)
+"""Of `start_server`, that are no settings."""
 
 
 class Listening(Serving):

@@ -31,6 +31,7 @@ from ._checks import checked, truth
 from ._facade import Opener, named
 from ._facts import ServiceUser, SettledTimeouts
 from ._listening import ListenOn, systemd_sockets
+from ._part10 import InvalidFile, NotPart10, TruncatedFile
 from ._responses import Responses as CoreResponses
 from ._sending import KnownFile
 from ._server import MAXIMUM_PENDING
@@ -51,8 +52,8 @@ if TYPE_CHECKING:
     from .tls import Context as TLSContext
 
 __all__ = [
-    "AE", "BACKEND", "Association", "Iterating", "KnownFile", "Responses", "Server", "StoreOutcome",
-    "debug_logger", "evt", "run", "systemd_sockets",
+    "AE", "Association", "BACKEND", "InvalidFile", "Iterating", "KnownFile", "NotPart10", "Responses",
+    "Server", "StoreOutcome", "TruncatedFile", "debug_logger", "evt", "run", "systemd_sockets",
 ]  # fmt: skip
 
 P = ParamSpec("P")

@@ -162,7 +162,7 @@ def build_context(
 
     Raises TypeError or ValueError for what is no UID.
     """
-    syntaxes = _DEFAULT
+    syntaxes: tuple[str, ...] = _DEFAULT
     if transfer_syntax is not None:
         several = [transfer_syntax] if isinstance(transfer_syntax, str) else transfer_syntax
         syntaxes = tuple([plain_uid(TRANSFER_SYNTAX, uid) for uid in several])

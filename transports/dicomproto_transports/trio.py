@@ -24,6 +24,7 @@ from ._async import AsyncBackend, Event, Group, Library, LibraryAE, Scope
 from ._async import AsyncServer as Server
 from ._connecting import AddressInfo
 from ._listening import systemd_sockets
+from ._part10 import InvalidFile, NotPart10, TruncatedFile
 from ._responses import Responses
 from ._sending import KnownFile
 from ._socket import plain_address
@@ -33,8 +34,9 @@ from ._wrapped import WrappedStream
 from .logs import debug_logger
 
 __all__ = [
-    "AE", "BACKEND", "Association", "KnownFile", "Responses", "Server", "StoreOutcome", "StoreOutcomes",
-    "debug_logger", "evt", "systemd_sockets", "wrap_stream",
+    "AE", "Association", "BACKEND", "InvalidFile", "KnownFile", "NotPart10", "Responses", "Server",
+    "StoreOutcome", "StoreOutcomes", "TruncatedFile", "debug_logger", "evt", "systemd_sockets",
+    "wrap_stream",
 ]  # fmt: skip
 
 T = TypeVar("T")
