@@ -191,6 +191,16 @@ def test_a_message_whose_fragments_stay_tiny_is_refused(kind: str, size: int) ->
     assert connection.next_event() is CLOSED
 
 
+@pytest.mark.parametrize("more", [1, 2, 40])
+def test_what_came_before_a_fragment_too_many_is_not_lost_with_it(more: int) -> None:
+    """Nor does it depend on whether the fragment was at hand when the others were folded."""
+    connection = established(A, limits=Limits(tiny_fragments=LIMIT))
+    fragments = data_pdu(b"ab", 3, is_last=False) * (LIMIT + more)
+    events = feed(connection, command_pdu(STORE, 3) + fragments)
+    assert b"".join(chunks_of(events)) == b"ab" * LIMIT
+    assert isinstance(events[-1], ProtocolViolation)
+
+
 def test_fragments_of_command_and_data_set_are_counted_together() -> None:
     connection = established(A, limits=Limits(tiny_fragments=LIMIT))
     data = encode_command(STORE)

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from dicomproto.config import Timeouts
-from dicomproto.dimse.commands import CEchoRQ
+from dicomproto.dimse.commands import CEchoRQ, CStoreRQ
 from dicomproto.dimse.events import DataSetChunk, RequestReceived, ResponseReceived
 from dicomproto.errors import AssociationReleased, TimedOut
 from dicomproto.uids import VERIFICATION
+from dicomproto.upper_layer.codec import encode_pdu
 from dicomproto.upper_layer.pdu import (
     Abort,
     AsynchronousOperationsWindow,
@@ -23,17 +24,20 @@ from dicomproto.upper_layer.states import State
 from dicomproto_transports import evt
 from dicomproto_transports.testing import Faults
 from tests.associations import (
+    CT_IMAGE,
     Peer,
     Script,
     Stored,
     associate,
     associated,
+    connect,
     data_set,
     make_ae,
     make_server,
     part10,
 )
 from tests.backends import Lockstep
+from tests.streams import cut_every
 
 BOTH_ROLES = [RoleSelection(sop_class_uid=VERIFICATION, scu_role=True, scp_role=True)]
 
@@ -359,3 +363,63 @@ def test_requests_without_end_do_not_prolong_the_wait() -> None:
 
     backend.run(main)
     assert served[-1] <= 120
+
+
+# --- the minimum rate of a message --------------------------------------------------------------
+
+
+def stored_piece_by_piece(every: float, handling: float, *, observed: bool) -> tuple[float, bytes, int]:
+    """Let a peer store 40 pieces of 5000 bytes, one `every` so many seconds; `handling` each takes as long.
+
+    Returns when the peer got the answer, in seconds, its first byte, and how many bytes were handled.
+    """
+    backend, handled = Lockstep(), 0
+    answered, answer = 0.0, b""
+
+    async def stream(event: evt.Event) -> int:
+        nonlocal handled
+        async for chunk in event.chunks:
+            handled += len(chunk)
+            await backend.world.sleep(handling)
+        return 0x0000
+
+    async def main() -> None:
+        nonlocal answered, answer
+        handlers: list[evt.Binding] = [(evt.EVT_C_STORE_STREAM, stream)]
+        if observed:
+            handlers.append((evt.EVT_DIMSE_RECV, lambda event: None))
+        async with backend.serving(make_server(backend, handlers)) as server:
+            peer = await connect(backend, server.port)
+            await peer.request()
+            peer.connection.send_request(
+                CStoreRQ(AffectedSOPClassUID=CT_IMAGE, AffectedSOPInstanceUID="1.2"), 3
+            )
+            began, pieces = backend.world.now(), cut_every(data_set(200_000), 5000)
+            while not answer:
+                if pieces:
+                    peer.connection.send_data(pieces.pop(0), last=not pieces)
+                    await peer.flush()
+                await backend.world.sleep(every)
+                answer = bytes(peer.stream.try_receive() or b"")
+                answered = backend.world.now() - began
+            await peer.stream.close([], 0)
+
+    backend.run(main)
+    return answered, answer[:1], handled
+
+
+@pytest.mark.parametrize("observed", [False, True])
+def test_a_peer_below_the_minimum_rate_is_given_up(observed: bool) -> None:
+    """500 bytes a second, where 1024 are due."""
+    answered, answer, handled = stored_piece_by_piece(10, 0, observed=observed)
+    assert 300 <= answered <= 320
+    assert answer == encode_pdu(Abort())[:1]
+    assert 140_000 <= handled <= 160_000
+
+
+@pytest.mark.parametrize("observed", [False, True])
+def test_time_in_which_the_handler_works_is_not_the_fault_of_the_peer(observed: bool) -> None:
+    """50 bytes a second, but nearly all the time nobody reads them."""
+    answered, answer, handled = stored_piece_by_piece(100, 99.9, observed=observed)
+    assert 4000 <= answered <= 4200
+    assert (answer, handled) == (b"\x04", 200_000)
