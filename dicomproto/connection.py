@@ -317,11 +317,11 @@ class Connection:
 
     def _watch(self, now: float, unread: float = 0.0) -> tuple[float | None, ...]:
         """Look what moved; return when an idle acceptor, half a message and a slow one are given up."""
-        received = self._upper.bytes_received
+        upper, number = self._upper, self._assembler.message_number
+        received, timeouts = upper.bytes_received, upper.timeouts
         is_busy = self._operations or self._unanswered or self._sending
-        is_idle = self.role is Role.ACCEPTOR and self.is_established and not is_busy
+        is_idle = not is_busy and upper.role is Role.ACCEPTOR and self.is_established
         idle = received if is_idle else None
-        timeouts, number = self._upper.timeouts, self._assembler.message_number
         message, slow = None if number is None else received, None
         if number is None or not timeouts.minimum_rate:
             self._pace = None

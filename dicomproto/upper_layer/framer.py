@@ -176,6 +176,9 @@ class Framer:
         return self._partial if self._gather(6) else None
 
     def _pdu_header(self) -> Item | None:
+        if self._position == len(self._view) and not self._waiting:
+            self._view, self._position = _NOTHING, 0  # let go of what is used up
+            return None
         header = self._header()
         if header is None:
             return None

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
+from dicomproto._record import maker_of
 from dicomproto.dimse.commands import (
     DATA_SET_PRESENT,
     LOW,
@@ -70,6 +71,8 @@ if TYPE_CHECKING:
     ToStore = Dataset | str | PathLike[str] | BinaryIO | KnownFile
 
 R = TypeVar("R", bound=Response)
+
+_make_echo = maker_of(CEchoRQ)
 
 
 @known_as("Association")
@@ -154,7 +157,7 @@ class AssociationCore(Operating, SettledTimeouts):
         """
         self.enter("send_c_echo")
         try:
-            request = CEchoRQ(MessageID=msg_id or 0, AffectedSOPClassUID=VERIFICATION)
+            request = _make_echo(MessageID=msg_id or 0, AffectedSOPClassUID=VERIFICATION)
             context = self._context_for(request)
             return (await self.call(request, context.context_id)).response  # type: ignore[return-value]
         finally:

@@ -280,8 +280,9 @@ class Operating(Using):
         self.depth += 1
         try:
             await serve_request(self, received)
-            for unfinished in [one for one in self.unfinished if one not in known]:
-                await unfinished.finish("the handler that began it has ended")
+            if self.unfinished:
+                for unfinished in [one for one in self.unfinished if one not in known]:
+                    await unfinished.finish("the handler that began it has ended")
         finally:
             self.depth -= 1
             for data_set in self.data_sets[begun:]:

@@ -151,9 +151,12 @@ def _facts(association: Operating, received: RequestReceived) -> dict[str, objec
 
 async def _serve(association: Operating, received: RequestReceived, service: _Service) -> None:
     request, bound = received.command, association.handlers.one(service.event)
-    if bound is None and service.event is not evt.EVT_C_ECHO:
-        text = f"{request.name} is not provided here"
-        await _refuse(association, received, UNRECOGNIZED_OPERATION, text)
+    if bound is None:
+        if service.event is evt.EVT_C_ECHO:
+            association.respond(request.response())
+        else:
+            text = f"{request.name} is not provided here"
+            await _refuse(association, received, UNRECOGNIZED_OPERATION, text)
         return
     if request.data_set_required and not received.has_data_set:
         await _refuse(association, received, service.no_data_set, "no data set")
@@ -165,9 +168,6 @@ async def _serve(association: Operating, received: RequestReceived, service: _Se
         status, comment = refusal
         association.respond(request.response(status, ErrorComment=comment))
         await data_set.drain()
-        return
-    if bound is None:
-        association.respond(request.response())
         return
     event = evt.Event(service.event, association.facade, _facts(association, received), data_set)
     try:

@@ -67,8 +67,9 @@ class Using(Pump):
             raise LocalProtocolError(
                 f"{what}: the association is in use by another call; open one for each task or thread"
             )
-        with self._looking:
-            self._is_quiet = False
+        if self._is_quiet:  # else nobody looks, or begins to
+            with self._looking:
+                self._is_quiet = False
         self._busy = True
 
     def leave(self) -> None:
