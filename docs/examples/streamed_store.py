@@ -1,4 +1,4 @@
-"""A storage SCP that writes while it receives, and refuses what it has no room for."""
+"""A storage SCP that writes while it receives, and refuses what is cut or too much."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from pydicom.uid import UID, CTImageStorage, MRImageStorage
 
+from dicomproto.encoded import Walk
 from dicomproto_transports.blocking import AE, evt
 
 ROOM = 20_000
@@ -19,6 +20,7 @@ def store(event, folder):
     uid = UID(event.request.sop_instance_uid)
     if not uid.is_valid:  # it becomes a file name, and comes from outside
         return 0xC000
+    walk = Walk(event.context.transfer_syntax)  # notices where the data set is cut
     with tempfile.NamedTemporaryFile(dir=folder, prefix=".") as file:  # gone, unless it was whole
         file.write(event.encoded_file_meta)
         for chunk in event.chunks:
@@ -26,6 +28,8 @@ def store(event, folder):
                 event.refuse(0xA700)  # answered now; the rest is drained
                 return 0xA700
             file.write(chunk)
+            walk.feed(chunk)
+        walk.finish()
         file.flush()
         (folder / f"{uid}.dcm").hardlink_to(file.name)
     return 0x0000
