@@ -55,7 +55,6 @@ from .services import (
     Verdict,
     check_request,
     find_request_context,
-    keyword_of,
     status_of,
 )
 from .upper_layer.events import (
@@ -417,6 +416,9 @@ class Connection:
             rejected=self.rejected_contexts,
         )
 
+    def _shown(self, context: AcceptedContext) -> str:
+        return f"{context.context_id} ({self._sop_classes.name_of(context.abstract_syntax)})"
+
     def send_request(self, command: Request, context_id: int) -> int:
         """Queue a request on an accepted context; return its Message ID, allotted if it is 0.
 
@@ -430,9 +432,7 @@ class Connection:
         if context is None:
             raise LocalProtocolError(f"{command.name}: presentation context {context_id} was not accepted")
         if self._may_invoke(command, context, by_us=True) == "no":
-            raise LocalProtocolError(
-                f"{command.name}: not in our role on context {context_id} ({_name_of(context)})"
-            )
+            raise LocalProtocolError(f"{command.name}: not in our role on context {self._shown(context)}")
         if not self.can_invoke:
             raise LocalProtocolError(
                 f"{command.name}: {len(self._operations)} operations are outstanding, as many as negotiated"
@@ -444,9 +444,7 @@ class Connection:
             raise LocalProtocolError(f"{command.name}: Message ID {message_id} is in use")
         verdict = self._check(command, context)
         if verdict.status is not None:
-            raise LocalProtocolError(
-                f"{command.name} on context {context_id} ({_name_of(context)}): {verdict.text}"
-            )
+            raise LocalProtocolError(f"{command.name} on context {self._shown(context)}: {verdict.text}")
         self._send_command(command, context_id)
         self._operations.add(command, context_id)
         return message_id
@@ -777,7 +775,3 @@ class Connection:
             warnings=warnings,
         )
         self._events.append(event)
-
-
-def _name_of(context: AcceptedContext) -> str:
-    return keyword_of(context.abstract_syntax) or context.abstract_syntax

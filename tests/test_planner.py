@@ -312,4 +312,4 @@ def test_reasons_of_all_near_misses() -> None:
     assert match.context == contexts[1]
     assert match.reasons == ("context 3: the acceptor was not granted the SCU role",)
     match = find_context(contexts, MR, JPEG)
-    assert match.reasons == (f"no context was proposed for SOP class {MR}",)
+    assert match.reasons == ("no context was proposed for this SOP class",)

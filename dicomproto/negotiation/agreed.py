@@ -209,7 +209,7 @@ def find_context(
             proposed = ", ".join(refused.transfer_syntaxes) or "no transfer syntax"
             reasons.append(f"context {refused.context_id} ({proposed}): {refused.reason}")
     if exact is None and not reasons:
-        reasons.append(f"no context was proposed for SOP class {sop_class}")
+        reasons.append("no context was proposed for this SOP class")
     alternatives.sort(key=lambda c: CONVERTIBLE_TRANSFER_SYNTAXES.index(c.transfer_syntax))
     return ContextMatch(context=exact, alternatives=tuple(alternatives), reasons=tuple(reasons))
 

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from ..dimse.commands import NEventReportRQ, Request
 from ..negotiation import AcceptedContext, ContextMatch, RejectedContext, may_invoke
 from ..uids import normalize_uid
-from .sop_classes import STANDARD, SOPClass, SOPClassRegistry, carriers_of, keyword_of
+from .sop_classes import STANDARD, SOPClass, SOPClassRegistry, carriers_of
 
 
 def request_contexts(
@@ -81,13 +81,14 @@ def find_request_context(
         if context.abstract_syntax in carriers:
             reason = _why_not(context, request, uid, type_id, registry, by_requestor=by_requestor)
             is_wrong_class = is_wrong_class or reason.startswith(_NOT_CARRIED)
-            reasons.append(f"context {context.context_id} ({_name(context.abstract_syntax)}): {reason}")
+            name = registry.name_of(context.abstract_syntax)
+            reasons.append(f"context {context.context_id} ({name}): {reason}")
     for refused in rejected.values():
         if refused.abstract_syntax in carriers:
-            name = _name(refused.abstract_syntax)
+            name = registry.name_of(refused.abstract_syntax)
             reasons.append(f"context {refused.context_id} ({name}): {refused.reason}")
     if not reasons:
-        names = [_name(normalize_uid(meta_uid))] if meta_uid else needed or [_name(uid)]
+        names = needed if needed and not meta_uid else [registry.name_of(normalize_uid(meta_uid or uid))]
         reasons.append(f"no context was proposed for SOP class {' or '.join(names)}")
     elif is_wrong_class and needed:
         reasons.append(f"needed: a context of {' or '.join(needed)}")
@@ -137,7 +138,7 @@ def _defined(request: type[Request], uid: str, type_id: int | None, registry: SO
 def _needed(request: type[Request], uid: str, type_id: int | None, registry: SOPClassRegistry) -> list[str]:
     """Return the names of the SOP classes whose contexts carry a request that names `uid`."""
     return [
-        _name(sop_class.uid)
+        registry.name_of(sop_class.uid or uid)
         for sop_class in _relatives(uid, registry)
         if _allows(sop_class, request, uid, type_id, registry)
     ]
@@ -173,7 +174,3 @@ def _may_invoke(context: AcceptedContext, request: type[Request], *, by_requesto
 
 def _role(request: type[Request]) -> str:
     return "SCP" if request is NEventReportRQ else "SCU"
-
-
-def _name(uid: str) -> str:
-    return keyword_of(uid) or uid

@@ -257,6 +257,11 @@ class SOPClassRegistry(Record):
             return None if service_class is None else _any_of(service_class)
         return known
 
+    def name_of(self, uid: str) -> str:
+        """Return the keyword of a SOP class or well-known SOP instance, or its UID if it has none."""
+        known = self.registered.get(uid)
+        return known.keyword if known is not None else keyword_of(uid) or uid
+
     def is_storage(self, uid: str) -> bool:
         """Tell whether objects of a SOP class are transferred with C-STORE, as far as is known."""
         known = self.find(uid)

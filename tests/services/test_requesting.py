@@ -18,7 +18,14 @@ from dicomproto.dimse.commands import (
     Request,
 )
 from dicomproto.negotiation import AcceptedContext, RejectedContext
-from dicomproto.services import find_request_context, request_contexts, uid_of
+from dicomproto.services import (
+    STANDARD,
+    ServiceClass,
+    SOPClassRegistry,
+    find_request_context,
+    request_contexts,
+    uid_of,
+)
 
 PUSH, PULL, WATCH, EVENT, QUERY = (
     f"UnifiedProcedureStep{kind}" for kind in ("Push", "Pull", "Watch", "Event", "Query")
@@ -154,6 +161,18 @@ def test_why_no_context_carries_a_request(
     match = find_request_context(contexts, request_type, uid(named), by_requestor=by_requestor)
     assert match.context is None
     assert match.reasons == tuple(reason.split("; "))
+
+
+def test_reasons_name_sop_classes_of_ones_own() -> None:
+    registry = STANDARD.with_sop_class("1.2.3", "OurFind", [CFindRQ])
+    match = find_request_context({}, CFindRQ, "1.2.3", by_requestor=True, registry=registry)
+    assert match.reasons == ("no context was proposed for SOP class OurFind",)
+    contexts = accepted("1.2.3")
+    match = find_request_context(contexts, CGetRQ, "1.2.3", by_requestor=True, registry=registry)
+    assert match.reasons == ("context 1 (OurFind): does not carry C-GET-RQ",)
+    registry = SOPClassRegistry(unknown=ServiceClass.STORAGE)
+    match = find_request_context({}, CStoreRQ, "1.2.3", by_requestor=True, registry=registry)
+    assert match.reasons == ("no context was proposed for SOP class 1.2.3",)
 
 
 def test_a_rejected_context_is_a_reason() -> None:

@@ -144,7 +144,7 @@ def test_a_private_sop_class_gives_statuses_the_meanings_of_its_service_class() 
 def test_a_private_sop_class_refuses_what_it_was_not_registered_for() -> None:
     registry = STANDARD.with_sop_class(PRIVATE, "Private", [CFindRQ])
     pair = dialogue(PRIVATE, sop_classes=registry)
-    with pytest.raises(LocalProtocolError, match="N-CREATE-RQ is not an operation of the context"):
+    with pytest.raises(LocalProtocolError, match=r"\(Private\): N-CREATE-RQ is not an operation of"):
         pair.requestor.send_request(NCreateRQ(AffectedSOPClassUID=PRIVATE), 1)
     pair.acceptor.receive_data(message(NCreateRQ(AffectedSOPClassUID=PRIVATE, MessageID=1), context_id=1))
     (refused,) = events_of(pair.acceptor)

@@ -60,7 +60,7 @@ from ._outgoing import Encoding, MemorySource, Source, piece_size
 from ._responses import Responses
 from ._sending import KnownFile, prepare, store
 from ._store_many import StoreOutcomes
-from ._text import known_as
+from ._text import known_as, uid_named
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -526,7 +526,8 @@ class AssociationCore(Operating, SettledTimeouts):
         if context is None:
             match = self.connection.find_request_context(*key)
             if match.context is None:
-                raise NoAcceptedContext(f"{request.name} for SOP class {key[1]}: {'; '.join(match.reasons)}")
+                reasons = "; ".join(match.reasons)
+                raise NoAcceptedContext(f"{request.name} for SOP class {uid_named(key[1])}: {reasons}")
             context = self._contexts[key] = match.context
         return context
 
