@@ -62,7 +62,10 @@ def encode_data_set(
     """Return `dataset` encoded in `transfer_syntax`, without groups 0000 and 0002, odd values padded.
 
     Text that a program set has to be in the character sets that the data set names; text that was read leaves
-    as it came. `on_warning` is called, once, if such text is not ASCII and no character set is named for it.
+    as it came. `on_warning` is called, once, if such text is in no character set that is named, or if it was
+    read without one and is encoded anew in one that was named since. What a program set over text that was
+    read cannot be told from it, person names apart. What pydicom read from a file that was cut is refused if
+    nobody has looked at the element.
     Compressed pixel data cannot be encoded in another syntax, nor native pixel data in a compressed one. The
     values of OW elements are taken to be in the byte order that the data set was read in; Little Endian if it
     was made in memory and its `file_meta` does not say Big Endian. Raises DataSetError, which names the
@@ -77,13 +80,21 @@ def encode_data_set(
         same_order = little_endian == target.is_little_endian
         is_explicit = not (target.is_implicit_VR and same_order)
         encoder = Encoder(
-            target.name, is_explicit=is_explicit, is_little_endian=little_endian, convert=convert
+            target.name,
+            is_explicit=is_explicit,
+            is_little_endian=little_endian,
+            is_converted=not same_order,
         )
         encoded = encoder.data_set(dataset)
     if encoder.unnamed:
         on_warning(
-            f"{_listed(encoder.unnamed)} has text that is not ASCII and leaves as it was read, for no known"
-            " character set is named for it (SpecificCharacterSet)"
+            f"{_listed(encoder.unnamed)} has text that is not ASCII and leaves as it was read, or was set"
+            " over what was read, for no known character set that has it is named (SpecificCharacterSet)"
+        )
+    if encoder.assumed:
+        on_warning(
+            f"{_listed(encoder.assumed)} has text that is not ASCII and was read without a character set; it"
+            " was encoded anew as if it had been Latin-1 (see dicomproto.text.assume_character_set)"
         )
     if not same_order:
         written = EXPLICIT_VR_LITTLE_ENDIAN if little_endian else EXPLICIT_VR_BIG_ENDIAN

@@ -7,6 +7,7 @@ of defined length when they are first used. Here the walker reads the headers; p
 from __future__ import annotations
 
 from functools import lru_cache
+from struct import pack
 from typing import NamedTuple, cast
 
 from pydicom._dicom_dict import DicomDictionary
@@ -18,7 +19,7 @@ from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 from pydicom.values import convert_string
 
-from .encoded import Bounds, Sink, walk_whole
+from .encoded import DECODED_BOUNDS, Bounds, Sink, walk_whole
 from .errors import DataSetError
 from .headers import UNDEFINED
 from .upper_layer.pdu import Buffer
@@ -28,6 +29,9 @@ SEQUENCES = frozenset(tag for tag, entry in DicomDictionary.items() if entry[0] 
 
 _HARMLESS = frozenset({"order", "odd length", "group length", "native pixel data", "trailing padding"})
 _new_tuple = tuple.__new__  # a RawDataElement in half of the time
+_KNOWN_SEQUENCE = 0x0008_1110
+"""Stands for a sequence that the walker does not know in Implicit VR, as one of a private dictionary."""
+
 _SPECIFIC_CHARACTER_SET = BaseTag(0x0008_0005)
 
 
@@ -47,6 +51,37 @@ def build_dataset(data: Buffer, *, is_explicit: bool, is_little_endian: bool, bo
             data, is_explicit=is_explicit, is_little_endian=is_little_endian, sink=builder, bounds=bounds
         )
     return builder.dataset(is_explicit=walk.is_explicit)
+
+
+def build_sequence(element: RawDataElement, encodings: list[str]) -> DataElement:
+    """Return a sequence with its items, of which pydicom has the bytes; text is in `encodings`.
+
+    Raises DataSetError if it is not whole or cannot be followed.
+    """
+    tag, value = element.tag, element.value or b""
+    is_explicit, is_little_endian = not element.is_implicit_VR, bool(element.is_little_endian)
+    known = tag if is_explicit or tag in SEQUENCES else _KNOWN_SEQUENCE
+    order = "<" if is_little_endian else ">"
+    # An element before it shows which VR and byte order it is in.
+    if is_explicit:
+        head = pack(order + "HH2sHHH2sxxI", 8, 1, b"UL", 0, known >> 16, known & 0xFFFF, b"SQ", len(value))
+    else:
+        head = pack(order + "HHIHHI", 8, 1, 0, known >> 16, known & 0xFFFF, len(value))
+    builder = _Builder(head + value, is_little_endian=is_little_endian, keeps_raw=False)
+    builder.inherited = encodings
+    try:
+        walk_whole(
+            builder.data,
+            is_explicit=is_explicit,
+            is_little_endian=is_little_endian,
+            sink=builder,
+            bounds=DECODED_BOUNDS,
+        )
+    except DataSetError as error:
+        told = error if known == tag else DataSetError(f"element {tag} has items that cannot be followed")
+        raise told from None
+    items = cast("Sequence | None", builder.elements[BaseTag(known)].value)
+    return DataElement(tag, "SQ", Sequence(items or ()))
 
 
 @lru_cache(64)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from struct import Struct
 from typing import Any, cast
 
-from pydicom.charset import convert_encodings
+from pydicom.charset import STAND_ALONE_ENCODINGS, convert_encodings
 from pydicom.datadict import dictionary_VR, private_dictionary_VR
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
@@ -25,6 +25,7 @@ from pydicom.tag import BaseTag
 from pydicom.valuerep import PersonName
 
 from .characters import DEFAULT_REPERTOIRE, EXTENDED_VRS, UTF_8, are_known, decode_text, encode_text, is_plain
+from .decoding import build_sequence
 from .encoded import Walk
 from .errors import DataSetError
 from .headers import ITEM, ITEM_END, LONG_VRS, PIXEL_DATA, SEQUENCE_END, SHORT_VRS, UNDEFINED
@@ -41,6 +42,10 @@ _TERM = re.compile(r"(ISO[ _]|GB)[A-Z0-9 _]{0,16}")
 _DELIMITERS = b"\xfe\xff\xe0\xdd"
 """The bytes of items and delimiters that are not ASCII."""
 
+_ODD = frozenset({"odd length"})
+_NOT_CONVERTED = _ODD | {"delimiter"}
+"""What a walk tells of sequences that cannot leave as they came, or that `convert` does not take."""
+
 _SYNTAXES = {
     (True, True): IMPLICIT_VR_LITTLE_ENDIAN,
     (False, True): EXPLICIT_VR_LITTLE_ENDIAN,
@@ -49,31 +54,32 @@ _SYNTAXES = {
 """By what pydicom keeps of an element: is the VR implicit, is it Little Endian."""
 
 _LOST = "\N{REPLACEMENT CHARACTER}"
+_TWO_BYTES = re.compile(r"\x1b\$\(?[BD]")
+"""Escape sequences of the sets of two bytes in G0, which end at another one."""
+
+_REMEDY = "say what it is in by dicomproto.text.assume_character_set"
 _BITS_ALLOCATED, _PIXEL_REPRESENTATION, _WAVEFORM_BITS = 0x0028_0100, 0x0028_0103, 0x5400_1004
 
 
 class Encoder:
     """Encodes data sets with explicit VR or without, in one byte order.
 
-    `unnamed` collects the tags of text that was read, is not ASCII, and leaves as it came though no character
-    set, or none that there is, is named for it. `syntax` names, for errors, what is encoded in; `convert` is
-    `datasets.convert`.
+    `unnamed` collects the tags of text that was read, is not ASCII, and leaves as it came though it is in no
+    character set that is named; `assumed` those of text that was read without one and was encoded anew, as if
+    it had been Latin-1. `syntax` names, for errors, what is encoded in; the result `is_converted` to it by
+    `convert` after that.
     """
 
     def __init__(
-        self,
-        syntax: str,
-        *,
-        is_explicit: bool,
-        is_little_endian: bool,
-        convert: Callable[[bytes, str, str], bytes],
+        self, syntax: str, *, is_explicit: bool, is_little_endian: bool, is_converted: bool = False
     ) -> None:
         order = "<" if is_little_endian else ">"
         self.is_explicit = is_explicit
         self.is_little_endian = is_little_endian
         self.unnamed: dict[BaseTag, None] = {}
+        self.assumed: dict[BaseTag, None] = {}
         self._syntax = syntax
-        self._convert = convert
+        self._odd = _NOT_CONVERTED if is_converted else _ODD
         self._short_header = Struct(order + "HH2sH").pack
         self._long_header = Struct(order + "HH2sxxI").pack
         self._header = Struct(order + "HHI").pack
@@ -99,16 +105,21 @@ class Encoder:
     def _element(self, tag: BaseTag, scope: _Scope, parts: list[bytes]) -> None:
         element = stored(scope.dataset, tag)
         if isinstance(element, RawDataElement):
+            length, value = element.length, element.value or b""
+            is_undefined = length == UNDEFINED
+            if len(value) < length and not is_undefined:
+                raise self._error(tag, f"it declared {length} bytes, and fewer were there to be read")
             vr = vr_of_raw(element, scope.dataset)
             if len(vr) > 2:
                 vr = _resolved(vr, tag, scope)
             if vr != "SQ":
-                self._put(parts, tag, vr, self._raw(element, vr, scope), element.length == UNDEFINED)
+                self._put(parts, tag, vr, self._raw(element, vr, value, scope), is_undefined)
                 return
-            if encoded := self._raw_sequence(element, scope):
-                parts.append(encoded)
+            read = self._raw_sequence(element, scope)
+            if isinstance(read, bytes):
+                parts.append(read)
                 return
-            element = scope.dataset[tag]
+            element = read
         if element.VR == "SQ":
             self._sequence(element, scope, parts)
             return
@@ -148,47 +159,49 @@ class Encoder:
 
     # --- what was read --------------------------------------------------------------------------
 
-    def _raw(self, element: RawDataElement, vr: str, scope: _Scope) -> bytes:
+    def _raw(self, element: RawDataElement, vr: str, value: bytes, scope: _Scope) -> bytes:
         """Return the bytes of a value, as they came unless the character set is another one now."""
-        value = element.value or b""
         if vr in EXTENDED_VRS and not is_plain(value):
-            if scope.is_unchanged:
-                if not scope.is_named:
-                    self.unnamed[element.tag] = None
-                return value
-            text = decode_text(value, scope.encodings, is_name=vr == "PN")
-            if _LOST in text:
-                raise _lost(element.tag)
-            return self._set_text(element.tag, text, scope, is_name=vr == "PN")
+            return self._read_text(element.tag, value, scope, is_name=vr == "PN")
         if element.is_little_endian is not self.is_little_endian and vr in _UNITS:
             unit = _UNITS[vr]
             return b"".join([value[at : at + unit][::-1] for at in range(0, len(value), unit)])
         return value
 
-    def _raw_sequence(self, element: RawDataElement, scope: _Scope) -> bytes:
-        """Return a sequence that was not looked at, odd values in it padded; nothing if items may change."""
+    def _read_text(self, tag: BaseTag, value: bytes, scope: _Scope, *, is_name: bool) -> bytes:
+        """Return the bytes of text as they came unless the character set is another one now."""
+        if scope.is_unchanged:
+            if not scope.is_named:
+                self.unnamed[tag] = None
+            return value
+        if scope.is_repaired_for(value):
+            return value
+        text = decode_text(value, scope.encodings, is_name=is_name)
+        if _is_lost(text):
+            raise _lost(tag)
+        is_assumed = scope.was_unnamed(value)
+        encoded = self._set_text(tag, text, scope, is_name=is_name, is_assumed=is_assumed)
+        if is_assumed and encoded != value:
+            self.assumed[tag] = None
+        return encoded
+
+    def _raw_sequence(self, element: RawDataElement, scope: _Scope) -> bytes | DataElement:
+        """Return a sequence that was not looked at: encoded if it may leave as it came, or its items."""
         value = element.value or b""
         is_implicit, is_little = bool(element.is_implicit_VR), bool(element.is_little_endian)
         syntax = _SYNTAXES.get((is_implicit, is_little))
         if syntax is None:  # Big Endian without VR, against the standard
-            return b""
+            return scope.dataset[element.tag]
         is_same = (self.is_explicit, self.is_little_endian) == (not is_implicit, is_little)
-        written = (
-            self
-            if is_same
-            else Encoder(
-                self._syntax, is_explicit=not is_implicit, is_little_endian=is_little, convert=self._convert
-            )
-        )
-        encoded = written._header_of(element.tag, "SQ", len(value)) + value
-        walk = Walk(syntax)
-        walk.feed(encoded)
-        walk.finish()
         is_plain = value.translate(None, _DELIMITERS).isascii()
-        if not is_same or not scope.is_unchanged or not (is_plain or scope.is_named):
-            return b""
-        is_odd = any(warning.startswith("odd length") for warning in walk.warnings)
-        return self._convert(encoded, syntax, syntax) if is_odd else encoded
+        if is_same and scope.is_unchanged and (is_plain or scope.is_named):
+            encoded = self._header_of(element.tag, "SQ", len(value)) + value
+            walk = Walk(syntax)
+            walk.feed(encoded)
+            walk.finish()
+            if self._odd.isdisjoint(walk.kinds):
+                return encoded
+        return build_sequence(element, scope.encodings)
 
     # --- what is a value of Python's ------------------------------------------------------------
 
@@ -234,26 +247,43 @@ class Encoder:
         if not isinstance(value, (str, PersonName)):
             raise TypeError
         text = str(value)
+        if text.isascii() and "\x1b" not in text:
+            return text.encode("ascii")
+        if _is_lost(text) and element.file_tell is not None:
+            raise _lost(element.tag)
         if text.isascii():
             return text.encode("ascii")
-        if _was_read(element, value, scope) and not scope.is_named and scope.is_unchanged:
-            try:
-                encoded = text.encode(scope.encodings[0])
-            except UnicodeEncodeError:
-                pass  # so it was set over what was read, or is lost
-            else:
-                self.unnamed[element.tag] = None
-                return encoded
-        if _LOST in text and element.file_tell is not None:
-            raise _lost(element.tag)
+        if _was_read(element, value, scope):
+            return self._seen_text(element.tag, text, scope, is_name=vr == "PN")
         return self._set_text(element.tag, text, scope, is_name=vr == "PN")
 
-    def _set_text(self, tag: BaseTag, text: str, scope: _Scope, *, is_name: bool) -> bytes:
+    def _seen_text(self, tag: BaseTag, text: str, scope: _Scope, *, is_name: bool) -> bytes:
+        """Return text that was read and looked at, but may also be what a program set in its place."""
+        if scope.is_named and scope.is_unchanged:
+            try:
+                return encode_text(text, scope.names, is_name=is_name)
+            except UnicodeEncodeError:
+                pass  # so it did not come in these sets, or it was set
+        try:
+            value = text.encode(scope.encodings[0])
+        except UnicodeEncodeError:
+            return self._set_text(tag, text, scope, is_name=is_name)
+        if scope.is_unchanged:
+            self.unnamed[tag] = None
+            return value
+        if scope.is_repaired_for(value):
+            return value
+        return self._set_text(tag, text, scope, is_name=is_name)
+
+    def _set_text(
+        self, tag: BaseTag, text: str, scope: _Scope, *, is_name: bool, is_assumed: bool = False
+    ) -> bytes:
         """Return text that the character sets have to hold; raises DataSetError."""
         try:
             return encode_text(text, scope.names, is_name=is_name)
         except UnicodeEncodeError:
-            raise DataSetError(f"element {tag}: {_unfit(scope.names)}") from None
+            hint = f"; if it is not in Latin-1, {_REMEDY}" if is_assumed else ""
+            raise DataSetError(f"element {tag}: {_unfit(scope.names)}{hint}") from None
 
 
 def _was_read(element: DataElement, value: Any, scope: _Scope) -> bool:
@@ -262,10 +292,18 @@ def _was_read(element: DataElement, value: Any, scope: _Scope) -> bool:
     return not is_made and element.file_tell is not None and scope.dataset.original_encoding[0] is not None
 
 
+def _is_lost(text: str) -> bool:
+    """Return whether text shows that bytes were lost when it was read.
+
+    pydicom takes out the escape sequence to ASCII even where it leaves in that to a set of two bytes.
+    """
+    return _LOST in text or ("\x1b" in text and _TWO_BYTES.search(text) is not None)
+
+
 def _lost(tag: BaseTag) -> DataSetError:
     return DataSetError(
         f"element {tag} has text whose bytes were lost when it was read, for they are not in its character"
-        " set; set the text anew, or the SpecificCharacterSet before it is looked at"
+        f" set; set the text anew, or, before it is looked at, {_REMEDY}"
     )
 
 
@@ -349,6 +387,22 @@ class _Scope:
                 not self.dataset.original_character_set or convert_encodings(self.names) == self.encodings
             )
         return self._is_unchanged
+
+    def was_unnamed(self, value: bytes) -> bool:
+        """Whether text was read for which no character set was named, or none that there is."""
+        first, *others = self.encodings
+        return first == "iso8859" and _LOST in decode_text(value, ["ascii", *others])
+
+    def is_repaired_for(self, value: bytes) -> bool:
+        """Whether text has the character sets now that it was read in, and had not in those named then.
+
+        Where none was named, they have to be one in which most sequences of bytes mean nothing.
+        """
+        names = self.names
+        is_told = not set(names).isdisjoint(STAND_ALONE_ENCODINGS) and self.was_unnamed(value)
+        if not are_known(names) or not (is_told or _is_lost(decode_text(value, self.encodings))):
+            return False
+        return not _is_lost(decode_text(value, convert_encodings(names)))
 
     def ancestors(self) -> list[Dataset]:
         """Return the data set and those around it, the nearest first."""

@@ -204,31 +204,113 @@ def test_text_that_was_read_leaves_as_it_came(
     assert "M\xfcller" not in "".join(said)
 
 
+ESCAPED = b"A=\x1b$B;3\x1b(B^\x1b$BED\x1b(B "
+
+
 @pytest.mark.parametrize("target", [EXPLICIT, IMPLICIT, BIG])
-def test_bytes_that_are_lost_are_refused(target: str) -> None:
-    for text, tag in ((NAME, "0010,0010"), (COMMENTS, "0010,4000")):
-        made = received(UTF_8, text)
-        assert text[8:] in encode_data_set(made, target)
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [
+        (b"ISO_IR 192", b"M\xfcller"),
+        (b"ISO_IR 192\\ISO_IR 100 ", b"M\xfcller"),
+        (b"ISO-IR 192", b"M\xfcller"),
+        (b"ISO IR 192", b"M\xfcller"),
+        (b"ISO_IR 166", b"\xdb\xdc"),
+        (b"GB18030 ", b"\xcd\xff"),
+        (b"", ESCAPED),  # of which pydicom loses what goes back to ASCII
+        (b"ISO_IR 100", ESCAPED),
+        (b"", b"\x1b$(D0!\x1b(B "),
+    ],
+)
+def test_bytes_that_are_lost_are_refused(names: bytes, text: bytes, target: str) -> None:
+    for tag, vr in ((0x00100010, "PN"), (0x00104000, "LT")):
+        made = received(element(0x00080005, "CS", names), element(tag, vr, text))
+        assert text in encode_data_set(made, target, on_warning=[].append)
         list(looks(made))
-        with pytest.raises(DataSetError, match=rf"\({tag}\) has text whose bytes were lost"):
+        with pytest.raises(DataSetError, match="has text whose bytes were lost .*assume_character_set"):
             encode_data_set(made, target)
 
 
+@pytest.mark.parametrize("target", [EXPLICIT, IMPLICIT, BIG])
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [
+        (b"\\ISO 2022 IR 149", "홍길동".encode("euc_kr")),
+        (b"\\ISO 2022 IR 87 ", "山田".encode("shift_jis")),
+        (b"ISO_IR 13 ", "山田".encode("shift_jis")),
+        (b"\\ISO_IR 192 ", "Иванов".encode()),
+        (b"", b"\x1b-A\xfc\xfc "),
+        (b"", b"\x1b(Ja "),
+    ],
+)
+def test_text_that_is_not_in_its_character_set_leaves_as_it_came(
+    names: bytes, text: bytes, target: str, said: list[str]
+) -> None:
+    for tag, vr in ((0x00100010, "PN"), (0x00104000, "LT")):
+        made = received(element(0x00080005, "CS", names), element(tag, vr, text))
+        list(looks(made))
+        back = decode_data_set(encode_data_set(made, target, on_warning=said.append), target)
+        assert back.get_item(tag).value.rstrip() == text.rstrip()
+    assert len(said) == (0 if text.isascii() else 2)
+    assert all("leaves as it was read, or was set over what was read" in one for one in said)
+
+
 @pytest.mark.parametrize("look", [False, True])
-def test_text_goes_with_a_character_set_that_is_set_later(look: bool) -> None:
+def test_text_goes_with_a_character_set_that_is_set_later(look: bool, said: list[str]) -> None:
     made = received(NAME, COMMENTS)
     if look:
         list(looks(made))
     made.SpecificCharacterSet = "ISO_IR 192"
-    encoded = encode_data_set(made, EXPLICIT)
+    encoded = encode_data_set(made, EXPLICIT, on_warning=said.append)
     assert "Müller".encode() in encoded
     assert "über".encode() in encoded
+    told = "element (0010,0010) and 1 more has text that is not ASCII and was read without a character set"
+    assert [text[: len(told)] for text in said] == ([] if look else [told])
     made.SpecificCharacterSet = "ISO_IR 144"
-    with pytest.raises(DataSetError, match=r"\(0010,0010\): not all text can be encoded in .*'ISO_IR 144'"):
+    with pytest.raises(DataSetError, match=r"\(0010,0010\): not all text .*'ISO_IR 144'") as caught:
         encode_data_set(made, EXPLICIT)
-    made = received(UTF_8, NAME)
+    assert ("assume_character_set" in str(caught.value)) is not look
     made.SpecificCharacterSet = "ISO_IR 100"
-    with pytest.raises(DataSetError, match=r"\(0010,0010\) has text whose bytes were lost"):
+    assert NAME[8:] in encode_data_set(made, EXPLICIT)  # nothing is in doubt any more
+
+
+@pytest.mark.parametrize("look", [False, True])
+@pytest.mark.parametrize("target", [EXPLICIT, IMPLICIT, BIG])
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("Иванов".encode(), "ISO_IR 192"),
+        ("王小东".encode("gb18030"), "GB18030"),
+        (b"A=\x1b$B;3\x1b(B^\x1b$BED\x1b(B ", ["", "ISO 2022 IR 87"]),
+    ],
+)
+def test_a_character_set_that_is_named_later_does_not_change_what_is_in_it(
+    text: bytes, names: str | list[str], target: str, look: bool
+) -> None:
+    made = received(element(0x00100010, "PN", text), element(0x00104000, "LT", text))
+    if look:
+        list(looks(made))
+    made.SpecificCharacterSet = names
+    if look and b"\x1b" in text:
+        with pytest.raises(DataSetError, match=r"\(0010,0010\) has text whose bytes were lost"):
+            encode_data_set(made, target)
+        return
+    back = decode_data_set(encode_data_set(made, target), target)
+    assert [back.get_item(tag).value for tag in (0x00100010, 0x00104000)] == [text, text]
+
+
+@pytest.mark.parametrize("names", ["ISO_IR 100", "GB18030"])
+def test_a_wrong_character_set_can_be_mended_before_text_is_looked_at(names: str) -> None:
+    text = "Käse".encode("latin-1") if names == "ISO_IR 100" else "王小东".encode("gb18030")
+    made = received(UTF_8, element(0x00104000, "LT", text))
+    made.SpecificCharacterSet = names
+    assert text in encode_data_set(made, EXPLICIT)
+    made.SpecificCharacterSet = "ISO 2022 IR 149"
+    if names == "ISO_IR 100":
+        with pytest.raises(DataSetError, match=r"\(0010,4000\) has text whose bytes .*assume_character_set"):
+            encode_data_set(made, EXPLICIT)
+    made.SpecificCharacterSet = "ISO_IR 999"
+    with pytest.raises(DataSetError, match=r"\(0010,4000\) has text whose bytes"):
         encode_data_set(made, EXPLICIT)
 
 
@@ -258,11 +340,85 @@ def test_text_that_is_set_in_a_data_set_that_was_read(said: list[str]) -> None:
     made.PatientID = "A"
     assert encode_data_set(made, EXPLICIT, on_warning=said.append)
     assert not said
+    made.PatientComments = "ö"  # which cannot be told from what was read
+    assert encode_data_set(made, EXPLICIT, on_warning=said.append)
+    assert ["(0010,4000) has text" in one and "or was set over what was read" in one for one in said] == [
+        True
+    ]
 
 
 def test_who_does_not_say_how_is_warned() -> None:
     with pytest.warns(UserWarning, match=r"element \(0010,0010\) and 1 more has text that is not ASCII"):
         encode_data_set(received(NAME, COMMENTS), EXPLICIT)
+
+
+# --- what is not whole, or in disorder --------------------------------------------------------
+
+SHORT_PIXELS = struct.pack("<HH2sxxI", 0x7FE0, 0x0010, b"OW", 100) + bytes(50)
+SHORT_NAME = element(0x00100010, "PN", b"A^B^C ")[:-2]
+SHORT_ITEM = element(0x00400100, "SQ", item(element(0x00080060, "CS", b"CT")))[:-4]
+
+
+@pytest.mark.parametrize("target", [EXPLICIT, IMPLICIT, BIG])
+@pytest.mark.parametrize(
+    ("cut", "tag"),
+    [(SHORT_PIXELS, "7FE0,0010"), (SHORT_NAME, "0010,0010"), (SHORT_ITEM, "0040,0100")],
+)
+def test_what_was_read_from_a_file_that_was_cut_is_refused(cut: bytes, tag: str, target: str) -> None:
+    made = read(element(0x00080060, "CS", b"CT"), cut)
+    with pytest.raises(DataSetError, match=rf"\({tag}\) .* it declared \d+ bytes, and fewer were there"):
+        encode_data_set(made, target)
+    with pytest.raises(DataSetError, match=rf"\({tag}\) .* it declared \d+ bytes, and fewer were there"):
+        encode_data_set(dataset(ReferencedStudySequence=[made]), target)
+
+
+STRAY = struct.pack("<HHI", 0xFFFE, 0xE00D, 0)
+
+
+@pytest.mark.parametrize("target", [EXPLICIT, IMPLICIT, BIG])
+@pytest.mark.parametrize("modality", [b"CT", b"C"])
+def test_what_stands_behind_a_delimiter_out_of_place_is_sent(modality: bytes, target: str) -> None:
+    disordered = element(0x00080060, "CS", modality) + STRAY + element(0x00100020, "LO", b"A1")
+    made = read(element(0x00400100, "SQ", item(disordered)))
+    back = decode_data_set(encode_data_set(made, target), target)
+    inner = back.ScheduledProcedureStepSequence[0]
+    assert (inner.Modality, inner.PatientID) == (modality.decode(), "A1")
+    deeper = element(0x00081110, "SQ", item(element(0x00400100, "SQ", item(disordered))))
+    back = decode_data_set(encode_data_set(read(deeper), target), target)
+    inner = back.ReferencedStudySequence[0].ScheduledProcedureStepSequence[0]
+    assert (inner.Modality, inner.PatientID) == (modality.decode(), "A1")
+
+
+def read_implicit(*elements: bytes) -> Dataset:
+    return read_dataset(BytesIO(b"".join(elements)), True, True)
+
+
+PHILIPS = implicit(0x20010010, b"Philips Imaging DD 001")
+PRIVATE_SEQUENCE = 0x2001105F  # in pydicom's dictionary
+
+
+def test_a_private_sequence_with_a_delimiter_out_of_place() -> None:
+    disordered = implicit(0x00080060, b"CT") + STRAY + implicit(0x00100020, b"A1")
+    made = read_implicit(PHILIPS, implicit(PRIVATE_SEQUENCE, implicit(0xFFFEE000, disordered)))
+    back = decode_data_set(encode_data_set(made, EXPLICIT), EXPLICIT)
+    assert back[PRIVATE_SEQUENCE].value[0].PatientID == "A1"
+    for value in (b"nothing", b"no items"):
+        made = read_implicit(PHILIPS, implicit(PRIVATE_SEQUENCE, value))
+        with pytest.raises(DataSetError, match=r"\(2001,105F\) has items that cannot be followed"):
+            encode_data_set(made, EXPLICIT)
+    made = read_implicit(PHILIPS, implicit(PRIVATE_SEQUENCE, b""))
+    assert not decode_data_set(encode_data_set(made, EXPLICIT), EXPLICIT)[PRIVATE_SEQUENCE].value
+    made = read_implicit(implicit(0x00400100, b"nothing"))
+    with pytest.raises(DataSetError, match=r"\(0040,0100\) has something else than items"):
+        encode_data_set(made, EXPLICIT)
+
+
+@pytest.mark.parametrize("filler", [16708, 20048])  # a length whose bytes are those of a VR: DA, PN
+def test_a_sequence_whose_length_looks_like_a_vr(filler: int) -> None:
+    inner = implicit(0xFFFEE000, implicit(0x00420011, bytes(filler - 16)))
+    made = read_implicit(implicit(0x00080060, b"CT"), implicit(0x00400100, inner))
+    back = decode_data_set(encode_data_set(made, EXPLICIT), EXPLICIT)
+    assert len(back[STEPS].value[0].EncapsulatedDocument) == filler - 16
 
 
 # --- odd values ---------------------------------------------------------------------------------
@@ -403,7 +559,7 @@ def test_memory_that_is_not_there_is_no_data_set_error() -> None:
             raise MemoryError
 
     made = received(NAME)
-    made[0x00100010] = made.get_item(0x00100010)._replace(value=Large(b"A"))
+    made[0x00100010] = made.get_item(0x00100010)._replace(value=Large(b"A"), length=1)
     with pytest.raises(MemoryError):
         encode_data_set(made, EXPLICIT)
 
