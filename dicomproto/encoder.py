@@ -249,7 +249,7 @@ class Encoder:
         text = str(value)
         if text.isascii() and "\x1b" not in text:
             return text.encode("ascii")
-        if _is_lost(text) and element.file_tell is not None:
+        if element.file_tell is not None and _is_lost(text):
             raise _lost(element.tag)
         if text.isascii():
             return text.encode("ascii")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 import re
+import struct
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from typing import Any
 
 import pytest
+from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage
 
@@ -81,6 +84,23 @@ def test_text_that_cannot_be_encoded_is_not_sent(
     assert not provider.received
     assert association.is_established
     SENDING[service](association, dataset(PatientName="Иванов", SpecificCharacterSet="ISO_IR 192", **SENT))
+
+
+def test_what_was_read_from_a_file_that_was_cut_is_not_sent(
+    association: Association, provider: Provider
+) -> None:
+    pixels = struct.pack("<HH2sxxI", 0x7FE0, 0x0010, b"OW", 100)
+    file = BytesIO()
+    dataset(PatientName="A", **SENT).save_as(file, implicit_vr=False, little_endian=True)
+    for there in (0, 50, 99):
+        made = dcmread(BytesIO(file.getvalue() + pixels + bytes(there)), force=True)
+        with pytest.raises(
+            DataSetError, match=r"\(7FE0,0010\) .* it declared 100 bytes, and fewer were there"
+        ):
+            association.send_c_store(made)
+    assert not provider.received
+    whole = dcmread(BytesIO(file.getvalue() + pixels + bytes(100)), force=True)
+    assert association.send_c_store(whole).Status == 0
 
 
 def test_a_match_that_cannot_be_encoded_ends_the_query(
