@@ -386,7 +386,7 @@ def test_the_character_set_of_a_peer_may_be_known(
 def test_a_character_set_that_there_is_not_is_refused(here: Run) -> None:
     done = here("findscu", "127.0.0.1:104", "--assume-charset", "latin-1", *KEYS)
     assert done.status == 2
-    assert "there is no character set 'latin-1'" in done.err
+    assert "there is no character set 'latin-1'; give one such as 'ISO_IR 100'" in done.err
 
 
 def test_extended_negotiation_is_asked_for_and_missed(here: Run) -> None:

@@ -190,7 +190,7 @@ def charset(text: str) -> str:
     from dicomproto.characters import are_known
 
     if not are_known(text.split("\\")):
-        raise ArgumentTypeError(f"there is no character set {text!r}")
+        raise ArgumentTypeError(f"there is no character set {text!r}; give one such as 'ISO_IR 100'")
     return text
 
 
