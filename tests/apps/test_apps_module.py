@@ -27,7 +27,9 @@ def test_the_package_runs_as_the_command(capsys: pytest.CaptureFixture[str]) -> 
         known = capsys.readouterr()
         done = python("-m", "dicomproto", *words)
         assert (done.status, done.out, done.err) == (caught.value.code, known.out, known.err)
-    assert all(name in python("-m", "dicomproto").out for name in APPLICATIONS)
+    alone = python("-m", "dicomproto")
+    assert (alone.status, alone.err) == (2, "")
+    assert all(name in alone.out for name in APPLICATIONS)
     assert python("-c", "import dicomproto.__main__") == Done(0, "", "")
 
 
