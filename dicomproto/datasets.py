@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 
 from pydicom.charset import python_encoding
 from pydicom.config import IGNORE
@@ -21,7 +22,7 @@ from pydicom.valuerep import PersonName
 
 from .characters import EXTENDED_VRS, UTF_8, are_known
 from .conversion import MAXIMUM_DEPTH, convert
-from .decoding import build_dataset
+from .decoding import Built, build_dataset
 from .deflated import INFLATE_LIMIT, deflate, inflate
 from .encoded import DECODED_BOUNDS, Bounds
 from .encoder import SPECIFIC_CHARACTER_SET, Encoder, items_of, shown_names, stored, values_of, vr_of_raw
@@ -40,6 +41,7 @@ __all__ = [
     "MAXIMUM_DEPTH",
     "convert",
     "decode_data_set",
+    "decode_noting_text",
     "decompress",
     "encode_data_set",
     "name_character_set",
@@ -116,6 +118,21 @@ def decode_data_set(
     Values are decoded when they are first used, and may raise then what pydicom raises. A deflated data set
     of more than `inflate_limit` bytes is refused.
     """
+    dataset = decode_noting_text(data, transfer_syntax, inflate_limit=inflate_limit, bounds=bounds).dataset
+    if file_meta:
+        dataset.file_meta = FileMetaDataset()
+        dataset.file_meta.TransferSyntaxUID = _syntax(normalize_uid(transfer_syntax))
+    return dataset
+
+
+def decode_noting_text(
+    data: Buffer,
+    transfer_syntax: str,
+    *,
+    inflate_limit: int = INFLATE_LIMIT,
+    bounds: Bounds = DECODED_BOUNDS,
+) -> Built:
+    """Do as `decode_data_set`, without a `file_meta`; also tell which elements need a character set."""
     transfer_syntax = normalize_uid(transfer_syntax)
     syntax = _syntax(transfer_syntax)
     if syntax.is_deflated:
@@ -123,15 +140,11 @@ def decode_data_set(
     explicit, little_endian = not syntax.is_implicit_VR, syntax.is_little_endian
     try:
         with Quiet():
-            dataset = build_dataset(data, is_explicit=explicit, is_little_endian=little_endian, bounds=bounds)
+            return build_dataset(data, is_explicit=explicit, is_little_endian=little_endian, bounds=bounds)
     except DataSetError:
         raise
     except Exception as error:  # whatever a character set makes pydicom raise
         raise DataSetError(f"the data set cannot be decoded as {syntax.name}: {_summary(error)}") from None
-    if file_meta:
-        dataset.file_meta = FileMetaDataset()
-        dataset.file_meta.TransferSyntaxUID = syntax
-    return dataset
 
 
 def name_character_set(dataset: Dataset) -> None:
@@ -251,6 +264,7 @@ def decompress(data: Buffer, transfer_syntax: str) -> bytes:
     return encode_data_set(dataset, EXPLICIT_VR_LITTLE_ENDIAN)
 
 
+@lru_cache(64)
 def _syntax(transfer_syntax: str) -> UID:
     uid = _uid(transfer_syntax)
     try:

@@ -19,14 +19,18 @@ from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 from pydicom.values import convert_string
 
+from .characters import EXTENDED_VRS
 from .encoded import DECODED_BOUNDS, Bounds, Sink, walk_whole
 from .errors import DataSetError
-from .headers import UNDEFINED
+from .headers import LITTLE, UNDEFINED
 from .upper_layer.pdu import Buffer
 
 SEQUENCES = frozenset(tag for tag, entry in DicomDictionary.items() if entry[0] == "SQ")
 """Tags of sequences, which Implicit VR and UN do not tell."""
 
+_TEXTS = frozenset(tag for tag, entry in DicomDictionary.items() if entry[0] in EXTENDED_VRS)
+_MAYBE_TEXT: frozenset[str | None] = EXTENDED_VRS | {"UN", None}
+_SMALL = 0x10000  # bytes that are looked at all at once
 _HARMLESS = frozenset({"order", "odd length", "group length", "native pixel data", "trailing padding"})
 _new_tuple = tuple.__new__  # a RawDataElement in half of the time
 _KNOWN_SEQUENCE = 0x0008_1110
@@ -35,7 +39,15 @@ _KNOWN_SEQUENCE = 0x0008_1110
 _SPECIFIC_CHARACTER_SET = BaseTag(0x0008_0005)
 
 
-def build_dataset(data: Buffer, *, is_explicit: bool, is_little_endian: bool, bounds: Bounds) -> Dataset:
+class Built(NamedTuple):
+    """A data set, and what of it needs to know its character set."""
+
+    dataset: Dataset
+    extended: set[int]
+    """Tags of elements that may be, or hold, text that is not ASCII or has escape sequences."""
+
+
+def build_dataset(data: Buffer, *, is_explicit: bool, is_little_endian: bool, bounds: Bounds) -> Built:
     """Return the Dataset that is encoded in `data`, in its own VR and byte order if they are others.
 
     Raises DataSetError if it is not whole or cannot be followed, and DataSetTooLarge beyond `bounds`.
@@ -50,7 +62,7 @@ def build_dataset(data: Buffer, *, is_explicit: bool, is_little_endian: bool, bo
         walk_whole(
             data, is_explicit=is_explicit, is_little_endian=is_little_endian, sink=builder, bounds=bounds
         )
-    return builder.dataset(is_explicit=walk.is_explicit)
+    return Built(builder.dataset(is_explicit=walk.is_explicit), builder.extended)
 
 
 def build_sequence(element: RawDataElement, encodings: list[str]) -> DataElement:
@@ -89,6 +101,11 @@ def _encodings(character_set: bytes) -> list[str]:
     return convert_encodings(convert_string(character_set, is_little_endian=True))
 
 
+def _is_plain(data: bytes) -> bool:
+    """Return whether all is ASCII without escape sequences, but for the headers of items."""
+    return data.replace(LITTLE.item, b"").isascii() and b"\x1b" not in data
+
+
 class _Level(NamedTuple):
     """What a builder was at when it went into an item."""
 
@@ -107,6 +124,9 @@ class _Builder(Sink):
 
     def __init__(self, data: bytes, *, is_little_endian: bool, keeps_raw: bool = True) -> None:
         self.data = data
+        self.is_extended = len(data) > _SMALL or not _is_plain(data)
+        self.extended: set[int] = set()
+        self.raw_sequence = 0  # the tag of the one that the walk is in
         self.keeps_raw = keeps_raw
         self.has_raw_sequences = False
         self.is_plain = True  # what is within raw sequences
@@ -148,6 +168,16 @@ class _Builder(Sink):
                 self.private.append(tag)
         if not self.depth:
             self.raw(tag, vr, start, length)
+        if self.is_extended and length and vr in _MAYBE_TEXT:
+            self.note(tag, vr, self.data[start : start + length])
+
+    def note(self, tag: int, vr: str | None, value: bytes) -> None:
+        """Note which element of the data set is, or holds, what may be text and is not plain ASCII."""
+        if value.isascii() and b"\x1b" not in value:
+            return
+        if vr in EXTENDED_VRS or tag & 0x1_0000 or tag in _TEXTS or tag not in DicomDictionary:
+            inner = self.raw_sequence if self.depth else tag
+            self.extended.add(self.sequences[0][0] if self.sequences else inner)
 
     def raw(self, tag: int, vr: str | None, start: int, length: int) -> None:
         key = BaseTag(tag)
@@ -178,6 +208,7 @@ class _Builder(Sink):
                 self.is_plain = False
             if not self.depth:
                 self.raw(tag, vr, start, length)
+                self.raw_sequence = tag
             self.depth += 1
             self.has_raw_sequences = True
         else:

@@ -6,7 +6,7 @@ can say which it is, before values are looked at.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 
 from pydicom.charset import convert_encodings
 from pydicom.dataelem import RawDataElement
@@ -14,6 +14,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
 from .characters import DEFAULT_REPERTOIRE, EXTENDED_VRS, are_known, decode_text, is_plain
+from .decoding import build_sequence
 from .encoder import SPECIFIC_CHARACTER_SET, items_of, stored, values_of, vr_of_raw
 from .errors import DataSetError
 from .quiet import Quiet
@@ -21,16 +22,16 @@ from .quiet import Quiet
 _LOST = "\N{REPLACEMENT CHARACTER}"
 
 
-def text_in_doubt(dataset: Dataset) -> BaseTag | None:
+def text_in_doubt(dataset: Dataset, *, among: Set[int] | None = None) -> BaseTag | None:
     """Return the tag of the first text that is not in the character set that is named for it; None if all is.
 
     Text that is not ASCII and for which none is named, or one that there is not, counts as well, and what is
-    in items. Values that were looked at are passed over.
+    in items. Values that were looked at are passed over, and all elements but those `among` them, if any are.
     """
-    return next(_doubts(dataset, []), None)
+    return next(_doubts(dataset, [], among), None)
 
 
-def assume_character_set(dataset: Dataset, *names: str) -> BaseTag | None:
+def assume_character_set(dataset: Dataset, *names: str, among: Set[int] | None = None) -> BaseTag | None:
     """Take the text of a received data set to be in the character sets of `names`, if it is in doubt.
 
     `names` are values of Specific Character Set, which then has them, so that the data set can be sent on or
@@ -39,25 +40,25 @@ def assume_character_set(dataset: Dataset, *names: str) -> BaseTag | None:
     """
     if not are_known(names):
         raise DataSetError(f"there is no character set {chr(92).join(names)!r}")
-    tag = text_in_doubt(dataset)
+    tag = text_in_doubt(dataset, among=among)
     if tag is not None:
         _settle(dataset, names)
         dataset.SpecificCharacterSet = names[0] if len(names) == 1 else list(names)
     return tag
 
 
-def _doubts(dataset: Dataset, inherited: list[str]) -> Iterator[BaseTag]:
+def _doubts(dataset: Dataset, inherited: list[str], among: Set[int] | None = None) -> Iterator[BaseTag]:
     names = values_of(dataset, SPECIFIC_CHARACTER_SET) if SPECIFIC_CHARACTER_SET in dataset else inherited
     is_named = are_known(names) and not DEFAULT_REPERTOIRE.issuperset(names)
     encodings: list[str] = []
-    for tag in sorted(dataset.keys()):
+    for tag in sorted(dataset.keys() if among is None else dataset.keys() & among):
         element = stored(dataset, tag)
         value = element.value if isinstance(element, RawDataElement) else None
         if value is not None and is_plain(value):
             continue
         vr = vr_of_raw(element, dataset) if isinstance(element, RawDataElement) else element.VR
         if vr == "SQ":
-            for item in _items(dataset, tag):
+            for item in _built_items(element) if isinstance(element, RawDataElement) else items_of(element):
                 yield from _doubts(item, names)
         elif value is not None and vr in EXTENDED_VRS:
             if is_named and not encodings:
@@ -80,6 +81,15 @@ def _settle(dataset: Dataset, names: tuple[str, ...]) -> None:
     dataset.set_original_encoding(is_implicit, is_little, convert_encodings(list(names)))
     if SPECIFIC_CHARACTER_SET in dataset:
         del dataset[SPECIFIC_CHARACTER_SET]
+
+
+def _built_items(element: RawDataElement) -> list[Dataset]:
+    """Return the items of a sequence that was not looked at, without pydicom; none if it cannot be read."""
+    try:
+        with Quiet():
+            return items_of(build_sequence(element, []))
+    except Exception:  # whatever a character set makes pydicom raise
+        return []
 
 
 def _items(dataset: Dataset, tag: BaseTag) -> list[Dataset]:

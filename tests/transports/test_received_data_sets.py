@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sys
 import zlib
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset
 
+from dicomproto import text
 from dicomproto.config import Limits
 from dicomproto.dimse.commands import (
     DATA_SET_PRESENT,
@@ -24,6 +27,7 @@ from dicomproto.dimse.commands import (
     NSetRQ,
     Request,
 )
+from dicomproto.encoded import Walk
 from dicomproto.errors import DataSetError
 from dicomproto.uids import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
@@ -33,7 +37,7 @@ from dicomproto.uids import (
 from dicomproto_transports import evt
 from dicomproto_transports._outgoing import MemorySource
 from tests.associations import CT_IMAGE, associated, make_ae, make_server
-from tests.backends import AnyBackend
+from tests.backends import AnyBackend, Lockstep
 from tests.data_sets import UNDEFINED, explicit, implicit, item
 
 FIND, MOVE, GET = (f"1.2.840.10008.5.1.4.1.2.2.{number}" for number in (1, 2, 3))
@@ -109,7 +113,7 @@ CUT = {
     "no delimiter": (explicit(ITEMS, b"SQ", item(NAME), UNDEFINED), "byte 0: (0040,0100) has no delimiter"),
     "an item": (
         explicit(ITEMS, b"SQ", item(NAME, 99), UNDEFINED),
-        "byte 12: (0040,0100) item 1 is shorter than its length",
+        "byte 12: (0040,0100) has an item of 99 bytes, 16 are left",
     ),
     "a value in an item": (
         explicit(ITEMS, b"SQ", item(NAME[:-2])),
@@ -220,6 +224,28 @@ def test_an_identifier_without_elements_is_none(backend: AnyBackend) -> None:
             assert (response.Status, handler.read) == (0xC000, [])
 
     backend.run(main)
+
+
+def test_an_identifier_is_walked_once_and_not_searched_for_text() -> None:
+    """Where everything runs in one thread, and can be counted."""
+    backend, handler, calls = Lockstep(), Reading("identifier"), Counter[str]()
+    counted = {Walk.finish.__code__: "walk", text.text_in_doubt.__code__: "search"}
+
+    def count(frame: Any, event: str, _: object) -> None:
+        if event == "call" and frame.f_code in counted:
+            calls[counted[frame.f_code]] += 1
+
+    async def main() -> None:
+        async with provided(backend, (evt.EVT_C_FIND, handler)) as assoc:
+            sys.setprofile(count)
+            await told(assoc, REQUESTS["C-FIND"][1], NAME + explicit(ITEMS, b"SQ", item(NAME)))
+
+    try:
+        backend.run(main)
+    finally:
+        sys.setprofile(None)
+    assert handler.read[0].PatientName == "DOE^JANE"
+    assert calls == {"walk": 1}
 
 
 def deflated(data: bytes) -> bytes:

@@ -6,16 +6,13 @@ What to take such text for is a setting, `assume_charset`, of the application en
 from __future__ import annotations
 
 import logging
+from collections.abc import Set
 from typing import TYPE_CHECKING
-
-from dicomproto.upper_layer.pdu import Buffer
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 log = logging.getLogger("dicomproto.association")
-
-_SMALL = 0x10000
 
 
 class Doubt:
@@ -27,15 +24,18 @@ class Doubt:
         self._assumed = assumed
         self._told = False
 
-    def settle(self, dataset: Dataset, data: Buffer, peer_name: str) -> None:
-        """Take text that is in doubt for what the setting says; without it, warn once. `data` is encoded."""
-        if len(data) < _SMALL and (encoded := bytes(data)).isascii() and b"\x1b" not in encoded:
+    def settle(self, dataset: Dataset, extended: Set[int], peer_name: str) -> None:
+        """Take text that is in doubt for what the setting says; without it, warn once.
+
+        `extended` are the tags of the elements that need a character set.
+        """
+        if not extended or (self._told and self._assumed is None):
             return
         from dicomproto.text import assume_character_set, text_in_doubt
 
         if self._assumed is not None:
-            assume_character_set(dataset, *self._assumed.split("\\"))
-        elif not self._told and (tag := text_in_doubt(dataset)) is not None:
+            assume_character_set(dataset, *self._assumed.split("\\"), among=extended)
+        elif (tag := text_in_doubt(dataset, among=extended)) is not None:
             from pydicom.datadict import keyword_for_tag
 
             self._told = True

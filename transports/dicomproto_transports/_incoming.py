@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 _TOO_MUCH = "too much is being received from all peers together"
 
+_SMALL = 16 * 1024
+"""Bytes of data sets that are decoded at once."""
+
 _PIECE = 256 * 1024
 """Bytes that are inflated at a time."""
 
@@ -80,11 +83,12 @@ class Incoming:
         while await self.next_chunk() is not None:
             pass
 
-    async def gather(self, limit: int, walk: Walk | None = None) -> Buffer | None:
+    async def gather(self, limit: int, walk: Walk | None = None, *, unwalked: int = 0) -> Buffer | None:
         """Return the whole data set; None, with the rest still to come and `excess` set, if it is too much.
 
         That is above `limit`, or above what is left of `maximum_collected`. What was counted counts until
-        `let_go`. Raises DataSetError, with the rest still to come, where the `walk` over it does.
+        `let_go`. Raises DataSetError, with the rest still to come, where the `walk` over it does; one that
+        comes at once, with at most `unwalked` bytes, is not walked.
         """
         collector, held, free = DataSetCollector(limit), 0, FREE
         while (chunk := await self.next_chunk()) is not None:
@@ -97,6 +101,8 @@ class Incoming:
                     self._give_up(_TOO_MUCH)
                     return None
                 free = self.counted
+            if self.is_complete and held == len(chunk) <= unwalked:
+                walk = None
             if walk is not None:
                 walk.feed(chunk)
         if walk is not None:
@@ -162,6 +168,7 @@ class IncomingDataSet(Incoming):
         """Gather the whole data set; False, with the rest still to come, if it is above `limit`.
 
         Raises DataSetError if it has `bounds` and is not whole, cannot be followed or is beyond them.
+        Decoding judges as well, so a small data set is decoded, not walked, and kept for the handler.
         """
         if self._data is not None:
             return True
@@ -169,10 +176,10 @@ class IncomingDataSet(Incoming):
             self._data = await self.gather(self.limit)
             return self._data is not None
         syntax = self.context.transfer_syntax
-        walk = Walk(syntax, bounds=self.bounds)
-        self._data = await self.gather(self.limit, walk)
-        is_odd = walk.warnings or not walk.is_checked
-        if self._data is not None and is_odd and _is_readable(syntax):
+        walk, is_readable = Walk(syntax, bounds=self.bounds), _is_readable(syntax)
+        self._data = await self.gather(self.limit, walk, unwalked=_SMALL if is_readable else 0)
+        is_sure = walk.elements and walk.is_checked and not walk.warnings
+        if self._data is not None and is_readable and not is_sure:
             self.dataset  # noqa: B018  # raises what the walk could not tell
         return self._data is not None
 
@@ -185,22 +192,18 @@ class IncomingDataSet(Incoming):
     @property
     def dataset(self) -> Dataset:
         if self._dataset is None:
-            from dicomproto.datasets import decode_data_set
+            from dicomproto.datasets import decode_noting_text
 
             data, syntax = self.data, self.context.transfer_syntax
             try:
                 if normalize_uid(syntax) == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
                     data, syntax = self._inflated(), EXPLICIT_VR_LITTLE_ENDIAN
-                dataset = decode_data_set(
-                    data,
-                    syntax,
-                    file_meta=False,
-                    bounds=self.bounds or DECODED_BOUNDS,
-                )
+                bounds = self.bounds or DECODED_BOUNDS
+                dataset, extended = decode_noting_text(data, syntax, bounds=bounds)
             except DataSetError as error:
                 error.request = self.received.command
                 raise
-            self.association.text.settle(dataset, data, self.association.peer_name)
+            self.association.text.settle(dataset, extended, self.association.peer_name)
             self._dataset = dataset
         return self._dataset
 

@@ -435,20 +435,19 @@ class Operating(Using):
         """Return the data set of a response; None if there is none, or an empty one. Raises DataSetError."""
         if reply.data is None or not len(reply.data):
             return None
-        from dicomproto.datasets import decode_data_set
+        from dicomproto.datasets import decode_noting_text
 
         try:
-            dataset = decode_data_set(
+            dataset, extended = decode_noting_text(
                 reply.data,
                 reply.transfer_syntax,
                 inflate_limit=self.connection.limits.collect,
-                file_meta=False,
                 bounds=NORMALIZED_BOUNDS,
             )
         except DataSetError as error:
             error.response = reply.response
             raise
-        self.text.settle(dataset, reply.data, self.peer_name)
+        self.text.settle(dataset, extended, self.peer_name)
         return dataset
 
     async def send_all(self) -> None:
