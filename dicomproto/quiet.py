@@ -1,8 +1,9 @@
 """Keeps pydicom from telling what it reads: its warnings and its logger quote values.
 
 Nothing is said while a block `with Quiet()` runs, in the thread or task that runs it; everything else that
-uses pydicom hears it as before. `warnings.catch_warnings` would silence all threads, and is not safe among
-them; so one filter stands in front of the others, and asks who it is that warns.
+uses pydicom hears it as before, and so does everybody what other modules say in such a block.
+`warnings.catch_warnings` would silence all threads, and is not safe among them; so one filter stands in front
+of the others, and asks who it is that warns.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from typing import Any
 _is_quiet: ContextVar[bool] = ContextVar("dicomproto.quiet", default=False)
 
 
-class _Anything:
-    """Stands for the pattern of a filter of `warnings`: it matches whatever is said in a quiet block."""
+class _PydicomInQuiet:
+    """Stands for the pattern of a module in a filter of `warnings`: pydicom's, in a quiet block."""
 
-    def match(self, text: str) -> bool:
-        return _is_quiet.get()
+    def match(self, module: str) -> bool:
+        return _is_quiet.get() and module.partition(".")[0] == "pydicom"
 
 
-_FILTER: Any = ("ignore", _Anything(), Warning, None, 0)
+_FILTER: Any = ("ignore", None, Warning, _PydicomInQuiet(), 0)
 """It leaves no entry in a `__warningregistry__` either."""
 
 

@@ -320,7 +320,7 @@ def test_the_most_values() -> None:
     """Each pattern of a key is looked for in turn; UIDs are not, so that a list of them may be long."""
     names = [f"{number}*" for number in range(MAXIMUM_VALUES)]
     assert matches(dataset(OtherPatientIDs=names), dataset(OtherPatientIDs="999"))
-    with pytest.raises(DataSetError, match="a key has 1001 values, 1000 are allowed unless they are UIDs"):
+    with pytest.raises(DataSetError, match="more than 2000 values that are no UIDs or numbers"):
         Query(dataset(OtherPatientIDs=[*names, "x"]))
     uids = [f"1.2.{number}" for number in range(20_000)]
     assert matches(dataset(StudyInstanceUID=uids), dataset(StudyInstanceUID="1.2.19999"))
@@ -360,7 +360,7 @@ def test_no_pattern_backtracks(pattern: str) -> None:
 def test_a_query_costs_time_in_proportion_to_its_size() -> None:
     uids = [f"1.2.{number}" for number in range(50_000)]
     creators = [(0x00090010 + block, b"C%03d" % block) for block in range(0xE0)]
-    keys = [(0x00091000 + (block << 8) + number, b"A1") for block in range(0xE0) for number in range(0x20)]
+    keys = [(0x00091000 + (block << 8) + number, b"A1") for block in range(0xE0) for number in range(7)]
     start = time.process_time()
     query = Query(raw((0x0020000D, "\\".join(uids).encode()), *creators, *keys))
     entity = dataset(StudyInstanceUID="1.2.49999")

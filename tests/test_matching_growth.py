@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
 from pydicom.dataset import Dataset
@@ -48,8 +49,9 @@ GROWING: dict[str, Callable[[int], Callable[[], object]]] = {
     "empty components": lambda n: entity_of(dataset(PatientName="A" + "^" * 500 + "*"), NAME, b"A=" * n * 10),
     "carets": lambda n: query_of(NAME, b"A" + b"^" * n * 50),
     "groups": lambda n: entity_of(dataset(PatientName="A*"), NAME, b"=A" * n * 50),
-    "escape sequences": lambda n: query_of(COMMENTS, b"\x1b$B0!\x1b(B" * n * 10, JAPANESE),
-    "escapes that are none": lambda n: query_of(COMMENTS, b"\x1b" * n * 50, JAPANESE),
+    "escapes that are none": lambda n: entity_of(
+        dataset(PatientComments="A*"), COMMENTS, b"\x1b" * n * 50, JAPANESE
+    ),
     "escape sequences in an entity": lambda n: entity_of(
         dataset(PatientComments="A*"), COMMENTS, b"\x1b$B0!\x1b(B" * n * 10, JAPANESE
     ),
@@ -111,7 +113,12 @@ def test_twice_the_text_takes_twice_the_time(kind: str) -> None:
 @pytest.mark.parametrize("value", [MARKS * 128_000, "=" * 256_000, "^" * 256_000, "\x1b$B" * 85_000])
 def test_a_key_of_256_000_characters_takes_no_time(value: str) -> None:
     identifier = raw(UTF_8, (NAME, value.encode()))
-    assert seconds(lambda: Query(identifier).matches(dataset(PatientName="Doe"))) < 0.3
+
+    def run() -> None:
+        with suppress(DataSetError):  # the escape sequences are too many
+            Query(identifier).matches(dataset(PatientName="Doe"))
+
+    assert seconds(run) < 0.3
 
 
 @pytest.mark.serial
@@ -137,9 +144,9 @@ def test_the_wild_cards_of_a_query_are_counted() -> None:
 
 
 def test_the_tags_of_a_key_are_counted_before_they_are_decoded() -> None:
-    tags = b"\x10\0\x10\0" * 1000
+    tags = b"\x10\0\x10\0" * 2000
     assert not matches(raw((0x00209165, tags)), dataset(PatientID="1"))
-    with pytest.raises(DataSetError, match="a key has 1001 values, 1000 are allowed"):
+    with pytest.raises(DataSetError, match="more than 2000 values that are no UIDs or numbers"):
         Query(raw((0x00209165, tags + tags[:4])))
     assert not matches(dataset(DimensionIndexPointer=[0x00100010]), dataset(PatientID="1"))
 

@@ -17,7 +17,7 @@ Where the standard leaves a choice, this is what is done, for a conformance stat
   (PS3.5 6.2) are left out. Case counts, but in person names.
 - Person names are compared by component groups; empty components at the end do not count. A key of one group
   matches any group of the entity's name; one of several matches each in its place, and an empty group
-  anything. `*` runs over `^`, never over `=`. A name of more than 1024 characters is compared as it is.
+  anything. `*` runs over `^`, never over `=`. A name of more than 256 characters is compared as it is.
 - Dates and times are compared by meaning. One that leaves open its end (`2024` in DT, `1030` in TM) stands
   for all that it leaves open. One that cannot be understood is compared as text. Values of DT that name no
   time zone are in that of their data set (Timezone Offset From UTC), else in `timezone`.
@@ -29,7 +29,9 @@ Where the standard leaves a choice, this is what is done, for a conformance stat
   group length, and at the top level what says how to answer rather than what to look for (level, view, time
   zone, Retrieve AE Title, availability, media). The hierarchy of C.4.1.2 is for the caller to check.
 
-A query costs time in proportion to its size, and to the entity's: no pattern makes it backtrack.
+A query costs time in proportion to its size, and to the entity's: no pattern makes it backtrack. No step
+takes long: what is too much in the keys of one identifier, or in one entity for so many keys, raises
+DataSetError.
 """
 
 from __future__ import annotations

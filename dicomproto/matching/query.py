@@ -9,12 +9,16 @@ from pydicom.datadict import keyword_for_tag, tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
-from ..characters import choose_character_set
+from ..characters import EXTENDED_VRS, choose_character_set
 from ..encoder import stored
 from ..errors import DataSetError
 from ..quiet import Quiet
 from .rules import (
+    MAXIMUM_ESCAPES,
     MAXIMUM_ITEMS,
+    MAXIMUM_NAME,
+    MAXIMUM_NAMES,
+    MAXIMUM_STEPS,
     MAXIMUM_VALUES,
     MAXIMUM_WILD_CARDS,
     WILD_CARD_VRS,
@@ -28,11 +32,13 @@ from .rules import (
     range_rule,
     rule_for,
     split_range,
-    too_many,
+    steps_to_prepare,
 )
 from .values import (
     MAXIMUM_DEPTH,
+    SINGLE_VALUED,
     SPECIFIC_CHARACTER_SET,
+    TEXT_VRS,
     TIMEZONE_OFFSET,
     Copier,
     is_private_creator,
@@ -66,8 +72,9 @@ class Query:
     `combined_datetime`, `multiple_values` and `empty_values` (the key `""`) are matching that needs extended
     negotiation (PS3.4 C.2.2.2.5.4, C.2.2.2.8, C.2.2.2.7). `timezone` (`+HHMM`) is the offset from UTC of data
     sets that name none; without it they are taken to be in UTC. Raises DataSetError if the identifier cannot
-    be read, has over 64 sequences within each other, wild cards in more than 1024 characters, over 1000
-    values of text in one key, or over 1000 items in all.
+    be read, has over 64 sequences within each other, wild cards in more than 1024 characters, or in all over
+    2000 values of text, 10,000 wild cards, 20,000 escape sequences, 100,000 characters of names or 1000
+    items.
     """
 
     def __init__(
@@ -83,14 +90,19 @@ class Query:
         with Quiet():
             offset = self._offset_of(identifier)
             options = Options(combined_datetime, multiple_values, empty_values, offset)
-            self._keys = _Keys(identifier, options, depth=0, count=_Count())
-            self._level = read(identifier, _LEVEL, "CS")
-            self._character_set = read(identifier, SPECIFIC_CHARACTER_SET, "CS")
+            count = _Count()
+            self._level = count.read(identifier, _LEVEL, "CS")
+            self._character_set = count.read(identifier, SPECIFIC_CHARACTER_SET, "CS")
+            self._keys = _Keys(identifier, options, depth=0, count=count)
 
     def matches(self, entity: Dataset) -> bool:
-        """Return whether an entity matches every key. What cannot be read of the entity is unknown."""
+        """Return whether an entity matches every key. What cannot be read of the entity is unknown.
+
+        Raises DataSetError if it would take long: thousands of values or items, put to as many keys, or text
+        of a million characters, put to dozens of wild cards.
+        """
         with Quiet():
-            return self._keys.match(_Entity(entity, self._offset_of(entity)))
+            return self._keys.match(_Entity(entity, self._offset_of(entity), _Work()))
 
     def response(self, entity: Dataset, *, retrieve_ae_title: str | None = None) -> Dataset:
         """Return the identifier that answers the query with an entity that matches (PS3.4 C.4.1.1.3.2).
@@ -98,14 +110,14 @@ class Query:
         It has what was asked for and nothing else: an attribute that the entity lacks is empty, of a sequence
         the items that match are there. Query/Retrieve Level is that of the query. Specific Character Set is
         the entity's or the query's, if that holds the text, or else UTF-8. Raises DataSetError if the entity
-        has more than 64 sequences within each other.
+        has more than 64 sequences within each other, or takes long, as in `matches`.
         """
         with Quiet():
             return self._response(entity, retrieve_ae_title)
 
     def _response(self, entity: Dataset, retrieve_ae_title: str | None) -> Dataset:
         copier = Copier()
-        answer = self._keys.answer(_Entity(entity, self._offset_of(entity)), copier)
+        answer = self._keys.answer(_Entity(entity, self._offset_of(entity), _Work()), copier)
         if self._level:
             copier.put(answer, _LEVEL, "CS", self._level)
         if retrieve_ae_title is not None:
@@ -171,7 +183,9 @@ class _Key(NamedTuple):
         if self.is_universal:
             return True
         if self.rule:
-            return self.rule(entity.prepared(self))
+            values = entity.prepared(self)
+            entity.work.add(self.rule.steps(values))
+            return self.rule.match(values)
         return any(keys.match(item) for item in entity.items(self) for keys in self.items)
 
     def answer(self, entity: _Entity, copier: Copier, answer: Dataset) -> None:
@@ -189,15 +203,28 @@ class _Key(NamedTuple):
         copier.put(answer, self.tag, "SQ", items)
 
 
+class _Work:
+    """What has been done so far to compare one entity."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+
+    def add(self, steps: int) -> None:
+        self.steps += steps
+        if self.steps > MAXIMUM_STEPS:
+            raise DataSetError("an entity has too many values, or too long text, for so many keys")
+
+
 class _Entity:
     """An entity, or an item in it, and the offset from UTC of its times.
 
     What was read of it is kept, for the items of a key may be many.
     """
 
-    def __init__(self, dataset: Dataset, offset: int) -> None:
+    def __init__(self, dataset: Dataset, offset: int, work: _Work) -> None:
         self.dataset = dataset
         self.offset = offset
+        self.work = work
         self._private: dict[tuple[str, int], BaseTag] | None = None
         self._found: dict[tuple[BaseTag, str], list[Any]] = {}
 
@@ -219,14 +246,16 @@ class _Entity:
         place = self.place(key), key.vr
         found = self._found.get(place)
         if found is None:
-            found = self._found[place] = prepared(key.vr, self.values(key), self.offset)
+            values = self.values(key)
+            self.work.add(steps_to_prepare(key.vr, values))
+            found = self._found[place] = prepared(key.vr, values, self.offset)
         return found
 
     def items(self, key: _Key) -> list[_Entity]:
         place = self.place(key), "SQ"
         found = self._found.get(place)
         if found is None:
-            found = self._found[place] = [_Entity(item, self.offset) for item in self.values(key)]
+            found = self._found[place] = [_Entity(item, self.offset, self.work) for item in self.values(key)]
         return found
 
 
@@ -234,17 +263,51 @@ class _Count:
     """What the keys have so far of what costs time and memory."""
 
     def __init__(self) -> None:
-        self.items = self.wild_cards = 0
+        self.items = self.values = self.escapes = self.names = self.wild_cards = 0
 
     def add_item(self) -> None:
         self.items += 1
-        if self.items > MAXIMUM_ITEMS:
-            raise DataSetError(f"there are more than {MAXIMUM_ITEMS} items in the keys")
+        _check(self.items, MAXIMUM_ITEMS, "items")
 
-    def add_wild_cards(self, values: list[str]) -> None:
+    def read(self, identifier: Dataset, tag: int, vr: str) -> list[Any]:
+        """Return the values of a key; they are counted before they are decoded, which takes long."""
+        encoded = stored(identifier, tag).value if tag in identifier else None
+        if isinstance(encoded, bytes):
+            self._add_encoded(encoded, vr)
+        values = read(identifier, tag, vr)
+        if not isinstance(encoded, bytes) and vr in _COUNTED_VRS:
+            self._add_values(len(values))
+        if vr == "PN":
+            self.names += sum([len(value) for value in values if len(value) <= MAXIMUM_NAME])
+            _check(self.names, MAXIMUM_NAMES, "characters of names")
+        if vr in WILD_CARD_VRS:
+            self._add_wild_cards(values)
+        return values
+
+    def _add_encoded(self, encoded: bytes, vr: str) -> None:
+        if vr == "AT":
+            self._add_values(len(encoded) // 4)
+        elif vr in _COUNTED_VRS and encoded.strip(b"\\ \0"):
+            self._add_values(1 if vr in SINGLE_VALUED else encoded.count(b"\\") + 1)
+        if vr in EXTENDED_VRS:
+            self.escapes += encoded.count(b"\x1b")
+            _check(self.escapes, MAXIMUM_ESCAPES, "escape sequences")
+
+    def _add_values(self, values: int) -> None:
+        self.values += values
+        _check(self.values, MAXIMUM_VALUES, "values that are no UIDs or numbers")
+
+    def _add_wild_cards(self, values: list[str]) -> None:
         self.wild_cards += sum([value.count("*") + value.count("?") for value in values if value.strip("*")])
-        if self.wild_cards > MAXIMUM_WILD_CARDS:
-            raise DataSetError(f"there are more than {MAXIMUM_WILD_CARDS} wild cards in the keys")
+        _check(self.wild_cards, MAXIMUM_WILD_CARDS, "wild cards")
+
+
+_COUNTED_VRS = (TEXT_VRS - {"UI"}) | {"AT"}
+
+
+def _check(number: int, maximum: int, what: str) -> None:
+    if number > maximum:
+        raise DataSetError(f"there are more than {maximum} {what} in the keys")
 
 
 class _Keys:
@@ -259,7 +322,7 @@ class _Keys:
         self.keys: list[_Key] = []
         for tag, creator in owned_elements(identifier):
             if is_private_creator(tag):
-                self.creators.append((tag, read(identifier, tag, "LO")))
+                self.creators.append((tag, count.read(identifier, tag, "LO")))
             elif tag not in _NOT_ANSWERED[depth > 0]:
                 self.keys.append(_key(identifier, tag, creator, options, depth, count))
         self.pairs: list[_Pair] = []
@@ -285,16 +348,10 @@ def _key(
     vr = vr_of(identifier, tag, creator)
     if vr == "UN" and creator and is_text(identifier, tag):
         vr = "LO"  # Implicit VR does not tell it, and a key with wild cards is text
-    if vr == "AT":
-        encoded = stored(identifier, tag).value
-        if isinstance(encoded, bytes) and len(encoded) > 4 * MAXIMUM_VALUES:
-            raise too_many(len(encoded) // 4)  # before each of them is decoded, which takes long
-    values = read(identifier, tag, vr)
+    values = count.read(identifier, tag, vr)
     if vr == "SQ":
         items = [_Keys(item, options, depth=depth + 1, count=count) for item in values]
         return _Key(tag, vr, creator, None, items)
-    if vr in WILD_CARD_VRS:
-        count.add_wild_cards(values)
     rule = None if tag in _NOT_MATCHED[depth > 0] else rule_for(vr, values, options)
     return _Key(tag, vr, creator, rule, [])
 
@@ -310,9 +367,11 @@ class _Pair(NamedTuple):
     lies_within: Callable[[Interval], bool]
 
     def match(self, entity: _Entity) -> bool:
+        days, hours = entity.values(self.date), entity.values(self.time)
+        entity.work.add(steps_to_prepare("DT", days))
         moments = [
             interval("DT", date_and_time(day, hour), entity.offset)
-            for day, hour in zip(entity.values(self.date), entity.values(self.time), strict=False)
+            for day, hour in zip(days, hours, strict=False)
         ]
         return any(moment and self.lies_within(moment) for moment in moments)
 

@@ -20,14 +20,26 @@ MAXIMUM_PATTERN = 1024
 MAXIMUM_WILD_CARDS = 10_000
 """Wild cards in all keys of an identifier together; what stands between them is looked for one by one."""
 
-MAXIMUM_VALUES = 1000
-"""Values of one key of text or of tags, each of which is looked for; UIDs and numbers may be any number."""
+MAXIMUM_VALUES = 2000
+"""Values of text and tags in all keys of an identifier together; UIDs and numbers may be any number."""
+
+MAXIMUM_ESCAPES = 20_000
+"""Escape sequences of character sets in all keys of an identifier together."""
 
 MAXIMUM_ITEMS = 1000
 """Items of all sequences of an identifier, each of which is put to each item of an entity."""
 
-MAXIMUM_NAME = 1024
+MAXIMUM_NAME = 256
 """Characters of a person name that is taken apart; the standard has 3 groups of 64 (PS3.5 6.2)."""
+
+MAXIMUM_NAMES = 100_000
+"""Characters of the person names in all keys of an identifier together."""
+
+MAXIMUM_STEPS = 20_000_000
+"""What one entity may cost, of some nanoseconds each: keys times values, and patterns times text."""
+
+_CALL, _PARSE, _NORMALIZE = 100, 1000, 60
+"""Steps that a comparison takes, the parsing of a value, and a character of a name."""
 
 WILD_CARD_VRS = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
 _MULTIPLE_VALUE_VRS = frozenset({"AE", "AS", "AT", "CS", "LO", "PN", "SH", "UC"})
@@ -36,11 +48,37 @@ _MULTIPLE_VALUE_VRS = frozenset({"AE", "AS", "AT", "CS", "LO", "PN", "SH", "UC"}
 EMPTY = '""'
 """The key that an empty value matches, if that was negotiated (PS3.4 C.2.2.2.7)."""
 
-Rule = Callable[[list[Any]], bool]
-"""Whether the values of an entity match, in the form that `prepared` gives them."""
-
 Test = Callable[[Any], bool]
-"""The same for one value."""
+"""Whether one value of an entity matches, in the form that `prepared` gives it."""
+
+
+class Rule(NamedTuple):
+    """Whether the values of an entity match, and what it costs to find out.
+
+    Each value is put to `tests` tests, and each character of it is compared with `width` characters.
+    """
+
+    match: Callable[[list[Any]], bool]
+    tests: int = 0
+    width: int = 0
+
+    def steps(self, values: list[Any]) -> int:
+        if not self.tests:
+            return 2 * _CALL
+        size = sum([_size(value) for value in values]) if self.width else 0
+        return _CALL * (5 + self.tests * len(values)) + self.width * size
+
+
+def _size(value: Any) -> int:
+    """Return the characters of text, or of a name that is taken apart."""
+    return len(value) if isinstance(value, str) else sum(map(len, value))
+
+
+def steps_to_prepare(vr: str, values: list[Any]) -> int:
+    """Return what `prepared` costs."""
+    if vr == "PN":
+        return sum([_PARSE + _NORMALIZE * len(value) for value in values if len(value) <= MAXIMUM_NAME])
+    return len(values) * (_PARSE if vr in DATE_VRS else _CALL if vr in ("DS", "IS") else 0)
 
 
 class Options(NamedTuple):
@@ -75,34 +113,41 @@ def rule_for(vr: str, keys: list[Any], options: Options) -> Rule | None:
         return _rule_for_any_of(prepared(vr, keys, 0), every=every) if keys else None
     keys = [key for key in keys if key]
     if options.empty_values and keys == [EMPTY]:
-        return lambda values: not values
+        return Rule(lambda values: not values)
     if vr not in WILD_CARD_VRS and any(not key.strip("*") for key in keys):
         return None  # many send an asterisk for "anything" where C.2.2.2.4 knows no wild cards
-    if vr == "UI":  # C.2.2.2.2; a long list is not gone through for each entity
-        return _rule_for_any_of(keys, every=False) if keys else None
-    if len(keys) > MAXIMUM_VALUES:
-        raise too_many(len(keys))
-    if vr in ("DS", "IS") or vr not in WILD_CARD_VRS | DATE_VRS:
+    if vr not in WILD_CARD_VRS | DATE_VRS:  # C.2.2.2.2: a long list is not gone through for each entity
         return _rule_for_any_of(prepared(vr, keys, 0), every=every) if keys else None
+    if not every and any(not key.strip("*") for key in keys):
+        return None
+    if vr != "PN" and vr in WILD_CARD_VRS and not any("*" in key or "?" in key for key in keys):
+        return _rule_for_any_of(keys, every=every) if keys else None
     tests = [_test_for(vr, key, options.offset) for key in keys]
     needed = [test for test in tests if test]
     if not needed or (len(needed) < len(tests) and not every):
         return None
+    width = sum(map(_width, keys)) if vr in WILD_CARD_VRS else 0
     if every:
-        return lambda values: all(any(map(test, values)) for test in needed)
-    return lambda values: any(test(value) for value in values for test in needed)
+        return Rule(lambda values: all(any(map(test, values)) for test in needed), len(needed), width)
+    return Rule(lambda values: any(test(value) for value in values for test in needed), len(needed), width)
 
 
-def too_many(values: int) -> DataSetError:
-    return DataSetError(f"a key has {values} values, {MAXIMUM_VALUES} are allowed unless they are UIDs")
+def _width(key: str) -> int:
+    """Return how many characters of a key each character of a value may be compared with.
+
+    That is more than one for a question mark between asterisks, which is looked for at every place.
+    """
+    if "*" not in key:
+        return 0
+    return max([1, *(len(stretch) for stretch in key.split("*")[1:-1] if "?" in stretch)])
 
 
 def _rule_for_any_of(keys: list[Any], *, every: bool) -> Rule:
     """Return the rule for values that are equal or not; with `every`, all of `keys` have to be there."""
     wanted = frozenset(keys)
     if every:
-        return wanted.issubset
-    return lambda values: not wanted.isdisjoint(values)
+        return Rule(wanted.issubset)
+    return Rule(lambda values: not wanted.isdisjoint(values))
 
 
 def _as_stored(value: Any) -> object:
@@ -309,7 +354,7 @@ def split_range(vr: str, key: str) -> tuple[str, str] | None:
     In DT a hyphen may also belong to an offset: it is one of a range if that is a range, from earlier to
     later.
     """
-    if len(key) > _LONGEST:
+    if len(key) > _LONGEST or key.count("-") > (3 if vr == "DT" else 1):
         return None
     for position, character in enumerate(key):
         if character != "-":

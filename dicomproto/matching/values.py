@@ -33,7 +33,7 @@ TEXT_VRS = frozenset(
 )
 _TEXT = re.compile(rb"[^\x00-\x1a\x1c-\x1f\x7f]+\x00?")
 DATE_VRS = frozenset({"DA", "DT", "TM"})
-_SINGLE_VALUED = frozenset({"LT", "ST", "UN", "UR", "UT"})
+SINGLE_VALUED = frozenset({"LT", "ST", "UN", "UR", "UT"})
 _LEADING_SPACES_COUNT = frozenset({"LT", "ST", "UC", "UR", "UT"})
 
 
@@ -116,7 +116,7 @@ def _as_list(value: object) -> list[Any]:
 def _texts(value: object, vr: str, character_set: str | Sequence[str]) -> list[str]:
     if isinstance(value, bytes):
         text = _decode(value, vr, character_set)
-        texts = [text] if vr in _SINGLE_VALUED else text.split("\\")
+        texts = [text] if vr in SINGLE_VALUED else text.split("\\")
     else:
         texts = [_as_text(one, vr) for one in _as_list(value)]
     if vr in _LEADING_SPACES_COUNT:
