@@ -259,7 +259,7 @@ class Encoder:
 
     def _seen_text(self, tag: BaseTag, text: str, scope: _Scope, *, is_name: bool) -> bytes:
         """Return text that was read and looked at, but may also be what a program set in its place."""
-        if scope.is_named and scope.is_unchanged:
+        if scope.is_named and (scope.encodings[0] != "iso8859" or scope.is_unchanged):
             try:
                 return encode_text(text, scope.names, is_name=is_name)
             except UnicodeEncodeError:
@@ -325,7 +325,7 @@ def vr_of_raw(element: RawDataElement, dataset: Dataset) -> str:
     """Return the VR that was read, else that or those of the dictionary; UN where there is none."""
     vr = element.VR
     if vr in SHORT_VRS or vr in LONG_VRS:
-        return str(vr)
+        return vr if type(vr) is str else str(vr)
     tag = element.tag
     try:
         if not tag.is_private:
