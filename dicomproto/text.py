@@ -6,10 +6,10 @@ can say which it is, before values are looked at.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 
 from pydicom.charset import convert_encodings
-from pydicom.dataelem import RawDataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
@@ -28,29 +28,71 @@ def text_in_doubt(dataset: Dataset, *, among: Set[int] | None = None) -> BaseTag
     Text that is not ASCII and for which none is named, or one that there is not, counts as well, and what is
     in items. Values that were looked at are passed over, and all elements but those `among` them, if any are.
     """
-    return next(_doubts(dataset, [], among), None)
+    texts = _texts(dataset, _Scope(dataset), among, is_read=False)
+    return next((tag for scope, tag, value in texts if not scope.names.hold(value)), None)
 
 
 def assume_character_set(dataset: Dataset, *names: str, among: Set[int] | None = None) -> BaseTag | None:
-    """Take the text of a received data set to be in the character sets of `names`, if it is in doubt.
+    """Take the text of a received data set to be in the character sets of `names`, where it is in doubt.
 
-    `names` are values of Specific Character Set, which then has them, so that the data set can be sent on or
-    stored as it is. To be called before values are looked at. Returns what `text_in_doubt` returned before.
-    Raises DataSetError if there is no such character set.
+    That is decided for the data set, and for each item with a Specific Character Set of its own, which then
+    has `names` as its values, so that the data set can be sent on or stored as it is. Where other text is
+    right, or text is not in the character sets of `names` either, all is left as it came, and `text_in_doubt`
+    finds it again. To be called before values are looked at. Returns what `text_in_doubt`
+    returned before. Raises DataSetError if there is no such character set.
     """
     if not are_known(names):
         raise DataSetError(f"there is no character set {chr(92).join(names)!r}")
     tag = text_in_doubt(dataset, among=among)
-    if tag is not None:
-        _settle(dataset, names)
-        dataset.SpecificCharacterSet = names[0] if len(names) == 1 else list(names)
+    if tag is None:
+        return None
+    values: dict[_Scope, list[bytes]] = {}
+    for scope, _, value in _texts(dataset, _Scope(dataset), among, is_read=True):
+        values.setdefault(scope, []).append(value)
+    assumed = _Names(names)
+    for scope, own in values.items():
+        if not any(map(scope.names.hold, own)) and all(map(assumed.hold, own)):
+            scope.assume(assumed)
     return tag
 
 
-def _doubts(dataset: Dataset, inherited: list[str], among: Set[int] | None = None) -> Iterator[BaseTag]:
-    names = values_of(dataset, SPECIFIC_CHARACTER_SET) if SPECIFIC_CHARACTER_SET in dataset else inherited
-    is_named = are_known(names) and not DEFAULT_REPERTOIRE.issuperset(names)
-    encodings: list[str] = []
+class _Names:
+    """Values of Specific Character Set, and what pydicom decodes with."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.names = list(names)
+        self.encodings: list[str] = []  # none where none is named for more than ASCII
+        if are_known(self.names) and not DEFAULT_REPERTOIRE.issuperset(self.names):
+            with Quiet():
+                self.encodings = convert_encodings(list(self.names))
+
+    def hold(self, value: bytes) -> bool:
+        """Return whether text that is not ASCII is in the character sets."""
+        return bool(self.encodings) and _LOST not in decode_text(value, self.encodings)
+
+
+class _Scope:
+    """A data set, or an item with a Specific Character Set, and the items that inherit it (PS3.5 7.5.3)."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
+        self.names = _Names(values_of(dataset, SPECIFIC_CHARACTER_SET))
+        self.parts: list[Dataset] = []
+
+    def assume(self, assumed: _Names) -> None:
+        """Have pydicom decode its text in other character sets, which it then names."""
+        for part in self.parts:
+            is_implicit, is_little = part.original_encoding
+            part.set_original_encoding(is_implicit, is_little, list(assumed.encodings))
+        names = assumed.names
+        self.dataset.SpecificCharacterSet = names[0] if len(names) == 1 else names
+
+
+def _texts(
+    dataset: Dataset, scope: _Scope, among: Set[int] | None, *, is_read: bool
+) -> Iterator[tuple[_Scope, BaseTag, bytes]]:
+    """Yield text that is not ASCII and was not looked at; `is_read` says that `dataset` gets its items."""
+    scope.parts.append(dataset)
     for tag in sorted(dataset.keys() if among is None else dataset.keys() & among):
         element = stored(dataset, tag)
         value = element.value if isinstance(element, RawDataElement) else None
@@ -58,44 +100,19 @@ def _doubts(dataset: Dataset, inherited: list[str], among: Set[int] | None = Non
             continue
         vr = vr_of_raw(element, dataset) if isinstance(element, RawDataElement) else element.VR
         if vr == "SQ":
-            for item in _built_items(element) if isinstance(element, RawDataElement) else items_of(element):
-                yield from _doubts(item, names)
+            for item in _items(dataset, element, is_read=is_read):
+                inner = _Scope(item) if SPECIFIC_CHARACTER_SET in item else scope
+                yield from _texts(item, inner, None, is_read=is_read)
         elif value is not None and vr in EXTENDED_VRS:
-            if is_named and not encodings:
-                with Quiet():
-                    encodings = convert_encodings(list(names))
-            if not is_named or _LOST in decode_text(value, encodings):
-                yield tag
+            yield scope, tag, value
 
 
-def _settle(dataset: Dataset, names: tuple[str, ...]) -> None:
-    """Have pydicom decode text in other character sets, in items as well; these go with what they are in."""
-    is_implicit, is_little = dataset.original_encoding
-    for tag in list(dataset.keys()):
-        element = stored(dataset, tag)
-        if element.VR == "SQ" or (
-            isinstance(element, RawDataElement) and vr_of_raw(element, dataset) == "SQ"
-        ):
-            for item in _items(dataset, tag):
-                _settle(item, names)
-    dataset.set_original_encoding(is_implicit, is_little, convert_encodings(list(names)))
-    if SPECIFIC_CHARACTER_SET in dataset:
-        del dataset[SPECIFIC_CHARACTER_SET]
-
-
-def _built_items(element: RawDataElement) -> list[Dataset]:
-    """Return the items of a sequence that was not looked at, without pydicom; none if it cannot be read."""
+def _items(dataset: Dataset, element: DataElement | RawDataElement, *, is_read: bool) -> list[Dataset]:
+    """Return the items of a sequence; none if it cannot be read."""
     try:
         with Quiet():
-            return items_of(build_sequence(element, []))
-    except Exception:  # whatever a character set makes pydicom raise
-        return []
-
-
-def _items(dataset: Dataset, tag: BaseTag) -> list[Dataset]:
-    """Return the items of a sequence, which pydicom may have to read now; none if it cannot be read."""
-    try:
-        with Quiet():
-            return items_of(dataset[tag])
-    except Exception:  # whatever bytes that are no sequence make pydicom raise
+            if is_read:
+                return items_of(dataset[element.tag])
+            return items_of(build_sequence(element, []) if isinstance(element, RawDataElement) else element)
+    except Exception:  # whatever a character set, or bytes that are no sequence, make pydicom raise
         return []

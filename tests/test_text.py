@@ -66,7 +66,8 @@ def test_text_is_taken_for_what_it_is(first: bytes) -> None:
         "über",
     )
     assert inner.PatientName == "Müller"
-    assert "SpecificCharacterSet" not in inner
+    assert ("SpecificCharacterSet" in inner) == bool(first)
+    assert inner.get("SpecificCharacterSet", "ISO_IR 100") == "ISO_IR 100"
     back = decode_data_set(encode_data_set(made, EXPLICIT), EXPLICIT)
     assert back == made
 
@@ -121,3 +122,47 @@ def test_a_sequence_that_cannot_be_read_is_assumed_to_be_nothing() -> None:
     made = received(NAME, within(element(0x00080005, "CS", b"a\0b ") + NAME))
     assert assume_character_set(made, "ISO_IR 100") == NAME_TAG
     assert made.PatientName == "Müller"
+
+
+IVANOV = element(NAME_TAG, "PN", "Иванов".encode())
+MIXED = {
+    "a private element": (UTF_8, PRIVATE, IVANOV),
+    "an element": (UTF_8, IVANOV, COMMENTS),
+    "an item": (UTF_8, IVANOV, within(NAME)),
+}
+
+
+@pytest.mark.parametrize("elements", MIXED.values(), ids=MIXED)
+def test_text_that_is_right_is_never_taken_for_another(elements: tuple[bytes, ...]) -> None:
+    made = received(*elements)
+    tag = assume_character_set(made, "ISO_IR 100")
+    assert tag is not None
+    assert text_in_doubt(made) == tag
+    assert (made.SpecificCharacterSet, made.PatientName) == ("ISO_IR 192", "Иванов")
+    assert decode_data_set(encode_data_set(received(*elements), EXPLICIT), EXPLICIT).PatientName == "Иванов"
+
+
+def test_items_with_a_character_set_of_their_own_are_judged_alone() -> None:
+    items = item(UTF_8 + IVANOV), item(UTF_8 + NAME), item(NAME), item(UTF_8 + IVANOV + COMMENTS)
+    made = received(NAME, element(ITEMS_TAG, "SQ", b"".join(items)))
+    assume_character_set(made, "ISO_IR 100")
+    shown = [(str(one.PatientName), one.get("SpecificCharacterSet")) for one in made[ITEMS_TAG].value]
+    assert (made.PatientName, made.SpecificCharacterSet) == ("Müller", "ISO_IR 100")
+    assert shown == [
+        ("Иванов", "ISO_IR 192"),
+        ("Müller", "ISO_IR 100"),
+        ("Müller", None),
+        ("Иванов", "ISO_IR 192"),
+    ]
+    assert text_in_doubt(made) == COMMENTS_TAG
+
+
+@pytest.mark.parametrize("assumed", ["ISO_IR 192", "ISO_IR 13", "ISO_IR 6"])
+@pytest.mark.parametrize("first", [b"", UNKNOWN, UTF_8])
+def test_text_is_not_taken_for_what_it_cannot_be(first: bytes, assumed: str) -> None:
+    made = received(first, NAME)
+    assert assume_character_set(made, assumed) == NAME_TAG
+    assert text_in_doubt(made) == NAME_TAG
+    assert decode_data_set(first + NAME, EXPLICIT).get("SpecificCharacterSet") == made.get(
+        "SpecificCharacterSet"
+    )

@@ -168,6 +168,38 @@ def test_the_character_set_of_a_peer_may_be_known(
     assert "PatientName has text" not in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("assumed", "match", "name"),
+    [
+        ("ISO_IR 192", LATIN_1, "(0010,0010) PatientName"),
+        (
+            "ISO_IR 100",
+            b"\x08\0\x05\0CS\x0a\0ISO_IR 192\x09\0\1\x10LO\2\0\xfc \x10\0\x10\0PN\2\0\xd0\x98",
+            "(0009,1001)",
+        ),
+    ],
+)
+def test_text_that_is_not_as_assumed_is_told_and_left(
+    provider: Provider,
+    caplog: pytest.LogCaptureFixture,
+    assumed: str,
+    match: bytes,
+    name: str,
+) -> None:
+    provider.matches = [decode_data_set(match, EXPLICIT_VR_LITTLE_ENDIAN, file_meta=False)] * 2
+    ae = AE()
+    ae.add_requested_context(WORKLIST)
+    ae.add_supported_context(WORKLIST)
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_FIND, provider.find)])
+    with server, ae.associate("127.0.0.1", server.port, assume_charset=assumed) as assuming:
+        found = [match for _, match in assuming.send_c_find(dataset(PatientName="A"), WORKLIST) if match]
+    assert [made.get("SpecificCharacterSet") for made in found] == [
+        made.get("SpecificCharacterSet") for made in provider.matches
+    ]
+    (line,) = [record.getMessage() for record in caplog.records if "assume_charset" in record.getMessage()]
+    assert f"element {name} has text that is left as it came: it is not in the character set" in line
+
+
 @pytest.mark.parametrize(("value", "error"), [("ISO_IR 999", ValueError), (100, TypeError)])
 def test_a_character_set_that_there_is_not(value: object, error: type[Exception]) -> None:
     with pytest.raises(error, match="SpecificCharacterSet|Specific Character Set"):

@@ -34,15 +34,21 @@ class Doubt:
         from dicomproto.text import assume_character_set, text_in_doubt
 
         if self._assumed is not None:
-            assume_character_set(dataset, *self._assumed.split("\\"), among=extended)
-        elif (tag := text_in_doubt(dataset, among=extended)) is not None:
+            if assume_character_set(dataset, *self._assumed.split("\\"), among=extended) is None:
+                return
+            told = (
+                f"that is left as it came: it is not in the character set of assume_charset, {self._assumed},"
+                " or other text that the same Specific Character Set is for is right"
+            )
+        else:
+            told = (
+                "that is not in a character set that is named for it;"
+                " assume_charset (--assume-charset) says which one to take it for"
+            )
+        tag = None if self._told else text_in_doubt(dataset, among=extended)
+        if tag is not None:
             from pydicom.datadict import keyword_for_tag
 
             self._told = True
-            log.warning(
-                "%s: element %s %s has text that is not in a character set that is named for it;"
-                " assume_charset (--assume-charset) says which one to take it for",
-                peer_name,
-                tag,
-                keyword_for_tag(tag),
-            )
+            name = f"{tag} {keyword_for_tag(tag)}".rstrip()
+            log.warning("%s: element %s has text %s", peer_name, name, told)
