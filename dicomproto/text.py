@@ -93,7 +93,7 @@ def _texts(
 ) -> Iterator[tuple[_Scope, BaseTag, bytes]]:
     """Yield text that is not ASCII and was not looked at; `is_read` says that `dataset` gets its items."""
     scope.parts.append(dataset)
-    for tag in sorted(dataset.keys() if among is None else dataset.keys() & among):
+    for tag in sorted([tag for tag in list(dataset.keys()) if among is None or tag in among]):
         element = stored(dataset, tag)
         value = element.value if isinstance(element, RawDataElement) else None
         if value is not None and is_plain(value):
