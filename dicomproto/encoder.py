@@ -37,6 +37,17 @@ _UNITS = {"AT": 2, "OW": 2, "SS": 2, "US": 2, "FL": 4, "OF": 4, "OL": 4, "SL": 4
           "FD": 8, "OD": 8, "OV": 8, "SV": 8, "UV": 8}  # fmt: skip
 """Bytes of one number, which stand in the opposite order in the other byte order (PS3.5 7.3)."""
 
+_NUMBERS = {
+    "FD": "a value of VR FD is a number that 64 bits hold",
+    "FL": "a value of VR FL is a number that 32 bits hold",
+    **{
+        f"{sign}{size}": f"a value of VR {sign}{size} is a whole number from {low} to {high}"
+        for size, bits in (("S", 16), ("L", 32), ("V", 64))
+        for sign, low, high in (("U", 0, 2**bits - 1), ("S", -(2 ** (bits - 1)), 2 ** (bits - 1) - 1))
+    },
+}
+"""What numbers there may be (PS3.5 6.2)."""
+
 SPECIFIC_CHARACTER_SET = 0x0008_0005
 _TERM = re.compile(r"(ISO[ _]|GB)[A-Z0-9 _]{0,16}")
 _DELIMITERS = b"\xfe\xff\xe0\xdd"
@@ -227,7 +238,10 @@ class Encoder:
             buffer = DicomBytesIO()
             buffer.is_little_endian = self.is_little_endian
             buffer.is_implicit_VR = not self.is_explicit
-            write(buffer, element, *([] if number_format is None else [number_format]))
+            try:
+                write(buffer, element, *([] if number_format is None else [number_format]))
+            except OSError as error:  # pydicom's for numbers that will not do
+                raise self._error(element.tag, _NUMBERS.get(vr) or type(error).__name__) from None
             encoded = buffer.getvalue()
         if vr in _ASCII_VRS and not encoded.isascii():
             if not _was_read(element, element.value, scope):
@@ -309,9 +323,12 @@ def _lost(tag: BaseTag) -> DataSetError:
 
 def _unfit(names: list[str]) -> str:
     """Say that character sets do not have some text, or that there are none of these names."""
+    if not any(names):
+        remedy = f"set SpecificCharacterSet = {UTF_8!r} (UTF-8)"
+        return f"the data set names no Specific Character Set, so that its text is ASCII; {remedy}"
     shown = shown_names(names)
     hint = "" if names == [UTF_8] else f"; it may be {UTF_8}, which is UTF-8 and has all"
-    if not names or are_known(names):
+    if are_known(names):
         return f"not all text can be encoded in the SpecificCharacterSet {shown!r}{hint}"
     return f"there is no character set {shown!r} (SpecificCharacterSet){hint}"
 

@@ -13,6 +13,7 @@ from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filereader import read_dataset
+from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 from pydicom.uid import JPEGBaseline8Bit
 from pydicom.valuerep import PersonName
@@ -58,12 +59,56 @@ def read(*elements: bytes) -> Dataset:
 META = element(0x00020000, "UL", struct.pack("<I", 28)) + element(0x00020010, "UI", EXPLICIT.encode() + b"\0")
 
 
-UNNAMED = "encoded in the SpecificCharacterSet ''; it may be ISO_IR 192"
+UNNAMED = (
+    "the data set names no Specific Character Set, so that its text is ASCII; "
+    "set SpecificCharacterSet = 'ISO_IR 192' (UTF-8)"
+)
 
 
 @pytest.fixture
 def said() -> list[str]:
     return []
+
+
+# --- numbers ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT, BIG])
+@pytest.mark.parametrize(
+    ("vr", "low", "high"),
+    [
+        ("US", 0, 65535),
+        ("SS", -32768, 32767),
+        ("UL", 0, 4294967295),
+        ("SL", -2147483648, 2147483647),
+        ("UV", 0, 18446744073709551615),
+        ("SV", -9223372036854775808, 9223372036854775807),
+    ],
+)
+def test_a_number_is_in_the_range_of_its_vr(vr: str, low: int, high: int, syntax: str) -> None:
+    def encoded(value: object) -> bytes:
+        made = Dataset()
+        made.add_new(0x0029_0010, "LO", "ACME")
+        made.add_new(0x0029_1000, vr, [0, 0])
+        made[0x0029_1000]._value = MultiValue(lambda one: one, [0, value])
+        return encode_data_set(made, syntax)
+
+    assert len({len(encoded(low)), len(encoded(high))}) == 1
+    for wrong in (low - 1, high + 1, "SECRET"):
+        with pytest.raises(DataSetError) as caught:
+            encoded(wrong)
+        text = str(caught.value)
+        assert text.startswith("element (0029,1000) cannot be encoded in ")
+        assert text.endswith(f": a value of VR {vr} is a whole number from {low} to {high}")
+
+
+def test_a_floating_point_number_is_one_that_its_vr_holds() -> None:
+    for value in (1e39, "SECRET"):
+        made = Dataset()
+        made.RecommendedDisplayFrameRateInFloat = 1.0
+        made["RecommendedDisplayFrameRateInFloat"]._value = value
+        with pytest.raises(DataSetError, match="a value of VR FL is a number that 32 bits hold$"):
+            encode_data_set(made, EXPLICIT)
 
 
 # --- text that a program set --------------------------------------------------------------------
@@ -96,7 +141,7 @@ def private(*, names: str | None = None) -> Dataset:
         (dataset(StudyInstanceUID="И"), "(0020,000D)", "cannot be encoded in"),
         (private(), "(0009,1001)", UNNAMED),
         (private(names="ISO_IR 100"), "(0009,1001)", "'ISO_IR 100'"),
-        (dataset(ScheduledProcedureStepSequence=[dataset(), private()]), "(0009,1001)", "Set '';"),
+        (dataset(ScheduledProcedureStepSequence=[dataset(), private()]), "(0009,1001)", UNNAMED),
         (dataset(SpecificCharacterSet="ISO_IR 144", ScheduledProcedureStepSequence=[
             private(), private(names="ISO_IR 100")]), "(0009,1001)", "'ISO_IR 100'"),
     ],
@@ -327,15 +372,15 @@ def test_an_item_goes_with_the_character_set_that_it_comes_into() -> None:
 def test_text_that_is_set_in_a_data_set_that_was_read(said: list[str]) -> None:
     made = received(NAME, COMMENTS)
     made.PatientName = "Иванов"
-    with pytest.raises(DataSetError, match=r"\(0010,0010\): not all text"):
+    with pytest.raises(DataSetError, match=r"\(0010,0010\): the data set names no Specific Character Set"):
         encode_data_set(made, EXPLICIT)
     made.PatientName = "Mueller"
     made.PatientComments = "Иванов"
-    with pytest.raises(DataSetError, match=r"\(0010,4000\): not all text"):
+    with pytest.raises(DataSetError, match=r"\(0010,4000\): the data set names no Specific Character Set"):
         encode_data_set(made, EXPLICIT)
     made.PatientComments = "A"
     made.PatientID = "ü"
-    with pytest.raises(DataSetError, match=r"\(0010,0020\): not all text"):
+    with pytest.raises(DataSetError, match=r"\(0010,0020\): the data set names no Specific Character Set"):
         encode_data_set(made, EXPLICIT)
     made.PatientID = "A"
     assert encode_data_set(made, EXPLICIT, on_warning=said.append)
