@@ -235,6 +235,12 @@ def rows(folder: Path) -> dict[str, Row]:
             20,
             "operations a second",
         ),
+        "worklist": Row(
+            "C-FIND of 20 worklist entries",
+            lambda side, count: side.ask("worklist", side.port, **with_warm_up(count)),
+            20,
+            "operations a second",
+        ),
         "store525KB": Row("C-STORE, 525 KB", store(525 * KB), 100),
         "store8MB": Row("C-STORE, 8 MB", store(8 * MB), 10),
         "storescp": FileRow(f"storescp, 40 KB of {ELEMENTS} elements", tools.receive),
@@ -320,7 +326,7 @@ def show(row: Row) -> None:
 
 def main(arguments: list[str]) -> int:
     """Measure, print, and tell by the exit status whether every row keeps its bound."""
-    names = ["echo", "find", "store525KB", "store8MB", "storescp", "storescu"]
+    names = ["echo", "find", "worklist", "store525KB", "store8MB", "storescp", "storescu"]
     parser = argparse.ArgumentParser(prog="make bench AGAINST=REVISION", description=__doc__)
     parser.add_argument("revision", help="what git knows the other revision by")
     parser.add_argument("--pairs", type=int, default=FEWEST_PAIRS, help="how many, at least 15")

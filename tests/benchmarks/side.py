@@ -21,6 +21,7 @@ from dicomproto_transports import apps
 from dicomproto_transports.blocking import AE, evt
 
 VERIFICATION, CT, FIND = "1.2.840.10008.1.1", "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.2.1.1"
+WORKLIST = "1.2.840.10008.5.1.4.31"
 EXPLICIT = "1.2.840.10008.1.2.1"
 MATCHES = 20
 """The matches of each C-FIND."""
@@ -40,20 +41,34 @@ def entry(number: int) -> Dataset:
     return found
 
 
+def step(number: int) -> Dataset:
+    """Return an entry of a worklist: an item in a sequence, and text that is not ASCII."""
+    found, item = entry(number), Dataset()
+    del found.QueryRetrieveLevel
+    found.SpecificCharacterSet = "ISO_IR 100"
+    found.PatientName = f"M\xfcller^J\xfcrgen^{number}"
+    item.Modality, item.ScheduledStationAETitle = "CT", "SCANNER"
+    item.ScheduledProcedureStepStartDate, item.ScheduledProcedureStepStartTime = "20240115", "083000"
+    item.ScheduledPerformingPhysicianName = "M\xe4rz^Anna"
+    found.ScheduledProcedureStepSequence = [item]
+    return found
+
+
 def find(event: evt.Event) -> Iterator[tuple[int, Dataset]]:
     """Answer each C-FIND with the same matches."""
     assert event.identifier.PatientID == ""
-    for match in FOUND:
+    for match in STEPS if event.request.AffectedSOPClassUID == WORKLIST else FOUND:
         yield 0xFF00, match
 
 
 FOUND = [entry(number) for number in range(MATCHES)]
+STEPS = [step(number) for number in range(MATCHES)]
 
 
 def provide() -> None:
     """Serve C-ECHO, C-FIND and C-STORE with handlers that do next to nothing."""
     ae = AE("PROVIDER")
-    for abstract_syntax in (VERIFICATION, CT, FIND):
+    for abstract_syntax in (VERIFICATION, CT, FIND, WORKLIST):
         ae.add_supported_context(abstract_syntax, EXPLICIT)
     handlers: list[Any] = [(evt.EVT_C_STORE, lambda event: 0), (evt.EVT_C_FIND, find)]
     server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
@@ -73,7 +88,7 @@ def request() -> None:
 def on_an_association(port: int, warm_up: int, count: int, one: Callable[[Any], object]) -> float:
     """Return the seconds that `count` calls take, after some that are not counted."""
     ae = AE("REQUESTOR")
-    for abstract_syntax in (VERIFICATION, CT, FIND):
+    for abstract_syntax in (VERIFICATION, CT, FIND, WORKLIST):
         ae.add_requested_context(abstract_syntax, EXPLICIT)
     with ae.associate("127.0.0.1", port) as association:
         for _ in range(warm_up):
@@ -110,9 +125,21 @@ def query(port: int, warm_up: int, count: int) -> float:
     for keyword in FOUND[0].dir():
         setattr(identifier, keyword, "")
     identifier.QueryRetrieveLevel = "STUDY"
+    return queries(port, warm_up, count, identifier, FIND)
+
+
+def worklist(port: int, warm_up: int, count: int) -> float:
+    """Send worklist queries, and look at each match."""
+    identifier = step(0)
+    identifier.PatientID = ""
+    return queries(port, warm_up, count, identifier, WORKLIST)
+
+
+def queries(port: int, warm_up: int, count: int, identifier: Dataset, sop_class: str) -> float:
+    """Send an identifier, again and again."""
 
     def one(association: Any) -> None:
-        patients = [match.PatientID for _, match in association.send_c_find(identifier, FIND) if match]
+        patients = [match.PatientID for _, match in association.send_c_find(identifier, sop_class) if match]
         if len(patients) != MATCHES:
             raise RuntimeError("a C-FIND failed")
 
@@ -132,6 +159,7 @@ def run_storescu(port: int, path: str, warm_up: str) -> float:
 JOBS: dict[str, Callable[..., float]] = {
     "echo": echo,
     "find": query,
+    "worklist": worklist,
     "store": store,
     "storescu": run_storescu,
 }
