@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from contextlib import suppress
 from contextvars import ContextVar, Token
 from typing import Any
 
@@ -26,6 +27,8 @@ class _PydicomInQuiet:
 _FILTER: Any = ("ignore", None, Warning, _PydicomInQuiet(), 0)
 """It leaves no entry in a `__warningregistry__` either."""
 
+_IN_FRONT = [_FILTER]
+
 
 class Quiet:
     """A block in which pydicom says nothing on stderr or in a log."""
@@ -34,11 +37,11 @@ class Quiet:
 
     def __enter__(self) -> None:
         filters: list[Any] = warnings.filters  # type: ignore[assignment]
-        if not filters or filters[0] is not _FILTER:  # at first, and after somebody has set another one
+        # Other threads may change the list at any time: each step here is one that they cannot interrupt.
+        if filters[:1] != _IN_FRONT:  # at first, and after somebody has set another one
+            with suppress(ValueError):
+                filters.remove(_FILTER)
             filters.insert(0, _FILTER)
-            for position in range(len(filters) - 1, 0, -1):
-                if filters[position] is _FILTER:
-                    del filters[position]
         self._token: Token[bool] = _is_quiet.set(True)
 
     def __exit__(self, *_: object) -> None:

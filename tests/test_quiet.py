@@ -76,3 +76,17 @@ def test_what_others_say_in_a_quiet_block_is_heard() -> None:
         warnings.simplefilter("error")
         with Quiet(), pytest.raises(UserWarning, match="own"):
             warnings.warn("own", stacklevel=1)
+
+
+def test_other_threads_may_empty_the_list_of_filters_at_any_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Emptied(list[object]):
+        """Is empty as soon as somebody has asked how long it is."""
+
+        def __len__(self) -> int:
+            length = super().__len__()
+            self.clear()
+            return length
+
+    monkeypatch.setattr(warnings, "filters", Emptied([("default", None, UserWarning, None, 0)]))
+    with Quiet():
+        pass
