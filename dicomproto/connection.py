@@ -619,7 +619,7 @@ class Connection:
                 cut = MessageIncomplete(context_id=assembler.context_id, command=assembler.command)
                 self._events.append(cut)
             self._cut = assembler.command
-            assembler.reset()
+        assembler.reset()  # of a data set that was not due as well
         if self.state is State.STA12:
             # Our own release was answered; the peer's still waits for our answer (AR-10).
             if self._release_reply_is_due:

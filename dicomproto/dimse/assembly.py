@@ -69,7 +69,7 @@ class Assembler:
         self._gathered = bytearray()
         self._warnings = {}
         self._empty_fragments = 0
-        self.context_id = self.command = self.message_number = None
+        self.context_id = self.command = self.message_number = self._stray = None
 
     def feed(self, chunk: PDVChunk) -> CommandReceived | DataSetChunk | UnexpectedDataSet | None:
         """Take the next chunk; return what it completes or carries, if anything."""

@@ -34,6 +34,7 @@ from tests.dialogues import (
     STORE,
     associate_ac,
     associate_rq,
+    command_pdu,
     data_pdu,
     established,
     events_of,
@@ -267,7 +268,7 @@ def test_what_comes_and_goes_ends_idleness() -> None:
     feed(connection, message(ECHO))
     assert connection.next_deadline(1.0) is None  # it is our turn
     connection.handle_timeout(1e9)
-    connection.send_response(ECHO.response())
+    connection.send_response(ECHO.response(0))
     assert connection.next_deadline(20.0) == 36.0
     assert connection.next_deadline(30.0) == 36.0
     connection.send_request(EVENT, 11)
@@ -282,7 +283,7 @@ def test_a_request_that_was_seen_is_in_time() -> None:
     connection = idle()
     assert connection.next_deadline(0.0) == 16.0
     feed(connection, message(ECHO))
-    connection.send_response(ECHO.response())
+    connection.send_response(ECHO.response(0))
     connection.handle_timeout(16.0)
     assert connection.is_established
     assert connection.next_deadline(16.0) == 32.0
@@ -332,6 +333,25 @@ def test_a_connection_that_is_over_has_no_waits_for_messages() -> None:
     connection.send(Abort())
     connection.handle_timeout(1e9)
     assert events_of(connection) == [LocallyEnded(pdu=Abort())]
+
+
+@pytest.mark.parametrize("end", ["eof", "abort", "release"])
+def test_a_data_set_that_was_not_due_and_is_cut_short_leaves_no_wait(end: str) -> None:
+    connection = established(A)
+    feed(connection, command_pdu(ECHO, 1))
+    connection.send_response(ECHO.response(0))
+    feed(connection, data_pdu(b"ab", 1, is_last=False))
+    assert connection.next_deadline(0.0) is not None
+    if end == "abort":
+        connection.send(Abort())
+    elif end == "release":
+        feed(connection, encode_pdu(ReleaseRQ()))
+        connection.send(ReleaseRP())
+    connection.data_to_send()
+    connection.receive_eof()
+    assert events_of(connection)
+    assert connection.next_event() is CLOSED
+    assert connection.next_deadline(1.0) is None
 
 
 # --- a message that comes too slowly ----------------------------------------------------------------
@@ -448,7 +468,7 @@ def test_a_message_right_behind_another_begins_anew() -> None:
 def test_a_stray_data_set_has_a_minimum_rate_too() -> None:
     connection = established(A)
     feed(connection, message(ECHO), data_pdu(b"ab", 1, is_last=False))
-    connection.send_response(ECHO.response())
+    connection.send_response(ECHO.response(0))
     assert drip(connection, data_pdu(b"ab", 1, is_last=False), 20.0, 2000) == pytest.approx(300, abs=1)
     assert events_of(connection) == [TimerExpired(timer="minimum_rate", state="Sta6")]
 
