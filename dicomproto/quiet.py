@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import warnings
-from contextlib import suppress
 from contextvars import ContextVar, Token
 from typing import Any
 
@@ -39,8 +38,10 @@ class Quiet:
         filters: list[Any] = warnings.filters  # type: ignore[assignment]
         # Other threads may change the list at any time: each step here is one that they cannot interrupt.
         if filters[:1] != _IN_FRONT:  # at first, and after somebody has set another one
-            with suppress(ValueError):
+            try:
                 filters.remove(_FILTER)
+            except ValueError:
+                pass
             filters.insert(0, _FILTER)
         self._token: Token[bool] = _is_quiet.set(True)
 
