@@ -47,10 +47,19 @@ def _write_init(
     parameters, values = _parameters(fields, converters, scope)
     stores = [f"    _set_{field}(self, {value})\n" for field, value in values]
     head = f"self, *, {', '.join(parameters)}" if parameters else "self"
-    exec(f"def __init__({head}):\n{''.join(stores) or '    pass'}", scope)
+    _run(f"def __init__({head}):\n{''.join(stores) or '    pass'}", scope)
     init = scope["__init__"]
     init.__qualname__ = f"{name}.__init__"
     return init
+
+
+def _run(source: str, scope: dict[str, Any]) -> None:
+    """Run code that was made here.
+
+    It is compiled first: a KeyboardInterrupt within `exec` of a text makes CPython end the program by that
+    signal later on, whoever caught it.
+    """
+    exec(compile(source, "<record>", "exec"), scope)
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
@@ -153,5 +162,5 @@ def _write_maker(kind: type[Record]) -> Any:
     order = "" if defaults == sorted(defaults) else "*, "
     stores = "".join([f"    made.{field} = {value}\n" for field, value in values])
     head = f"def make({order}{', '.join(parameters)}):\n"
-    exec(f"{head}    made = _new(_blank)\n{stores}    made.__class__ = _kind\n    return made\n", scope)
+    _run(f"{head}    made = _new(_blank)\n{stores}    made.__class__ = _kind\n    return made\n", scope)
     return scope["make"]

@@ -7,7 +7,7 @@ import warnings
 from datetime import date, datetime, timedelta
 from functools import cache
 
-from hypothesis import given
+from hypothesis import given, reject
 from hypothesis import strategies as st
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
@@ -138,7 +138,10 @@ encoded = st.dictionaries(st.sampled_from(KEYWORDS), values, max_size=6)
 @given(encoded, encoded)
 def test_any_query_and_any_entity(query: dict[str, bytes], entity: dict[str, bytes]) -> None:
     def received(parts: dict[str, bytes]) -> Dataset:
-        return raw(*sorted((tag_for_keyword(keyword) or 0, value) for keyword, value in parts.items()))
+        try:
+            return raw(*sorted((tag_for_keyword(keyword) or 0, value) for keyword, value in parts.items()))
+        except ValueError:  # of pydicom's own reader, for a character set with a NUL in its name
+            reject()
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

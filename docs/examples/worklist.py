@@ -54,7 +54,7 @@ def handle_find(event, worklist):
     except DataSetError as error:
         status = Dataset()
         status.Status = 0xA900  # the identifier does not match the SOP class
-        status.ErrorComment = str(error)
+        status.ErrorComment = str(error)[:64]
         yield status, None
         return
     for entry in worklist:

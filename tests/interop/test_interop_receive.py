@@ -47,7 +47,9 @@ def test_what_is_stored_is_what_was_on_the_wire(peer: str, max_pdu: int, tmp_pat
     warnings = done.errors.splitlines()
     of_variants = [line for line in warnings if "another object with the same SOP Instance UID" in line]
     assert len(of_variants) == done.event("summary")["variant"]
-    others = [line for line in warnings if line not in of_variants]
+    cut = [line for line in warnings if "truncated: " in line]
+    assert len(cut) <= 2  # of the files that are cut short, DCMTK sends neither
+    others = [line for line in warnings if line not in (*of_variants, *cut)]
     assert all("(group length: element (0008,0000)" in line for line in others)  # which nobody should send
 
     longest = max(recording.longest_p_data() for recording in proxy.recordings)
