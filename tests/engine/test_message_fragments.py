@@ -7,7 +7,6 @@ from collections.abc import Callable
 import pytest
 
 from dicomproto import BUSY, CLOSED, NEED_DATA, Connection, Limits
-from dicomproto.connection import MOST_CHUNKS
 from dicomproto.dimse.codec import encode_command
 from dicomproto.dimse.commands import CCancelRQ, CStoreRQ
 from dicomproto.dimse.events import (
@@ -288,7 +287,14 @@ def test_one_call_takes_in_a_bounded_number_of_fragments(kind: str) -> None:
     while (event := connection.next_event()) is not NEED_DATA:
         busy += event is BUSY
         assert event is BUSY or isinstance(event, RequestRefused)
-    assert busy >= (2000 // MOST_CHUNKS if kind != "dropped data sets" else 0)
+    assert busy >= (2000 // 256 if kind != "dropped data sets" else 0)
+
+
+@pytest.mark.parametrize(("count", "busy"), [(255, 0), (256, 1), (511, 1), (512, 2)])
+def test_one_call_takes_in_256_fragments_that_are_no_event(count: int, busy: int) -> None:
+    connection = established(A)
+    connection.receive_data(silence("cancels", count))
+    assert [connection.next_event() for _ in range(busy + 1)] == [BUSY] * busy + [NEED_DATA]
 
 
 def test_busy_is_never_an_answer_while_events_wait_and_loses_none() -> None:
@@ -296,11 +302,11 @@ def test_busy_is_never_an_answer_while_events_wait_and_loses_none() -> None:
     feed(connection, message(FIND_RQ, b"key "))
     cancel = message(CCancelRQ(MessageIDBeingRespondedTo=1), context_id=5)
     nothing = message(CCancelRQ(MessageIDBeingRespondedTo=9), context_id=5)
-    connection.receive_data(nothing * (MOST_CHUNKS - 1) + cancel + nothing * MOST_CHUNKS + cancel)
+    connection.receive_data(nothing * (256 - 1) + cancel + nothing * 256 + cancel)
     assert connection.next_event() == CancelReceived(message_id=1)
     assert connection.next_event() is BUSY
     assert connection.next_event() is NEED_DATA
-    connection.receive_data(nothing * MOST_CHUNKS)
+    connection.receive_data(nothing * 256)
     connection.receive_eof()
     assert connection.next_event() is BUSY
     assert connection.next_event() is not NEED_DATA

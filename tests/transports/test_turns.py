@@ -8,19 +8,25 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
 import pytest
 
 from dicomproto import Connection
-from dicomproto.upper_layer import Abort, encode_pdu
+from dicomproto.dimse.assembly import Assembler
+from dicomproto.dimse.commands import CCancelRQ, CStoreRQ
+from dicomproto.dimse.events import RequestReceived
+from dicomproto.upper_layer import Abort, ReleaseRP, ReleaseRQ, encode_pdu
 from dicomproto.upper_layer.framer import Framer
 from dicomproto_transports import evt
-from dicomproto_transports._turns import MOST_EVENTS
-from tests.associations import make_ae, make_server
-from tests.backends import Async, Gate
-from tests.pourers import ADDRESS, BLOCKS, CONTEXTS, PROPOSAL
+from tests.associations import Peer, Script, Stored, associate, connect, make_ae, make_server
+from tests.backends import Async, Gate, Lockstep
+from tests.pourers import ADDRESS, BLOCKS, CONTEXTS, CT, PROPOSAL, fragments, message
+
+MOST_EVENTS = 256
+"""In a turn, however fast the machine is."""
 
 MOST_ITEMS = 4000
 """PDU headers, PDUs and fragments in two turns: work of some milliseconds for a fast machine."""
@@ -33,9 +39,9 @@ class Counter:
         self.count = 0
         original = getattr(kind, name)
 
-        def counting(instance: Any) -> object:
+        def counting(instance: Any, *args: object) -> object:
             self.count += 1
-            return original(instance)
+            return original(instance, *args)
 
         monkeypatch.setattr(kind, name, counting)
 
@@ -119,6 +125,79 @@ def test_one_that_is_observed_takes_turns_too(
     (most_items,) = most_in_one_turn(async_backend, block, [items], [STORED, listening])
     assert most_items <= MOST_ITEMS
     assert len(told) == {"C-ECHOs": 700}.get(kind, 8)
+
+
+# --- where the clock stands still, and only what was taken can end a turn -------------------------
+
+
+async def most_at_a_time(backend: Lockstep, counter: Counter, is_over: Callable[[], bool]) -> int:
+    """Return the most that was counted while this task let others run, once.
+
+    The clock of a `Lockstep` stands still as long as one of its tasks can go on, as this one can.
+    """
+    most = 0
+    while not is_over():
+        before = counter.count
+        await backend.backend.checkpoint()
+        most = max(most, counter.count - before)
+    return most
+
+
+def test_a_turn_ends_by_its_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    """1200 pieces of an object come at once, too large to be folded or before such; nothing is sent."""
+    backend, stored = Lockstep(), Stored()
+    backend.world.backend.capacity = 1 << 20
+    request = CStoreRQ(MessageID=1, AffectedSOPClassUID=CT, AffectedSOPInstanceUID="1.2")
+    whole = message(request, 3) + fragments(3, 0, *[bytes(2), bytes(1026)] * 600)
+    events = Counter(monkeypatch, Connection, "next_event")
+
+    async def main() -> int:
+        async with backend.serving(make_server(backend, [(evt.EVT_C_STORE, stored)])) as server:
+            peer = await connect(backend, server.port)
+            await peer.request()
+            await peer.stream.send([whole], None)
+            most = await most_at_a_time(backend, events, lambda: bool(stored.objects))
+            await peer.stream.close([], 0)
+            return most
+
+    assert 0 < backend.run(main) <= MOST_EVENTS + 8
+    assert list(map(len, stored.objects)) == [600 * 1028]
+
+
+def test_a_release_that_has_much_to_look_at_takes_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """1000 fragments that are no event came with the last answer; the release takes them in first."""
+    backend = Lockstep()
+    released = Gate(backend)
+    taken = Counter(monkeypatch, Assembler, "feed")
+    cancels = message(CCancelRQ(MessageIDBeingRespondedTo=9), 1) * 1000
+
+    async def answer(peer: Peer) -> None:
+        await peer.accept()
+        request = (await peer.until(RequestReceived)).command
+        peer.connection.send_response(request.response(Status=0x0000))
+        await peer.stream.send([*peer.connection.data_to_send(), cancels], None)
+        await peer.until(ReleaseRQ)
+        peer.connection.send(ReleaseRP())
+        await peer.until_closed()
+
+    async def use() -> None:
+        async with backend.serving(Script(answer)) as server:
+            assoc = await associate(backend, server.port)
+            await assoc.send_c_echo()
+            assert taken.count < 1000
+            await assoc.release()
+            assert assoc.is_released
+            released.open()
+
+    async def watch() -> int:
+        return await most_at_a_time(backend, taken, lambda: released.is_open)
+
+    async def main() -> int:
+        _, most = await backend.together(use, watch)
+        return most
+
+    assert 0 < backend.run(main) < 2 * 256
+    assert taken.count > 1000
 
 
 def test_a_turn_ends_by_the_clock(async_backend: Async) -> None:
