@@ -19,7 +19,7 @@ from dicomproto.uids import VERIFICATION
 from dicomproto.upper_layer.pdu import RoleSelection
 from dicomproto_transports import evt
 from tests.associations import CT_IMAGE, associated, in_flavour, make_ae, make_server
-from tests.backends import AnyBackend
+from tests.backends import AnyBackend, Lockstep
 
 FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 MPPS = "1.2.840.10008.3.1.2.3.3"
@@ -230,6 +230,23 @@ def test_a_requestor_that_answers_nonsense_goes_on(
 
     backend.run(main)
     assert statuses == [0x0110]
+
+
+@pytest.mark.parametrize("status", [0x0000, 0xB000, 0xA700])
+def test_a_match_beside_a_final_status_is_told(status: int, caplog: pytest.LogCaptureFixture) -> None:
+    """It is not sent, so whoever meant it to be has to hear of it."""
+    handler = giving(evt.EVT_C_FIND, (status, dataset(PatientName="Doe")))
+    backend = Lockstep()
+
+    async def main() -> None:
+        async with provided(backend, (evt.EVT_C_FIND, handler)) as assoc:
+            assert (await find(assoc)).Status == status
+
+    backend.run(main)
+    (record,) = [r for r in caplog.records if r.levelno >= logging.WARNING]
+    assert f"beside the final status {status:04X}H is not sent" in record.getMessage()
+    assert record.getMessage().startswith("'SCU' at 127.0.0.1:")
+    assert "Doe" not in caplog.text
 
 
 def test_a_data_set_where_the_service_has_none(backend: AnyBackend, caplog: pytest.LogCaptureFixture) -> None:

@@ -161,7 +161,7 @@ def test_a_file_that_is_cut_short_is_a_failed_sub_operation(
 
 RESULTS: dict[str, tuple[list[object], int, tuple[int | None, ...]]] = {
     "nothing to send": ([0], 0x0000, (None, 0, 0, 0)),
-    "a negative count": ([-1], 0x0000, (None, 0, 0, 0)),
+    "a negative count": ([-1], 0xC411, (None, 0, 0, 0)),
     "a failure before the count": ([(0xA900, None)], 0xA900, (None, 0, 0, 0)),
     "a failure with a comment": (
         [(dataset(Status=0xA701, ErrorComment="why"), None)],

@@ -89,6 +89,28 @@ def test_odd_elements_beside_a_status(odd: str, place: str) -> None:
     backend.run(main)
 
 
+# What a handler yields -> the final status, and the objects that were sent.
+ANNOUNCED: dict[str, tuple[list[object], int, int]] = {
+    "nothing": ([0], 0x0000, 0),
+    "nothing, and success": ([0, (0x0000, None)], 0x0000, 0),
+    "nothing, and a failure": ([0, (0xA701, None)], 0xA701, 0),
+    "nothing, and an object": ([0, (PENDING, image(1))], 0x0000, 1),
+}
+
+
+@pytest.mark.parametrize("announced", ANNOUNCED)
+def test_what_follows_a_count_of_nothing_is_not_dropped(announced: str) -> None:
+    yielded, status, sent = ANNOUNCED[announced]
+    backend = Lockstep()
+
+    async def main() -> None:
+        async with retrieving(backend, lambda event: iter(yielded)) as assoc:
+            final, _ = await final_of(assoc.send_c_get(QUERY, GET))
+            assert (final.Status, final.NumberOfCompletedSuboperations) == (status, sent)
+
+    backend.run(main)
+
+
 MINE = dataset(FailedSOPInstanceUIDList=["1.2.77", "1.2.78"])
 
 IDENTIFIERS: dict[str, tuple[list[object], int, list[str]]] = {

@@ -77,6 +77,9 @@ async def _send_matches(
             code, comment = report_failure(association, event, error, failed)
             return request.response(code, ErrorComment=comment)
         if final is not None:
+            if dataset:
+                what = "%s: what %s gave beside the final status %s is not sent; a match comes beside FF00H"
+                log.warning(what, association.peer_name, event.event.name, f"{final.Status:04X}H")
             if only is not None and final.category in (Category.SUCCESS, Category.WARNING):
                 await association.answer(*only)
             return final

@@ -128,8 +128,6 @@ class Retrieval:
                 return self._final(DESTINATION_UNKNOWN)
             self._destination = Destination(self._association, self.request, found)
         self._counts = SubOperations(_count(await self._first()))
-        if not self._counts.remaining:
-            return self._final(self._counts.status)
         return await self._transfer_all()
 
     async def _first(self) -> object:
@@ -276,7 +274,9 @@ def _count(result: object) -> int:
     """Return how many sub-operations the handler announced."""
     if isinstance(result, bool) or not isinstance(result, int):
         raise TypeError(f"{named(result)} in place of the number of sub-operations")
-    return max(result, 0)
+    if result < 0:
+        raise ValueError(f"{result} is no number of sub-operations")
+    return result
 
 
 def _instance_of(item: object) -> str:
