@@ -21,7 +21,7 @@ from pydicom.values import convert_string
 
 from .characters import EXTENDED_VRS
 from .encoded import DECODED_BOUNDS, Bounds, Sink, walk_whole
-from .errors import DataSetError
+from .errors import DataSetError, DataSetTooLarge
 from .headers import LITTLE, UNDEFINED
 from .upper_layer.pdu import Buffer
 
@@ -65,10 +65,12 @@ def build_dataset(data: Buffer, *, is_explicit: bool, is_little_endian: bool, bo
     return Built(builder.dataset(is_explicit=walk.is_explicit), builder.extended)
 
 
-def build_sequence(element: RawDataElement, encodings: list[str]) -> DataElement:
+def build_sequence(
+    element: RawDataElement, encodings: list[str], bounds: Bounds = DECODED_BOUNDS
+) -> DataElement:
     """Return a sequence with its items, of which pydicom has the bytes; text is in `encodings`.
 
-    Raises DataSetError if it is not whole or cannot be followed.
+    Raises DataSetError if it is not whole or cannot be followed, and DataSetTooLarge beyond `bounds`.
     """
     tag, value = element.tag, element.value or b""
     is_explicit, is_little_endian = not element.is_implicit_VR, bool(element.is_little_endian)
@@ -87,8 +89,10 @@ def build_sequence(element: RawDataElement, encodings: list[str]) -> DataElement
             is_explicit=is_explicit,
             is_little_endian=is_little_endian,
             sink=builder,
-            bounds=DECODED_BOUNDS,
+            bounds=bounds,
         )
+    except DataSetTooLarge:
+        raise
     except DataSetError as error:
         told = error if known == tag else DataSetError(f"element {tag} has items that cannot be followed")
         raise told from None

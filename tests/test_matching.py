@@ -14,6 +14,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.valuerep import DA, DT, TM, PersonName
 
+from dicomproto.errors import DataSetError
 from dicomproto.matching import Query, matches, response_identifier
 from dicomproto.uids import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from tests.identifiers import dataset, raw, sent
@@ -337,7 +338,8 @@ PATIENT_NAME, ROWS, STEP, STATION = 0x00100010, 0x00280010, 0x00400100, 0x004000
         (0x00280106, b"\2\0", b"\2\0", YES),
         (0x00280106, b"\2\0", b"\3\0", NO),
         (0x00080A0A, b"ab", b"ab", YES),
-        (0x00080A0A, b"a*", b"ab", NO),
+        (0x00080A0A, b"a*", b"ab", YES),
+        (0x00080A0A, b"\1*", b"\1b", NO),
         (0x00000002, b"1.2\0", b"", YES),
         (0x00080000, b"\4\0\0\0", b"", YES),
         (CHARACTER_SET, b"ISO_IR 101", b"ISO_IR 100", YES),
@@ -599,7 +601,7 @@ def private(creator: str, block: int, value: object, vr: str = "LO", group: int 
 
 @pytest.mark.parametrize("syntax", [None, IMPLICIT, EXPLICIT])
 def test_private_elements_are_found_by_their_creator(syntax: str | None) -> None:
-    query = private("ACME", 0x10, "A*" if syntax != IMPLICIT else "A1")  # of an unknown VR: no wild cards
+    query = private("ACME", 0x10, "A*")
     entity = private("OTHER", 0x10, "B1")
     entity.update(private("ACME", 0x11, "A1"))
     if syntax:
@@ -697,6 +699,113 @@ def test_private_keys_may_have_wild_cards(
     if expected and value:
         answer = sent(response_identifier(identifier, entity), EXPLICIT).get_item(0x00091001).value
         assert answer.rstrip() == ("\\".join(value) if isinstance(value, list) else str(value)).encode()
+
+
+def with_private(vr: str, value: object, *, depth: int = 0) -> Dataset:
+    """A data set with a private element of a creator that no dictionary knows, or that within sequences."""
+    made = Dataset()
+    made.private_block(0x0009, "ACME", create=True)
+    made[0x00091001] = DataElement(0x00091001, vr, value, validation_mode=IGNORE)
+    if depth:
+        return with_private("SQ", [made], depth=depth - 1)
+    made.SpecificCharacterSet = "ISO_IR 192"
+    return made
+
+
+@pytest.mark.parametrize("depth", [0, 2])
+@pytest.mark.parametrize(
+    ("vr", "key", "entity", "expected"),
+    [pytest.param(*row[1:], id="-".join(map(str, row))[:90]) for row in TABLE],
+)
+def test_a_private_key_matches_where_one_side_tells_its_vr(
+    vr: str, key: object, entity: object, expected: bool, depth: int
+) -> None:
+    query, candidate = with_private(vr, key, depth=depth), with_private(vr, entity, depth=depth)
+    for one, other in [(IMPLICIT, EXPLICIT), (EXPLICIT, IMPLICIT), (IMPLICIT, BIG)][: 2 if depth else 3]:
+        asked, found = sent(query, one), sent(candidate, other)
+        assert matches(asked, found) is expected, (one, other)
+        if expected:
+            answer = response_identifier(asked, found)
+            told = sent(answer, EXPLICIT)[0x00091001]
+            whole = sent(response_identifier(sent(query, EXPLICIT), found), EXPLICIT)[0x00091001]
+            assert told == whole
+
+
+@pytest.mark.parametrize(
+    ("vr", "key", "entity", "expected"),
+    [
+        ("US", 0x2A2A, 0x2A2A, True),  # in Implicit VR the text "**"
+        ("US", 0x2A2A, 0x2A2B, False),
+        ("US", 0x2A2A, None, False),
+        ("SQ", [], [dataset(PatientID="1")], True),
+        ("SQ", [Dataset()], [], True),
+        ("SQ", [dataset(PatientID="")], [], True),
+        ("SQ", [dataset(PatientID="*")], [dataset(PatientID="1")], True),
+        ("SQ", [dataset(PatientID="A?")], [dataset(PatientID="B1"), dataset(PatientID="A1")], True),
+        ("SQ", [dataset(PatientID="A?")], [dataset(PatientID="B1")], False),
+        ("SQ", [dataset(PatientID="A?"), dataset(PatientID="B?")], [dataset(PatientID="B1")], True),
+        ("SQ", [dataset(PatientID="A?")], [], False),
+    ],
+)
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_private_numbers_and_sequences(
+    vr: str, key: object, entity: object, expected: bool, depth: int
+) -> None:
+    test_a_private_key_matches_where_one_side_tells_its_vr(vr, key, entity, expected, depth)
+    query, candidate = with_private(vr, key, depth=depth), with_private(vr, entity, depth=depth)
+    if vr == "SQ":
+        assert matches(sent(query, IMPLICIT), sent(candidate, IMPLICIT)) is expected
+
+
+def test_an_entity_without_the_element_matches_what_is_universal_in_any_vr() -> None:
+    empty = sent(Dataset(), EXPLICIT)
+    for vr, key in [("LO", "*"), ("DA", "*"), ("UI", ""), ("SQ", []), ("SQ", [dataset(PatientID="*")])]:
+        assert matches(sent(with_private(vr, key), IMPLICIT), empty), (vr, key)
+        assert matches(sent(with_private(vr, key), EXPLICIT), empty), (vr, key)
+    assert not matches(sent(with_private("SQ", [dataset(PatientID="1")]), IMPLICIT), empty)
+
+
+@pytest.mark.parametrize(
+    ("key", "vr", "entity"),
+    [
+        (b"\1\0\2", "US", 1),
+        (b"A*", "SQ", [dataset(PatientID="A")]),
+        (b"\xfe\xff\x00\xe0\x10\0\0\0", "SQ", [dataset(PatientID="A")]),
+        (b"\xfe\xff\x00\xe0\x10\0\0\0", "LO", "A"),
+        (b"\1\0\2\0", "FD", 1.5),
+        (b"\1\0\2", "AT", 0x00100010),
+        (b"A*", "FL", 1.5),
+        (b"\xff\xff", "LO", "A"),
+        (b"\x08\0\0\0" * 4, "PN", "A"),
+    ],
+)
+def test_what_is_no_value_of_the_vr_that_the_entity_has_matches_nothing(
+    key: bytes, vr: str, entity: object
+) -> None:
+    query = Query(raw((0x00090010, b"ACME"), (0x00091001, key)))
+    for _ in range(2):
+        assert not query.matches(with_private(vr, entity))
+        assert not query.matches(sent(with_private(vr, entity), IMPLICIT))
+    assert 0x00091001 in query.response(with_private(vr, entity))
+
+
+@pytest.mark.parametrize("value", [b"\1\0", b"\1\0\2\0\3"])
+def test_a_tag_that_is_cut_asks_for_no_other(value: bytes) -> None:
+    with pytest.raises(DataSetError, match=r"\(0028,0009\) cannot be read"):
+        Query(raw((0x00280009, value)))
+    assert not matches(dataset(FrameIncrementPointer=0x00020001), raw((0x00280009, value)))
+
+
+def test_a_vr_that_is_one_of_two_is_told_by_the_entity() -> None:
+    tag = 0x00280106  # US or SS
+    key, other = raw((tag, b"\5\0")), raw((tag, b"\6\0"))
+    for vr in ("US", "SS"):
+        entity = Dataset()
+        entity.add(DataElement(tag, vr, 5))
+        assert matches(key, entity)
+        assert matches(entity, key)
+        assert not matches(other, entity)
+        assert not matches(entity, other)
 
 
 def test_a_private_key_that_is_no_text_is_compared_as_it_is() -> None:

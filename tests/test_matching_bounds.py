@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 import time
 from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
 from pydicom.datadict import DicomDictionary
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
 from dicomproto.config import Limits
@@ -37,6 +39,14 @@ def one(tag: int, value: bytes, *head: tuple[int, bytes]) -> Dataset:
     return raw(*head, (tag, (value * (LARGEST // len(value)))))
 
 
+def unknown(value: bytes) -> Dataset:
+    """Return an identifier of 1 MiB at most: private keys whose VR nothing tells."""
+    block = [(0x00090010 + number, b"ACME") for number in range(2)]
+    count = min(500, LARGEST // (len(value) + 8))
+    return raw(*block, *[(0x00091000 + number, value) for number in range(count)])
+
+
+ITEM = b"\xfe\xff\x00\xe0\0\0\0\0"
 IDENTIFIERS: dict[str, Callable[[], Dataset]] = {
     "names of 1000 characters": lambda: raw(UTF_8, (NAMES, b"\\".join([MARKS[:1000].encode()] * 500))),
     "names that are taken apart": lambda: many("PN", MARKS[:MAXIMUM_NAME].encode(), 30, UTF_8),
@@ -58,6 +68,11 @@ IDENTIFIERS: dict[str, Callable[[], Dataset]] = {
     "escape sequences": lambda: one(COMMENTS, b"\x1b$B0!\x1b(B", JAPANESE),
     "escape sequences in many keys": lambda: many("LO", b"\x1b$B0!\x1b(B", 1000, JAPANESE),
     "levels": lambda: one(0x00080052, b"A\\"),
+    "unknown sequences": lambda: unknown(ITEM * 900),
+    "unknown sequences of one item": lambda: unknown(ITEM),
+    "one unknown sequence": lambda: unknown(ITEM * 100_000),
+    "unknown numbers": lambda: unknown(b"\1\2" * 1024),
+    "unknown names": lambda: unknown(MARKS[:MAXIMUM_NAME].encode()),
     "private creators": lambda: raw(*[(0x00090010 + block, b"A\\" * 2000) for block in range(0xE0)]),
 }
 
@@ -125,6 +140,57 @@ def test_no_entity_takes_long(kind: str) -> None:
     key, entity = ENTITIES[kind]
     query = Query(key)
     assert cost(lambda: query.matches(entity)) < 0.15
+
+
+def in_private(vr: str, value: object) -> Dataset:
+    made = Dataset()
+    made.private_block(0x0009, "ACME", create=True)
+    for number in range(256):
+        made.add(DataElement(0x00091000 + number, vr, value))
+    return made
+
+
+@pytest.mark.serial
+@pytest.mark.parametrize("kind", [kind for kind in IDENTIFIERS if "unknown" in kind])
+def test_no_vr_of_an_entity_makes_keys_dear(kind: str) -> None:
+    with suppress(DataSetError):
+        query = Query(IDENTIFIERS[kind]())
+        for vr, value in [
+            ("US", 1),
+            ("UV", 1),
+            ("AT", 1),
+            ("PN", "A"),
+            ("SQ", []),
+            ("DT", "2024"),
+            ("OB", b"12"),
+        ]:
+            entity = in_private(vr, value)
+            assert cost(lambda: query.matches(entity)) < 0.15  # noqa: B023
+            assert cost(lambda: query.response(entity)) < 0.15  # noqa: B023
+
+
+@pytest.mark.serial
+@pytest.mark.parametrize("items", [1000, 10_000])
+def test_sequences_in_bytes_are_not_built_without_end(items: int) -> None:
+    """They come to an entity that was stored in Implicit VR, and a key tells that they are sequences."""
+    keys, entity = in_private("SQ", [dataset(PatientID="1")]), unknown(ITEM * items)
+    query = Query(keys)
+
+    def ask() -> None:
+        with pytest.raises(DataSetError, match="too many values|an item too many"):
+            query.response(entity)
+
+    assert cost(ask) < 0.3
+
+
+def test_unknown_sequences_are_counted() -> None:
+    with pytest.raises(DataSetError, match="1000 are allowed in all"):
+        Query(unknown(ITEM * 1001))
+    with pytest.raises(DataSetError, match="more than 1000 items in the keys"):
+        Query(unknown(ITEM * 600))
+    element = struct.pack("<HHI", 0x0010, 0x0020, 400) + b"A" * 400
+    with pytest.raises(DataSetError, match="more than 65536 bytes of sequences of unknown VR"):
+        Query(unknown(ITEM[:4] + struct.pack("<I", len(element)) + element))
 
 
 def test_what_takes_too_long_is_said_and_not_taken_for_no_match() -> None:

@@ -25,8 +25,10 @@ Where the standard leaves a choice, this is what is done, for a conformance stat
 - Several values in a key, or several items, mean any of them, as most archives have it; with
   `multiple_values`, all of them.
 - An absent or empty value in the entity is unknown and matches universal keys only (K.2.2.1.1.1).
-- Private elements are found by their private creator. A key that no creator owns is ignored, as is one of a
-  group length, and at the top level what says how to answer rather than what to look for (level, view, time
+- Private elements are found by their private creator. Where one side alone tells the VR (Implicit VR does
+  not, if no dictionary knows the creator), it is that; where neither does, a line of text is LO, items
+  are SQ, and all else is compared as it is. A key that no creator owns is ignored, as is one of a group
+  length, and at the top level what says how to answer rather than what to look for (level, view, time
   zone, Retrieve AE Title, availability, media). The hierarchy of C.4.1.2 is for the caller to check.
 
 A query costs time in proportion to its size, and to the entity's: no pattern makes it backtrack. No step

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple, TypedDict, Unpack
 
 from pydicom.datadict import keyword_for_tag, tag_for_keyword
@@ -10,11 +11,14 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
 from ..characters import EXTENDED_VRS, choose_character_set
+from ..decoding import SEQUENCES
 from ..encoder import stored
 from ..errors import DataSetError
 from ..quiet import Quiet
 from .rules import (
+    BUILD,
     MAXIMUM_ESCAPES,
+    MAXIMUM_HIDDEN,
     MAXIMUM_ITEMS,
     MAXIMUM_NAME,
     MAXIMUM_NAMES,
@@ -41,11 +45,14 @@ from .values import (
     TEXT_VRS,
     TIMEZONE_OFFSET,
     Copier,
+    Unreadable,
     is_private_creator,
-    is_text,
+    items_within,
+    likely_vr,
     owned_elements,
     read,
     read_if_possible,
+    told_vr,
     too_deep,
     vr_of,
 )
@@ -99,7 +106,8 @@ class Query:
         """Return whether an entity matches every key. What cannot be read of the entity is unknown.
 
         Raises DataSetError if it would take long: thousands of values or items, put to as many keys, or text
-        of a million characters, put to dozens of wild cards.
+        of a million characters, put to dozens of wild cards. So do too many values or items of keys of which
+        only the entity tells the VR.
         """
         with Quiet():
             return self._keys.match(_Entity(entity, self._offset_of(entity), _Work()))
@@ -179,8 +187,13 @@ class _Key(NamedTuple):
         """PS3.4 C.2.2.2.3, C.2.2.2.6; an item of nothing but empty keys asks for attributes, not items."""
         return self.rule is None and (not self.items or any(item.is_universal for item in self.items))
 
+    @property
+    def has_unknown(self) -> bool:
+        """Whether the VR of a key within it is not known, so that only an entity tells what is universal."""
+        return any(item.has_unknown for item in self.items)
+
     def match(self, entity: _Entity) -> bool:
-        if self.is_universal:
+        if self.is_universal and (not self.has_unknown or not entity.items(self)):
             return True
         if self.rule:
             values = entity.prepared(self)
@@ -201,6 +214,41 @@ class _Key(NamedTuple):
             elif wanted or not self.items:
                 items.append(copier.copy_of(item.dataset))
         copier.put(answer, self.tag, "SQ", items)
+
+
+class _UnknownKey:
+    """A key of which nothing tells the VR, as of private elements in Implicit VR: the entity may tell it."""
+
+    def __init__(self, likely: _Key, key_as: Callable[[str], _Key]) -> None:
+        self.tag, self.vr, self.creator = likely.tag, likely.vr, likely.creator
+        self.is_universal, self.has_unknown = likely.is_universal, True
+        self._likely = likely
+        self._key_as = key_as
+        self._keys: dict[str, _Key] = {}
+
+    def _for(self, entity: _Entity) -> _Key:
+        """Return the key in the VR that the entity has, or in the likely one if that tells none either."""
+        vr = told_vr(entity.dataset, entity.place(self))
+        if vr is None:
+            return self._likely
+        key = self._keys.get(vr)
+        if key is None:
+            try:
+                key = self._key_as(vr)
+            except Unreadable:
+                key = self._likely._replace(vr=vr, rule=_NEVER, items=[])
+            self._keys[vr] = key
+        return key
+
+    def match(self, entity: _Entity) -> bool:
+        return self._for(entity).match(entity)
+
+    def answer(self, entity: _Entity, copier: Copier, answer: Dataset) -> None:
+        self._for(entity).answer(entity, copier, answer)
+
+
+_NEVER = Rule(lambda _: False)
+"""The rule for a key that is no value of the VR that the entity has."""
 
 
 class _Work:
@@ -228,7 +276,7 @@ class _Entity:
         self._private: dict[tuple[str, int], BaseTag] | None = None
         self._found: dict[tuple[BaseTag, str], list[Any]] = {}
 
-    def place(self, key: _Key) -> BaseTag:
+    def place(self, key: _Key | _UnknownKey) -> BaseTag:
         """Return the tag that the entity has for a key: a private block may lie elsewhere (PS3.5 7.8.1)."""
         if not key.creator:
             return key.tag
@@ -255,7 +303,11 @@ class _Entity:
         place = self.place(key), "SQ"
         found = self._found.get(place)
         if found is None:
-            found = self._found[place] = [_Entity(item, self.offset, self.work) for item in self.values(key)]
+            is_told = told_vr(self.dataset, place[0]) == "SQ"
+            items = self.values(key)
+            if not is_told:
+                self.work.add(BUILD * items_within(items))
+            found = self._found[place] = [_Entity(item, self.offset, self.work) for item in items]
         return found
 
 
@@ -263,7 +315,12 @@ class _Count:
     """What the keys have so far of what costs time and memory."""
 
     def __init__(self) -> None:
-        self.items = self.values = self.escapes = self.names = self.wild_cards = 0
+        self.items = self.values = self.escapes = self.names = self.wild_cards = self.hidden = 0
+        self._others: dict[str, _Count] = {}
+
+    def of(self, vr: str) -> _Count:
+        """Return the count of those keys that an entity tells to have this VR."""
+        return self._others.setdefault(vr, _Count())
 
     def add_item(self) -> None:
         self.items += 1
@@ -274,6 +331,9 @@ class _Count:
         encoded = stored(identifier, tag).value if tag in identifier else None
         if isinstance(encoded, bytes):
             self._add_encoded(encoded, vr)
+            if vr == "SQ" and told_vr(identifier, tag) is None and tag not in SEQUENCES:
+                self.hidden += len(encoded)
+                _check(self.hidden, MAXIMUM_HIDDEN, "bytes of sequences of unknown VR")
         values = read(identifier, tag, vr)
         if not isinstance(encoded, bytes) and vr in _COUNTED_VRS:
             self._add_values(len(values))
@@ -319,7 +379,7 @@ class _Keys:
         if depth:
             count.add_item()
         self.creators: list[tuple[BaseTag, list[str]]] = []
-        self.keys: list[_Key] = []
+        self.keys: list[_Key | _UnknownKey] = []
         for tag, creator in owned_elements(identifier):
             if is_private_creator(tag):
                 self.creators.append((tag, count.read(identifier, tag, "LO")))
@@ -329,6 +389,7 @@ class _Keys:
         if options.combined_datetime:
             self.pairs, self.keys = _combine(identifier, self.keys, options)
         self.is_universal = not self.pairs and all(key.is_universal for key in self.keys)
+        self.has_unknown = any(key.has_unknown for key in self.keys)
 
     def match(self, entity: _Entity) -> bool:
         return all(key.match(entity) for key in self.keys) and all(pair.match(entity) for pair in self.pairs)
@@ -344,10 +405,23 @@ class _Keys:
 
 def _key(
     identifier: Dataset, tag: BaseTag, creator: str, options: Options, depth: int, count: _Count
-) -> _Key:
+) -> _Key | _UnknownKey:
     vr = vr_of(identifier, tag, creator)
-    if vr == "UN" and creator and is_text(identifier, tag):
-        vr = "LO"  # Implicit VR does not tell it, and a key with wild cards is text
+    key_as = partial(_key_as, identifier, tag, creator, options, depth)
+    if len(vr) == 2 and vr != "UN":
+        return key_as(count, vr)
+    try:
+        likely = key_as(count, likely_vr(identifier, tag, vr))
+    except Unreadable:
+        likely = key_as(count, vr)
+    if not stored(identifier, tag).value:
+        return likely
+    return _UnknownKey(likely, lambda vr: key_as(count.of(vr), vr))
+
+
+def _key_as(
+    identifier: Dataset, tag: BaseTag, creator: str, options: Options, depth: int, count: _Count, vr: str
+) -> _Key:
     values = count.read(identifier, tag, vr)
     if vr == "SQ":
         items = [_Keys(item, options, depth=depth + 1, count=count) for item in values]
@@ -376,14 +450,16 @@ class _Pair(NamedTuple):
         return any(moment and self.lies_within(moment) for moment in moments)
 
 
-def _combine(identifier: Dataset, keys: list[_Key], options: Options) -> tuple[list[_Pair], list[_Key]]:
+def _combine(
+    identifier: Dataset, keys: list[_Key | _UnknownKey], options: Options
+) -> tuple[list[_Pair], list[_Key | _UnknownKey]]:
     """Take the rules out of the keys that make pairs: `...Date` and `...Time`, ranges of the same form."""
     pairs: list[_Pair] = []
     by_tag = {int(key.tag): key for key in keys}
     for date in keys:
         keyword = keyword_for_tag(date.tag)
         time = by_tag.get(tag_for_keyword(keyword.removesuffix("Date") + "Time") or 0)
-        if date.vr != "DA" or time is None or time.vr != "TM":
+        if not isinstance(date, _Key) or not isinstance(time, _Key) or (date.vr, time.vr) != ("DA", "TM"):
             continue
         days = _ends(identifier, date)
         hours = _ends(identifier, time)

@@ -29,6 +29,9 @@ MAXIMUM_ESCAPES = 20_000
 MAXIMUM_ITEMS = 1000
 """Items of all sequences of an identifier, each of which is put to each item of an entity."""
 
+MAXIMUM_HIDDEN = 65_536
+"""Bytes of keys in an identifier that are sequences though nothing tells it: they are walked once more."""
+
 MAXIMUM_NAME = 256
 """Characters of a person name that is taken apart; the standard has 3 groups of 64 (PS3.5 6.2)."""
 
@@ -40,6 +43,9 @@ MAXIMUM_STEPS = 20_000_000
 
 _CALL, _PARSE, _NORMALIZE = 100, 1000, 60
 """Steps that a comparison takes, the parsing of a value, and a character of a name."""
+
+BUILD = 5000
+"""Steps to build an item of an entity's sequence that came as bytes."""
 
 WILD_CARD_VRS = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
 _MULTIPLE_VALUE_VRS = frozenset({"AE", "AS", "AT", "CS", "LO", "PN", "SH", "UC"})

@@ -14,14 +14,18 @@ from typing import Any
 
 from pydicom.config import IGNORE
 from pydicom.datadict import dictionary_VR, private_dictionary_VR
-from pydicom.dataelem import DataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
+from pydicom.values import convert_value
 
 from ..characters import EXTENDED_VRS, decode_text
-from ..encoder import stored
-from ..errors import DataSetError
+from ..decoding import build_sequence
+from ..encoded import IDENTIFIER_BOUNDS
+from ..encoder import items_of, stored
+from ..errors import DataSetError, DataSetTooLarge
+from ..headers import LONG_VRS, SHORT_VRS
 
 SPECIFIC_CHARACTER_SET, TIMEZONE_OFFSET = 0x0008_0005, 0x0008_0201
 
@@ -32,9 +36,15 @@ TEXT_VRS = frozenset(
     {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT"}
 )
 _TEXT = re.compile(rb"[^\x00-\x1a\x1c-\x1f\x7f]+\x00?")
+_KNOWN_VRS = (SHORT_VRS | LONG_VRS) - {"UN"}
+_ITEM = b"\xfe\xff\x00\xe0"
 DATE_VRS = frozenset({"DA", "DT", "TM"})
 SINGLE_VALUED = frozenset({"LT", "ST", "UN", "UR", "UT"})
 _LEADING_SPACES_COUNT = frozenset({"LT", "ST", "UC", "UR", "UT"})
+
+
+class Unreadable(DataSetError):
+    """The bytes of an element are no value of its VR."""
 
 
 def vr_of(dataset: Dataset, tag: int, creator: str) -> str:
@@ -48,17 +58,28 @@ def vr_of(dataset: Dataset, tag: int, creator: str) -> str:
     return stored(dataset, tag).VR or known or "UN"
 
 
-def is_text(dataset: Dataset, tag: int) -> bool:
-    """Return whether a value whose VR is not known has bytes, all of which text of one line may have."""
+def told_vr(dataset: Dataset, tag: int) -> str | None:
+    """Return the VR that an element has by itself; None if it is not there or has none."""
+    vr = stored(dataset, tag).VR if tag in dataset else None
+    return vr if vr in _KNOWN_VRS else None
+
+
+def likely_vr(dataset: Dataset, tag: int, vr: str) -> str:
+    """Return what UN stands for: SQ for bytes that begin as an item, LO for a line of text, else `vr`."""
     value = stored(dataset, tag).value
-    return isinstance(value, bytes) and _TEXT.fullmatch(value) is not None
+    if vr != "UN" or not isinstance(value, bytes):
+        return vr
+    if value.startswith(_ITEM):
+        return "SQ"
+    return "LO" if _TEXT.fullmatch(value) else vr
 
 
 def read(dataset: Dataset, tag: int, vr: str) -> list[Any]:
     """Return the values of an element of VR `vr`; none if it is absent or empty.
 
     Text and UN come as str without the spaces that do not count, the items of a sequence as Datasets,
-    everything else as pydicom has it. Raises DataSetError.
+    everything else as pydicom has it. Raises Unreadable, and DataSetTooLarge for a sequence that came as
+    bytes and has more items than an identifier may have.
     """
     try:
         if tag not in dataset:
@@ -66,21 +87,42 @@ def read(dataset: Dataset, tag: int, vr: str) -> list[Any]:
         element = stored(dataset, tag)
         if element.VR == "SQ" and vr != "SQ":
             raise TypeError
+        if vr == "AT" and isinstance(element.value, bytes) and len(element.value) % 4:
+            raise ValueError  # pydicom drops the rest: nothing would be left of a short key
         if vr in TEXT_VRS or vr == "UN":
             return _texts(element.value, vr, dataset.original_character_set)
         value = dataset[tag].value
+        if isinstance(value, bytes) and value:
+            value = _as_vr(value, tag, vr, dataset.original_character_set)
         if vr == "SQ":
             return [item for item in value or () if isinstance(item, Dataset)]
         return [one for one in _as_list(value) if one not in (b"", "", None)]
+    except DataSetTooLarge:
+        raise
     except Exception as error:  # whatever bytes that are no value of their VR make pydicom raise
-        raise DataSetError(f"element {BaseTag(tag)} cannot be read: {type(error).__name__}") from None
+        raise Unreadable(f"element {BaseTag(tag)} cannot be read: {type(error).__name__}") from None
+
+
+def _as_vr(value: bytes, tag: int, vr: str, character_set: str | Sequence[str]) -> object:
+    """Return the value that bytes of unknown VR are in VR `vr`: Little Endian, as UN is (PS3.5 6.2.2)."""
+    element = RawDataElement(BaseTag(tag), vr, len(value), value, 0, True, True)
+    if vr != "SQ":
+        return convert_value(vr, element) if vr in _KNOWN_VRS else value
+    encodings = [character_set] if isinstance(character_set, str) else list(character_set or ())
+    return build_sequence(element, encodings, IDENTIFIER_BOUNDS).value
+
+
+def items_within(items: list[Dataset]) -> int:
+    """Return how many items there are, with those in their sequences, which have been built."""
+    inner = [items_of(element) for item in items for element in item.values()]
+    return len(items) + sum(map(items_within, inner))
 
 
 def read_if_possible(dataset: Dataset, tag: int, vr: str) -> list[Any]:
     """Return the same, and no values if they cannot be read."""
     try:
         return read(dataset, tag, vr)
-    except DataSetError:
+    except Unreadable:
         return []
 
 
