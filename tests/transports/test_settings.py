@@ -371,12 +371,40 @@ def test_servers_of_all_flavours_take_no_settings(kind: type[Any]) -> None:
         server.require_called_aet = True
 
 
-@pytest.mark.parametrize("kind", [blocking.Association, trio.Association])
-@pytest.mark.parametrize("name", ["acse_timeout", "dimse_timeout", "network_timeout", "connection_timeout"])
-def test_an_association_takes_no_timeouts(kind: type, name: str) -> None:
+@pytest.mark.parametrize("kind", [blocking.Association, trio.Association, anyio.Association])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("timeouts", "set AE.timeouts, or give timeouts= to associate"),
+        ("dimse_timeout", "set AE.timeouts, or give timeouts= to associate"),
+        ("acse_timeout", "set AE.timeouts, or give timeouts= to associate"),
+        ("network_timeout", "set AE.timeouts, or give timeouts= to associate"),
+        ("connection_timeout", "set AE.timeouts, or give timeouts= to associate"),
+        ("limits", "no setting limits: limits is settled when it is made, set it on the AE"),
+        ("maximum_pdu_size", "maximum_pdu_size is settled when it is made, set it on the AE"),
+        ("max_pdu", "max_pdu is settled when it is made, give it to associate"),
+    ],
+)
+def test_an_association_takes_no_settings(kind: type, name: str, text: str) -> None:
     association = kind.__new__(kind)
-    with pytest.raises(AttributeError, match="set AE.timeouts, or give timeouts= to associate"):
+    with pytest.raises(AttributeError, match=text):
         setattr(association, name, 5)
+
+
+def test_an_association_that_stands_takes_no_settings_nor_what_is_nearly_one() -> None:
+    ae = blocking.AE()
+    ae.add_supported_context(VERIFICATION)
+    with (
+        ae.start_server((HOST, 0), block=False) as server,
+        ae.associate(HOST, server.port, [VERIFICATION]) as assoc,
+    ):
+        for name in SETTINGS:
+            for misspelt in (name, name.replace("_", "", 1), name[:-2] + name[-1]):
+                with pytest.raises(AttributeError, match="settled"):
+                    setattr(assoc, misspelt, 5)
+            assert hasattr(assoc, name) is ("timeout" in name)
+        assert assoc.timeouts == ae.timeouts
+        assoc.patients = 3  # type: ignore[attr-defined]  # what a program keeps there is its own affair
 
 
 def test_a_name_that_is_like_none() -> None:

@@ -54,11 +54,12 @@ from dicomproto.upper_layer.pdu import ReleaseRQ
 from . import _arguments as arguments
 from ._checks import checked, seconds_or_none, wrong
 from ._endings import timed_out
-from ._facts import ServiceUser, SettledTimeouts, acceptor_of, own_title, requestor_of
+from ._facts import ServiceUser, acceptor_of, own_title, requestor_of
 from ._operating import Operating
 from ._outgoing import Encoding, MemorySource, Source, piece_size
 from ._responses import Responses
 from ._sending import KnownFile, prepare, store
+from ._settled import SettledTimeouts
 from ._store_many import StoreOutcomes
 from ._text import known_as, uid_named
 

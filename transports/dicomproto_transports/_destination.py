@@ -211,9 +211,7 @@ class Destination:
         if association is None:
             return
         patience = association.timeouts.close
-        association.timeouts = association.timeouts.replace(
-            close=0.0
-        )  # who does not answer is not waited for twice
+        association.close_at_once()  # who does not answer is not waited for twice
         try:
             await association.release(timeout=patience)
         except PeerLeaves:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import operator
-from typing import TYPE_CHECKING
 
 from dicomproto._record import Record
-from dicomproto.config import Timeouts
 from dicomproto.uids import normalize_uid
 from dicomproto.upper_layer.pdu import (
     AssociateAC,
@@ -85,47 +83,6 @@ class ServiceUser(Record):
     def requested_contexts(self) -> tuple[PresentationContextRQ, ...]:
         """The presentation contexts that the requestor proposed; empty for the acceptor."""
         return self.primitive.presentation_contexts if isinstance(self.primitive, AssociateRQ) else ()
-
-
-class SettledTimeouts:
-    """The waits of an association under the names that pynetdicom's users know.
-
-    They were settled when it was made, by the application entity or `associate`; to set them raises
-    AttributeError, since that would have no effect.
-    """
-
-    timeouts: Timeouts
-
-    @property
-    def acse_timeout(self) -> float | None:
-        """Seconds for an association to be requested, answered and released."""
-        return self.timeouts.association
-
-    @property
-    def dimse_timeout(self) -> float | None:
-        """Seconds for each response."""
-        return self.timeouts.response
-
-    @property
-    def network_timeout(self) -> float | None:
-        """Seconds that an acceptor waits for the next message."""
-        return self.timeouts.idle
-
-    @property
-    def connection_timeout(self) -> float | None:
-        """Seconds for the TCP connection."""
-        return self.timeouts.connect
-
-    if not TYPE_CHECKING:  # to a checker they cannot be set
-
-        def _refuse_timeout(self, seconds: object) -> None:
-            text = "the timeouts of an association are settled before it is made: set AE.timeouts, or give"
-            raise AttributeError(f"{text} timeouts= to associate")
-
-        acse_timeout = acse_timeout.setter(_refuse_timeout)
-        dimse_timeout = dimse_timeout.setter(_refuse_timeout)
-        network_timeout = network_timeout.setter(_refuse_timeout)
-        connection_timeout = connection_timeout.setter(_refuse_timeout)
 
 
 def requestor_of(rq: AssociateRQ | None, address: Address) -> ServiceUser:

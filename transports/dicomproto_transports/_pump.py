@@ -71,7 +71,7 @@ class Pump:
         self.connection = connection
         self.stream = stream
         self.backend = backend
-        self.timeouts = timeouts
+        self._timeouts = timeouts
         self.terminal: Terminal | None = None
         self.source: Source | None = None  # of the data set under way
         self._is_reply = False  # it belongs to a response
@@ -341,8 +341,8 @@ class Pump:
         if not buffers or self._deaf:
             return False
         stream, due = self.stream, self._write_due
-        if due is None and self.timeouts.write is not None:
-            due = stream.now() + self.timeouts.write
+        if due is None and self._timeouts.write is not None:
+            due = stream.now() + self._timeouts.write
         self._unsent = buffers
         try:
             rest = await stream.send(buffers, due)
@@ -379,7 +379,7 @@ class Pump:
 
     async def _end_stalled(self) -> NoReturn:
         """End because the peer takes nothing: not even an A-ABORT, so the stream resets the connection."""
-        peer, seconds = self.peer_name, self.timeouts.write
+        peer, seconds = self.peer_name, self._timeouts.write
         self._deaf = True
         await self.end(lambda: timed_out(peer, "write", seconds))
         raise self._ended() from None
@@ -485,7 +485,7 @@ class Pump:
         self.terminal = terminal
         if self._reason is None:
             self._reason = lambda: explain(
-                terminal, self.peer_name, broken=self._broken, timeouts=self.timeouts
+                terminal, self.peer_name, broken=self._broken, timeouts=self._timeouts
             )
         quiet = isinstance(terminal, ConnectionClosed) and terminal.quiet  # a port probe
         level = logging.DEBUG if quiet else logging.INFO
@@ -508,6 +508,10 @@ class Pump:
             observer.sent([] if self._deaf else words, [])
             await observer.tell()
 
+    def close_at_once(self) -> None:
+        """Let the close that comes not wait for the peer."""
+        self._timeouts = self._timeouts.replace(close=0.0)
+
     # -- logging ------------------------------------------------------------------------------
 
     def log_acceptance(self) -> None:
@@ -526,5 +530,5 @@ class Pump:
         log.log(level, what, self.peer_name, whose, operation, number, response.status)
 
     def _close_time(self) -> float:
-        close = self.timeouts.close
+        close = self._timeouts.close
         return _LONGEST_CLOSE if close is None else min(close, _LONGEST_CLOSE)

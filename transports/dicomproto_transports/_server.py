@@ -14,8 +14,9 @@ from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from ._checks import checked, nearest, truth, whole
+from ._checks import checked, truth, whole
 from ._listening import ListenOn, listeners
+from ._settled import refuse_on_server
 from ._socket import SocketStream, plain_address
 from ._text import known_as
 
@@ -152,7 +153,7 @@ class Serving:
 
         def __setattr__(self, name: str, value: object) -> None:
             if not name.startswith("_"):  # as our own are
-                _refuse_setting(name)
+                refuse_on_server(name)
             super().__setattr__(name, value)
 
     @property
@@ -201,24 +202,6 @@ class Serving:
     def get_events(self) -> list[evt.EventKind]:
         """Return the events that have a handler."""
         return self._core.handlers.get_events()
-
-
-def _refuse_setting(name: str) -> None:
-    """Raise AttributeError for what a server is not told by itself, where it would have no effect."""
-    from ._settings import SETTINGS  # which are there, since every server has an application entity
-
-    if name in _ARGUMENTS:
-        raise AttributeError(f"{name} of a server is settled when it starts: give it to start_server")
-    near = nearest(name, SETTINGS)
-    if near is not None:
-        text = f"a server has no setting {name}: set {near} on its AE, which counts from the next association"
-        raise AttributeError(text)
-
-
-_ARGUMENTS = frozenset(
-    ("evt_handlers", "contexts", "ssl_context", "proxy_protocol_from", "maximum_pending", "reuse_port")
-)
-"""Of `start_server`, that are no settings."""
 
 
 class Listening(Serving):

@@ -29,13 +29,14 @@ from ._ae import AECore
 from ._association import AssociationCore
 from ._checks import checked, truth
 from ._facade import Opener, named
-from ._facts import ServiceUser, SettledTimeouts
+from ._facts import ServiceUser
 from ._listening import ListenOn, systemd_sockets
 from ._part10 import InvalidFile, NotPart10, TruncatedFile
 from ._responses import Responses as CoreResponses
 from ._sending import KnownFile
 from ._server import MAXIMUM_PENDING
 from ._settings import Context
+from ._settled import SettledTimeouts, refuse_on_association
 from ._store_many import StoreOutcome
 from ._threads import BACKEND, Server, run, shut_down
 from .logs import debug_logger
@@ -174,7 +175,14 @@ class Association(SettledTimeouts):
 
     def __init__(self, core: AssociationCore) -> None:
         self._core = core
-        self.timeouts = core.timeouts
+        self._timeouts = core.timeouts
+
+    if not TYPE_CHECKING:  # a checker would take any name for one that may be set
+
+        def __setattr__(self, name: str, value: object) -> None:
+            if not name.startswith("_"):  # as our own are
+                refuse_on_association(name)
+            super().__setattr__(name, value)
 
     def __repr__(self) -> str:
         return repr(self._core).replace("AssociationCore", "Association", 1)
