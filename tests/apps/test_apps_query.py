@@ -130,9 +130,10 @@ def test_matches_are_shown_to_a_program(here: Run) -> None:
         "00080052": level,
         "00100010": {"vr": "PN", "Value": [{"Alphabetic": "Ä"}]},
     }
+    of_none = {"path": None, "text_in_doubt": None}
     assert done.events == [
-        {"event": "match", "number": 1, "status": 0xFF00, "dataset": first, "path": None},
-        {"event": "match", "number": 2, "status": 0xFF01, "dataset": second, "path": None},
+        {"event": "match", "number": 1, "status": 0xFF00, "dataset": first, **of_none},
+        {"event": "match", "number": 2, "status": 0xFF01, "dataset": second, **of_none},
         {
             "event": "summary", "matches": 2, "unreadable": 0, "status": 0, "meaning": "Success",
             "cancelled": False, "ok": True,
@@ -381,6 +382,39 @@ def test_the_character_set_of_a_peer_may_be_known(
     assert "M\xfcller" in done.out or "M\\u00fcller" in done.out
     written = dcmread(tmp_path / "rsp000001.dcm")
     assert (written.SpecificCharacterSet, written.PatientName) == ("ISO_IR 100", "M\xfcller")
+
+
+@pytest.mark.parametrize("assumed", [None, "ISO_IR 192"])
+@pytest.mark.parametrize("output", ["", "--json", "--dicom-json"])
+def test_each_match_whose_text_is_in_doubt_is_told(
+    here: Run, tmp_path: Path, output: str, assumed: str | None
+) -> None:
+    """By its number and the element; ten of them, then how many more."""
+    whole = Dataset()
+    whole.PatientName = "A^B"
+    name = decode_data_set(b"\x10\0\x10\0PN\6\0M\xfcller", EXPLICIT, file_meta=False)
+    inner = b"\x10\0\x02\x10SQ\0\0\x16\0\0\0\xfe\xff\0\xe0\x0e\0\0\0\x10\0\x20\0LO\6\0M\xfcller"
+    item = decode_data_set(inner, EXPLICIT, file_meta=False)
+    found = [whole, name, whole, item, *[name] * 12]
+    options = [*filter(None, [output]), *(["--assume-charset", assumed] if assumed else [])]
+    with serving(finding(*[(0xFF00, one) for one in found])) as server:
+        done = here("findscu", address(server), *options, "-w", "-od", tmp_path, *KEYS)
+    assert done.status == 0
+    told = [line for line in done.err.splitlines() if "in doubt" in line]
+    assert told == [
+        "W: match 2: the text of element (0010,0010) PatientName is in doubt",
+        "W: match 4: the text of element (0010,0020) PatientID is in doubt",
+        *[
+            f"W: match {number}: the text of element (0010,0010) PatientName is in doubt"
+            for number in range(5, 13)
+        ],
+        "W: the text of 4 more matches is in doubt",
+    ]
+    assert done.err.count(" assume_charset") == 1  # the remedy
+    if output == "--json":
+        lines = [json.loads(line) for line in done.out.splitlines()][:-1]
+        tags = [None, "00100010", None, "00100020", *["00100010"] * 12]
+        assert [line["text_in_doubt"] for line in lines] == tags
 
 
 def test_a_character_set_that_there_is_not_is_refused(here: Run) -> None:

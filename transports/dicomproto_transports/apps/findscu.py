@@ -27,6 +27,7 @@ from ._query import (
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
+    from pydicom.tag import BaseTag
 
     from dicomproto.dimse.commands import CFindRSP
 
@@ -38,15 +39,19 @@ The keys of the query come from -k and from the file of -f, e.g.
   dicomproto findscu pacs -S -k QueryRetrieveLevel=STUDY -k PatientName='CITIZEN*' -k StudyDate"""
 
 _EVENTS = """With --json stdout has one JSON object a line:
-  {"event": "match", "number": 1, "status": 65280, "dataset": {"00080005": ...}, "path": null}
+  {"event": "match", "number": 1, "status": 65280, "dataset": {"00080005": ...}, "path": null,
+   "text_in_doubt": null}
   {"event": "error", "error": "AssociationRejected", "text": ..., "result": 1, "source": 1, "reason": 7}
   {"event": "summary", "matches": 1, "unreadable": 0, "status": 0, "meaning": "Success",
    "cancelled": false, "ok": true}
 The data set is in the DICOM JSON model (PS3.18 F); "path" is the file that it was written to, with -w;
+"text_in_doubt" is the tag of the first text that is in no character set that is named for it;
 "unreadable" counts matches that cannot be decoded or written. The summary is always the last line. With
 --dicom-json stdout has one JSON array of all matches instead, and nothing else."""
 
 _OPTIONAL_KEYS = 0xFF01
+_MOST_DOUBTFUL = 10
+"""Matches with text in doubt that are told one by one: a peer may have nothing else."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -110,6 +115,7 @@ class _Run:
         self.failed = False
         self._warned_of_keys = False
         self._cut_match = 0
+        self._doubtful = 0  # matches with text in doubt
 
     def start(self) -> None:
         """Do what was asked for, if there is room for the files."""
@@ -168,10 +174,25 @@ class _Run:
             self._lose(f"match {self._came} has no identifier")
             return
         self.matches += 1
+        doubtful = self._doubt(match)
         path = self._write(match) if self.options.write else None
-        self._show(response, match, path)
+        self._show(response, match, path, doubtful)
 
-    def _show(self, response: CFindRSP, match: Dataset, path: str | None) -> None:
+    def _doubt(self, match: Dataset) -> BaseTag | None:
+        """Return the tag of the first text that is in doubt, and say so, before values are looked at."""
+        from pydicom.datadict import keyword_for_tag
+
+        from dicomproto.text import text_in_doubt
+
+        tag = text_in_doubt(match)
+        if tag is not None:
+            self._doubtful += 1
+            if self._doubtful <= _MOST_DOUBTFUL:
+                name = f"{tag} {keyword_for_tag(tag)}".rstrip()
+                self.console.warn(f"match {self.matches}: the text of element {name} is in doubt")
+        return tag
+
+    def _show(self, response: CFindRSP, match: Dataset, path: str | None, doubtful: BaseTag | None) -> None:
         from ._rendering import json_of, lines_of
 
         console = self.console
@@ -187,6 +208,7 @@ class _Run:
                 status=response.Status,
                 dataset=json_of(match, on_cut=self._cut),
                 path=path,
+                text_in_doubt=None if doubtful is None else f"{doubtful:08X}",
             )
         elif not console.quiet:
             console.result(f"match {self.matches}" + (f", written to {path}" if path else ""))
@@ -225,6 +247,8 @@ class _Run:
         """Print the result, and return whether all that was asked for was done."""
         ok = self.ending.is_as_asked and not self.failed and not self.unreadable
         console, matches = self.console, self.matches
+        if (more := self._doubtful - _MOST_DOUBTFUL) > 0:
+            console.warn(f"the text of {more} more match{'es' * (more > 1)} is in doubt")
         if self.options.dicom_json:
             console.document("]" if matches else "[]")
             return ok
