@@ -27,6 +27,11 @@ _STATEFUL = frozenset({"iso2022_jp", "iso2022_jp_2"})
 
 _TO_ASCII = b"\x1b(B"
 _ESCAPE = re.compile(b"(%s)" % b"|".join(map(re.escape, CODES_TO_ENCODINGS)))
+_TO_ROMAJI = b"\x1b(J"
+_LOST = "\N{REPLACEMENT CHARACTER}"
+_LEFT_ESCAPE = re.compile(r"\x1b[$)-]")
+"""Escape sequences to sets that have more than ASCII."""
+
 _DELIMITER = re.compile(rb"[\t\n\f\r\\]")
 _NAME_DELIMITER = re.compile(rb"[\t\n\f\r\\=^]")
 """What ends the effect of an escape sequence (PS3.5 6.1.2.5.3)."""
@@ -45,6 +50,8 @@ def decode_text(data: bytes, encodings: str | Sequence[str], *, is_name: bool = 
     texts = [head.decode(first, "replace")]
     for escape, part in zip(parts[::2], parts[1::2], strict=True):
         encoding = CODES_TO_ENCODINGS[escape]
+        if escape == _TO_ROMAJI and encoding not in known:  # much software goes back to ASCII by it
+            encoding = _DEFAULT
         if encoding not in known and encoding != _DEFAULT:
             texts.append((escape + part).decode(first, "replace"))
             continue
@@ -55,6 +62,19 @@ def decode_text(data: bytes, encodings: str | Sequence[str], *, is_name: bool = 
         until = end.start() if end else len(part)
         texts += [part[:until].decode(encoding, "replace"), part[until:].decode(first, "replace")]
     return "".join(texts)
+
+
+def is_lost(text: str) -> bool:
+    """Return whether text that was decoded was not all in the character sets that were named for it.
+
+    Bytes that they do not have became U+FFFD, and escape sequences to other sets are still there.
+    """
+    return _LOST in text or ("\x1b" in text and _LEFT_ESCAPE.search(text) is not None)
+
+
+def without_left_escapes(text: str, encodings: str | Sequence[str]) -> str:
+    """Return text that pydicom decoded, without the escape sequence to ISO 2022 IR 58, which it leaves in."""
+    return text.replace("\x1b$)A", "") if "iso_ir_58" in encodings else text
 
 
 def encode_text(text: str, names: Sequence[str], *, is_name: bool = False) -> bytes:
@@ -118,7 +138,7 @@ def _codecs(names: Sequence[str]) -> list[str]:
 def _encode_with_extensions(text: str, codecs: list[str], delimiters: str) -> bytes:
     """Encode with escape sequences (PS3.5 6.1.2.5); the first set is in force at the start and the end."""
     initial = codecs[0] if codecs[0] not in ("ascii", *_STATEFUL) else ""
-    to_ascii = b"\x1b(J" if initial == "shift_jis" else _TO_ASCII
+    to_ascii = _TO_ROMAJI if initial == "shift_jis" else _TO_ASCII
     low, high = "", initial  # the sets in G0, "" for ASCII, and in G1
     encoded = bytearray()
     for character in (*text, "\\"):  # the end of a value is a delimiter

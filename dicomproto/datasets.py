@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 
 from pydicom.charset import python_encoding
@@ -20,7 +20,7 @@ from pydicom.tag import BaseTag
 from pydicom.uid import UID
 from pydicom.valuerep import PersonName
 
-from .characters import EXTENDED_VRS, UTF_8, are_known
+from .characters import EXTENDED_VRS, UTF_8, are_known, is_lost, without_left_escapes
 from .conversion import MAXIMUM_DEPTH, convert
 from .decoding import Built, build_dataset
 from .deflated import INFLATE_LIMIT, deflate, inflate
@@ -202,9 +202,9 @@ def use_utf_8(dataset: Dataset) -> None:
     except Exception as error:  # whatever bytes that are no value of their VR make pydicom raise
         raise DataSetError(f"the data set has a value that cannot be read: {_summary(error)}") from None
     text = "".join(texts)
-    if text.isascii():
+    if text.isascii() and not is_lost(text):
         return
-    if "\N{REPLACEMENT CHARACTER}" in text or not names <= python_encoding.keys():
+    if is_lost(text) or not names <= python_encoding.keys():
         raise DataSetError("the data set has text that is not in its character set")
     dataset.SpecificCharacterSet = UTF_8
 
@@ -221,9 +221,19 @@ def _read_all(dataset: Dataset, texts: list[str], names: set[str]) -> None:
             names.update(values_of(dataset, tag))
             del dataset[tag]
         elif vr in EXTENDED_VRS:
-            texts.append(str(element.value))
+            texts += _read_texts(element, dataset.original_character_set or "")
         for item in items_of(element):
             _read_all(item, texts, names)
+
+
+def _read_texts(element: DataElement, encodings: str | Sequence[str]) -> list[str]:
+    """Return the values of text, and take out of the element what pydicom leaves in."""
+    value = element.value
+    texts = [str(one) for one in (value if isinstance(value, MultiValue) else [value])]
+    cleared = [without_left_escapes(text, encodings) for text in texts]
+    if cleared != texts:
+        element.value = cleared if isinstance(value, MultiValue) else cleared[0]
+    return cleared
 
 
 def decompress(data: Buffer, transfer_syntax: str) -> bytes:

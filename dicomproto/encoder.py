@@ -19,12 +19,23 @@ from pydicom.datadict import dictionary_VR, private_dictionary_VR
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
+from pydicom.filereader import read_deferred_data_element
 from pydicom.filewriter import correct_ambiguous_vr_element, writers
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
 from pydicom.valuerep import PersonName
 
-from .characters import DEFAULT_REPERTOIRE, EXTENDED_VRS, UTF_8, are_known, decode_text, encode_text, is_plain
+from .characters import (
+    DEFAULT_REPERTOIRE,
+    EXTENDED_VRS,
+    UTF_8,
+    are_known,
+    decode_text,
+    encode_text,
+    is_lost,
+    is_plain,
+    without_left_escapes,
+)
 from .decoding import build_sequence
 from .encoded import Walk
 from .errors import DataSetError
@@ -188,7 +199,7 @@ class Encoder:
         if scope.is_repaired_for(value):
             return value
         text = decode_text(value, scope.encodings, is_name=is_name)
-        if _is_lost(text):
+        if is_lost(text):
             raise _lost(tag)
         is_assumed = scope.was_unnamed(value)
         encoded = self._set_text(tag, text, scope, is_name=is_name, is_assumed=is_assumed)
@@ -263,8 +274,10 @@ class Encoder:
         text = str(value)
         if text.isascii() and "\x1b" not in text:
             return text.encode("ascii")
-        if element.file_tell is not None and _is_lost(text):
-            raise _lost(element.tag)
+        if element.file_tell is not None:
+            text = without_left_escapes(text, scope.encodings)
+            if _is_lost(text):
+                raise _lost(element.tag)
         if text.isascii():
             return text.encode("ascii")
         if _was_read(element, value, scope):
@@ -273,7 +286,9 @@ class Encoder:
 
     def _seen_text(self, tag: BaseTag, text: str, scope: _Scope, *, is_name: bool) -> bytes:
         """Return text that was read and looked at, but may also be what a program set in its place."""
-        if scope.is_named and (scope.encodings[0] != "iso8859" or scope.is_unchanged):
+        is_unchanged = scope.is_unchanged
+        has_escapes = not is_unchanged and is_lost(text)  # to sets that were not named
+        if scope.is_named and not has_escapes and (scope.encodings[0] != "iso8859" or is_unchanged):
             try:
                 return encode_text(text, scope.names, is_name=is_name)
             except UnicodeEncodeError:
@@ -282,11 +297,13 @@ class Encoder:
             value = text.encode(scope.encodings[0])
         except UnicodeEncodeError:
             return self._set_text(tag, text, scope, is_name=is_name)
-        if scope.is_unchanged:
+        if is_unchanged:
             self.unnamed[tag] = None
             return value
         if scope.is_repaired_for(value):
             return value
+        if has_escapes:
+            raise _lost(tag)
         return self._set_text(tag, text, scope, is_name=is_name)
 
     def _set_text(
@@ -307,7 +324,7 @@ def _was_read(element: DataElement, value: Any, scope: _Scope) -> bool:
 
 
 def _is_lost(text: str) -> bool:
-    """Return whether text shows that bytes were lost when it was read.
+    """Return whether text shows that bytes were lost when pydicom read it.
 
     pydicom takes out the escape sequence to ASCII even where it leaves in that to a set of two bytes.
     """
@@ -417,9 +434,9 @@ class _Scope:
         """
         names = self.names
         is_told = not set(names).isdisjoint(STAND_ALONE_ENCODINGS) and self.was_unnamed(value)
-        if not are_known(names) or not (is_told or _is_lost(decode_text(value, self.encodings))):
+        if not are_known(names) or not (is_told or is_lost(decode_text(value, self.encodings))):
             return False
-        return not _is_lost(decode_text(value, convert_encodings(names)))
+        return not is_lost(decode_text(value, convert_encodings(names)))
 
     def ancestors(self) -> list[Dataset]:
         """Return the data set and those around it, the nearest first."""
@@ -437,11 +454,15 @@ class _Scope:
 def stored(dataset: Dataset, tag: int) -> DataElement | RawDataElement:
     """Return an element as the data set has it; only what pydicom left in a file is read.
 
-    `Dataset.get_item` takes empty values for such, and decodes them, which may raise anything.
+    `Dataset.get_item` takes empty values for such, and decodes them, which may raise anything, and shows no
+    longer that the file was cut.
     """
     element: DataElement | RawDataElement = dataset.get_item(tag, keep_deferred=True)
     if isinstance(element, RawDataElement) and element.value is None and element.length:
-        return dataset[tag]
+        buffer, name = dataset.buffer, dataset.filename
+        source = name if buffer is None or (name and buffer.closed) else buffer
+        element = read_deferred_data_element(dataset.fileobj_type, source, dataset.timestamp, element)
+        dataset[tag] = element
     return element
 
 

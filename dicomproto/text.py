@@ -13,13 +13,11 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
-from .characters import DEFAULT_REPERTOIRE, EXTENDED_VRS, are_known, decode_text, is_plain
+from .characters import DEFAULT_REPERTOIRE, EXTENDED_VRS, are_known, decode_text, is_lost, is_plain
 from .decoding import build_sequence
 from .encoder import SPECIFIC_CHARACTER_SET, items_of, stored, values_of, vr_of_raw
 from .errors import DataSetError
 from .quiet import Quiet
-
-_LOST = "\N{REPLACEMENT CHARACTER}"
 
 
 def text_in_doubt(dataset: Dataset, *, among: Set[int] | None = None) -> BaseTag | None:
@@ -68,7 +66,7 @@ class _Names:
 
     def hold(self, value: bytes) -> bool:
         """Return whether text that is not ASCII is in the character sets."""
-        return bool(self.encodings) and _LOST not in decode_text(value, self.encodings)
+        return bool(self.encodings) and not is_lost(decode_text(value, self.encodings))
 
 
 class _Scope:

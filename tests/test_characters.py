@@ -51,6 +51,11 @@ def test_japanese_names_in_half_and_full_width() -> None:
     assert decode_text(encoded, ["shift_jis", "iso2022_jp"], is_name=True) == text
 
 
+def test_the_way_back_to_ascii_may_be_that_of_another_set() -> None:
+    encoded = b"Yamada=\x1b$B;3ED\x1b(J^\x1b$BB@\x1b(JA"
+    assert decode_text(encoded, ["iso8859", "iso2022_jp"], is_name=True) == "Yamada=山田^太A"
+
+
 @pytest.mark.parametrize("first", ["", "ISO 2022 IR 13", "ISO 2022 IR 100", "ISO 2022 IR 144"])
 @pytest.mark.parametrize("is_name", [True, False])
 def test_code_extensions_come_back(first: str, is_name: bool) -> None:

@@ -383,6 +383,22 @@ def test_text_in_several_character_sets_becomes_utf_8(syntax: str) -> None:
     assert "SpecificCharacterSet" not in second
 
 
+def test_simplified_chinese_becomes_utf_8_without_its_escape_sequence() -> None:
+    names, comments = ["Zhang^XiaoDong=张^小东", "A=张"], "张小东"
+    chinese = made(
+        SpecificCharacterSet=["", "ISO 2022 IR 58"], OtherPatientNames=names, StudyComments=comments
+    )
+    created, changes = made(PatientID="1"), sent(chinese)
+    use_utf_8(changes)
+    created.update(changes)
+    found = sent(created)
+    assert (found.SpecificCharacterSet, found.OtherPatientNames, found.StudyComments) == (
+        "ISO_IR 192",
+        names,
+        comments,
+    )
+
+
 def test_text_that_names_no_character_set_is_taken_for_latin_1() -> None:
     dataset = decode_data_set(b"\x10\0\x10\0PN\6\0M\xfcller", EXPLICIT)
     use_utf_8(dataset)
@@ -412,6 +428,8 @@ def test_ascii_needs_no_character_set(names: object) -> None:
     [
         made(SpecificCharacterSet="ISO_IR 192", PatientName="M\N{REPLACEMENT CHARACTER}ller"),
         made(SpecificCharacterSet="ISO_IR 999", PatientName="Müller"),
+        decode_data_set(b"\x10\0\x10\0PN\6\0\x1b$B;3 ", EXPLICIT),
+        decode_data_set(b"\x10\0\x10\0PN\4\0\x1b-L\xb6", EXPLICIT),
     ],
 )
 def test_text_that_is_not_in_its_character_set(dataset: Dataset) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from io import BytesIO
+from pathlib import Path
 
 import pydicom
 import pytest
@@ -249,6 +250,37 @@ def test_text_that_was_read_leaves_as_it_came(
     assert "M\xfcller" not in "".join(said)
 
 
+CHINESE = element(0x00080005, "CS", b"\\ISO 2022 IR 58 ")
+ZHANG = b"AB=\x1b$)A\xd5\xc5^\x1b$)A\xd0\xa1"
+
+
+@pytest.mark.parametrize("look", [False, True])
+@pytest.mark.parametrize(("tag", "vr", "value"), [(0x00100010, "PN", ZHANG), (0x00104000, "LT", ZHANG[3:9])])
+def test_an_escape_sequence_that_pydicom_leaves_in_is_no_text(
+    tag: int, vr: str, value: bytes, look: bool
+) -> None:
+    made = received(CHINESE, element(tag, vr, value))
+    if look:
+        list(looks(made))
+    assert encode_data_set(made, EXPLICIT) == CHINESE + element(tag, vr, value)
+    made.SpecificCharacterSet = "ISO_IR 192"
+    assert ("AB=张^小" if vr == "PN" else "张").encode() in encode_data_set(made, EXPLICIT)
+
+
+@pytest.mark.parametrize("look", [False, True])
+@pytest.mark.parametrize("names", [b"", b"ISO_IR 100"])
+def test_text_in_a_set_that_is_not_named_does_not_become_other_text(names: bytes, look: bool) -> None:
+    for tag, vr in ((0x00100010, "PN"), (0x00104000, "LT")):
+        made = received(element(0x00080005, "CS", names), element(tag, vr, b"\xfc\x1b-L\xb6 "))
+        if look:
+            list(looks(made))
+        made.SpecificCharacterSet = "ISO_IR 192"
+        with pytest.raises(DataSetError, match="has text whose bytes were lost .*assume_character_set"):
+            encode_data_set(made, EXPLICIT)
+        made.SpecificCharacterSet = ["ISO 2022 IR 100", "ISO 2022 IR 144"]
+        assert b"\xfc\x1b-L\xb6 " in encode_data_set(made, EXPLICIT)
+
+
 ESCAPED = b"A=\x1b$B;3\x1b(B^\x1b$BED\x1b(B "
 
 
@@ -415,6 +447,25 @@ def test_what_was_read_from_a_file_that_was_cut_is_refused(cut: bytes, tag: str,
         encode_data_set(made, target)
     with pytest.raises(DataSetError, match=rf"\({tag}\) .* it declared \d+ bytes, and fewer were there"):
         encode_data_set(dataset(ReferencedStudySequence=[made]), target)
+
+
+@pytest.mark.parametrize("cut", [SHORT_PIXELS, element(0x00104000, "LT", b"A" * 40)[:-2]])
+def test_what_pydicom_left_in_a_file_that_was_cut_is_refused(cut: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "cut"
+    path.write_bytes(b"".join([bytes(128), b"DICM", META, element(0x00080060, "CS", b"CT"), cut]))
+    for source in (path, BytesIO(path.read_bytes())):
+        made = pydicom.dcmread(source, defer_size=20)
+        with pytest.raises(DataSetError, match=r"it declared \d+ bytes, and fewer were there"):
+            encode_data_set(made, EXPLICIT)
+
+
+def test_what_pydicom_left_in_a_file_leaves_as_it_is_there(tmp_path: Path) -> None:
+    path, comments = tmp_path / "whole", element(0x00104000, "LT", b"M\xfcller" * 8)
+    path.write_bytes(b"".join([bytes(128), b"DICM", META, LATIN_1, comments]))
+    for source in (path, BytesIO(path.read_bytes())):
+        made = pydicom.dcmread(source, defer_size=20)
+        assert encode_data_set(made, EXPLICIT) == LATIN_1 + comments
+        assert made.PatientComments == "Müller" * 8
 
 
 STRAY = struct.pack("<HHI", 0xFFFE, 0xE00D, 0)

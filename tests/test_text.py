@@ -33,7 +33,6 @@ def within(*elements: bytes) -> bytes:
         ((within(NAME),), NAME_TAG),
         ((UTF_8, within(NAME)), NAME_TAG),
         ((LATIN_1, within(UTF_8, NAME)), NAME_TAG),
-        ((element(NAME_TAG, "PN", b"\x1b$B;3\x1b(B"),), NAME_TAG),
         ((LATIN_1, NAME, COMMENTS, within(NAME)), None),
         ((UTF_8, within(LATIN_1, NAME)), None),
         ((JAPANESE, element(NAME_TAG, "PN", b"\x1b$B;3\x1b(B")), None),
@@ -53,6 +52,24 @@ def test_text_is_in_doubt(elements: tuple[bytes, ...], tag: int | None) -> None:
     assert text_in_doubt(made) == tag
     assert assume_character_set(made, "ISO_IR 100") == tag
     assert text_in_doubt(made) is None
+
+
+@pytest.mark.parametrize("first", [b"", LATIN_1, UTF_8, UNKNOWN])
+def test_escape_sequences_to_sets_that_are_not_named_are_in_doubt(first: bytes) -> None:
+    for name, told, names in ESCAPED:
+        made = received(first, element(NAME_TAG, "PN", name))
+        assert text_in_doubt(made) == NAME_TAG
+        assert assume_character_set(made, "ISO_IR 101") == NAME_TAG
+        assert text_in_doubt(made) == NAME_TAG
+        assume_character_set(made, *names)
+        assert (text_in_doubt(made), made.PatientName) == (None, told)
+
+
+ESCAPED = [
+    (b"\x1b$B;3\x1b(B", "山", ("", "ISO 2022 IR 87")),
+    (b"\x1b$)C\xd1\xce", "吉", ("", "ISO 2022 IR 149")),
+    (b"\x1b-L\xb6", "Ж", ("", "ISO 2022 IR 144")),
+]
 
 
 @pytest.mark.parametrize("first", [b"", UTF_8, UNKNOWN])
