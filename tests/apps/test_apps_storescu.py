@@ -217,6 +217,19 @@ def test_a_file_that_is_cut_in_its_first_element_has_failed(run: Run, tmp_path: 
     assert "its data set is not whole: " in str(done.named("file")[0]["reason"])
 
 
+@pytest.mark.parametrize("length", [2, 8, 64])
+def test_a_file_without_elements_has_failed(run: Run, tmp_path: Path, length: int) -> None:
+    path = tmp_path / "empty"
+    data = write_object(path, "1.2")
+    path.write_bytes(path.read_bytes()[: -len(data)] + bytes(length))
+    with storing() as server:
+        done = run("storescu", "--json", "127.0.0.1", server.port, path)
+        asked = run("storescu", "--json", "--send-truncated", "127.0.0.1", server.port, path)
+    assert (done.status, states(done)) == (1, {"empty": "failed"})
+    assert "its data set is not whole: it is empty" in str(done.named("file")[0]["reason"])
+    assert (asked.status, states(asked)) == (0, {"empty": "sent"})
+
+
 def test_what_is_whole_is_sent_byte_for_byte(run: Run, serve: Serve, tmp_path: Path) -> None:
     """All whole files of pydicom that are objects, with all that is odd about them."""
     (tmp_path / "in").mkdir()

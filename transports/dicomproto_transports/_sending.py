@@ -145,7 +145,10 @@ def _walked(file: BinaryIO, name: str, head: FileHead, *, send_truncated: bool) 
     """Return what is odd about the encoding of a file's data set; raises TruncatedFile."""
     syntax = head.transfer_syntax_uid
     try:
-        return walk_file(file, head.data_set_offset, head.data_set_length, syntax).warnings
+        walk = walk_file(file, head.data_set_offset, head.data_set_length, syntax)
+        if walk.is_checked and not walk.elements:
+            raise DataSetError("it is empty")
+        return walk.warnings
     except DataSetError as error:
         if not send_truncated:
             raise TruncatedFile(name, f"its data set is not whole: {error}") from None
