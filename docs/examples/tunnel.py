@@ -19,7 +19,6 @@ class Tunnel:
     current_task = BACKEND.current_task
     shield = BACKEND.shield
     in_thread = BACKEND.in_thread
-    from_thread = BACKEND.from_thread
 
     async def connect(self, host, port, *, bind_address=None, deadline=None):
         try:

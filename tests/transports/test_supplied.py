@@ -18,7 +18,7 @@ from dicomproto_transports import trio as trio_flavour
 from dicomproto_transports._stream import Stream
 from tests.test_service_examples import example
 
-MEMBERS = {"now", "connect", "checkpoint", "current_task", "shield", "in_thread", "from_thread"}
+MEMBERS = {"now", "connect", "checkpoint", "current_task", "shield", "in_thread"}
 METHODS = {name for name, value in vars(Stream).items() if name[0] != "_" and callable(value)}
 FLAVOURS = pytest.mark.parametrize("flavour", [trio_flavour, anyio_flavour], ids=["trio", "anyio"])
 

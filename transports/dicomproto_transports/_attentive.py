@@ -32,7 +32,6 @@ class AttentiveBackend:
         self.current_task = backend.current_task
         self.shield = backend.shield
         self.in_thread = backend.in_thread
-        self.from_thread = backend.from_thread
 
     async def connect(
         self,

@@ -154,9 +154,6 @@ class Backend(Protocol):
         seconds for one that has begun; what it returns then is lost, and `cancelled` is called at once.
         """
 
-    def from_thread(self, function: Callable[[], T]) -> T:
-        """Return what the function returns, run among the tasks; to be called in a worker thread."""
-
 
 class ConnectionServer(Protocol):
     """What a server needs to know of the acceptor's side.

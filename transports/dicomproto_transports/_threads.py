@@ -189,10 +189,6 @@ class BlockingBackend:
         """Call the function here: this thread may wait."""
         return function()
 
-    def from_thread(self, function: Callable[[], T]) -> T:
-        """Call the function here: there is no other thread."""
-        return function()
-
 
 async def _resolve(host: str, port: int, deadline: float | None) -> list[AddressInfo]:
     """Look a name up in a thread of its own, because getaddrinfo(3) knows no deadline."""

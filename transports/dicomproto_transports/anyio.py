@@ -16,7 +16,6 @@ from ._extras import missing_extra
 try:
     import anyio
     import anyio.abc
-    import anyio.from_thread
     import anyio.lowlevel
     import anyio.to_thread
 except ImportError as error:
@@ -72,9 +71,6 @@ class _Anyio(Library):
 
     async def in_thread(self, function: Callable[[], T], /) -> T:
         return await anyio.to_thread.run_sync(function, abandon_on_cancel=True)
-
-    def from_thread(self, function: Callable[[], T], /) -> T:
-        return anyio.from_thread.run_sync(function)
 
     def scope(self, deadline: float = inf, *, shield: bool = False) -> Scope:
         return anyio.CancelScope(deadline=deadline, shield=shield)

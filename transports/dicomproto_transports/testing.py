@@ -307,10 +307,6 @@ class LockstepBackend:
         """Call the function here: there are no threads."""
         return function()
 
-    def from_thread(self, function: Callable[[], T]) -> T:
-        """Call the function here: there are no threads."""
-        return function()
-
 
 class LockstepServer(Serving):
     """A server within a `Lockstep`, made by `Lockstep.listen`."""

@@ -69,9 +69,6 @@ class _Trio(Library):
     async def in_thread(self, function: Callable[[], T], /) -> T:
         return await trio.to_thread.run_sync(function, abandon_on_cancel=True)
 
-    def from_thread(self, function: Callable[[], T], /) -> T:
-        return trio.from_thread.run_sync(function)
-
     def scope(self, deadline: float = inf, *, shield: bool = False) -> Scope:
         return trio.CancelScope(deadline=deadline, shield=shield)
 
