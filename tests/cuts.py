@@ -24,6 +24,8 @@ CUT_FILES = (
 )
 """Files of pydicom that can be walked; a deflated data set cannot."""
 
+DEFLATED_FILE = "image_dfl.dcm"
+
 
 def ends_of_elements(data: bytes, syntax: str) -> set[int]:
     """Return where the elements at the top level end, as pydicom reads them."""

@@ -10,7 +10,15 @@ from struct import pack
 import pydicom
 
 from dicomproto.headers import LONG_VRS, UNDEFINED
-from dicomproto.uids import IMPLICIT_VR_LITTLE_ENDIAN
+from dicomproto.uids import (
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_BIG_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+)
+
+IMPLICIT, EXPLICIT, BIG = IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN
+DEFLATED = DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
 
 FILES = Path(pydicom.__file__).parent / "data" / "test_files"
 TRUNCATED = {"MR_truncated.dcm", "rtplan_truncated.dcm", "DICOMDIR-nooffset"}

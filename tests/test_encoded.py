@@ -18,14 +18,12 @@ from dicomproto.encoded import MAXIMUM_PADDING, Bounds, Walk, walk_file
 from dicomproto.errors import DataSetError, DataSetTooLarge
 from dicomproto.headers import BIG as BIG_ENDIAN
 from dicomproto.headers import LITTLE, Run, Runs
-from dicomproto.uids import (
-    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
-    EXPLICIT_VR_BIG_ENDIAN,
-    EXPLICIT_VR_LITTLE_ENDIAN,
-    IMPLICIT_VR_LITTLE_ENDIAN,
-)
 from tests.data_sets import (
+    BIG,
+    DEFLATED,
+    EXPLICIT,
     FILES,
+    IMPLICIT,
     TRUNCATED,
     UNDEFINED,
     closed,
@@ -35,11 +33,9 @@ from tests.data_sets import (
     explicit,
     implicit,
     item,
-)
+)  # fmt: skip
 from tests.growth import MOST, growth
 
-IMPLICIT, EXPLICIT, BIG = IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN
-DEFLATED = DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
 JPEG = "1.2.840.10008.1.2.4.50"
 TEXT = b"DOE^JANE"
 NAME, ITEMS, PIXELS = 0x00100010, 0x00400100, 0x7FE00010

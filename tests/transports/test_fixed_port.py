@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -80,8 +81,16 @@ def listener() -> Iterator[socket.socket]:
         yield sock
 
 
-async def connected(backend: AnyBackend, listener: socket.socket, bind_address: Address | None) -> Stream:
-    return await backend.backend.connect(*listener.getsockname(), bind_address=bind_address)
+@asynccontextmanager
+async def connected(
+    backend: AnyBackend, listener: socket.socket, bind_address: Address
+) -> AsyncIterator[tuple[Stream, socket.socket]]:
+    """A stream from there, and the socket at its other end, which is closed at the end of the block."""
+    stream = await backend.backend.connect(*listener.getsockname(), bind_address=bind_address)
+    peer, _ = listener.accept()
+    with peer:
+        peer.settimeout(10)
+        yield stream, peer
 
 
 @pytest.mark.parametrize("port", ["fixed", "any"])
@@ -93,16 +102,13 @@ def test_a_peer_that_does_not_close_is_reset(
     async def main() -> None:
         for _ in range(3):
             bind_address = here if port == "fixed" else (here[0], 0)
-            stream = await connected(real_backend, listener, bind_address)
-            peer, address = listener.accept()
-            with peer:
-                peer.settimeout(10)
-                assert stream.local_address == address
+            async with connected(real_backend, listener, bind_address) as (stream, peer):
+                assert stream.local_address == peer.getpeername()
                 await stream.close([], stream.now())
                 if port == "any":
                     assert peer.recv(10) == b""
                 else:
-                    assert address == here
+                    assert stream.local_address == here
                     with pytest.raises(ConnectionResetError):
                         peer.recv(10)
 
@@ -113,11 +119,8 @@ def test_the_last_words_arrive_before_a_reset(
     real_backend: AnyBackend, here: Address, listener: socket.socket
 ) -> None:
     async def main() -> None:
-        stream = await connected(real_backend, listener, here)
-        peer, _ = listener.accept()
-        with peer:
+        async with connected(real_backend, listener, here) as (stream, peer):
             await stream.close([b"last ", b"words"], stream.now() + 0.2)
-            peer.settimeout(10)
             assert peer.recv(100) == b"last words"
             with pytest.raises(ConnectionResetError):
                 peer.recv(100)
@@ -129,10 +132,7 @@ def test_a_peer_that_closes_first_is_not_reset(
     real_backend: AnyBackend, here: Address, listener: socket.socket
 ) -> None:
     async def main() -> None:
-        stream = await connected(real_backend, listener, here)
-        peer, _ = listener.accept()
-        with peer:
-            peer.settimeout(10)
+        async with connected(real_backend, listener, here) as (stream, peer):
             peer.shutdown(socket.SHUT_WR)
             await stream.close([b"last words"], stream.now() + 10)
             assert peer.recv(100) == b"last words"
@@ -146,10 +146,9 @@ def test_a_peer_that_resets_is_no_error(
 ) -> None:
     async def main() -> None:
         for _ in range(3):
-            stream = await connected(real_backend, listener, here)
-            peer, _ = listener.accept()
-            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            peer.close()
-            await stream.close([], stream.now())
+            async with connected(real_backend, listener, here) as (stream, peer):
+                peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                peer.close()
+                await stream.close([], stream.now())
 
     real_backend.run(main)

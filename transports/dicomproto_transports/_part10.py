@@ -109,11 +109,6 @@ def read_head(source: str | os.PathLike[str] | BinaryIO) -> FileHead:
     return _read_file(source, str(getattr(source, "name", "file")))
 
 
-def parse_head(data: bytes, name: str = "file") -> FileHead:
-    """Return the head of a file that is wholly in memory; raises InvalidFile."""
-    return _Head(data, len(data), name).parse()
-
-
 def find_data_set(data: bytes, name: str = "file") -> tuple[str, int]:
     """Return transfer syntax and offset of the data set of a file that is wholly in memory.
 
