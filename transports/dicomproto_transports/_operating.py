@@ -83,6 +83,11 @@ class Unfinished(Protocol):
 class Operating(Using):
     """The operations of one association, in both directions."""
 
+    __slots__ = (
+        "_awaited", "_contexts", "ae", "ae_title", "data_sets", "depth", "facade", "handlers", "holding",
+        "incoming", "piece_buffers", "settings", "store_contexts", "text", "unfinished",
+    )  # fmt: skip
+
     def __init__(
         self,
         connection: Connection,

@@ -67,6 +67,14 @@ _LONGEST_CLOSE = 3600.0
 class Pump:
     """Moves the bytes of one association."""
 
+    # Python looks up no attribute fast in an object that has more than 30 of them in its `__dict__`.
+    __slots__ = (
+        "_ahead", "_broken", "_deaf", "_deferred", "_held", "_is_fresh", "_is_input_over", "_is_owing",
+        "_is_reply", "_overdue", "_read_at_once", "_reason", "_timeouts", "_turn", "_unsent", "_write_due",
+        "backend", "cancelled", "connection", "is_gone", "is_leaving", "observer", "source", "stream",
+        "terminal",
+    )  # fmt: skip
+
     def __init__(self, connection: Connection, stream: Stream, backend: Backend, timeouts: Timeouts) -> None:
         self.connection = connection
         self.stream = stream

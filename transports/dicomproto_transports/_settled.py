@@ -79,6 +79,8 @@ class SettledTimeouts:
     would see misspelt ones as well, but cost 2 % of a C-ECHO where the association itself is what users hold.
     """
 
+    __slots__ = ()
+
     _timeouts: Timeouts
 
     @property

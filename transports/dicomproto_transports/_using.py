@@ -43,6 +43,8 @@ _MOST_AHEAD = 1024 * 1024
 class Using(Pump):
     """The one that uses an association."""
 
+    __slots__ = ("_busy", "_clock_offset", "_is_quiet", "_looking", "_user", "drive")
+
     def __init__(
         self,
         connection: Connection,
