@@ -154,7 +154,9 @@ def maker_of(kind: type[RecordT]) -> Callable[..., RecordT]:
 
 @cache
 def _write_maker(kind: type[Record]) -> Any:
-    namespace = {"__slots__": kind.__dict__["__slots__"], "__setattr__": object.__setattr__}
+    # Without both of them Python stores each field through a call of `__setattr__`.
+    plain = {"__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
+    namespace = {"__slots__": kind.__dict__["__slots__"]} | plain
     blank = type.__new__(_RecordType, kind.__name__, kind.__bases__, namespace)
     scope: dict[str, Any] = {"_new": object.__new__, "_blank": blank, "_kind": kind}
     parameters, values = _parameters(kind._fields, getattr(kind, "_converters", {}), scope)

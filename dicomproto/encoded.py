@@ -151,6 +151,8 @@ class Walk:
         self._bounds = bounds
         self._sink: Sink | None = None
         self._is_native = normalize_uid(transfer_syntax) in NATIVE
+        # Group of pixel data, which is odd where it should be encapsulated.
+        self._highest_plain = 0x7FE0 if self._is_native else 0x7FDF
         self._frame = self._top = _Frame(_ELEMENTS, LITTLE if little_endian else BIG, explicit=explicit)
         self._outer: list[_Frame] = []
         self._base = 0  # where the chunk at hand begins
@@ -209,7 +211,7 @@ class Walk:
 
     def finish(self) -> None:
         """Say that the data set ends here; raises DataSetError if that is certainly too early."""
-        if self._skip >= _NEVER:
+        if self._skip >= _NEVER or not (self._skip or self._rest or self._outer):
             return
         self._base = self._offset
         self._close_ended(0)
@@ -239,7 +241,7 @@ class Walk:
             self._is_recognized = True
             self._recognize(data)
         while True:
-            if position <= size:
+            if self._outer and position <= size:
                 position = self._close_ended(position)
             if position >= size:
                 return position
@@ -259,19 +261,22 @@ class Walk:
     # --- elements -------------------------------------------------------------------------------
 
     def _explicit(self, data: bytes | memoryview, position: int, frame: _Frame) -> int:
-        """Walk the elements of known VRs that are wholly there; return where the next one stands."""
+        """Walk the elements of known VRs whose headers are there; return where the next one stands."""
         order, sink, previous, base = frame.order, self._sink, frame.previous, self._base
-        unpack, unpack_long = order.explicit, order.long
+        unpack, unpack_long, highest = order.explicit, order.long, self._highest_plain
         short_vrs, long_vrs = order.short_vrs, order.plain_long_vrs
         end = min(len(data), frame.end - base)
+        known: Run | None = None
         if sink is None:
-            run = order.runs.find(data, position, end)
-            if run is not None and previous < run.first:
-                frame.previous, frame.has_vr = run.last, True
-                self._count(run.count)
-                return position + run.size
+            known = order.runs.find(data, position, end)
+            if known is not None and previous < known.first:
+                previous, frame.has_vr = known.last, True
+                position += known.size
+                self._count(known.count)
+            else:
+                known = None
         begin = position
-        plain: Run | None = None  # what was walked before something odd came
+        plain = known  # what was walked before something odd came
         walked = 0
         for walked in range(self._bounds.elements - self.elements + 1):
             start = position + 8
@@ -285,10 +290,13 @@ class Walk:
                     break
                 (length,) = unpack_long(data, start - 4)
             stop = start + length
-            if stop > end or length == UNDEFINED:
-                break
             tag = group << 16 | number
-            if tag <= previous or length & 1 or not number or not 2 < group < 0x7FE0:
+            if stop > end or length == UNDEFINED:
+                if length == UNDEFINED or base + stop > frame.end:
+                    break
+                plain = plain or Run(walked, position - begin, previous)
+                self._value = (tag, base + position, length)
+            if tag <= previous or length & 1 or not number or not 2 < group <= highest:
                 if group == 0xFFFE:
                     break
                 plain = plain or Run(walked, position - begin, previous)
@@ -302,16 +310,17 @@ class Walk:
         frame.previous = previous
         frame.has_vr = frame.has_vr or walked > 0
         self._count(walked)
-        if sink is None and position - begin >= _LONG_RUN:
+        if sink is None and known is None and position - begin >= _LONG_RUN:
             order.runs.add(data, begin, plain or Run(walked, position - begin, previous))
         return position
 
     def _implicit(self, data: bytes | memoryview, position: int, frame: _Frame) -> int:
         """Do as `_explicit`; a value that begins as an item does may be a sequence, so it is not plain."""
         order, sink, previous, base = frame.order, self._sink, frame.previous, self._base
-        unpack, unpack_long = order.implicit, order.long
+        unpack, unpack_long, highest = order.implicit, order.long, self._highest_plain
         (item,) = unpack_long(order.item)
-        end = min(len(data), frame.end - base)
+        size, frame_end = len(data), frame.end - base
+        end = min(size, frame_end)
         walked = 0
         for walked in range(self._bounds.elements - self.elements + 1):  # noqa: B007
             start = position + 8
@@ -319,12 +328,14 @@ class Walk:
                 break
             group, number, length = unpack(data, position)
             stop = start + length
-            if stop > end or length == UNDEFINED or group < 3 or group == 0xFFFE:
+            if stop > frame_end or length == UNDEFINED or group < 3 or group == 0xFFFE:
                 break
-            if length >= 8 and unpack_long(data, start)[0] == item:
+            if length >= 8 and (start + 4 > size or unpack_long(data, start)[0] == item):
                 break
             tag = group << 16 | number
-            if tag <= previous or length & 1 or not number or not 2 < group < 0x7FE0:
+            if stop > size:
+                self._value = (tag, base + position, length)
+            if tag <= previous or length & 1 or not number or not 2 < group <= highest:
                 self._note(tag, previous, length, base + position)
             if sink is not None:
                 sink.element(tag, None, start, length)
@@ -718,18 +729,17 @@ def walk_file(file: SeekableFile, start: int, size: int, transfer_syntax: str) -
     """
     walk = Walk(transfer_syntax)
     position, end = start, start + size
-    while position < end:
-        passed = min(walk.skippable, end - position)
-        if passed:
-            walk.skip(passed)
-            position += passed
-            continue
+    while position < end and walk.skippable < _NEVER:
         file.seek(position)
         chunk = file.read(min(_PIECE, end - position))
         if not chunk:
             break
         walk.feed(chunk)
         position += len(chunk)
+        passed = min(walk.skippable, end - position)
+        if passed:
+            walk.skip(passed)
+            position += passed
     walk.finish()
     return walk
 
