@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import pickle
+import subprocess
+import sys
 from typing import ClassVar
 
 import pytest
@@ -140,3 +142,29 @@ def test_a_maker_takes_by_name_what_comes_behind_a_default() -> None:
 def test_a_maker_converts_as_the_class_does() -> None:
     made = maker_of(CEchoRSP)(MessageIDBeingRespondedTo=1, Status=0xC000)
     assert made.status.category is Category.FAILURE
+
+
+RACE = """
+from time import process_time
+from dicomproto._record import maker_of
+from dicomproto.dimse.commands import CEchoRSP
+
+def least(make):
+    times = []
+    for _ in range(9):
+        began = process_time()
+        for _ in range(2000):
+            make(MessageIDBeingRespondedTo=1, AffectedSOPClassUID="1.2", Status=0)
+        times.append(process_time() - began)
+    return min(times)
+
+print(least(maker_of(CEchoRSP)) / least(CEchoRSP))
+"""
+
+
+@pytest.mark.serial
+def test_a_maker_is_faster_than_the_class() -> None:
+    # It takes two fifths of the time, and half as long again if each field goes through `__setattr__`. In a
+    # process of its own: an audit hook, as the leak watch has one, is told of each change of a `__class__`.
+    race = subprocess.run([sys.executable, "-c", RACE], capture_output=True, text=True, check=True)
+    assert float(race.stdout) < 0.9
