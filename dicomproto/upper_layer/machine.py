@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from ..config import MIB, Limits, Timeouts
+from ..config import Limits, Timeouts
 from ..errors import InvalidPDU, LocalProtocolError
 from .codec import (
     INVALID_PARAMETER,
@@ -23,7 +23,6 @@ from .codec import (
     UNEXPECTED_PDU,
     UNRECOGNIZED_PDU,
     encode_pdu,
-    p_data_header,
 )
 from .conformance import MINIMUM_LENGTH, check_associate_ac, check_associate_rj, check_associate_rq
 from .contexts import answered_contexts, is_usable
@@ -43,17 +42,13 @@ from .events import (
     TimerExpired,
     UpperLayerEvent,
 )
+from .fragments import UNLIMITED_LENGTH, fragments, packed_fragments
 from .framer import P_DATA_HEADER, Framer, Item, sniff
 from .pdu import PDU, Abort, AssociateAC, AssociateRJ, AssociateRQ, Buffer, PDataTF, ReleaseRP, ReleaseRQ
 from .states import TRANSITIONS, State
 
 Transition = Callable[[str, State, str, State], object]
 """Takes an event, the state it met, the action of Table 9-10 and the state after it."""
-
-UNLIMITED_LENGTH = 1 * MIB
-"""Largest P-DATA-TF we send, after its header, to a peer that announces no maximum length."""
-
-_JOINED = 512  # messages up to this size are joined with their header: one buffer, no measurable copy
 
 _SENT_EVENTS: dict[type, str] = {
     AssociateRQ: "Evt1",
@@ -257,54 +252,13 @@ class UpperLayer:
         views = [memoryview(part).cast("B") for part in parts]  # a view of wider items counts items
         length = sum(map(len, views))
         self.check_p_data(context_id, length)
-        buffers: list[Buffer] = []
+        maximum = self.peer_maximum_length
         if command:
             self._check_pdv(context_id, len(command))
-            length -= self._pack(buffers, context_id, command, views, length, is_last)
-        if length or not command:
-            buffers += self._fragments(context_id, views, length, is_command, is_last)
+            buffers = packed_fragments(context_id, command, views, length, is_last, maximum)
+        else:
+            buffers = fragments(context_id, views, length, is_command | is_last << 1, maximum)
         self._fire("Evt9", buffers)
-
-    def _pack(
-        self,
-        buffers: list[Buffer],
-        context_id: int,
-        command: bytes,
-        views: list[memoryview],
-        rest: int,
-        is_last: bool,
-    ) -> int:
-        """Put a command set and the first fragment of its data set in one PDU; return how long that is."""
-        size = min(rest, self.peer_maximum_length - len(command) - 12)
-        if size <= 0:
-            buffers += self._fragments(context_id, [memoryview(command)], len(command), True, True)
-            if not rest:  # an empty data set is a PDV all the same
-                buffers.append(p_data_header(context_id, is_last << 1, 0))
-            return 0
-        header = p_data_header(context_id, 0b11, len(command), more=size + 6)
-        # What p_data_header gives ends with the header of a PDV.
-        last = is_last and size == rest
-        buffers.append(b"".join((header, command, p_data_header(context_id, last << 1, size)[6:])))
-        queue = deque(views)
-        _move(queue, buffers, size)
-        views[:] = queue
-        return size
-
-    def _fragments(
-        self, context_id: int, views: list[memoryview], rest: int, is_command: bool, is_last: bool
-    ) -> list[Buffer]:
-        buffers: list[Buffer] = []
-        room = self.peer_maximum_length - 6
-        if rest <= min(room, _JOINED):
-            header = p_data_header(context_id, is_command | is_last << 1, rest)
-            return [b"".join((header, *views))]
-        queue = deque(views)
-        while rest:
-            size = min(room, rest)
-            rest -= size
-            buffers.append(p_data_header(context_id, is_command | (is_last and not rest) << 1, size))
-            _move(queue, buffers, size)
-        return buffers
 
     # --- time ----------------------------------------------------------------------------------
 
@@ -562,19 +516,6 @@ class UpperLayer:
             text=text, offset=offset, item_path=path, state=self.state.value, abort=abort
         )
         return abort, violation
-
-
-def _move(queue: deque[memoryview], buffers: list[Buffer], size: int) -> None:
-    """Move `size` bytes of views from the head of `queue` to `buffers`, without copying."""
-    while size:
-        view = queue[0]
-        if len(view) <= size:
-            buffers.append(queue.popleft())
-            size -= len(view)
-        else:
-            buffers.append(view[:size])
-            queue[0] = view[size:]
-            size = 0
 
 
 _ACTIONS: dict[str, Callable[..., State | None]] = {

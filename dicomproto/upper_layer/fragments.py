@@ -1,0 +1,81 @@
+"""Messages to fragments: PDVs that fit the peer's maximum length, each in a P-DATA-TF of its own (PS3.8 9.3.5).
+
+The caller's buffers are not copied: a long fragment is a header and views of them.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from ..config import MIB
+from .codec import p_data_header
+from .pdu import Buffer
+
+UNLIMITED_LENGTH = 1 * MIB
+"""Largest P-DATA-TF we send, after its header, to a peer that announces no maximum length."""
+
+_JOINED = 512  # bytes; up to this size header and data are joined: one buffer, no measurable copy
+_COMMAND, _LAST = 0b01, 0b10  # bits of the message control header (PS3.8 Annex E.2)
+
+
+def fragments(
+    context_id: int, views: list[memoryview], length: int, control: int, maximum_length: int
+) -> list[Buffer]:
+    """Return the P-DATA-TFs that carry `length` bytes, those of `views` in order.
+
+    `control` is the message control header of the last PDV; the others have no last bit. A PDU has at most
+    `maximum_length` bytes after its header. No byte at all makes one empty PDV.
+    """
+    room = maximum_length - 6
+    if length <= min(room, _JOINED):
+        return [b"".join((p_data_header(context_id, control, length), *views))]
+    buffers: list[Buffer] = []
+    queue = deque(views)
+    while length:
+        size = min(room, length)
+        length -= size
+        buffers.append(p_data_header(context_id, control & ~_LAST if length else control, size))
+        _move(queue, buffers, size)
+    return buffers
+
+
+def packed_fragments(
+    context_id: int,
+    command: bytes,
+    views: list[memoryview],
+    length: int,
+    is_last: bool,
+    maximum_length: int,
+) -> list[Buffer]:
+    """Return the P-DATA-TFs of a command set and of `length` bytes of its data set, those of `views`.
+
+    The command set and the first fragment of the data set share one PDU if it has room for both.
+    """
+    size = min(length, maximum_length - len(command) - 12)
+    if size <= 0:
+        control = _COMMAND | _LAST
+        buffers = fragments(context_id, [memoryview(command)], len(command), control, maximum_length)
+        # An empty data set is a PDV all the same.
+        return buffers + fragments(context_id, views, length, is_last << 1, maximum_length)
+    header = p_data_header(context_id, _COMMAND | _LAST, len(command), more=size + 6)
+    # What p_data_header gives ends with the header of a PDV.
+    last = is_last and size == length
+    buffers = [b"".join((header, command, p_data_header(context_id, last << 1, size)[6:]))]
+    queue = deque(views)
+    _move(queue, buffers, size)
+    if size < length:
+        buffers += fragments(context_id, list(queue), length - size, is_last << 1, maximum_length)
+    return buffers
+
+
+def _move(queue: deque[memoryview], buffers: list[Buffer], size: int) -> None:
+    """Move `size` bytes of views from the head of `queue` to `buffers`, without copying."""
+    while size:
+        view = queue[0]
+        if len(view) <= size:
+            buffers.append(queue.popleft())
+            size -= len(view)
+        else:
+            buffers.append(view[:size])
+            queue[0] = view[size:]
+            size = 0
