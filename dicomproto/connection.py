@@ -14,31 +14,30 @@ from types import MappingProxyType
 
 from ._record import maker_of
 from .config import Limits, Timeouts
-from .dimse.assembly import TINY, Assembler, CommandReceived
-from .dimse.codec import encode_command
+from .dimse.assembly import TINY, CommandReceived
 from .dimse.commands import (
     CCancelRQ,
     CFindRQ,
     CFindRSP,
     CGetRQ,
     CMoveRQ,
-    Command,
     NEventReportRQ,
     Request,
     Response,
 )
 from .dimse.events import (
     CancelReceived,
-    DataSetChunk,
     MessageEvent,
     MessageIncomplete,
     RequestReceived,
     RequestRefused,
     ResponseReceived,
-    UnexpectedDataSet,
 )
-from .dimse.operations import Operations, Pace, Watch
-from .dimse.status import Category
+from .dimse.inbox import Inbox
+from .dimse.operations import Operations
+from .dimse.outbox import Outbox
+from .dimse.status import DUPLICATE_INVOCATION, SOP_CLASS_NOT_SUPPORTED, Category
+from .dimse.waits import Waits
 from .errors import InvalidCommand, LocalProtocolError
 from .negotiation import (
     AcceptedContext,
@@ -88,13 +87,9 @@ Event = AssociateRQ | AssociateAC | ReleaseRQ | Terminal | MessageEvent
 _CANCELLABLE = (CFindRQ, CGetRQ, CMoveRQ)
 _make_request_received, _make_response_received = maker_of(RequestReceived), maker_of(ResponseReceived)
 _ENDED_WELL = (Category.SUCCESS, Category.WARNING)
-_REFUSED_SOP_CLASS, _DUPLICATE_INVOCATION = 0x0122, 0x0210
 
 MOST_CHUNKS = 256
 """PDVs, or parts of them, that one `next_event` takes in before it answers, whatever becomes of them."""
-
-_SMALL = 1024  # bytes; a piece below that is rather copied than an event of its own
-_MOST_FOLDED = 64  # of them
 
 
 class Connection:
@@ -125,7 +120,6 @@ class Connection:
         sop_classes: SOPClassRegistry = STANDARD,
     ) -> None:
         self._upper = UpperLayer(role, limits=limits, timeouts=timeouts)
-        self._assembler = Assembler(self._upper.limits)
         self._strict_roles = strict_roles
         self._strict_dispatch = strict_dispatch
         self._idle_release = idle_release
@@ -137,19 +131,11 @@ class Connection:
         self._operations = Operations()
         self._unanswered: dict[int, RequestReceived] = {}
         self._cancelled: set[int] = set()
-        self._sending: tuple[int, Command] | None = None  # context and command of the data set under way
-        self._pack_pdvs = pack_pdvs
-        self._held_command = b""  # that is to travel with the first fragment of its data set
-        self._odd_byte = b""
-        self._deferred: list[tuple[int, Response]] = []  # our refusals, while a data set is under way
-        self._drops_data_set = False
-        self._is_early = False  # a failure was answered before the data set under way was complete
-        self._cut: Command | None = None  # a request whose data set will not be complete any more
+        self._inbox = Inbox(self._upper, self._events.append)
+        self._outbox = Outbox(self._upper, pack_pdvs=pack_pdvs)
+        self._waits = Waits(self._operations, self.timeouts)
         self._requests_limit = self.limits.outstanding_requests
         self._release_reply_is_due = False
-        self._idle = Watch()
-        self._message = Watch()
-        self._pace: Pace | None = None
 
     # --- facts ---------------------------------------------------------------------------------
 
@@ -219,12 +205,12 @@ class Connection:
     @property
     def is_sending(self) -> bool:
         """Whether a data set was begun and its last chunk has not been given."""
-        return self._sending is not None
+        return self._outbox.command is not None
 
     @property
     def is_receiving(self) -> bool:
         """Whether a message or PDU of the peer has begun and is not complete."""
-        return self._assembler.context_id is not None or self._upper.is_mid_pdu
+        return self._inbox.assembler.context_id is not None or self._upper.is_mid_pdu
 
     @property
     def peer_maximum_length(self) -> int:
@@ -234,7 +220,7 @@ class Connection:
     @property
     def tiny_below(self) -> int:
         """Bytes; fragments of the peer with a smaller mean are tiny, see `Limits.tiny_fragments`."""
-        return self._assembler.tiny
+        return self._inbox.assembler.tiny
 
     @property
     def close_action(self) -> CloseAction:
@@ -285,53 +271,32 @@ class Connection:
         Of the time since the last call `unread` seconds were no such wait, since the caller was at work; they
         do not count for `Timeouts.minimum_rate`.
         """
-        earliest = self._upper.next_deadline(now)
-        for at in (self._wait_for_responses(now), *self._watch(now, unread)):
-            if at is not None and (earliest is None or at < earliest):
-                earliest = at
-        return earliest
+        earliest, at = self._upper.next_deadline(now), self._look(now, unread)
+        return at if earliest is None or (at is not None and at < earliest) else earliest
 
     def handle_timeout(self, now: float) -> None:
         """Act on every timer whose deadline has come."""
         self._upper.handle_timeout(now)
         if self.close_action is not CloseAction.NONE:
             return
-        self._watch(now)
-        self._wait_for_responses(now)
-        if (timer := self._operations.expired(now)) is not None:
+        self._look(now)
+        timer = self._waits.expired(now)
+        if timer == "idle" and self._idle_release:
+            self.send(ReleaseRQ())
+        elif timer is not None:
             self._upper.expire(timer)
-        elif self._message.is_over(now):
-            self._upper.expire("pdu")
-        elif self._pace is not None and self._pace.deadline <= now:
-            self._upper.expire("minimum_rate")
-        elif self._idle.is_over(now):
-            if self._idle_release:
-                self.send(ReleaseRQ())
-            else:
-                self._upper.expire("idle")
 
-    def _wait_for_responses(self, now: float) -> float | None:
-        is_receiving = self._assembler.context_id is not None
-        return self._operations.next_deadline(now, self.timeouts, is_receiving=is_receiving)
-
-    def _watch(self, now: float, unread: float = 0.0) -> tuple[float | None, ...]:
-        """Look what moved; return when an idle acceptor, half a message and a slow one are given up."""
-        upper, number = self._upper, self._assembler.message_number
-        received, timeouts = upper.bytes_received, upper.timeouts
-        is_busy = self._operations or self._unanswered or self._sending
-        is_idle = not is_busy and upper.role is Role.ACCEPTOR and self.is_established
-        idle = received if is_idle else None
-        message, slow = None if number is None else received, None
-        if number is None or not timeouts.minimum_rate:
-            self._pace = None
-        else:
-            if self._pace is None or self._pace.message != number:
-                self._pace = Pace(number, received, now)
-            slow = self._pace.look(received, timeouts.minimum_rate, now, unread)
-        return (
-            self._idle.look(idle, timeouts.idle, now),
-            self._message.look(message, timeouts.pdu, now),
-            slow,
+    def _look(self, now: float, unread: float = 0.0) -> float | None:
+        """See what moved; return when the first wait for a message is over."""
+        upper, assembler = self._upper, self._inbox.assembler
+        is_busy = self._operations or self._unanswered or self._outbox.command is not None
+        return self._waits.look(
+            now,
+            received=upper.bytes_received,
+            message=assembler.message_number,
+            is_answer_held_up=assembler.context_id is not None,
+            is_idle=not is_busy and upper.role is Role.ACCEPTOR and self.is_established,
+            unread=unread,
         )
 
     # --- sending: the association --------------------------------------------------------------
@@ -363,19 +328,17 @@ class Connection:
             self._establish(acted_on)
         elif is_end:
             # Nobody can act any more on what has not been taken yet.
-            self._events = deque(event for event in self._events if isinstance(event, MessageIncomplete))
+            kept = [event for event in self._events if isinstance(event, MessageIncomplete)]
+            self._events.clear()
+            self._events += kept
 
     def _check_nothing_open(self) -> None:
-        self._check_not_sending("A-RELEASE-RQ")
+        self._outbox.check_free("A-RELEASE-RQ")
         for what, ids in (("sent", self._operations), ("received", self._unanswered)):
             if ids:
                 raise LocalProtocolError(
                     f"A-RELEASE-RQ while requests {what} are not answered: {sorted(ids)}"
                 )
-
-    def _check_not_sending(self, what: str) -> None:
-        if self._sending is not None:
-            raise LocalProtocolError(f"{what} within the data set of a {self._sending[1].name}; end it first")
 
     def _establish(self, common_extended: Iterable[SOPClassCommonExtendedNegotiation]) -> None:
         request, answer = self._upper.request, self._upper.answer
@@ -389,7 +352,7 @@ class Connection:
         if self.role is Role.ACCEPTOR:
             ours, theirs = theirs, ours
         announced = (request if self.role is Role.REQUESTOR else answer).maximum_length
-        self._assembler.tiny = min(TINY, (announced or 4 * TINY) // 4)
+        self._inbox.assembler.tiny = min(TINY, (announced or 4 * TINY) // 4)
         # 0 is any number; Message IDs end at 65535.
         self._operations.window = ours or 65535
         self._requests_limit = max(self.limits.outstanding_requests, theirs)
@@ -425,7 +388,7 @@ class Connection:
         If the command has a data set, `send_data` must give it, to the last chunk, before anything
         else is sent.
         """
-        self._check_not_sending(command.name)
+        self._outbox.check_free(command.name)
         if not self.is_established:
             raise LocalProtocolError(f"{command.name} needs an association, this is {self.state.value}")
         context = self._accepted.get(context_id)
@@ -445,17 +408,19 @@ class Connection:
         verdict = self._check(command, context)
         if verdict.status is not None:
             raise LocalProtocolError(f"{command.name} on context {self._shown(context)}: {verdict.text}")
-        self._send_command(command, context_id)
+        self._outbox.send(command, context_id)
         self._operations.add(command, context_id)
         return message_id
 
     def send_response(self, response: Response) -> None:
         """Queue a response to the peer's request with that Message ID; the data set follows as for requests.
 
+        One without a data set waits behind the data set under way, if there is one.
         Before the peer has sent all of its data set only a failure can be answered (PS3.7 9.3.1).
         """
         message_id = response.MessageIDBeingRespondedTo
-        self._check_not_sending(response.name)
+        if self._outbox.command is not None and response.has_data_set:
+            self._outbox.check_free(response.name)
         received = self._unanswered.get(message_id)
         if received is None:
             raise LocalProtocolError(
@@ -464,8 +429,7 @@ class Connection:
         if type(response) is not received.command.response_class:
             raise LocalProtocolError(f"{response.name} does not answer a {received.command.name}")
         is_failure = response.category in (Category.FAILURE, Category.CANCEL)
-        is_incomplete = received.command is self._assembler.command or received.command is self._cut
-        if is_incomplete and not is_failure:
+        if not is_failure and self._inbox.is_incomplete(received.command):
             raise LocalProtocolError(
                 f"{response.name} with status {response.Status:04X}H before the data set is complete"
             )
@@ -474,7 +438,10 @@ class Connection:
             raise LocalProtocolError(f"{response.name} with pending status {response.Status:04X}H")
         if isinstance(response, CFindRSP) and not is_final and not response.has_data_set:
             raise LocalProtocolError("a pending C-FIND-RSP has an identifier (PS3.7 Table 9.3-4)")
-        self._send_command(response, received.context_id)
+        if self._outbox.command is None:
+            self._outbox.send(response, received.context_id)
+        else:
+            self._outbox.send_in_turn(response, received.context_id)
         if is_final:
             del self._unanswered[message_id]
             self._cancelled.discard(message_id)
@@ -488,64 +455,21 @@ class Connection:
 
         `data` must not change until the send that carries it has returned.
         """
-        if self._sending is None:
-            raise LocalProtocolError("send_data() without a request or response that has a data set")
-        context_id, command = self._sending
-        if isinstance(data, memoryview):
-            data = data.cast("B")  # a view of wider items counts items
-        odd_byte, parts = b"", [self._odd_byte, data] if self._odd_byte else [data]
-        if last and self._is_early and not any(map(len, parts)):
-            # Nobody looks at it, and not every peer takes a fragment without data.
-            parts = [b"\0\0"]
-        if (len(self._odd_byte) + len(data)) & 1:
-            if not last:
-                # Fragments are even (PS3.8 Annex E.1): the odd byte waits for the next chunk.
-                view = memoryview(data)
-                parts[-1], odd_byte = view[:-1], bytes(view[-1:])
-                if not len(data):
-                    parts, odd_byte = [], self._odd_byte
-            elif pad or self._is_early:
-                parts.append(b"\0")
-            else:
-                raise LocalProtocolError("the data set has an odd length; pad=True adds a NUL")
-        if last or any(map(len, parts)):
-            self._upper.send_p_data(
-                context_id, parts, is_command=False, is_last=last, command=self._held_command
-            )
-            self._held_command = b""
-        self._odd_byte = odd_byte
-        if last:
-            self._sending = None
-            self._is_early = False
-            self._message_sent(command)
+        command = self._outbox.command
+        self._outbox.send_data(data, last=last, pad=pad)
+        if last and isinstance(command, Request) and (operation := self._operations.get(command.MessageID)):
+            operation.wait()
 
     def send_cancel(self, message_id: int) -> None:
         """Queue a C-CANCEL for an outstanding C-FIND, C-GET or C-MOVE; its final response still comes."""
-        self._check_not_sending("C-CANCEL-RQ")
+        self._outbox.check_free("C-CANCEL-RQ")
         operation = self._operations.get(message_id)
         if operation is None or not isinstance(operation.request, _CANCELLABLE):
             raise LocalProtocolError(
                 f"no C-FIND, C-GET or C-MOVE with Message ID {message_id} is outstanding"
             )
-        self._send_command(CCancelRQ(MessageIDBeingRespondedTo=message_id), operation.context_id)
+        self._outbox.send(CCancelRQ(MessageIDBeingRespondedTo=message_id), operation.context_id)
         operation.cancel()
-
-    def _send_command(self, command: Command, context_id: int) -> None:
-        encoded = encode_command(command)
-        if self._pack_pdvs and command.has_data_set:
-            self._upper.check_p_data(context_id, len(encoded))
-            self._held_command = encoded
-        else:
-            self._upper.send_p_data(context_id, (encoded,), is_command=True, is_last=True)
-        if command.has_data_set:
-            self._sending = context_id, command
-
-    def _message_sent(self, command: Command) -> None:
-        if isinstance(command, Request) and (operation := self._operations.get(command.MessageID)):
-            operation.wait()
-        while self._deferred:
-            context_id, response = self._deferred.pop(0)
-            self._send_command(response, context_id)
 
     def _check(self, command: Request, context: AcceptedContext, *, strict: bool = False) -> Verdict:
         return check_request(
@@ -590,7 +514,8 @@ class Connection:
             event = self._upper.next_event()
             if type(event) is PDVChunk:
                 try:
-                    self._chunk(event)
+                    if (command := self._inbox.take(event)) is not None:
+                        self._command(command)
                 except InvalidCommand as error:
                     self._violate(str(error))
             elif event is NEED_DATA or event is CLOSED:
@@ -613,69 +538,20 @@ class Connection:
 
     def _interrupt(self, event: ReleaseRQ | Terminal) -> None:
         """Report the message that `event` cuts short, if any, and then `event`."""
-        assembler = self._assembler
-        if assembler.context_id is not None:
-            if not self._drops_data_set:
-                cut = MessageIncomplete(context_id=assembler.context_id, command=assembler.command)
-                self._events.append(cut)
-            self._cut = assembler.command
-        assembler.reset()  # of a data set that was not due as well
+        self._inbox.interrupt()
         if self.state is State.STA12:
             # Our own release was answered; the peer's still waits for our answer (AR-10).
             if self._release_reply_is_due:
                 self._upper.send(ReleaseRP())
             return
         if not isinstance(event, ReleaseRQ):
-            self._sending = None
+            self._outbox.discard()
             self._operations.clear()
             self._unanswered.clear()
         self._events.append(event)
 
-    def _chunk(self, chunk: PDVChunk) -> None:
-        assembler = self._assembler
-        if chunk.is_command and assembler.lacks_data_set:
-            assert assembler.context_id is not None
-            missing = ("missing-data-set: the response announced one",)
-            empty = DataSetChunk(context_id=assembler.context_id, data=b"", last=True, warnings=missing)
-            if not self._drops_data_set:
-                self._events.append(empty)
-            self._drops_data_set = False
-            assembler.reset()
-        item = assembler.feed(chunk)
-        if type(item) is DataSetChunk:
-            if not self._drops_data_set:
-                if len(item.data) < _SMALL and chunk.end_of_pdv and not item.last:
-                    item = self._folded(item)
-                self._events.append(item)
-            elif item.last:
-                self._drops_data_set = False
-        elif type(item) is CommandReceived:
-            self._command(item)
-        elif isinstance(item, UnexpectedDataSet):
-            self._events.append(item)
-
-    def _folded(self, chunk: DataSetChunk) -> DataSetChunk:
-        """Return a small chunk, and those small ones behind it that are at hand, as one."""
-        upper, assembler, context_id = self._upper, self._assembler, chunk.context_id
-        pieces, warnings, last = [chunk.data], chunk.warnings, False
-        while len(pieces) <= _MOST_FOLDED and not last and not assembler.stays_tiny:
-            if not upper.has_fragment(context_id, _SMALL):
-                break
-            fragment = upper.next_event()
-            assert isinstance(fragment, PDVChunk)
-            item = assembler.feed(fragment)
-            assert isinstance(item, DataSetChunk)
-            pieces.append(item.data)
-            warnings += item.warnings
-            last = item.last
-        if len(pieces) == 1:
-            return chunk
-        data = memoryview(b"".join(pieces))
-        return DataSetChunk(context_id=context_id, data=data, last=last, warnings=warnings)
-
     def _command(self, received: CommandReceived) -> None:
         command = received.command
-        self._drops_data_set = False
         if isinstance(command, Request):
             self._request(received, command)
         elif isinstance(command, Response):
@@ -693,17 +569,18 @@ class Connection:
     def _request(self, received: CommandReceived, request: Request) -> None:
         context_id = received.context_id
         context = self._accepted[context_id]
-        if len(self._unanswered) + len(self._deferred) >= self._requests_limit:
+        if len(self._unanswered) + len(self._outbox.waiting) >= self._requests_limit:
             limit = self._requests_limit
             raise InvalidCommand(f"more than {limit} unanswered requests (Limits.outstanding_requests)")
         invocation = self._may_invoke(request, context, by_us=False)
         verdict = self._check(request, context, strict=self._strict_dispatch)
-        if request.MessageID in self._unanswered:
+        waiting = self._outbox.waiting and self._outbox.has_response_to(request.MessageID)
+        if waiting or request.MessageID in self._unanswered:
             text = f"Message ID {request.MessageID} is in use"
-            self._refuse(received, request, _DUPLICATE_INVOCATION, text)
+            self._refuse(received, request, DUPLICATE_INVOCATION, text)
         elif invocation == "no":
             text = f"the role for {request.name} was not negotiated"
-            self._refuse(received, request, _REFUSED_SOP_CLASS, text)
+            self._refuse(received, request, SOP_CLASS_NOT_SUPPORTED, text)
         elif verdict.status is not None:
             self._refuse(received, request, verdict.status, verdict.text)
         elif self.state is State.STA7:
@@ -725,15 +602,12 @@ class Connection:
 
     def _refuse(self, received: CommandReceived, request: Request, status: int | None, text: str) -> None:
         context_id = received.context_id
-        self._drops_data_set = received.has_data_set
+        self._inbox.drop(received.has_data_set)
         if self.state is State.STA7:
             status = None  # what crosses our A-RELEASE-RQ cannot be answered any more (AR-6)
         if status is not None:
             response = request.response(Status=status, ErrorComment=text)
-            if self._sending is None:
-                self._send_command(response, context_id)
-            else:
-                self._deferred.append((context_id, response))
+            self._outbox.send_in_turn(response, context_id)
         refused = RequestRefused(context_id=context_id, command=request, status=status, text=text)
         self._events.append(refused)
 
@@ -742,7 +616,7 @@ class Connection:
         operation = self._operations.get(message_id)
         if operation is None:
             if self.state is State.STA7:  # too late to matter
-                self._drops_data_set = received.has_data_set
+                self._inbox.drop(received.has_data_set)
                 return
             raise InvalidCommand(f"{response.name} to Message ID {message_id}, which is not outstanding")
         request = operation.request
@@ -751,12 +625,12 @@ class Connection:
         is_final = response.category is not Category.PENDING
         if not is_final and not isinstance(request, _CANCELLABLE):
             raise InvalidCommand(f"{response.name} with pending status {response.Status:04X}H")
-        is_early = self._sending is not None and self._sending[1] is request
+        is_early = self._outbox.command is request
         if is_early and (not is_final or response.category in _ENDED_WELL):
             raise InvalidCommand(
                 f"{response.name} with status {response.Status:04X}H before the data set was complete"
             )
-        self._is_early |= is_early
+        self._outbox.is_early |= is_early
         warnings = received.warnings
         if received.context_id != operation.context_id:
             warnings += (f"other-context: request on {operation.context_id}",)

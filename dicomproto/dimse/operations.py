@@ -1,4 +1,4 @@
-"""Our own requests that are not answered yet: their Message IDs, their window; and what is waited for."""
+"""Our own requests without a final response: their Message IDs, their window, and the waits for responses."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ from ..config import Timeouts
 from .commands import CGetRQ, CMoveRQ, NActionRQ, Request
 
 _OBJECTS_UNDER_WAY = 2
-
-SLOW_AFTER = 300.0
-"""Seconds of a message after which its rate is judged."""
 
 
 class Operation:
@@ -60,50 +57,6 @@ class Operation:
         """A pending response came."""
         if self.timer != "cancel":
             self.wait()
-
-
-class Watch:
-    """A wait that begins anew whenever something moves on."""
-
-    def __init__(self) -> None:
-        self._progress: object = None
-        self.deadline: float | None = None
-
-    def look(self, progress: object, duration: float | None, now: float) -> float | None:
-        """Return the deadline, moved to `duration` from `now` if `progress` changed; None if it is None."""
-        if progress != self._progress:
-            self._progress = progress
-            self.deadline = None if progress is None or duration is None else now + duration
-        return self.deadline
-
-    def is_over(self, now: float) -> bool:
-        """Tell whether the wait took too long."""
-        return self.deadline is not None and self.deadline <= now
-
-
-class Pace:
-    """How fast one message comes, over the time in which somebody reads."""
-
-    def __init__(self, message: int, received: int, now: float) -> None:
-        self.message = message
-        """Its number."""
-        self.deadline = float("inf")
-        """When it is given up, if nothing more comes."""
-        self._received_before = received
-        self._read_for = 0.0
-        self._looked_at = now
-
-    def look(self, received: int, rate: float, now: float, unread: float) -> float:
-        """Return when the message is given up, if nothing more comes.
-
-        `received` counts bytes, `rate` is how many a second are enough. Of the time since the last look,
-        `unread` seconds do not count.
-        """
-        self._read_for += max(now - self._looked_at - unread, 0.0)
-        self._looked_at = now
-        enough_for = max((received - self._received_before) / rate, SLOW_AFTER)
-        self.deadline = now + enough_for - self._read_for
-        return self.deadline
 
 
 class Operations(dict[int, Operation]):

@@ -8,10 +8,6 @@ responses have where the service class is known.
 from __future__ import annotations
 
 from enum import Enum, StrEnum
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from .commands import Request
 
 
 class Category(StrEnum):
@@ -96,7 +92,7 @@ class Status(int):
         return None
 
     @property
-    def operation(self) -> type[Request] | None:
+    def operation(self) -> type | None:
         """The request that this is a response to, if known."""
         return None
 

@@ -1,4 +1,4 @@
-"""Messages to fragments: PDVs that fit the peer's maximum length, each in a P-DATA-TF of its own (PS3.8 9.3.5).
+"""Messages to PDVs that fit the peer's maximum length, each in a P-DATA-TF of its own (PS3.8 9.3.5).
 
 The caller's buffers are not copied: a long fragment is a header and views of them.
 """

@@ -21,9 +21,11 @@ from dicomproto.dimse.events import (
     CancelReceived,
     DataSetChunk,
     RequestReceived,
+    RequestRefused,
     ResponseReceived,
     UnexpectedDataSet,
 )
+from dicomproto.dimse.status import DUPLICATE_INVOCATION
 from dicomproto.upper_layer import Abort, LocallyEnded, PDataTF, ReleaseRP, ReleaseRQ, Role, State, decode_pdu
 from tests.dialogues import (
     ACTION,
@@ -122,7 +124,7 @@ def test_pending_responses_with_identifiers(dialogue: Dialogue) -> None:
     for number in range(3):
         acceptor.send_response(pending(received.command))
         with pytest.raises(LocalProtocolError, match="end it first"):
-            acceptor.send_response(received.command.response())
+            acceptor.send_response(pending(received.command))
         acceptor.send_data(bytes([number]) * 2, last=True)
         response, chunk = dialogue.carry(acceptor)
         assert (response.is_final, response.has_data_set, response.request) == (False, True, FIND_RQ)
@@ -133,6 +135,40 @@ def test_pending_responses_with_identifiers(dialogue: Dialogue) -> None:
     (response,) = dialogue.carry(acceptor)
     assert response.is_final
     assert not requestor.outstanding
+
+
+def test_a_response_waits_behind_the_data_set_under_way(dialogue: Dialogue) -> None:
+    """PS3.8 Annex E.1: the fragments of two messages never interleave."""
+    requestor, acceptor = dialogue.requestor, dialogue.acceptor
+    requestor.send_request(FIND_RQ, 5)
+    requestor.send_data(b"keys", last=True)
+    received, _ = dialogue.carry(requestor)
+    acceptor.send_response(pending(received.command))
+    acceptor.send_data(b"some", last=False)
+    acceptor.send_response(received.command.response())
+    assert not acceptor.unanswered
+    first, chunk = dialogue.carry(acceptor)
+    assert (first.is_final, chunk.last) == (False, False)
+    with pytest.raises(LocalProtocolError, match="end it first"):
+        acceptor.send(ReleaseRQ())
+    acceptor.send_data(b"more", last=True)
+    rest, final = dialogue.carry(acceptor)
+    assert (rest.data, rest.last) == (b"more", True)
+    assert final.is_final
+    assert not requestor.outstanding
+
+
+def test_a_message_id_is_in_use_until_its_response_has_left(dialogue: Dialogue) -> None:
+    requestor, acceptor = dialogue.requestor, dialogue.acceptor
+    requestor.send_request(FIND_RQ, 5)
+    requestor.send_data(b"keys", last=True)
+    received, _ = dialogue.carry(requestor)
+    acceptor.send_response(pending(received.command))
+    acceptor.send_data(b"some", last=False)
+    acceptor.send_response(received.command.response())
+    (refused,) = feed(acceptor, message(ECHO))
+    assert isinstance(refused, RequestRefused)
+    assert (refused.command, refused.status) == (ECHO, DUPLICATE_INVOCATION)
 
 
 def test_requests_in_both_directions_at_once(dialogue: Dialogue) -> None:

@@ -1,0 +1,94 @@
+"""The message of the peer that is under way: its fragments are put together, folded or dropped.
+
+Small fragments of a data set that are at hand become one chunk, since each event costs as much as a large
+one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..upper_layer.events import PDVChunk
+from ..upper_layer.machine import UpperLayer
+from .assembly import Assembler, CommandReceived
+from .commands import Command
+from .events import DataSetChunk, MessageEvent, MessageIncomplete, UnexpectedDataSet
+
+_SMALL = 1024  # bytes; a piece below that is rather copied than an event of its own
+_MOST_FOLDED = 64  # of them
+
+
+class Inbox:
+    """Takes the PDVs of the peer; command sets are returned, all else goes to `emit`."""
+
+    def __init__(self, upper: UpperLayer, emit: Callable[[MessageEvent], None]) -> None:
+        self.assembler = Assembler(upper.limits)
+        self._upper = upper
+        self._emit = emit
+        self._drops_data_set = False
+        self._cut: Command | None = None  # a request whose data set will not be complete any more
+
+    def is_incomplete(self, command: Command) -> bool:
+        """Tell whether the data set of a command has not come to its end, or never will."""
+        return command is self.assembler.command or command is self._cut
+
+    def drop(self, has_data_set: bool) -> None:
+        """Drop the data set of the command that was returned last, if it has one."""
+        self._drops_data_set = has_data_set
+
+    def take(self, chunk: PDVChunk) -> CommandReceived | None:
+        """Take a PDV or a part of one; return the command set that it completes. Raises InvalidCommand."""
+        assembler = self.assembler
+        if chunk.is_command and assembler.lacks_data_set:
+            self._end_missing_data_set()
+        item = assembler.feed(chunk)
+        if type(item) is DataSetChunk:
+            if not self._drops_data_set:
+                if len(item.data) < _SMALL and chunk.end_of_pdv and not item.last:
+                    item = self._folded(item)
+                self._emit(item)
+            elif item.last:
+                self._drops_data_set = False
+        elif type(item) is CommandReceived:
+            self._drops_data_set = False
+            return item
+        elif isinstance(item, UnexpectedDataSet):
+            self._emit(item)
+        return None
+
+    def _end_missing_data_set(self) -> None:
+        assembler = self.assembler
+        assert assembler.context_id is not None
+        if not self._drops_data_set:
+            warnings = ("missing-data-set: the response announced one",)
+            self._emit(DataSetChunk(context_id=assembler.context_id, data=b"", last=True, warnings=warnings))
+        self._drops_data_set = False
+        assembler.reset()
+
+    def _folded(self, chunk: DataSetChunk) -> DataSetChunk:
+        """Return a small chunk, and those small ones behind it that are at hand, as one."""
+        upper, assembler, context_id = self._upper, self.assembler, chunk.context_id
+        pieces, warnings, last = [chunk.data], chunk.warnings, False
+        while len(pieces) <= _MOST_FOLDED and not last and not assembler.stays_tiny:
+            if not upper.has_fragment(context_id, _SMALL):
+                break
+            fragment = upper.next_event()
+            assert isinstance(fragment, PDVChunk)
+            item = assembler.feed(fragment)
+            assert isinstance(item, DataSetChunk)
+            pieces.append(item.data)
+            warnings += item.warnings
+            last = item.last
+        if len(pieces) == 1:
+            return chunk
+        data = memoryview(b"".join(pieces))
+        return DataSetChunk(context_id=context_id, data=data, last=last, warnings=warnings)
+
+    def interrupt(self) -> None:
+        """Report the message that a release or the end cuts short, if there is one."""
+        assembler = self.assembler
+        if assembler.context_id is not None:
+            if not self._drops_data_set:
+                self._emit(MessageIncomplete(context_id=assembler.context_id, command=assembler.command))
+            self._cut = assembler.command
+        assembler.reset()  # of a data set that was not due as well

@@ -1,0 +1,99 @@
+"""Messages of ours on their way to the P-DATA level (PS3.7 6.3.1, PS3.8 Annex E).
+
+A message is its command set, then its data set in chunks. One at a time is under way: fragments of two
+never interleave. A response without a data set that becomes due meanwhile waits behind it.
+"""
+
+from __future__ import annotations
+
+from ..errors import LocalProtocolError
+from ..upper_layer.machine import UpperLayer
+from ..upper_layer.pdu import Buffer
+from .codec import encode_command
+from .commands import Command, Response
+
+
+class Outbox:
+    """The message of ours that is under way, and the responses behind it; `pack_pdvs` as for `Connection`."""
+
+    def __init__(self, upper: UpperLayer, *, pack_pdvs: bool) -> None:
+        self._upper = upper
+        self._pack_pdvs = pack_pdvs
+        self.command: Command | None = None
+        """The command whose data set is under way; None if there is none."""
+        self.is_early = False
+        """Whether the peer answered a failure before that data set was complete (PS3.7 9.3.1)."""
+        self._context_id = 0
+        self._held_command = b""  # that is to travel with the first fragment of its data set
+        self._odd_byte = b""
+        self.waiting: list[tuple[Response, int]] = []
+        """Responses behind that data set, each with its context."""
+
+    def has_response_to(self, message_id: int) -> bool:
+        """Tell whether a response to a request with that Message ID waits."""
+        return any(response.MessageIDBeingRespondedTo == message_id for response, _ in self.waiting)
+
+    def check_free(self, what: str) -> None:
+        """Raise LocalProtocolError, with the name of what is to be sent, if a data set is under way."""
+        if self.command is not None:
+            raise LocalProtocolError(f"{what} within the data set of a {self.command.name}; end it first")
+
+    def send(self, command: Command, context_id: int) -> None:
+        """Queue a command set; its data set, if it has one, is under way from now on."""
+        encoded = encode_command(command)
+        if self._pack_pdvs and command.has_data_set:
+            self._upper.check_p_data(context_id, len(encoded))
+            self._held_command = encoded
+        else:
+            self._upper.send_p_data(context_id, (encoded,), is_command=True, is_last=True)
+        if command.has_data_set:
+            self.command, self._context_id = command, context_id
+
+    def send_in_turn(self, response: Response, context_id: int) -> None:
+        """Queue a response without a data set, behind the data set under way."""
+        if self.command is None:
+            self.send(response, context_id)
+        else:
+            self._upper.check_p_data(context_id, 0)
+            self.waiting.append((response, context_id))
+
+    def send_data(self, data: Buffer, *, last: bool, pad: bool) -> None:
+        """Queue the next chunk of the data set under way; see `Connection.send_data`."""
+        if self.command is None:
+            raise LocalProtocolError("send_data() without a request or response that has a data set")
+        if isinstance(data, memoryview):
+            data = data.cast("B")  # a view of wider items counts items
+        odd_byte, parts = b"", [self._odd_byte, data] if self._odd_byte else [data]
+        if last and self.is_early and not any(map(len, parts)):
+            # Nobody looks at it, and not every peer takes a fragment without data.
+            parts = [b"\0\0"]
+        if (len(self._odd_byte) + len(data)) & 1:
+            if not last:
+                # Fragments are even (PS3.8 Annex E.1): the odd byte waits for the next chunk.
+                view = memoryview(data)
+                parts[-1], odd_byte = view[:-1], bytes(view[-1:])
+                if not len(data):
+                    parts, odd_byte = [], self._odd_byte
+            elif pad or self.is_early:
+                parts.append(b"\0")
+            else:
+                raise LocalProtocolError("the data set has an odd length; pad=True adds a NUL")
+        if last or any(map(len, parts)):
+            self._upper.send_p_data(
+                self._context_id, parts, is_command=False, is_last=last, command=self._held_command
+            )
+            self._held_command = b""
+        self._odd_byte = odd_byte
+        if last:
+            self._end()
+
+    def _end(self) -> None:
+        """End the message under way, and send what waits behind it."""
+        self.command, self.is_early = None, False
+        waiting, self.waiting = self.waiting, []
+        for response, context_id in waiting:
+            self.send(response, context_id)
+
+    def discard(self) -> None:
+        """Forget the data set under way, since the association has ended."""
+        self.command = None
