@@ -72,6 +72,8 @@ class Side:
         self.cancelled: list[int] = []
         self.payload = bytearray()
         self.current: tuple[int, Command] | None = None
+        self.behind: list[object] = []
+        """Responses that wait for the data set under way."""
 
     def look(self) -> None:
         """Take the events and put what is to be sent on the wire."""
@@ -151,7 +153,7 @@ class Pair(RuleBasedStateMachine):
         allowed = (
             not side.is_over
             and side.connection.state in (State.STA6, State.STA8)
-            and not side.current
+            and not (side.current and has_data_set)
             and (is_complete or status == OUT_OF_RESOURCES)
             and (is_query or status != PENDING)
         )
@@ -169,6 +171,9 @@ class Pair(RuleBasedStateMachine):
         return any(isinstance(event, DataSetChunk) and event.last for event in side.events[position:])
 
     def begun(self, side: Side, context_id: int, command: Command) -> None:
+        if side.current:
+            side.behind.append((context_id, command))
+            return
         side.said.append((context_id, command))
         if command.has_data_set:
             side.current = context_id, command
@@ -193,6 +198,8 @@ class Pair(RuleBasedStateMachine):
             side.payload += b"\0" * (len(side.payload) % 2)
             side.said.append((side.current[0], bytes(side.payload)))
             side.current = None
+            side.said += side.behind
+            side.behind.clear()
 
     @rule(role=sides, message_id=st.integers(1, 4))
     def cancel(self, role: Role, message_id: int) -> None:
