@@ -67,6 +67,7 @@ async def _send_matches(
             is_pending = category_of(status_of(status)) is Category.PENDING
             if is_pending and request.MessageID in association.cancelled:
                 status, _ = await last_word(steps)
+                dataset = None  # a match that comes too late
             final = None
             if category_of(status_of(status)) is not Category.PENDING:
                 final = response_for(request, status, FINAL)
