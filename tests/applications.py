@@ -18,7 +18,7 @@ from dicomproto.dimse.codec import decode_command, encode_command
 from dicomproto.dimse.commands import CFindRQ, CFindRSP, CStoreRQ, CStoreRSP
 from dicomproto.negotiation import build_associate_rq
 from dicomproto.uids import normalize_uid
-from dicomproto.upper_layer.codec import decode_pdu, encode_pdu
+from dicomproto.upper_layer import decode_pdu, encode_pdu
 from dicomproto.upper_layer.events import Role
 from dicomproto.upper_layer.pdu import PDataTF, PresentationDataValue
 from dicomproto_transports._part10 import file_meta_bytes

@@ -25,7 +25,7 @@ from dicomproto.uids import (
     IMPLICIT_VR_LITTLE_ENDIAN,
     VERIFICATION,
 )
-from dicomproto.upper_layer.codec import decode_pdu, encode_pdu
+from dicomproto.upper_layer import decode_pdu, encode_pdu
 from dicomproto.upper_layer.pdu import (
     AssociateRQ,
     AsynchronousOperationsWindow,

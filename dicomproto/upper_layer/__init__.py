@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .codec import decode_pdu, encode_pdu
+from .decoding import decode_pdu
+from .encoding import encode_pdu
 from .events import (
     BUSY,
     CLOSED,

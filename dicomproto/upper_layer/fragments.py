@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 
 from ..config import MIB
-from .codec import p_data_header
+from .encoding import p_data_header
 from .pdu import Buffer
 
 UNLIMITED_LENGTH = 1 * MIB

@@ -14,7 +14,9 @@ from typing import Final
 from .._record import maker_of
 from ..config import Limits
 from ..errors import InvalidPDU
-from .codec import (
+from .decoding import check_pdv, decode_body
+from .events import PDVChunk
+from .layout import (
     ASSOCIATE_AC,
     ASSOCIATE_RQ,
     HEADER,
@@ -23,10 +25,7 @@ from .codec import (
     PDU_NAMES,
     PDV_HEADER,
     UNRECOGNIZED_PDU,
-    check_pdv,
-    decode_body,
 )
-from .events import PDVChunk
 from .pdu import PDU, Buffer
 
 

@@ -17,15 +17,9 @@ from collections.abc import Callable, Sequence
 
 from ..config import Limits, Timeouts
 from ..errors import InvalidPDU, LocalProtocolError
-from .codec import (
-    INVALID_PARAMETER,
-    PDU_NAMES,
-    UNEXPECTED_PDU,
-    UNRECOGNIZED_PDU,
-    encode_pdu,
-)
 from .conformance import MINIMUM_LENGTH, check_associate_ac, check_associate_rj, check_associate_rq
 from .contexts import answered_contexts, is_usable
+from .encoding import encode_pdu
 from .events import (
     CLOSED,
     NEED_DATA,
@@ -44,6 +38,7 @@ from .events import (
 )
 from .fragments import UNLIMITED_LENGTH, fragments, packed_fragments
 from .framer import P_DATA_HEADER, Framer, Item, sniff
+from .layout import INVALID_PARAMETER, PDU_NAMES, UNEXPECTED_PDU, UNRECOGNIZED_PDU
 from .pdu import PDU, Abort, AssociateAC, AssociateRJ, AssociateRQ, Buffer, PDataTF, ReleaseRP, ReleaseRQ
 from .states import TRANSITIONS, State
 

@@ -169,7 +169,7 @@ def test_a_proxy_is_believed_where_it_is_allowed_to_be(serve: Serve) -> None:
 
 def associate_rq() -> bytes:
     from dicomproto.negotiation import build_associate_rq
-    from dicomproto.upper_layer.codec import encode_pdu
+    from dicomproto.upper_layer import encode_pdu
 
     return encode_pdu(build_associate_rq("A", "B", [(VERIFICATION, (EXPLICIT,))]))
 

@@ -12,7 +12,7 @@ from dicomproto.dimse.commands import CEchoRQ, CStoreRQ
 from dicomproto.dimse.events import DataSetChunk, RequestReceived, ResponseReceived
 from dicomproto.errors import AssociationReleased, TimedOut
 from dicomproto.uids import VERIFICATION
-from dicomproto.upper_layer.codec import encode_pdu
+from dicomproto.upper_layer import encode_pdu
 from dicomproto.upper_layer.pdu import (
     Abort,
     AsynchronousOperationsWindow,

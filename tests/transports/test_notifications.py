@@ -25,7 +25,7 @@ from dicomproto.errors import (
     RemoteProtocolError,
 )
 from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN
-from dicomproto.upper_layer.codec import encode_pdu
+from dicomproto.upper_layer import encode_pdu
 from dicomproto.upper_layer.pdu import (
     Abort,
     AssociateAC,

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from dicomproto.dimse.events import ResponseReceived
-from dicomproto.upper_layer.codec import encode_pdu
+from dicomproto.upper_layer import encode_pdu
 from dicomproto.upper_layer.pdu import Abort, ReleaseRP, ReleaseRQ
 from dicomproto_transports import evt
 from dicomproto_transports.blocking import KnownFile

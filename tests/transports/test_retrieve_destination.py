@@ -18,7 +18,7 @@ from dicomproto.dimse.commands import CMoveRQ, Request
 from dicomproto.dimse.events import DataSetChunk, RequestReceived, ResponseReceived
 from dicomproto.negotiation import AcceptorPolicy, build_associate_rq, negotiate
 from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN
-from dicomproto.upper_layer.codec import encode_pdu
+from dicomproto.upper_layer import encode_pdu
 from dicomproto.upper_layer.events import CLOSED
 from dicomproto.upper_layer.pdu import (
     Abort,

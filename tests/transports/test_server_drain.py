@@ -16,7 +16,7 @@ from dicomproto.config import Timeouts
 from dicomproto.errors import AssociationAborted, AssociationRejected, ConnectionLost
 from dicomproto.negotiation import build_associate_rq
 from dicomproto.uids import IMPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
-from dicomproto.upper_layer.codec import encode_pdu
+from dicomproto.upper_layer import encode_pdu
 from dicomproto.upper_layer.pdu import Abort, AssociateAC, ReleaseRP, ReleaseRQ
 from dicomproto_transports import blocking, evt
 from dicomproto_transports._acceptor import ServerCore

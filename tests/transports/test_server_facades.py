@@ -24,7 +24,7 @@ from dicomproto.errors import (
 )
 from dicomproto.negotiation import build_associate_rq
 from dicomproto.uids import IMPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
-from dicomproto.upper_layer.codec import encode_pdu
+from dicomproto.upper_layer import encode_pdu
 from dicomproto_transports import anyio as anyio_flavour
 from dicomproto_transports import blocking, evt, testing
 from dicomproto_transports import trio as trio_flavour

@@ -391,7 +391,7 @@ def _patient(uid: str) -> bytes:
 def truncated_items(target: Target) -> None:
     """Items of a proposal that are shorter than they declare, also under `python -O`."""
     whole = proposal()
-    from dicomproto.upper_layer.codec import encode_pdu
+    from dicomproto.upper_layer import encode_pdu
 
     good = encode_pdu(whole)
     user_information = good.index(b"\x50\x00", 74)

@@ -7,7 +7,7 @@ from typing import Any
 
 from dicomproto.dimse.commands import CFindRSP
 from dicomproto.dimse.status import Category, category_of
-from dicomproto.upper_layer.codec import encode_pdu
+from dicomproto.upper_layer import encode_pdu
 from dicomproto.upper_layer.pdu import (
     Abort,
     AssociateAC,

@@ -18,7 +18,7 @@ from typing import NamedTuple, Self, TypeVar
 
 from dicomproto.dimse.codec import decode_command
 from dicomproto.dimse.commands import Command
-from dicomproto.upper_layer.codec import decode_pdu, encode_pdu
+from dicomproto.upper_layer import decode_pdu, encode_pdu
 from dicomproto.upper_layer.pdu import (
     PDU,
     Abort,

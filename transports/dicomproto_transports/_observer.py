@@ -24,7 +24,7 @@ from dicomproto.dimse.assembly import Assembler, CommandReceived
 from dicomproto.dimse.collector import DataSetCollector
 from dicomproto.dimse.events import DataSetChunk
 from dicomproto.errors import InvalidCommand, InvalidPDU
-from dicomproto.upper_layer.codec import decode_pdu
+from dicomproto.upper_layer import decode_pdu
 from dicomproto.upper_layer.events import PDVChunk
 from dicomproto.upper_layer.framer import Framer, Item
 from dicomproto.upper_layer.states import State
