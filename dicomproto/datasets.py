@@ -25,7 +25,16 @@ from .conversion import MAXIMUM_DEPTH, convert
 from .decoding import Built, build_dataset
 from .deflated import INFLATE_LIMIT, deflate, inflate
 from .encoded import DECODED_BOUNDS, Bounds
-from .encoder import SPECIFIC_CHARACTER_SET, Encoder, items_of, shown_names, stored, values_of, vr_of_raw
+from .encoder import (
+    SPECIFIC_CHARACTER_SET,
+    Encoder,
+    items_of,
+    no_data_set,
+    shown_names,
+    stored,
+    values_of,
+    vr_of_raw,
+)
 from .errors import DataSetError
 from .headers import PIXEL_DATA, UNDEFINED
 from .quiet import Quiet
@@ -73,6 +82,8 @@ def encode_data_set(
     was made in memory and its `file_meta` does not say Big Endian. Raises DataSetError, which names the
     element.
     """
+    if not isinstance(dataset, Dataset):
+        raise no_data_set(dataset, "encode_data_set")
     transfer_syntax = normalize_uid(transfer_syntax)
     target = _syntax(transfer_syntax)
     with Quiet():
@@ -152,6 +163,8 @@ def name_character_set(dataset: Dataset) -> None:
 
     Raises DataSetError if not all text can be encoded, or if a character set is named that there is not.
     """
+    if not isinstance(dataset, Dataset):
+        raise no_data_set(dataset, "name_character_set")
     if SPECIFIC_CHARACTER_SET not in dataset and not all(map(str.isascii, _texts(dataset))):
         dataset.SpecificCharacterSet = UTF_8
     encode_data_set(dataset, IMPLICIT_VR_LITTLE_ENDIAN, on_warning=_ignore)
@@ -194,6 +207,8 @@ def use_utf_8(dataset: Dataset) -> None:
     character set is taken for Latin-1. Raises DataSetError if a value cannot be read, or text is not in its
     character set; the data set may be altered then.
     """
+    if not isinstance(dataset, Dataset):
+        raise no_data_set(dataset, "use_utf_8")
     texts: list[str] = []
     names: set[str] = set()
     try:

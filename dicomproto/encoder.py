@@ -451,6 +451,12 @@ class _Scope:
         return default
 
 
+def no_data_set(given: object, call: str) -> TypeError:
+    """Return what is raised where `call` was given no data set; what was given is not told, but its type."""
+    what = f"the class {given.__name__}" if isinstance(given, type) else type(given).__name__
+    return TypeError(f"{call}: a pydicom Dataset is wanted, not {what}")
+
+
 def stored(dataset: Dataset, tag: int) -> DataElement | RawDataElement:
     """Return an element as the data set has it; only what pydicom left in a file is read.
 

@@ -15,7 +15,7 @@ from pydicom.tag import BaseTag
 
 from .characters import DEFAULT_REPERTOIRE, EXTENDED_VRS, are_known, decode_text, is_lost, is_plain
 from .decoding import build_sequence
-from .encoder import SPECIFIC_CHARACTER_SET, items_of, stored, values_of, vr_of_raw
+from .encoder import SPECIFIC_CHARACTER_SET, items_of, no_data_set, stored, values_of, vr_of_raw
 from .errors import DataSetError
 from .quiet import Quiet
 
@@ -26,6 +26,8 @@ def text_in_doubt(dataset: Dataset, *, among: Set[int] | None = None) -> BaseTag
     Text that is not ASCII and for which none is named, or one that there is not, counts as well, and what is
     in items. Values that were looked at are passed over, and all elements but those `among` them, if any are.
     """
+    if not isinstance(dataset, Dataset):
+        raise no_data_set(dataset, "text_in_doubt")
     texts = _texts(dataset, _Scope(dataset), among, is_read=False)
     return next((tag for scope, tag, value in texts if not scope.names.hold(value)), None)
 

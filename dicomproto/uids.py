@@ -32,7 +32,10 @@ _VALID_UID = re.compile(r"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*")
 
 def normalize_uid(uid: str) -> str:
     """Return `uid` without the trailing NULs and spaces that some peers pad it with."""
-    return uid.rstrip("\0 ")
+    try:
+        return uid.rstrip("\0 ")
+    except (AttributeError, TypeError):  # which a test beforehand would cost those that are right
+        raise TypeError(f"a UID is text, not {type(uid).__name__}") from None
 
 
 def is_valid_uid(uid: str) -> bool:

@@ -9,9 +9,10 @@ import subprocess
 import traceback
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pydicom
 import pytest
@@ -21,8 +22,17 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
 
-from dicomproto.datasets import MAXIMUM_DEPTH, convert, decode_data_set, encode_data_set, use_utf_8
+from dicomproto.datasets import (
+    MAXIMUM_DEPTH,
+    convert,
+    decode_data_set,
+    encode_data_set,
+    name_character_set,
+    use_utf_8,
+)
 from dicomproto.errors import DataSetError
+from dicomproto.matching import Query
+from dicomproto.text import assume_character_set, text_in_doubt
 from dicomproto.uids import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_BIG_ENDIAN,
@@ -775,3 +785,40 @@ def test_there_and_back(
     encoded = encode_data_set(made, one)
     assert convert(convert(encoded, one, other), other, one) == encoded
     assert convert(encoded, one, other) == encode_data_set(made, other)
+
+
+# What takes a data set -> the name that the error gives it.
+TAKES_A_DATA_SET: dict[str, tuple[Callable[[Any], object], str]] = {
+    "encode_data_set": (lambda it: encode_data_set(it, IMPLICIT_VR_LITTLE_ENDIAN), "encode_data_set"),
+    "name_character_set": (name_character_set, "name_character_set"),
+    "use_utf_8": (use_utf_8, "use_utf_8"),
+    "text_in_doubt": (text_in_doubt, "text_in_doubt"),
+    "assume_character_set": (lambda it: assume_character_set(it, "ISO_IR 100"), "text_in_doubt"),
+    "a query": (Query, "Query"),
+    "an entity": (lambda it: Query(Dataset()).matches(it), "Query"),
+    "an entity to answer with": (lambda it: Query(Dataset()).response(it), "Query"),
+}
+
+
+@pytest.mark.parametrize("taker", TAKES_A_DATA_SET)
+def test_what_is_no_data_set_is_told_in_words(taker: str) -> None:
+    take, name = TAKES_A_DATA_SET[taker]
+    patient = Dataset()
+    patient.PatientName = "DOE"
+    for thing, kind in (
+        ([patient], "list"),
+        ({"PatientName": "DOE"}, "dict"),
+        ((one for one in [patient]), "generator"),
+        (None, "NoneType"),
+        (b"DOE", "bytes"),
+        (patient["PatientName"], "DataElement"),
+        (Dataset, "the class Dataset"),
+    ):
+        with pytest.raises(TypeError, match=f"^{name}: a pydicom Dataset is wanted, not {kind}$"):
+            take(thing)
+
+
+def test_what_is_no_transfer_syntax_is_told_in_words() -> None:
+    for thing in (None, 5, b"1.2.840.10008.1.2"):
+        with pytest.raises(TypeError, match="a UID is text, not "):
+            encode_data_set(Dataset(), thing)  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ from pydicom.tag import BaseTag
 
 from ..characters import EXTENDED_VRS, choose_character_set
 from ..decoding import SEQUENCES
-from ..encoder import stored
+from ..encoder import no_data_set, stored
 from ..errors import DataSetError
 from ..quiet import Quiet
 from .rules import (
@@ -138,6 +138,8 @@ class Query:
         return answer
 
     def _offset_of(self, dataset: Dataset) -> int:
+        if not isinstance(dataset, Dataset):
+            raise no_data_set(dataset, "Query")
         for text in [*read_if_possible(dataset, TIMEZONE_OFFSET, "SH")[:1], self._timezone or ""]:
             offset = parse_offset(text)
             if offset is not None:

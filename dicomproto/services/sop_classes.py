@@ -283,13 +283,14 @@ class SOPClassRegistry(Record):
         if not is_valid_uid(uid):
             raise ValueError(f"{uid!r} is no UID")
         if not isinstance(service_class, ServiceClass):
-            requests, service = tuple(service_class), None
-            if not set(requests) <= set(_REQUESTS.values()):
+            given: object = service_class
+            requests, service = tuple(service_class) if isinstance(given, Iterable) else (), None
+            if not requests or not all(kind in _REQUESTS.values() for kind in requests):
                 raise ValueError(f"{keyword}: a ServiceClass or classes of requests, such as CStoreRQ")
         else:
             requests, service = _any_of(service_class).requests, service_class
         if dimse_msg_type:
-            chosen = _REQUESTS.get(dimse_msg_type)
+            chosen = _REQUESTS.get(str(dimse_msg_type))
             if chosen not in requests:
                 raise ValueError(f"{dimse_msg_type} is no operation of {service or keyword}")
             requests = (chosen,)

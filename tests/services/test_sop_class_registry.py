@@ -124,3 +124,15 @@ def test_what_is_unknown_may_count_as_storage() -> None:
     assert not registry.is_storage(VERIFICATION)
     registered = registry.with_sop_class(PRIVATE, "Private", [CFindRQ])
     assert check_request(find, PRIVATE, registry=registered).status is None
+
+
+@pytest.mark.parametrize("given", [None, 5, [], [[]], [CStoreRQ, int], CStoreRQ])
+def test_what_allows_no_request(given: object) -> None:
+    with pytest.raises(ValueError, match="a ServiceClass or classes of requests"):
+        STANDARD.with_sop_class(PRIVATE, "PrivateClass", given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("given", [None, 5, b"1.2.3", [PRIVATE], CStoreRQ])
+def test_what_is_no_uid(given: object) -> None:
+    with pytest.raises(TypeError, match="a UID is text, not "):
+        STANDARD.with_sop_class(given, "PrivateClass", ServiceClass.STORAGE)  # type: ignore[arg-type]

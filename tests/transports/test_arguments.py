@@ -16,6 +16,7 @@ from pydicom.dataset import Dataset
 
 from dicomproto.config import Timeouts
 from dicomproto.negotiation import SupportedContext
+from dicomproto.services import ServiceClass
 from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN, UNCOMPRESSED_TRANSFER_SYNTAXES, VERIFICATION
 from dicomproto.upper_layer.pdu import RoleSelection
 from dicomproto_transports import anyio, blocking, evt, trio
@@ -26,7 +27,7 @@ from dicomproto_transports.contexts import (
     build_role,
 )
 from tests.associations import HOST
-from tests.operations import CONTEXTS, FIND, GET, MOVE, MPPS, MPPS_RETRIEVE, some_dataset
+from tests.operations import CONTEXTS, FIND, GET, MOVE, MPPS, MPPS_RETRIEVE, an_object, some_dataset
 
 ONE_CONTEXT = VerificationPresentationContexts[0]
 
@@ -210,6 +211,7 @@ START_SERVER: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"contexts": [5]}, TypeError, "a presentation context must be"),
     ({"ssl_context": True}, TypeError, "ssl_context is an ssl.SSLContext"),
     ({"proxy_protocol_from": 5}, TypeError, "proxy_protocol_from is a network such as"),
+    ({"proxy_protocol_from": object()}, TypeError, "proxy_protocol_from is a network such as"),
     ({"reuse_port": "no"}, TypeError, "reuse_port: must be True or False"),
     ({"reuse_port": None}, TypeError, "reuse_port: must be True or False, not None"),
     ({"maximum_pending": "5"}, TypeError, "maximum_pending: must be a whole number"),
@@ -309,6 +311,26 @@ def test_an_odd_uid_may_be_supported(uid: str) -> None:
     assert build_context(uid).abstract_syntax == uid
 
 
+def test_of_a_context() -> None:
+    for given in (5, object(), b"1.2"):
+        text = "a transfer syntax must be a UID, as text"
+        refused(lambda given=given: build_context(VERIFICATION, given), TypeError, text)  # type: ignore[misc]
+
+
+def test_of_register_uid() -> None:
+    ae = an_ae()
+    refused(lambda: ae.register_uid(5, "Private", ServiceClass.STORAGE), TypeError, "a UID is text, not int")
+    refused(lambda: ae.register_uid(b"1.2", "P", ServiceClass.STORAGE), TypeError, "a UID is text, not bytes")
+    for given in (None, 5, [], [[]], [Dataset], "C-STORE"):
+        text = "Private: a ServiceClass or classes of requests"
+        refused(lambda given=given: ae.register_uid("1.2", "Private", given), ValueError, text)  # type: ignore[misc]
+    refused(
+        lambda: ae.register_uid("1.2", "Private", ServiceClass.QUERY_RETRIEVE, ["C-FIND"]),
+        ValueError,
+        "['C-FIND'] is no operation of",
+    )
+
+
 def test_of_roles() -> None:
     refused(
         lambda: an_ae().add_supported_context(VERIFICATION, scu_role="yes"),
@@ -369,6 +391,24 @@ CALLS: list[tuple[Callable[[Any], object], str]] = [
     (lambda assoc: assoc.serve("5"), "timeout: must be a number of seconds, not '5'"),
     (lambda assoc: assoc.serve(until=5), "until: must be a function, or None, not 5"),
     (lambda assoc: assoc.release("5"), "timeout: must be a number of seconds"),
+    (lambda assoc: assoc.send_c_echo([1]), "msg_id: must be a whole number, not [1]"),
+    (lambda assoc: assoc.send_c_store(an_object(), msg_id=""), "msg_id: must be a whole number, not ''"),
+    (lambda assoc: assoc.send_c_find(a_patient(), FIND, [1]), "msg_id: must be a whole number"),
+    (lambda assoc: assoc.send_c_cancel([1]), "msg_id: must be a whole number"),
+    (lambda assoc: assoc.send_n_action(None, [1], MPPS, "1.2"), "action_type: must be a whole number"),
+    (lambda assoc: assoc.send_n_action(None, True, MPPS, "1.2"), "action_type: must be a whole number"),
+    (lambda assoc: assoc.send_n_event_report(None, "1", MPPS, "1.2"), "event_type: must be a whole number"),
+    (lambda assoc: assoc.send_n_delete(MPPS, "1.2", meta_uid=5), "meta_uid: must be a UID, as text, not 5"),
+    (lambda assoc: assoc.send_n_delete(MPPS, "1.2", meta_uid=[MPPS]), "meta_uid: must be a UID"),
+    (
+        lambda assoc: assoc.send_c_store(a_patient(), send_truncated="no"),
+        "send_truncated: must be True or False, not 'no'",
+    ),
+    (
+        lambda assoc: assoc.send_c_store(a_patient(), never_convert=None),
+        "never_convert: must be True or False",
+    ),
+    (lambda assoc: assoc.store_many([], send_truncated=1), "send_truncated: must be True or False, not 1"),
     (lambda assoc: assoc.bind(handle, evt.EVT_PDU_RECV), "handle is no event"),
     (lambda assoc: assoc.unbind(handle, evt.EVT_PDU_RECV), "handle is no event"),
     (lambda assoc: assoc.get_handlers("EVT_PDU_RECV"), "is no event"),

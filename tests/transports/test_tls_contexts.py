@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -315,3 +316,20 @@ def test_what_will_not_do_is_named(authority: Authority, tmp_path: Path, case: s
     give, kind, text = WRONG[case]
     with pytest.raises(kind, match=text):
         give(authority, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["ca_file", "cert", "crl_file", "ca_path"])
+@pytest.mark.parametrize("given", [0, True, b"ca.pem", [0], [None]], ids=str)
+def test_a_file_is_given_as_its_path(name: str, given: object) -> None:
+    """A number would be an open file: it was read, and closed, standard output for one."""
+    if name in ("cert", "ca_path") and isinstance(given, list):
+        given = given[0] or 0
+    with pytest.raises(TypeError, match="a file for TLS is given as its path, not "):
+        client_context(**{name: given})  # type: ignore[arg-type]
+    os.fstat(0)
+
+
+@pytest.mark.parametrize("given", [None, 0, "", "no"], ids=repr)
+def test_the_hostname_goes_unchecked_on_purpose_only(given: object) -> None:
+    with pytest.raises(TypeError, match="check_hostname must be True or False, not "):
+        client_context(check_hostname=given)  # type: ignore[arg-type]

@@ -132,6 +132,14 @@ def check_flag(name: str, given: object, *, or_none: bool = False) -> None:
         raise TypeError(f"{name}: {wrong('True or False', given)}")
 
 
+def number(name: str, given: object) -> int:
+    """Return the number that a call was given as its argument `name`; what it may be, the command says."""
+    found = _number(given)
+    if found is None:
+        raise TypeError(f"{name}: {wrong('a whole number', given)}")
+    return found
+
+
 def uid(name: str, given: object) -> str:
     """Return the UID that a call was given as its argument `name`."""
     if not isinstance(given, str) or not given:

@@ -158,7 +158,7 @@ class AssociationCore(Operating, SettledTimeouts):
         """
         self.enter("send_c_echo")
         try:
-            request = _make_echo(MessageID=msg_id or 0, AffectedSOPClassUID=VERIFICATION)
+            request = _make_echo(MessageID=_message_id(msg_id), AffectedSOPClassUID=VERIFICATION)
             context = self._context_for(request)
             return (await self.call(request, context.context_id)).response  # type: ignore[return-value]
         finally:
@@ -190,6 +190,9 @@ class AssociationCore(Operating, SettledTimeouts):
         is sent, unless `send_truncated`. What cannot be followed, such as a deflated data set, is not looked
         at.
         """
+        if not (never_convert is False is send_truncated):
+            arguments.check_flag("never_convert", never_convert)
+            arguments.check_flag("send_truncated", send_truncated)
         self.enter("send_c_store")
         try:
             item = prepare(dataset, send_truncated=send_truncated)
@@ -197,7 +200,7 @@ class AssociationCore(Operating, SettledTimeouts):
                 return await store(
                     self,
                     item,
-                    msg_id=msg_id or 0,
+                    msg_id=_message_id(msg_id),
                     priority=priority,
                     originator_aet=originator_aet,
                     originator_id=originator_id,
@@ -222,6 +225,8 @@ class AssociationCore(Operating, SettledTimeouts):
         `send_c_store` takes, are asked for as they are needed. One that cannot be sent is an outcome
         with its error, and the others go on. Raises the AssociationError of the end.
         """
+        arguments.check_flag("never_convert", never_convert)
+        arguments.check_flag("send_truncated", send_truncated)
         return StoreOutcomes(
             self,
             arguments.objects(objects),
@@ -240,7 +245,7 @@ class AssociationCore(Operating, SettledTimeouts):
         last (response, None). Raises NoAcceptedContext, and DataSetError if the identifier cannot be encoded.
         """
         request = CFindRQ(
-            MessageID=msg_id or 0,
+            MessageID=_message_id(msg_id),
             AffectedSOPClassUID=_uid(query_model=query_model),
             Priority=priority,
         )
@@ -257,7 +262,7 @@ class AssociationCore(Operating, SettledTimeouts):
         failed.
         """
         request = CGetRQ(
-            MessageID=msg_id or 0,
+            MessageID=_message_id(msg_id),
             AffectedSOPClassUID=_uid(query_model=query_model),
             Priority=priority,
         )
@@ -276,7 +281,7 @@ class AssociationCore(Operating, SettledTimeouts):
         Returns and raises as `send_c_get`.
         """
         request = CMoveRQ(
-            MessageID=msg_id or 0,
+            MessageID=_message_id(msg_id),
             AffectedSOPClassUID=_uid(query_model=query_model),
             MoveDestination=own_title(move_aet),
             Priority=priority,
@@ -293,6 +298,7 @@ class AssociationCore(Operating, SettledTimeouts):
         """
         self.enter("send_c_cancel")
         try:
+            arguments.number("msg_id", msg_id)
             if msg_id not in self._awaited or msg_id not in self.connection.outstanding:
                 raise LocalProtocolError(
                     f"send_c_cancel: no operation with Message ID {msg_id} is outstanding"
@@ -317,10 +323,10 @@ class AssociationCore(Operating, SettledTimeouts):
         DataSetError for what cannot be encoded or decoded; the association stays.
         """
         request = NEventReportRQ(
-            MessageID=msg_id or 0,
+            MessageID=_message_id(msg_id),
             AffectedSOPClassUID=_uid(class_uid=class_uid),
             AffectedSOPInstanceUID=instance_uid,
-            EventTypeID=event_type,
+            EventTypeID=arguments.number("event_type", event_type),
         )
         return await self._ask(request, dataset, meta_uid)  # type: ignore[return-value]
 
@@ -337,7 +343,7 @@ class AssociationCore(Operating, SettledTimeouts):
         Returns the response and its Attribute List; otherwise as `send_n_event_report`.
         """
         request = NGetRQ(
-            MessageID=msg_id or 0,
+            MessageID=_message_id(msg_id),
             RequestedSOPClassUID=_uid(class_uid=class_uid),
             RequestedSOPInstanceUID=instance_uid,
             AttributeIdentifierList=arguments.tags_of(identifier_list) or None,
@@ -358,7 +364,7 @@ class AssociationCore(Operating, SettledTimeouts):
         LocalProtocolError without a list.
         """
         request = NSetRQ(
-            MessageID=msg_id or 0,
+            MessageID=_message_id(msg_id),
             RequestedSOPClassUID=_uid(class_uid=class_uid),
             RequestedSOPInstanceUID=instance_uid,
         )
@@ -378,10 +384,10 @@ class AssociationCore(Operating, SettledTimeouts):
         Returns the response and its Action Reply; otherwise as `send_n_event_report`.
         """
         request = NActionRQ(
-            MessageID=msg_id or 0,
+            MessageID=_message_id(msg_id),
             RequestedSOPClassUID=_uid(class_uid=class_uid),
             RequestedSOPInstanceUID=instance_uid,
-            ActionTypeID=action_type,
+            ActionTypeID=arguments.number("action_type", action_type),
         )
         return await self._ask(request, dataset, meta_uid)  # type: ignore[return-value]
 
@@ -399,7 +405,7 @@ class AssociationCore(Operating, SettledTimeouts):
         `send_n_event_report`.
         """
         request = NCreateRQ(
-            MessageID=msg_id or 0,
+            MessageID=_message_id(msg_id),
             AffectedSOPClassUID=_uid(class_uid=class_uid),
             AffectedSOPInstanceUID=instance_uid,
         )
@@ -410,7 +416,7 @@ class AssociationCore(Operating, SettledTimeouts):
     ) -> NDeleteRSP:
         """Delete a SOP instance (PS3.7 10.1.6); returns the response, raises as `send_n_event_report`."""
         request = NDeleteRQ(
-            MessageID=msg_id or 0,
+            MessageID=_message_id(msg_id),
             RequestedSOPClassUID=_uid(class_uid=class_uid),
             RequestedSOPInstanceUID=instance_uid,
         )
@@ -547,6 +553,8 @@ class AssociationCore(Operating, SettledTimeouts):
         """Send a request of the normalized services and return its response with the data set of that."""
         if dataset is not None:
             dataset = arguments.data_set(dataset, _call_of(request))
+        if meta_uid is not None:
+            meta_uid = arguments.uid("meta_uid", meta_uid)
         self.enter(request.name)
         try:
             context, source = self._context_for(request, meta_uid), None
@@ -564,6 +572,11 @@ class AssociationCore(Operating, SettledTimeouts):
 def _call_of(request: Request) -> str:
     """Return the name of the method that sends a request."""
     return f"send_{request.name.removesuffix('-RQ').lower().replace('-', '_')}"
+
+
+def _message_id(given: int | None) -> int:
+    """Return the Message ID that a call was given, 0 for one that is to be allotted."""
+    return 0 if given is None else arguments.number("msg_id", given)
 
 
 def _uid(**argument: str) -> str:

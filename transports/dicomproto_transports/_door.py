@@ -66,7 +66,7 @@ def _unmapped(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
 
 
 def _check_proxies(given: object) -> None:
-    if isinstance(given, bytes | int | float):
+    if isinstance(given, bytes) or not isinstance(given, Iterable):
         wanted = "a network such as '10.0.0.0/8', or a list of them"
         raise TypeError(f"proxy_protocol_from is {wanted}, not {named(given)}")
 

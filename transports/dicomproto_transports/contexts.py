@@ -164,7 +164,9 @@ def build_context(
     """
     syntaxes: tuple[str, ...] = _DEFAULT
     if transfer_syntax is not None:
-        several = [transfer_syntax] if isinstance(transfer_syntax, str) else transfer_syntax
+        several = transfer_syntax
+        if isinstance(transfer_syntax, str) or not isinstance(transfer_syntax, Iterable):
+            several = [transfer_syntax]
         syntaxes = tuple([plain_uid(TRANSFER_SYNTAX, uid) for uid in several])
     uid = plain_uid(ABSTRACT_SYNTAX, abstract_syntax)
     return PresentationContext(abstract_syntax=uid, transfer_syntaxes=syntaxes)

@@ -20,6 +20,8 @@ from collections.abc import Callable, Iterable, Sequence
 from os import PathLike, fspath
 from typing import Literal
 
+from ._text import shown
+
 __all__ = [
     "client_context", "server_context", "ReloadingContext",
     "Context", "TLSArguments", "PROFILES", "Profile", "PeerCertificate", "CRLCheck",
@@ -96,6 +98,8 @@ def client_context(
     Raises OSError for a file that cannot be read and ValueError for one that does not hold what it should.
     """
     context = _context(ssl.PROTOCOL_TLS_CLIENT, profile, _AES_128 + _AES_256)
+    if not isinstance(check_hostname, bool):  # what is false by accident would let everybody in
+        raise TypeError(f"check_hostname must be True or False, not {shown(check_hostname)}")
     checked = _verify_mode(peer_certificate) != ssl.CERT_NONE
     context.check_hostname = check_hostname and checked
     context.verify_mode = ssl.CERT_REQUIRED if checked else ssl.CERT_NONE
@@ -250,6 +254,7 @@ def _load_trusted(
                     f"{fspath(path)} holds no {what} that can be used: {_words(error)}"
                 ) from error
     if ca_path is not None:
+        _check_path(ca_path)
         os.listdir(ca_path)  # OpenSSL looks into it later, and is silent if it is not there
         context.load_verify_locations(capath=ca_path)
     if revoked:
@@ -261,10 +266,16 @@ def _load_trusted(
 def _several(paths: Paths | None) -> Sequence[Path]:
     if paths is None:
         return ()
-    return (paths,) if isinstance(paths, str | PathLike) else paths
+    return paths if isinstance(paths, list | tuple) else (paths,)
+
+
+def _check_path(path: object) -> None:
+    if not isinstance(path, str | PathLike):  # a number would be an open file, such as standard output
+        raise TypeError(f"a file for TLS is given as its path, not {shown(path)}")
 
 
 def _read(path: Path) -> bytes:
+    _check_path(path)
     with open(path, "rb") as file:  # the ssl module does not name the file that it cannot open
         return file.read()
 
