@@ -73,7 +73,10 @@ def is_lost(text: str) -> bool:
 
 
 def without_left_escapes(text: str, encodings: str | Sequence[str]) -> str:
-    """Return text that pydicom decoded, without the escape sequence to ISO 2022 IR 58, which it leaves in."""
+    """Return text that pydicom decoded, without the escape sequences that it alone leaves in."""
+    if "\x1b" not in text:
+        return text
+    text = text.replace("\x1b(J", "")
     return text.replace("\x1b$)A", "") if "iso_ir_58" in encodings else text
 
 

@@ -275,7 +275,8 @@ class Encoder:
         if text.isascii() and "\x1b" not in text:
             return text.encode("ascii")
         if element.file_tell is not None:
-            text = without_left_escapes(text, scope.encodings)
+            if not (text.isascii() and scope.is_unchanged):
+                text = without_left_escapes(text, scope.encodings)
             if _is_lost(text):
                 raise _lost(element.tag)
         if text.isascii():

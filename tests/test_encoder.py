@@ -268,6 +268,18 @@ def test_an_escape_sequence_that_pydicom_leaves_in_is_no_text(
 
 
 @pytest.mark.parametrize("look", [False, True])
+def test_the_way_back_to_ascii_does_not_leave_in_another_set(look: bool) -> None:
+    made = received(
+        JAPANESE, element(0x00100010, "PN", b"A=\x1b$B;3ED\x1b(JB "), element(0x00104000, "LT", b"\x1b(Ja ")
+    )
+    if look:
+        list(looks(made))
+    made.SpecificCharacterSet = "ISO_IR 192"
+    back = decode_data_set(encode_data_set(made, EXPLICIT), EXPLICIT)
+    assert (back.PatientName, back.PatientComments) == ("A=山田B", "a")
+
+
+@pytest.mark.parametrize("look", [False, True])
 @pytest.mark.parametrize("names", [b"", b"ISO_IR 100"])
 def test_text_in_a_set_that_is_not_named_does_not_become_other_text(names: bytes, look: bool) -> None:
     for tag, vr in ((0x00100010, "PN"), (0x00104000, "LT")):

@@ -13,7 +13,7 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
-from dicomproto.datasets import encode_data_set, use_utf_8
+from dicomproto.datasets import decode_data_set, encode_data_set, use_utf_8
 from dicomproto.errors import DataSetError, DataSetTooLarge
 from dicomproto.matching import Query, matches, response_identifier
 from dicomproto.matching.rules import MAXIMUM_PATTERN, MAXIMUM_VALUES
@@ -233,6 +233,16 @@ def test_text_that_is_none_in_its_character_set(text: bytes) -> None:
 # --- what cannot be read ------------------------------------------------------------------------
 
 UNREADABLE = [(0x00280010, b"\1\2\3"), (0x00400100, b"\1\2\3\4\5")]
+
+
+@pytest.mark.parametrize(
+    ("vr", "value"), [("LO", "MR"), ("PN", "A^B"), ("US", 1), ("OB", b"MR"), ("LO", ["A", "B"])]
+)
+def test_a_sequence_that_came_as_something_else_does_not_match_everything(vr: str, value: object) -> None:
+    identifier = dataset(PatientID="")
+    identifier.add(DataElement(0x00400100, vr, value))
+    with pytest.raises(DataSetError, match=r"\(0040,0100\) cannot be read: \w+Error$"):
+        Query(decode_data_set(encode_data_set(identifier, EXPLICIT), EXPLICIT))
 
 
 @pytest.mark.parametrize("part", UNREADABLE, ids=str)

@@ -95,7 +95,10 @@ def read(dataset: Dataset, tag: int, vr: str) -> list[Any]:
         if isinstance(value, bytes) and value:
             value = _as_vr(value, tag, vr, dataset.original_character_set)
         if vr == "SQ":
-            return [item for item in value or () if isinstance(item, Dataset)]
+            items = list(value or ())
+            if not all(isinstance(item, Dataset) for item in items):
+                raise TypeError  # text, say, which has no items: else it would match everything
+            return items
         return [one for one in _as_list(value) if one not in (b"", "", None)]
     except DataSetTooLarge:
         raise

@@ -461,6 +461,19 @@ def test_answers_are_shown_whatever_their_values() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("names", "name"),
+    [
+        (b"\\ISO 2022 IR 58", b"AB=\x1b$)A\xc9\xbd^\x1b$)A\xcc\xef"),
+        (b"\\ISO 2022 IR 87", b"AB=\x1b$B;3\x1b(J^\x1b$BED\x1b(J"),
+        (b"GB18030", b"AB=\xc9\xbd^\xcc\xef "),
+    ],
+)
+def test_text_is_shown_without_escape_sequences(names: bytes, name: bytes) -> None:
+    data = element(0x0008_0005, b"CS", names) + element(0x0010_0010, b"PN", name)
+    assert list(lines_of(decode_data_set(data, EXPLICIT)))[1] == "(0010,0010) PN [AB=山^田]  # PatientName"
+
+
 def test_dicom_json_is_made_whatever_the_values() -> None:
     model = json_of(decode_data_set(ODD, EXPLICIT))
     assert json.loads(json.dumps(model, allow_nan=False)) == {

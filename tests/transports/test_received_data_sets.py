@@ -220,8 +220,9 @@ def test_an_identifier_without_elements_is_none(backend: AnyBackend) -> None:
 
     async def main() -> None:
         async with provided(backend, (evt.EVT_C_FIND, handler)) as assoc:
-            response = await told(assoc, REQUESTS["C-FIND"][1], b"")
-            assert (response.Status, handler.read) == (0xC000, [])
+            for data in (b"", bytes(2), bytes(16)):
+                response = await told(assoc, REQUESTS["C-FIND"][1], data)
+                assert (response.Status, handler.read) == (0xC000, [])
 
     backend.run(main)
 

@@ -259,6 +259,22 @@ def test_an_identifier_that_cannot_be_decoded_costs_only_itself(backend: AnyBack
     backend.run(main)
 
 
+def test_nuls_are_no_match(backend: AnyBackend) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        await answer_first(peer, bytes(16))
+        await peer.until_closed()
+
+    async def main() -> None:
+        async with backend.serving(Script(script)) as server:
+            assoc = await associate(backend, server.port, finding_ae(backend))
+            response, match = await anext(assoc.send_c_find(identifier(), FIND))
+            assert (response.Status, match) == (0xFF00, None)
+            await assoc.abort()
+
+    backend.run(main)
+
+
 def test_an_identifier_above_the_limit_ends_the_association(backend: AnyBackend) -> None:
     async def script(peer: Peer) -> None:
         await peer.accept()

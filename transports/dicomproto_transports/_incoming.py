@@ -184,6 +184,11 @@ class IncomingDataSet(Incoming):
         return self._data is not None
 
     @property
+    def has_elements(self) -> bool:
+        """Whether there are some, as far as is known; NULs alone are none."""
+        return len(self._data or b"" if self._dataset is None else self._dataset) > 0
+
+    @property
     def data(self) -> Buffer:
         if self._data is None:
             raise AttributeError("the data set is given in chunks; EVT_C_STORE gives it whole")

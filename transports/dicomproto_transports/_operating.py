@@ -437,7 +437,7 @@ class Operating(Using):
             self.forget(operation)
 
     def decoded(self, reply: Reply) -> Dataset | None:
-        """Return the data set of a response; None if there is none, or an empty one. Raises DataSetError."""
+        """Return the data set of a response; None if there is none, or nothing in it. Raises DataSetError."""
         if reply.data is None or not len(reply.data):
             return None
         from dicomproto.datasets import decode_noting_text
@@ -453,7 +453,7 @@ class Operating(Using):
             error.response = reply.response
             raise
         self.text.settle(dataset, extended, self.peer_name)
-        return dataset
+        return dataset if len(dataset) else None
 
     async def send_all(self) -> None:
         """Send what was begun and what is queued, to the last byte: between calls nobody would."""

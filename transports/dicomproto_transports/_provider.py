@@ -187,7 +187,7 @@ async def _judge(data_set: IncomingDataSet, service: _Service) -> tuple[int, str
     """Gather a data set; return the status and the comment that refuse it if it is too large or not whole."""
     try:
         if await data_set.collect():
-            is_missing = service.bounds is IDENTIFIER_BOUNDS and not len(data_set.data)
+            is_missing = service.bounds is IDENTIFIER_BOUNDS and not data_set.has_elements
             return (service.no_data_set, "an identifier without elements") if is_missing else None
         return service.too_large, data_set.excess
     except DataSetError as error:

@@ -17,6 +17,7 @@ from pydicom.datadict import keyword_for_tag
 from pydicom.dataelem import RawDataElement
 from pydicom.multival import MultiValue
 
+from dicomproto.characters import EXTENDED_VRS, decode_text, is_plain
 from dicomproto.encoder import stored, vr_of_raw
 from dicomproto.matching.values import TEXT_VRS, read_if_possible
 from dicomproto.quiet import Quiet
@@ -53,9 +54,13 @@ def lines_of(
     """
     indent = "  " * indentation
     for tag in sorted(dataset.keys()):
+        text = _text_of(dataset, tag)
+        items: list[Dataset] = []
         element = _element(dataset, tag)
         if isinstance(element, bytes):
-            vr, shown, items = "??", _text(element), []
+            vr, shown = "??", _text(element)
+        elif text is not None:
+            vr, shown = element.VR, text
         else:
             vr, items = element.VR, _items(element)
             shown = f"{len(items)} item{'s' * (len(items) != 1)}" if vr == "SQ" else _shown(element)
@@ -160,6 +165,17 @@ def _element(dataset: Dataset, tag: BaseTag) -> DataElement | bytes:
 
 def _items(element: DataElement) -> list[Dataset]:
     return list(element.value or ()) if element.VR == "SQ" else []
+
+
+def _text_of(dataset: Dataset, tag: BaseTag) -> str | None:
+    """Return text beyond ASCII that was not looked at; pydicom does not read all character sets rightly."""
+    raw = stored(dataset, tag)
+    if not isinstance(raw, RawDataElement) or raw.value is None or is_plain(raw.value):
+        return None
+    vr = vr_of_raw(raw, dataset)
+    if vr not in EXTENDED_VRS:
+        return None
+    return decode_text(raw.value, dataset.original_character_set, is_name=vr == "PN").rstrip(" \0")
 
 
 def _shown(element: DataElement) -> str:
