@@ -8,41 +8,20 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import shutil
 import sys
-from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
-LAYERS = ["base", "upper_layer", "negotiation", "dimse", "services", "connection", "bridges", "program"]
-"""From the bottom up; a module may import from its own layer and from those below."""
+DOCS = Path(__file__).resolve().parent.parent / "docs"
 
-MODULES = {
-    "_record": "base",
-    "errors": "base",
-    "config": "base",
-    "uids": "base",
-    "headers": "base",
-    "upper_layer": "upper_layer",
-    "negotiation": "negotiation",
-    "dimse": "dimse",
-    "services": "services",
-    "connection": "connection",
-    "dictionary": "bridges",
-    "encoded": "bridges",
-    "decoding": "bridges",
-    "deflated": "bridges",
-    "conversion": "bridges",
-    "characters": "bridges",
-    "encoder": "bridges",
-    "quiet": "bridges",
-    "text": "bridges",
-    "datasets": "bridges",
-    "matching": "bridges",
-    "strategies": "bridges",
-    "__main__": "program",
-}
-"""The parts of `dicomproto` by layer; `dicomproto/__init__.py` stands on all of them but the last two."""
+sys.path.insert(0, str(DOCS))
+try:
+    from layers import LAYERS, PACKAGES, Modules, arrows, imports_of, layer_of, modules_in, room_of
+finally:
+    sys.path.remove(str(DOCS))
 
 PURE = {
     "__future__",
@@ -87,56 +66,66 @@ def package_path(name: str) -> Path:
     return Path(spec.origin).parent
 
 
-def modules_of(package: str) -> list[tuple[str, Path]]:
-    """Return the dotted names and paths of a package's modules."""
-    root = package_path(package)
+ENGINE = modules_in("dicomproto", package_path("dicomproto"))
+ADAPTERS = modules_in("dicomproto_transports", package_path("dicomproto_transports"))
+MODULES = ENGINE
+
+
+def named(modules: Modules) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(("module", "path"), modules.items(), ids=list(modules))
+
+
+def upward_imports(modules: Modules) -> list[str]:
+    """Return the imports from a higher layer, or from the public names of the own package."""
     found = []
-    for path in sorted(root.rglob("*.py")):
-        parts = [package, *path.relative_to(root).with_suffix("").parts]
-        found.append((".".join(parts), path))
+    for module, imported in arrows(modules).items():
+        for name in sorted(imported):
+            above = layer_of(room_of(name)) > layer_of(room_of(module))
+            if above or name == module.split(".")[0]:
+                found.append(f"{module} imports {name}")
     return found
 
 
-def imports_of(module: str, path: Path) -> Iterator[str]:
-    """Yield the absolute dotted name of everything that a module imports, at any depth."""
-    package = module.split(".")[:-1]  # "a.b.__init__" lies in a.b as "a.b.c" does
-    for node in ast.walk(ast.parse(path.read_bytes())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else []
-            stem = [*base, *(node.module or "").split(".")] if node.module else base
-            # `from . import x` may name a module or a value; both are judged as a module's name.
-            yield from (".".join([*stem, alias.name]) for alias in node.names)
+def circle(graph: dict[str, set[str]]) -> list[str]:
+    """Return what imports one another in a circle, the first one also last; [] if nothing does."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
 
 
-ENGINE = modules_of("dicomproto")
-ADAPTERS = modules_of("dicomproto_transports")
+def between_rooms(modules: Modules) -> dict[str, set[str]]:
+    """Return the rooms that each room imports from."""
+    found: dict[str, set[str]] = {}
+    for module, imported in arrows(modules).items():
+        room = room_of(module)
+        found.setdefault(room, set()).update(room_of(name) for name in imported)
+        found[room].discard(room)
+    return found
 
 
-def part_of(dotted: str) -> str:
-    """Return which part of `dicomproto` a dotted name lies in; "" for the package itself."""
-    part = dotted.split(".")[1] if "." in dotted else ""
-    return "" if part == "__init__" else part
+def test_every_module_has_a_room_and_every_room_a_module() -> None:
+    rooms = {module: room_of(module) for module in MODULES}
+    assert [module for module, room in rooms.items() if not room] == []
+    assert set(rooms.values()) == {room for layer in LAYERS for room in layer}
 
 
-def named(modules: list[tuple[str, Path]]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize(("module", "path"), modules, ids=[module for module, _ in modules])
+def test_no_arrow_runs_upwards() -> None:
+    assert upward_imports(MODULES) == []
 
 
-@named(ENGINE)
-def test_no_arrow_of_the_engine_runs_upwards(module: str, path: Path) -> None:
-    part = part_of(module)
-    here = LAYERS.index(MODULES[part]) if part else LAYERS.index("connection")
-    for imported in imports_of(module, path):
-        if imported.split(".")[0] == "dicomproto":
-            assert part_of(imported) in MODULES, f"{module} imports from the top of the package: {imported}"
-            assert LAYERS.index(MODULES[part_of(imported)]) <= here, f"{module} imports {imported}"
+def test_no_modules_import_one_another_in_a_circle() -> None:
+    assert circle(arrows(MODULES)) == []
+
+
+def test_no_rooms_import_one_another_in_a_circle() -> None:
+    assert circle(between_rooms(MODULES)) == []
 
 
 @named(ENGINE)
 def test_the_engine_imports_nothing_that_waits(module: str, path: Path) -> None:
-    allowed = {"dicomproto"} | PURE | BRIDGES.get(part_of(module), set())
+    allowed = {"dicomproto"} | PURE | BRIDGES.get(module.removeprefix("dicomproto.").split(".")[0], set())
     assert {imported.split(".")[0] for imported in imports_of(module, path)} <= allowed
 
 
@@ -180,3 +169,99 @@ def test_the_rules_would_catch_a_breach(tmp_path: Path) -> None:
         "dicomproto.upper_layer.codec",
         "time",
     ]
+
+
+OF_OTHERS = {"_fields", "_replace", "_asdict", "_ArgumentGroup"}
+"""Public names that begin with an underscore: of named tuples and records, and the type of argparse's groups."""
+
+
+def private_names_of_others(path: Path) -> list[str]:
+    """Return the private names that a file imports, or takes from objects, but defines nowhere itself."""
+    own, used, imported = set(OF_OTHERS), [], []
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                own.add(node.name)
+            case ast.Name(ctx=ast.Store()):
+                own.add(node.id)
+            case ast.Constant(value=str(name)):  # in `__slots__`
+                own.add(name)
+            case ast.Attribute(value=ast.Name("self" | "cls"), ctx=ast.Store()):
+                own.add(node.attr)
+            case ast.Attribute():
+                used.append(node.attr)
+            case ast.ImportFrom(level=level, module=module):
+                if level or (module or "").split(".")[0] in PACKAGES:
+                    imported += [alias.name for alias in node.names]
+    return [
+        name
+        for name in [*imported, *(name for name in used if name not in own)]
+        if name.startswith("_") and not name.endswith("__")
+    ]
+
+
+@named(ENGINE)
+def test_no_private_name_of_one_file_is_used_in_another(module: str, path: Path) -> None:
+    names = private_names_of_others(path)
+    assert [name for name in names if f"{module.rpartition('.')[0]}.{name}" not in MODULES] == []
+
+
+FORMS = (
+    "from __future__ import annotations\ndef function() -> None:\n    import {}\n",
+    "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import {}\n",
+)
+
+
+def scratch_copy(folder: Path) -> Modules:
+    """Copy the source of both packages and return the modules of the copy."""
+    copy = {}
+    for package in {module.split(".")[0] for module in MODULES}:
+        shutil.copytree(package_path(package), folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+        copy |= modules_in(package, folder / package)
+    return copy
+
+
+def first_module(modules: Modules, room: str) -> str:
+    return next(module for module in modules if room_of(module) == room)
+
+
+@pytest.mark.parametrize("room", [room for layer in LAYERS[:-1] for room in layer])
+def test_an_upward_import_in_a_room_is_found(room: str, tmp_path: Path) -> None:
+    copy = scratch_copy(tmp_path)
+    assert upward_imports(copy) == []
+    module = first_module(copy, room)
+    above = first_module(copy, next(iter(LAYERS[layer_of(room) + 1])))
+    source = copy[module].read_text(encoding="utf-8")
+    for form in FORMS:
+        copy[module].write_text(source + form.format(above), encoding="utf-8")
+        assert upward_imports(copy) == [f"{module} imports {above}"]
+
+
+def arrows_within(modules: Modules) -> dict[str, tuple[str, str]]:
+    """Return an import of one module by another one of the same folder, for each folder that has any."""
+    return {
+        modules[module].parent.name: (module, name)
+        for module, imported in arrows(modules).items()
+        for name in sorted(imported)
+        if modules[module].parent == modules[name].parent
+    }
+
+
+WITHIN = arrows_within(MODULES)
+
+
+@pytest.mark.parametrize(("module", "imported"), WITHIN.values(), ids=list(WITHIN))
+def test_a_circle_within_a_folder_is_found(module: str, imported: str, tmp_path: Path) -> None:
+    copy = scratch_copy(tmp_path)
+    with copy[imported].open("a", encoding="utf-8") as file:
+        file.write(FORMS[1].format(module))
+    assert {module, imported} <= set(circle(arrows(copy)))
+
+
+def test_a_private_name_of_another_file_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "module.py"
+    path.write_text(
+        "from .other import _value\nclass A:\n    def f(self, b):\n        self._own = self._its\n"
+        "        return b._own, b._hers, b._fields\n"
+    )
+    assert private_names_of_others(path) == ["_value", "_its", "_hers"]
