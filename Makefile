@@ -6,13 +6,16 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 SEED ?=
+FILE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all bench lint format types docs clean
+.PHONY: help demo check test test-all bench lint format types docs clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo 'make demo      send real objects from storescu to storescp and print the table'
+	@echo 'make check     within a minute: lint, types, the tests nearest to what changed, or to FILE=tests/engine'
+	@echo 'make test FILE=tests/engine  all tests of a folder or a file, or one test, and nothing else'
 	@echo 'make test      every gate: lint, types, the wheel and its tests, docs, 20 s of fuzzing'
 	@echo 'make test-all  the same, with attack, kill and long fuzz runs'
 	@echo 'make bench     against DCMTK and pynetdicom in the same run'
@@ -22,8 +25,11 @@ help:
 demo: .venv/.installed
 	@$(BIN)/python docs/examples/demo.py
 
+check: .venv/.developer
+	@$(BIN)/python -m tests.check $(FILE)
+
 test: .venv/.developer
-	@$(BIN)/python tests/gates.py $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python $(if $(FILE),-m tests.check --tests $(FILE),tests/gates.py) $(if $(SEED),--seed $(SEED))
 
 test-all: .venv/.developer
 	@$(BIN)/python tests/gates.py --all $(if $(SEED),--seed $(SEED))

@@ -15,6 +15,7 @@ import re
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -59,6 +60,7 @@ def logger_restored() -> Iterator[None]:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--counts", metavar="FILE", help="write tests by outcome, and tables, as JSON")
+    parser.addoption("--stop-after", metavar="SECONDS", type=float, help="start no test after these seconds")
     parser.addoption("--wheel", action="store_true", help="fail unless dicomproto is an installed wheel")
 
 
@@ -75,12 +77,28 @@ def _take_signals_as_usual() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
+class _StopAfter:
+    """Ends a run when its time is over; the test that runs then is the last one."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        self.end, self.session = time.monotonic() + self.seconds, session
+
+    def pytest_runtest_logfinish(self) -> None:
+        if time.monotonic() > self.end and not self.session.shouldstop:
+            self.session.shouldstop = f"{self.seconds:.0f} seconds are over"
+
+
 def pytest_configure(config: pytest.Config) -> None:
     _take_signals_as_usual()
     if sys.platform == "linux":
         from tests.leaks import Leaks  # here, when `tests` is known
 
         config.pluginmanager.register(Leaks())
+    if seconds := config.getoption("--stop-after"):
+        config.pluginmanager.register(_StopAfter(seconds))
     if not config.getoption("--wheel"):
         return
     for package in ("dicomproto", "dicomproto_transports"):
@@ -182,4 +200,5 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         "skipped": count(["skipped", "xfailed", "xpassed"]),
     }
     tables = {title: {"ok": passed, "lines": lines} for title, passed, lines in _tables(reporter)}
-    Path(path).write_text(json.dumps({"counts": counts, "tables": tables}), encoding="utf-8")
+    came = {"counts": counts, "tables": tables, "stopped": bool(session.shouldstop)}
+    Path(path).write_text(json.dumps(came), encoding="utf-8")

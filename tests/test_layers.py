@@ -172,7 +172,7 @@ def test_the_rules_would_catch_a_breach(tmp_path: Path) -> None:
 
 
 OF_OTHERS = {"_fields", "_replace", "_asdict", "_ArgumentGroup"}
-"""Public names that begin with an underscore: of named tuples and records, and the type of argparse's groups."""
+"""Public names that begin with an underscore: of named tuples, of records, and the groups of argparse."""
 
 
 def private_names_of_others(path: Path) -> list[str]:
