@@ -6,6 +6,7 @@ import importlib.resources
 import re
 import subprocess
 import sys
+import tomllib
 from importlib import metadata
 from pathlib import Path
 
@@ -13,11 +14,13 @@ import pytest
 
 import dicomproto
 
+ROOT = Path(__file__).parent.parent
+
 
 def test_the_version_is_the_same_everywhere() -> None:
     version = metadata.version("dicomproto")
     assert dicomproto.__version__ == version
-    changelog = (Path(__file__).parent.parent / "CHANGELOG.md").read_text(encoding="utf-8")
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert re.findall(r"^## \[(\d.*?)\]", changelog, re.MULTILINE)[0] == version
 
 
@@ -34,6 +37,16 @@ def test_the_extras_are_the_documented_ones() -> None:
 def test_without_extras_pydicom_is_all_that_is_needed() -> None:
     needed = [line for line in metadata.requires("dicomproto") or [] if "extra ==" not in line]
     assert [re.split(r"[^\w-]", line)[0] for line in needed] == ["pydicom"]
+
+
+def test_the_project_says_where_it_runs() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    classifiers = [line.split(" :: ") for line in project["classifiers"]]
+    versions = [line[2] for line in classifiers if line[1] == "Python" and line[2] > "3" and len(line) == 3]
+    assert versions == ["3.11", "3.12", "3.13", "3.14"]
+    assert project["requires-python"] == f">={versions[0]}"
+    assert [line for line in classifiers if line[0] == "Operating System"] == [["Operating System", "POSIX"]]
+    assert ["Typing", "Typed"] in classifiers
 
 
 def test_the_command_is_installed() -> None:
