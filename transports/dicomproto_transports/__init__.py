@@ -4,6 +4,16 @@
 `evt`. Import them from the flavour that you use; `testing` has a network in memory with a clock
 that jumps. Nothing is imported here before it is used, so that no flavour pays for another: the
 names of `contexts`, such as `VerificationPresentationContexts`, and `debug_logger` are found here as well.
+
+Seven words have one meaning each:
+
+association   the agreement of two application entities to exchange messages; `Association` has a method a service
+session       the work on one association: requests of both sides, handlers; owned by an `Association`
+connection    the transport connection that carries an association; `Connection`, the engine that reads its bytes
+context       a presentation context: an abstract syntax with a transfer syntax, and the number that messages name
+operation     a request and all of its responses, with one Message ID
+message       a request or a response: a command set, and a data set if the command says so
+data set      the data elements behind a command set, encoded in the transfer syntax of the message's context
 """
 
 from __future__ import annotations
