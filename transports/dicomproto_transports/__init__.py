@@ -7,10 +7,10 @@ names of `contexts`, such as `VerificationPresentationContexts`, and `debug_logg
 
 Seven words have one meaning each:
 
-association   the agreement of two application entities to exchange messages; `Association` has a method a service
+association   the agreement of two application entities to exchange messages; an `Association` stands for it
 session       the work on one association: requests of both sides, handlers; owned by an `Association`
-connection    the transport connection that carries an association; `Connection`, the engine that reads its bytes
-context       a presentation context: an abstract syntax with a transfer syntax, and the number that messages name
+connection    the transport connection that carries an association; `Connection` is the engine that reads it
+context       a presentation context: an abstract syntax with a transfer syntax, under a number
 operation     a request and all of its responses, with one Message ID
 message       a request or a response: a command set, and a data set if the command says so
 data set      the data elements behind a command set, encoded in the transfer syntax of the message's context
