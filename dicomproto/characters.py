@@ -8,9 +8,19 @@ here, with pydicom's table of the sets and Python's codecs.
 from __future__ import annotations
 
 import re
+from codecs import charmap_decode
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from io import StringIO
 
-from pydicom.charset import CODES_TO_ENCODINGS, ENCODINGS_TO_CODES, STAND_ALONE_ENCODINGS, python_encoding
+from pydicom import config
+from pydicom.charset import (
+    CODES_TO_ENCODINGS,
+    ENCODINGS_TO_CODES,
+    STAND_ALONE_ENCODINGS,
+    convert_encodings,
+    python_encoding,
+)
 
 UTF_8 = "ISO_IR 192"
 
@@ -19,11 +29,24 @@ EXTENDED_VRS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 
 DEFAULT_REPERTOIRE = frozenset({"", "ISO_IR 6", "ISO 2022 IR 6"})
 
+MAXIMUM_CHARACTER_SETS = 16
+"""Values of Specific Character Set that are looked at; there are no more sets that can stand together."""
+
+MAXIMUM_ESCAPES = 20_000
+"""Escape sequences in the text of a data set that is looked through, and in the keys of a query."""
+
 _DEFAULT = "iso8859"
 """pydicom's name for the default repertoire; it has all of Latin-1, for software that names no set."""
 
 _STATEFUL = frozenset({"iso2022_jp", "iso2022_jp_2"})
 """Sets of two bytes in G0, whose codecs write escape sequences of their own."""
+
+_WITH_GAPS = frozenset({"iso_ir_126", "iso_ir_127", "iso_ir_138", "iso_ir_166"})
+"""Sets of one byte that lack some: Python takes long for each that they do not have."""
+
+_PYTHON_NAMES = frozenset({"ascii", "latin1", "utf_8", *map(str.lower, python_encoding.values())})
+_MISSPELLED = re.compile("ISO[^_]IR|ISO.2022.IR.")
+"""What pydicom takes for a Defined Term that is spelled in another way."""
 
 _TO_ASCII = b"\x1b(B"
 _ESCAPE = re.compile(b"(%s)" % b"|".join(map(re.escape, CODES_TO_ENCODINGS)))
@@ -45,23 +68,60 @@ def decode_text(data: bytes, encodings: str | Sequence[str], *, is_name: bool = 
     known = [encodings] if isinstance(encodings, str) else encodings
     first = known[0] or _DEFAULT
     if b"\x1b" not in data:
-        return data.decode(first, "replace")
-    head, *parts = _ESCAPE.split(data)
-    texts = [head.decode(first, "replace")]
-    for escape, part in zip(parts[::2], parts[1::2], strict=True):
-        encoding = CODES_TO_ENCODINGS[escape]
-        if escape == _TO_ROMAJI and encoding not in known:  # much software goes back to ASCII by it
-            encoding = _DEFAULT
-        if encoding not in known and encoding != _DEFAULT:
-            texts.append((escape + part).decode(first, "replace"))
-            continue
-        if encoding in _STATEFUL:  # whose codec wants the escape sequence, and ends at the next one
-            texts.append((escape + part).decode(encoding, "replace"))
-            continue
+        return _decoded(data, first)
+    text = StringIO()  # pieces may be many, and each costs more than its characters
+    escape, position = b"", 0
+    for match in _ESCAPE.finditer(data):
+        _decode_piece(text, escape, data[position : match.start()], known, is_name=is_name)
+        escape, position = match[0], match.end()
+    _decode_piece(text, escape, data[position:], known, is_name=is_name)
+    return text.getvalue()
+
+
+def _decode_piece(text: StringIO, escape: bytes, part: bytes, known: Sequence[str], *, is_name: bool) -> None:
+    """Write what stands behind an escape sequence, up to the next one."""
+    first = known[0] or _DEFAULT
+    encoding = CODES_TO_ENCODINGS[escape] if escape else first
+    if escape == _TO_ROMAJI and encoding not in known:  # much software goes back to ASCII by it
+        encoding = _DEFAULT
+    if not escape or (encoding not in known and encoding != _DEFAULT):
+        text.write(_decoded(escape + part, first))
+    elif encoding in _STATEFUL:  # whose codec wants the escape sequence, and ends at the next one
+        text.write((escape + part).decode(encoding, "replace"))
+    else:
         end = (_NAME_DELIMITER if is_name else _DELIMITER).search(part)
         until = end.start() if end else len(part)
-        texts += [part[:until].decode(encoding, "replace"), part[until:].decode(first, "replace")]
-    return "".join(texts)
+        text.write(_decoded(part[:until], encoding))
+        text.write(_decoded(part[until:], first))
+
+
+def _decoded(data: bytes, encoding: str) -> str:
+    if encoding in _WITH_GAPS:
+        return charmap_decode(data, "strict", _table(encoding))[0]
+    return data.decode(encoding, "replace")
+
+
+@lru_cache
+def _table(encoding: str) -> str:
+    """Return what the 256 bytes are in a set of one byte."""
+    return bytes(range(256)).decode(encoding, "replace")
+
+
+def encodings_of(names: Sequence[str]) -> list[str]:
+    """Return pydicom's names of what text in character sets is decoded with; the default for what is none.
+
+    pydicom would ask Python for an unknown name, which keeps for ever what it was asked for, and has codecs
+    for much that is no character set.
+    """
+    unknown = "none" if config.settings.reading_validation_mode == config.RAISE else ""
+    asked = [name if _may_be_asked_for(name) else unknown for name in names[:MAXIMUM_CHARACTER_SETS]]
+    return convert_encodings(asked)
+
+
+def _may_be_asked_for(name: str) -> bool:
+    if name in python_encoding or _MISSPELLED.match(name):
+        return True
+    return len(name) <= 16 and name.lower().replace("-", "_") in _PYTHON_NAMES
 
 
 def is_lost(text: str) -> bool:
@@ -135,7 +195,7 @@ def _codecs(names: Sequence[str]) -> list[str]:
     if len(names) > 1 and not set(names).isdisjoint(STAND_ALONE_ENCODINGS):
         return []
     codecs = ["ascii" if name in DEFAULT_REPERTOIRE else python_encoding.get(name, "") for name in names]
-    return [codec for codec in codecs if codec]
+    return list(dict.fromkeys(codec for codec in codecs if codec))
 
 
 def _encode_with_extensions(text: str, codecs: list[str], delimiters: str) -> bytes:

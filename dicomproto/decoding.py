@@ -11,7 +11,7 @@ from struct import pack
 from typing import NamedTuple, cast
 
 from pydicom._dicom_dict import DicomDictionary
-from pydicom.charset import convert_encodings, default_encoding
+from pydicom.charset import default_encoding
 from pydicom.datadict import private_dictionary_VR
 from pydicom.dataelem import DataElement, RawDataElement, empty_value_for_VR
 from pydicom.dataset import Dataset
@@ -19,7 +19,7 @@ from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 from pydicom.values import convert_string
 
-from .characters import EXTENDED_VRS
+from .characters import EXTENDED_VRS, MAXIMUM_CHARACTER_SETS, are_known, encodings_of
 from .encoded import DECODED_BOUNDS, Bounds, Sink, walk_whole
 from .errors import DataSetError, DataSetTooLarge
 from .headers import LITTLE, UNDEFINED
@@ -33,6 +33,8 @@ _MAYBE_TEXT: frozenset[str | None] = EXTENDED_VRS | {"UN", None}
 _SMALL = 0x10000  # bytes that are looked at all at once
 _HARMLESS = frozenset({"order", "odd length", "group length", "native pixel data", "trailing padding"})
 _new_tuple = tuple.__new__  # a RawDataElement in half of the time
+_LONGEST_NAME = 16  # bytes of a character set; more are no Defined Term
+_LONGEST = MAXIMUM_CHARACTER_SETS * _LONGEST_NAME
 _KNOWN_SEQUENCE = 0x0008_1110
 """Stands for a sequence that the walker does not know in Implicit VR, as one of a private dictionary."""
 
@@ -102,7 +104,22 @@ def build_sequence(
 
 @lru_cache(64)
 def _encodings(character_set: bytes) -> list[str]:
-    return convert_encodings(convert_string(character_set, is_little_endian=True))
+    names = convert_string(character_set, is_little_endian=True)
+    return encodings_of([names] if isinstance(names, str) else list(names))
+
+
+def _are_usual(character_sets: bytes) -> bool:
+    """Return whether these are a few Defined Terms of Specific Character Set."""
+    return len(character_sets) <= _LONGEST and are_known(
+        [name.strip(" \0") for name in character_sets.decode("latin-1").split("\\")]
+    )
+
+
+def _first_of(character_sets: bytes) -> bytes:
+    """Return the first values of Specific Character Set, those empty that are too long for one."""
+    names = character_sets[: 4 * _LONGEST].split(b"\\", MAXIMUM_CHARACTER_SETS)[:MAXIMUM_CHARACTER_SETS]
+    shorter = [name.strip(b" \0") for name in names]
+    return b"\\".join([name if len(name) <= _LONGEST_NAME else b"" for name in shorter])
 
 
 def _is_plain(data: bytes) -> bool:
@@ -158,8 +175,8 @@ class _Builder(Sink):
         if element is None:
             return self.inherited
         value = element.value or b""
-        if len(value) > 64:  # more than a peer may have us keep
-            return _encodings.__wrapped__(value)
+        if len(value) > _LONGEST_NAME:  # items ask for it again and again, and each keeps what it gets
+            value = _first_of(value)
         return _encodings(value).copy()
 
     def element(self, tag: int, vr: str | None, start: int, length: int) -> None:
@@ -172,6 +189,8 @@ class _Builder(Sink):
                 self.private.append(tag)
         if not self.depth:
             self.raw(tag, vr, start, length)
+        elif tag == _SPECIFIC_CHARACTER_SET and not _are_usual(self.data[start : start + length]):
+            self.is_plain = False  # pydicom would ask Python for them, see `encodings_of`
         if self.is_extended and length and vr in _MAYBE_TEXT:
             self.note(tag, vr, self.data[start : start + length])
 

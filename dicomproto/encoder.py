@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from struct import Struct
 from typing import Any, cast
 
-from pydicom.charset import STAND_ALONE_ENCODINGS, convert_encodings
+from pydicom.charset import STAND_ALONE_ENCODINGS
 from pydicom.datadict import dictionary_VR, private_dictionary_VR
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
@@ -28,10 +28,12 @@ from pydicom.valuerep import PersonName
 from .characters import (
     DEFAULT_REPERTOIRE,
     EXTENDED_VRS,
+    MAXIMUM_CHARACTER_SETS,
     UTF_8,
     are_known,
     decode_text,
     encode_text,
+    encodings_of,
     is_lost,
     is_plain,
     without_left_escapes,
@@ -419,7 +421,7 @@ class _Scope:
         """Whether the character sets are those that the data set was read in, if it was read."""
         if self._is_unchanged is None:
             self._is_unchanged = (
-                not self.dataset.original_character_set or convert_encodings(self.names) == self.encodings
+                not self.dataset.original_character_set or encodings_of(self.names) == self.encodings
             )
         return self._is_unchanged
 
@@ -437,7 +439,7 @@ class _Scope:
         is_told = not set(names).isdisjoint(STAND_ALONE_ENCODINGS) and self.was_unnamed(value)
         if not are_known(names) or not (is_told or is_lost(decode_text(value, self.encodings))):
             return False
-        return not is_lost(decode_text(value, convert_encodings(names)))
+        return not is_lost(decode_text(value, encodings_of(names)))
 
     def ancestors(self) -> list[Dataset]:
         """Return the data set and those around it, the nearest first."""
@@ -479,10 +481,10 @@ def items_of(element: DataElement | RawDataElement) -> list[Dataset]:
 
 
 def values_of(dataset: Dataset, tag: int) -> list[str]:
-    """Return the values of an element whose text is ASCII; none if it is absent or empty."""
+    """Return the values of an element whose text is ASCII, a few at most; none if it is absent or empty."""
     value = stored(dataset, tag).value if tag in dataset else None
     if isinstance(value, bytes):
-        value = value.decode("latin-1").split("\\")
+        value = value.decode("latin-1").split("\\", MAXIMUM_CHARACTER_SETS)
     values = value if isinstance(value, (MultiValue, list, tuple)) else [value or ""]
-    texts = [str(one).strip(" \0") for one in values]
+    texts = [str(one).strip(" \0") for one in values[:MAXIMUM_CHARACTER_SETS]]
     return texts if any(texts) else []

@@ -8,12 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Set
 
-from pydicom.charset import convert_encodings
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
-from .characters import DEFAULT_REPERTOIRE, EXTENDED_VRS, are_known, decode_text, is_lost, is_plain
+from .characters import (
+    DEFAULT_REPERTOIRE,
+    EXTENDED_VRS,
+    MAXIMUM_ESCAPES,
+    are_known,
+    decode_text,
+    encodings_of,
+    is_lost,
+    is_plain,
+)
 from .decoding import build_sequence
 from .encoder import SPECIFIC_CHARACTER_SET, items_of, no_data_set, stored, values_of, vr_of_raw
 from .errors import DataSetError
@@ -24,12 +32,17 @@ def text_in_doubt(dataset: Dataset, *, among: Set[int] | None = None) -> BaseTag
     """Return the tag of the first text that is not in the character set that is named for it; None if all is.
 
     Text that is not ASCII and for which none is named, or one that there is not, counts as well, and what is
-    in items. Values that were looked at are passed over, and all elements but those `among` them, if any are.
+    in items, and text with more than 20,000 escape sequences. Values that were looked at are passed over, and
+    all elements but those `among` them, if any are.
     """
     if not isinstance(dataset, Dataset):
         raise no_data_set(dataset, "text_in_doubt")
-    texts = _texts(dataset, _Scope(dataset), among, is_read=False)
-    return next((tag for scope, tag, value in texts if not scope.names.hold(value)), None)
+    escapes = 0
+    for scope, tag, value in _texts(dataset, _Scope(dataset), among, is_read=False):
+        escapes += value.count(b"\x1b")
+        if escapes > MAXIMUM_ESCAPES or not scope.names.hold(value):
+            return tag
+    return None
 
 
 def assume_character_set(dataset: Dataset, *names: str, among: Set[int] | None = None) -> BaseTag | None:
@@ -47,8 +60,12 @@ def assume_character_set(dataset: Dataset, *names: str, among: Set[int] | None =
     if tag is None:
         return None
     values: dict[_Scope, list[bytes]] = {}
+    escapes = 0
     for scope, _, value in _texts(dataset, _Scope(dataset), among, is_read=True):
         values.setdefault(scope, []).append(value)
+        escapes += value.count(b"\x1b")
+    if escapes > MAXIMUM_ESCAPES:
+        return tag
     assumed = _Names(names)
     for scope, own in values.items():
         if not any(map(scope.names.hold, own)) and all(map(assumed.hold, own)):
@@ -64,7 +81,7 @@ class _Names:
         self.encodings: list[str] = []  # none where none is named for more than ASCII
         if are_known(self.names) and not DEFAULT_REPERTOIRE.issuperset(self.names):
             with Quiet():
-                self.encodings = convert_encodings(list(self.names))
+                self.encodings = encodings_of(self.names)
 
     def hold(self, value: bytes) -> bool:
         """Return whether text that is not ASCII is in the character sets."""

@@ -31,6 +31,7 @@ def within(*elements: bytes) -> bytes:
         ((UNKNOWN, NAME), NAME_TAG),
         ((PRIVATE,), 0x00091001),
         ((within(NAME),), NAME_TAG),
+        ((within(element(0x00080005, "CS", b"a\0b ") + NAME),), NAME_TAG),
         ((UTF_8, within(NAME)), NAME_TAG),
         ((LATIN_1, within(UTF_8, NAME)), NAME_TAG),
         ((LATIN_1, NAME, COMMENTS, within(NAME)), None),
@@ -102,7 +103,7 @@ def test_a_character_set_that_there_is_not() -> None:
 
 
 def test_a_sequence_that_cannot_be_read_is_not_in_doubt() -> None:
-    made = received(within(element(0x00080005, "CS", b"a\0b ") + NAME))
+    made = received(within(element(0x00080005, "SQ", item(b"")) + NAME))
     assert text_in_doubt(made) is None
 
 
@@ -136,7 +137,7 @@ def test_no_sequence_is_read_to_find_text_in_doubt(syntax: str) -> None:
 
 
 def test_a_sequence_that_cannot_be_read_is_assumed_to_be_nothing() -> None:
-    made = received(NAME, within(element(0x00080005, "CS", b"a\0b ") + NAME))
+    made = received(NAME, within(element(0x00080005, "SQ", item(b"")) + NAME))
     assert assume_character_set(made, "ISO_IR 100") == NAME_TAG
     assert made.PatientName == "Müller"
 

@@ -10,14 +10,13 @@ from pydicom.datadict import keyword_for_tag, tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
-from ..characters import EXTENDED_VRS, choose_character_set
+from ..characters import EXTENDED_VRS, MAXIMUM_CHARACTER_SETS, MAXIMUM_ESCAPES, choose_character_set
 from ..decoding import SEQUENCES
 from ..encoder import no_data_set, stored
 from ..errors import DataSetError
 from ..quiet import Quiet
 from .rules import (
     BUILD,
-    MAXIMUM_ESCAPES,
     MAXIMUM_HIDDEN,
     MAXIMUM_ITEMS,
     MAXIMUM_NAME,
@@ -99,7 +98,8 @@ class Query:
             options = Options(combined_datetime, multiple_values, empty_values, offset)
             count = _Count()
             self._level = count.read(identifier, _LEVEL, "CS")
-            self._character_set = count.read(identifier, SPECIFIC_CHARACTER_SET, "CS")
+            names = count.read(identifier, SPECIFIC_CHARACTER_SET, "CS")
+            self._character_set = names[:MAXIMUM_CHARACTER_SETS]
             self._keys = _Keys(identifier, options, depth=0, count=count)
 
     def matches(self, entity: Dataset) -> bool:

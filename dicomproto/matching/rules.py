@@ -23,9 +23,6 @@ MAXIMUM_WILD_CARDS = 10_000
 MAXIMUM_VALUES = 2000
 """Values of text and tags in all keys of an identifier together; UIDs and numbers may be any number."""
 
-MAXIMUM_ESCAPES = 20_000
-"""Escape sequences of character sets in all keys of an identifier together."""
-
 MAXIMUM_ITEMS = 1000
 """Items of all sequences of an identifier, each of which is put to each item of an entity."""
 
