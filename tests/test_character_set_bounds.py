@@ -147,7 +147,7 @@ def test_a_character_set_among_blanks_is_known() -> None:
 
 
 def test_text_with_too_many_escape_sequences_is_in_doubt_and_stays_as_it_came() -> None:
-    for escapes, tag in ((None), (MAXIMUM_ESCAPES + 2, COMMENTS)):
+    for escapes, tag in ((MAXIMUM_ESCAPES, None), (MAXIMUM_ESCAPES + 2, COMMENTS)):
         text = b"\x1b$B0!\x1b(B" * (escapes // 2)
         data = implicit(CHARACTER_SET, rb"\ISO 2022 IR 87 ") + implicit(COMMENTS, text)
         made = decode_data_set(data, IMPLICIT_VR_LITTLE_ENDIAN)
