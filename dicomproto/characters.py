@@ -8,10 +8,8 @@ here, with pydicom's table of the sets and Python's codecs.
 from __future__ import annotations
 
 import re
-from codecs import charmap_decode
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from io import StringIO
 
 from pydicom import config
 from pydicom.charset import (
@@ -41,6 +39,7 @@ _DEFAULT = "iso8859"
 _STATEFUL = frozenset({"iso2022_jp", "iso2022_jp_2"})
 """Sets of two bytes in G0, whose codecs write escape sequences of their own."""
 
+_MOST_PIECES = 1000  # that are held before they are joined: each takes more memory than its characters
 _WITH_GAPS = frozenset({"iso_ir_126", "iso_ir_127", "iso_ir_138", "iso_ir_166"})
 """Sets of one byte that lack some: Python takes long for each that they do not have."""
 
@@ -69,35 +68,40 @@ def decode_text(data: bytes, encodings: str | Sequence[str], *, is_name: bool = 
     first = known[0] or _DEFAULT
     if b"\x1b" not in data:
         return _decoded(data, first)
-    text = StringIO()  # pieces may be many, and each costs more than its characters
+    texts: list[str] = []
+    pieces: list[str] = []
     escape, position = b"", 0
     for match in _ESCAPE.finditer(data):
-        _decode_piece(text, escape, data[position : match.start()], known, is_name=is_name)
+        _decode_piece(pieces, escape, data[position : match.start()], known, is_name=is_name)
         escape, position = match[0], match.end()
-    _decode_piece(text, escape, data[position:], known, is_name=is_name)
-    return text.getvalue()
+        if len(pieces) >= _MOST_PIECES:
+            texts.append("".join(pieces))
+            pieces.clear()
+    _decode_piece(pieces, escape, data[position:], known, is_name=is_name)
+    return "".join((*texts, *pieces))
 
 
-def _decode_piece(text: StringIO, escape: bytes, part: bytes, known: Sequence[str], *, is_name: bool) -> None:
-    """Write what stands behind an escape sequence, up to the next one."""
+def _decode_piece(
+    pieces: list[str], escape: bytes, part: bytes, known: Sequence[str], *, is_name: bool
+) -> None:
+    """Add what stands behind an escape sequence, up to the next one."""
     first = known[0] or _DEFAULT
     encoding = CODES_TO_ENCODINGS[escape] if escape else first
     if escape == _TO_ROMAJI and encoding not in known:  # much software goes back to ASCII by it
         encoding = _DEFAULT
     if not escape or (encoding not in known and encoding != _DEFAULT):
-        text.write(_decoded(escape + part, first))
+        pieces.append(_decoded(escape + part, first))
     elif encoding in _STATEFUL:  # whose codec wants the escape sequence, and ends at the next one
-        text.write((escape + part).decode(encoding, "replace"))
+        pieces.append((escape + part).decode(encoding, "replace"))
     else:
         end = (_NAME_DELIMITER if is_name else _DELIMITER).search(part)
         until = end.start() if end else len(part)
-        text.write(_decoded(part[:until], encoding))
-        text.write(_decoded(part[until:], first))
+        pieces += [_decoded(part[:until], encoding), _decoded(part[until:], first)]
 
 
 def _decoded(data: bytes, encoding: str) -> str:
     if encoding in _WITH_GAPS:
-        return charmap_decode(data, "strict", _table(encoding))[0]
+        return data.decode("latin-1").translate(_table(encoding))
     return data.decode(encoding, "replace")
 
 
