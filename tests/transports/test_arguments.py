@@ -211,6 +211,7 @@ START_SERVER: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"contexts": [5]}, TypeError, "a presentation context must be"),
     ({"ssl_context": True}, TypeError, "ssl_context is an ssl.SSLContext"),
     ({"proxy_protocol_from": 5}, TypeError, "proxy_protocol_from is a network such as"),
+    ({"proxy_protocol_from": [5]}, TypeError, "a network is text such as '10.0.0.0/8', not an int"),
     ({"proxy_protocol_from": object()}, TypeError, "proxy_protocol_from is a network such as"),
     ({"reuse_port": "no"}, TypeError, "reuse_port: must be True or False"),
     ({"reuse_port": None}, TypeError, "reuse_port: must be True or False, not None"),

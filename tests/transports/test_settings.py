@@ -503,6 +503,8 @@ def test_a_method_is_called_and_not_set() -> None:
         ("require_calling_aet", True, TypeError, "require_calling_aet: must be an AE title or a list"),
         ("require_calling_aet", ["GOOD", ""], ValueError, "require_calling_aet: an AE title has 1 to 16"),
         ("allowed_networks", 4.2, TypeError, "allowed_networks: must be a network such as '10.0.0.0/8'"),
+        ("allowed_networks", [10], TypeError, "allowed_networks: must be a network such as"),
+        ("allowed_networks", b"10.0.0.0/8", TypeError, "allowed_networks: must be a network such as"),
         ("allowed_networks", ["10.0.0.0/8", "localhost"], ValueError, "allowed_networks: must be a network"),
         ("maximum_operations", "many", TypeError, "must be a number of operations from 0 to 65535"),
         ("maximum_operations", (1, 2, 3), ValueError, "must be a number of operations from 0 to 65535"),

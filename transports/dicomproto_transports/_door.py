@@ -37,8 +37,8 @@ log = logging.getLogger("dicomproto.server")
 class Networks:
     """One or some IP networks; a Unix socket has no address and lies in none.
 
-    Raises ValueError for what is none. IPv4 networks that are mapped into IPv6 ("::ffff:10.0.0.0/104") count
-    as IPv4 networks, for such a peer has an IPv4 address here.
+    Raises TypeError or ValueError for what is none. IPv4 networks that are mapped into IPv6
+    ("::ffff:10.0.0.0/104") count as IPv4 networks, for such a peer has an IPv4 address here.
     """
 
     def __init__(self, networks: Network | Iterable[Network]) -> None:
@@ -46,7 +46,11 @@ class Networks:
 
         single = str, ipaddress.IPv4Network, ipaddress.IPv6Network  # which are iterable, too
         given = [networks] if isinstance(networks, single) else networks
-        self._networks = [_unmapped(ipaddress.ip_network(network)) for network in given]
+        self._networks = []
+        for network in given:
+            if isinstance(network, bytes | int):  # ipaddress takes it for the bits of an address
+                raise TypeError(f"a network is text such as '10.0.0.0/8', not {named(network)}")
+            self._networks.append(_unmapped(ipaddress.ip_network(network)))
         self._parse = ipaddress.ip_address
 
     def __contains__(self, address: Address) -> bool:
