@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import pytest
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
 from dicomproto.characters import decode_text, encode_text
@@ -149,6 +150,17 @@ def test_the_tags_of_a_key_are_counted_before_they_are_decoded() -> None:
     with pytest.raises(DataSetError, match="more than 2000 values that are no UIDs or numbers"):
         Query(raw((0x00209165, tags + tags[:4])))
     assert not matches(dataset(DimensionIndexPointer=[0x00100010]), dataset(PatientID="1"))
+
+
+def test_the_binary_numbers_of_a_query_are_counted_before_they_are_decoded() -> None:
+    rows, columns = (0x00280010, b"\x10\0" * 100_000), (0x00280011, b"\x10\0" * 100_000)
+    assert not matches(raw(rows, columns), dataset(PatientID="1"))
+    with pytest.raises(DataSetError, match="more than 200000 binary numbers in the keys"):
+        Query(raw(rows, columns, (0x00280100, b"\x10\0")))
+    many = raw((0x00280010, b"\x10\x27" * 520_000))
+    with pytest.raises(DataSetError, match="more than 200000 binary numbers in the keys"):
+        Query(many)
+    assert isinstance(many.get_item(0x00280010), RawDataElement)
 
 
 def test_what_is_too_long_for_a_name_is_compared_as_it_is() -> None:

@@ -21,6 +21,7 @@ from .rules import (
     MAXIMUM_ITEMS,
     MAXIMUM_NAME,
     MAXIMUM_NAMES,
+    MAXIMUM_NUMBERS,
     MAXIMUM_STEPS,
     MAXIMUM_VALUES,
     MAXIMUM_WILD_CARDS,
@@ -79,8 +80,8 @@ class Query:
     negotiation (PS3.4 C.2.2.2.5.4, C.2.2.2.8, C.2.2.2.7). `timezone` (`+HHMM`) is the offset from UTC of data
     sets that name none; without it they are taken to be in UTC. Raises DataSetError if the identifier cannot
     be read, has over 64 sequences within each other, wild cards in more than 1024 characters, or in all over
-    2000 values of text, 10,000 wild cards, 20,000 escape sequences, 100,000 characters of names or 1000
-    items.
+    2000 values of text, 200,000 binary numbers, 10,000 wild cards, 20,000 escape sequences, 100,000
+    characters of names or 1000 items.
     """
 
     def __init__(
@@ -318,6 +319,7 @@ class _Count:
 
     def __init__(self) -> None:
         self.items = self.values = self.escapes = self.names = self.wild_cards = self.hidden = 0
+        self.numbers = 0
         self._others: dict[str, _Count] = {}
 
     def of(self, vr: str) -> _Count:
@@ -349,6 +351,9 @@ class _Count:
     def _add_encoded(self, encoded: bytes, vr: str) -> None:
         if vr == "AT":
             self._add_values(len(encoded) // 4)
+        elif vr in _WIDTHS:
+            self.numbers += len(encoded) // _WIDTHS[vr]
+            _check(self.numbers, MAXIMUM_NUMBERS, "binary numbers")
         elif vr in _COUNTED_VRS and encoded.strip(b"\\ \0"):
             self._add_values(1 if vr in SINGLE_VALUED else encoded.count(b"\\") + 1)
         if vr in EXTENDED_VRS:
@@ -365,6 +370,8 @@ class _Count:
 
 
 _COUNTED_VRS = (TEXT_VRS - {"UI"}) | {"AT"}
+_WIDTHS = {"US": 2, "SS": 2, "UL": 4, "SL": 4, "FL": 4, "UV": 8, "SV": 8, "FD": 8}
+"""Bytes of a binary number."""
 
 
 def _check(number: int, maximum: int, what: str) -> None:

@@ -21,7 +21,10 @@ MAXIMUM_WILD_CARDS = 10_000
 """Wild cards in all keys of an identifier together; what stands between them is looked for one by one."""
 
 MAXIMUM_VALUES = 2000
-"""Values of text and tags in all keys of an identifier together; UIDs and numbers may be any number."""
+"""Values of text and tags in all keys of an identifier together; UIDs may be any number."""
+
+MAXIMUM_NUMBERS = 200_000
+"""Binary numbers in all keys of an identifier together: two bytes become some sixty."""
 
 MAXIMUM_ITEMS = 1000
 """Items of all sequences of an identifier, each of which is put to each item of an entity."""
