@@ -13,12 +13,14 @@ from dicomproto.datasets import encode_data_set
 from dicomproto.errors import DataSetError
 from dicomproto.matching import WORKLIST_RETURN_KEYS, make_identifier, matches, worklist_query
 from dicomproto.uids import IMPLICIT_VR_LITTLE_ENDIAN
-from tests.identifiers import dataset, sent
+from tests.identifiers import RIGHT_KEYS, WRONG_KEYS, dataset, sent
 
 NOT_IN_LATIN_1 = (
     "element (0010,0010): not all text can be encoded in the SpecificCharacterSet 'ISO_IR 100'; "
     "it may be ISO_IR 192, which is UTF-8 and has all"
 )
+NO_NUMBER = "a value of VR IS is a whole number from -2147483648 to 2147483647"
+NO_DATE = "a date is YYYYMMDD, a range of them YYYYMMDD-YYYYMMDD, YYYYMMDD- or -YYYYMMDD"
 PARIS = timezone(timedelta(hours=1))
 
 
@@ -116,9 +118,9 @@ def test_the_character_set_holds_the_keys(keys: dict[str, object], expected: obj
             {"ScheduledProcedureStepSequence": {"Station": ""}},
             "'Station' is not a keyword of the data dictionary",
         ),
-        ({"SeriesNumber": "seven"}, "SeriesNumber cannot have this value: ValueError"),
-        ({"StudyDate": "2024-01-15"}, "StudyDate cannot have this value: a date is YYYYMMDD"),
-        ({"StudyDate": "2024011520240116"}, "StudyDate cannot have this value: a date is YYYYMMDD"),
+        ({"SeriesNumber": object()}, "SeriesNumber cannot have this value: TypeError"),
+        ({"SeriesNumber": "seven"}, f"SeriesNumber cannot have this value: {NO_NUMBER}"),
+        ({"StudyDate": "2024-01-15"}, f"StudyDate cannot have this value: {NO_DATE}"),
         (
             {"PatientName": "Иванов", "SpecificCharacterSet": "ISO_IR 100"},
             NOT_IN_LATIN_1,
@@ -130,6 +132,22 @@ def test_keys_that_cannot_be(keys: dict[str, object], reason: str) -> None:
         make_identifier(**keys)
     assert str(caught.value) == reason
     assert caught.value.__context__ is None or caught.value.__suppress_context__  # it names the value
+
+
+@pytest.mark.parametrize("key", WRONG_KEYS)
+def test_a_value_that_is_none_of_its_vr_is_refused(key: str) -> None:
+    keyword, _, value = key.partition("=")
+    for given in (value, [None, value]):
+        with pytest.raises(DataSetError, match=f"^{keyword} cannot have this value: a") as caught:
+            make_identifier(**{keyword: given})
+        assert "hello" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", RIGHT_KEYS)
+def test_a_value_range_or_pattern_of_its_vr_is_taken(key: str) -> None:
+    keyword, _, value = key.partition("=")
+    made = make_identifier(**{keyword: value})
+    assert value.strip().encode() in encode_data_set(made, IMPLICIT_VR_LITTLE_ENDIAN)
 
 
 def test_the_sequence_of_a_worklist_is_not_given_whole() -> None:

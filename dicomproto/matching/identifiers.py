@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from datetime import date, time
 from typing import Any
 
 from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
 from ..datasets import name_character_set
 from ..errors import DataSetError
 from ..quiet import Quiet
-from .values import (
-    DATE_VRS,
-    date_text,
-    element_of,
-)
+from .key_values import fault_of, is_number
+from .values import DATE_VRS, date_text, element_of
 
 _STEP = (
     "ScheduledStationAETitle",
@@ -65,9 +62,6 @@ WORKLIST_RETURN_KEYS = (
 )
 """What a modality asks a worklist for: the return keys of types 1 and 2 of PS3.4 Table K.6-1, and more."""
 
-_DATES = re.compile(r"\d{8}|(\d{8})?-(\d{8})?|\*?")
-"""A date or a range of dates; none matches what is written in another way, so it would find nothing."""
-
 
 def make_identifier(**keys: object) -> Dataset:
     """Return an identifier with a key for each DICOM keyword, in the order of their tags.
@@ -78,8 +72,8 @@ def make_identifier(**keys: object) -> Dataset:
     sequence. Text may have the wild cards `*` and `?`, and ranges as in PS3.4 C.2.2.2.5.
 
     Specific Character Set is UTF-8 if some text needs it, unless it is among the keys. Raises DataSetError
-    for an unknown keyword, for a value that the VR cannot have, and for text that the given character set
-    does not hold::
+    for an unknown keyword, for a value that the VR cannot have, such as a date that is none, and for text
+    that the given character set does not hold::
 
         make_identifier(
             QueryRetrieveLevel="STUDY",
@@ -117,12 +111,17 @@ def _fill(dataset: Dataset, keys: Mapping[str, object]) -> None:
             raise DataSetError(f"{keyword!r} is not a keyword of the data dictionary")
         vr = dictionary_VR(tag)
         values = _items(value) if vr == "SQ" else _values(vr, value)
+        texts = [one for one in values if isinstance(one, str)]
+        fault = next(filter(None, (fault_of(vr, text) for text in texts)), None)
+        if fault is not None:
+            raise DataSetError(f"{keyword} cannot have this value: {fault}")
         try:
-            dataset[tag] = element_of(tag, vr, values)
+            if vr in ("DS", "IS") and not all(map(is_number, texts)):
+                dataset[tag] = DataElement(tag, vr, "\\".join(map(str, values)), already_converted=True)
+            else:
+                dataset[tag] = element_of(tag, vr, values)
         except Exception as error:  # whatever a value of the wrong type makes pydicom raise
             raise DataSetError(f"{keyword} cannot have this value: {type(error).__name__}") from None
-        if vr == "DA" and not all(_DATES.fullmatch(str(one)) for one in values):
-            raise DataSetError(f"{keyword} cannot have this value: a date is YYYYMMDD")
 
 
 def _items(value: Any) -> list[Dataset]:

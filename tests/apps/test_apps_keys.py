@@ -19,6 +19,7 @@ from dicomproto_transports.apps._identifier import identifier_of
 from dicomproto_transports.apps._keys import InvalidKey, apply_key
 from dicomproto_transports.apps._rendering import json_of, lines_of
 from tests.data_sets import explicit
+from tests.identifiers import RIGHT_KEYS, WRONG_KEYS
 
 IMPLICIT, EXPLICIT, BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
 DEFLATED = "1.2.840.10008.1.2.1.99"
@@ -137,7 +138,12 @@ def test_the_last_of_two_keys_for_an_element_counts() -> None:
         ("SelectorFDValue=x", "a value of VR FL or FD is a number"),
         ("FrameIncrementPointer=x", "a value of VR AT is a tag, (gggg,eeee), or a keyword"),
         ("(0009,1001)=abc", "a value of VR UN is given in pairs of hexadecimal digits"),
-        ("InstanceNumber=ä", "a value of VR IS is made of ASCII characters"),
+        ("InstanceNumber=ä", "a value of VR IS is a whole number from -2147483648 to 2147483647"),
+        ("StudyDate=hello", "a date is YYYYMMDD, a range of them YYYYMMDD-YYYYMMDD"),
+        (
+            "StudyDate=20261399",
+            "* asks for any, and what a file of -f has is sent as it is (at character 11)",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_key_is_told_with_its_place(key: str, text: str) -> None:
@@ -145,6 +151,32 @@ def test_what_is_wrong_with_a_key_is_told_with_its_place(key: str, text: str) ->
         with_keys(key)
     assert str(caught.value).startswith(f"{key!r}: ")
     assert text in str(caught.value)
+
+
+@pytest.mark.parametrize("key", WRONG_KEYS)
+def test_a_value_that_is_none_of_its_vr_is_refused(key: str) -> None:
+    for written in (key, f"ReferencedStudySequence[0].{key}"):
+        with pytest.raises(InvalidKey, match="what a file of -f has is sent as it is"):
+            with_keys(written)
+
+
+@pytest.mark.parametrize("key", RIGHT_KEYS)
+def test_a_value_range_or_pattern_of_its_vr_is_taken(key: str) -> None:
+    value = key.partition("=")[2]
+    assert value.strip().encode() in encode_data_set(with_keys(key), IMPLICIT)
+
+
+def test_a_private_key_has_to_be_a_value_of_its_vr() -> None:
+    with pytest.raises(InvalidKey, match="a date is YYYYMMDD"):
+        with_keys("0009,0010=GEMS_GENIE_1", "0009,1042=hello")
+
+
+def test_a_file_may_have_values_that_are_none_of_their_vr(tmp_path: Path) -> None:
+    path = tmp_path / "query.dcm"
+    path.write_bytes(element(0x0008_0020, b"DA", b"hello") + element(0x0010_1010, b"AS", b".."))
+    sent = encode_data_set(identifier("PatientID", file=path), EXPLICIT)
+    assert b"hello" in sent
+    assert b".." in sent
 
 
 def test_a_key_that_is_not_in_the_character_set_of_the_locale() -> None:

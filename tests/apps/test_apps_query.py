@@ -384,6 +384,14 @@ def test_the_character_set_of_a_peer_may_be_known(
     assert (written.SpecificCharacterSet, written.PatientName) == ("ISO_IR 100", "M\xfcller")
 
 
+@pytest.mark.parametrize("words", [["findscu"], ["getscu"], ["movescu", "-aem", "HERE"]], ids=" ".join)
+def test_a_date_that_is_none_is_not_sent(here: Run, words: list[str]) -> None:
+    done = here(*words, "127.0.0.1:104", *KEYS, "-k", "StudyDate=20261399")
+    assert (done.status, done.out) == (2, "")
+    told = "argument -k: 'StudyDate=20261399': a date is YYYYMMDD, a range of them YYYYMMDD-YYYYMMDD"
+    assert told in done.err
+
+
 @pytest.mark.parametrize("assumed", [None, "ISO_IR 192"])
 @pytest.mark.parametrize("output", ["", "--json", "--dicom-json"])
 def test_each_match_whose_text_is_in_doubt_is_told(

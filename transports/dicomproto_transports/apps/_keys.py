@@ -7,7 +7,7 @@ r"""The `-k` of the query tools: paths to elements, with values, as pynetdicom's
 up to the one that is named. The VR is that of the data dictionary, for a private element that of pydicom's
 private one if its creator is among the keys or in the file; UN where there is none. A repeating group goes
 by its tag. Values are separated by `\`, numbers read as numbers, text is left as it is (`*` and ranges
-included), and what is neither comes in hexadecimal digits.
+included), if it is a value of its VR, and what is neither comes in hexadecimal digits.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pydicom.sequence import Sequence as DicomSequence
 from pydicom.tag import BaseTag, Tag
 
 from dicomproto.encoder import values_of
+from dicomproto.matching.key_values import fault_of
 
 MAXIMUM_ITEM = 999
 """The highest number of an item: a slip of the finger must not take all memory."""
@@ -183,9 +184,9 @@ def _item(dataset: Dataset, tag: BaseTag, number: int) -> Dataset:
 
 def _element(tag: BaseTag, vr: str, text: str) -> DataElement:
     """Return an element with the value that `text` stands for; raises ValueError."""
+    if (fault := fault_of(vr, text)) is not None:
+        raise ValueError(f"{fault}; * asks for any, and what a file of -f has is sent as it is")
     if vr in _NUMERIC_TEXT:
-        if not text.isascii():
-            raise ValueError(f"a value of VR {vr} is made of ASCII characters")
         return DataElement(tag, vr, text, already_converted=True)
     return DataElement(tag, vr, _value(vr, text), validation_mode=IGNORE)
 

@@ -1,0 +1,76 @@
+"""Which text can be the value of a key: one value, a range, or a pattern (PS3.5 6.2, PS3.4 C.2.2.2).
+
+What is no value of its VR finds nothing with any peer, and looks as if there were nothing to find.
+"""
+
+from __future__ import annotations
+
+import re
+
+from .rules import EMPTY, interval, split_range
+from .values import DATE_VRS
+
+_WHOLE = r"[+-]?[0-9]{1,11}"
+_DECIMAL = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+_VALUES = {
+    "AS": re.compile(r"[0-9]{3}[DWMY]"),
+    "DA": re.compile(r"[0-9]{8}|[0-9]{8}-|-[0-9]{8}|[0-9]{8}-[0-9]{8}|-"),
+    "DS": re.compile(rf"{_DECIMAL}(?:-{_DECIMAL})?"),
+    "DT": re.compile(r"[0-9.+-]+"),
+    "IS": re.compile(rf"{_WHOLE}(?:-{_WHOLE})?"),
+    "TM": re.compile(r"[0-9.-]+"),
+    "UI": re.compile(r"[0-9]+(?:\.[0-9]+)*"),
+}
+_PATTERNS = {
+    "AS": re.compile(r"[0-9DWMY*?]+"),
+    "DA": re.compile(r"[0-9*?-]+"),
+    "DS": re.compile(r"[0-9.eE+*?-]+"),
+    "DT": re.compile(r"[0-9.+*?-]+"),
+    "IS": re.compile(r"[0-9+*?-]+"),
+    "TM": re.compile(r"[0-9.*?-]+"),
+    "UI": re.compile(r"[0-9.*?]+"),
+}
+"""Wild cards are for other VRs in the standard, but some archives take them everywhere."""
+
+_LONGEST = {"DS": 16 + 1 + 16, "UI": 64}
+_TOLD = {
+    "AS": "an age is three digits and one of D, W, M, Y, such as 042Y",
+    "DA": "a date is YYYYMMDD, a range of them YYYYMMDD-YYYYMMDD, YYYYMMDD- or -YYYYMMDD",
+    "DS": "a value of VR DS is a number of at most 16 characters",
+    "DT": "a date and time is YYYYMMDDHHMMSS.FFFFFF&ZZXX, from the year to as far as it is known, or a range",
+    "IS": "a value of VR IS is a whole number from -2147483648 to 2147483647",
+    "TM": "a time is HHMMSS.FFFFFF, from the hour to as far as it is known, or a range such as 1000-1200",
+    "UI": "a UID is at most 64 characters, digits between dots",
+}
+
+
+def fault_of(vr: str, text: str) -> str | None:
+    r"""Return what the values of a key of VR `vr` have to be if one in `text` is not; None if all will do.
+
+    Values are separated by `\`. Empty ones and asterisks stand for anything. Known are AS, DA, DS, DT, IS, TM
+    and UI.
+    """
+    if vr not in _VALUES or all(_will_do(vr, value.strip(" \0")) for value in text.split("\\")):
+        return None
+    return _TOLD[vr]
+
+
+def is_number(text: str) -> bool:
+    """Return whether the key of a number is one, and no pattern or range."""
+    return re.fullmatch(_DECIMAL, text.strip(" \0")) is not None
+
+
+def _will_do(vr: str, value: str) -> bool:
+    if not value.strip("*") or value == EMPTY:
+        return True
+    if len(value) > _LONGEST.get(vr, 64):
+        return False
+    if "*" in value or "?" in value:
+        return _PATTERNS[vr].fullmatch(value) is not None
+    if not _VALUES[vr].fullmatch(value):
+        return False
+    if vr == "IS":
+        return all(-(2**31) <= int(one) < 2**31 for one in re.findall(_WHOLE, value))
+    if vr == "DS":
+        return len(value) <= 16 or not is_number(value)
+    return vr not in DATE_VRS or value == "-" or bool(interval(vr, value, 0) or split_range(vr, value))
