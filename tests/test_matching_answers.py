@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from typing import Any
 
@@ -421,3 +422,21 @@ def test_a_sequence_where_there_should_be_none() -> None:
     with pytest.raises(DataSetError, match=r"\(0010,0010\) cannot be read"):
         Query(made)
     assert not matches(dataset(PatientName="A"), made)
+
+
+def test_a_long_list_of_uids_is_copied_cheaply() -> None:
+    """The checks of each made up most of the time."""
+    uids = ["1.2.840.10008.1.2", *[f"1.2.{number}" for number in range(500)]]
+    query, entity = Query(sent(dataset(StudyInstanceUID=""))), sent(dataset(StudyInstanceUID=uids))
+    calls: list[str] = []
+    sys.setprofile(lambda frame, event, _: calls.append(event) if event == "call" else None)
+    try:
+        answer = query.response(entity)
+    finally:
+        sys.setprofile(None)
+    assert len(calls) < 2 * len(uids)
+    assert list(answer.StudyInstanceUID) == uids
+    assert answer.StudyInstanceUID[0].name == "Implicit VR Little Endian"
+    assert encode_data_set(answer, IMPLICIT_VR_LITTLE_ENDIAN) == encode_data_set(
+        entity, IMPLICIT_VR_LITTLE_ENDIAN
+    )

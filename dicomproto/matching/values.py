@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time
+from functools import partial
 from typing import Any
 
 from pydicom.config import IGNORE
@@ -18,6 +19,7 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
+from pydicom.uid import UID
 from pydicom.values import convert_value
 
 from ..characters import EXTENDED_VRS, decode_text
@@ -203,11 +205,17 @@ def date_text(value: date | time, vr: str) -> str:
 # --- writing --------------------------------------------------------------------------------------
 
 
+_uid = partial(str.__new__, UID)
+"""Makes a UID of text, without the checks that make up most of its cost: lists of UIDs are long."""
+
+
 def element_of(tag: int, vr: str, values: list[Any]) -> DataElement:
     """Return an element, without the validation that warns of wild cards.
 
     Raises what pydicom raises for values that the VR cannot have.
     """
+    if vr == "UI" and len(values) > 1 and set(map(type, values)) == {str}:
+        return DataElement(tag, vr, MultiValue(_uid, values), already_converted=True)
     empty = "" if vr in TEXT_VRS else None
     value = values if vr == "SQ" or len(values) > 1 else values[0] if values else empty
     return DataElement(tag, vr, value, validation_mode=IGNORE)
