@@ -64,10 +64,9 @@ def decode_text(data: bytes, encodings: str | Sequence[str], *, is_name: bool = 
 
     `encodings` are pydicom's names. What cannot be decoded becomes U+FFFD.
     """
-    known = [encodings] if isinstance(encodings, str) else encodings
-    first = known[0] or _DEFAULT
     if b"\x1b" not in data:
-        return _decoded(data, first)
+        return _decoded(data, (encodings if isinstance(encodings, str) else encodings[0]) or _DEFAULT)
+    known = [encodings] if isinstance(encodings, str) else list(dict.fromkeys(encodings))
     texts: list[str] = []
     pieces: list[str] = []
     escape, position = b"", 0

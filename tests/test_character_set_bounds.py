@@ -109,6 +109,14 @@ def test_a_response_takes_no_time_for_the_character_sets_of_the_query() -> None:
     assert time.process_time() - begun < 0.05
 
 
+@pytest.mark.serial
+def test_text_takes_no_time_for_character_sets_that_pydicom_read() -> None:
+    encodings, text = ["iso8859", *["iso2022_jp"] * 30_000], b"\x1b$)C\xb0\xa1" * 3000
+    begun = time.process_time()
+    assert decode_text(text, encodings) == decode_text(text, encodings[:2])
+    assert time.process_time() - begun < 0.3
+
+
 def test_names_of_a_peer_are_not_kept() -> None:
     known = set(encodings._cache)  # type: ignore[attr-defined]
     for name in (b"X" * 100_000, b"NONSENSE-1", b"ISO_IR 1000", b"\\".join([b"A1", b"ISO_IR 9 "] * 50)):
