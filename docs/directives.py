@@ -327,7 +327,7 @@ class HandlerStatusTable(Generated):
                 _provider.CANNOT_UNDERSTAND,
             ]
         ]
-        for request, service in _provider._SERVICES.items():
+        for request, service in _provider.SERVICES.items():
             unbound = 0 if request is dicomproto.CEchoRQ else _provider.UNRECOGNIZED_OPERATION
             too_large = service.too_large if request.data_set_allowed else ""
             missing = service.no_data_set if request.data_set_required else ""

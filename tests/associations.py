@@ -23,7 +23,7 @@ from dicomproto.upper_layer.pdu import AssociateRQ, ReleaseRP, ReleaseRQ
 from dicomproto_transports import blocking, evt
 from dicomproto_transports._acceptor import ServerCore
 from dicomproto_transports._ae import AECore
-from dicomproto_transports._association import AssociationCore
+from dicomproto_transports._association import Association
 from dicomproto_transports._part10 import file_meta_bytes
 from dicomproto_transports._stream import Stream
 from tests.backends import AnyBackend, Blocking
@@ -65,11 +65,16 @@ def make_server(
     return ServerCore(ae or make_ae(backend, "SCP"), backend.backend, handlers)
 
 
-async def associate(
-    backend: AnyBackend, port: int, ae: AECore | None = None, **options: Any
-) -> AssociationCore:
+async def open_association(ae: AECore, *args: Any, **options: Any) -> Association:
+    """Associate with a peer, in any flavour; the association is awaited."""
+    association = (await ae.open_session(*args, **options)).association
+    assert isinstance(association, Association)
+    return association
+
+
+async def associate(backend: AnyBackend, port: int, ae: AECore | None = None, **options: Any) -> Association:
     """Associate with the server on `port`."""
-    return await (ae or make_ae(backend, "SCU")).open_association(backend.backend, HOST, port, **options)
+    return await open_association(ae or make_ae(backend, "SCU"), backend.backend, HOST, port, **options)
 
 
 # --- objects ------------------------------------------------------------------------------------
@@ -279,7 +284,7 @@ async def connect(backend: AnyBackend, port: int) -> Peer:
 @asynccontextmanager
 async def associated(
     backend: AnyBackend, core: ServerCore, ae: AECore | None = None, **options: Any
-) -> AsyncIterator[AssociationCore]:
+) -> AsyncIterator[Association]:
     """A server, and an association with it that is released at the end of the block."""
     async with backend.serving(core) as server, await associate(backend, server.port, ae, **options) as assoc:
         yield assoc

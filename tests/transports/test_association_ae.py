@@ -41,7 +41,7 @@ from dicomproto.upper_layer.pdu import (
 from dicomproto_transports._ae import AECore
 from dicomproto_transports._endings import explain
 from dicomproto_transports._facts import acceptor_of, name_of, requestor_of
-from tests.associations import CT_IMAGE, MR_IMAGE, associated, make_ae, make_server
+from tests.associations import CT_IMAGE, MR_IMAGE, associated, make_ae, make_server, open_association
 from tests.backends import Lockstep
 
 PEER = "'PACS' at 10.0.0.1:104"
@@ -136,7 +136,7 @@ def test_contexts_that_are_none() -> None:
 
 def associate_with(ae: AECore, port: int = 104, **options: Any) -> None:
     backend = Lockstep()
-    backend.run(lambda: ae.open_association(backend.backend, "nowhere", port, **options))
+    backend.run(lambda: open_association(ae, backend.backend, "nowhere", port, **options))
 
 
 def test_what_cannot_be_proposed_is_said_before_anything_is_sent() -> None:
@@ -177,7 +177,7 @@ def test_what_both_sides_know_of_each_other() -> None:
     async def main() -> None:
         core = make_server(backend, ae=scp)
         async with associated(backend, core, scu, ae_title="CALLED", max_pdu=16384, ext_neg=roles) as assoc:
-            assert repr(assoc) == "<AssociationCore with 'CALLED' at 127.0.0.1:11112, Sta6>"
+            assert repr(assoc) == "<Association with 'CALLED' at 127.0.0.1:11112, Sta6>"
             assert (assoc.is_requestor, assoc.is_acceptor) == (True, False)
             assert len(assoc.accepted_contexts) == 2
             assert assoc.rejected_contexts == []
@@ -197,7 +197,7 @@ def test_what_both_sides_know_of_each_other() -> None:
             assert (other.is_requestor, other.is_acceptor) == (False, True)
             assert other.requestor == assoc.requestor
             assert other.acceptor == assoc.acceptor
-        assert repr(assoc) == "<AssociationCore with 'CALLED' at 127.0.0.1:11112, ended>"
+        assert repr(assoc) == "<Association with 'CALLED' at 127.0.0.1:11112, ended>"
         assert str(assoc.ending) == "'CALLED' at 127.0.0.1:11112: the association was released"
 
     backend.run(main)

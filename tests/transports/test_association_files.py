@@ -20,7 +20,7 @@ from dicomproto.uids import (
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
 from dicomproto_transports import evt
-from dicomproto_transports._association import AssociationCore
+from dicomproto_transports._association import Association
 from dicomproto_transports._outgoing import FileSource, MemorySource, PieceBuffers, piece_size, stamp_of
 from dicomproto_transports._sending import KnownFile
 from dicomproto_transports.trio import InvalidFile, NotPart10, TruncatedFile
@@ -42,7 +42,7 @@ MIB = 1024 * 1024
 
 
 def converse(
-    talk: Callable[[AssociationCore], Awaitable[object]],
+    talk: Callable[[Association], Awaitable[object]],
     handler: evt.Handler,
     contexts: list[tuple[str, list[str]]] | None = None,
 ) -> None:
@@ -68,7 +68,7 @@ def test_file_like_objects(tmp_path: Path) -> None:
     stored = Stored()
     path = write_file(tmp_path, data_set())
 
-    async def talk(assoc: AssociationCore) -> None:
+    async def talk(assoc: Association) -> None:
         in_memory = io.BytesIO(b"in front of it" + path.read_bytes())
         in_memory.seek(14)
         with path.open("rb") as buffered, path.open("rb", buffering=0) as raw:
@@ -87,7 +87,7 @@ def test_what_cannot_be_sent_leaves_the_association(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.touch()
 
-    async def talk(assoc: AssociationCore) -> None:
+    async def talk(assoc: Association) -> None:
         with pytest.raises(FileNotFoundError):
             await assoc.send_c_store(tmp_path / "missing")
         with pytest.raises(IsADirectoryError):
@@ -111,7 +111,7 @@ def test_what_is_cut_short_is_not_sent_unless_that_is_asked_for(tmp_path: Path) 
     path = write_file(tmp_path, cut)
     where = r"element \(7FE0,0010\) declares \d+ bytes, \d+ are left \(at byte \d+\)"
 
-    async def talk(assoc: AssociationCore) -> None:
+    async def talk(assoc: Association) -> None:
         objects = (str(path), path, KnownFile.read(path), io.BytesIO(path.read_bytes()))
         for one in objects:
             with pytest.raises(TruncatedFile, match=f"its data set is not whole: {where}"):
@@ -136,7 +136,7 @@ def test_what_is_odd_is_sent_as_it_is_with_a_warning(tmp_path: Path) -> None:
     odd = data_set() + bytes(10)
     path = write_file(tmp_path, odd)
 
-    async def talk(assoc: AssociationCore) -> None:
+    async def talk(assoc: Association) -> None:
         response = await assoc.send_c_store(path)
         assert response.Status == 0x0000
         assert [warning.partition(":")[0] for warning in response.warnings] == ["padding"]
@@ -160,7 +160,7 @@ class Failing(io.BytesIO):
 
 
 def test_a_file_that_fails_at_once_leaves_the_association() -> None:
-    async def talk(assoc: AssociationCore) -> None:
+    async def talk(assoc: Association) -> None:
         with pytest.raises(OSError, match="Input/output error"):
             await assoc.send_c_store(Failing(part10(data_set()), 100))
         assert (await assoc.send_c_echo()).Status == 0x0000
@@ -171,7 +171,7 @@ def test_a_file_that_fails_at_once_leaves_the_association() -> None:
 def test_a_file_that_fails_midway_ends_in_an_abort() -> None:
     stored = Stored()
 
-    async def talk(assoc: AssociationCore) -> None:
+    async def talk(assoc: Association) -> None:
         with pytest.raises(AssociationAborted, match="Input/output error") as caught:
             await assoc.send_c_store(Failing(part10(data_set(5 * MIB)), 3 * MIB))
         assert not caught.value.by_peer
@@ -223,7 +223,7 @@ def test_a_file_that_changes_is_never_taken_for_whole(
     stored = Stored()
     path = write_file(tmp_path, data_set(5 * MIB))
 
-    async def talk(assoc: AssociationCore) -> None:
+    async def talk(assoc: Association) -> None:
         with (
             Meddled(path, meddle) as file,
             pytest.raises(AssociationAborted, match=rf"object\.dcm {text} while it was sent"),
@@ -244,7 +244,7 @@ def test_a_file_that_grows_behind_its_head_is_never_taken_for_whole(tmp_path: Pa
     path = write_file(tmp_path, data_set())
     stored = Stored()
 
-    async def talk(assoc: AssociationCore) -> None:
+    async def talk(assoc: Association) -> None:
         with Growing(path) as file, pytest.raises(OSError, match="was written to while it was"):
             await assoc.send_c_store(file)
         assert assoc.is_established
@@ -266,7 +266,7 @@ def test_a_known_head_is_read_again_only_if_the_file_has_changed(tmp_path: Path)
     known = KnownFile.read(path)
     known = known.replace(head=known.head.replace(sop_instance_uid="1.2.3"))
 
-    async def talk(assoc: AssociationCore) -> None:
+    async def talk(assoc: Association) -> None:
         await assoc.send_c_store(known)
         path.write_bytes(part10(data_set(2000)))
         await assoc.send_c_store(known)
@@ -295,7 +295,7 @@ def test_a_stream_that_grows_is_never_taken_for_whole() -> None:
 
     stored = Stored()
 
-    async def talk(assoc: AssociationCore) -> None:
+    async def talk(assoc: Association) -> None:
         with pytest.raises(OSError, match="became longer"):
             await assoc.send_c_store(Growing(part10(data_set())))
         assert (await assoc.send_c_echo()).Status == 0x0000
@@ -311,7 +311,7 @@ def test_compressed_files_need_their_own_transfer_syntax(tmp_path: Path) -> None
     path = write_file(tmp_path, data_set(), transfer_syntax=JPEG_BASELINE)
     stored = Stored()
 
-    async def refused(assoc: AssociationCore) -> None:
+    async def refused(assoc: Association) -> None:
         with pytest.raises(NoAcceptedContext) as caught:
             await assoc.send_c_store(path)
         assert str(caught.value) == (
@@ -319,7 +319,7 @@ def test_compressed_files_need_their_own_transfer_syntax(tmp_path: Path) -> None
             f"(JPEGBaseline8Bit): context 1: accepted with transfer syntax {EXPLICIT_VR_LITTLE_ENDIAN}"
         )
 
-    async def accepted(assoc: AssociationCore) -> None:
+    async def accepted(assoc: Association) -> None:
         assert (await assoc.send_c_store(path)).Status == 0x0000
 
     converse(refused, stored, [(CT_IMAGE, [EXPLICIT_VR_LITTLE_ENDIAN])])
@@ -341,7 +341,7 @@ def test_a_dataset_is_encoded_as_accepted(transfer_syntax: str) -> None:
 
     dataset = dcmread(get_testdata_file("CT_small.dcm"))
 
-    async def talk(assoc: AssociationCore) -> None:
+    async def talk(assoc: Association) -> None:
         assert (await assoc.send_c_store(dataset)).Status == 0x0000
 
     converse(talk, handle, [(CT_IMAGE, [transfer_syntax])])
@@ -359,7 +359,7 @@ def test_a_dataset_made_in_memory() -> None:
     dataset = Dataset()
     dataset.SOPClassUID, dataset.SOPInstanceUID, dataset.PatientID = CT_IMAGE, INSTANCE, "42"
 
-    async def talk(assoc: AssociationCore) -> None:
+    async def talk(assoc: Association) -> None:
         assert (await assoc.send_c_store(dataset)).Status == 0x0000
         dataset.file_meta = FileMetaDataset()
         assert (await assoc.send_c_store(dataset)).Status == 0x0000
@@ -375,7 +375,7 @@ def test_a_dataset_that_cannot_be_encoded_leaves_the_association() -> None:
     dataset = dcmread(get_testdata_file("CT_small.dcm"))
     dataset["PatientAge"]._value = object()
 
-    async def talk(assoc: AssociationCore) -> None:
+    async def talk(assoc: Association) -> None:
         with pytest.raises(DataSetError):
             await assoc.send_c_store(dataset)
         assert (await assoc.send_c_echo()).Status == 0x0000
@@ -392,7 +392,7 @@ def test_where_it_comes_from_travels_along() -> None:
         seen.append((request.Priority, request.MessageID))
         return 0x0000
 
-    async def talk(assoc: AssociationCore) -> None:
+    async def talk(assoc: Association) -> None:
         file = io.BytesIO(part10(data_set()))
         await assoc.send_c_store(file, 99, 1, originator_aet="MOVER", originator_id=7)
 

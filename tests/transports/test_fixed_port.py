@@ -42,7 +42,7 @@ def test_many_associations_in_a_row(
 
     async def main() -> None:
         options = {"tls_args": of_client(authority)} if secure else {}
-        tell = (evt.EVT_REQUESTED, lambda event: seen.append(event.assoc.stream.peer_address))
+        tell = (evt.EVT_REQUESTED, lambda event: seen.append(event.assoc._session.stream.peer_address))
         tls = of_server(authority) if secure else None
         core = ServerCore(ae, real_backend.backend, [tell], ssl_context=tls)
         async with real_backend.serving(core) as server:

@@ -30,6 +30,7 @@ from tests.associations import (
     data_set,
     make_ae,
     make_server,
+    open_association,
     part10,
     streaming,
 )
@@ -436,8 +437,8 @@ def test_a_user_identity_is_rejected_when_its_handler_fails(caplog: pytest.LogCa
             core = make_server(backend, [(evt.EVT_USER_ID, lambda event, result=result: result)])
             async with backend.serving(core) as server:
                 with pytest.raises(AssociationRejected):
-                    await make_ae(backend).open_association(
-                        backend.backend, "scp", server.port, ext_neg=ext_neg
+                    await open_association(
+                        make_ae(backend), backend.backend, "scp", server.port, ext_neg=ext_neg
                     )
         core = make_server(backend, [(evt.EVT_USER_ID, lambda event: event.primary_field == b"me")])
         async with associated(backend, core, ext_neg=ext_neg) as assoc:

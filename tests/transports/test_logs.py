@@ -250,7 +250,7 @@ def test_a_level_that_is_inherited_asks_for_no_dumps(logger: str, records: list[
 
     async def main() -> None:
         async with associated(backend, make_server(backend)) as assoc:
-            observers.append(assoc.observer)
+            observers.append(assoc._session.driver.observer)
             await assoc.send_c_echo()
 
     backend.run(main)
@@ -368,7 +368,7 @@ def test_what_is_bound_already_is_not_dumped_twice(records: list[logging.LogReco
         core = make_server(backend)
         async with associated(backend, core, evt_handlers=[(evt.EVT_DIMSE_SENT, log_messages)]) as assoc:
             await assoc.send_c_echo()
-            assert assoc.observer is not None
+            assert assoc._session.driver.observer is not None
         assert core.handlers.get_events() == []
 
     backend.run(main)

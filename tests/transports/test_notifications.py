@@ -37,7 +37,7 @@ from dicomproto.upper_layer.pdu import (
     ReleaseRQ,
 )
 from dicomproto_transports import blocking, evt
-from dicomproto_transports._association import AssociationCore
+from dicomproto_transports._association import Association
 from dicomproto_transports._observer import Message, Observer
 from dicomproto_transports.testing import Faults
 from tests.associations import (
@@ -465,8 +465,8 @@ def test_nobody_listens_and_nothing_is_done(tmp_path: Path) -> None:
     milestones = Listener(*MILESTONES)
 
     def look(event: evt.Event) -> int:
-        observers.append(event.assoc.observer)
-        observers.append(event.assoc.connection.on_transition)
+        observers.append(event.assoc._session.driver.observer)
+        observers.append(event.assoc._session.connection.on_transition)
         return 0x0000
 
     async def main() -> None:
@@ -474,7 +474,7 @@ def test_nobody_listens_and_nothing_is_done(tmp_path: Path) -> None:
         async with associated(backend, core) as assoc:
             await assoc.send_c_store(write_file(tmp_path, data_set()))
             await assoc.send_c_echo()
-            observers.extend((assoc.observer, assoc.connection.on_transition))
+            observers.extend((assoc._session.driver.observer, assoc._session.connection.on_transition))
             gc.collect()
             observers.extend(each for each in gc.get_objects() if type(each) is Observer)
 
@@ -505,8 +505,8 @@ def test_a_handler_bound_to_one_association_hears_of_that_alone(backend: AnyBack
                 assert watched.get_handlers(evt.EVT_DIMSE_SENT) == []
                 await watched.send_c_echo()
                 watched.unbind(evt.EVT_DIMSE_RECV, listener)
-                assert watched.observer is None
-                assert watched.connection.on_transition is None
+                assert watched._session.driver.observer is None
+                assert watched._session.connection.on_transition is None
                 await watched.send_c_echo()
         assert core.handlers.get_events() == []
 
@@ -516,7 +516,7 @@ def test_a_handler_bound_to_one_association_hears_of_that_alone(backend: AnyBack
 
 def test_the_blocking_facade_binds_as_the_original_does() -> None:
     for name in ("bind", "unbind", "get_events", "get_handlers"):
-        facade, original = getattr(blocking.Association, name), getattr(AssociationCore, name)
+        facade, original = getattr(blocking.Association, name), getattr(Association, name)
         assert inspect.signature(facade) == inspect.signature(original)
         assert facade.__doc__ == original.__doc__
     listener = Listener(evt.EVT_DIMSE_SENT)
@@ -602,12 +602,12 @@ def test_listening_begins_in_the_middle_of_a_data_set(at: int, faults: Faults) -
         scu, scp = Listener(*RECEIVED, *SENT), Listener(*RECEIVED, *SENT)
         backend.backend.to_server = faults
         seen: list[bytes] = []
-        requestors: list[AssociationCore] = []
+        requestors: list[Association] = []
         consumed = [0]
 
         def take(event: evt.Event, chunk: bytes) -> None:
             if len(seen) == at:
-                consumed[0] = event.assoc.connection._upper.bytes_received
+                consumed[0] = event.assoc._session.connection._upper.bytes_received
                 for listener, assoc in ((scu, requestors[0]), (scp, event.assoc)):
                     for kind, handler in listener.bindings:
                         assoc.bind(kind, handler)

@@ -468,7 +468,7 @@ def test_over_tls(real_backend: AnyBackend, authority: Authority, end: str) -> N
             if end == "abort":
                 await assoc.abort()
             else:
-                await assoc.stream.close([], 0)
+                await assoc._session.stream.close([], 0)
             while not looker.closed:
                 await real_backend.backend.checkpoint()
 

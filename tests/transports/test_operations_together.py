@@ -161,7 +161,7 @@ def test_a_large_reply_leaves_before_a_call_returns(backend: AnyBackend, call: s
                 assert (await assoc.send_c_echo()).Status == 0
             if not seen:
                 assert await assoc.serve(until=lambda: seen)
-            assert not assoc.has_output
+            assert not assoc._session.sender.has_output
             await assoc.release()
             assert assoc.is_released
 
@@ -175,7 +175,7 @@ def test_after_response_runs_when_the_response_has_left(backend: AnyBackend) -> 
     def attributes(event: evt.Event) -> Any:
         def look(assoc: Any) -> None:
             core = getattr(assoc, "_core", assoc)
-            left.append(not core.has_output)
+            left.append(not core._session.sender.has_output)
 
         event.after_response(look)
         return 0, document(b"G", 5 * MIB)

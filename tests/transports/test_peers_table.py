@@ -261,7 +261,7 @@ def test_what_a_peer_leaves_open_is_what_the_entity_says() -> None:
     requests: list[AssociateRQ] = []
 
     def look(event: evt.Event) -> None:
-        seen.append(event.assoc._core.timeouts)
+        seen.append(event.assoc._session.timeouts)
         requests.append(event.associate_request)
 
     ae = AE(timeouts=Timeouts(connect=11, response=12))

@@ -104,7 +104,7 @@ async def told(assoc: Any, request: Request, data: bytes) -> Any:
     uid = request.sop_class_uid
     context = next(one for one in assoc.accepted_contexts if one.abstract_syntax == uid)
     request = request.replace(CommandDataSetType=DATA_SET_PRESENT)
-    return (await assoc.call(request, context.context_id, MemorySource(data, 16_000))).response
+    return (await assoc._session.call(request, context.context_id, MemorySource(data, 16_000))).response
 
 
 CUT = {

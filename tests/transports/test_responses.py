@@ -106,7 +106,7 @@ def test_awaited_to_be_sent_at_once(backend: AnyBackend) -> None:
         async with found_by(backend, Finder()) as assoc:
             responses = await assoc.send_c_find(identifier(), FIND, msg_id=77)
             assert responses.message_id == 77
-            assert assoc.connection.outstanding.keys() == {77}
+            assert assoc._session.connection.outstanding.keys() == {77}
             assert len([pair async for pair in responses]) == MATCHES + 1
 
     backend.run(main)
@@ -136,7 +136,7 @@ def test_left_early(backend: AnyBackend, leave: str) -> None:
             elif leave == "close":
                 await responses.close()
             assert responses.is_over
-            assert not assoc.connection.outstanding
+            assert not assoc._session.connection.outstanding
         assert assoc.is_released
 
     backend.run(main)
@@ -359,7 +359,7 @@ def test_left_after_the_association_has_ended(backend: AnyBackend, how: str) -> 
             await responses.close()
             await responses.cancel()
             assert responses.is_over
-            assert not assoc.unfinished
+            assert not assoc._session.unfinished
 
     backend.run(main)
 

@@ -256,7 +256,7 @@ def test_async_handlers(backend: AnyBackend) -> None:
 
     async def main() -> None:
         async with retrieving(backend, handle) as assoc:
-            roles = assoc.connection.accepted_contexts
+            roles = assoc._session.connection.accepted_contexts
             assert roles
             final, _ = await final_of(assoc.send_c_get(QUERY, GET))
             # To echo, the acceptor would need a role that was not negotiated.

@@ -42,7 +42,7 @@ from dicomproto.upper_layer.pdu import (
     UserIdentityRQ,
 )
 from dicomproto_transports import evt
-from dicomproto_transports._association import AssociationCore
+from dicomproto_transports._association import Association
 from tests.associations import (
     CT_IMAGE,
     IMMEDIATE,
@@ -1064,7 +1064,7 @@ def test_second_user(backend: AnyBackend) -> None:
             assert (await assoc.send_c_echo()).Status == 0x0000
             assert len(refused) == 4
             [theirs] = server_core.active_associations
-            assert isinstance(theirs, AssociationCore)
+            assert isinstance(theirs, Association)
             for call in (theirs.send_c_echo, theirs.serve, theirs.release, theirs.abort):
                 with pytest.raises(LocalProtocolError, match="in use by another call"):
                     await call()  # the server waits for the next request

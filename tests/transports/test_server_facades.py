@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -29,13 +30,15 @@ from dicomproto_transports import anyio as anyio_flavour
 from dicomproto_transports import blocking, evt, testing
 from dicomproto_transports import trio as trio_flavour
 from dicomproto_transports._ae import AECore
-from dicomproto_transports._association import AssociationCore
+from dicomproto_transports._association import Association as Coroutines
 from dicomproto_transports.blocking import Association
 
 FLAVOURS = [blocking, trio_flavour, anyio_flavour, testing]
 METHODS = ["send_c_echo", "send_c_store", "serve", "release", "abort"]
 
 LOCALHOST = ("127.0.0.1", 0)
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 def prepared(ae: Any) -> Any:
@@ -47,10 +50,10 @@ def prepared(ae: Any) -> Any:
 @pytest.mark.parametrize("flavour", FLAVOURS)
 def test_the_same_names_and_the_original_signatures(flavour: Any) -> None:
     assert flavour.evt is evt
-    original = inspect.signature(AECore.open_association)
+    original = inspect.signature(AECore.open_session)
     shown = inspect.signature(flavour.AE.associate)
     assert list(shown.parameters) == [name for name in original.parameters if name != "backend"]
-    assert flavour.AE.associate.__doc__ == AECore.open_association.__doc__
+    assert flavour.AE.associate.__doc__ == AECore.open_session.__doc__
     assert flavour.AE.associate.__name__ == "associate"
     for name in flavour.__all__:
         assert hasattr(flavour, name)
@@ -74,22 +77,55 @@ def test_what_calls_return_can_be_named(flavour: Any) -> None:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_blocking_methods_are_the_originals(name: str) -> None:
-    original, facade = getattr(AssociationCore, name), getattr(Association, name)
+    original, facade = getattr(Coroutines, name), getattr(Association, name)
     assert inspect.signature(facade) == inspect.signature(original)
     assert facade.__doc__ == original.__doc__
     assert not inspect.iscoroutinefunction(facade)
 
 
-def test_the_blocking_facade_has_all_properties() -> None:
-    def properties(kind: type) -> set[str]:
-        return {
-            name
-            for name, value in inspect.getmembers(kind)
-            if isinstance(value, property) and not name.startswith("_")
-        }
+NAMES = [
+    "abort", "accepted_contexts", "acceptor", "acse_timeout", "ae", "bind", "connection_timeout",
+    "dimse_timeout", "ending", "get_events", "get_handlers", "is_aborted", "is_acceptor",
+    "is_established", "is_rejected", "is_released", "is_requestor", "network_timeout",
+    "peer_certificate", "peer_certificate_der", "rejected_contexts", "release", "requestor",
+    "send_c_cancel", "send_c_echo", "send_c_find", "send_c_get", "send_c_move", "send_c_store",
+    "send_n_action", "send_n_create", "send_n_delete", "send_n_event_report", "send_n_get",
+    "send_n_set", "serve", "store_many", "timeouts", "unbind",
+]  # fmt: skip
+"""The names of an association, in all flavours."""
 
-    internal, attributes = {"peer_name", "has_output"}, {"ae"}
-    assert properties(AssociationCore) - internal | attributes == properties(Association)
+
+def names_of(association: object) -> list[str]:
+    return [name for name in dir(association) if not name.startswith("_")]
+
+
+def test_the_docs_have_the_names_of_an_association_and_no_others() -> None:
+    reference = (DOCS / "api_adapters.rst").read_text()
+    members = reference.partition("._association.Association\n   :members:")[2].partition("\n")[0]
+    assert sorted(members.replace(" ", "").split(",")) == NAMES
+
+
+def test_an_association_has_the_names_of_the_docs_in_the_blocking_flavour() -> None:
+    seen: list[object] = []
+    ae = prepared(blocking.AE("ME"))
+    handlers = [(evt.EVT_ACCEPTED, lambda event: seen.append(event.assoc))]
+    with (
+        ae.start_server(LOCALHOST, block=False, evt_handlers=handlers) as server,
+        ae.associate("127.0.0.1", server.port) as assoc,
+    ):
+        assert [names_of(one) for one in (assoc, *seen)] == [NAMES, NAMES]
+
+
+def test_an_association_has_the_names_of_the_docs_in_lockstep() -> None:
+    async def scenario(ae: testing.AE) -> None:
+        seen: list[object] = []
+        handlers = [(evt.EVT_ACCEPTED, lambda event: seen.append(event.assoc))]
+        async with ae.start_server(evt_handlers=handlers) as server:
+            async with ae.associate("127.0.0.1", server.port) as assoc:
+                assert [names_of(one) for one in (assoc, *seen)] == [NAMES, NAMES]
+
+    with testing.Lockstep() as world:
+        world.run(scenario(prepared(testing.AE(world))))
 
 
 def test_blocking_from_associate_to_release() -> None:
@@ -131,7 +167,7 @@ def test_an_application_entity_knows_its_associations_on_either_side() -> None:
     assert ae.active_associations == []
     del assoc
     gc.collect()
-    assert not ae._associations
+    assert not ae._sessions
 
 
 def test_blocking_block_with_an_error_aborts() -> None:
@@ -241,6 +277,7 @@ def test_awaited_and_entered(run: Callable[[Callable[[Any], Any]], None]) -> Non
         async with ae.start_server(LOCALHOST, evt_handlers=handlers) as server:
             async with ae.associate("127.0.0.1", server.port) as assoc:
                 assert isinstance(assoc, flavour.Association)
+                assert names_of(assoc) == NAMES
                 assert (await assoc.send_c_echo()).Status == 0x0000
                 assert len(server.active_associations) == 1
             assert assoc.is_released

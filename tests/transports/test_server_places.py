@@ -343,7 +343,7 @@ def test_who_gives_way_is_seen_again_when_the_newcomer_has_been_judged(meanwhile
 
             async def holder() -> None:
                 await backend.world.wait_for(lambda: len(judging) == 2)
-                assert all(one.terminal is None for one in holders)
+                assert all(one._session.ending.terminal is None for one in holders)
                 if meanwhile == "ends":
                     await holders[0].release()
                     await holders[1].release()

@@ -23,7 +23,7 @@ from dicomproto_transports._async import AsyncWaiter
 from dicomproto_transports._listening import listen, systemd_sockets
 from dicomproto_transports._socket import SocketStream
 from dicomproto_transports._threads import PollWaiter
-from tests.associations import HOST, Peer, associate, make_ae, make_server
+from tests.associations import HOST, Peer, associate, make_ae, make_server, open_association
 from tests.backends import LONGEST_WAIT, AnyBackend, Blocking
 
 
@@ -62,7 +62,7 @@ def test_several_sockets(real_backend: AnyBackend) -> None:
                 async with await associate(real_backend, port):
                     pass
             ae = make_ae(real_backend)
-            async with await ae.open_association(real_backend.backend, "::1", ports[2]) as association:
+            async with await open_association(ae, real_backend.backend, "::1", ports[2]) as association:
                 assert association.acceptor.address == "::1"
 
     real_backend.run(main)

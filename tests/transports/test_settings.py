@@ -86,8 +86,8 @@ def status_of(request: Request, context_of: str) -> Look:
         if request.CommandDataSetType != 0x0101:
             fragment += struct.pack(">IBB", 4, context.context_id, 2) + b"\0\0"
         pdu = struct.pack(">BxI", 4, len(fragment)) + fragment
-        await association.stream.send([pdu], None)
-        answer = await association.stream.receive(None)
+        await association._session.stream.send([pdu], None)
+        answer = await association._session.stream.receive(None)
         return struct.unpack_from("<H", answer, answer.index(b"\0\0\0\x09\x02\0\0\0") + 8)[0]
 
     return look
@@ -447,7 +447,7 @@ def test_a_subclass_has_none_that_is_nearly_a_setting(name: str) -> None:
         setattr(Archive(), name, 5)
 
 
-@pytest.mark.parametrize("name", ["_ae_title", "_supported", "_servers", "_associations", "_revision"])
+@pytest.mark.parametrize("name", ["_ae_title", "_supported", "_servers", "_sessions", "_revision"])
 def test_what_the_library_keeps_is_not_overwritten(name: str) -> None:
     with pytest.raises(AttributeError, match=f"Archive.{name} is the library's own"):
         setattr(Archive(), name, {})
@@ -465,8 +465,8 @@ def test_a_method_is_called_and_not_set() -> None:
         ae.add_supported_context = VERIFICATION  # type: ignore[assignment, method-assign]
     with pytest.raises(AttributeError, match="maximum_associations is a setting: it can be changed"):
         del ae.maximum_associations
-    ae.wrap = lambda association: association  # type: ignore[method-assign]
-    del ae.wrap
+    ae.make_association = lambda session: session  # type: ignore[method-assign]
+    del ae.make_association
 
 
 # --- values -------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from dicomproto_transports._connecting import AddressInfo, Attempts, interleaved
 from dicomproto_transports._socket import SocketStream, connect, plain_address
 from dicomproto_transports._stream import ServerShutdown, Stream
 from dicomproto_transports._threads import BlockingBackend, PollWaiter, Wake
-from tests.associations import make_ae, make_server
+from tests.associations import make_ae, make_server, open_association
 from tests.backends import AnyBackend, Async
 
 
@@ -457,8 +457,8 @@ def test_a_silent_first_address_does_not_hold_an_association(
             with silent("127.0.0.2", server.port), silent("127.0.0.3", server.port):
                 start = real_backend.backend.now()
                 ae = make_ae(real_backend, "SCU")
-                assoc = await ae.open_association(
-                    real_backend.backend, NAME, server.port, timeouts={"connect": 60}
+                assoc = await open_association(
+                    ae, real_backend.backend, NAME, server.port, timeouts={"connect": 60}
                 )
                 assert real_backend.backend.now() - start < 15
                 assert (await assoc.send_c_echo()).Status == 0

@@ -257,7 +257,7 @@ def test_an_action_on_the_context_of_another_class_is_warned_of(
         ) as assoc:
             (first,) = [c for c in assoc.accepted_contexts if c.abstract_syntax == PUSH]
             request = NActionRQ(RequestedSOPClassUID=PUSH, RequestedSOPInstanceUID="1.2", ActionTypeID=3)
-            reply = await assoc.call(request, first.context_id)
+            reply = await assoc._session.call(request, first.context_id)
         assert reply.response.Status == (0x0123 if is_strict else SUCCESS)
         if is_strict:
             assert seen == []

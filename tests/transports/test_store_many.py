@@ -188,7 +188,7 @@ def test_left_early(backend: AnyBackend, tmp_path: Path) -> None:
             async with assoc.store_many(files()) as outcomes:
                 async for _ in outcomes:
                     break
-            assert not assoc.connection.outstanding
+            assert not assoc._session.connection.outstanding
             async for _ in assoc.store_many(files()):
                 break
             assert (await assoc.send_c_echo()).Status == 0
@@ -220,7 +220,7 @@ def test_another_call_in_between_loses_nothing(backend: AnyBackend, size: int) -
                 seen.append((outcome.item, outcome.response.Status))
                 if len(seen) in (1, 2, 6):
                     assert (await assoc.send_c_echo()).Status == 0
-                    assert not assoc.connection.outstanding
+                    assert not assoc._session.connection.outstanding
             assert seen == [(item, 0xA700 if number == 2 else 0) for number, item in enumerate(items)]
 
     backend.run(main)

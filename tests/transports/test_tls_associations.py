@@ -30,7 +30,7 @@ from dicomproto_transports import blocking, evt, testing
 from dicomproto_transports import trio as trio_flavour
 from dicomproto_transports._acceptor import ServerCore
 from dicomproto_transports._ae import AECore
-from dicomproto_transports._association import AssociationCore
+from dicomproto_transports._association import Association
 from dicomproto_transports._tls import Handshake, TlsStream
 from dicomproto_transports.testing import Lockstep
 from dicomproto_transports.tls import ReloadingContext, client_context, server_context
@@ -43,6 +43,7 @@ from tests.associations import (
     data_set,
     make_ae,
     make_server,
+    open_association,
     timeouts,
     write_file,
 )
@@ -107,8 +108,8 @@ def test_objects_travel_and_both_know_whom_with(
         server = of_server(authority, ca_file=authority.ca_file)
         async with serving(backend, server, handlers) as port:
             async with await associate(backend, port, tls_args=context) as assoc:
-                assert isinstance(assoc.stream, TlsStream)
-                assert version.name.replace("_", ".") in repr(assoc.stream)
+                assert isinstance(assoc._session.stream, TlsStream)
+                assert version.name.replace("_", ".") in repr(assoc._session.stream)
                 certificate = assoc.peer_certificate
                 assert certificate is not None
                 assert ("DNS", "archive") in certificate["subjectAltName"]
@@ -200,7 +201,7 @@ def test_the_server_is_told_the_name_that_is_called(real_backend: AnyBackend, au
         async with serving(real_backend, context) as port:
             ae = make_ae(real_backend, "SCU")
             for tls_args in (of_client(authority), (of_client(authority), "archive")):
-                assoc = await ae.open_association(real_backend.backend, "localhost", port, tls_args=tls_args)
+                assoc = await open_association(ae, real_backend.backend, "localhost", port, tls_args=tls_args)
                 await assoc.release()
 
     real_backend.run(main)
@@ -536,8 +537,8 @@ def test_a_peer_that_sends_and_does_not_read_in_the_handshake(authority: Authori
 def test_the_end_of_the_connection_in_an_association(
     backend: AnyBackend, authority: Authority, says_goodbye: bool
 ) -> None:
-    async def vanish(assoc: AssociationCore) -> None:
-        stream = assoc.stream
+    async def vanish(assoc: Association) -> None:
+        stream = assoc._session.stream
         assert isinstance(stream, TlsStream)
         await (stream if says_goodbye else stream._inner).close([], stream.now())
 
@@ -653,7 +654,7 @@ def test_what_is_no_host_name(backend: AnyBackend, authority: Authority, host: s
     async def main() -> None:
         for tls_args in (of_client(authority), (of_client(authority), None)):
             with pytest.raises(ConnectionLost, match=f"cannot connect to {host}: that is no host name"):
-                await make_ae(backend).open_association(backend.backend, host, 104, tls_args=tls_args)
+                await open_association(make_ae(backend), backend.backend, host, 104, tls_args=tls_args)
 
     backend.run(main)
 

@@ -6,7 +6,6 @@ each connection, in a task or thread of its own. Whatever a connection does stay
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -30,12 +29,13 @@ from dicomproto.upper_layer.pdu import (
 )
 
 from . import evt
-from ._association import AssociationCore
 from ._checks import checked, several
 from ._door import Door, Networks, is_allowed
 from ._facts import own_title, window_of
 from ._holding import Holding
+from ._log_lines import log, log_acceptance
 from ._places import Place, Places
+from ._session import Session
 from ._settings import Context, supported_index
 from ._stream import Displaced
 
@@ -48,8 +48,6 @@ if TYPE_CHECKING:
     from .tls import Context as TLSContext
 
 T = TypeVar("T")
-
-log = logging.getLogger("dicomproto.association")
 
 # PS3.8 Table 9-21, the service-provider's presentation related function.
 _TOO_MANY = AssociateRJ(result=2, source=3, reason=2)  # local limit exceeded
@@ -120,8 +118,8 @@ class ServerCore:
     @property
     def active_associations(self) -> list[object]:
         """The associations that are being served now."""
-        served = self._places.associations()
-        return [association.facade for association in served if association.terminal is None]
+        served = self._places.sessions()
+        return [session.association for session in served if session.ending.terminal is None]
 
     def begin_shutdown(self) -> None:
         """Accept no more associations."""
@@ -144,12 +142,12 @@ class ServerCore:
 
     def _all_handlers(self) -> list[evt.Handlers]:
         """Return the handlers of all associations; they share ours until they are given some of their own."""
-        others = [association.handlers for association in self._places.associations()]
+        others = [session.handling.handlers for session in self._places.sessions()]
         return [self.handlers, *(handlers for handlers in others if handlers is not self.handlers)]
 
     def _observe(self) -> None:
-        for association in self._places.associations():
-            association.observe()
+        for session in self._places.sessions():
+            session.observe()
 
     async def serve_connection(self, stream: SocketStream) -> None:
         """Run one association to its end and close the stream.
@@ -168,57 +166,62 @@ class ServerCore:
         rules = self.rules()
         settings = rules.settings
         connection = settings.new_connection(Role.ACCEPTOR, rules.policy.supported)
-        association = self._ae.new_association(
-            connection, admitted, self.backend, self.handlers, settings, holding=self._holding
+        session = self._ae.new_session(
+            connection,
+            admitted,
+            self.backend,
+            self.handlers,
+            settings,
+            ae_title=self._ae_title,
+            holding=self._holding,
         )
-        association.ae_title = self._ae_title or association.ae_title
-        association.enter("the server")  # from now on handlers may use it, and nobody else
+        session.enter("the server")  # from now on handlers may use it, and nobody else
         try:
-            await self._serve(association, stream)
+            await self._serve(session, stream)
         except AssociationError:
             pass  # how it ended has been logged
         except Displaced:
-            await association.end(partial(_displaced, association.peer_name))
+            await session.end(partial(_displaced, session.peer_name))
         except Exception:
-            log.exception("serving %s failed", association.peer_name)
-            await association.end()
+            log.exception("serving %s failed", session.peer_name)
+            await session.end()
         except BaseException:
-            await association.end()
+            await session.end()
             raise
         finally:
-            self._places.leave(association)
+            self._places.leave(session)
 
-    async def _serve(self, association: AssociationCore, arrived: SocketStream) -> None:
-        connection = association.connection
-        log.debug("%s has connected", association.peer_name)
+    async def _serve(self, session: Session, arrived: SocketStream) -> None:
+        connection = session.connection
+        log.debug("%s has connected", session.peer_name)
         connection.transport_connected()
-        await association.notify(evt.EVT_CONN_OPEN, address=association.stream.peer_address)
-        rq = await association.next_event()
+        await session.notify(evt.EVT_CONN_OPEN, address=session.stream.peer_address)
+        rq = await session.next_event()
         assert isinstance(rq, AssociateRQ)
         rules = self.rules()  # who is served, and for what, may have changed since the connection came
-        place = Place(association, arrived, rq.calling_ae_title, rules.settings)
+        place = Place(session, arrived, rq.calling_ae_title, rules.settings)
         answer, policy = await self._answer(place, rq, rules)
         await self.backend.checkpoint()  # what is to be aborted now is not accepted first
-        if association.terminal is None:
+        if session.ending.terminal is None:
             if isinstance(answer, AssociateAC) and not self._places.settle(place):
                 answer = _TOO_MANY
             common = accepted_common_extended(rq, policy)
             connection.send(answer, common_extended=common.values())
-        if isinstance(answer, AssociateAC) and association.terminal is None:
-            association.log_acceptance()
-            await association.notify(evt.EVT_ACCEPTED)
-            await association.notify(evt.EVT_ESTABLISHED)
-            place.idle.append(association.stream.now())
-        now = association.stream.now
+        if isinstance(answer, AssociateAC) and session.ending.terminal is None:
+            log_acceptance(session.peer_name, session.connection)
+            await session.notify(evt.EVT_ACCEPTED)
+            await session.notify(evt.EVT_ESTABLISHED)
+            place.idle.append(session.stream.now())
+        now = session.stream.now
         while True:
-            event = await association.next_event()
+            event = await session.next_event()
             if isinstance(event, RequestReceived):
                 if not place.begin_operation():
                     raise Displaced
-                await association.dispatch(event)
+                await session.dispatch(event)
                 place.idle.append(now())
             else:
-                await association.dispatch(event)
+                await session.dispatch(event)
 
     def _enter(self, place: Place) -> AssociateRJ | None:
         """Count a new association, or return what tells its requestor that it is one too many."""
@@ -226,7 +229,7 @@ class ServerCore:
             return congestion
         if not self._places.take(place):
             return _TOO_MANY
-        place.association.observe()  # a handler may have been bound since it was made
+        place.session.observe()  # a handler may have been bound since it was made
         self.stream_established(place.arrived)
         return self._congestion()  # a shutdown may have looked just before
 
@@ -238,9 +241,9 @@ class ServerCore:
         self, place: Place, rq: AssociateRQ, rules: Rules
     ) -> tuple[AssociateAC | AssociateRJ, AcceptorPolicy]:
         """Return the answer to a request, and the policy after the handlers that have a say in it."""
-        association, policy = place.association, rules.policy
+        session, policy = place.session, rules.policy
         if not is_allowed(place.arrived.peer_address, rules.allowed):
-            await association.end()
+            await session.end()
             return _CONGESTION, policy  # which nobody hears
         refusal = self._enter(place)
         if refusal is not None:
@@ -252,14 +255,14 @@ class ServerCore:
                 return answer, policy
             self._places.refuse(place)
             return _TOO_MANY, policy
-        event = evt.Event(evt.EVT_REQUESTED, association.facade, {"associate_request": rq})
-        good = await association.tell(event)
+        event = evt.Event(evt.EVT_REQUESTED, session.association, {"associate_request": rq})
+        good = await session.handling.tell(event)
         if event.rejection is not None:
             result, source, reason = event.rejection
             return AssociateRJ(result=result, source=source, reason=reason), policy
         if not good:  # it might have rejected
             return _CONGESTION, policy
-        asked = await _intervene(association, rq, policy)
+        asked = await _intervene(session, rq, policy)
         return answer if asked is policy else negotiate(rq, asked), asked
 
 
@@ -272,7 +275,7 @@ def _displaced(peer: str) -> AssociationError:
 # --- the handlers that have a say in the negotiation ----------------------------------------------
 
 
-async def _intervene(association: AssociationCore, rq: AssociateRQ, policy: AcceptorPolicy) -> AcceptorPolicy:
+async def _intervene(session: Session, rq: AssociateRQ, policy: AcceptorPolicy) -> AcceptorPolicy:
     """Return the policy with what the handlers say to the extended negotiation items of `rq`.
 
     They are asked here and not from within `negotiate`, because they may be async. What a handler that
@@ -280,52 +283,52 @@ async def _intervene(association: AssociationCore, rq: AssociateRQ, policy: Acce
     """
     changes: dict[str, object] = {}
     identity, window = rq.user_identity, rq.asynchronous_operations_window
-    if identity is not None and association.handlers.one(evt.EVT_USER_ID):
+    if identity is not None and session.handling.handlers.one(evt.EVT_USER_ID):
         facts: dict[str, object] = {
             "user_id_type": identity.identity_type,
             "primary_field": identity.primary_field,
             "secondary_field": identity.secondary_field,
         }
-        verdict = await _ask(association, evt.EVT_USER_ID, rq, facts, _verdict)
+        verdict = await _ask(session, evt.EVT_USER_ID, rq, facts, _verdict)
         changes["user_identity"] = lambda _: verdict or IdentityVerdict(accepted=False)
     if window is not None:
         facts = {"nr_invoked": window.maximum_invoked, "nr_performed": window.maximum_performed}
-        answered = await _ask(association, evt.EVT_ASYNC_OPS, rq, facts, window_of)
+        answered = await _ask(session, evt.EVT_ASYNC_OPS, rq, facts, window_of)
         if answered is not None:
             changes["operations_window"] = answered
     if rq.sop_class_extended:
         proposed = {normalize_uid(e.sop_class_uid): e.application_information for e in rq.sop_class_extended}
-        information = await _ask(association, evt.EVT_SOP_EXTENDED, rq, {"app_info": proposed}, _information)
+        information = await _ask(session, evt.EVT_SOP_EXTENDED, rq, {"app_info": proposed}, _information)
         if information is not None:
             changes["extended"] = lambda _: information
     if rq.sop_class_common_extended:
         items = {normalize_uid(item.sop_class_uid): item for item in rq.sop_class_common_extended}
-        accepted = await _ask(association, evt.EVT_SOP_COMMON, rq, {"items": items}, _items)
+        accepted = await _ask(session, evt.EVT_SOP_COMMON, rq, {"items": items}, _items)
         if accepted is not None:
             changes["common_extended"] = lambda _: accepted
     return policy.replace(**changes) if changes else policy
 
 
 async def _ask(
-    association: AssociationCore,
+    session: Session,
     kind: evt.EventKind,
     rq: AssociateRQ,
     facts: dict[str, object],
     read: Callable[[object], T],
 ) -> T | None:
     """Ask the handler of an event, if there is one, and read what it returned."""
-    bound = association.handlers.one(kind)
+    bound = session.handling.handlers.one(kind)
     if bound is None:
         return None
-    event = evt.Event(kind, association.facade, {"associate_request": rq, **facts})
+    event = evt.Event(kind, session.association, {"associate_request": rq, **facts})
     try:
-        return read(await association.handle(bound, event))
+        return read(await session.handling.run(bound, event))
     except Exception as error:
-        if association.explains(error):
+        if session.handling.explains(error):
             what = "%s: the handler of %s ended with the association (%s)"
-            log.info(what, association.peer_name, kind.name, type(error).__name__)
+            log.info(what, session.peer_name, kind.name, type(error).__name__)
         else:
-            log.exception("%s: the handler of %s failed", association.peer_name, kind.name)
+            log.exception("%s: the handler of %s failed", session.peer_name, kind.name)
         return None
 
 

@@ -6,7 +6,6 @@ derives its `AE` from `AECore` and supplies the backend, the listening and the a
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 from weakref import ref
@@ -28,23 +27,25 @@ from dicomproto.upper_layer.pdu import (
 
 from . import _arguments as arguments
 from . import evt
-from ._association import AssociationCore
+from ._association import Association
 from ._charset import Doubt
 from ._checks import charset_or_none, checked, several
+from ._destination import Destinations
 from ._facts import name_of, own_title
+from ._handling import Drive
 from ._holding import Holding
+from ._log_lines import log, log_acceptance
+from ._provider import Provider
+from ._session import Session
 from ._settings import Context, Settings, proposal_of
 from ._supplied import check_stream
 from ._text import known_as, shown, uid_named
-from ._using import Drive
 from .logs import with_dumps
 
 if TYPE_CHECKING:
     from ._stream import Backend, Stream
     from ._tls import Handshake
     from .tls import TLSArguments
-
-log = logging.getLogger("dicomproto.association")
 
 NegotiationItem = (
     RoleSelection
@@ -65,7 +66,7 @@ class AECore(Settings):
     drive: Drive | None = None
     """How the blocking flavour runs a coroutine; None where handlers may be async."""
 
-    _associations: set[ref[AssociationCore]]
+    _sessions: set[ref[Session]]
     """Changed by any thread, in one step."""
 
     def __init__(
@@ -76,7 +77,7 @@ class AECore(Settings):
         timeouts: Timeouts | None = None,
     ) -> None:
         super().__init__(ae_title, limits=limits, timeouts=timeouts)
-        vars(self).update(_associations=set())
+        vars(self).update(_sessions=set())
 
     # -- associations -------------------------------------------------------------------------
 
@@ -87,36 +88,51 @@ class AECore(Settings):
     @property
     def active_associations(self) -> list[object]:
         """The associations that are established now, those that were requested and those of all servers."""
-        known = [reference() for reference in self._associations.copy()]
-        return [core.facade for core in known if core is not None and core.is_established]
+        known = [reference() for reference in self._sessions.copy()]
+        return [one.association for one in known if one is not None and one.is_established]
 
-    def new_association(
+    def new_session(
         self,
         connection: Connection,
         stream: Stream,
         backend: Backend,
         handlers: evt.Handlers,
         settings: Settings,
+        *,
         timeouts: Timeouts | None = None,
+        ae_title: str | None = None,
+        assume_charset: str | None = None,
         holding: Holding | None = None,
-    ) -> AssociationCore:
-        """Return the association of an engine and a stream, with `settings` that do not change any more."""
-        handlers = with_dumps(handlers)
-        timeouts = timeouts or settings.timeouts
-        holding = holding or Holding()
-        core = AssociationCore(connection, stream, backend, timeouts, handlers, self, settings, holding)
-        core.facade = self.wrap(core)
-        self._associations.add(ref(core, self._associations.discard))
-        core.observe()
-        if core.observer is not None:
-            core.observer.start()
-        return core
+    ) -> Session:
+        """Return the session of an engine and a stream, with `settings` that do not change any more.
 
-    def wrap(self, association: AssociationCore) -> object:
-        """Return the object that handlers get for an association; a flavour may have its own."""
-        return association
+        What is given besides goes before them.
+        """
+        if assume_charset is None:
+            assume_charset = settings.assume_charset
+        destinations = Destinations(settings.move_destinations, self.open_session)
+        session = Session(
+            connection,
+            stream,
+            backend,
+            timeouts or settings.timeouts,
+            with_dumps(handlers),
+            serve=Provider(settings.sop_classes, destinations).serve,
+            make_association=self.make_association,
+            ae_title=ae_title or settings.ae_title,
+            drive=type(self).drive,
+            text=Doubt(assume_charset),
+            holding=holding or Holding(),
+            maximum_collected=settings.maximum_collected,
+        )
+        self._sessions.add(ref(session, self._sessions.discard))
+        return session
 
-    async def open_association(
+    def make_association(self, session: Session) -> object:
+        """Return the object that users and handlers get for a session; a flavour may have its own."""
+        return Association(session, self)
+
+    async def open_session(
         self,
         backend: Backend,
         addr: str,
@@ -135,7 +151,7 @@ class AECore(Settings):
         strict_roles: bool | None = None,
         pack_pdvs: bool = False,
         assume_charset: str | None = None,
-    ) -> AssociationCore:
+    ) -> Session:
         """Associate with a peer: `associate` of all flavours.
 
         `contexts` replaces the requested ones; `max_pdu` the `maximum_pdu_size`; `ext_neg` holds items of the
@@ -159,9 +175,8 @@ class AECore(Settings):
         arguments.check_flag("strict_roles", strict_roles, or_none=True)
         arguments.check_flag("pack_pdvs", pack_pdvs)
         handlers, settings = self.bind(evt_handlers), self.settled()
-        assumed = settings.assume_charset
         if assume_charset is not None:
-            assumed = checked("assume_charset", charset_or_none, assume_charset)
+            assume_charset = checked("assume_charset", charset_or_none, assume_charset)
         timeouts = arguments.timeouts_of(timeouts, settings.timeouts)
         connection = settings.new_connection(
             Role.REQUESTOR, timeouts=timeouts, strict_roles=strict_roles, pack_pdvs=pack_pdvs
@@ -178,25 +193,32 @@ class AECore(Settings):
         if handshake is not None:
             peer = name_of(own_title(ae_title), stream.peer_address)
             stream = await handshake.run(stream, peer, timeouts)
-        association = self.new_association(connection, stream, backend, handlers, settings, timeouts)
-        association.ae_title = own_title(request.calling_ae_title)
-        association.text = Doubt(assumed)
-        log.debug("%s: connected", association.peer_name)
+        session = self.new_session(
+            connection,
+            stream,
+            backend,
+            handlers,
+            settings,
+            timeouts=timeouts,
+            ae_title=own_title(request.calling_ae_title),
+            assume_charset=assume_charset,
+        )
+        log.debug("%s: connected", session.peer_name)
         try:
             connection.transport_connected()
-            await association.notify(evt.EVT_CONN_OPEN, address=stream.peer_address)
-            await association.notify(evt.EVT_REQUESTED, associate_request=connection.request)
-            event = await association.next_event()
+            await session.notify(evt.EVT_CONN_OPEN, address=stream.peer_address)
+            await session.notify(evt.EVT_REQUESTED, associate_request=connection.request)
+            event = await session.next_event()
             assert isinstance(event, AssociateAC)
             if not connection.accepted_contexts:
-                raise NoAcceptedContext(_nothing_accepted(association))
-            association.log_acceptance()
-            await association.notify(evt.EVT_ACCEPTED)
-            await association.notify(evt.EVT_ESTABLISHED)
+                raise NoAcceptedContext(_nothing_accepted(session))
+            log_acceptance(session.peer_name, connection)
+            await session.notify(evt.EVT_ACCEPTED)
+            await session.notify(evt.EVT_ESTABLISHED)
         except BaseException:
-            await association.end()
+            await session.end()
             raise
-        return association
+        return session
 
     def _request(
         self,
@@ -250,8 +272,8 @@ def _one_of(kind: type[T], items: Iterable[object]) -> T | None:
     return found[0] if found else None
 
 
-def _nothing_accepted(association: AssociationCore) -> str:
+def _nothing_accepted(session: Session) -> str:
     reasons: dict[str, None] = {}
-    for context in association.rejected_contexts:
+    for context in session.connection.rejected_contexts.values():
         reasons[f"{uid_named(context.abstract_syntax)}: {context.reason}"] = None
-    return f"{association.peer_name} accepted no presentation context ({'; '.join(reasons)})"
+    return f"{session.peer_name} accepted no presentation context ({'; '.join(reasons)})"

@@ -1,18 +1,18 @@
 """The association as its users hold it, written once as `async def`, for requestor and acceptor alike.
 
 Each `send_*` is one operation of ours; how it waits for its responses, and what happens meanwhile,
-is `_operating.py`.
+is `_session.py`. What does not wait is in `_base_association.py`, for all flavours. The coroutines use
+nothing but `_session`, so that the blocking flavour can run them for its own association.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from dicomproto._record import maker_of
 from dicomproto.dimse.commands import (
-    DATA_SET_PRESENT,
     LOW,
     CEchoRQ,
     CEchoRSP,
@@ -38,36 +38,29 @@ from dicomproto.dimse.commands import (
     Request,
     Response,
 )
-from dicomproto.errors import (
-    AssociationAborted,
-    AssociationRejected,
-    AssociationReleased,
-    ConnectionLost,
-    LocalProtocolError,
-    NoAcceptedContext,
-)
-from dicomproto.negotiation import AcceptedContext, RejectedContext
+from dicomproto.errors import AssociationReleased, LocalProtocolError
 from dicomproto.uids import VERIFICATION
-from dicomproto.upper_layer.events import Role
-from dicomproto.upper_layer.pdu import ReleaseRQ
 
 from . import _arguments as arguments
+from ._base_association import BaseAssociation
 from ._checks import checked, seconds_or_none, wrong
-from ._endings import timed_out
-from ._facts import ServiceUser, acceptor_of, own_title, requestor_of
-from ._operating import Operating
-from ._outgoing import Encoding, MemorySource, Source, piece_size
+from ._endings import CutEnds
+from ._facts import own_title
+from ._outgoing import Encoding
+from ._requests import ask, call_of, context_for
 from ._responses import Responses
-from ._sending import KnownFile, prepare, store
-from ._settled import SettledTimeouts
+from ._sending import KnownFile, prepare
+from ._store import store
 from ._store_many import StoreOutcomes
-from ._text import known_as, uid_named
+from ._text import known_as
 
 if TYPE_CHECKING:
     from os import PathLike
     from typing import Self
 
     from pydicom.dataset import Dataset
+
+    from ._session import Session
 
     ToStore = Dataset | str | PathLike[str] | BinaryIO | KnownFile
 
@@ -77,76 +70,13 @@ _make_echo = maker_of(CEchoRQ)
 
 
 @known_as("Association")
-class AssociationCore(Operating, SettledTimeouts):
+class Association(BaseAssociation):
     """One association, from its first byte to its last.
 
     Not created by hand: `AE.associate` gives the requestor's, handlers find the acceptor's in
     `event.assoc`. The `send_*` methods return the response, with its `Status`; they raise
     `AssociationError`, which says who and why, when the association ends before it came.
     """
-
-    def __repr__(self) -> str:
-        state = "ended" if self.terminal else self.connection.state.value
-        return f"<{type(self).__name__} with {self.peer_name}, {state}>"
-
-    # -- what it is ---------------------------------------------------------------------------
-
-    @property
-    def is_established(self) -> bool:
-        """Whether messages can be exchanged."""
-        return self._reason is None and self.connection.is_established
-
-    @property
-    def is_aborted(self) -> bool:
-        """Whether it ended in any other way: aborted by either side, lost, or timed out."""
-        return not isinstance(self.ending, AssociationReleased | AssociationRejected | None)
-
-    @property
-    def is_requestor(self) -> bool:
-        """Whether this side proposed the association."""
-        return self.connection.role is Role.REQUESTOR
-
-    @property
-    def is_acceptor(self) -> bool:
-        """Whether the peer proposed the association."""
-        return self.connection.role is Role.ACCEPTOR
-
-    @property
-    def accepted_contexts(self) -> list[AcceptedContext]:
-        """The presentation contexts that can be used."""
-        return list(self.connection.accepted_contexts.values())
-
-    @property
-    def rejected_contexts(self) -> list[RejectedContext]:
-        """The presentation contexts that were refused, each with the reason."""
-        return list(self.connection.rejected_contexts.values())
-
-    @property
-    def peer_certificate(self) -> Mapping[str, object] | None:
-        """The peer's certificate, as `ssl.SSLSocket.getpeercert` returns it; None if there is none.
-
-        It is empty if it was not verified, because the context did not ask for that.
-        """
-        certificate: Mapping[str, object] | None = getattr(self.stream, "peer_certificate", None)
-        return certificate
-
-    @property
-    def peer_certificate_der(self) -> bytes | None:
-        """The peer's certificate in DER, verified or not; None if there is none."""
-        certificate: bytes | None = getattr(self.stream, "peer_certificate_der", None)
-        return certificate
-
-    @property
-    def requestor(self) -> ServiceUser:
-        """The side that proposed the association: its name, address and proposals."""
-        address = self.stream.local_address if self.is_requestor else self.stream.peer_address
-        return requestor_of(self.connection.request, address)
-
-    @property
-    def acceptor(self) -> ServiceUser:
-        """The side that answered: its name, address and answers."""
-        address = self.stream.peer_address if self.is_requestor else self.stream.local_address
-        return acceptor_of(self.connection.request, self.connection.answer, address)
 
     # -- the user's calls ---------------------------------------------------------------------
 
@@ -156,13 +86,14 @@ class AssociationCore(Operating, SettledTimeouts):
         `msg_id` is the Message ID, allotted if None. Raises NoAcceptedContext if no context for Verification
         was accepted.
         """
-        self.enter("send_c_echo")
+        session = self._session
+        session.enter("send_c_echo")
         try:
             request = _make_echo(MessageID=_message_id(msg_id), AffectedSOPClassUID=VERIFICATION)
-            context = self._context_for(request)
-            return (await self.call(request, context.context_id)).response  # type: ignore[return-value]
+            context = context_for(session, request)
+            return (await session.call(request, context.context_id)).response  # type: ignore[return-value]
         finally:
-            self.leave()
+            session.leave()
 
     async def send_c_store(
         self,
@@ -193,12 +124,13 @@ class AssociationCore(Operating, SettledTimeouts):
         if not (never_convert is False is send_truncated):
             arguments.check_flag("never_convert", never_convert)
             arguments.check_flag("send_truncated", send_truncated)
-        self.enter("send_c_store")
+        session = self._session
+        session.enter("send_c_store")
         try:
             item = prepare(dataset, send_truncated=send_truncated)
             try:
                 return await store(
-                    self,
+                    session,
                     item,
                     msg_id=_message_id(msg_id),
                     priority=priority,
@@ -209,7 +141,7 @@ class AssociationCore(Operating, SettledTimeouts):
             finally:
                 item.close()
         finally:
-            self.leave()
+            session.leave()
 
     def store_many(
         self,
@@ -228,7 +160,7 @@ class AssociationCore(Operating, SettledTimeouts):
         arguments.check_flag("never_convert", never_convert)
         arguments.check_flag("send_truncated", send_truncated)
         return StoreOutcomes(
-            self,
+            self._session,
             arguments.objects(objects),
             priority=priority,
             never_convert=never_convert,
@@ -249,7 +181,7 @@ class AssociationCore(Operating, SettledTimeouts):
             AffectedSOPClassUID=_uid(query_model=query_model),
             Priority=priority,
         )
-        return self._responses(request, dataset)
+        return _responses(self._session, request, dataset)
 
     def send_c_get(
         self, dataset: Dataset, query_model: str, msg_id: int | None = None, priority: int = LOW
@@ -266,7 +198,7 @@ class AssociationCore(Operating, SettledTimeouts):
             AffectedSOPClassUID=_uid(query_model=query_model),
             Priority=priority,
         )
-        return self._responses(request, dataset)
+        return _responses(self._session, request, dataset)
 
     def send_c_move(
         self,
@@ -286,7 +218,7 @@ class AssociationCore(Operating, SettledTimeouts):
             MoveDestination=own_title(move_aet),
             Priority=priority,
         )
-        return self._responses(request, dataset)
+        return _responses(self._session, request, dataset)
 
     async def send_c_cancel(
         self, msg_id: int, context_id: int | None = None, query_model: str | None = None
@@ -296,16 +228,7 @@ class AssociationCore(Operating, SettledTimeouts):
         `context_id` and `query_model` are not needed: the request is known. Raises LocalProtocolError if no
         such operation is outstanding.
         """
-        self.enter("send_c_cancel")
-        try:
-            arguments.number("msg_id", msg_id)
-            if msg_id not in self._awaited or msg_id not in self.connection.outstanding:
-                raise LocalProtocolError(
-                    f"send_c_cancel: no operation with Message ID {msg_id} is outstanding"
-                )
-            await self.cancel_operation(self._awaited[msg_id])
-        finally:
-            self.leave()
+        await self._session.cancel(arguments.number("msg_id", msg_id))
 
     async def send_n_event_report(
         self,
@@ -328,7 +251,7 @@ class AssociationCore(Operating, SettledTimeouts):
             AffectedSOPInstanceUID=instance_uid,
             EventTypeID=arguments.number("event_type", event_type),
         )
-        return await self._ask(request, dataset, meta_uid)  # type: ignore[return-value]
+        return await ask(self._session, request, dataset, meta_uid)  # type: ignore[return-value]
 
     async def send_n_get(
         self,
@@ -348,7 +271,7 @@ class AssociationCore(Operating, SettledTimeouts):
             RequestedSOPInstanceUID=instance_uid,
             AttributeIdentifierList=arguments.tags_of(identifier_list) or None,
         )
-        return await self._ask(request, None, meta_uid)  # type: ignore[return-value]
+        return await ask(self._session, request, None, meta_uid)  # type: ignore[return-value]
 
     async def send_n_set(
         self,
@@ -368,7 +291,7 @@ class AssociationCore(Operating, SettledTimeouts):
             RequestedSOPClassUID=_uid(class_uid=class_uid),
             RequestedSOPInstanceUID=instance_uid,
         )
-        return await self._ask(request, dataset, meta_uid)  # type: ignore[return-value]
+        return await ask(self._session, request, dataset, meta_uid)  # type: ignore[return-value]
 
     async def send_n_action(
         self,
@@ -389,7 +312,7 @@ class AssociationCore(Operating, SettledTimeouts):
             RequestedSOPInstanceUID=instance_uid,
             ActionTypeID=arguments.number("action_type", action_type),
         )
-        return await self._ask(request, dataset, meta_uid)  # type: ignore[return-value]
+        return await ask(self._session, request, dataset, meta_uid)  # type: ignore[return-value]
 
     async def send_n_create(
         self,
@@ -409,7 +332,7 @@ class AssociationCore(Operating, SettledTimeouts):
             AffectedSOPClassUID=_uid(class_uid=class_uid),
             AffectedSOPInstanceUID=instance_uid,
         )
-        return await self._ask(request, dataset, meta_uid)  # type: ignore[return-value]
+        return await ask(self._session, request, dataset, meta_uid)  # type: ignore[return-value]
 
     async def send_n_delete(
         self, class_uid: str, instance_uid: str, msg_id: int | None = None, meta_uid: str | None = None
@@ -420,7 +343,7 @@ class AssociationCore(Operating, SettledTimeouts):
             RequestedSOPClassUID=_uid(class_uid=class_uid),
             RequestedSOPInstanceUID=instance_uid,
         )
-        return (await self._ask(request, None, meta_uid))[0]  # type: ignore[return-value]
+        return (await ask(self._session, request, None, meta_uid))[0]  # type: ignore[return-value]
 
     async def serve(self, timeout: float | None = None, until: Callable[[], object] | None = None) -> bool:
         """Handle what the peer sends, for `timeout` seconds or until `until()` is true.
@@ -431,29 +354,25 @@ class AssociationCore(Operating, SettledTimeouts):
         checked("timeout", seconds_or_none, timeout)
         if until is not None and not callable(until):
             raise TypeError(f"until: {wrong('a function, or None', until)}")
-        self.enter("serve")
-        deadline = None if timeout is None else self.stream.now() + timeout
+        session = self._session
+        session.enter("serve")
+        deadline = None if timeout is None else session.stream.now() + timeout
         try:
-            await self.settle("serve")
-            while until is None or not until():
-                await self.dispatch(await self.next_event(deadline))
-                if deadline is not None and self.stream.now() >= deadline:
-                    break
-            await self.send_all()
-            return until is not None and bool(until())
+            # Cut between two messages, nothing is lost and the association stays.
+            async with CutEnds(session.end, session.is_under_way):
+                await session.settle("serve")
+                while until is None or not until():
+                    await session.dispatch(await session.next_event(deadline))
+                    if deadline is not None and session.stream.now() >= deadline:
+                        break
+                await session.send_all()
+                return until is not None and bool(until())
         except TimeoutError:
             return False
         except AssociationReleased:
             return until is None or bool(until())
-        except Exception:
-            raise
-        except BaseException:
-            # Cancelled between two messages, nothing is lost and the association stays.
-            if self.depth or self.has_output or self.connection.unanswered:
-                await self.end()
-            raise
         finally:
-            self.leave()
+            session.leave()
 
     async def release(self, timeout: float | None = None) -> None:
         """Release the association in order (PS3.8 7.2); nothing happens if it has ended.
@@ -465,45 +384,14 @@ class AssociationCore(Operating, SettledTimeouts):
         handler, whose request is still to be answered.
         """
         checked("timeout", seconds_or_none, timeout)
-        if self._reason is not None:
-            return
-        self.enter("release")
-        try:
-            await self.settle("release")
-            while (event := await self.event_at_hand()) is not None:
-                await self.dispatch(event)
-            self.connection.send(ReleaseRQ())
-            deadline = None if timeout is None else self.stream.now() + timeout
-            while True:
-                await self.dispatch(await self.next_event(deadline))
-        except TimeoutError:
-            await self.end(lambda: timed_out(self.peer_name, "association", timeout))
-            raise self._ended() from None
-        except (AssociationReleased, ConnectionLost, AssociationAborted):
-            pass
-        except Exception:
-            raise
-        except BaseException:
-            await self.end()
-            raise
-        finally:
-            self.leave()
+        await self._session.release(timeout)
 
     async def abort(self) -> None:
         """Abort the association (PS3.8 7.3); nothing happens if it has ended.
 
         Then waits for the peer to close the connection, no longer than `Timeouts.close`.
         """
-        if self._reason is not None:
-            return
-        busy = self._busy
-        if self._user == self.backend.current_task():  # a handler may, whatever it handles
-            self._busy = False
-        self.enter("abort")
-        try:
-            await self.end()
-        finally:
-            self._busy = busy
+        await self._session.abort()
 
     async def __aenter__(self) -> Self:
         return self
@@ -514,64 +402,22 @@ class AssociationCore(Operating, SettledTimeouts):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        session = self._session
         if kind is not None:
-            await self.end()
+            await session.end()
             return
         try:
-            await self.release()
+            await session.release()
         except LocalProtocolError:
-            if not self._busy and self._user in (None, self.backend.current_task()):
-                await self.end()  # nobody could later; another task that uses it can
+            if session.handling.is_free:
+                await session.end()  # nobody could later; another task that uses it can
             raise
 
-    # -- what the calls have in common ----------------------------------------------------------
 
-    def _context_for(self, request: Request, meta_uid: str | None = None) -> AcceptedContext:
-        """Return the context to send a request on."""
-        key = type(request), request.sop_class_uid, meta_uid, request.type_id
-        context = self._contexts.get(key)
-        if context is None:
-            match = self.connection.find_request_context(*key)
-            if match.context is None:
-                reasons = "; ".join(match.reasons)
-                raise NoAcceptedContext(f"{request.name} for SOP class {uid_named(key[1])}: {reasons}")
-            context = self._contexts[key] = match.context
-        return context
-
-    def _source(self, dataset: Dataset, context: AcceptedContext) -> Source:
-        data = Encoding(self).encode(dataset, context.transfer_syntax)
-        return MemorySource(data, piece_size(self.connection.peer_maximum_length))
-
-    def _responses(self, request: Request, dataset: Dataset) -> Responses[R]:
-        dataset = arguments.data_set(dataset, _call_of(request))
-        context = self._context_for(request)
-        return Responses(self, request, context, Encoding(self).encode(dataset, context.transfer_syntax))
-
-    async def _ask(
-        self, request: Request, dataset: Dataset | None, meta_uid: str | None
-    ) -> tuple[Response, Dataset | None]:
-        """Send a request of the normalized services and return its response with the data set of that."""
-        if dataset is not None:
-            dataset = arguments.data_set(dataset, _call_of(request))
-        if meta_uid is not None:
-            meta_uid = arguments.uid("meta_uid", meta_uid)
-        self.enter(request.name)
-        try:
-            context, source = self._context_for(request, meta_uid), None
-            if dataset is None and type(request).data_set_required:
-                raise LocalProtocolError(f"{request.name} needs a data set; it may be empty")
-            if dataset is not None and (dataset or type(request).data_set_required):
-                source = self._source(dataset, context)
-                request = request.replace(CommandDataSetType=DATA_SET_PRESENT)
-            reply = await self.call(request, context.context_id, source)
-        finally:
-            self.leave()
-        return reply.response, self.decoded(reply)
-
-
-def _call_of(request: Request) -> str:
-    """Return the name of the method that sends a request."""
-    return f"send_{request.name.removesuffix('-RQ').lower().replace('-', '_')}"
+def _responses(session: Session, request: Request, dataset: Dataset) -> Responses[R]:
+    dataset = arguments.data_set(dataset, call_of(request))
+    context = context_for(session, request)
+    return Responses(session, request, context, Encoding(session).encode(dataset, context.transfer_syntax))
 
 
 def _message_id(given: int | None) -> int:

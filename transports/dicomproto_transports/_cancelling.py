@@ -11,6 +11,7 @@ import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from dicomproto.dimse.events import RequestReceived
 from dicomproto.dimse.status import Category, category_of
 from dicomproto.errors import AssociationError, DataSetError
 
@@ -20,7 +21,7 @@ from ._text import printable
 
 if TYPE_CHECKING:
     from . import evt
-    from ._operating import Operating
+    from ._session import Session
 
 log = logging.getLogger("dicomproto.handlers")
 
@@ -31,13 +32,20 @@ class PeerLeaves(Exception):
     """The peer takes no more results; the operation ends without a response."""
 
 
-async def give_way(association: Operating) -> None:
+async def give_way(session: Session) -> None:
     """Hear what the peer has to say, and let others run. Raises PeerLeaves."""
-    if not association.look_ahead():
+    if not session.driver.look_ahead():
         with suppress(AssociationError):
-            await association.act_on_end()
+            await _act_on_end(session)
         raise PeerLeaves
-    await association.take_turn()
+    await session.driver.take_turn()
+
+
+async def _act_on_end(session: Session) -> None:
+    """Act on the end that is ahead, which raises, unless a request came before it."""
+    while not isinstance(event := await session.next_event(), RequestReceived):
+        await session.dispatch(event)
+    session.driver.put_back(event)
 
 
 async def last_word(steps: Steps) -> tuple[object, object]:
@@ -50,26 +58,24 @@ async def last_word(steps: Steps) -> tuple[object, object]:
     return (CANCEL, None) if category_of(status_of(status)) is Category.PENDING else (status, beside)
 
 
-def settle(association: Operating, event: evt.Event, *, is_over: bool = False) -> None:
+def settle(session: Session, event: evt.Event, *, is_over: bool = False) -> None:
     """Keep what `event.is_cancelled` says, for good where it is true or the operation `is_over`."""
     if event.verdict is None:
-        if association.is_leaving or event.message_id in association.cancelled:
+        if session.ending.is_leaving or event.message_id in session.driver.cancelled:
             event.verdict = True
         elif is_over:
             event.verdict = False
 
 
-def report_failure(
-    association: Operating, event: evt.Event, error: Exception, failed: int
-) -> tuple[int, str]:
+def report_failure(session: Session, event: evt.Event, error: Exception, failed: int) -> tuple[int, str]:
     """Log that a handler failed; return the status and the Error Comment, after which nothing comes.
 
     The status is `failed`, or C000H of a C-service whose data set cannot be read (PS3.4 B.2.3, C.4). A
     handler that ends because the association does is not blamed: raises PeerLeaves then.
     """
     event.deferred = ()
-    name, peer = event.event.name, association.peer_name
-    if association.explains(error, event):
+    name, peer = event.event.name, session.peer_name
+    if session.handling.explains(error, event):
         log.info("%s: the handler of %s ended with the association (%s)", peer, name, type(error).__name__)
         raise PeerLeaves
     if isinstance(error, DataSetError) and error.request is event.request:

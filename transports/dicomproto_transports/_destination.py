@@ -12,7 +12,7 @@ more with the next. Meanwhile the peer that asked for the C-MOVE is heard.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from dicomproto.dimse.commands import CMoveRQ, CStoreRQ
@@ -25,14 +25,12 @@ from ._attentive import AttentiveBackend
 from ._cancelling import PeerLeaves, give_way
 from ._facts import own_title
 from ._outgoing import read_failure
-from ._sending import placed
+from ._store import placed
 from ._text import named, printable
 
 if TYPE_CHECKING:
-    from ._association import AssociationCore
-    from ._operating import Operating
     from ._sending import ObjectToSend
-    from ._settings import Settings
+    from ._session import Session
 
 log = logging.getLogger("dicomproto.association")
 
@@ -55,15 +53,31 @@ class CancelledMeanwhile(Exception):
     """The C-MOVE was cancelled before there was an association with the destination."""
 
 
-def destination_of(result: object, settings: Settings) -> Address | None:
-    """Return the address that a handler of EVT_C_MOVE gave; None if the destination is unknown.
+class Destinations:
+    """Where C-MOVEs may send to: what is `known` by name, and how to `associate` with any."""
 
-    (host, port), (host, port, keyword arguments of `associate`), (None, None), or the name of one of the
-    `move_destinations` of the application entity.
-    """
-    if isinstance(result, str):
-        known = settings.move_destinations.get(result.strip())
-        return None if known is None else destination_of(tuple(known), settings)
+    __slots__ = ("_known", "associate")
+
+    def __init__(
+        self, known: Mapping[str, tuple[object, ...]], associate: Callable[..., Awaitable[Session]]
+    ) -> None:
+        self._known = known
+        self.associate = associate
+        """Opens an association: takes a backend, host, port, and what `associate` of the flavours takes."""
+
+    def find(self, result: object) -> Address | None:
+        """Return the address that a handler of EVT_C_MOVE gave; None if the destination is unknown.
+
+        (host, port), (host, port, keyword arguments of `associate`), (None, None), or the name of one of the
+        `move_destinations` of the application entity.
+        """
+        if isinstance(result, str):
+            known = self._known.get(result.strip())
+            return None if known is None else _address_of(tuple(known))
+        return _address_of(result)
+
+
+def _address_of(result: object) -> Address | None:
     if not isinstance(result, tuple) or len(result) not in (2, 3):
         raise TypeError(f"{named(result)} in place of a destination")
     host, port, *options = result
@@ -77,18 +91,25 @@ def destination_of(result: object, settings: Settings) -> Address | None:
 class Destination:
     """Where a C-MOVE sends to."""
 
-    def __init__(self, association: Operating, request: CMoveRQ, address: Address) -> None:
-        self._mover = association
+    def __init__(
+        self,
+        session: Session,
+        request: CMoveRQ,
+        address: Address,
+        associate: Callable[..., Awaitable[Session]],
+    ) -> None:
+        self._mover = session
+        self._associate = associate
         self._request = request
-        self._originator = _originator_of(association)
+        self._originator = _originator_of(session)
         self._host, self._port, self._options = address
         self._options.setdefault("ae_title", request.MoveDestination.strip())
-        self._options.setdefault("calling_ae_title", association.ae_title)
+        self._options.setdefault("calling_ae_title", session.ae_title)
         self.plans = "contexts" not in self._options
         """Whether the contexts are planned from what is to be sent."""
 
-        self._association: AssociationCore | None = None
-        self._backend = AttentiveBackend(association.backend, self._hear_mover)
+        self._session: Session | None = None
+        self._backend = AttentiveBackend(session.backend, self._hear_mover)
         self._is_opening = False
         self._proposed: dict[Pair, None] = {}  # in order
         self._refused: set[Pair] = set()
@@ -108,11 +129,11 @@ class Destination:
         and NoAcceptedContext; an AssociationError otherwise means that the object was not answered, unless
         it is the mover's.
         """
-        association = await self._association_for(item, upcoming)
+        session = await self._association_for(item, upcoming)
         try:
-            status = await self._send(association, item)
+            status = await self._send(session, item)
         except AssociationError as error:
-            if association.is_established or self._mover.terminal is not None or read_failure(error):
+            if session.is_established or self._mover.ending.terminal is not None or read_failure(error):
                 raise
             self._losses += 1
             if self._losses >= _MOST_LOSSES:
@@ -121,30 +142,30 @@ class Destination:
         self._losses = 0
         return status
 
-    async def _association_for(self, item: ObjectToSend, upcoming: Iterable[ObjectToSend]) -> AssociationCore:
+    async def _association_for(self, item: ObjectToSend, upcoming: Iterable[ObjectToSend]) -> Session:
         """Return an association on which the object was proposed."""
         if await self.is_ready_for(item):
-            if self._association is None:
+            if self._session is None:
                 raise NoAcceptedContext("the destination accepted no presentation context for it")
-            return self._association
+            return self._session
         await self.close()
         return await self._open(list(dict.fromkeys(map(_pair_of, [item, *upcoming]))))
 
     async def _is_open(self) -> bool:
         """Hear what the destination has said since the last object, and tell whether it is still there."""
-        association = self._association
-        if association is not None:
+        session = self._session
+        if session is not None:
             try:
-                while not association.look_ahead():
-                    await association.dispatch(await association.next_event())
-                await association.take_turn()
+                while not session.driver.look_ahead():
+                    await session.dispatch(await session.next_event())
+                await session.driver.take_turn()
             except AssociationError as error:
                 self._log(error)
-            if not association.is_established:
-                self._association = None
-        return self._association is not None
+            if not session.is_established:
+                self._session = None
+        return self._session is not None
 
-    async def _open(self, pairs: list[Pair]) -> AssociationCore:
+    async def _open(self, pairs: list[Pair]) -> Session:
         options = dict(self._options)
         if self.plans:
             # Objects of several kinds may come in turn, one by one: what was needed is needed again.
@@ -155,20 +176,18 @@ class Destination:
         mover = self._mover
         self._is_opening = True
         try:
-            self._association = await mover.ae.open_association(
-                self._backend, self._host, self._port, **options
-            )
+            self._session = await self._associate(self._backend, self._host, self._port, **options)
         except NoAcceptedContext:
             self._refused.update(self._proposed or pairs)
             raise
         except (AssociationError, OSError) as error:
-            if mover.terminal is not None:
+            if mover.ending.terminal is not None:
                 raise
             self._log(error)
             raise Unreachable(f"the destination cannot be reached: {type(error).__name__}") from error
         finally:
             self._is_opening = False
-        return self._association
+        return self._session
 
     def _log(self, error: Exception) -> None:
         """Log how the association with the destination ended, or that there is none."""
@@ -176,15 +195,15 @@ class Destination:
 
     async def _hear_mover(self) -> None:
         """Hear the mover while the destination is waited for; its release and its end end the wait."""
-        if self._mover.terminal is not None:  # nobody waits for the destination to be released
+        if self._mover.ending.terminal is not None:  # nobody waits for the destination to be released
             return
         await give_way(self._mover)
-        if self._is_opening and self._request.MessageID in self._mover.cancelled:
+        if self._is_opening and self._request.MessageID in self._mover.driver.cancelled:
             raise CancelledMeanwhile
 
-    async def _send(self, association: AssociationCore, item: ObjectToSend) -> int:
+    async def _send(self, session: Session, item: ObjectToSend) -> int:
         """Send an object and return the status of the response."""
-        context, source = placed(association, item, never_convert=False)
+        context, source = placed(session, item, never_convert=False)
         request = CStoreRQ(
             AffectedSOPClassUID=item.sop_class_uid,
             AffectedSOPInstanceUID=item.sop_instance_uid,
@@ -192,14 +211,14 @@ class Destination:
             MoveOriginatorApplicationEntityTitle=self._originator,
             MoveOriginatorMessageID=self._request.MessageID,
         )
-        operation = await association.begin_operation(request, context.context_id, source)
+        operation = await session.begin_operation(request, context.context_id, source)
         try:
-            return (await association.next_reply(operation)).response.Status
+            return (await session.next_reply(operation)).response.Status
         except BaseException:  # the mover has ended, or is to: nobody waits for the response any more
-            await association.end()
+            await session.end()
             raise
         finally:
-            association.forget(operation)
+            session.forget(operation)
 
     async def close(self) -> None:
         """Release the association, and wait for that no longer than `Timeouts.close`.
@@ -207,15 +226,15 @@ class Destination:
         One that does not let itself be released is aborted, and so it is if the mover leaves meanwhile, which
         is answered first. Raises PeerLeaves then.
         """
-        association, self._association = self._association, None
-        if association is None:
+        session, self._session = self._session, None
+        if session is None:
             return
-        patience = association.timeouts.close
-        association.close_at_once()  # who does not answer is not waited for twice
+        patience = session.timeouts.close
+        session.driver.close_timeout = 0.0  # who does not answer is not waited for twice
         try:
-            await association.release(timeout=patience)
+            await session.release(timeout=patience)
         except PeerLeaves:
-            await association.end()
+            await session.end()
             raise
         except AssociationError as error:
             self._log(error)
@@ -225,7 +244,7 @@ def _pair_of(item: ObjectToSend) -> Pair:
     return item.sop_class_uid, item.transfer_syntax_uid
 
 
-def _originator_of(mover: Operating) -> str | None:
+def _originator_of(mover: Session) -> str | None:
     """Return the AE title of the peer that sent the C-MOVE-RQ (PS3.7 9.1.1.1.11), if that can be sent."""
     rq = mover.connection.request
     assert rq is not None

@@ -1,6 +1,6 @@
 """How the flavours show the high level: the names, signatures and docstrings of the originals.
 
-In trio and anyio `AssociationCore` is the association that users hold, since its methods are
+In trio and anyio `Association` is the association that users hold, since its methods are
 awaited as they are. What `associate` returns can be awaited or entered.
 """
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
 from ._acceptor import ServerCore
 from ._ae import AECore
-from ._association import AssociationCore
+from ._association import Association
 from ._settings import Context
 from ._supplied import check_backend
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dicomproto.negotiation import SupportedContext
 
     from ._door import Network
+    from ._session import Session
     from ._stream import Backend
     from .evt import Binding
     from .tls import Context as TLSContext
@@ -30,7 +31,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 A = TypeVar("A", bound=AECore)
 
-Opener = Callable[Concatenate[A, "Backend", P], Coroutine[Any, Any, AssociationCore]]
+Opener = Callable[Concatenate[A, "Backend", P], Coroutine[Any, Any, "Session"]]
 
 
 def named(
@@ -64,9 +65,9 @@ class Associating:
     Leaving the block releases the association; with an exception or a cancellation it is aborted.
     """
 
-    def __init__(self, opening: Coroutine[Any, Any, AssociationCore]) -> None:
+    def __init__(self, opening: Coroutine[Any, Any, Session]) -> None:
         self._opening = opening
-        self._association: AssociationCore | None = None
+        self._association: Association | None = None
 
     if not TYPE_CHECKING:  # a checker knows by itself
 
@@ -77,11 +78,13 @@ class Associating:
         def __exit__(self, *error: object) -> None:
             """Be there, so that `__enter__` is called."""
 
-    def __await__(self) -> Generator[Any, Any, AssociationCore]:
-        return self._opening.__await__()
+    def __await__(self) -> Generator[Any, Any, Association]:
+        association = (yield from self._opening.__await__()).association
+        assert isinstance(association, Association)
+        return association
 
-    async def __aenter__(self) -> AssociationCore:
-        self._association = await self._opening
+    async def __aenter__(self) -> Association:
+        self._association = await self
         return self._association
 
     async def __aexit__(
@@ -108,7 +111,7 @@ class AsyncAE(AECore):
     backend: Backend
     """What connects and waits. A subclass may have one of its own."""
 
-    associate = _awaitable(AECore.open_association)
+    associate = _awaitable(AECore.open_session)
 
     def __init_subclass__(cls, **options: object) -> None:
         super().__init_subclass__(**options)

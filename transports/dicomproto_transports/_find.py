@@ -25,7 +25,10 @@ from ._text import printable
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-    from ._operating import Operating
+    from dicomproto.negotiation import AcceptedContext
+    from dicomproto.services import SOPClassRegistry
+
+    from ._session import Session
 
 log = logging.getLogger("dicomproto.handlers")
 
@@ -36,36 +39,47 @@ FINAL = frozenset((Category.SUCCESS, Category.WARNING, Category.FAILURE, Categor
 
 
 async def serve_find(
-    association: Operating, received: RequestReceived, bound: evt.Bound, event: evt.Event, *, failed: int
+    session: Session,
+    received: RequestReceived,
+    bound: evt.Bound,
+    event: evt.Event,
+    *,
+    failed: int,
+    sop_classes: SOPClassRegistry,
 ) -> None:
     """Answer one C-FIND request, to its final response."""
-    steps = Steps(association, bound, event, takes_status=True)
+    steps = Steps(session, bound, event, takes_status=True)
+    has_one_at_most = _has_one_at_most(sop_classes, event.context)
     try:
-        response = await _send_matches(association, received, steps, event, failed)
+        response = await _send_matches(session, received, steps, event, failed, has_one_at_most)
     finally:
         await steps.close()
-    settle(association, event)
-    association.respond(response)
+    settle(session, event)
+    session.respond(response)
 
 
 async def _send_matches(
-    association: Operating, received: RequestReceived, steps: Steps, event: evt.Event, failed: int
+    session: Session,
+    received: RequestReceived,
+    steps: Steps,
+    event: evt.Event,
+    failed: int,
+    has_one_at_most: bool,
 ) -> Response:
     """Send the pending responses and return the final one."""
     request = received.command
-    has_one_at_most = _has_one_at_most(association, received)
     only: tuple[Response, MemorySource] | None = None  # of these, until it is known that no other comes
-    encoding = Encoding(association)
+    encoding = Encoding(session)
     while True:
         try:
             result = await steps.next()
-            await give_way(association)
+            await give_way(session)
             if result is END:
                 # What was cancelled may have ended early, so that it is no success.
-                result = CANCEL if request.MessageID in association.cancelled else 0
+                result = CANCEL if request.MessageID in session.driver.cancelled else 0
             status, dataset = pair_of(result)
             is_pending = category_of(status_of(status)) is Category.PENDING
-            if is_pending and request.MessageID in association.cancelled:
+            if is_pending and request.MessageID in session.driver.cancelled:
                 status, _ = await last_word(steps)
                 dataset = None  # a match that comes too late
             final = None
@@ -75,41 +89,40 @@ async def _send_matches(
         except PeerLeaves:
             raise
         except Exception as error:
-            code, comment = report_failure(association, event, error, failed)
+            code, comment = report_failure(session, event, error, failed)
             return request.response(code, ErrorComment=comment)
         if final is not None:
             if dataset:
                 what = "%s: what %s gave beside the final status %s is not sent; a match comes beside FF00H"
-                log.warning(what, association.peer_name, event.event.name, f"{final.Status:04X}H")
+                log.warning(what, session.peer_name, event.event.name, f"{final.Status:04X}H")
             if only is not None and final.category in (Category.SUCCESS, Category.WARNING):
-                await association.answer(*only)
+                await session.answer(*only)
             return final
         if only is not None:
             event.deferred = ()
             return request.response(MORE_THAN_ONE_MATCH, ErrorComment="more than one match found")
         try:
-            match = _match(association, event, request, status, dataset, encoding)
+            match = _match(session, event, request, status, dataset, encoding)
         except Exception as error:
             what = "%s: a match of %s cannot be sent: %s"
-            log.error(what, association.peer_name, event.event.name, printable(str(error)))
+            log.error(what, session.peer_name, event.event.name, printable(str(error)))
             event.deferred = ()
             return request.response(CANNOT_ENCODE, ErrorComment="a match cannot be encoded")
         if has_one_at_most:
             only = match
             continue
-        await association.answer(*match)
-        await association.send_queued()
+        await session.answer(*match)
+        await session.send_queued()
 
 
-def _has_one_at_most(association: Operating, received: RequestReceived) -> bool:
+def _has_one_at_most(sop_classes: SOPClassRegistry, context: AcceptedContext) -> bool:
     """Tell whether a query has one match or none: several are a failure (PS3.4 Q.4)."""
-    context = association.connection.accepted_contexts[received.context_id]
-    known = association.settings.sop_classes.find(context.abstract_syntax, context.service_class_uid)
+    known = sop_classes.find(context.abstract_syntax, context.service_class_uid)
     return known is not None and known.service_class is ServiceClass.RELEVANT_PATIENT_INFORMATION_QUERY
 
 
 def _match(
-    association: Operating,
+    session: Session,
     event: evt.Event,
     request: Request,
     status: object,
@@ -120,4 +133,4 @@ def _match(
         raise ValueError("a pending status needs an identifier that is not empty")
     data = encoding.encode(dataset, event.context.transfer_syntax)
     response = request.response(status_of(status), CommandDataSetType=DATA_SET_PRESENT, **fields_of(status))
-    return response, MemorySource(data, piece_size(association.connection.peer_maximum_length))
+    return response, MemorySource(data, piece_size(session.connection.peer_maximum_length))

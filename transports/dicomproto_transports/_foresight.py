@@ -23,8 +23,8 @@ from ._sending import FileToSend, KnownFile, prepare
 from ._steps import Steps
 
 if TYPE_CHECKING:
-    from ._operating import Operating
     from ._sending import ObjectToSend
+    from ._session import Session
 
 _MOST_FILES = 32
 """Open files; more would tell little more of what is to be negotiated."""
@@ -43,8 +43,8 @@ class _Raised:
 class StepsAhead(Steps):
     """The results of one handler of a C-GET or C-MOVE."""
 
-    def __init__(self, association: Operating, bound: evt.Bound, event: evt.Event) -> None:
-        super().__init__(association, bound, event)
+    def __init__(self, session: Session, bound: evt.Bound, event: evt.Event) -> None:
+        super().__init__(session, bound, event)
         self._ahead: deque[object] = deque()
 
     async def next(self) -> object:
@@ -62,7 +62,7 @@ class StepsAhead(Steps):
         To be called when the last result was a file, which has been opened. The peer is heard between two
         of them: raises as `give_way`.
         """
-        ahead, now = self._ahead, self._association.stream.now
+        ahead, now = self._ahead, self._session.stream.now
         end = now() + _LONGEST_LOOK
         while len(ahead) < _MOST_FILES and now() < end and not is_over():
             if ahead and _file_in(ahead[-1]) is None:
@@ -71,7 +71,7 @@ class StepsAhead(Steps):
                 ahead.append(_opened(await super().next()))
             except Exception as error:
                 ahead.append(_Raised(error))
-            await give_way(self._association)
+            await give_way(self._session)
 
     def upcoming(self) -> list[FileToSend]:
         """Return the files that were looked at and not taken yet."""

@@ -1,58 +1,52 @@
-"""The data sets of the peer's requests as they come in: discarded, whole, or in chunks."""
+"""The data set of a message as it comes in: discarded or gathered."""
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import AsyncIterator, Iterator
-from io import BytesIO
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol
 
 from dicomproto.dimse.collector import DataSetCollector
-from dicomproto.dimse.commands import CStoreRQ
-from dicomproto.dimse.events import DataSetChunk, RequestReceived
-from dicomproto.dimse.status import Category, category_of
-from dicomproto.encoded import DECODED_BOUNDS, IDENTIFIER_BOUNDS, Bounds, Walk
-from dicomproto.errors import DataSetError, DataSetTooLarge, LocalProtocolError
-from dicomproto.headers import encoding_of
-from dicomproto.negotiation import AcceptedContext
-from dicomproto.uids import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, normalize_uid
-from dicomproto.upper_layer.pdu import Buffer
+from dicomproto.dimse.events import DataSetChunk
 
 from ._holding import FREE
-from ._part10 import file_meta_bytes
-from ._results import comment_of
 
 if TYPE_CHECKING:
-    from pydicom.dataset import Dataset, FileMetaDataset
+    from dicomproto.connection import Event
+    from dicomproto.encoded import Walk
+    from dicomproto.upper_layer.pdu import Buffer
 
-    from ._operating import Operating
+    from ._holding import Holding
 
-
-_TOO_MUCH = "too much is being received from all peers together"
-
-_SMALL = 16 * 1024
-"""Bytes of data sets that are decoded at once."""
-
-_PIECE = 256 * 1024
-"""Bytes that are inflated at a time."""
+TOO_MUCH = "too much is being received from all peers together"
 
 
-def _is_readable(transfer_syntax: str) -> bool:
-    """Tell whether the standard says how data sets in this transfer syntax are read."""
-    if normalize_uid(transfer_syntax) == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
-        return True
-    return encoding_of(transfer_syntax) is not None
+class Reading(Protocol):
+    """What reads the events of an association."""
+
+    @property
+    def peer_name(self) -> str:
+        """AE title and address of the other side."""
+
+    async def next_event(self, deadline: float | None = None, /) -> Event:
+        """Return the next event; raises the AssociationError of the end."""
+
+    async def dispatch(self, event: Event, /) -> None:
+        """Do what an event asks for that nobody in particular waits for."""
 
 
 class Incoming:
-    """The data set of a message as it comes in; while it does, it is the association's `incoming`."""
+    """The data set of a message as it comes in.
 
-    __slots__ = ("association", "is_complete", "is_over", "counted", "excess")
+    What is held of it counts for `holding`, of which `most` bytes may be held.
+    """
+
+    __slots__ = ("is_complete", "is_over", "counted", "excess", "_reading", "_holding", "_most")
 
     is_refused = True
 
-    def __init__(self, association: Operating) -> None:
-        self.association = association
+    def __init__(self, reading: Reading, holding: Holding, most: int | None) -> None:
+        self._reading = reading
+        self._holding = holding
+        self._most = most
         self.is_complete = False
         self.is_over = False
         """Whether its request has been served, so that what is kept of it is the handler's own affair."""
@@ -60,22 +54,20 @@ class Incoming:
         """How many bytes of it count as held."""
         self.excess = ""
         """What it is too much of, if it is not gathered to its end."""
-        association.incoming = self
 
     async def next_chunk(self) -> Buffer | None:
         """Return the next bytes, None after the last. Raises AssociationError where they are cut short."""
-        association = self.association
+        reading = self._reading
         while not self.is_complete:
-            event = await association.next_event()
+            event = await reading.next_event()
             if type(event) is DataSetChunk:
                 if event.last:
                     self.is_complete = True
-                    association.incoming = None
                 if len(event.data):
                     return event.data
             else:
                 # Nothing comes between the chunks of a message but the end of the association.
-                await association.dispatch(event)
+                await reading.dispatch(event)
         return None
 
     async def drain(self) -> None:
@@ -98,7 +90,7 @@ class Incoming:
             held += len(chunk)
             if held > free:
                 if not self.count(held):
-                    self._give_up(_TOO_MUCH)
+                    self._give_up(TOO_MUCH)
                     return None
                 free = self.counted
             if self.is_complete and held == len(chunk) <= unwalked:
@@ -113,12 +105,10 @@ class Incoming:
         """Count that so many bytes are held; False, and a line in the log, if that is too much."""
         if size <= max(self.counted, FREE) or self.is_over:
             return True
-        association = self.association
-        most = association.settings.maximum_collected
-        counted = association.holding.grow(self.counted, size, most)
+        counted = self._holding.grow(self.counted, size, self._most)
         if counted is None:
-            assert most is not None
-            association.holding.tell(most, association.peer_name)
+            assert self._most is not None
+            self._holding.tell(self._most, self._reading.peer_name)
             return False
         self.counted = counted
         return True
@@ -130,209 +120,10 @@ class Incoming:
     def let_go(self) -> None:
         """Count it as held no longer."""
         if self.counted:
-            self.association.holding.let_go(self.counted)
+            self._holding.let_go(self.counted)
             self.counted = 0
 
     def end(self) -> None:
         """Count it neither now nor later: its request has been served."""
         self.is_over = True
         self.let_go()
-
-
-class IncomingDataSet(Incoming):
-    """The data set of a request, whole; judged as it comes if it has `bounds`."""
-
-    __slots__ = ("received", "limit", "bounds", "_data", "_dataset")
-
-    def __init__(
-        self, association: Operating, received: RequestReceived, bounds: Bounds | None = None
-    ) -> None:
-        super().__init__(association)
-        self.received = received
-        limits = association.connection.limits
-        self.limit = limits.collect
-        self.bounds = bounds
-        if bounds is IDENTIFIER_BOUNDS:
-            self.limit = min(limits.collect, limits.identifier)
-        self._data: Buffer | None = None
-        self._dataset: Dataset | None = None
-        association.data_sets.append(self)
-        if not received.has_data_set:
-            self._data, self.is_complete, association.incoming = b"", True, None
-
-    @property
-    def context(self) -> AcceptedContext:
-        return self.association.connection.accepted_contexts[self.received.context_id]
-
-    async def collect(self) -> bool:
-        """Gather the whole data set; False, with the rest still to come, if it is above `limit`.
-
-        Raises DataSetError if it has `bounds` and is not whole, cannot be followed or is beyond them.
-        Decoding judges as well, so a small data set is decoded, not walked, and kept for the handler.
-        """
-        if self._data is not None:
-            return True
-        if self.bounds is None:
-            self._data = await self.gather(self.limit)
-            return self._data is not None
-        syntax = self.context.transfer_syntax
-        walk, is_readable = Walk(syntax, bounds=self.bounds), _is_readable(syntax)
-        self._data = await self.gather(self.limit, walk, unwalked=_SMALL if is_readable else 0)
-        is_sure = walk.elements and walk.is_checked and not walk.warnings
-        if self._data is not None and is_readable and not is_sure:
-            self.dataset  # noqa: B018  # raises what the walk could not tell
-        return self._data is not None
-
-    @property
-    def has_elements(self) -> bool:
-        """Whether there are some, as far as is known; NULs alone are none."""
-        return len(self._data or b"" if self._dataset is None else self._dataset) > 0
-
-    @property
-    def data(self) -> Buffer:
-        if self._data is None:
-            raise AttributeError("the data set is given in chunks; EVT_C_STORE gives it whole")
-        return self._data
-
-    @property
-    def dataset(self) -> Dataset:
-        if self._dataset is None:
-            from dicomproto.datasets import decode_noting_text
-
-            data, syntax = self.data, self.context.transfer_syntax
-            try:
-                if normalize_uid(syntax) == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
-                    data, syntax = self._inflated(), EXPLICIT_VR_LITTLE_ENDIAN
-                bounds = self.bounds or DECODED_BOUNDS
-                dataset, extended = decode_noting_text(data, syntax, bounds=bounds)
-            except DataSetError as error:
-                error.request = self.received.command
-                raise
-            self.association.text.settle(dataset, extended, self.association.peer_name)
-            self._dataset = dataset
-        return self._dataset
-
-    def _inflated(self) -> Buffer:
-        """Return a deflated data set as it was; a few bytes of it become a thousand times as many."""
-        given, decompressor, inflated = (
-            memoryview(self.data),
-            zlib.decompressobj(-zlib.MAX_WBITS),
-            bytearray(),
-        )
-
-        def take(data: Buffer) -> bool:
-            piece = decompressor.decompress(data, _PIECE)
-            inflated.extend(piece)
-            if len(inflated) > self.limit:
-                raise DataSetTooLarge(f"the deflated data set is larger than {self.limit} bytes")
-            if not self.count(len(given) + len(inflated)):
-                raise DataSetTooLarge(_TOO_MUCH)
-            return bool(piece)
-
-        try:
-            for start in range(0, len(given), _PIECE):
-                rest: Buffer = given[start : start + _PIECE]
-                while len(rest) and not decompressor.eof:
-                    take(rest)
-                    rest = decompressor.unconsumed_tail
-            while not decompressor.eof:
-                if not take(b""):
-                    raise DataSetError("the deflated data set is incomplete")
-        except zlib.error as error:
-            raise DataSetError("the deflated data set cannot be inflated") from error
-        return memoryview(inflated).toreadonly()
-
-
-class IncomingStore(IncomingDataSet):
-    """The data set of a C-STORE request: whole, or an iterator over its chunks."""
-
-    __slots__ = ("is_streamed", "is_refused", "_file_meta")
-
-    def __init__(self, association: Operating, received: RequestReceived, *, is_streamed: bool) -> None:
-        super().__init__(association, received)
-        self.is_streamed = is_streamed
-        self.is_refused = False
-        self._file_meta: FileMetaDataset | None = None
-
-    @property
-    def request(self) -> CStoreRQ:
-        return cast(CStoreRQ, self.received.command)
-
-    # -- whole --------------------------------------------------------------------------------
-
-    @property
-    def dataset(self) -> Dataset:
-        if self._dataset is None:
-            self._dataset = super().dataset
-            self._dataset.file_meta = self.file_meta
-        return self._dataset
-
-    @property
-    def file_meta(self) -> FileMetaDataset:
-        if self._file_meta is None:
-            from pydicom import dcmread
-
-            self._file_meta = dcmread(BytesIO(self.head)).file_meta
-        return self._file_meta
-
-    @property
-    def head(self) -> bytes:
-        requestor = self.association.connection.request
-        return file_meta_bytes(
-            sop_class_uid=self.request.sop_class_uid or self.context.abstract_syntax,
-            sop_instance_uid=self.request.sop_instance_uid,
-            transfer_syntax_uid=self.context.transfer_syntax,
-            source_ae_title=requestor.calling_ae_title if requestor else "",
-        )
-
-    def encoded(self, include_meta: bool) -> bytes:
-        return b"".join((self.head, self.data)) if include_meta else bytes(self.data)
-
-    # -- in chunks ----------------------------------------------------------------------------
-
-    def streamed(self, what: str) -> IncomingStore:
-        """Return this, for a handler that asks for the `what` of a streaming event."""
-        if not self.is_streamed:
-            raise AttributeError(f"an EVT_C_STORE event has no {what!r}; it has the data set whole")
-        return self
-
-    def refuse(self, status: int, comment: str | None = None) -> None:
-        """Answer a failure before the data set is complete."""
-        if category_of(status) is not Category.FAILURE:
-            raise LocalProtocolError(f"refuse: status {status:#06x} is no failure")
-        if self.is_refused:
-            return
-        fields = {} if comment is None else {"ErrorComment": comment_of(comment)}
-        self.association.respond(self.request.response(status, **fields))
-        self.is_refused = True
-
-    async def _next_streamed(self) -> Buffer | None:
-        if self.is_refused:
-            return None
-        self.association.enter("event.chunks")
-        try:
-            return await self.next_chunk()
-        finally:
-            self.association.leave()
-
-    def __aiter__(self) -> AsyncIterator[Buffer]:
-        return self
-
-    async def __anext__(self) -> Buffer:
-        chunk = await self._next_streamed()
-        if chunk is None:
-            raise StopAsyncIteration
-        return chunk
-
-    def __iter__(self) -> Iterator[Buffer]:
-        if self.association.drive is None:
-            raise TypeError("use `async for` over event.chunks; a sync handler cannot wait here")
-        return self
-
-    def __next__(self) -> Buffer:
-        drive = self.association.drive
-        assert drive is not None
-        chunk = drive(self._next_streamed())
-        if chunk is None:
-            raise StopIteration
-        return cast(Buffer, chunk)

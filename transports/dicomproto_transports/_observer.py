@@ -17,7 +17,7 @@ only for handlers that read them: one with an attribute `reads_data` that is fal
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from dicomproto.dimse.assembly import Assembler, CommandReceived
@@ -35,10 +35,9 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from dicomproto.config import Limits
+    from dicomproto.connection import Connection
     from dicomproto.dimse.commands import Command
     from dicomproto.upper_layer.pdu import Buffer
-
-    from ._operating import Operating
 
 
 MOST_ITEMS = 16
@@ -88,10 +87,25 @@ class Message:
 
 
 class Observer:
-    """Listens to one association, in both directions, from the next event or piece of data on."""
+    """Listens to one association, in both directions, from the next event or piece of data on.
 
-    def __init__(self, association: Operating) -> None:
+    `handlers_of` returns the handlers of a kind of event, as they are then; `emit` runs those of one event.
+    `count_unsent` tells how many bytes the stream has not taken yet.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        association: object,
+        handlers_of: Callable[[evt.EventKind], tuple[evt.Bound, ...]],
+        emit: Callable[[evt.Event], Awaitable[object]],
+        count_unsent: Callable[[], int],
+    ) -> None:
+        self._connection = connection
         self._association = association
+        self._handlers_of = handlers_of
+        self._emit = emit
+        self._count_unsent = count_unsent
         self._found: deque[evt.Event] = deque()
         self._incoming: _Direction | None = None
         self._outgoing: _Direction | None = None
@@ -99,8 +113,7 @@ class Observer:
     def start(self) -> tuple[_Direction, _Direction]:
         """Begin to listen, where both directions are now; by the association's own task."""
         if self._incoming is None or self._outgoing is None:
-            association = self._association
-            connection = association.connection
+            connection = self._connection
             limits = connection.limits
             # What we send has no limit but those that it was made with.
             unlimited = limits.replace(
@@ -114,7 +127,7 @@ class Observer:
             )
             rest, waiting = connection.unread()
             self._incoming = _Direction(self, _RECEIVED, limits, rest)
-            self._outgoing = _Direction(self, _SENT, unlimited, association.count_unsent())
+            self._outgoing = _Direction(self, _SENT, unlimited, self._count_unsent())
             connection.on_transition = self._transition
             if connection.state is State.STA4:  # the association is made after its request
                 self._transition("Evt1", State.STA1, "AE-1", State.STA4)
@@ -125,7 +138,7 @@ class Observer:
 
     def stop(self) -> None:
         """Listen no longer."""
-        self._association.connection.on_transition = None
+        self._connection.on_transition = None
 
     def received(self, data: Buffer) -> int:
         """Take what has come, before the engine does; return how many bytes of it were taken.
@@ -133,7 +146,7 @@ class Observer:
         They are no more than what is told at a time; the rest comes again, when that was told.
         """
         incoming, _ = self.start()
-        incoming.tiny_below(self._association.connection.tiny_below)  # known from the answer on
+        incoming.tiny_below(self._connection.tiny_below)  # known from the answer on
         return incoming.feed(data, MOST_ITEMS)
 
     def sent(self, buffers: Iterable[Buffer], rest: Iterable[Buffer]) -> None:
@@ -150,25 +163,25 @@ class Observer:
         """Have everything told that was found so far."""
         self.start()
         while self._found:
-            await self._association.tell(self._found.popleft())
+            await self._emit(self._found.popleft())
 
     def has_handlers(self, kind: evt.EventKind) -> bool:
         """Whether anybody wants to hear of a kind of event."""
-        return bool(self._association.handlers.all(kind))
+        return bool(self._handlers_of(kind))
 
     def reads_data(self, kind: evt.EventKind) -> bool:
         """Whether any handler of a kind of event reads the data sets."""
-        handlers = self._association.handlers.all(kind)
+        handlers = self._handlers_of(kind)
         return any(getattr(bound.handler, "reads_data", True) for bound in handlers)
 
     def found(self, kind: evt.EventKind, **facts: object) -> None:
         """Keep an event until it is told, if anybody wants to hear of it."""
         if self.has_handlers(kind):
-            self._found.append(evt.Event(kind, self._association.facade, facts))
+            self._found.append(evt.Event(kind, self._association, facts))
 
     def transfer_syntax(self, context_id: int) -> str:
         """Return the transfer syntax of a context, "" if there is none."""
-        context = self._association.connection.accepted_contexts.get(context_id)
+        context = self._connection.accepted_contexts.get(context_id)
         return "" if context is None else context.transfer_syntax
 
     def _transition(self, event: str, met: State, action: str, following: State) -> None:

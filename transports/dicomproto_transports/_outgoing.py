@@ -17,8 +17,6 @@ from dicomproto.upper_layer.pdu import Buffer
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-    from ._operating import Operating
-
 log = logging.getLogger("dicomproto.association")
 
 PIECE = 1024 * 1024
@@ -44,6 +42,14 @@ def read_failure(error: Exception) -> OSError | None:
     return cause if is_ours and isinstance(cause, OSError) else None
 
 
+class Peer(Protocol):
+    """Whom data sets are for."""
+
+    @property
+    def peer_name(self) -> str:
+        """How it is called in the log."""
+
+
 class Source(Protocol):
     """A data set on its way out; `pad` says that an odd length gets one NUL."""
 
@@ -62,10 +68,10 @@ def piece_size(peer_maximum_length: int) -> int:
 class Encoding:
     """Encodes the data sets of one operation; what is odd about their text is told once in the log."""
 
-    __slots__ = ("_association", "_told")
+    __slots__ = ("_peer", "_told")
 
-    def __init__(self, association: Operating | None) -> None:
-        self._association = association
+    def __init__(self, peer: Peer | None) -> None:
+        self._peer = peer
         self._told = False
 
     def encode(self, dataset: Dataset, transfer_syntax: str) -> bytes:
@@ -77,7 +83,7 @@ class Encoding:
     def _warn(self, text: str) -> None:
         if not self._told:
             self._told = True
-            to = "" if self._association is None else f"{self._association.peer_name}: "
+            to = "" if self._peer is None else f"{self._peer.peer_name}: "
             log.warning("%s%s", to, text)
 
 

@@ -19,7 +19,7 @@ from dicomproto.upper_layer.pdu import normalize_ae_title
 from ._facts import host_and_port
 
 if TYPE_CHECKING:
-    from ._association import AssociationCore
+    from ._session import Session
     from ._settings import Settings
     from ._socket import SocketStream
 
@@ -36,17 +36,17 @@ _SILENCE = 60.0
 class Place:
     """The place of one association, from its request to its end."""
 
-    __slots__ = ("association", "arrived", "settings", "host", "alike", "idle", "leaver", "is_given_up")
+    __slots__ = ("session", "arrived", "settings", "host", "alike", "idle", "leaver", "is_given_up")
 
     def __init__(
-        self, association: AssociationCore, arrived: SocketStream, calling_ae_title: str, settings: Settings
+        self, session: Session, arrived: SocketStream, calling_ae_title: str, settings: Settings
     ) -> None:
-        self.association = association
+        self.session = session
         self.arrived = arrived
         self.settings = settings
-        self.host, _ = host_and_port(association.stream.peer_address)
+        self.host, _ = host_and_port(session.stream.peer_address)
         # A Unix socket has no host: no two are alike then.
-        self.alike = (normalize_ae_title(calling_ae_title), self.host or association)
+        self.alike = (normalize_ae_title(calling_ae_title), self.host or session)
         """What those of one calling AE title, and those of one address, have in common."""
         self.idle: list[float] = []
         """When the last operation ended; empty while there is one, and before the association stands."""
@@ -58,7 +58,7 @@ class Place:
     @property
     def is_live(self) -> bool:
         """Whether it counts."""
-        return self.association.terminal is None and not self.is_given_up
+        return self.session.ending.terminal is None and not self.is_given_up
 
     def begin_operation(self) -> bool:
         """Note that an operation begins; False if the place is given up.
@@ -91,21 +91,21 @@ class Places:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._taken: dict[AssociationCore, Place] = {}
+        self._taken: dict[Session, Place] = {}
         self._told: dict[str, float] = {}  # when a limit was last said to be reached
         self._untold: Counter[str] = Counter()
 
-    def associations(self) -> list[AssociationCore]:
+    def sessions(self) -> list[Session]:
         """Return the associations that have a place."""
         return list(self._taken)  # one step
 
     def take(self, place: Place) -> bool:
         """Take a place, or be promised that of another; False, with a line in the log, if there is none."""
-        now = place.association.stream.now()
+        now = place.session.stream.now()
         with self._lock:
             reached, place.leaver = self._look(place, now)
             if reached is None:
-                self._taken[place.association] = place
+                self._taken[place.session] = place
         if reached is not None:
             self._tell(reached, place, "was rejected")
         return reached is None
@@ -117,7 +117,7 @@ class Places:
         """
         if place.leaver is None:
             return True
-        now = place.association.stream.now()
+        now = place.session.stream.now()
         with self._lock:
             reached, leaver = self._look(place, now)
             while leaver is not None and not leaver.give_up():
@@ -127,17 +127,17 @@ class Places:
             self._tell(reached, place, "was rejected")
         elif leaver is not None:
             leaver.arrived.displace()
-            self._tell(_IN_ALL, place, f"takes the place of {leaver.association.peer_name}")
+            self._tell(_IN_ALL, place, f"takes the place of {leaver.session.peer_name}")
         return reached is None
 
     def refuse(self, place: Place) -> None:
         """Log that nobody gives way to a newcomer that would not be accepted."""
         self._tell(_IN_ALL, place, "was rejected")
 
-    def leave(self, association: AssociationCore) -> None:
+    def leave(self, session: Session) -> None:
         """Give a place back, if the association has one."""
         with self._lock:
-            self._taken.pop(association, None)
+            self._taken.pop(session, None)
 
     def _look(self, place: Place, now: float) -> tuple[str | None, Place | None]:
         """Return the limit that leaves no place, if one does, and who has to give way otherwise."""
@@ -158,7 +158,7 @@ class Places:
 
     def _tell(self, name: str, newcomer: Place, what: str) -> None:
         """Log that a limit is reached, once a minute."""
-        now, peer = newcomer.association.stream.now(), newcomer.association.peer_name
+        now, peer = newcomer.session.stream.now(), newcomer.session.peer_name
         with self._lock:
             if now - self._told.get(name, -_SILENCE) < _SILENCE:
                 self._untold[name] += 1

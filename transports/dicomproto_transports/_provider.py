@@ -53,8 +53,10 @@ from dicomproto.uids import is_valid_uid
 
 from . import evt
 from ._cancelling import PeerLeaves, report_failure, settle
+from ._data_sets import IncomingDataSet, IncomingStore
+from ._destination import Destinations
 from ._find import serve_find
-from ._incoming import Incoming, IncomingDataSet, IncomingStore
+from ._incoming import Incoming
 from ._outgoing import Encoding, MemorySource, piece_size
 from ._results import CANNOT_UNDERSTAND, comment_on, copied, dataset_of, pair_of, response_for
 from ._retrieve import serve_retrieve
@@ -63,7 +65,9 @@ from ._text import printable
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-    from ._operating import Operating
+    from dicomproto.services import SOPClassRegistry
+
+    from ._session import Session
 
 log = logging.getLogger("dicomproto.handlers")
 
@@ -80,7 +84,7 @@ STORE_HANDLER_FAILED = 0xC211
 STORE_STATUS_UNKNOWN = 0xC002
 
 
-class _Service(NamedTuple):
+class Service(NamedTuple):
     """How one DIMSE service is provided: its event, and the statuses for what goes wrong."""
 
     event: evt.EventKind
@@ -93,55 +97,105 @@ class _Service(NamedTuple):
 
 _OF_IDENTIFIERS = (OUT_OF_RESOURCES, CANNOT_UNDERSTAND, CANNOT_UNDERSTAND, IDENTIFIER_BOUNDS)
 
-_SERVICES: dict[type[Request], _Service] = {
-    CEchoRQ: _Service(evt.EVT_C_ECHO, PROCESSING_FAILURE),
-    CFindRQ: _Service(evt.EVT_C_FIND, 0xC311, *_OF_IDENTIFIERS),
-    CGetRQ: _Service(evt.EVT_C_GET, 0xC411, *_OF_IDENTIFIERS),
-    CMoveRQ: _Service(evt.EVT_C_MOVE, 0xC511, *_OF_IDENTIFIERS),
-    NEventReportRQ: _Service(evt.EVT_N_EVENT_REPORT, PROCESSING_FAILURE),
-    NGetRQ: _Service(evt.EVT_N_GET, PROCESSING_FAILURE),
-    NSetRQ: _Service(evt.EVT_N_SET, PROCESSING_FAILURE),
-    NActionRQ: _Service(evt.EVT_N_ACTION, PROCESSING_FAILURE),
-    NCreateRQ: _Service(evt.EVT_N_CREATE, PROCESSING_FAILURE),
-    NDeleteRQ: _Service(evt.EVT_N_DELETE, PROCESSING_FAILURE),
+SERVICES: dict[type[Request], Service] = {
+    CEchoRQ: Service(evt.EVT_C_ECHO, PROCESSING_FAILURE),
+    CFindRQ: Service(evt.EVT_C_FIND, 0xC311, *_OF_IDENTIFIERS),
+    CGetRQ: Service(evt.EVT_C_GET, 0xC411, *_OF_IDENTIFIERS),
+    CMoveRQ: Service(evt.EVT_C_MOVE, 0xC511, *_OF_IDENTIFIERS),
+    NEventReportRQ: Service(evt.EVT_N_EVENT_REPORT, PROCESSING_FAILURE),
+    NGetRQ: Service(evt.EVT_N_GET, PROCESSING_FAILURE),
+    NSetRQ: Service(evt.EVT_N_SET, PROCESSING_FAILURE),
+    NActionRQ: Service(evt.EVT_N_ACTION, PROCESSING_FAILURE),
+    NCreateRQ: Service(evt.EVT_N_CREATE, PROCESSING_FAILURE),
+    NDeleteRQ: Service(evt.EVT_N_DELETE, PROCESSING_FAILURE),
 }
 
 _ASKING = frozenset((CEchoRQ, CFindRQ, CGetRQ, CMoveRQ, NGetRQ))
 """What changes nothing here: not begun for a peer that is gone, where all else is taken that came whole."""
 
 
-async def serve_request(association: Operating, received: RequestReceived) -> None:
-    """Serve one request of the peer to its end, data set included."""
-    request = received.command
-    kind = type(request)
-    if await association.is_too_late() and kind in _ASKING:
-        log.debug("%s: nobody waits for the answer to its %s", association.peer_name, request.name)
-        association.respond(request.response(PROCESSING_FAILURE))
-        return
-    if association.depth > MAXIMUM_DEPTH:
-        await _refuse(association, received, RESOURCE_LIMITATION, "too many operations within each other")
-        return
-    try:
-        if kind is CStoreRQ:
-            await _serve_store(association, received)
-        else:
-            await _serve(association, received, _SERVICES[kind])
-    except PeerLeaves:
-        log.debug("%s: its %s has no answer", association.peer_name, request.name)
+class Provider:
+    """Answers the requests of the peer of one association.
+
+    `sop_classes` are those that are known, `destinations` those that a C-MOVE may send to.
+    """
+
+    __slots__ = ("_sop_classes", "_destinations")
+
+    def __init__(self, sop_classes: SOPClassRegistry, destinations: Destinations) -> None:
+        self._sop_classes = sop_classes
+        self._destinations = destinations
+
+    async def serve(self, session: Session, received: RequestReceived) -> None:
+        """Serve one request to its end, data set included."""
+        request = received.command
+        kind = type(request)
+        if await session.driver.is_too_late() and kind in _ASKING:
+            log.debug("%s: nobody waits for the answer to its %s", session.peer_name, request.name)
+            session.respond(request.response(PROCESSING_FAILURE))
+            return
+        if session.depth > MAXIMUM_DEPTH:
+            await _refuse(session, received, RESOURCE_LIMITATION, "too many operations within each other")
+            return
+        try:
+            if kind is CStoreRQ:
+                await _serve_store(session, received)
+            else:
+                await self._serve(session, received, SERVICES[kind])
+        except PeerLeaves:
+            log.debug("%s: its %s has no answer", session.peer_name, request.name)
+
+    async def _serve(self, session: Session, received: RequestReceived, service: Service) -> None:
+        request, bound = received.command, session.handling.handlers.one(service.event)
+        if bound is None:
+            if service.event is evt.EVT_C_ECHO:
+                session.respond(request.response())
+            else:
+                text = f"{request.name} is not provided here"
+                await _refuse(session, received, UNRECOGNIZED_OPERATION, text)
+            return
+        if request.data_set_required and not received.has_data_set:
+            await _refuse(session, received, service.no_data_set, "no data set")
+            return
+        data_set = IncomingDataSet(session, received, service.bounds)
+        session.data_sets.append(data_set)
+        if not request.data_set_allowed:
+            await data_set.drain()
+        elif (refusal := await _judge(session, data_set, service)) is not None:
+            status, comment = refusal
+            session.respond(request.response(status, ErrorComment=comment))
+            await data_set.drain()
+            return
+        event = evt.Event(service.event, session.association, _facts(session, received), data_set)
+        try:
+            if isinstance(request, CFindRQ):
+                await serve_find(
+                    session, received, bound, event, failed=service.failed, sop_classes=self._sop_classes
+                )
+            elif isinstance(request, (CGetRQ, CMoveRQ)):
+                await serve_retrieve(
+                    session, received, bound, event, failed=service.failed, destinations=self._destinations
+                )
+            else:
+                response, dataset = await _ask(session, bound, event, request, service.failed, service.failed)
+                await _answer(session, event, received, response, dataset)
+        finally:
+            settle(session, event, is_over=True)
+        await _after(session, event)
 
 
-async def _refuse(association: Operating, received: RequestReceived, status: int, comment: str) -> None:
+async def _refuse(session: Session, received: RequestReceived, status: int, comment: str) -> None:
     """Answer a failure at once, then discard the data set (PS3.7 9.3.1)."""
-    association.respond(received.command.response(status, ErrorComment=comment))
+    session.respond(received.command.response(status, ErrorComment=comment))
     if received.has_data_set:
-        await Incoming(association).drain()
+        await Incoming(session, session.holding, session.maximum_collected).drain()
 
 
-def _facts(association: Operating, received: RequestReceived) -> dict[str, object]:
+def _facts(session: Session, received: RequestReceived) -> dict[str, object]:
     return {
         "request": received.command,
-        "context": association.connection.accepted_contexts[received.context_id],
-        "association": association,
+        "context": session.connection.accepted_contexts[received.context_id],
+        "handling": session.handling,
         "warnings": received.warnings,
     }
 
@@ -149,41 +203,7 @@ def _facts(association: Operating, received: RequestReceived) -> dict[str, objec
 # --- all but C-STORE ----------------------------------------------------------------------------
 
 
-async def _serve(association: Operating, received: RequestReceived, service: _Service) -> None:
-    request, bound = received.command, association.handlers.one(service.event)
-    if bound is None:
-        if service.event is evt.EVT_C_ECHO:
-            association.respond(request.response())
-        else:
-            text = f"{request.name} is not provided here"
-            await _refuse(association, received, UNRECOGNIZED_OPERATION, text)
-        return
-    if request.data_set_required and not received.has_data_set:
-        await _refuse(association, received, service.no_data_set, "no data set")
-        return
-    data_set = IncomingDataSet(association, received, service.bounds)
-    if not request.data_set_allowed:
-        await data_set.drain()
-    elif (refusal := await _judge(data_set, service)) is not None:
-        status, comment = refusal
-        association.respond(request.response(status, ErrorComment=comment))
-        await data_set.drain()
-        return
-    event = evt.Event(service.event, association.facade, _facts(association, received), data_set)
-    try:
-        if isinstance(request, CFindRQ):
-            await serve_find(association, received, bound, event, failed=service.failed)
-        elif isinstance(request, (CGetRQ, CMoveRQ)):
-            await serve_retrieve(association, received, bound, event, failed=service.failed)
-        else:
-            response, dataset = await _ask(association, bound, event, request, service.failed, service.failed)
-            await _answer(association, event, received, response, dataset)
-    finally:
-        settle(association, event, is_over=True)
-    await _after(association, event)
-
-
-async def _judge(data_set: IncomingDataSet, service: _Service) -> tuple[int, str] | None:
+async def _judge(session: Session, data_set: IncomingDataSet, service: Service) -> tuple[int, str] | None:
     """Gather a data set; return the status and the comment that refuse it if it is too large or not whole."""
     try:
         if await data_set.collect():
@@ -192,14 +212,14 @@ async def _judge(data_set: IncomingDataSet, service: _Service) -> tuple[int, str
         return service.too_large, data_set.excess
     except DataSetError as error:
         data_set.let_go()
-        name, peer = data_set.received.command.name, data_set.association.peer_name
+        name, peer = data_set.received.command.name, session.peer_name
         log.warning("%s: the data set of %s cannot be used: %s", peer, name, error)
         too_large = isinstance(error, DataSetTooLarge)
         return service.too_large if too_large else service.not_whole, comment_on(error)
 
 
 async def _answer(
-    association: Operating,
+    session: Session,
     event: evt.Event,
     received: RequestReceived,
     response: Response,
@@ -212,18 +232,18 @@ async def _answer(
             response, dataset = _created(request, response, dataset)
         if dataset and not response.data_set_allowed:
             what = "%s: %s has no data set, so the handler's is not sent"
-            log.warning(what, association.peer_name, response.name)
+            log.warning(what, session.peer_name, response.name)
         elif dataset:
-            data = Encoding(association).encode(dataset, event.context.transfer_syntax)
-            source = MemorySource(data, piece_size(association.connection.peer_maximum_length))
+            data = Encoding(session).encode(dataset, event.context.transfer_syntax)
+            source = MemorySource(data, piece_size(session.connection.peer_maximum_length))
             response = response.replace(CommandDataSetType=DATA_SET_PRESENT)
     except Exception as error:
         what = "%s: what the handler of %s returned cannot be sent: %s"
-        log.error(what, association.peer_name, event.event.name, printable(str(error)))
+        log.error(what, session.peer_name, event.event.name, printable(str(error)))
         event.deferred = ()
         comment = "the handler's data set cannot be sent"
         response, source = request.response(PROCESSING_FAILURE, ErrorComment=comment), None
-    await association.answer(response, source)
+    await session.answer(response, source)
 
 
 def _created(
@@ -246,19 +266,19 @@ def _created(
     return response.replace(AffectedSOPInstanceUID=str(uid)), dataset
 
 
-async def _after(association: Operating, event: evt.Event) -> None:
+async def _after(session: Session, event: evt.Event) -> None:
     """Run what the handler asked for with `event.after_response`, and what that asks for."""
     if event.deferred:
-        await association.send_all()
+        await session.send_all()
     while event.deferred:
         bound, event.deferred = event.deferred[0], event.deferred[1:]
         try:
-            await association.handle(bound, association.facade)
+            await session.handling.run(bound, session.association)
         except Exception as error:
-            if association.terminal is not None and isinstance(error, AssociationError):
+            if session.ending.terminal is not None and isinstance(error, AssociationError):
                 raise
-            peer, name = association.peer_name, event.event.name
-            if association.explains(error):
+            peer, name = session.peer_name, event.event.name
+            if session.handling.explains(error):
                 what = "%s: what was to happen after the response to %s ended with the association (%s)"
                 log.info(what, peer, name, type(error).__name__)
             else:
@@ -268,47 +288,46 @@ async def _after(association: Operating, event: evt.Event) -> None:
 # --- C-STORE ------------------------------------------------------------------------------------
 
 
-async def _serve_store(association: Operating, received: RequestReceived) -> None:
-    handlers = association.handlers
+async def _serve_store(session: Session, received: RequestReceived) -> None:
+    handlers = session.handling.handlers
     bound = handlers.one(evt.EVT_C_STORE_STREAM)
     kind = evt.EVT_C_STORE_STREAM if bound else evt.EVT_C_STORE
     bound = bound or handlers.one(kind)
     if bound is None:
-        await _refuse(association, received, SOP_CLASS_NOT_SUPPORTED, "no storage service here")
+        await _refuse(session, received, SOP_CLASS_NOT_SUPPORTED, "no storage service here")
         return
     if not received.has_data_set:
-        await _refuse(association, received, CANNOT_UNDERSTAND, "no data set")
+        await _refuse(session, received, CANNOT_UNDERSTAND, "no data set")
         return
-    store = IncomingStore(association, received, is_streamed=kind is evt.EVT_C_STORE_STREAM)
+    store = IncomingStore(session, received, is_streamed=kind is evt.EVT_C_STORE_STREAM)
+    session.data_sets.append(store)
     if not store.is_streamed and not await store.collect():
         store.refuse(OUT_OF_RESOURCES, store.excess)
         await store.drain()
         return
-    event = evt.Event(kind, association.facade, _facts(association, received), store)
+    event = evt.Event(kind, session.association, _facts(session, received), store)
     request = received.command
     try:
-        response, _ = await _ask(
-            association, bound, event, request, STORE_HANDLER_FAILED, STORE_STATUS_UNKNOWN
-        )
+        response, _ = await _ask(session, bound, event, request, STORE_HANDLER_FAILED, STORE_STATUS_UNKNOWN)
         if store.is_refused:
             await store.drain()
         elif response.category is Category.FAILURE:
-            association.respond(response)
+            session.respond(response)
             await store.drain()
         else:
             # Success or a warning means that all of it was received (PS3.7 9.3.1).
             await store.drain()
-            association.respond(response)
+            session.respond(response)
     finally:
-        settle(association, event, is_over=True)
-    await _after(association, event)
+        settle(session, event, is_over=True)
+    await _after(session, event)
 
 
 # --- the handler and its answer -----------------------------------------------------------------
 
 
 async def _ask(
-    association: Operating,
+    session: Session,
     bound: evt.Bound,
     event: evt.Event,
     request: Request,
@@ -317,15 +336,15 @@ async def _ask(
 ) -> tuple[Response, Dataset | None]:
     """Run the handler; return the response that its result stands for, and the data set beside it."""
     try:
-        result = await association.handle(bound, event)
+        result = await session.handling.run(bound, event)
     except Exception as error:
-        code, comment = report_failure(association, event, error, failed)
+        code, comment = report_failure(session, event, error, failed)
         return request.response(code, ErrorComment=comment), None
     try:
         status, dataset = pair_of(result)
         return response_for(request, status), dataset_of(dataset)
     except Exception as error:  # also of a property that is read here
         what = "%s: the handler of %s returned %s"
-        log.error(what, association.peer_name, event.event.name, printable(str(error)))
+        log.error(what, session.peer_name, event.event.name, printable(str(error)))
         event.deferred = ()
         return request.response(nonsense, ErrorComment="the handler returned no status"), None

@@ -7,7 +7,6 @@ release or exit of the association. `Timeouts.cancel` bounds that.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
@@ -16,55 +15,17 @@ from dicomproto.dimse.commands import CFindRQ, CGetRQ, CMoveRQ, Request, Respons
 from dicomproto.errors import AssociationError, LocalProtocolError
 
 from ._outgoing import MemorySource, piece_size
+from ._requests import decoded
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from dicomproto.negotiation import AcceptedContext
-    from dicomproto.upper_layer.pdu import Buffer
 
-    from ._association import AssociationCore
+    from ._operations import Operation, Reply
+    from ._session import Session
 
 R = TypeVar("R", bound=Response)
-
-
-class Reply:
-    """One response with its data set as it came, and the transfer syntax of that."""
-
-    __slots__ = ("response", "data", "transfer_syntax", "is_final")
-
-    def __init__(
-        self, response: Response, data: Buffer | None, transfer_syntax: str, *, is_final: bool
-    ) -> None:
-        self.response = response
-        self.data = data
-        self.transfer_syntax = transfer_syntax
-        self.is_final = is_final
-
-
-class Operation:
-    """A request of ours that somebody waits for, and what has come in answer to it."""
-
-    __slots__ = ("message_id", "replies", "size")
-
-    def __init__(self, message_id: int) -> None:
-        self.message_id = message_id
-        self.replies: deque[Reply] = deque()
-        self.size = 0
-        """Bytes of the data sets of the replies that nobody has taken."""
-
-    def add(self, reply: Reply) -> None:
-        """Keep a reply until somebody takes it."""
-        self.replies.append(reply)
-        if reply.data is not None:
-            self.size += len(reply.data)
-
-    def take(self) -> Reply:
-        """Return the first reply that nobody has taken."""
-        reply = self.replies.popleft()
-        if reply.data is not None:
-            self.size -= len(reply.data)
-        return reply
 
 
 class Responses(Generic[R]):
@@ -77,9 +38,9 @@ class Responses(Generic[R]):
     """
 
     def __init__(
-        self, association: AssociationCore, request: Request, context: AcceptedContext, identifier: bytes
+        self, session: Session, request: Request, context: AcceptedContext, identifier: bytes
     ) -> None:
-        self._association = association
+        self._session = session
         self._request: CFindRQ | CGetRQ | CMoveRQ = request  # type: ignore[assignment]
         self._context = context
         self._identifier = identifier
@@ -100,7 +61,7 @@ class Responses(Generic[R]):
     @property
     def is_over(self) -> bool:
         """Whether no more responses come: the final one has, or the association has ended."""
-        return self._is_over or self._association.ending is not None
+        return self._is_over or self._session.ending.reason is not None
 
     # -- beginning ----------------------------------------------------------------------------
 
@@ -110,25 +71,25 @@ class Responses(Generic[R]):
     async def begin(self) -> Self:
         """Send the request, if that has not happened."""
         if self._operation is None and not self._is_over:
-            association = self._association
+            session = self._session
             self._enter()
             try:
-                size = piece_size(association.connection.peer_maximum_length)
+                size = piece_size(session.connection.peer_maximum_length)
                 source = MemorySource(self._identifier, size)
-                self._operation = await association.begin_operation(
+                self._operation = await session.begin_operation(
                     self._request, self._context.context_id, source
                 )
-                association.unfinished.append(self)
-                await association.send_queued()  # whoever asked for that may do something else first
+                session.unfinished.append(self)
+                await session.send_queued()  # whoever asked for that may do something else first
             finally:
                 self._leave()
         return self
 
     def _enter(self) -> None:
         name = self._request.name
-        self._association.enter(name)
+        self._session.enter(name)
         if self.is_active:  # in a handler that runs while the next response is waited for
-            self._association.leave()
+            self._session.leave()
             raise LocalProtocolError(
                 f"{name} {self.message_id}: its next response is being waited for by the caller; cancel() is"
                 " possible here"
@@ -137,7 +98,7 @@ class Responses(Generic[R]):
 
     def _leave(self) -> None:
         self.is_active = False
-        self._association.leave()
+        self._session.leave()
 
     async def __aenter__(self) -> Self:
         return await self.begin()
@@ -152,7 +113,7 @@ class Responses(Generic[R]):
         if reply is None:
             raise StopAsyncIteration
         response: R = reply.response  # type: ignore[assignment]
-        return response, self._association.decoded(reply)
+        return response, decoded(self._session, reply)
 
     async def next_reply(self) -> Reply | None:
         """Return the next response with its identifier as it came, undecoded; None after the final one."""
@@ -164,11 +125,11 @@ class Responses(Generic[R]):
         if self._is_over:
             return None
         await self.begin()
-        association, operation = self._association, self._operation
+        session, operation = self._session, self._operation
         assert operation is not None
         self._enter()
         try:
-            reply = await association.next_reply(operation)
+            reply = await session.next_reply(operation)
         except AssociationError:
             self._end()
             raise
@@ -180,18 +141,18 @@ class Responses(Generic[R]):
 
     def _end(self) -> None:
         self._is_over = True
-        association = self._association
+        session = self._session
         if self._operation is not None:
-            association.forget(self._operation)
-        if self in association.unfinished:
-            association.unfinished.remove(self)
+            session.forget(self._operation)
+        if self in session.unfinished:
+            session.unfinished.remove(self)
 
     # -- leaving ------------------------------------------------------------------------------
 
     async def cancel(self) -> None:
         """Send C-CANCEL; responses still come, the final one last (PS3.7 9.3.2.3). Once is enough."""
         if self._operation is not None and not self.is_over:
-            await self._association.send_c_cancel(self.message_id)
+            await self._session.cancel(self.message_id)
 
     async def close(self) -> None:
         """Cancel what has not ended, and drain it; raises the AssociationError if that takes too long."""
@@ -207,12 +168,12 @@ class Responses(Generic[R]):
         """Do what `close` does; `cut` says what made that necessary."""
         operation = self._operation
         assert operation is not None
-        association = self._association
+        session = self._session
         self._cut = cut
         self.is_active = True
         try:
-            await association.cancel_operation(operation)
-            while not (await association.next_reply(operation)).is_final:
+            await session.cancel_operation(operation)
+            while not (await session.next_reply(operation)).is_final:
                 pass
         finally:
             self.is_active = False

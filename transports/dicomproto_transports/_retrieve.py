@@ -26,19 +26,20 @@ from dicomproto.uids import IMPLICIT_VR_LITTLE_ENDIAN
 from . import evt
 from ._arguments import is_data_set
 from ._cancelling import CANCEL, PeerLeaves, give_way, last_word, report_failure, settle
-from ._destination import CancelledMeanwhile, Destination, Unreachable, destination_of
+from ._destination import CancelledMeanwhile, Destination, Destinations, Unreachable
 from ._foresight import StepsAhead, came_as_path, close_file_in
 from ._outgoing import Encoding, MemorySource, Source, SourceChanged, piece_size
 from ._results import comment_of, dataset_of, fields_of, pair_of, status_of
-from ._sending import FileToSend, KnownFile, prepare, store
+from ._sending import FileToSend, KnownFile, prepare
 from ._steps import END
+from ._store import store
 from ._text import named, printable
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-    from ._operating import Operating
     from ._sending import ObjectToSend
+    from ._session import Session
 
 log = logging.getLogger("dicomproto.handlers")
 
@@ -52,20 +53,26 @@ _UID = re.compile(r"[0-9.]{1,64}")
 
 
 async def serve_retrieve(
-    association: Operating, received: RequestReceived, bound: evt.Bound, event: evt.Event, *, failed: int
+    session: Session,
+    received: RequestReceived,
+    bound: evt.Bound,
+    event: evt.Event,
+    *,
+    failed: int,
+    destinations: Destinations,
 ) -> None:
     """Answer one C-GET or C-MOVE request, to its final response."""
-    steps = StepsAhead(association, bound, event)
-    retrieval = Retrieval(association, received, event, steps, failed)
+    steps = StepsAhead(session, bound, event)
+    retrieval = Retrieval(session, received, event, steps, failed, destinations)
     try:
         try:
             answer = await retrieval.run()
         finally:
             await steps.close()
-        settle(association, event)
+        settle(session, event)
         await retrieval.close()  # before the last response: who gets it may look for the objects
-        await association.answer(*answer)
-        await association.send_queued()
+        await session.answer(*answer)
+        await session.send_queued()
     finally:
         await retrieval.close()
 
@@ -87,17 +94,19 @@ class Retrieval:
 
     def __init__(
         self,
-        association: Operating,
+        session: Session,
         received: RequestReceived,
         event: evt.Event,
         steps: StepsAhead,
         failed: int,
+        destinations: Destinations,
     ) -> None:
         self.request = cast("CGetRQ | CMoveRQ", received.command)
-        self._association = association
+        self._session = session
         self._event = event
         self._steps = steps
         self._failed = failed
+        self._destinations = destinations
         self._counts = SubOperations(0)
         self._destination: Destination | None = None
 
@@ -118,15 +127,15 @@ class Retrieval:
         except PeerLeaves:
             raise
         except Exception as error:
-            status, comment = report_failure(self._association, self._event, error, self._failed)
+            status, comment = report_failure(self._session, self._event, error, self._failed)
             return self._final(status, ErrorComment=comment)
 
     async def _perform(self) -> Answer:
         if isinstance(self.request, CMoveRQ):
-            found = destination_of(await self._first(), self._association.settings)
+            found = self._destinations.find(await self._first())
             if found is None:
                 return self._final(DESTINATION_UNKNOWN)
-            self._destination = Destination(self._association, self.request, found)
+            self._destination = Destination(self._session, self.request, found, self._destinations.associate)
         self._counts = SubOperations(_count(await self._first()))
         return await self._transfer_all()
 
@@ -145,11 +154,11 @@ class Retrieval:
         return result
 
     async def _transfer_all(self) -> Answer:
-        counts, association = self._counts, self._association
+        counts, session = self._counts, self._session
         while True:
             result = await self._steps.next()
             try:
-                await give_way(association)
+                await give_way(session)
                 if result is END and counts.remaining and self._is_cancelled:
                     return self._final(CANCEL)
                 if result is END:
@@ -164,12 +173,12 @@ class Retrieval:
             finally:
                 close_file_in(result)
             if counts.remaining:
-                await association.answer(counts.pending(self.request))
-                await association.send_queued()
+                await session.answer(counts.pending(self.request))
+                await session.send_queued()
 
     @property
     def _is_cancelled(self) -> bool:
-        return self.request.MessageID in self._association.cancelled
+        return self.request.MessageID in self._session.driver.cancelled
 
     async def _last_word(self) -> _Final:
         """Let a handler that was cancelled see that, and return its last word, FE00H if there is none."""
@@ -195,8 +204,8 @@ class Retrieval:
         identifier = identifier or self._failed_list()
         if not identifier:
             return response, None
-        data = Encoding(self._association).encode(identifier, self._event.context.transfer_syntax)
-        size = piece_size(self._association.connection.peer_maximum_length)
+        data = Encoding(self._session).encode(identifier, self._event.context.transfer_syntax)
+        size = piece_size(self._session.connection.peer_maximum_length)
         return response.replace(CommandDataSetType=DATA_SET_PRESENT), MemorySource(data, size)
 
     def _failed_list(self) -> Dataset:
@@ -237,13 +246,13 @@ class Retrieval:
             counts.fail(instance)
             raise
         except NoAcceptedContext as error:
-            log.info("%s: %s: %s", self._association.peer_name, self.request.name, printable(str(error)))
+            log.info("%s: %s: %s", self._session.peer_name, self.request.name, printable(str(error)))
             counts.fail(instance, accepted=False)
         except Exception as error:  # whatever is wrong with an object, the next one may be good
-            if self._association.terminal is not None and isinstance(error, AssociationError):
+            if self._session.ending.terminal is not None and isinstance(error, AssociationError):
                 raise
             what = "%s: %s: an object could not be sent: %s"
-            log.error(what, self._association.peer_name, self.request.name, printable(str(error)))
+            log.error(what, self._session.peer_name, self.request.name, printable(str(error)))
             counts.fail(instance)
 
     def _prepared(self, item: object) -> ObjectToSend:
@@ -252,14 +261,14 @@ class Retrieval:
         if self.request.sop_class_uid == WITHOUT_BULK_DATA:
             from ._bulk_data import without_bulk_data
 
-            contexts = self._association.connection.accepted_contexts.values()
+            contexts = self._session.connection.accepted_contexts.values()
             item = without_bulk_data(item, {(c.abstract_syntax, c.transfer_syntax) for c in contexts})
         return prepare(item)  # type: ignore[arg-type]
 
     async def _store(self, item: ObjectToSend) -> int:
         destination = self._destination
         if destination is None:
-            return (await store(self._association, item, priority=self.request.Priority)).Status
+            return (await store(self._session, item, priority=self.request.Priority)).Status
         if destination.plans and came_as_path(item) and not await destination.is_ready_for(item):
             await self._steps.look_ahead(lambda: self._is_cancelled)
             if self._is_cancelled:

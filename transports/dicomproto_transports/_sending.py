@@ -11,42 +11,32 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
-from dicomproto._record import Record, maker_of
-from dicomproto.dimse.commands import LOW, CStoreRQ, CStoreRSP
+from dicomproto._record import Record
 from dicomproto.encoded import walk_file
-from dicomproto.errors import DataSetError, NoAcceptedContext
-from dicomproto.negotiation import AcceptedContext, ContextMatch, find_context
+from dicomproto.errors import DataSetError
 from dicomproto.uids import (
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
-from dicomproto.upper_layer.events import Role
 
 from ._arguments import is_data_set
 from ._outgoing import (
     Encoding,
     FileSource,
     MemorySource,
+    Peer,
     PieceBuffers,
     Source,
     SourceChanged,
     Stamp,
-    piece_size,
     stamp_of,
 )
 from ._part10 import FileHead, TruncatedFile, read_head
-from ._text import named, uid_named
+from ._text import named
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
-
-    from dicomproto.connection import Connection
-
-    from ._operating import Operating
-
-
-make_request = maker_of(CStoreRQ)
 
 
 class ObjectToSend(Protocol):
@@ -57,10 +47,10 @@ class ObjectToSend(Protocol):
     transfer_syntax_uid: str
     warnings: tuple[str, ...]
 
-    def source(self, size: int, buffers: PieceBuffers) -> Source:
+    def source(self, size: int, buffers: PieceBuffers, peer: Peer) -> Source:
         """Return the data set as it is, in pieces of `size` bytes."""
 
-    def converted(self, transfer_syntax: str, size: int) -> Source:
+    def converted(self, transfer_syntax: str, size: int, peer: Peer) -> Source:
         """Return the data set re-encoded in another transfer syntax."""
 
     def close(self) -> None:
@@ -123,11 +113,11 @@ class FileToSend:
         if head.data_set_length & 1:
             self.warnings += ("odd-length: the data set was sent with a NUL at its end",)
 
-    def source(self, size: int, buffers: PieceBuffers) -> Source:
+    def source(self, size: int, buffers: PieceBuffers, peer: Peer) -> Source:
         self._file.seek(self._head.data_set_offset)
         return FileSource(self._file, self._head.data_set_length, size, buffers, self._name, self._stamp)
 
-    def converted(self, transfer_syntax: str, size: int) -> Source:
+    def converted(self, transfer_syntax: str, size: int, peer: Peer) -> Source:
         from dicomproto.datasets import convert
 
         self._file.seek(self._head.data_set_offset)
@@ -159,8 +149,6 @@ class DatasetToSend:
     """A pydicom data set."""
 
     warnings: tuple[str, ...] = ()
-    association: Operating | None = None
-    """Where it is sent, once that is known."""
 
     def __init__(self, dataset: Dataset) -> None:
         from dicomproto.quiet import Quiet
@@ -174,11 +162,11 @@ class DatasetToSend:
             self.sop_instance_uid = str(dataset.SOPInstanceUID)
             self.transfer_syntax_uid = _transfer_syntax_of(dataset)
 
-    def source(self, size: int, buffers: PieceBuffers) -> Source:
-        return self.converted(self.transfer_syntax_uid, size)
+    def source(self, size: int, buffers: PieceBuffers, peer: Peer) -> Source:
+        return self.converted(self.transfer_syntax_uid, size, peer)
 
-    def converted(self, transfer_syntax: str, size: int) -> Source:
-        return MemorySource(Encoding(self.association).encode(self._dataset, transfer_syntax), size)
+    def converted(self, transfer_syntax: str, size: int, peer: Peer) -> Source:
+        return MemorySource(Encoding(peer).encode(self._dataset, transfer_syntax), size)
 
     def close(self) -> None:
         pass
@@ -232,74 +220,3 @@ def _advised(what: object) -> str:
         return "a file in text mode: open it in binary mode, open(path, 'rb')"
     several = isinstance(what, Iterable) and not isinstance(what, bytes | type | Mapping)
     return f"{named(what)}{'; give one at a time' if several else ''}"
-
-
-def choose_context(
-    connection: Connection, item: ObjectToSend, *, by_requestor: bool, never_convert: bool
-) -> AcceptedContext:
-    """Return the context to send an object on; raises NoAcceptedContext, which names the near misses."""
-    accepted, sop_class, syntax = connection.accepted_contexts, item.sop_class_uid, item.transfer_syntax_uid
-    match = find_context(accepted, sop_class, syntax, by_requestor=by_requestor)
-    if match.context is not None:
-        return match.context
-    if match.alternatives and not never_convert:
-        return match.alternatives[0]
-    rejected = connection.rejected_contexts
-    match = find_context(accepted, sop_class, syntax, by_requestor=by_requestor, rejected=rejected)
-    raise NoAcceptedContext(_no_context(item, match, never_convert))
-
-
-def _no_context(item: ObjectToSend, match: ContextMatch, never_convert: bool) -> str:
-    sop_class, syntax = uid_named(item.sop_class_uid), uid_named(item.transfer_syntax_uid)
-    text = f"SOP class {sop_class} cannot be sent in transfer syntax {syntax}"
-    if match.alternatives and never_convert:
-        text += " and may not be converted"
-    return f"{text}: {'; '.join(match.reasons)}"
-
-
-async def store(
-    association: Operating,
-    item: ObjectToSend,
-    *,
-    msg_id: int = 0,
-    priority: int = LOW,
-    originator_aet: str | None = None,
-    originator_id: int | None = None,
-    never_convert: bool = False,
-) -> CStoreRSP:
-    """Send one object with C-STORE and return the response; see `send_c_store`."""
-    context, source = placed(association, item, never_convert=never_convert)
-    request = make_request(
-        MessageID=msg_id,
-        AffectedSOPClassUID=item.sop_class_uid,
-        AffectedSOPInstanceUID=item.sop_instance_uid,
-        Priority=priority,
-        MoveOriginatorApplicationEntityTitle=originator_aet,
-        MoveOriginatorMessageID=originator_id,
-    )
-    response = (await association.call(request, context.context_id, source)).response
-    return with_warnings(cast(CStoreRSP, response), item)
-
-
-def placed(
-    association: Operating, item: ObjectToSend, *, never_convert: bool
-) -> tuple[AcceptedContext, Source]:
-    """Return the context to send an object on, and its data set as it is to be sent there."""
-    connection = association.connection
-    if isinstance(item, DatasetToSend):
-        item.association = association
-    by_requestor = connection.role is Role.REQUESTOR
-    key = (item.sop_class_uid, item.transfer_syntax_uid, never_convert)
-    context = association.store_contexts.get(key)
-    if context is None:
-        context = choose_context(connection, item, by_requestor=by_requestor, never_convert=never_convert)
-        association.store_contexts[key] = context
-    size = piece_size(connection.peer_maximum_length)
-    if context.transfer_syntax == item.transfer_syntax_uid:
-        return context, item.source(size, association.piece_buffers)
-    return context, item.converted(context.transfer_syntax, size)
-
-
-def with_warnings(response: CStoreRSP, item: ObjectToSend) -> CStoreRSP:
-    """Return the response with what was odd about the object that was sent."""
-    return response.replace(warnings=item.warnings + response.warnings) if item.warnings else response

@@ -19,7 +19,7 @@ from ._results import status_of
 from ._text import named
 
 if TYPE_CHECKING:
-    from ._operating import Operating
+    from ._session import Session
 
 log = logging.getLogger("dicomproto.handlers")
 
@@ -38,11 +38,11 @@ class Steps:
     """
 
     def __init__(
-        self, association: Operating, bound: evt.Bound, event: evt.Event, *, takes_status: bool = False
+        self, session: Session, bound: evt.Bound, event: evt.Event, *, takes_status: bool = False
     ) -> None:
         self.bound = bound
         self._takes_status = takes_status
-        self._association = association
+        self._session = session
         self._event = event
         self._sync: Iterator[object] | None = None
         self._async: AsyncIterator[object] | None = None
@@ -55,19 +55,19 @@ class Steps:
             await self._begin()
         iterator = self._async
         if iterator is not None:
-            with self._association.handler_running():
+            with self._session.handling.running():
                 return await anext(iterator, END)
         sync = self._sync
         assert sync is not None
         if self.bound.in_thread:
-            return await self._association.in_thread(lambda: next(sync, END))
-        with self._association.handler_running():
+            return await self._session.handling.in_thread(lambda: next(sync, END))
+        with self._session.handling.running():
             return next(sync, END)
 
     async def _begin(self) -> None:
-        result = await self._association.handle(self.bound, self._event)
+        result = await self._session.handling.run(self.bound, self._event)
         if hasattr(result, "__aiter__"):
-            if self._association.drive is not None:
+            if self._session.handling.drive is not None:
                 raise TypeError("an async generator, which the blocking flavour does not run")
             self._async = aiter(cast("AsyncIterator[object]", result))
         elif isinstance(result, tuple) or (self._takes_status and _is_status(result)):
@@ -83,18 +83,18 @@ class Steps:
         aclose = getattr(self._async, "aclose", None)
         try:
             if aclose is not None:
-                with self._association.backend.shield(_LONGEST_CLEANUP), self._association.handler_running():
+                with self._session.backend.shield(_LONGEST_CLEANUP), self._session.handling.running():
                     await aclose()
             elif close is not None and self.bound.in_thread:
-                with self._association.backend.shield(_LONGEST_CLEANUP):
-                    await self._association.in_thread(close)
+                with self._session.backend.shield(_LONGEST_CLEANUP):
+                    await self._session.handling.in_thread(close)
             elif close is not None:
-                with self._association.handler_running():
+                with self._session.handling.running():
                     close()
         except Exception as error:
-            if not self._association.explains(error, self._event):
+            if not self._session.handling.explains(error, self._event):
                 what = "%s: the handler of %s failed when it was closed"
-                log.exception(what, self._association.peer_name, self._event.event.name)
+                log.exception(what, self._session.peer_name, self._event.event.name)
 
 
 def _is_status(result: object) -> bool:

@@ -11,11 +11,12 @@ from dicomproto._record import Record, maker_of
 from dicomproto.dimse.commands import CStoreRSP
 from dicomproto.errors import AssociationError, DicomProtoError, LocalProtocolError, NoAcceptedContext
 
-from ._responses import Operation
-from ._sending import ObjectToSend, make_request, placed, prepare, with_warnings
+from ._sending import ObjectToSend, prepare
+from ._store import make_request, placed, with_warnings
 
 if TYPE_CHECKING:
-    from ._operating import Operating
+    from ._operations import Operation
+    from ._session import Session
 
 
 class StoreOutcome(Record):
@@ -48,14 +49,14 @@ class StoreOutcomes:
 
     def __init__(
         self,
-        association: Operating,
+        session: Session,
         objects: Iterable[object],
         *,
         priority: int,
         never_convert: bool,
         send_truncated: bool,
     ) -> None:
-        self._association = association
+        self._session = session
         self._objects: Iterator[object] | None = iter(objects)
         self._priority = priority
         self._never_convert = never_convert
@@ -76,17 +77,17 @@ class StoreOutcomes:
             return self._ready.popleft()
         if self._is_over:
             raise StopAsyncIteration
-        association = self._association
+        session = self._session
         self._enter()
         try:
-            if self not in association.unfinished:
-                await association.settle("store_many")
-                association.unfinished.append(self)
+            if self not in session.unfinished:
+                await session.settle("store_many")
+                session.unfinished.append(self)
             await self._fill()
             if self._under_way and not self._ready:
                 await self._take_outcome()
         except BaseException:
-            if association.ending is not None:
+            if session.ending.reason is not None:
                 self._drop()
             raise
         finally:
@@ -98,19 +99,19 @@ class StoreOutcomes:
         raise StopAsyncIteration
 
     def _enter(self) -> None:
-        self._association.enter("store_many")
+        self._session.enter("store_many")
         if self.is_active:  # in a handler that runs while the next outcome is waited for
-            self._association.leave()
+            self._session.leave()
             raise LocalProtocolError("store_many: its next outcome is being waited for by the caller")
         self.is_active = True
 
     def _leave(self) -> None:
         self.is_active = False
-        self._association.leave()
+        self._session.leave()
 
     async def _fill(self) -> None:
         """Begin operations until the window is full, or one object could not be sent."""
-        connection = self._association.connection
+        connection = self._session.connection
         while self._objects is not None and not self._ready:
             if self._under_way and not connection.can_invoke:
                 return
@@ -123,20 +124,20 @@ class StoreOutcomes:
     async def _begin(self, item: object) -> None:
         if hasattr(item, "readinto"):
             # It may be the file that is leaving, and to read its head moves it.
-            await self._association.send_all()
+            await self._session.send_all()
         try:
             prepared = prepare(item, send_truncated=self._send_truncated)  # type: ignore[arg-type]
         except (OSError, ValueError, TypeError, DicomProtoError) as error:
             self._ready.append(StoreOutcome(item=item, error=error))
             return
         try:
-            context, source = placed(self._association, prepared, never_convert=self._never_convert)
+            context, source = placed(self._session, prepared, never_convert=self._never_convert)
             request = make_request(
                 AffectedSOPClassUID=prepared.sop_class_uid,
                 AffectedSOPInstanceUID=prepared.sop_instance_uid,
                 Priority=self._priority,
             )
-            operation = await self._association.begin_operation(request, context.context_id, source)
+            operation = await self._session.begin_operation(request, context.context_id, source)
         except BaseException as error:
             prepared.close()
             if not isinstance(error, Exception) or (
@@ -150,9 +151,9 @@ class StoreOutcomes:
         self._under_way[operation] = item, prepared
 
     async def _take_outcome(self) -> None:
-        operation, reply = await self._association.next_of(self._under_way)
+        operation, reply = await self._session.next_of(self._under_way)
         item, prepared = self._under_way.pop(operation)
-        self._association.forget(operation)
+        self._session.forget(operation)
         if prepared is self._leaving:
             self._close_file()
         response: CStoreRSP = reply.response  # type: ignore[assignment]
@@ -173,11 +174,11 @@ class StoreOutcomes:
     def _drop(self) -> None:
         """Wait for nothing any more."""
         for operation in self._under_way:
-            self._association.forget(operation)
+            self._session.forget(operation)
         self._under_way.clear()
         self._close_file()
-        if self in self._association.unfinished:
-            self._association.unfinished.remove(self)
+        if self in self._session.unfinished:
+            self._session.unfinished.remove(self)
 
     def _close_file(self) -> None:
         if self._leaving is not None:
@@ -186,8 +187,8 @@ class StoreOutcomes:
 
     async def close(self) -> None:
         """Send no more objects, and wait for the responses to those that are under way."""
-        association = self._association
-        if self in association.unfinished and association.ending is None:
+        session = self._session
+        if self in session.unfinished and session.ending.reason is None:
             self._enter()
             try:
                 self._is_over = True
@@ -215,5 +216,5 @@ class StoreOutcomes:
                     raise
         else:
             self._is_over = True  # nothing is waited for here; the next call does that
-            if self._association.source is None:
+            if self._session.sender.source is None:
                 self._close_file()

@@ -5,7 +5,7 @@ How the high level, which is written as coroutines, comes to be called plainly i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from functools import wraps
 from types import TracebackType
@@ -26,17 +26,16 @@ from weakref import WeakSet
 from . import evt
 from ._acceptor import ServerCore
 from ._ae import AECore
-from ._association import AssociationCore
+from ._association import Association as Coroutines
+from ._base_association import BaseAssociation
 from ._checks import checked, truth
 from ._facade import Opener, named
-from ._facts import ServiceUser
 from ._listening import ListenOn, systemd_sockets
 from ._part10 import InvalidFile, NotPart10, TruncatedFile
 from ._responses import Responses as CoreResponses
 from ._sending import KnownFile
 from ._server import MAXIMUM_PENDING
 from ._settings import Context
-from ._settled import SettledTimeouts, refuse_on_association
 from ._store_many import StoreOutcome
 from ._threads import BACKEND, Server, run, shut_down
 from .logs import debug_logger
@@ -46,10 +45,10 @@ if TYPE_CHECKING:
 
     from dicomproto.config import Limits, Timeouts
     from dicomproto.dimse.commands import Response
-    from dicomproto.errors import AssociationError
-    from dicomproto.negotiation import AcceptedContext, RejectedContext, SupportedContext
+    from dicomproto.negotiation import SupportedContext
 
     from ._door import Network
+    from ._session import Session
     from .tls import Context as TLSContext
 
 __all__ = [
@@ -77,11 +76,11 @@ class _Iterating(Protocol[T_co]):
 
 
 def _blocking(
-    method: Callable[Concatenate[AssociationCore, P], Coroutine[Any, Any, T]],
+    method: Callable[Concatenate[Any, P], Coroutine[Any, Any, T]],
 ) -> Callable[Concatenate[Association, P], T]:
     @wraps(method)
     def call(self: Association, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return run(method(self._core, *args, **kwargs))
+        return run(method(self, *args, **kwargs))
 
     return call
 
@@ -148,168 +147,58 @@ class Responses(Iterating[tuple[R, "Dataset | None"]], Generic[R]):
 
 
 def _iterating(
-    method: Callable[Concatenate[AssociationCore, P], _Iterating[T]],
+    method: Callable[Concatenate[Any, P], _Iterating[T]],
 ) -> Callable[Concatenate[Association, P], Iterating[T]]:
     @wraps(method)
     def call(self: Association, /, *args: P.args, **kwargs: P.kwargs) -> Iterating[T]:
-        return Iterating(method(self._core, *args, **kwargs))
+        return Iterating(method(self, *args, **kwargs))
 
     return call
 
 
 def _answered(
-    method: Callable[Concatenate[AssociationCore, P], CoreResponses[R]],
+    method: Callable[Concatenate[Any, P], CoreResponses[R]],
 ) -> Callable[Concatenate[Association, P], Responses[R]]:
     @wraps(method)
     def call(self: Association, /, *args: P.args, **kwargs: P.kwargs) -> Responses[R]:
-        return Responses(run(method(self._core, *args, **kwargs).begin()))
+        return Responses(run(method(self, *args, **kwargs).begin()))
 
     return call
 
 
-class Association(SettledTimeouts):
+class Association(BaseAssociation):
     """One association; `AE.associate` returns the requestor's, handlers find theirs in `event.assoc`.
 
     As a context manager it is released at the end of the block; with an exception it is aborted.
     """
 
-    def __init__(self, core: AssociationCore) -> None:
-        self._core = core
-        self._timeouts = core.timeouts
-
-    if not TYPE_CHECKING:  # a checker would take any name for one that may be set
-
-        def __setattr__(self, name: str, value: object) -> None:
-            if not name.startswith("_"):  # as our own are
-                refuse_on_association(name)
-            super().__setattr__(name, value)
-
-    def __repr__(self) -> str:
-        return repr(self._core).replace("AssociationCore", "Association", 1)
-
-    send_c_echo = _blocking(AssociationCore.send_c_echo)
-    send_c_store = _blocking(AssociationCore.send_c_store)
-    store_many = _iterating(AssociationCore.store_many)
-    send_c_find = _answered(AssociationCore.send_c_find)
-    send_c_get = _answered(AssociationCore.send_c_get)
-    send_c_move = _answered(AssociationCore.send_c_move)
-    send_c_cancel = _blocking(AssociationCore.send_c_cancel)
-    send_n_event_report = _blocking(AssociationCore.send_n_event_report)
-    send_n_get = _blocking(AssociationCore.send_n_get)
-    send_n_set = _blocking(AssociationCore.send_n_set)
-    send_n_action = _blocking(AssociationCore.send_n_action)
-    send_n_create = _blocking(AssociationCore.send_n_create)
-    send_n_delete = _blocking(AssociationCore.send_n_delete)
-    serve = _blocking(AssociationCore.serve)
-    release = _blocking(AssociationCore.release)
-    abort = _blocking(AssociationCore.abort)
-
-    def bind(self, event: evt.EventKind, handler: evt.Handler, args: Sequence[object] = ()) -> None:
-        """Bind a handler from now on, for this association alone.
-
-        It is called as `handler(event, *args)`, and takes the place of the one before where the event asks
-        for a decision. Raises TypeError, with a reason, for one that cannot be run.
-        """
-        self._core.bind(event, handler, args)
-
-    def unbind(self, event: evt.EventKind, handler: evt.Handler) -> None:
-        """Bind a handler no longer, for this association alone; nothing happens if it is not bound."""
-        self._core.unbind(event, handler)
-
-    def get_events(self) -> list[evt.EventKind]:
-        """Return the events that have a handler."""
-        return self._core.get_events()
-
-    def get_handlers(self, event: evt.EventKind) -> list[tuple[evt.Handler, tuple[object, ...]]]:
-        """Return the handlers of an event, each with its extra arguments, in the order they were bound."""
-        return self._core.get_handlers(event)
+    send_c_echo = _blocking(Coroutines.send_c_echo)
+    send_c_store = _blocking(Coroutines.send_c_store)
+    store_many = _iterating(Coroutines.store_many)
+    send_c_find = _answered(Coroutines.send_c_find)
+    send_c_get = _answered(Coroutines.send_c_get)
+    send_c_move = _answered(Coroutines.send_c_move)
+    send_c_cancel = _blocking(Coroutines.send_c_cancel)
+    send_n_event_report = _blocking(Coroutines.send_n_event_report)
+    send_n_get = _blocking(Coroutines.send_n_get)
+    send_n_set = _blocking(Coroutines.send_n_set)
+    send_n_action = _blocking(Coroutines.send_n_action)
+    send_n_create = _blocking(Coroutines.send_n_create)
+    send_n_delete = _blocking(Coroutines.send_n_delete)
+    serve = _blocking(Coroutines.serve)
+    release = _blocking(Coroutines.release)
+    abort = _blocking(Coroutines.abort)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        run(self._core.__aexit__(kind, error, traceback))
-
-    @property
-    def is_established(self) -> bool:
-        """Whether messages can be exchanged."""
-        return self._core.is_established
-
-    @property
-    def is_released(self) -> bool:
-        """Whether it ended in order, by a release from either side."""
-        return self._core.is_released
-
-    @property
-    def is_rejected(self) -> bool:
-        """Whether the acceptor rejected it."""
-        return self._core.is_rejected
-
-    @property
-    def is_aborted(self) -> bool:
-        """Whether it ended in any other way: aborted by either side, lost, or timed out."""
-        return self._core.is_aborted
-
-    @property
-    def is_requestor(self) -> bool:
-        """Whether this side proposed the association."""
-        return self._core.is_requestor
-
-    @property
-    def is_acceptor(self) -> bool:
-        """Whether the peer proposed the association."""
-        return self._core.is_acceptor
-
-    @property
-    def ending(self) -> AssociationError | None:
-        """Why the association ended; None as long as it has not."""
-        return self._core.ending
-
-    @property
-    def ae(self) -> AECore:
-        """The application entity that it was made by."""
-        return self._core.ae
-
-    @property
-    def accepted_contexts(self) -> list[AcceptedContext]:
-        """The presentation contexts that can be used."""
-        return self._core.accepted_contexts
-
-    @property
-    def rejected_contexts(self) -> list[RejectedContext]:
-        """The presentation contexts that were refused, each with the reason."""
-        return self._core.rejected_contexts
-
-    @property
-    def peer_certificate(self) -> Mapping[str, object] | None:
-        """The peer's certificate, as `AssociationCore.peer_certificate`."""
-        return self._core.peer_certificate
-
-    @property
-    def peer_certificate_der(self) -> bytes | None:
-        """The peer's certificate in DER, verified or not; None if there is none."""
-        return self._core.peer_certificate_der
-
-    @property
-    def requestor(self) -> ServiceUser:
-        """The side that proposed the association: its name, address and proposals."""
-        return self._core.requestor
-
-    @property
-    def acceptor(self) -> ServiceUser:
-        """The side that answered: its name, address and answers."""
-        return self._core.acceptor
+    __exit__ = _blocking(Coroutines.__aexit__)
 
 
 def _opened(opener: Opener[AE, P]) -> Callable[Concatenate[AE, P], Association]:
     @named("associate", opener)
     def associate(self: AE, /, *args: P.args, **kwargs: P.kwargs) -> Association:
-        association = run(opener(self, BACKEND, *args, **kwargs)).facade
+        association = run(opener(self, BACKEND, *args, **kwargs)).association
         assert isinstance(association, Association)
         return association
 
@@ -333,11 +222,11 @@ class AE(AECore):
         super().__init__(ae_title, limits=limits, timeouts=timeouts)
         vars(self).update(_servers=WeakSet())
 
-    associate = _opened(AECore.open_association)
+    associate = _opened(AECore.open_session)
 
-    def wrap(self, association: AssociationCore) -> Association:
-        """Return the object that users get for an association."""
-        return Association(association)
+    def make_association(self, session: Session) -> Association:
+        """Return the object that users and handlers get for a session."""
+        return Association(session, self)
 
     @overload
     def start_server(

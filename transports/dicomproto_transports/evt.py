@@ -19,7 +19,7 @@ from functools import partial
 from threading import Lock
 from time import time
 from types import CodeType, CoroutineType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from dicomproto._record import Record
 from dicomproto.upper_layer.conformance import check_associate_rj
@@ -34,9 +34,8 @@ if TYPE_CHECKING:
     from dicomproto.negotiation import AcceptedContext
     from dicomproto.upper_layer.pdu import PDU, AssociateRQ, Buffer
 
-    from ._incoming import IncomingDataSet, IncomingStore
+    from ._data_sets import IncomingDataSet, IncomingStore
     from ._observer import Message
-    from ._operating import Operating
 
 Handler = Callable[..., object]
 
@@ -222,6 +221,13 @@ def _name(handler: object) -> str:
     return getattr(handler, "__qualname__", None) or repr(handler)
 
 
+class _Handling(Protocol):
+    """The part of what runs handlers that an event asks."""
+
+    def is_cut(self, message_id: int) -> bool:
+        """Tell whether nobody waits for the result of an operation any more."""
+
+
 class Event:
     """What a handler receives.
 
@@ -335,8 +341,8 @@ class Event:
         """
         if self.verdict is None:
             self._element("is_cancelled", "MessageID")
-            association = cast("Operating", self._fact("association"))
-            if not association.is_cut(self.message_id):
+            handling = cast("_Handling", self._fact("handling"))
+            if not handling.is_cut(self.message_id):
                 return False
             self.verdict = True
         return self.verdict

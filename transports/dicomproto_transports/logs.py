@@ -23,14 +23,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from itertools import chain, islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from . import evt
 from ._facts import name_of
 from ._text import printable
 
 if TYPE_CHECKING:
-    from ._association import AssociationCore
+    from ._facts import ServiceUser
 
 __all__ = ["debug_logger", "log_associations", "log_datasets", "log_messages"]
 
@@ -126,8 +126,19 @@ def _log(logger: logging.Logger, lines: Iterator[str]) -> None:
     logger.debug("%s", "\n".join(shown))
 
 
-def _association(event: evt.Event) -> AssociationCore:
-    association: AssociationCore = event.assoc  # or one with the same properties
+class _Parties(Protocol):
+    """The part of an association that is used here."""
+
+    @property
+    def requestor(self) -> ServiceUser: ...
+    @property
+    def acceptor(self) -> ServiceUser: ...
+    @property
+    def is_requestor(self) -> bool: ...
+
+
+def _association(event: evt.Event) -> _Parties:
+    association: _Parties = event.assoc
     return association
 
 

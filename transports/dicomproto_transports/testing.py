@@ -41,7 +41,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from dicomproto.errors import ConnectionLost
 
 from . import evt
-from ._association import AssociationCore as Association
+from ._association import Association
 from ._facade import AsyncAE
 from ._memory import CAPACITY, Faults, MemorySocket, connected
 from ._server import MAXIMUM_PENDING, Serving

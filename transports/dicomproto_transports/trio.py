@@ -19,7 +19,7 @@ except ImportError as error:
     raise missing_extra(__name__, "trio", error) from error
 
 from . import evt
-from ._association import AssociationCore as Association
+from ._association import Association
 from ._async import AsyncBackend, Event, Group, Library, LibraryAE, Scope
 from ._async import AsyncServer as Server
 from ._connecting import AddressInfo
