@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from time import perf_counter
 from typing import Any
 
@@ -16,18 +16,21 @@ import pytest
 
 from dicomproto import Connection
 from dicomproto.dimse.assembly import Assembler
-from dicomproto.dimse.commands import CCancelRQ, CStoreRQ
+from dicomproto.dimse.commands import CCancelRQ, CEchoRQ, CFindRQ, CStoreRQ
 from dicomproto.dimse.events import RequestReceived
-from dicomproto.upper_layer import Abort, ReleaseRP, ReleaseRQ, encode_pdu
+from dicomproto.uids import VERIFICATION
+from dicomproto.upper_layer import Abort, ReleaseRP, ReleaseRQ, Role, encode_pdu
 from dicomproto.upper_layer.framer import Framer
 from dicomproto_transports import evt
 from tests.associations import Peer, Script, Stored, associate, connect, make_ae, make_server
 from tests.backends import Async, Gate, Lockstep
-from tests.pourers import ADDRESS, BLOCKS, CONTEXTS, CT, PROPOSAL, fragments, message
+from tests.data_sets import explicit
+from tests.pourers import ADDRESS, BLOCKS, CONTEXTS, CT, FIND, PROPOSAL, fragments, message
 
 MOST_EVENTS = 256
 """In a turn, however fast the machine is."""
 
+STORE = CStoreRQ(MessageID=2, AffectedSOPClassUID=CT, AffectedSOPInstanceUID="1.2")
 MOST_ITEMS = 4000
 """PDU headers, PDUs and fragments in two turns: work of some milliseconds for a fast machine."""
 
@@ -147,8 +150,7 @@ def test_a_turn_ends_by_its_events(monkeypatch: pytest.MonkeyPatch) -> None:
     """1200 pieces of an object come at once, too large to be folded or before such; nothing is sent."""
     backend, stored = Lockstep(), Stored()
     backend.world.backend.capacity = 1 << 20
-    request = CStoreRQ(MessageID=1, AffectedSOPClassUID=CT, AffectedSOPInstanceUID="1.2")
-    whole = message(request, 3) + fragments(3, 0, *[bytes(2), bytes(1026)] * 600)
+    whole = message(STORE, 3) + fragments(3, 0, *[bytes(2), bytes(1026)] * 600)
     events = Counter(monkeypatch, Connection, "next_event")
 
     async def main() -> int:
@@ -198,6 +200,57 @@ def test_a_release_that_has_much_to_look_at_takes_turns(monkeypatch: pytest.Monk
 
     assert 0 < backend.run(main) < 2 * 256
     assert taken.count > 1000
+
+
+@pytest.mark.parametrize(
+    ("poured", "most"),
+    [
+        (message(CEchoRQ(MessageID=2, AffectedSOPClassUID=VERIFICATION), 1) * 20_000, 256 * 1024),
+        (message(STORE, 3, bytes(8 << 20)), (1 << 20) + 2 * 256 * 1024),
+    ],
+    ids=["C-ECHOs", "an object"],
+)
+def test_who_looks_for_a_cancel_takes_in_a_bounded_number_of_bytes(
+    poured: bytes, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The handler asks again and again, and has not come to its first match."""
+    backend, looked, taken = Lockstep(), False, 0
+    backend.world.backend.capacity = 1 << 20
+    receive = Connection.receive_data
+
+    def counting(connection: Connection, data: bytes) -> None:
+        nonlocal taken
+        if connection.role is Role.ACCEPTOR and not looked:
+            taken += len(data)
+        receive(connection, data)
+
+    async def look(event: evt.Event) -> AsyncGenerator[tuple[int, None], None]:
+        nonlocal looked
+        for _ in range(200):
+            assert not event.is_cancelled
+            await backend.backend.checkpoint()
+        looked = True
+        yield 0x0000, None
+
+    core = make_server(backend, [(evt.EVT_C_FIND, look)], ae := make_ae(backend, "SCP"))
+    ae.add_supported_context(FIND)
+    ae.maximum_pdu_size = 0
+
+    async def main() -> None:
+        async with backend.serving(core) as server:
+            peer = await connect(backend, server.port)
+            await peer.request(VERIFICATION, CT, FIND)
+            key = explicit(0x00080052, b"CS")
+            query = message(CFindRQ(MessageID=1, AffectedSOPClassUID=FIND), 5, key)
+            rest: list[Any] = [query + poured]
+            while rest and not looked:
+                rest = await peer.stream.send(rest, backend.world.now() + 1)
+            await peer.stream.close([], 0)
+
+    monkeypatch.setattr(Connection, "receive_data", counting)
+    backend.run(main)
+    assert looked
+    assert 0 < taken <= most
 
 
 def test_a_turn_ends_by_the_clock(async_backend: Async) -> None:
