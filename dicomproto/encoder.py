@@ -269,8 +269,12 @@ class Encoder:
 
     def _one_text(self, value: Any, element: DataElement, vr: str, scope: _Scope) -> bytes:
         """Return one value: the bytes that it was read from, or its text in the character sets."""
-        if value is None or isinstance(value, bytes):
-            return value or b""
+        if value is None:
+            return b""
+        if isinstance(value, bytes):
+            if element.file_tell is None and not scope.has(value):
+                raise DataSetError(f"element {element.tag}: {_unfit(scope.names)}")
+            return value
         if not isinstance(value, (str, PersonName)):
             raise TypeError
         text = str(value)
@@ -424,6 +428,12 @@ class _Scope:
                 not self.dataset.original_character_set or encodings_of(self.names) == self.encodings
             )
         return self._is_unchanged
+
+    def has(self, value: bytes) -> bool:
+        """Whether bytes are text in the character sets that are named."""
+        if is_plain(value):
+            return True
+        return self.is_named and not is_lost(decode_text(value, encodings_of(self.names)))
 
     def was_unnamed(self, value: bytes) -> bool:
         """Whether text was read for which no character set was named, or none that there is."""

@@ -177,6 +177,29 @@ def test_text_in_its_character_set(made: Dataset, expected: bytes) -> None:
     assert expected in encode_data_set(made, EXPLICIT)
 
 
+@pytest.mark.parametrize(
+    ("names", "value", "is_right"),
+    [
+        (None, b"A", True),
+        (None, b"M\xfc", False),
+        ("ISO_IR 100", b"M\xfc", True),
+        ("ISO_IR 192", b"M\xfc", False),
+        ("ISO_IR 192", "Mü".encode(), True),
+        ("ISO_IR 100", b"\x1b$B;3\x1b(B", False),
+        (["", "ISO 2022 IR 87"], b"\x1b$B;3\x1b(B", True),
+    ],
+)
+def test_bytes_that_a_program_set_are_text_as_well(names: object, value: bytes, is_right: bool) -> None:
+    for values in (value, [value, b"A"]):
+        made = dataset() if names is None else dataset(SpecificCharacterSet=names)
+        made.add(DataElement(0x00101000, "LO", values))
+        if is_right:
+            assert value in encode_data_set(made, EXPLICIT)
+        else:
+            with pytest.raises(DataSetError, match=r"element \(0010,1000\): .* Specific ?Character ?Set"):
+                encode_data_set(made, EXPLICIT)
+
+
 def test_a_value_that_is_no_text() -> None:
     made = dataset(PatientID="A")
     made["PatientID"]._value = 5
