@@ -193,10 +193,10 @@ class _Key(NamedTuple):
     @property
     def has_unknown(self) -> bool:
         """Whether the VR of a key within it is not known, so that only an entity tells what is universal."""
-        return any(item.has_unknown for item in self.items)
+        return bool(self.items) and any(item.has_unknown for item in self.items)
 
     def match(self, entity: _Entity) -> bool:
-        if self.is_universal and (not self.has_unknown or not entity.items(self)):
+        if self.is_universal and (not self.items or not self.has_unknown or not entity.items(self)):
             return True
         if self.rule:
             values = entity.prepared(self)
@@ -416,9 +416,9 @@ def _key(
     identifier: Dataset, tag: BaseTag, creator: str, options: Options, depth: int, count: _Count
 ) -> _Key | _UnknownKey:
     vr = vr_of(identifier, tag, creator)
-    key_as = partial(_key_as, identifier, tag, creator, options, depth)
     if len(vr) == 2 and vr != "UN":
-        return key_as(count, vr)
+        return _key_as(identifier, tag, creator, options, depth, count, vr)
+    key_as = partial(_key_as, identifier, tag, creator, options, depth)
     try:
         likely = key_as(count, likely_vr(identifier, tag, vr))
     except Unreadable:
