@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from ..config import Limits, Timeouts
 from ..errors import InvalidPDU, LocalProtocolError
@@ -42,6 +43,8 @@ from .layout import INVALID_PARAMETER, PDU_NAMES, UNEXPECTED_PDU, UNRECOGNIZED_P
 from .pdu import PDU, Abort, AssociateAC, AssociateRJ, AssociateRQ, Buffer, PDataTF, ReleaseRP, ReleaseRQ
 from .states import TRANSITIONS, State
 
+T = TypeVar("T")
+
 Transition = Callable[[str, State, str, State], object]
 """Takes an event, the state it met, the action of Table 9-10 and the state after it."""
 
@@ -66,6 +69,12 @@ _RECEIVED_EVENTS: dict[type, tuple[str, str]] = {
 }
 
 
+def _given(name: str, given: T, kind: type[T]) -> T:
+    if not isinstance(given, kind):  # a role that is none would be the acceptor's
+        raise TypeError(f"{name}: a {kind.__name__} is wanted, not {type(given).__name__}")
+    return given
+
+
 class UpperLayer:
     """One end of one association at the P-DATA level: for proxies, routers, test rigs and fuzzers.
 
@@ -74,9 +83,9 @@ class UpperLayer:
     """
 
     def __init__(self, role: Role, *, limits: Limits | None = None, timeouts: Timeouts | None = None) -> None:
-        self.role = role
-        self.limits = limits or Limits()
-        self.timeouts = timeouts or Timeouts()
+        self.role = _given("role", role, Role)
+        self.limits = Limits() if limits is None else _given("limits", limits, Limits)
+        self.timeouts = Timeouts() if timeouts is None else _given("timeouts", timeouts, Timeouts)
         self.state = State.STA1
         self.request: AssociateRQ | None = None
         """The A-ASSOCIATE-RQ that was sent or received."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import array
+from collections.abc import Callable
 from itertools import pairwise, product
 
 import pytest
 
+from dicomproto.connection import Connection
 from dicomproto.errors import LocalProtocolError
 from dicomproto.upper_layer import (
     AssociateAC,
@@ -400,3 +402,19 @@ def test_both_sides_know_request_and_answer() -> None:
         assert isinstance(machine.request, AssociateRQ)
         assert isinstance(machine.answer, AssociateAC)
         assert machine.bytes_received == len(encode_pdu(AC if role is R else RQ))
+
+
+@pytest.mark.parametrize("make", [UpperLayer, Connection])
+@pytest.mark.parametrize("role", ["requestor", None, 5])
+def test_a_role_that_is_none_is_told(make: Callable[..., object], role: object) -> None:
+    """It was taken for the acceptor's."""
+    with pytest.raises(TypeError, match="role: a Role is wanted, not "):
+        make(role)
+
+
+@pytest.mark.parametrize("make", [UpperLayer, Connection])
+@pytest.mark.parametrize("name", ["limits", "timeouts"])
+def test_limits_and_timeouts_that_are_none_are_told(make: Callable[..., object], name: str) -> None:
+    for given in (0, {}, "60"):
+        with pytest.raises(TypeError, match=f"{name}: a {name.title()} is wanted, not "):
+            make(Role.ACCEPTOR, **{name: given})
