@@ -506,6 +506,32 @@ def test_either_the_newcomer_has_the_place_or_the_operation_begins(interrupted: 
     assert sorted(outcomes) == [False, True]
 
 
+@pytest.mark.parametrize("holding", [2, 3])
+def test_two_that_begin_an_operation_in_the_last_moment_do_not_give_way(holding: int) -> None:
+    """Another one does, if there is one."""
+    backend = Lockstep()
+    begun: list[_places.Place] = []
+
+    def begin(frame: FrameType) -> None:
+        place = frame.f_locals["self"]
+        if len(begun) < 2 and place not in begun:
+            begun.append(place)
+            assert place.begin_operation()
+
+    async def main() -> None:
+        async with backend.serving(make_server(backend, ae=full(backend, holding))) as server:
+            holders = [await came_in(backend, server.port, FIRST) for _ in range(holding)]
+            await backend.world.sleep(30)
+            with at_each_line(lambda frame: frame.f_code is _places.Place.give_up.__code__, begin):
+                newcomer = await came_in(backend, server.port, SECOND)
+            for place in begun:
+                place.idle.append(backend.world.now())  # its operation has ended
+            assert [await is_alive(one) for one in holders] == [True, True, False][:holding]
+            assert (newcomer is not None) is (holding == 3)
+
+    backend.run(main)
+
+
 def test_a_server_keeps_nothing_of_associations_that_have_ended() -> None:
     backend = Lockstep()
     associations: list[Any] = []
