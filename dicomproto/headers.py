@@ -50,7 +50,7 @@ Unpack = Callable[[bytes | memoryview, int], tuple[Any, ...]]
 class Run:
     """Elements of short VRs, one behind the other, with nothing odd about any of them."""
 
-    __slots__ = ("count", "first", "headers", "last", "misses", "size", "unpack")
+    __slots__ = ("count", "first", "headers", "last", "mask", "misses", "size")
 
     def __init__(self, count: int, size: int, last: int) -> None:
         self.count = count
@@ -58,8 +58,8 @@ class Run:
         self.first = 0  # tag
         self.last = last
         self.misses = 0  # how often it was looked for in vain, since it was found
-        self.unpack: Unpack | None = None  # gives all headers at once
-        self.headers: tuple[bytes, ...] = ()
+        self.mask = 0  # the bits of all headers, in the bytes of the run as one number
+        self.headers = 0  # that number without the values
 
 
 class Runs:
@@ -72,6 +72,9 @@ class Runs:
     LENGTHS = range(16, 1024)
     """How many elements a run has."""
 
+    MEAN = 64
+    """Bytes of an element on average, at most: to compare longer ones takes longer than to walk."""
+
     PATIENCE = 4
     """How many runs that begin alike may differ, one after the other, before none is kept."""
 
@@ -82,16 +85,16 @@ class Runs:
     def find(self, data: bytes | memoryview, position: int, end: int) -> Run | None:
         """Return the run that is at `position`, wholly before `end`, if it is known."""
         run = self._known.get(bytes(data[position : position + 8]))
-        if run is None or run.unpack is None or position + run.size > end:
+        if run is None or not run.mask or position + run.size > end:
             return None
-        if run.unpack(data, position) != run.headers:
+        if int.from_bytes(data[position : position + run.size], "little") & run.mask != run.headers:
             return None
         run.misses = 0
         return run
 
     def add(self, data: bytes | memoryview, position: int, run: Run) -> None:
         """Take notice of a run that is at `position`."""
-        if run.count not in self.LENGTHS:
+        if run.count not in self.LENGTHS or run.size > self.MEAN * run.count:
             return
         first = bytes(data[position : position + 8])
         known = self._known.get(first)
@@ -100,7 +103,7 @@ class Runs:
                 self._known.clear()
         elif known.misses >= self.PATIENCE:
             return
-        elif known.unpack is None and (known.count, known.size) == (run.count, run.size):
+        elif not known.mask and (known.count, known.size) == (run.count, run.size):
             self._learn(data, position, run)
             run.misses = known.misses
         else:
@@ -108,15 +111,14 @@ class Runs:
         self._known[first] = run
 
     def _learn(self, data: bytes | memoryview, position: int, run: Run) -> None:
-        parts, at = [], position
+        mask, at = bytearray(run.size), position
         for _ in range(run.count):
-            length = self._unpack(data, at)[3]
-            parts.append(f"8s{length}x")
-            at += 8 + length
+            mask[at - position : at - position + 8] = b"\xff" * 8
+            at += 8 + self._unpack(data, at)[3]
         group, number, _, _ = self._unpack(data, position)
         run.first = group << 16 | number
-        run.unpack = Struct("".join(parts)).unpack_from
-        run.headers = run.unpack(data, position)
+        run.mask = int.from_bytes(mask, "little")
+        run.headers = int.from_bytes(data[position:at], "little") & run.mask
 
 
 class Order:

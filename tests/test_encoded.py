@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
 from collections.abc import Callable
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 from struct import pack
 from time import process_time
+from types import FrameType
 
 import pytest
 from hypothesis import given
@@ -551,6 +554,7 @@ SERIES = {
     "behind something greater": LAST + ALIKE,
     "in an item": explicit(0x00081140, b"SQ", item(ALIKE)) + ALIKE,
     "long": run_of(2, 4, 6, count=2000),
+    "with long values": run_of(*[100] * 40),
     "cut": ALIKE[:-1],
     "cut between elements": ALIKE[:-12],
     "in a sequence that is too short": explicit(0x00081140, b"SQ", item(ALIKE, len(ALIKE) - 4)) + FIRST,
@@ -592,6 +596,9 @@ def test_a_run_is_known_when_it_has_come_twice() -> None:
     short = run_of(count=15)
     runs.add(short, 0, Run(15, len(short), 0))
     assert len(runs._known) <= Runs.MOST
+    # To compare one of long values would take longer than to walk.
+    wide = run_of(*[60] * 40)
+    assert [come(wide) for _ in range(3)] == [False] * 3
 
 
 @pytest.mark.serial
@@ -606,6 +613,34 @@ def test_a_series_takes_less_time_than_one_of_its_kind() -> None:
     different = [run_of(2 + 2 * (n % 50), 102 - 2 * (n % 50), count=500) for n in range(100)]
     cost(different)
     assert min(cost(alike) / cost(different) for _ in range(3)) < 0.5
+
+
+NATIVE = {
+    EXPLICIT: FIRST + run_of(count=250) + explicit(PIXELS, b"OW", bytes(40_000)),
+    IMPLICIT: IMPLICIT_FIRST
+    + b"".join(implicit(0x00100020 + n, b"text") for n in range(250))
+    + implicit(PIXELS, bytes(40_000)),
+}
+
+
+@pytest.mark.parametrize(("syntax", "data"), NATIVE.items())
+def test_a_walk_over_native_pixel_data_takes_few_calls(syntax: str, data: bytes) -> None:
+    calls: Counter[str] = Counter()
+
+    def count(frame: FrameType, event: str, argument: object) -> None:
+        if event == "call":
+            calls[frame.f_code.co_name] += 1
+
+    for _ in range(2):
+        walk_file(BytesIO(data), 0, len(data), syntax)
+    file, profile = BytesIO(data), sys.getprofile()
+    sys.setprofile(count)
+    try:
+        walk = walk_file(file, 0, len(data), syntax)
+    finally:
+        sys.setprofile(profile)
+    assert (walk.is_checked, walk.elements, walk.warnings) == (True, 252, ())
+    assert sum(calls.values()) <= 18, calls
 
 
 def test_a_walk_over_a_file_does_not_read_its_values() -> None:
