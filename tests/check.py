@@ -23,7 +23,7 @@ try:
 finally:
     sys.path.remove(str(ROOT / "docs"))
 
-SECONDS = 50.0
+SECONDS = 40.0
 LEAST_FOR_TESTS = 20.0
 """Seconds that the tests get, even where lint and types took long."""
 

@@ -160,6 +160,34 @@ def test_the_diagram_hides_nothing_behind_a_state() -> None:
             assert apart, f"a label at {x:.0f}, {y:.0f} is covered"
 
 
+CONTRIBUTORS = ("contributing", "security")
+PATH = re.compile(r"(?:[\w.]+/)+[\w.]*\b")
+WRITTEN = (".venv/", ".build/", ".venv-test/")
+
+
+@pytest.mark.parametrize("page", CONTRIBUTORS)
+def test_the_files_that_a_page_for_contributors_names_are_there(page: str) -> None:
+    """Modules of the adapters are named without their package, and without `.py`."""
+    text = (DOCS / f"{page}.rst").read_text(encoding="utf-8")
+    roots = DOCS.parent, DOCS.parent / "dicomproto", DOCS.parent / "transports" / "dicomproto_transports"
+    named = {path for path in PATH.findall(text) if not path.startswith(WRITTEN)}
+    missing = [
+        path
+        for path in sorted(named)
+        if not any((root / path).exists() or (root / f"{path}.py").exists() for root in roots)
+    ]
+    assert missing == []
+
+
+def test_the_commands_that_contributors_are_shown_are_those_of_the_makefile() -> None:
+    makefile = (DOCS.parent / "Makefile").read_text(encoding="utf-8")
+    (targets,) = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
+    pages = "".join((DOCS / f"{page}.rst").read_text(encoding="utf-8") for page in CONTRIBUTORS)
+    shown = set(re.findall(r"\$ make (\w+)", pages))
+    assert shown
+    assert shown <= set(targets.split())
+
+
 @pytest.mark.parametrize("name", APPLICATIONS)
 def test_the_page_of_the_command_line_finds_the_options(name: str) -> None:
     __import__(f"dicomproto_transports.apps.{name}")
