@@ -21,7 +21,6 @@ from .dimse.commands import (
     CFindRSP,
     CGetRQ,
     CMoveRQ,
-    NEventReportRQ,
     Request,
     Response,
 )
@@ -39,23 +38,9 @@ from .dimse.outbox import Outbox
 from .dimse.status import DUPLICATE_INVOCATION, SOP_CLASS_NOT_SUPPORTED, Category
 from .dimse.waits import Waits
 from .errors import InvalidCommand, LocalProtocolError
-from .negotiation import (
-    AcceptedContext,
-    ContextMatch,
-    RejectedContext,
-    accepted_contexts,
-    may_invoke,
-    operations_window,
-    rejected_contexts,
-)
-from .services import (
-    STANDARD,
-    SOPClassRegistry,
-    Verdict,
-    check_request,
-    find_request_context,
-    status_of,
-)
+from .negotiation import AcceptedContext, ContextMatch, RejectedContext, operations_window
+from .services import STANDARD, SOPClassRegistry
+from .services.agreement import Agreement
 from .upper_layer.events import (
     BUSY,
     CLOSED,
@@ -120,14 +105,15 @@ class Connection:
         sop_classes: SOPClassRegistry = STANDARD,
     ) -> None:
         self._upper = UpperLayer(role, limits=limits, timeouts=timeouts)
-        self._strict_roles = strict_roles
-        self._strict_dispatch = strict_dispatch
+        self._agreement = Agreement(
+            role,
+            strict_roles=strict_roles,
+            strict_dispatch=strict_dispatch,
+            supported_sop_classes=supported_sop_classes,
+            sop_classes=sop_classes,
+        )
         self._idle_release = idle_release
         self._events: deque[Event] = deque()
-        self._accepted: dict[int, AcceptedContext] = {}
-        self._rejected: dict[int, RejectedContext] | None = None
-        self._supported = supported_sop_classes
-        self._sop_classes = sop_classes
         self._operations = Operations()
         self._unanswered: dict[int, RequestReceived] = {}
         self._cancelled: set[int] = set()
@@ -177,15 +163,12 @@ class Connection:
     @property
     def accepted_contexts(self) -> Mapping[int, AcceptedContext]:
         """The presentation contexts that may be used, by id."""
-        return MappingProxyType(self._accepted)
+        return MappingProxyType(self._agreement.contexts)
 
     @property
     def rejected_contexts(self) -> Mapping[int, RejectedContext]:
         """The proposed presentation contexts that may not be used, by id; empty before the answer."""
-        request, answer = self.request, self.answer
-        if self._rejected is None and request and answer:
-            self._rejected = rejected_contexts(request, answer)
-        return MappingProxyType(self._rejected or {})
+        return self._agreement.rejected(self.request, self.answer)
 
     @property
     def outstanding(self) -> Mapping[int, Request]:
@@ -344,9 +327,7 @@ class Connection:
         request, answer = self._upper.request, self._upper.answer
         assert request is not None
         assert answer is not None
-        self._accepted = accepted_contexts(
-            request, answer, strict_roles=self._strict_roles, common_extended=common_extended
-        )
+        self._agreement.settle(request, answer, common_extended)
         window = operations_window(request, answer)
         ours, theirs = window.maximum_invoked, window.maximum_performed
         if self.role is Role.ACCEPTOR:
@@ -367,20 +348,7 @@ class Connection:
         type_id: int | None = None,
     ) -> ContextMatch:
         """Find the accepted context that carries a request of ours; see `services.find_request_context`."""
-        return find_request_context(
-            self._accepted,
-            request,
-            sop_class_uid,
-            by_requestor=self.role is Role.REQUESTOR,
-            meta_uid=meta_uid,
-            type_id=type_id,
-            registry=self._sop_classes,
-            strict_roles=self._strict_roles,
-            rejected=self.rejected_contexts,
-        )
-
-    def _shown(self, context: AcceptedContext) -> str:
-        return f"{context.context_id} ({self._sop_classes.name_of(context.abstract_syntax)})"
+        return self._agreement.find_context(request, sop_class_uid, meta_uid, type_id, self.rejected_contexts)
 
     def send_request(self, command: Request, context_id: int) -> int:
         """Queue a request on an accepted context; return its Message ID, allotted if it is 0.
@@ -391,11 +359,13 @@ class Connection:
         self._outbox.check_free(command.name)
         if not self.is_established:
             raise LocalProtocolError(f"{command.name} needs an association, this is {self.state.value}")
-        context = self._accepted.get(context_id)
+        context = self._agreement.contexts.get(context_id)
         if context is None:
             raise LocalProtocolError(f"{command.name}: presentation context {context_id} was not accepted")
-        if self._may_invoke(command, context, by_us=True) == "no":
-            raise LocalProtocolError(f"{command.name}: not in our role on context {self._shown(context)}")
+        if self._agreement.may_invoke(command, context, by_us=True) == "no":
+            raise LocalProtocolError(
+                f"{command.name}: not in our role on context {self._agreement.name_of(context)}"
+            )
         if not self.can_invoke:
             raise LocalProtocolError(
                 f"{command.name}: {len(self._operations)} operations are outstanding, as many as negotiated"
@@ -405,9 +375,11 @@ class Connection:
         message_id = command.MessageID
         if message_id in self._operations:
             raise LocalProtocolError(f"{command.name}: Message ID {message_id} is in use")
-        verdict = self._check(command, context)
+        verdict = self._agreement.check(command, context, by_us=True)
         if verdict.status is not None:
-            raise LocalProtocolError(f"{command.name} on context {self._shown(context)}: {verdict.text}")
+            raise LocalProtocolError(
+                f"{command.name} on context {self._agreement.name_of(context)}: {verdict.text}"
+            )
         self._outbox.send(command, context_id)
         self._operations.add(command, context_id)
         return message_id
@@ -470,32 +442,6 @@ class Connection:
             )
         self._outbox.send(CCancelRQ(MessageIDBeingRespondedTo=message_id), operation.context_id)
         operation.cancel()
-
-    def _check(self, command: Request, context: AcceptedContext, *, strict: bool = False) -> Verdict:
-        return check_request(
-            command,
-            context.abstract_syntax,
-            service_class_uid=context.service_class_uid,
-            supported=self._supported,
-            registry=self._sop_classes,
-            strict=strict,
-        )
-
-    def _explain(self, response: Response, request: Request, context: AcceptedContext) -> None:
-        """Let the status of a response know its service class; as a number it stays what it was."""
-        sop_class = self._sop_classes.find(request.sop_class_uid, context.service_class_uid)
-        if sop_class is not None:
-            # A record never changes, but this one nobody has seen yet, and a copy costs five times as much.
-            status = status_of(response.Status, sop_class, type(request))
-            object.__setattr__(response, "Status", status)
-
-    def _may_invoke(self, command: Request, context: AcceptedContext, *, by_us: bool) -> str:
-        return may_invoke(
-            context,
-            by_requestor=(self.role is Role.REQUESTOR) is by_us,
-            is_event_report=isinstance(command, NEventReportRQ),
-            strict=self._strict_roles,
-        )
 
     # --- receiving -----------------------------------------------------------------------------
 
@@ -568,12 +514,12 @@ class Connection:
 
     def _request(self, received: CommandReceived, request: Request) -> None:
         context_id = received.context_id
-        context = self._accepted[context_id]
+        context = self._agreement.contexts[context_id]
         if len(self._unanswered) + len(self._outbox.waiting) >= self._requests_limit:
             limit = self._requests_limit
             raise InvalidCommand(f"more than {limit} unanswered requests (Limits.outstanding_requests)")
-        invocation = self._may_invoke(request, context, by_us=False)
-        verdict = self._check(request, context, strict=self._strict_dispatch)
+        invocation = self._agreement.may_invoke(request, context, by_us=False)
+        verdict = self._agreement.check(request, context, by_us=False)
         waiting = self._outbox.waiting and self._outbox.has_response_to(request.MessageID)
         if waiting or request.MessageID in self._unanswered:
             text = f"Message ID {request.MessageID} is in use"
@@ -638,7 +584,8 @@ class Connection:
             del self._operations[message_id]
         else:
             operation.pending()
-        self._explain(response, request, self._accepted[operation.context_id])
+        context = self._agreement.contexts[operation.context_id]
+        self._agreement.explain(response, request, context)
         event = _make_response_received(
             context_id=received.context_id,
             command=response,
