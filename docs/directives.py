@@ -26,7 +26,7 @@ from dicomproto.services._status_table import STATUSES
 from dicomproto.upper_layer.states import EVENTS, TRANSITIONS, State
 from dicomproto_transports import _provider, contexts
 from dicomproto_transports._ae import AECore
-from dicomproto_transports._settings import SETTINGS
+from dicomproto_transports._checks import SETTINGS
 from dicomproto_transports.apps import APPLICATIONS
 
 log = logging.getLogger(__name__)

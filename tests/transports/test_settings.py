@@ -21,7 +21,8 @@ from dicomproto.upper_layer.pdu import Abort, AsynchronousOperationsWindow
 from dicomproto_transports import anyio, blocking, evt, testing, trio
 from dicomproto_transports._acceptor import ServerCore
 from dicomproto_transports._ae import AECore
-from dicomproto_transports._settings import SETTINGS
+from dicomproto_transports._checks import CHECKS, SETTINGS
+from dicomproto_transports._settings import Settings
 from tests.associations import CT_IMAGE, HOST, MR_IMAGE, associate, connect, make_ae, make_server
 from tests.backends import AnyBackend, Lockstep
 
@@ -159,6 +160,8 @@ OF_TEXT = {"assume_charset"}
 def test_no_setting_is_forgotten() -> None:
     assert set(CASES) | OF_REQUESTORS | OF_SEVERAL | OF_TEXT == set(SETTINGS)
     assert {name for name in vars(AECore()) if not name.startswith("_")} <= set(SETTINGS)
+    properties = {name for name, value in vars(Settings).items() if isinstance(value, property)}
+    assert properties == set(SETTINGS) - set(CHECKS)
 
 
 def a_server(backend: AnyBackend, ae: AECore) -> ServerCore:

@@ -29,11 +29,11 @@ from dicomproto.upper_layer.pdu import (
 )
 
 from . import evt
-from ._checks import checked, several
-from ._door import Door, Networks, is_allowed
-from ._facts import own_title, window_of
+from ._checks import checked, own_title, several, window_of
+from ._door import Door, is_allowed
 from ._holding import Holding
 from ._log_lines import log, log_acceptance
+from ._networks import Networks
 from ._places import Place, Places
 from ._session import Session
 from ._settings import Context, supported_index
@@ -41,7 +41,7 @@ from ._stream import Displaced
 
 if TYPE_CHECKING:
     from ._ae import AECore
-    from ._door import Network
+    from ._checks import Network
     from ._settings import Settings
     from ._socket import SocketStream
     from ._stream import Backend, Stream

@@ -27,11 +27,11 @@ from dicomproto.upper_layer.pdu import (
 
 from . import _arguments as arguments
 from . import evt
+from ._addresses import name_of
 from ._association import Association
 from ._charset import Doubt
-from ._checks import charset_or_none, checked, several
+from ._checks import charset_or_none, checked, own_title, several
 from ._destination import Destinations
-from ._facts import name_of, own_title
 from ._handling import Drive
 from ._holding import Holding
 from ._log_lines import log, log_acceptance
@@ -39,7 +39,7 @@ from ._provider import Provider
 from ._session import Session
 from ._settings import Context, Settings, proposal_of
 from ._supplied import check_stream
-from ._text import known_as, shown, uid_named
+from ._words import known_as, shown, uid_named
 from .logs import with_dumps
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from dicomproto.config import Timeouts
 from dicomproto.upper_layer.pdu import AsynchronousOperationsWindow
 
 from ._checks import checked, seconds_or_none, timeouts, whole, wrong
-from ._text import named, shown
+from ._words import named, shown
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

@@ -43,16 +43,15 @@ from dicomproto.uids import VERIFICATION
 
 from . import _arguments as arguments
 from ._base_association import BaseAssociation
-from ._checks import checked, seconds_or_none, wrong
+from ._checks import checked, own_title, seconds_or_none, wrong
 from ._endings import CutEnds
-from ._facts import own_title
 from ._outgoing import Encoding
 from ._requests import ask, call_of, context_for
 from ._responses import Responses
 from ._sending import KnownFile, prepare
 from ._store import store
 from ._store_many import StoreOutcomes
-from ._text import known_as
+from ._words import known_as
 
 if TYPE_CHECKING:
     from os import PathLike

@@ -24,12 +24,12 @@ from ._server import MAXIMUM_PENDING, PAUSE, Listening, report
 from ._settings import Context
 from ._socket import SocketStream
 from ._stream import ConnectionServer, Stream
-from ._text import known_as
+from ._words import known_as
 
 if TYPE_CHECKING:
     from dicomproto.negotiation import SupportedContext
 
-    from ._door import Network
+    from ._checks import Network
     from .tls import Context as TLSContext
 
 T = TypeVar("T")

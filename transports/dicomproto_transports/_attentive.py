@@ -15,7 +15,8 @@ from ._stream import glimpse
 if TYPE_CHECKING:
     from dicomproto.upper_layer.pdu import Buffer
 
-    from ._stream import Address, Backend, Stream
+    from ._addresses import Address
+    from ._stream import Backend, Stream
 
 _GLANCE = 0.25
 """Seconds between two looks at the first peer."""

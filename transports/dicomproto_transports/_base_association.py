@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from dicomproto.errors import AssociationError, AssociationRejected, AssociationReleased
 from dicomproto.upper_layer.events import Role
 
-from ._facts import ServiceUser, acceptor_of, requestor_of
+from ._parties import ServiceUser, acceptor_of, requestor_of
 from ._settled import refuse_on_association
-from ._text import known_as
+from ._words import known_as
 
 if TYPE_CHECKING:
     from dicomproto.config import Timeouts

@@ -17,7 +17,7 @@ from dicomproto.errors import AssociationError, DataSetError
 
 from ._results import CANNOT_UNDERSTAND, comment_of, comment_on, pair_of, status_of
 from ._steps import END, Steps
-from ._text import printable
+from ._words import printable
 
 if TYPE_CHECKING:
     from . import evt

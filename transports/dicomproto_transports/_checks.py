@@ -6,17 +6,23 @@ it unnoticed. What will not do raises TypeError or ValueError that says what is 
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Mapping
 from math import isnan
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dicomproto.config import Limits, Timeouts
 from dicomproto.services import SOPClassRegistry
 from dicomproto.uids import is_valid_uid
+from dicomproto.upper_layer.pdu import AsynchronousOperationsWindow, normalize_ae_title
 
-from ._door import Networks
-from ._facts import own_title, window_of
-from ._text import shown
+from ._words import named, shown
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Network, IPv6Network
+
+    Network = str | IPv4Network | IPv6Network
+    """A network as "10.0.0.0/8", "2001:db8::/32" or one address, or made by the standard library."""
 
 T = TypeVar("T")
 
@@ -173,6 +179,33 @@ def names_or_truth(value: object) -> object:
         raise TypeError(wrong("True, False, an AE title or a list of them", value)) from None
 
 
+def parsed_networks(networks: Network | Iterable[Network]) -> list[IPv4Network | IPv6Network]:
+    """Return one or several IP networks.
+
+    Raises TypeError or ValueError for what is none. IPv4 networks that are mapped into IPv6
+    ("::ffff:10.0.0.0/104") count as IPv4 networks, for such a peer has an IPv4 address here.
+    """
+    import ipaddress  # not at the top: it takes milliseconds to import
+
+    single = str, ipaddress.IPv4Network, ipaddress.IPv6Network  # which are iterable, too
+    given = [networks] if isinstance(networks, single) else networks
+    found = []
+    for network in given:
+        if isinstance(network, bytes | int):  # ipaddress takes it for the bits of an address
+            raise TypeError(f"a network is text such as '10.0.0.0/8', not {named(network)}")
+        found.append(_unmapped(ipaddress.ip_network(network)))
+    return found
+
+
+def _unmapped(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
+    from ipaddress import IPv4Network
+
+    whole = int(network.network_address)
+    if network.version == 4 or network.prefixlen < 96 or whole >> 32 != 0xFFFF:  # RFC 4291 2.5.5.2
+        return network
+    return IPv4Network((whole & 0xFFFFFFFF, network.prefixlen - 96))
+
+
 def networks(value: object) -> object:
     """Check one IP network or several."""
     is_one = isinstance(value, str) or hasattr(value, "network_address")  # which is made of its addresses
@@ -180,7 +213,7 @@ def networks(value: object) -> object:
     if given == ():
         return ()  # without the modules for networks
     try:
-        Networks(given)  # type: ignore[arg-type]
+        parsed_networks(given)  # type: ignore[arg-type]
     except TypeError:
         raise TypeError(wrong("a network such as '10.0.0.0/8', or a list of them", value)) from None
     except ValueError as error:
@@ -248,6 +281,31 @@ def charset_or_none(value: object) -> str | None:
     return value
 
 
+def window_of(operations: object) -> AsynchronousOperationsWindow:
+    """Return the window of (operations invoked, operations performed) by the requestor, 0 for any number.
+
+    Raises TypeError for what are no two whole numbers and ValueError for those that no PDU can hold.
+    """
+    invoked, performed = map(operator.index, operations)  # type: ignore[call-overload]
+    if not (0 <= invoked <= 0xFFFF and 0 <= performed <= 0xFFFF):
+        raise ValueError(f"numbers of operations are from 0 to 65535, unlike {operations!r}")
+    return AsynchronousOperationsWindow(maximum_invoked=invoked, maximum_performed=performed)
+
+
+def own_title(title: str | bytes) -> str:
+    """Return an AE title without padding; raises ValueError for one that PS3.5 Table 6.2-1 does not allow.
+
+    What is no text raises TypeError.
+    """
+    if not isinstance(title, str | bytes):
+        raise TypeError(f"an AE title is str or bytes, not {named(title)}")
+    text = title.decode("latin-1") if isinstance(title, bytes) else title
+    text = normalize_ae_title(text)
+    if not 0 < len(text) <= 16 or not all(" " <= c <= "~" and c != "\\" for c in text):
+        raise ValueError(f"an AE title has 1 to 16 ASCII characters and no backslash, unlike {title!r}")
+    return text
+
+
 CHECKS: dict[str, Check] = {
     "limits": limits,
     "timeouts": timeouts,
@@ -272,7 +330,13 @@ CHECKS: dict[str, Check] = {
     "sop_classes": sop_classes,
     "move_destinations": destinations,
 }
-"""The settings that are kept as they are given; the others are properties of `Settings`."""
+"""The settings that are kept as they are given."""
+
+SETTINGS = (
+    *CHECKS, "ae_title", "acse_timeout", "dimse_timeout", "network_timeout", "connection_timeout",
+    "requested_contexts", "supported_contexts",
+)  # fmt: skip
+"""The names of all settings; those that stand only here are properties of an application entity."""
 
 
 # --- names --------------------------------------------------------------------------------------

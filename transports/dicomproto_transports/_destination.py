@@ -23,10 +23,10 @@ from dicomproto.upper_layer.pdu import normalize_ae_title
 
 from ._attentive import AttentiveBackend
 from ._cancelling import PeerLeaves, give_way
-from ._facts import own_title
+from ._checks import own_title
 from ._outgoing import read_failure
 from ._store import placed
-from ._text import named, printable
+from ._words import named, printable
 
 if TYPE_CHECKING:
     from ._sending import ObjectToSend

@@ -13,60 +13,22 @@ from typing import TYPE_CHECKING
 
 from dicomproto.errors import AssociationError
 
-from ._endings import timed_out
-from ._facts import name_of
+from ._addresses import name_of
+from ._networks import Networks
 from ._proxy import read_header
-from ._text import named
+from ._words import named, timed_out
 
 if TYPE_CHECKING:
-    from ipaddress import IPv4Network, IPv6Network
-
     from dicomproto.config import Timeouts
 
+    from ._addresses import Address
+    from ._checks import Network
     from ._socket import SocketStream
-    from ._stream import Address, Stream
+    from ._stream import Stream
     from ._tls import Handshake
     from .tls import Context as TLSContext
 
-    Network = str | IPv4Network | IPv6Network
-    """A network as "10.0.0.0/8", "2001:db8::/32" or one address, or made by the standard library."""
-
 log = logging.getLogger("dicomproto.server")
-
-
-class Networks:
-    """One or some IP networks; a Unix socket has no address and lies in none.
-
-    Raises TypeError or ValueError for what is none. IPv4 networks that are mapped into IPv6
-    ("::ffff:10.0.0.0/104") count as IPv4 networks, for such a peer has an IPv4 address here.
-    """
-
-    def __init__(self, networks: Network | Iterable[Network]) -> None:
-        import ipaddress  # not at the top: it takes milliseconds to import
-
-        single = str, ipaddress.IPv4Network, ipaddress.IPv6Network  # which are iterable, too
-        given = [networks] if isinstance(networks, single) else networks
-        self._networks = []
-        for network in given:
-            if isinstance(network, bytes | int):  # ipaddress takes it for the bits of an address
-                raise TypeError(f"a network is text such as '10.0.0.0/8', not {named(network)}")
-            self._networks.append(_unmapped(ipaddress.ip_network(network)))
-        self._parse = ipaddress.ip_address
-
-    def __contains__(self, address: Address) -> bool:
-        if address is None:
-            return False
-        parsed = self._parse(address[0])
-        return any(parsed in network for network in self._networks)
-
-
-def _unmapped(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
-    from ipaddress import IPv4Network
-
-    whole = int(network.network_address)
-    if network.version == 4 or network.prefixlen < 96 or whole >> 32 != 0xFFFF:  # RFC 4291 2.5.5.2
-        return network
-    return IPv4Network((whole & 0xFFFFFFFF, network.prefixlen - 96))
 
 
 def _check_proxies(given: object) -> None:

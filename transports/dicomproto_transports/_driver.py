@@ -36,8 +36,8 @@ from ._endings import Ending, Reason
 from ._log_lines import log
 from ._sender import Sender
 from ._stream import TLSBroken, glimpse
-from ._text import printable
 from ._turns import MESSAGE, Turn
+from ._words import printable
 
 if TYPE_CHECKING:
     from dicomproto.config import Timeouts

@@ -23,7 +23,7 @@ from dicomproto.upper_layer.pdu import (
     ReleaseRQ,
 )
 
-from ._text import printable, uid_named
+from ._words import printable, uid_named
 
 if TYPE_CHECKING:
     from dicomproto.dimse.commands import Command

@@ -20,7 +20,6 @@ from dicomproto.errors import (
     ConnectionLost,
     NotDicomError,
     RemoteProtocolError,
-    TimedOut,
     TLSFailed,
 )
 from dicomproto.upper_layer.events import (
@@ -34,8 +33,9 @@ from dicomproto.upper_layer.events import (
 )
 from dicomproto.upper_layer.pdu import Abort, AssociateRJ, ReleaseRP
 
-from ._facts import name_of
+from ._addresses import name_of
 from ._stream import TLSBroken
+from ._words import PROTOCOLS, during, timed_out
 
 if TYPE_CHECKING:
     from dicomproto.connection import Connection
@@ -44,58 +44,6 @@ if TYPE_CHECKING:
 
 Reason = Callable[[], AssociationError]
 """Makes the error that says why an association ended."""
-
-_DURING = {
-    "Sta2": "before it requested an association",
-    "Sta3": "before its association request was answered",
-    "Sta4": "before the transport connection stood",
-    "Sta5": "before it answered the association request",
-    "Sta6": "on the established association",
-    "Sta7": "before it answered the release request",
-    "Sta8": "before its release request was answered",
-    "Sta13": "while the connection was being closed",
-}
-
-_WAITS = {
-    "association": "its answer to the release request",  # see `timed_out` for the other one
-    "artim": "its association request",
-    "pdu": "the rest of a PDU",
-    "minimum_rate": "the rest of a message that comes too slowly",
-    "response": "its response",
-    "action": "its response to an N-ACTION",
-    "retrieve": "its next response to a C-GET or C-MOVE",
-    "cancel": "its final response after a C-CANCEL",
-    "idle": "its next message",
-    "close": "the connection to be closed",
-    "write": "it to take what was sent",
-    "connect": "the connection",
-    "tls": "its part of the TLS handshake",
-    "proxy": "its PROXY header",
-}
-
-PROTOCOLS = {
-    "tls": "TLS, where plain DICOM was expected",
-    "http": "HTTP",
-    "proxy": "the PROXY protocol",
-    "ssh": "SSH",
-}
-
-
-def during(state: str) -> str:
-    """Say in words what was going on in a state of PS3.8 Table 9-10."""
-    return _DURING.get(state, "during a release")
-
-
-def timed_out(peer: str, phase: str, seconds: float | None, state: str = "") -> TimedOut:
-    """Return the error for a wait that took longer than the field `phase` of `Timeouts` allows."""
-    awaited = _WAITS.get(phase, phase)
-    if phase == "association" and state == "Sta5":
-        awaited = "its answer to the association request"
-    if phase == "minimum_rate":
-        bound = "" if seconds is None else f", on average less than {seconds:g} bytes a second"
-    else:
-        bound = "" if seconds is None else f" within {seconds:g} s"
-    return TimedOut(f"{peer}: waited for {awaited}{bound} ({phase} timeout)", phase=phase)
 
 
 def explain(

@@ -21,7 +21,7 @@ from ._supplied import check_backend
 if TYPE_CHECKING:
     from dicomproto.negotiation import SupportedContext
 
-    from ._door import Network
+    from ._checks import Network
     from ._session import Session
     from ._stream import Backend
     from .evt import Binding

@@ -20,7 +20,7 @@ from ._cancelling import CANCEL, PeerLeaves, give_way, last_word, report_failure
 from ._outgoing import Encoding, MemorySource, piece_size
 from ._results import dataset_of, fields_of, pair_of, response_for, status_of
 from ._steps import END, Steps
-from ._text import printable
+from ._words import printable
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dicomproto.dimse.events import MessageIncomplete, UnexpectedDataSet
 from dicomproto.dimse.status import Category
 
-from ._text import printable
+from ._words import printable
 
 if TYPE_CHECKING:
     from dicomproto.connection import Connection, Event

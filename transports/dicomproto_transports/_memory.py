@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from dicomproto._record import Record
 
-from ._stream import Address
+from ._addresses import Address
 
 if TYPE_CHECKING:
     from dicomproto.upper_layer.pdu import Buffer

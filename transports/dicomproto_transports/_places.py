@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from dicomproto.upper_layer.pdu import normalize_ae_title
 
-from ._facts import host_and_port
+from ._addresses import host_and_port
 
 if TYPE_CHECKING:
     from ._session import Session

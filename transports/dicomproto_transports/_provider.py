@@ -60,7 +60,7 @@ from ._incoming import Incoming
 from ._outgoing import Encoding, MemorySource, piece_size
 from ._results import CANNOT_UNDERSTAND, comment_on, copied, dataset_of, pair_of, response_for
 from ._retrieve import serve_retrieve
-from ._text import printable
+from ._words import printable
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

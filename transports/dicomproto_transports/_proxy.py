@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 from dicomproto._record import Record
 
-from ._socket import plain_address
+from ._addresses import plain_address
 
 if TYPE_CHECKING:
+    from ._addresses import Address
     from ._socket import SocketStream
-    from ._stream import Address
 
 MAXIMUM_LENGTH = 4096
 """Bytes of a header of version 2, the extensions that follow the addresses included."""

@@ -10,7 +10,7 @@ from dicomproto.errors import DataSetError, LocalProtocolError, NoAcceptedContex
 
 from . import _arguments as arguments
 from ._outgoing import Encoding, MemorySource, piece_size
-from ._text import uid_named
+from ._words import uid_named
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

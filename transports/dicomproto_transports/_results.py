@@ -15,7 +15,7 @@ from dicomproto.dimse.status import Category, category_of
 from dicomproto.errors import DataSetError
 
 from ._arguments import is_data_set
-from ._text import named
+from ._words import named
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

@@ -33,7 +33,7 @@ from ._results import comment_of, dataset_of, fields_of, pair_of, status_of
 from ._sending import FileToSend, KnownFile, prepare
 from ._steps import END
 from ._store import store
-from ._text import named, printable
+from ._words import named, printable
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

@@ -14,8 +14,9 @@ from dicomproto.dimse.commands import NO_DATA_SET
 from dicomproto.dimse.status import Category
 from dicomproto.errors import AssociationAborted
 
-from ._endings import Ending, Reason, timed_out
+from ._endings import Ending, Reason
 from ._log_lines import log, log_response
+from ._words import timed_out
 
 if TYPE_CHECKING:
     from dicomproto.connection import Connection

@@ -33,7 +33,7 @@ from ._outgoing import (
     stamp_of,
 )
 from ._part10 import FileHead, TruncatedFile, read_head
-from ._text import named
+from ._words import named
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

@@ -14,15 +14,17 @@ from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from ._addresses import plain_address
 from ._checks import checked, truth, whole
 from ._listening import ListenOn, listeners
 from ._settled import refuse_on_server
-from ._socket import SocketStream, plain_address
-from ._text import known_as
+from ._socket import SocketStream
+from ._words import known_as
 
 if TYPE_CHECKING:
     from . import evt
-    from ._stream import Address, ConnectionServer, Stream
+    from ._addresses import Address
+    from ._stream import ConnectionServer, Stream
 
 MAXIMUM_PENDING = 256
 """Connections without an association that a server keeps, by default."""

@@ -26,13 +26,13 @@ from dicomproto.upper_layer.pdu import ReleaseRP, ReleaseRQ
 
 from . import evt
 from ._driver import Driver
-from ._endings import CutEnds, timed_out
+from ._endings import CutEnds
 from ._handling import Drive, Handling
 from ._incoming import Incoming
 from ._log_lines import log, log_oddities, log_response
 from ._operations import Operation, Reply, Unfinished
 from ._outgoing import PieceBuffers, Source
-from ._text import printable
+from ._words import printable, timed_out
 
 if TYPE_CHECKING:
     from dicomproto.config import Timeouts

@@ -31,15 +31,27 @@ from dicomproto.uids import (
 from dicomproto.upper_layer.events import Role
 from dicomproto.upper_layer.pdu import PresentationContextRQ
 
-from ._checks import CHECKS, checked, hint, nearest, seconds_or_none, several, title_of, truth, wrong
-from ._facts import own_title, window_of
-from ._text import known_as
+from ._checks import (
+    CHECKS,
+    SETTINGS,
+    checked,
+    hint,
+    nearest,
+    own_title,
+    seconds_or_none,
+    several,
+    title_of,
+    truth,
+    window_of,
+    wrong,
+)
+from ._words import known_as
 from .contexts import ABSTRACT_SYNTAX, TRANSFER_SYNTAX, PresentationContext, plain_uid
 
 if TYPE_CHECKING:
     from dicomproto.dimse.commands import Request
 
-    from ._door import Network
+    from ._checks import Network
 
 Context = Proposal | SupportedContext | str
 """A context to propose or support: a SOP class UID, (SOP class UID, transfer syntaxes), or a record."""
@@ -397,12 +409,6 @@ class Settings:
 
 _KEPT = frozenset(CHECKS) | {"_ae_title", "_requested", "_supported"}
 """The attributes that are settings, or what the properties among those keep."""
-
-SETTINGS = (
-    *CHECKS,
-    *(name for name, value in vars(Settings).items() if isinstance(value, property)),
-)
-"""The names of all settings."""
 
 
 def _is_ours(kind: type) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from ._checks import nearest
+from ._checks import SETTINGS, nearest
 
 _OF_SERVERS = frozenset(
     ("evt_handlers", "contexts", "ssl_context", "proxy_protocol_from", "maximum_pending", "reuse_port")
@@ -24,8 +24,6 @@ _OF_ASSOCIATIONS = (
 
 def refuse_on_server(name: str) -> None:
     """Raise AttributeError for what a server is not told by itself."""
-    from ._settings import SETTINGS  # which are there, since every server has an application entity
-
     if name in _OF_SERVERS:
         raise AttributeError(f"{name} of a server is settled when it starts: give it to start_server")
     near = nearest(name, SETTINGS)
@@ -36,8 +34,6 @@ def refuse_on_server(name: str) -> None:
 
 def refuse_on_association(name: str) -> None:
     """Raise AttributeError for what an association is not told any more."""
-    from ._settings import SETTINGS
-
     near = nearest(name, (*SETTINGS, *_OF_ASSOCIATIONS))
     if near is not None:
         _refuse(name, near)

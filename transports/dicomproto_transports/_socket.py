@@ -27,8 +27,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from dicomproto.errors import ConnectionLost, TimedOut
 
+from ._addresses import Address, plain_address
 from ._connecting import AddressInfo, Attempts, is_fixed, reason_of
-from ._stream import Address, Displaced
+from ._stream import Displaced
 
 if TYPE_CHECKING:
     from dicomproto.upper_layer.pdu import Buffer
@@ -342,15 +343,6 @@ def _peer_name(sock: RawSocket) -> Address:
     except OSError:  # gone already; the first receive will tell
         return None
     return name
-
-
-def plain_address(address: Address | str) -> Address:
-    """Show an IPv4 peer of a dual stack listener by its IPv4 address; None for a Unix socket."""
-    if not isinstance(address, tuple):
-        return None
-    if address[0].startswith("::ffff:") and "." in address[0]:
-        return (address[0][7:], address[1])
-    return address
 
 
 def resolve_numeric(host: str, port: int) -> Sequence[AddressInfo] | None:

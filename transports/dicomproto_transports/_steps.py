@@ -16,7 +16,7 @@ from dicomproto.dimse.status import Category, category_of
 
 from . import evt
 from ._results import status_of
-from ._text import named
+from ._words import named
 
 if TYPE_CHECKING:
     from ._session import Session

@@ -11,7 +11,7 @@ from dicomproto.negotiation import AcceptedContext, ContextMatch, find_context
 from dicomproto.upper_layer.events import Role
 
 from ._outgoing import Source, piece_size
-from ._text import uid_named
+from ._words import uid_named
 
 if TYPE_CHECKING:
     from dicomproto.connection import Connection

@@ -27,10 +27,8 @@ if TYPE_CHECKING:
     from dicomproto.upper_layer.pdu import Buffer
 
     from . import evt
+    from ._addresses import Address
     from ._socket import SocketStream
-
-Address = tuple[str, int] | tuple[str, int, int, int] | None
-"""What `getsockname()` and `getpeername()` return; None when the transport has no addresses."""
 
 
 T = TypeVar("T")

@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING
 from dicomproto.errors import AssociationError, ConnectionLost, TLSFailed
 from dicomproto.upper_layer.framer import sniff
 
-from ._endings import PROTOCOLS, timed_out
-from ._stream import Address, Stream, TLSBroken, glimpse
+from ._addresses import Address
+from ._stream import Stream, TLSBroken, glimpse
+from ._words import PROTOCOLS, timed_out
 from .tls import ReloadingContext
 
 if TYPE_CHECKING:

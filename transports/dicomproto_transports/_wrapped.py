@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from ._stream import Address
+from ._addresses import Address
 
 if TYPE_CHECKING:
     from dicomproto.upper_layer.pdu import Buffer

@@ -22,6 +22,7 @@ except ImportError as error:
     raise missing_extra(__name__, "anyio", error) from error
 
 from . import evt
+from ._addresses import plain_address
 from ._association import Association
 from ._async import AsyncBackend, Event, Group, Library, LibraryAE, Scope
 from ._async import AsyncServer as Server
@@ -30,7 +31,6 @@ from ._listening import systemd_sockets
 from ._part10 import InvalidFile, NotPart10, TruncatedFile
 from ._responses import Responses
 from ._sending import KnownFile
-from ._socket import plain_address
 from ._store_many import StoreOutcome, StoreOutcomes
 from ._supplied import check_supplied
 from ._wrapped import WrappedStream

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from dicomproto.dimse.commands import Response
     from dicomproto.negotiation import SupportedContext
 
-    from ._door import Network
+    from ._checks import Network
     from ._session import Session
     from .tls import Context as TLSContext
 

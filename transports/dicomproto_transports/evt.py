@@ -25,7 +25,7 @@ from dicomproto._record import Record
 from dicomproto.upper_layer.conformance import check_associate_rj
 from dicomproto.upper_layer.pdu import AssociateRJ
 
-from ._text import named, shown
+from ._words import named, shown
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset, FileMetaDataset

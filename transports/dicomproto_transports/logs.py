@@ -26,11 +26,11 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from . import evt
-from ._facts import name_of
-from ._text import printable
+from ._addresses import name_of
+from ._words import printable
 
 if TYPE_CHECKING:
-    from ._facts import ServiceUser
+    from ._parties import ServiceUser
 
 __all__ = ["debug_logger", "log_associations", "log_datasets", "log_messages"]
 

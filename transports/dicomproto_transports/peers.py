@@ -33,7 +33,7 @@ from dicomproto.config import Timeouts
 from dicomproto.errors import DicomProtoError
 from dicomproto.upper_layer.pdu import AsynchronousOperationsWindow
 
-from ._facts import own_title
+from ._checks import own_title
 
 if TYPE_CHECKING:
     from .tls import CRLCheck, Profile, TLSArguments

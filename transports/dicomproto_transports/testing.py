@@ -41,20 +41,21 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from dicomproto.errors import ConnectionLost
 
 from . import evt
+from ._addresses import Address
 from ._association import Association
 from ._facade import AsyncAE
 from ._memory import CAPACITY, Faults, MemorySocket, connected
 from ._server import MAXIMUM_PENDING, Serving
 from ._settings import Context
 from ._socket import SocketStream
-from ._stream import Address, ConnectionServer, Stream
+from ._stream import ConnectionServer, Stream
 from .logs import debug_logger
 
 if TYPE_CHECKING:
     from dicomproto.config import Limits, Timeouts
     from dicomproto.negotiation import SupportedContext
 
-    from ._door import Network
+    from ._checks import Network
     from .tls import Context as TLSContext
 
 __all__ = [

@@ -10,7 +10,7 @@ from dicomproto.config import Timeouts
 from dicomproto.errors import AssociationError, DicomProtoError
 from dicomproto.upper_layer.pdu import AsynchronousOperationsWindow, UserIdentityRQ
 
-from .._facts import name_of
+from .._addresses import name_of
 from ..blocking import AE
 from ._console import Console
 from ._identity import USER

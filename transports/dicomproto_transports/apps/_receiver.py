@@ -19,7 +19,7 @@ from dicomproto.uids import UNCOMPRESSED_TRANSFER_SYNTAXES, VERIFICATION
 from dicomproto.upper_layer.pdu import Buffer, PresentationContextRQ
 
 from .. import evt
-from .._text import uid_named
+from .._words import uid_named
 from ..blocking import AE
 from ._console import ERROR, INFO, WARN, Console, size
 from ._listener import Listener, association_of

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import operator
-
 from dicomproto._record import Record
 from dicomproto.uids import normalize_uid
 from dicomproto.upper_layer.pdu import (
@@ -18,8 +16,7 @@ from dicomproto.upper_layer.pdu import (
     normalize_ae_title,
 )
 
-from ._stream import Address
-from ._text import named
+from ._addresses import Address, host_and_port
 
 
 class ServiceUser(Record):
@@ -97,40 +94,3 @@ def acceptor_of(rq: AssociateRQ | None, ac: AssociateAC | None, address: Address
     title = "" if rq is None else normalize_ae_title(rq.called_ae_title)
     host, port = host_and_port(address)
     return ServiceUser(ae_title=title, address=host, port=port, primitive=ac)
-
-
-def host_and_port(address: Address) -> tuple[str | None, int | None]:
-    """Return both parts of an address, or Nones where the transport has none."""
-    return (None, None) if address is None else (address[0], address[1])
-
-
-def name_of(title: str, address: Address) -> str:
-    """Return the name of a peer for an error text, such as `'STORESCP' at [::1]:104`."""
-    host, port = host_and_port(address)
-    where = "" if host is None else f" at [{host}]:{port}" if ":" in host else f" at {host}:{port}"
-    return f"{title!r}{where}" if title else f"the peer{where}"
-
-
-def window_of(operations: object) -> AsynchronousOperationsWindow:
-    """Return the window of (operations invoked, operations performed) by the requestor, 0 for any number.
-
-    Raises TypeError for what are no two whole numbers and ValueError for those that no PDU can hold.
-    """
-    invoked, performed = map(operator.index, operations)  # type: ignore[call-overload]
-    if not (0 <= invoked <= 0xFFFF and 0 <= performed <= 0xFFFF):
-        raise ValueError(f"numbers of operations are from 0 to 65535, unlike {operations!r}")
-    return AsynchronousOperationsWindow(maximum_invoked=invoked, maximum_performed=performed)
-
-
-def own_title(title: str | bytes) -> str:
-    """Return an AE title without padding; raises ValueError for one that PS3.5 Table 6.2-1 does not allow.
-
-    What is no text raises TypeError.
-    """
-    if not isinstance(title, str | bytes):
-        raise TypeError(f"an AE title is str or bytes, not {named(title)}")
-    text = title.decode("latin-1") if isinstance(title, bytes) else title
-    text = normalize_ae_title(text)
-    if not 0 < len(text) <= 16 or not all(" " <= c <= "~" and c != "\\" for c in text):
-        raise ValueError(f"an AE title has 1 to 16 ASCII characters and no backslash, unlike {title!r}")
-    return text
