@@ -19,7 +19,7 @@ import pytest
 from dicomproto_transports._part10 import file_meta_bytes, read_head
 from dicomproto_transports.apps import _store
 from dicomproto_transports.apps._console import Console
-from dicomproto_transports.apps._output import can_write_to
+from dicomproto_transports.apps._output_directory import can_write_to
 from dicomproto_transports.apps._store import ObjectStore, Receipt
 
 CT = "1.2.840.10008.5.1.4.1.1.2"

@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ._identity import identity_of
-from ._options import MAX_PDU, ae_title, peer_port
+from ._options import MAX_PDU
 from ._security import client_tls, server_tls
+from ._values import ae_title, peer_port
 
 if TYPE_CHECKING:
     from ..peers import Peer

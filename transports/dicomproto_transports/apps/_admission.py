@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser
 from typing import TYPE_CHECKING
 
-from ._options import ae_title, positive, seconds
+from dicomproto.config import Timeouts
+
+from ._options import add_network, add_phases
+from ._values import SYSTEMD, ae_title, listening_port, network, positive, seconds
 
 if TYPE_CHECKING:
     from .._ae import AECore
@@ -18,28 +21,34 @@ MAXIMUM_ASSOCIATIONS = 100
 GIVE_WAY_AFTER = 30.0
 """Seconds after which an idle association may have to give way, by default."""
 
-SYSTEMD = "systemd"
-"""In place of a port: the sockets that systemd hands over."""
+_PHASES = ("proxy", "tls", "artim", "association", "pdu", "write", "idle", "close")
 
 
-def listening_port(text: str) -> int | str:
-    """Return the port to listen on that `text` names, or `SYSTEMD`."""
-    if text == SYSTEMD:
-        return text
-    from ._options import port
-
-    return port(text)
-
-
-def network(text: str) -> str:
-    """Return `text` if it is an IP network or address."""
-    from ipaddress import ip_network
-
-    try:
-        ip_network(text)
-    except ValueError as error:
-        raise ArgumentTypeError(f"a network, such as 10.0.0.0/8, is needed: {error}") from None
-    return text
+def add_listener(parser: ArgumentParser, own_title: str) -> argparse._ArgumentGroup:
+    """Add what an acceptor needs to listen."""
+    parser.add_argument(
+        "port", type=listening_port,
+        help="TCP port to listen on; 0: any free one, which is printed; systemd: the sockets that systemd"
+        " hands over",
+    )  # fmt: skip
+    group = add_network(parser, own_title, long="--ae-title", is_requestor=False)
+    group.add_argument(
+        "-ba", "--bind-address", default="", metavar="ADDRESS",
+        help="address of the interface to listen on (default: all)",
+    )  # fmt: skip
+    group.add_argument(
+        "-ti", "--idle-timeout", type=seconds, metavar="S",
+        help="seconds that an association may be idle, 0: no limit"
+        f" (default: that of -tn, if given, else {Timeouts().idle:g})",
+    )  # fmt: skip
+    group.add_argument(
+        "--grace", type=seconds, default=30.0, metavar="S",
+        help="seconds that what is under way has to be finished when the program is to end (default: 30)",
+    )  # fmt: skip
+    add_admission(parser)
+    add_users(parser)
+    add_phases(parser, _PHASES)
+    return group
 
 
 def add_callers(group: argparse._ArgumentGroup) -> None:

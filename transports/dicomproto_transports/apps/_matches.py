@@ -11,7 +11,7 @@ from dicomproto.quiet import Quiet
 from dicomproto.uids import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 
 from .._part10 import file_meta_bytes
-from ._output import open_temporary
+from ._output_directory import open_temporary
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

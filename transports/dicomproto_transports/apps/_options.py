@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser
 from collections.abc import Iterable
 
 from dicomproto.config import Timeouts
 from dicomproto.uids import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 
 from ._console import LEVELS, WARN, Console
+from ._values import ae_title, max_pdu, seconds
 
 EXIT_DONE, EXIT_NOT_DONE = 0, 1
 """Exit statuses; argparse's own for a wrong command line is 2."""
@@ -66,62 +67,6 @@ _STATUS = """exit status: 0 when all that was asked for was done, 1 when somethi
 could not be written, 2 when the command line is wrong."""
 
 
-def ae_title(text: str) -> str:
-    """Return `text` if it may be an AE title (PS3.5 6.2: 16 characters, no backslash or control)."""
-    if not 0 < len(text.strip(" ")) <= 16 or not text.isascii() or not text.isprintable() or "\\" in text:
-        raise ArgumentTypeError("an AE title has 1 to 16 printable ASCII characters and no backslash")
-    return text.strip(" ")
-
-
-def port(text: str) -> int:
-    """Return the TCP port that `text` names."""
-    return _number(text, 0, 65535, "a port")
-
-
-def peer_port(text: str) -> int:
-    """Return the TCP port of a peer that `text` names."""
-    return _number(text, 1, 65535, "a port")
-
-
-def positive(text: str) -> int:
-    """Return the positive number that `text` is."""
-    return _number(text, 1, 2**31, "this")
-
-
-def window(text: str) -> int:
-    """Return the number of outstanding requests that `text` is."""
-    return _number(text, 1, 0xFFFF, "a window")
-
-
-def seconds(text: str) -> float:
-    """Return the finite number of seconds, 0 or more, that `text` is."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < 1e9:
-        raise ArgumentTypeError("a number of seconds, 0 or more, is needed")
-    return value
-
-
-def max_pdu(text: str) -> int:
-    """Return the maximum length to announce; 0 stands for unlimited."""
-    value = _number(text, 0, 2**32 - 1, "a maximum length")
-    if 0 < value < 128:
-        raise ArgumentTypeError("a maximum length is 0 (unlimited) or 128 and more")
-    return value
-
-
-def _number(text: str, low: int, high: int, what: str) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        value = low - 1
-    if not low <= value <= high:
-        raise ArgumentTypeError(f"{what} is a whole number from {low} to {high}")
-    return value
-
-
 MAX_PDU = 131_072
 """Bytes of a P-DATA-TF that the applications announce."""
 
@@ -141,11 +86,10 @@ PHASES = {
 }
 """The waits that have an option of their own, `--timeout-PHASE`; each is a field of `Timeouts`."""
 
-_REQUESTORS_PHASES = ("connect", "tls", "association", "pdu", "write", "response", "close")
-_ACCEPTORS_PHASES = ("proxy", "tls", "artim", "association", "pdu", "write", "idle", "close")
+_PHASES = ("connect", "tls", "association", "pdu", "write", "response", "close")
 
 
-def _add_network(
+def add_network(
     parser: ArgumentParser, own_title: str, *, long: str, is_requestor: bool
 ) -> argparse._ArgumentGroup:
     """Add `-aet`, `-pdu` and the timeouts that both roles have; `long` is the long form of `-aet`."""
@@ -185,15 +129,6 @@ def add_phases(parser: ArgumentParser, phases: Iterable[str]) -> None:
         )  # fmt: skip
 
 
-def charset(text: str) -> str:
-    """Return the name of a character set, or several; raises ArgumentTypeError."""
-    from dicomproto.characters import are_known
-
-    if not are_known(text.split("\\")):
-        raise ArgumentTypeError(f"there is no character set {text!r}; give one such as 'ISO_IR 100'")
-    return text
-
-
 def add_peer(parser: ArgumentParser, own_title: str, *phases: str) -> argparse._ArgumentGroup:
     """Add what a requestor needs to reach its peer; `phases` are its timeouts beside those of all."""
     parser.set_defaults(own_title=own_title)
@@ -202,7 +137,7 @@ def add_peer(parser: ArgumentParser, own_title: str, *phases: str) -> argparse._
         help="the peer: AET@HOST:PORT, HOST:PORT, HOST followed by PORT, or its name in the peer table;"
         " an IPv6 address before a colon stands in brackets",
     )  # fmt: skip
-    group = _add_network(parser, own_title, long="--calling-aet", is_requestor=True)
+    group = add_network(parser, own_title, long="--calling-aet", is_requestor=True)
     group.add_argument(
         "-aec", "--called-aet", type=ae_title, metavar="TITLE",
         help="AE title of the peer (default: that of the address or the peer table, else ANY-SCP)",
@@ -216,42 +151,13 @@ def add_peer(parser: ArgumentParser, own_title: str, *phases: str) -> argparse._
         help="the peer table, in TOML (default: $DICOMPROTO_PEERS, else dicomproto/peers.toml in"
         " $XDG_CONFIG_HOME or ~/.config)",
     )  # fmt: skip
-    add_phases(parser, (*_REQUESTORS_PHASES, *phases))
+    add_phases(parser, (*_PHASES, *phases))
     return group
 
 
 def add_port(parser: ArgumentParser) -> None:
     """Add the port that may follow the address."""
     parser.add_argument("port", nargs="?", help="TCP port of the peer, if the address does not tell")
-
-
-def add_listener(parser: ArgumentParser, own_title: str) -> argparse._ArgumentGroup:
-    """Add what an acceptor needs to listen."""
-    from ._admission import add_admission, add_users, listening_port
-
-    parser.add_argument(
-        "port", type=listening_port,
-        help="TCP port to listen on; 0: any free one, which is printed; systemd: the sockets that systemd"
-        " hands over",
-    )  # fmt: skip
-    group = _add_network(parser, own_title, long="--ae-title", is_requestor=False)
-    group.add_argument(
-        "-ba", "--bind-address", default="", metavar="ADDRESS",
-        help="address of the interface to listen on (default: all)",
-    )  # fmt: skip
-    group.add_argument(
-        "-ti", "--idle-timeout", type=seconds, metavar="S",
-        help="seconds that an association may be idle, 0: no limit"
-        f" (default: that of -tn, if given, else {Timeouts().idle:g})",
-    )  # fmt: skip
-    group.add_argument(
-        "--grace", type=seconds, default=30.0, metavar="S",
-        help="seconds that what is under way has to be finished when the program is to end (default: 30)",
-    )  # fmt: skip
-    add_admission(parser)
-    add_users(parser)
-    add_phases(parser, _ACCEPTORS_PHASES)
-    return group
 
 
 def add_requested_syntax(parser: ArgumentParser) -> None:

@@ -13,8 +13,9 @@ from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from ._console import Console
 from ._identifier import identifier_of
 from ._identity import add_identity
-from ._options import add_requested_syntax, charset, only_syntax, positive
+from ._options import add_requested_syntax, only_syntax
 from ._security import add_security
+from ._values import charset, positive
 
 if TYPE_CHECKING:
     from dicomproto.dimse.commands import CFindRSP, CGetRSP, CMoveRSP

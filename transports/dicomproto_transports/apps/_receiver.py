@@ -88,8 +88,19 @@ class Receiver:
     """Receives objects on all associations of a server, or on one of our own, and keeps the counts."""
 
     def __init__(
-        self, options: argparse.Namespace, console: Console, listener: Listener | None = None
+        self,
+        options: argparse.Namespace,
+        console: Console,
+        listener: Listener | None = None,
+        *,
+        on_receipt: Callable[[int], None] | None = None,
+        why_foreign: Callable[[CStoreRQ, str], str] | None = None,
     ) -> None:
+        """Prepare to receive.
+
+        `on_receipt` is told the size of every object; by several threads, if there are several associations.
+        `why_foreign` says why an object of a sender is not to be received at all; nothing if it is.
+        """
         self._console = console
         self._listener = listener
         self._accept_truncated = options.accept_truncated
@@ -98,10 +109,8 @@ class Receiver:
             self._store = ObjectStore(
                 options.output_directory, on_duplicate=options.on_duplicate, fsync=options.fsync
             )
-        self.on_receipt: Callable[[Receipt], None] = lambda receipt: None
-        """Is told of every object; by several threads, if there are several associations."""
-        self.why_foreign: Callable[[CStoreRQ, str], str] = lambda request, sender: ""
-        """Says why an object of a sender is not to be received at all; nothing if it is."""
+        self._on_receipt = on_receipt
+        self._why_foreign = why_foreign
         self.last_chunk = 0.0
         """When the last piece of an object came, in seconds of the monotonic clock."""
         self._lock = Lock()
@@ -122,7 +131,10 @@ class Receiver:
     def _receive(self, event: evt.Event) -> Receipt:
         request, context = event.request, event.context
         assert isinstance(request, CStoreRQ)
-        if reason := self.why_foreign(request, association_of(event).requestor.ae_title):
+        reason = ""
+        if self._why_foreign is not None:
+            reason = self._why_foreign(request, association_of(event).requestor.ae_title)
+        if reason:
             receipt = Receipt(status=NOT_AUTHORIZED, outcome=FOREIGN, text=reason)
         else:
             receipt = self._keep(request, context, event.chunks)
@@ -184,7 +196,8 @@ class Receiver:
         with self._lock:
             self._outcomes[receipt.outcome] += 1
             self._bytes += receipt.size
-        self.on_receipt(receipt)
+        if self._on_receipt is not None:
+            self._on_receipt(receipt.size)
         sop_class_uid = _sop_class_uid(event.request, event.context)
         association = association_of(event)
         role, sender = "calling", association.requestor.ae_title

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from dicomproto.errors import DataSetError
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from dicomproto.dimse.commands import CGetRSP, CMoveRSP
 
     from ..blocking import Responses
-    from ._receiver import Receiver
-    from ._store import Receipt
 
 R = TypeVar("R", "CGetRSP", "CMoveRSP")
 
@@ -31,6 +29,17 @@ _MOST_SHOWN = 10
 
 _LOST = ("refused", "failed", "lost")
 _KEPT = ("stored", "identical", "variant", "replaced", "discarded")
+
+
+class Receiving(Protocol):
+    """Our own side of a retrieval whose objects come here."""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many objects had each outcome."""
+
+    def summary(self) -> str:
+        """Return the counts for a person."""
 
 
 class Retrieval:
@@ -46,17 +55,17 @@ class Retrieval:
         self.failed = False
         self._has_failures = False  # says the peer, whatever its status says
         self._is_left = False  # something that it has not done
-        self._receiver: Receiver | None = None
+        self._receiver: Receiving | None = None
         self._progress: RetrievalProgress | None = None
 
-    def watch(self, receiver: Receiver) -> None:
-        """Let what is received here count, too."""
+    def watch(self, receiver: Receiving) -> None:
+        """Let the counts of what is received here decide, too."""
         self._receiver = receiver
-        receiver.on_receipt = self._count
 
-    def _count(self, receipt: Receipt) -> None:
+    def received(self, size: int) -> None:
+        """Show that an object of `size` bytes was received here."""
         if self._progress is not None:
-            self._progress.received(receipt.size)
+            self._progress.received(size)
 
     def follow(self, responses: Responses[R]) -> None:
         """Take all responses."""

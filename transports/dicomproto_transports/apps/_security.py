@@ -30,6 +30,15 @@ _DETAILS = {
 def add_security(parser: ArgumentParser, *, is_requestor: bool) -> None:
     """Add the options of a connection that is secured with TLS."""
     group = parser.add_argument_group("transport layer security (TLS) options")
+    _add_protocol(group, is_requestor=is_requestor)
+    _add_trust(group, is_requestor=is_requestor)
+    _add_verification(group, is_requestor=is_requestor)
+    _add_key_password(group)
+    if is_requestor:
+        _add_host_name(group)
+
+
+def _add_protocol(group: argparse._ArgumentGroup, *, is_requestor: bool) -> None:
     protocol = group.add_mutually_exclusive_group()
     protocol.add_argument(
         "--enable-tls", nargs=2, metavar=("KEY", "CERT"),
@@ -43,6 +52,9 @@ def add_security(parser: ArgumentParser, *, is_requestor: bool) -> None:
         protocol.add_argument(
             "--disable-tls", action="store_true", help="plain TCP, whatever the peer table says"
         )
+
+
+def _add_trust(group: argparse._ArgumentGroup, *, is_requestor: bool) -> None:
     group.add_argument(
         "--add-cert-file", dest="ca_files", action="append", metavar="FILE",
         help="trust the certificates of this file; may be repeated"
@@ -67,23 +79,6 @@ def add_security(parser: ArgumentParser, *, is_requestor: bool) -> None:
         help="bcp195: TLS 1.2 and 1.3 as PS3.15 B.12 and RFC 9325 have it; bcp195-tls13: TLS 1.3 only"
         " (default: bcp195)",
     )  # fmt: skip
-    _add_verification(group, is_requestor=is_requestor)
-    password = group.add_mutually_exclusive_group()
-    password.add_argument(
-        "--key-password-file", metavar="FILE", help="file whose first line decrypts the private key"
-    )
-    password.add_argument(
-        "--key-password-env", metavar="NAME", help="environment variable that decrypts the private key"
-    )
-    if is_requestor:
-        group.add_argument(
-            "--server-name", metavar="NAME",
-            help="the name that the certificate of the peer is for (default: that of its address)",
-        )  # fmt: skip
-        group.add_argument(
-            "--ignore-host-name", dest="any_host_name", action="store_true",
-            help="take a trusted certificate of any name, as DCMTK's tools do",
-        )  # fmt: skip
 
 
 def _add_verification(group: argparse._ArgumentGroup, *, is_requestor: bool) -> None:
@@ -100,6 +95,27 @@ def _add_verification(group: argparse._ArgumentGroup, *, is_requestor: bool) -> 
             *spelling.split(), dest="peer_certificate", action="store_const", const=value,
             help=text + default,
         )  # fmt: skip
+
+
+def _add_key_password(group: argparse._ArgumentGroup) -> None:
+    password = group.add_mutually_exclusive_group()
+    password.add_argument(
+        "--key-password-file", metavar="FILE", help="file whose first line decrypts the private key"
+    )
+    password.add_argument(
+        "--key-password-env", metavar="NAME", help="environment variable that decrypts the private key"
+    )
+
+
+def _add_host_name(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--server-name", metavar="NAME",
+        help="the name that the certificate of the peer is for (default: that of its address)",
+    )  # fmt: skip
+    group.add_argument(
+        "--ignore-host-name", dest="any_host_name", action="store_true",
+        help="take a trusted certificate of any name, as DCMTK's tools do",
+    )  # fmt: skip
 
 
 def client_tls(options: argparse.Namespace) -> TLSArguments | None:

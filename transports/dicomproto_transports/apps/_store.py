@@ -29,7 +29,7 @@ from dicomproto.upper_layer.pdu import Buffer
 
 from .. import _part10
 from ._naming import ALL_PREFIXES, file_name, stem
-from ._output import open_temporary, sync_directory
+from ._output_directory import open_temporary, sync_directory
 
 SUCCESS = 0x0000
 DUPLICATE_SOP_INSTANCE = 0x0111

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from dicomproto.uids import UNCOMPRESSED_TRANSFER_SYNTAXES, VERIFICATION
 
 from ._address import parse_acceptor
+from ._admission import add_listener
 from ._options import (
-    add_listener,
     add_preferred_syntax,
     console_of,
     exit_status,

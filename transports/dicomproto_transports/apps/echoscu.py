@@ -20,9 +20,9 @@ from ._options import (
     exit_status,
     new_parser,
     only_syntax,
-    positive,
 )
 from ._security import add_security
+from ._values import positive
 
 _USUAL = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
 

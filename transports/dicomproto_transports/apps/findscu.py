@@ -12,7 +12,7 @@ from ._address import parse_requestor
 from ._console import Console
 from ._identifier import add_identifier
 from ._options import add_peer, add_port, console_of, exit_status, new_parser
-from ._output import can_write_to
+from ._output_directory import can_write_to
 from ._query import (
     Ending,
     add_manner,

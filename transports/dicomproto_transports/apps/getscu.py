@@ -86,7 +86,7 @@ def main(arguments: Sequence[str]) -> int:
     from ._retrieval import Retrieval
 
     retrieval = Retrieval(options, console)
-    receiver = Receiver(options, console)
+    receiver = Receiver(options, console, on_receipt=retrieval.received)
     retrieval.watch(receiver)
     try:
         with without_warnings():

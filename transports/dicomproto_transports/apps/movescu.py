@@ -22,11 +22,9 @@ from ._identifier import add_identifier
 from ._options import (
     add_peer,
     add_port,
-    ae_title,
     console_of,
     exit_status,
     new_parser,
-    port,
     timeouts_of,
 )
 from ._output import add_acceptance, add_output, is_writable
@@ -41,6 +39,7 @@ from ._query import (
     without_warnings,
 )
 from ._security import server_tls
+from ._values import ae_title, port
 
 if TYPE_CHECKING:
     from dicomproto.dimse.commands import CStoreRQ
@@ -206,10 +205,13 @@ def _storing(options: argparse.Namespace, console: Console, retrieval: Retrieval
     from ..blocking import AE
     from ._receiver import Receiver, support_storage
 
-    receiver = Receiver(options, console)
+    receiver = Receiver(
+        options,
+        console,
+        on_receipt=retrieval.received,
+        why_foreign=None if options.any_originator else partial(_why_foreign, options),
+    )
     retrieval.watch(receiver)
-    if not options.any_originator:
-        receiver.why_foreign = partial(_why_foreign, options)
     ae = AE(ae_title=options.store_aet, timeouts=timeouts_of(options))
     ae.maximum_pdu_size = options.max_pdu
     ae.maximum_associations = MAXIMUM_ASSOCIATIONS

@@ -7,17 +7,17 @@ from argparse import ArgumentTypeError
 from collections.abc import Sequence
 
 from ._address import parse_acceptor
+from ._admission import add_listener
 from ._options import (
     EXIT_NOT_DONE,
-    add_listener,
     add_preferred_syntax,
     console_of,
     exit_status,
     new_parser,
-    window,
 )
 from ._output import add_acceptance, add_output, is_writable
 from ._security import add_security
+from ._values import window
 
 _DESCRIPTION = """Listen for associations; write the DICOM objects that come with C-STORE requests to files.
 

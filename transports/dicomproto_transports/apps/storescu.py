@@ -18,9 +18,9 @@ from ._options import (
     exit_status,
     new_parser,
     only_syntax,
-    window,
 )
 from ._security import add_security
+from ._values import window
 
 if TYPE_CHECKING:
     from ._sources import Source

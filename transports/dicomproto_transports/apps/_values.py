@@ -1,0 +1,91 @@
+"""The values of options: read from the text of the command line, or ArgumentTypeError."""
+
+from __future__ import annotations
+
+from argparse import ArgumentTypeError
+
+SYSTEMD = "systemd"
+"""In place of a port: the sockets that systemd hands over."""
+
+
+def ae_title(text: str) -> str:
+    """Return `text` if it may be an AE title (PS3.5 6.2: 16 characters, no backslash or control)."""
+    if not 0 < len(text.strip(" ")) <= 16 or not text.isascii() or not text.isprintable() or "\\" in text:
+        raise ArgumentTypeError("an AE title has 1 to 16 printable ASCII characters and no backslash")
+    return text.strip(" ")
+
+
+def port(text: str) -> int:
+    """Return the TCP port that `text` names."""
+    return _number(text, 0, 65535, "a port")
+
+
+def peer_port(text: str) -> int:
+    """Return the TCP port of a peer that `text` names."""
+    return _number(text, 1, 65535, "a port")
+
+
+def listening_port(text: str) -> int | str:
+    """Return the port to listen on that `text` names, or `SYSTEMD`."""
+    if text == SYSTEMD:
+        return text
+    return port(text)
+
+
+def network(text: str) -> str:
+    """Return `text` if it is an IP network or address."""
+    from ipaddress import ip_network
+
+    try:
+        ip_network(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"a network, such as 10.0.0.0/8, is needed: {error}") from None
+    return text
+
+
+def positive(text: str) -> int:
+    """Return the positive number that `text` is."""
+    return _number(text, 1, 2**31, "this")
+
+
+def window(text: str) -> int:
+    """Return the number of outstanding requests that `text` is."""
+    return _number(text, 1, 0xFFFF, "a window")
+
+
+def seconds(text: str) -> float:
+    """Return the finite number of seconds, 0 or more, that `text` is."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1e9:
+        raise ArgumentTypeError("a number of seconds, 0 or more, is needed")
+    return value
+
+
+def max_pdu(text: str) -> int:
+    """Return the maximum length to announce; 0 stands for unlimited."""
+    value = _number(text, 0, 2**32 - 1, "a maximum length")
+    if 0 < value < 128:
+        raise ArgumentTypeError("a maximum length is 0 (unlimited) or 128 and more")
+    return value
+
+
+def charset(text: str) -> str:
+    """Return the name of a character set, or several; raises ArgumentTypeError."""
+    from dicomproto.characters import are_known
+
+    if not are_known(text.split("\\")):
+        raise ArgumentTypeError(f"there is no character set {text!r}; give one such as 'ISO_IR 100'")
+    return text
+
+
+def _number(text: str, low: int, high: int, what: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = low - 1
+    if not low <= value <= high:
+        raise ArgumentTypeError(f"{what} is a whole number from {low} to {high}")
+    return value
