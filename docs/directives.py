@@ -24,7 +24,7 @@ from dicomproto import Abort, AssociateRJ, LocallyEnded, Status, services
 from dicomproto.services import ServiceClass, SOPClass, keyword_of, sop_class, sop_class_uids
 from dicomproto.services._status_table import STATUSES
 from dicomproto.upper_layer.states import EVENTS, TRANSITIONS, State
-from dicomproto_transports import _provider, contexts
+from dicomproto_transports import _kinds, _provider, contexts, evt
 from dicomproto_transports._ae import AECore
 from dicomproto_transports._checks import SETTINGS
 from dicomproto_transports.apps import APPLICATIONS
@@ -312,6 +312,19 @@ class ServiceStatusTable(Generated):
         return list_table(header, rows, "fields")
 
 
+class EventKinds(Generated):
+    """The kinds of events, with their docstrings."""
+
+    def lines(self) -> list[str]:
+        docs = ModuleAnalyzer.for_module(_kinds.__name__).find_attr_docs()
+        lines: list[str] = []
+        for name in evt.__all__:
+            if ("", name) in docs:
+                lines += [f".. py:data:: {name}", f"   :module: {evt.__name__}", ""]
+                lines += [*(f"   {line}" for line in with_plurals(docs["", name])), ""]
+        return lines
+
+
 class HandlerStatusTable(Generated):
     """What is answered where a handler fails or cannot be called."""
 
@@ -340,6 +353,12 @@ class HandlerStatusTable(Generated):
         return list_table(header, cells, "fields")
 
 
+def with_plurals(lines: Iterable[str]) -> list[str]:
+    """Return the lines of a docstring with each `X`s as reStructuredText needs it."""
+    text = "\n".join(lines)
+    return re.sub(r"(`[^`]+`)(\w?)", lambda m: f"{m[1]}\\ {m[2]}" if m[2] else m[1], text).split("\n")
+
+
 def check_names(app: Sphinx, env: BuildEnvironment) -> None:
     """Warn about each public name that the reference leaves out."""
     described = {name.rpartition(".")[2] for name in env.domaindata["py"]["objects"]}
@@ -353,8 +372,7 @@ def check_names(app: Sphinx, env: BuildEnvironment) -> None:
 
 def mend_plurals(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
     """Let `X`s in a docstring be what it is meant to be."""
-    text = "\n".join(lines)
-    lines[:] = re.sub(r"(`[^`]+`)(\w?)", lambda m: f"{m[1]}\\ {m[2]}" if m[2] else m[1], text).split("\n")
+    lines[:] = with_plurals(lines)
 
 
 def tell_default(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
@@ -378,6 +396,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("record-fields", RecordFields)
     app.add_directive("parameters", Parameters)
     app.add_directive("command-line", CommandLine)
+    app.add_directive("event-kinds", EventKinds)
     app.add_directive("handler-status-table", HandlerStatusTable)
     app.add_directive("context-lists", ContextLists)
     app.add_directive("sop-class-table", SOPClassTable)

@@ -32,7 +32,7 @@ from dicomproto.upper_layer.pdu import (
 )
 from dicomproto_transports import logs
 from dicomproto_transports._dumps import association_lines, dataset_lines, message_lines
-from dicomproto_transports._observer import Message
+from dicomproto_transports.evt import Message
 from tests.associations import CT_IMAGE, data_set
 
 SYNTAXES = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)

@@ -22,6 +22,7 @@ from dicomproto.upper_layer.pdu import (
 )
 from dicomproto_transports import blocking, evt
 from dicomproto_transports import trio as trio_flavour
+from dicomproto_transports._handlers import Bound, Handlers
 from tests.associations import (
     CT_IMAGE,
     INSTANCE,
@@ -115,14 +116,14 @@ def test_an_intervention_has_one_handler_a_notification_any_number() -> None:
         ]
     )
     bound = handlers.one(evt.EVT_C_ECHO)
-    assert bound == evt.Bound(handler=handle_async, args=(1,))
+    assert bound == Bound(handler=handle_async, args=(1,))
     assert [each.handler for each in handlers.all(evt.EVT_RELEASED)] == [handle, handle_async]
     assert handlers.get_events() == [evt.EVT_C_ECHO, evt.EVT_RELEASED]
     assert handlers.one(evt.EVT_C_STORE) is None
 
 
 def test_threads_bind_and_unbind_side_by_side() -> None:
-    handlers = evt.Handlers(allow_async=False)
+    handlers = Handlers(allow_async=False)
     lasting = [[partial(print, thread, number) for number in range(50)] for thread in range(4)]
 
     def bind(mine: list[Callable[..., object]]) -> None:
@@ -150,9 +151,9 @@ def test_in_thread_marks_a_handler() -> None:
     marked = evt.in_thread(handle)
     assert marked(None) == 0x0000
     handlers = trio_flavour.AE().bind([(evt.EVT_C_ECHO, marked)])
-    assert handlers.one(evt.EVT_C_ECHO) == evt.Bound(handler=handle, in_thread=True)
+    assert handlers.one(evt.EVT_C_ECHO) == Bound(handler=handle, in_thread=True)
     # The blocking flavour has a thread for each association already.
-    assert blocking.AE().bind([(evt.EVT_C_ECHO, marked)]).one(evt.EVT_C_ECHO) == evt.Bound(handler=handle)
+    assert blocking.AE().bind([(evt.EVT_C_ECHO, marked)]).one(evt.EVT_C_ECHO) == Bound(handler=handle)
 
 
 def test_blocking_notices_a_coroutine_at_run_time(caplog: pytest.LogCaptureFixture) -> None:

@@ -38,7 +38,8 @@ from dicomproto.upper_layer.pdu import (
 )
 from dicomproto_transports import blocking, evt
 from dicomproto_transports._association import Association
-from dicomproto_transports._observer import Message, Observer
+from dicomproto_transports._observer import Observer
+from dicomproto_transports.evt import Message
 from dicomproto_transports.testing import Faults
 from tests.associations import (
     CT_IMAGE,

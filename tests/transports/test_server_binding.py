@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dicomproto_transports import evt
+from dicomproto_transports._handlers import Handlers
 from tests.associations import associate, make_ae, make_server
 from tests.backends import AnyBackend, Blocking
 
@@ -21,7 +22,7 @@ def second(event: evt.Event) -> int:
 
 
 def test_an_intervention_event_has_one_handler() -> None:
-    handlers = evt.Handlers([(evt.EVT_C_ECHO, first, ["a"])], allow_async=False)
+    handlers = Handlers([(evt.EVT_C_ECHO, first, ["a"])], allow_async=False)
     assert handlers.get_handlers(evt.EVT_C_ECHO) == [(first, ("a",))]
     handlers.bind(evt.EVT_C_ECHO, second)
     assert handlers.get_handlers(evt.EVT_C_ECHO) == [(second, ())]
@@ -34,7 +35,7 @@ def test_an_intervention_event_has_one_handler() -> None:
 
 def test_a_notification_event_has_any_number_of_handlers() -> None:
     kind = evt.EVT_RELEASED
-    handlers = evt.Handlers([(kind, first), (kind, second, (1, 2)), (kind, first, [3])], allow_async=True)
+    handlers = Handlers([(kind, first), (kind, second, (1, 2)), (kind, first, [3])], allow_async=True)
     assert handlers.get_handlers(kind) == [(first, ()), (second, (1, 2)), (first, (3,))]
     handlers.unbind(kind, first)
     assert handlers.get_handlers(kind) == [(second, (1, 2))]
@@ -44,13 +45,13 @@ def test_a_notification_event_has_any_number_of_handlers() -> None:
 @pytest.mark.parametrize("bound", [first, evt.in_thread(first)])
 @pytest.mark.parametrize("unbound", [first, evt.in_thread(first)])
 def test_a_handler_is_unbound_with_or_without_its_mark(bound: evt.Handler, unbound: evt.Handler) -> None:
-    handlers = evt.Handlers([(evt.EVT_C_ECHO, bound)], allow_async=True)
+    handlers = Handlers([(evt.EVT_C_ECHO, bound)], allow_async=True)
     handlers.unbind(evt.EVT_C_ECHO, unbound)
     assert handlers.get_events() == []
 
 
 def test_a_copy_changes_apart() -> None:
-    handlers = evt.Handlers([(evt.EVT_C_ECHO, first)], allow_async=False)
+    handlers = Handlers([(evt.EVT_C_ECHO, first)], allow_async=False)
     copied = handlers.copy()
     copied.bind(evt.EVT_C_STORE, second)
     assert handlers.get_events() == [evt.EVT_C_ECHO]

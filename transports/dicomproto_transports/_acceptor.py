@@ -42,6 +42,7 @@ from ._stream import Displaced
 if TYPE_CHECKING:
     from ._ae import AECore
     from ._checks import Network
+    from ._handlers import Handlers
     from ._settings import Settings
     from ._socket import SocketStream
     from ._stream import Backend, Stream
@@ -140,7 +141,7 @@ class ServerCore:
             handlers.unbind(kind, handler)
         self._observe()
 
-    def _all_handlers(self) -> list[evt.Handlers]:
+    def _all_handlers(self) -> list[Handlers]:
         """Return the handlers of all associations; they share ours until they are given some of their own."""
         others = [session.handling.handlers for session in self._places.sessions()]
         return [self.handlers, *(handlers for handlers in others if handlers is not self.handlers)]

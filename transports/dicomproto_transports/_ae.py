@@ -32,6 +32,7 @@ from ._association import Association
 from ._charset import Doubt
 from ._checks import charset_or_none, checked, own_title, several
 from ._destination import Destinations
+from ._handlers import Handlers
 from ._handling import Drive
 from ._holding import Holding
 from ._log_lines import log, log_acceptance
@@ -81,9 +82,9 @@ class AECore(Settings):
 
     # -- associations -------------------------------------------------------------------------
 
-    def bind(self, bindings: Iterable[evt.Binding] | None) -> evt.Handlers:
+    def bind(self, bindings: Iterable[evt.Binding] | None) -> Handlers:
         """Check handlers and return them; raises TypeError, with a reason, for one that cannot be run."""
-        return evt.Handlers(bindings, allow_async=type(self).drive is None)
+        return Handlers(bindings, allow_async=type(self).drive is None)
 
     @property
     def active_associations(self) -> list[object]:
@@ -96,7 +97,7 @@ class AECore(Settings):
         connection: Connection,
         stream: Stream,
         backend: Backend,
-        handlers: evt.Handlers,
+        handlers: Handlers,
         settings: Settings,
         *,
         timeouts: Timeouts | None = None,

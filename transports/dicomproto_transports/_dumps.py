@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from dicomproto.dimse.commands import Command
     from dicomproto.upper_layer.pdu import PDU
 
-    from ._observer import Message
+    from ._message import Message
 
 _NAMES: dict[type, str] = {
     AssociateRQ: "A-ASSOCIATE-RQ",
@@ -62,7 +62,7 @@ _HIDDEN = {"CommandDataSetType", "unknown_elements", "foreign_elements", "warnin
 # --- associations -------------------------------------------------------------------------------
 
 
-def association_lines(pdu: PDU, way: str, request: AssociateRQ | None) -> Iterator[str]:
+def association_lines(pdu: PDU, way: str, request: PDU | None) -> Iterator[str]:
     """Yield the lines for a PDU that makes or ends an association; `request` is what an answer is to."""
     name = _NAMES[type(pdu)]
     if isinstance(pdu, AssociateRJ | Abort):
@@ -70,7 +70,7 @@ def association_lines(pdu: PDU, way: str, request: AssociateRQ | None) -> Iterat
         return
     yield f"{name} {way}"
     if isinstance(pdu, AssociateRQ | AssociateAC):
-        yield from _associate(pdu, request)
+        yield from _associate(pdu, request if isinstance(request, AssociateRQ) else None)
 
 
 def _associate(pdu: AssociateRQ | AssociateAC, request: AssociateRQ | None) -> Iterator[str]:

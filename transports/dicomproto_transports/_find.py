@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dicomproto.negotiation import AcceptedContext
     from dicomproto.services import SOPClassRegistry
 
+    from ._handlers import Bound
     from ._session import Session
 
 log = logging.getLogger("dicomproto.handlers")
@@ -41,7 +42,7 @@ FINAL = frozenset((Category.SUCCESS, Category.WARNING, Category.FAILURE, Categor
 async def serve_find(
     session: Session,
     received: RequestReceived,
-    bound: evt.Bound,
+    bound: Bound,
     event: evt.Event,
     *,
     failed: int,

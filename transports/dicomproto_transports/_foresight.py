@@ -23,6 +23,7 @@ from ._sending import FileToSend, KnownFile, prepare
 from ._steps import Steps
 
 if TYPE_CHECKING:
+    from ._handlers import Bound
     from ._sending import ObjectToSend
     from ._session import Session
 
@@ -43,7 +44,7 @@ class _Raised:
 class StepsAhead(Steps):
     """The results of one handler of a C-GET or C-MOVE."""
 
-    def __init__(self, session: Session, bound: evt.Bound, event: evt.Event) -> None:
+    def __init__(self, session: Session, bound: Bound, event: evt.Event) -> None:
         super().__init__(session, bound, event)
         self._ahead: deque[object] = deque()
 

@@ -17,6 +17,7 @@ from dicomproto.errors import AssociationError, LocalProtocolError
 from dicomproto.quiet import Quiet
 
 from . import evt
+from ._handlers import Bound, Handlers, call
 from ._log_lines import log
 from ._stream import ServerShutdown
 
@@ -46,7 +47,7 @@ class Handling:
         connection: Connection,
         stream: Stream,
         backend: Backend,
-        handlers: evt.Handlers,
+        handlers: Handlers,
         drive: Drive | None,
     ) -> None:
         self._driver = driver
@@ -119,12 +120,12 @@ class Handling:
                 self._is_quiet = quiet
             self._busy, self._user = busy, user
 
-    async def run(self, bound: evt.Bound, event: object, *, may_use: bool = True) -> object:
+    async def run(self, bound: Bound, event: object, *, may_use: bool = True) -> object:
         """Run a handler, with its event or whatever else is its first argument, and return its result."""
         if bound.in_thread:
             return await self.in_thread(lambda: bound.handler(event, *bound.args), may_look=may_use)
         with self.running(may_use=may_use):
-            return await evt.call(bound, event, is_blocking=self.drive is not None)
+            return await call(bound, event, is_blocking=self.drive is not None)
 
     async def in_thread(self, function: Callable[[], T], *, may_look: bool = True) -> T:
         """Return what a function of a handler returns, run in a worker thread; see `Backend`."""
@@ -144,7 +145,7 @@ class Handling:
         """Take note that this side is about to end the association."""
         self._driver.ending.is_leaving = True
 
-    def handlers_of(self, kind: evt.EventKind) -> tuple[evt.Bound, ...]:
+    def handlers_of(self, kind: evt.EventKind) -> tuple[Bound, ...]:
         """Return the handlers of a notification event, as they are now."""
         return self.handlers.all(kind)
 

@@ -30,60 +30,17 @@ from dicomproto.upper_layer.framer import Framer, Item
 from dicomproto.upper_layer.states import State
 
 from . import evt
+from ._handlers import Bound
+from ._message import Message
 
 if TYPE_CHECKING:
-    from pydicom.dataset import Dataset
-
     from dicomproto.config import Limits
     from dicomproto.connection import Connection
-    from dicomproto.dimse.commands import Command
     from dicomproto.upper_layer.pdu import Buffer
 
 
 MOST_ITEMS = 16
 """PDU headers, PDUs and fragments that are taken in at once of what was received."""
-
-
-class Message:
-    """A DIMSE message as it passed over the wire: `event.message`.
-
-    `command` is its command set, `context_id` its presentation context and `transfer_syntax` that of the
-    context. `data_length` counts the bytes of its data set, 0 if it has none; `data` has them, or is None if
-    they are more than `Limits.collect` or no handler reads them.
-    """
-
-    __slots__ = ("command", "context_id", "transfer_syntax", "data", "data_length", "_limit", "_dataset")
-
-    def __init__(
-        self,
-        command: Command,
-        context_id: int,
-        transfer_syntax: str,
-        data: Buffer | None,
-        data_length: int,
-        limit: int,
-    ) -> None:
-        self.command = command
-        self.context_id = context_id
-        self.transfer_syntax = transfer_syntax
-        self.data = data
-        self.data_length = data_length
-        self._limit = limit
-        self._dataset: Dataset | None = None
-
-    def __repr__(self) -> str:
-        return f"<Message {self.command!r} on context {self.context_id}, {self.data_length} bytes of data>"
-
-    @property
-    def dataset(self) -> Dataset | None:
-        """The data set, decoded by pydicom when first asked for; None without `data`. Raises DataSetError."""
-        if self._dataset is None and self.data is not None and self.data_length:
-            from dicomproto.datasets import decode_data_set
-
-            self._dataset = decode_data_set(
-                self.data, self.transfer_syntax, inflate_limit=self._limit, file_meta=False
-            )
-        return self._dataset
 
 
 class Observer:
@@ -97,7 +54,7 @@ class Observer:
         self,
         connection: Connection,
         association: object,
-        handlers_of: Callable[[evt.EventKind], tuple[evt.Bound, ...]],
+        handlers_of: Callable[[evt.EventKind], tuple[Bound, ...]],
         emit: Callable[[evt.Event], Awaitable[object]],
         count_unsent: Callable[[], int],
     ) -> None:

@@ -56,6 +56,7 @@ from ._cancelling import PeerLeaves, report_failure, settle
 from ._data_sets import IncomingDataSet, IncomingStore
 from ._destination import Destinations
 from ._find import serve_find
+from ._handlers import Bound
 from ._incoming import Incoming
 from ._outgoing import Encoding, MemorySource, piece_size
 from ._results import CANNOT_UNDERSTAND, comment_on, copied, dataset_of, pair_of, response_for
@@ -271,9 +272,9 @@ async def _after(session: Session, event: evt.Event) -> None:
     if event.deferred:
         await session.send_all()
     while event.deferred:
-        bound, event.deferred = event.deferred[0], event.deferred[1:]
+        (function, args), event.deferred = event.deferred[0], event.deferred[1:]
         try:
-            await session.handling.run(bound, session.association)
+            await session.handling.run(Bound(handler=function, args=args), session.association)
         except Exception as error:
             if session.ending.terminal is not None and isinstance(error, AssociationError):
                 raise
@@ -328,7 +329,7 @@ async def _serve_store(session: Session, received: RequestReceived) -> None:
 
 async def _ask(
     session: Session,
-    bound: evt.Bound,
+    bound: Bound,
     event: evt.Event,
     request: Request,
     failed: int,

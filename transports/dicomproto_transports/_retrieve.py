@@ -38,6 +38,7 @@ from ._words import named, printable
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
+    from ._handlers import Bound
     from ._sending import ObjectToSend
     from ._session import Session
 
@@ -55,7 +56,7 @@ _UID = re.compile(r"[0-9.]{1,64}")
 async def serve_retrieve(
     session: Session,
     received: RequestReceived,
-    bound: evt.Bound,
+    bound: Bound,
     event: evt.Event,
     *,
     failed: int,

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from dicomproto.upper_layer.pdu import Buffer
 
     from ._charset import Doubt
+    from ._handlers import Handlers
     from ._holding import Holding
     from ._stream import Backend, Stream
 
@@ -69,7 +70,7 @@ class Session:
         stream: Stream,
         backend: Backend,
         timeouts: Timeouts,
-        handlers: evt.Handlers,
+        handlers: Handlers,
         *,
         serve: Callable[[Session, RequestReceived], Awaitable[object]],
         make_association: Callable[[Session], object],

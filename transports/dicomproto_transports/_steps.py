@@ -19,6 +19,7 @@ from ._results import status_of
 from ._words import named
 
 if TYPE_CHECKING:
+    from ._handlers import Bound
     from ._session import Session
 
 log = logging.getLogger("dicomproto.handlers")
@@ -38,7 +39,7 @@ class Steps:
     """
 
     def __init__(
-        self, session: Session, bound: evt.Bound, event: evt.Event, *, takes_status: bool = False
+        self, session: Session, bound: Bound, event: evt.Event, *, takes_status: bool = False
     ) -> None:
         self.bound = bound
         self._takes_status = takes_status

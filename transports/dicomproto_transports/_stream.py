@@ -26,8 +26,9 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 if TYPE_CHECKING:
     from dicomproto.upper_layer.pdu import Buffer
 
-    from . import evt
     from ._addresses import Address
+    from ._handlers import Handler, Handlers
+    from ._kinds import EventKind
     from ._socket import SocketStream
 
 
@@ -165,7 +166,7 @@ class ConnectionServer(Protocol):
 
     stream_established: Callable[[Stream], None]
     backend: Backend
-    handlers: evt.Handlers
+    handlers: Handlers
 
     @property
     def active_associations(self) -> list[object]:
@@ -181,8 +182,8 @@ class ConnectionServer(Protocol):
     def begin_shutdown(self) -> None:
         """The server is about to end all associations; no new ones are accepted."""
 
-    def bind(self, kind: evt.EventKind, handler: evt.Handler, args: Sequence[object]) -> None:
+    def bind(self, kind: EventKind, handler: Handler, args: Sequence[object]) -> None:
         """Bind a handler, for the associations that are being served now as well."""
 
-    def unbind(self, kind: evt.EventKind, handler: evt.Handler) -> None:
+    def unbind(self, kind: EventKind, handler: Handler) -> None:
         """Bind a handler no longer, for the associations that are being served now neither."""

@@ -21,16 +21,18 @@ escaped. A dump has at most `MOST_LINES` lines.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol
 
 from . import evt
 from ._addresses import name_of
 from ._words import printable
 
 if TYPE_CHECKING:
-    from ._parties import ServiceUser
+    from dicomproto.upper_layer.pdu import PDU
+
+    from ._handlers import Handlers
 
 __all__ = ["debug_logger", "log_associations", "log_datasets", "log_messages"]
 
@@ -43,8 +45,6 @@ _RECEIVED = (evt.EVT_ACSE_RECV, evt.EVT_DIMSE_RECV)
 
 MOST_LINES = 1000
 """Lines of one dump: a peer's own words do not decide how much is written."""
-
-H = TypeVar("H", bound=Callable[[evt.Event], None])
 
 
 def debug_logger(*, datasets: bool = False) -> None:
@@ -67,7 +67,7 @@ def dump_from_now_on(*, datasets: bool = False) -> None:
     _DATASETS.setLevel(logging.DEBUG if datasets else logging.NOTSET)
 
 
-def message_lines(record: logging.LogRecord) -> list[str]:
+def record_lines(record: logging.LogRecord) -> list[str]:
     """Return what a record says, line by line: dumps alone have several, other line ends are a peer's."""
     text = record.getMessage()
     return text.splitlines() if record.name in (_DUMPS.name, _DATASETS.name) else [text]
@@ -77,7 +77,7 @@ class _DebugHandler(logging.StreamHandler):  # type: ignore[type-arg]
     """Writes to stderr as DCMTK does: the first letter of the level before every line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        lines = message_lines(record)
+        lines = record_lines(record)
         if record.exc_info:
             lines += logging.Formatter().formatException(record.exc_info).splitlines()
         return "\n".join([f"{record.levelname[0]}: {printable(line)}" for line in lines])
@@ -86,28 +86,29 @@ class _DebugHandler(logging.StreamHandler):  # type: ignore[type-arg]
 # --- dumps ------------------------------------------------------------------------------------------
 
 
-def _without_data(handler: H) -> H:
-    """Mark a handler that has no use for data sets, so that none are kept for it."""
-    handler.reads_data = False  # type: ignore[attr-defined]
-    return handler
-
-
 def log_associations(event: evt.Event) -> None:
     """Log what makes or ends an association: a handler for EVT_ACSE_RECV and EVT_ACSE_SENT."""
     if _DUMPS.isEnabledFor(logging.DEBUG):
         from ._dumps import association_lines
 
-        request = _association(event).requestor.primitive
-        _log(_DUMPS, association_lines(event.primitive, _way(event), request))  # type: ignore[arg-type]
+        _log(_DUMPS, association_lines(event.primitive, _way(event), _association(event).requestor.primitive))
 
 
-@_without_data
-def log_messages(event: evt.Event) -> None:
-    """Log the commands of messages, without their data sets: for EVT_DIMSE_RECV and EVT_DIMSE_SENT."""
-    if _DUMPS.isEnabledFor(logging.DEBUG):
-        from ._dumps import message_lines
+class _MessageLog:
+    """Logs the commands of messages, without their data sets: for EVT_DIMSE_RECV and EVT_DIMSE_SENT."""
 
-        _log(_DUMPS, message_lines(event.message, _way(event)))
+    reads_data = False
+    """No data set is kept for this handler."""
+
+    def __call__(self, event: evt.Event) -> None:
+        if _DUMPS.isEnabledFor(logging.DEBUG):
+            from ._dumps import message_lines
+
+            _log(_DUMPS, message_lines(event.message, _way(event)))
+
+
+log_messages = _MessageLog()
+"""Logs the commands of messages, without their data sets: for EVT_DIMSE_RECV and EVT_DIMSE_SENT."""
 
 
 def log_datasets(event: evt.Event) -> None:
@@ -126,13 +127,26 @@ def _log(logger: logging.Logger, lines: Iterator[str]) -> None:
     logger.debug("%s", "\n".join(shown))
 
 
+class _Party(Protocol):
+    """The part of one end of an association that is used here."""
+
+    @property
+    def ae_title(self) -> str: ...
+    @property
+    def address(self) -> str | None: ...
+    @property
+    def port(self) -> int | None: ...
+    @property
+    def primitive(self) -> PDU | None: ...
+
+
 class _Parties(Protocol):
     """The part of an association that is used here."""
 
     @property
-    def requestor(self) -> ServiceUser: ...
+    def requestor(self) -> _Party: ...
     @property
-    def acceptor(self) -> ServiceUser: ...
+    def acceptor(self) -> _Party: ...
     @property
     def is_requestor(self) -> bool: ...
 
@@ -150,7 +164,7 @@ def _way(event: evt.Event) -> str:
     return f"{'from' if event.event in _RECEIVED else 'to'} {name_of(peer.ae_title, where)}"
 
 
-def with_dumps(handlers: evt.Handlers) -> evt.Handlers:
+def with_dumps(handlers: Handlers) -> Handlers:
     """Return handlers for a new association, with those for the dumps that are asked for by name."""
     if not _is_asked_for(_DUMPS):
         return handlers

@@ -75,13 +75,13 @@ class Console:
         """Show what the library logs, too. Called late: `logging` is not imported for `--help`."""
         import logging
 
-        from ..logs import dump_from_now_on, message_lines
+        from ..logs import dump_from_now_on, record_lines
 
         console = self
 
         class Handler(logging.Handler):
             def emit(self, record: logging.LogRecord) -> None:
-                for line in message_lines(record):
+                for line in record_lines(record):
                     console.log(record.levelno, line)
                 if record.exc_info:
                     for line in logging.Formatter().formatException(record.exc_info).splitlines():
