@@ -62,7 +62,7 @@ def make_server(
     backend: AnyBackend, handlers: Iterable[evt.Binding] = (), ae: AECore | None = None
 ) -> ServerCore:
     """Return the acceptor of `ae`, with handlers."""
-    return ServerCore(ae or make_ae(backend, "SCP"), backend.backend, handlers)
+    return ServerCore(ae or make_ae(backend, "SCP"), handlers)
 
 
 async def open_association(ae: AECore, *args: Any, **options: Any) -> Association:
@@ -188,10 +188,9 @@ class Script:
     """A server whose connections run a script in place of an association."""
 
     def __init__(self, run: Callable[[Peer], Awaitable[object]]) -> None:
-        self.stream_established: Callable[[Stream], None] = lambda stream: None
         self._run = run
 
-    async def serve_connection(self, stream: Stream) -> None:
+    async def serve_connection(self, stream: Stream, *options: object) -> None:
         try:
             await self._run(Peer(stream, Role.ACCEPTOR))
         finally:

@@ -19,10 +19,12 @@ import trio
 from dicomproto_transports import anyio as anyio_flavour
 from dicomproto_transports import blocking, testing
 from dicomproto_transports import trio as trio_flavour
-from dicomproto_transports._async import AsyncServer, AsyncWaiter
+from dicomproto_transports._blocking_waits import PollWaiter
+from dicomproto_transports._event_loop import AsyncWaiter
+from dicomproto_transports._serving import ConnectionServer
 from dicomproto_transports._socket import SocketStream
-from dicomproto_transports._stream import Backend, ConnectionServer, Stream
-from dicomproto_transports._threads import PollWaiter
+from dicomproto_transports._stream import Backend, Stream
+from dicomproto_transports._tasks import AsyncServer
 
 AsyncFunction = Callable[..., Coroutine[Any, Any, Any]]
 
@@ -157,7 +159,7 @@ class Async:
     def serving(
         self, core: ConnectionServer, address: tuple[str, int] = ("127.0.0.1", 0), **options: int
     ) -> AbstractAsyncContextManager[Serving]:
-        return AsyncServer(core, address, library=self.library, **options)
+        return AsyncServer(core, address, backend=self.backend, library=self.library, **options)
 
 
 AnyBackend = Lockstep | Blocking | Async

@@ -44,7 +44,7 @@ def test_many_associations_in_a_row(
         options = {"tls_args": of_client(authority)} if secure else {}
         tell = (evt.EVT_REQUESTED, lambda event: seen.append(event.assoc._session.stream.peer_address))
         tls = of_server(authority) if secure else None
-        core = ServerCore(ae, real_backend.backend, [tell], ssl_context=tls)
+        core = ServerCore(ae, [tell], ssl_context=tls)
         async with real_backend.serving(core) as server:
             for _ in range(MANY):
                 async with await associate(real_backend, server.port, bind_address=here, **options) as assoc:
@@ -64,7 +64,7 @@ def test_a_peer_that_aborts(real_backend: AnyBackend, here: Address) -> None:
     async def main() -> None:
         ae = make_ae(real_backend, "SCP")
         ae.timeouts = ae.timeouts.replace(idle=0.01)  # then it aborts
-        core = ServerCore(ae, real_backend.backend, [])
+        core = ServerCore(ae, [])
         async with real_backend.serving(core) as server:
             for _ in range(MANY):
                 assoc = await associate(real_backend, server.port, bind_address=here)

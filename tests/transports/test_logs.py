@@ -123,7 +123,7 @@ def test_other_ends(backend: AnyBackend, records: list[logging.LogRecord]) -> No
                     await associate(backend, other.port)
         probing, probed = await backend.pair()
         await probing.close([], probing.now())
-        await make_server(backend).serve_connection(probed)
+        await make_server(backend).serve_connection(probed, backend.backend, lambda: None)
 
     backend.run(main)
     assert sorted(line for line in told(records) if "accepted" not in line) == [

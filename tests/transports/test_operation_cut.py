@@ -456,7 +456,6 @@ def test_over_tls(real_backend: AnyBackend, authority: Authority, end: str) -> N
     async def main() -> None:
         core = ServerCore(
             serving_ae(real_backend),
-            real_backend.backend,
             [(evt.EVT_C_FIND, evt.in_thread(looker.yielding))],
             ssl_context=server_context(authority.server.cert, authority.server.key),
         )
@@ -602,8 +601,8 @@ class Blind:
 
 
 class BlindCore(ServerCore):
-    async def serve_connection(self, stream: Any) -> None:
-        await super().serve_connection(Blind(stream))  # type: ignore[arg-type]
+    async def serve_connection(self, stream: Any, *options: Any) -> None:
+        await super().serve_connection(Blind(stream), *options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", [*YIELDING, *REPLYING])
@@ -634,7 +633,7 @@ def test_a_break_that_is_noticed_when_something_is_sent(
             yielding_in_flavour(backend, yielding) if name in YIELDING else in_flavour(backend, returning)
         )
         handlers = [(OPERATIONS[name].kind, handler), (evt.EVT_CONN_CLOSE, ended.append)]
-        core = BlindCore(serving_ae(backend), backend.backend, handlers)
+        core = BlindCore(serving_ae(backend), handlers)
         async with backend.serving(core) as server:
             peer = await connect(backend, server.port)
             peer.stream = Heard(peer.stream)

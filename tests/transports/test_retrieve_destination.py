@@ -704,7 +704,7 @@ def test_a_server_moves_under_its_own_title(backend: AnyBackend, title: Any) -> 
                 yield PENDING, image(1)
 
             ae = an_ae(backend, "ENTITY")
-            core = ServerCore(ae, backend.backend, [(evt.EVT_C_MOVE, handle)], ae_title=title)
+            core = ServerCore(ae, [(evt.EVT_C_MOVE, handle)], ae_title=title)
             async with associated(backend, core, an_ae(backend, "SCU")) as assoc:
                 final, _ = await final_of(assoc.send_c_move(QUERY, "THERE", MOVE))
                 assert final.Status == 0

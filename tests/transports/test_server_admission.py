@@ -129,7 +129,7 @@ def test_networks_that_are_none(networks: Any) -> None:
     backend = Lockstep()
     ae = make_ae(backend)
     with pytest.raises(ValueError):
-        ServerCore(ae, backend.backend, proxy_protocol_from=networks)
+        ServerCore(ae, proxy_protocol_from=networks)
     with pytest.raises(ValueError, match="allowed_networks"):
         ae.allowed_networks = networks
 
@@ -174,7 +174,7 @@ def proxied_server(
     ae: AECore | None = None,
     networks: Iterable[str] = ("127.0.0.1",),
 ) -> ServerCore:
-    return ServerCore(ae or make_ae(backend, "SCP"), backend.backend, handlers, proxy_protocol_from=networks)
+    return ServerCore(ae or make_ae(backend, "SCP"), handlers, proxy_protocol_from=networks)
 
 
 @pytest.mark.parametrize("header", [VERSION_1, VERSION_2], ids=["version 1", "version 2"])
@@ -468,7 +468,7 @@ def test_a_handler_sees_the_certificate_of_who_asks(backend: AnyBackend, authori
             event.reject(result=1, source=1, reason=3)
 
     async def main() -> None:
-        core = ServerCore(make_ae(backend), backend.backend, [(evt.EVT_REQUESTED, judge)], ssl_context=ours)
+        core = ServerCore(make_ae(backend), [(evt.EVT_REQUESTED, judge)], ssl_context=ours)
         async with backend.serving(core) as server:
             for title, outcome in (("MODALITY", None), ("OTHER", (1, 1, 3))):
                 ae = make_ae(backend, title)

@@ -20,6 +20,8 @@ from dicomproto.upper_layer import encode_pdu
 from dicomproto.upper_layer.pdu import Abort, AssociateAC, ReleaseRP, ReleaseRQ
 from dicomproto_transports import blocking, evt
 from dicomproto_transports._acceptor import ServerCore
+from dicomproto_transports._socket import SocketStream
+from dicomproto_transports._stream import Backend
 from tests.associations import HOST, Peer, associate, connect, in_flavour, make_ae, make_server
 from tests.backends import LONGEST_WAIT, AnyBackend, Blocking, Lockstep
 
@@ -321,15 +323,19 @@ def test_a_flood_of_silent_connections_does_not_throw_out_who_is_being_judged(
 
 def test_a_shutdown_between_the_request_and_its_place(backend: AnyBackend) -> None:
     """It sees the association, or the association sees it."""
-    core = make_server(backend)
 
-    def begin(stream: object, established: Any) -> None:
-        core.begin_shutdown()
-        established(stream)
+    class Ending(ServerCore):
+        async def serve_connection(
+            self, stream: SocketStream, backend: Backend, associated: Callable[[], object]
+        ) -> None:
+            def begin() -> None:
+                self.begin_shutdown()
+                associated()
+
+            await super().serve_connection(stream, backend, begin)
 
     async def main() -> None:
-        async with backend.serving(core) as server:
-            core.stream_established = partial(begin, established=core.stream_established)
+        async with backend.serving(Ending(make_ae(backend, "SCP"))) as server:
             assert await answer_to_a_newcomer(backend, server.port) == (2, 3, 1)
 
     backend.run(main)

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from dicomproto.errors import AssociationAborted
-from dicomproto_transports import _async, blocking, evt
-from dicomproto_transports._async import AsyncServer
+from dicomproto_transports import _event_loop, blocking, evt
+from dicomproto_transports._blocking_waits import PollWaiter
 from dicomproto_transports._listening import accept, listen
-from dicomproto_transports._stream import ServerShutdown, Stream
-from dicomproto_transports._threads import PollWaiter
+from dicomproto_transports._stream import Backend, ServerShutdown, Stream
+from dicomproto_transports._tasks import AsyncServer
 from tests.associations import associate, make_server
 from tests.backends import LONGEST_WAIT, AnyBackend, Async, socket_pair
 
@@ -28,7 +28,6 @@ class EchoCore:
     """What the acceptor's side is to a server: it associates on HELLO and echoes what follows."""
 
     def __init__(self) -> None:
-        self.stream_established: Callable[[Stream], None] = lambda stream: None
         self.shutdowns = 0
         self.peers: list[object] = []
         self.ended: list[str] = []
@@ -37,10 +36,12 @@ class EchoCore:
     def begin_shutdown(self) -> None:
         self.shutdowns += 1
 
-    async def serve_connection(self, stream: Stream) -> None:
+    async def serve_connection(
+        self, stream: Stream, backend: Backend, associated: Callable[[], object]
+    ) -> None:
         self.peers.append(stream.peer_address)
         try:
-            await self.echo(stream)
+            await self.echo(stream, associated)
         except OSError:
             self.ended.append("broken")
             await stream.close([], stream.now())
@@ -54,10 +55,10 @@ class EchoCore:
             self.ended.append("released")
             await stream.close([], stream.now() + 1)
 
-    async def echo(self, stream: Stream) -> None:
+    async def echo(self, stream: Stream, associated: Callable[[], object]) -> None:
         while data := await stream.receive(stream.now() + 30):
             if data == HELLO:
-                self.stream_established(stream)
+                associated()
             elif data == b"fail":
                 raise ZeroDivisionError
             elif data == b"stop":
@@ -503,7 +504,7 @@ def test_a_thread_that_has_begun_is_through_when_its_task_was_cancelled(async_ba
 def test_a_thread_that_does_not_return_is_left_alone(
     async_backend: Async, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_async, "PATIENCE", 0.05)
+    monkeypatch.setattr(_event_loop, "PATIENCE", 0.05)
     begun, over = threading.Event(), threading.Event()
 
     def hang(event: evt.Event) -> int:
@@ -548,7 +549,9 @@ def test_a_thread_that_has_not_begun_never_does(async_backend: Async) -> None:
 
 def test_a_server_that_was_not_entered_is_closed(async_backend: Async) -> None:
     async def scenario() -> None:
-        server = AsyncServer(EchoCore(), ("127.0.0.1", 0), library=async_backend.library)
+        server = AsyncServer(
+            EchoCore(), ("127.0.0.1", 0), backend=async_backend.backend, library=async_backend.library
+        )
         await server.shutdown()
         with pytest.raises(ConnectionError):
             socket.create_connection(("127.0.0.1", server.port))

@@ -143,7 +143,7 @@ def test_who_gives_way_is_told_so_and_the_others_stay(
 
     async def main() -> None:
         handlers = [(evt.EVT_ABORTED, note)]
-        core = ServerCore(full(backend, 2, 1e-9), backend.backend, handlers, ssl_context=ours)
+        core = ServerCore(full(backend, 2, 1e-9), handlers, ssl_context=ours)
         options: Any = {"tls_args": theirs} if secure else {}
         async with backend.serving(core) as server:
             first, second = [

@@ -251,7 +251,7 @@ def test_a_server_keeps_what_it_was_started_with() -> None:
     ae.require_called_aet = True
 
     async def main() -> None:
-        core = ServerCore(ae, backend.backend, ae_title="OWN", contexts=iter([VERIFICATION]))
+        core = ServerCore(ae, ae_title="OWN", contexts=iter([VERIFICATION]))
         async with backend.serving(core) as server:
             ae.ae_title, ae.supported_contexts, ae.maximum_pdu_size = "OTHER", [CT_IMAGE], 0
             async with await associate(backend, server.port, ae_title="OWN") as association:

@@ -63,7 +63,7 @@ async def serving(
     **options: int,
 ) -> AsyncIterator[int]:
     """A server with TLS; gives its port."""
-    core = ServerCore(ae or make_ae(backend, "SCP"), backend.backend, handlers, ssl_context=context)
+    core = ServerCore(ae or make_ae(backend, "SCP"), handlers, ssl_context=context)
     async with backend.serving(core, **options) as server:
         yield server.port
 
@@ -629,7 +629,7 @@ def test_wrong_settings_are_found_before_there_is_a_connection(
     client, server = of_client(authority), of_server(authority)
 
     def open_server(context: Any) -> None:
-        ServerCore(make_ae(backend), backend.backend, ssl_context=context)
+        ServerCore(make_ae(backend), ssl_context=context)
 
     for wrong in (client, ReloadingContext(lambda: client)):
         with pytest.raises(ValueError, match=r"for a server, and this context for clients: .*server_context"):
@@ -722,7 +722,6 @@ def test_the_header_of_a_proxy_comes_before_tls(real_backend: AnyBackend, author
     async def main() -> None:
         core = ServerCore(
             make_ae(real_backend, "SCP"),
-            real_backend.backend,
             [(evt.EVT_REQUESTED, look)],
             ssl_context=of_server(authority, ca_file=authority.ca_file),
             proxy_protocol_from=[HOST],

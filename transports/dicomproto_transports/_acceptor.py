@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from ._handlers import Handlers
     from ._settings import Settings
     from ._socket import SocketStream
-    from ._stream import Backend, Stream
+    from ._stream import Backend
     from .tls import Context as TLSContext
 
 T = TypeVar("T")
@@ -76,7 +76,7 @@ class ServerCore:
 
     A connection counts as an association from the moment that its request came until it was rejected,
     released or aborted, however long its peer then takes to close. The one too many, in all, of one address
-    or of one calling AE title, is rejected (2, 3, 2). `stream_established` is called for those that have a
+    or of one calling AE title, is rejected (2, 3, 2). `associated` is called for those that have a
     place, before the handlers judge them: neither newcomers nor a shutdown with a grace cut that short. One
     that they reject counts as pending again: to request associations without end, and to be rejected, is as
     cheap for a peer as to be silent.
@@ -85,18 +85,14 @@ class ServerCore:
     def __init__(
         self,
         ae: AECore,
-        backend: Backend,
         evt_handlers: Iterable[evt.Binding] | None = None,
         ae_title: str | bytes | None = None,
         contexts: Iterable[Context | SupportedContext] | None = None,
         ssl_context: TLSContext | None = None,
         proxy_protocol_from: Network | Iterable[Network] = (),
     ) -> None:
-        self.stream_established: Callable[[Stream], None] = lambda stream: None
         self.handlers = ae.bind(evt_handlers)
         self._ae = ae
-        self.backend = backend
-        """What associations of its handlers are opened with; the server may put its own in its place."""
         self._ae_title = None if ae_title is None else own_title(ae_title)
         self._contexts = None
         if contexts is not None:
@@ -150,8 +146,10 @@ class ServerCore:
         for session in self._places.sessions():
             session.observe()
 
-    async def serve_connection(self, stream: SocketStream) -> None:
-        """Run one association to its end and close the stream.
+    async def serve_connection(
+        self, stream: SocketStream, backend: Backend, associated: Callable[[], object]
+    ) -> None:
+        """Run one association to its end and close the stream; see `ConnectionServer`.
 
         Raises nothing but cancellation or `ServerShutdown`, when the association was aborted and the stream
         closed.
@@ -170,7 +168,7 @@ class ServerCore:
         session = self._ae.new_session(
             connection,
             admitted,
-            self.backend,
+            backend,
             self.handlers,
             settings,
             ae_title=self._ae_title,
@@ -178,7 +176,7 @@ class ServerCore:
         )
         session.enter("the server")  # from now on handlers may use it, and nobody else
         try:
-            await self._serve(session, stream)
+            await self._serve(session, associated, stream.displace)
         except AssociationError:
             pass  # how it ended has been logged
         except Displaced:
@@ -192,7 +190,9 @@ class ServerCore:
         finally:
             self._places.leave(session)
 
-    async def _serve(self, session: Session, arrived: SocketStream) -> None:
+    async def _serve(
+        self, session: Session, associated: Callable[[], object], displace: Callable[[], object]
+    ) -> None:
         connection = session.connection
         log.debug("%s has connected", session.peer_name)
         connection.transport_connected()
@@ -200,9 +200,9 @@ class ServerCore:
         rq = await session.next_event()
         assert isinstance(rq, AssociateRQ)
         rules = self.rules()  # who is served, and for what, may have changed since the connection came
-        place = Place(session, arrived, rq.calling_ae_title, rules.settings)
+        place = Place(session, rq.calling_ae_title, rules.settings, associated, displace)
         answer, policy = await self._answer(place, rq, rules)
-        await self.backend.checkpoint()  # what is to be aborted now is not accepted first
+        await session.backend.checkpoint()  # what is to be aborted now is not accepted first
         if session.ending.terminal is None:
             if isinstance(answer, AssociateAC) and not self._places.settle(place):
                 answer = _TOO_MANY
@@ -231,7 +231,7 @@ class ServerCore:
         if not self._places.take(place):
             return _TOO_MANY
         place.session.observe()  # a handler may have been bound since it was made
-        self.stream_established(place.arrived)
+        place.associated()
         return self._congestion()  # a shutdown may have looked just before
 
     def _congestion(self) -> AssociateRJ | None:
@@ -243,7 +243,7 @@ class ServerCore:
     ) -> tuple[AssociateAC | AssociateRJ, AcceptorPolicy]:
         """Return the answer to a request, and the policy after the handlers that have a say in it."""
         session, policy = place.session, rules.policy
-        if not is_allowed(place.arrived.peer_address, rules.allowed):
+        if not is_allowed(session.stream.peer_address, rules.allowed):
             await session.end()
             return _CONGESTION, policy  # which nobody hears
         refusal = self._enter(place)

@@ -75,7 +75,7 @@ class Door:
         else:
             if header.source is not None:
                 log.debug("%s comes through %s", name_of("", header.source), proxy)
-                stream.peer_address = header.source
+                stream.comes_through_proxy(header.source)
             return True
         await stream.close([], stream.now())
         return False

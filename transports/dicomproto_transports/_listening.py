@@ -7,9 +7,10 @@ import os
 import socket
 from collections.abc import Sequence
 
+from ._addresses import Address, plain_address
 from ._arguments import is_local_address
-from ._checks import wrong
-from ._socket import MakeWaiter, SocketStream
+from ._checks import checked, truth, wrong
+from ._socket import MakeWaiter, SocketStream, StreamOwner
 
 BACKLOG = 1024
 """Connections that the kernel holds for us; it may have a lower limit of its own."""
@@ -34,6 +35,7 @@ def listeners(where: ListenOn, *, reuse_port: bool = False) -> list[socket.socke
     Raises OSError, and TypeError or ValueError for what cannot listen; sockets that were handed in are then
     the caller's.
     """
+    checked("reuse_port", truth, reuse_port)
     if isinstance(where, socket.socket):
         return [_adopt(where)]
     if is_local_address(where):
@@ -116,6 +118,11 @@ def _listen_at(
     return listener
 
 
+def addresses_of(listening: Sequence[socket.socket]) -> list[Address]:
+    """Return where sockets listen; None for a Unix socket."""
+    return [plain_address(listener.getsockname()) for listener in listening]
+
+
 def systemd_sockets() -> list[socket.socket]:
     """Return the listening sockets that systemd gave this process, in the order of its socket unit.
 
@@ -134,7 +141,9 @@ def systemd_sockets() -> list[socket.socket]:
     return sockets
 
 
-def accept(listener: socket.socket, make_waiter: MakeWaiter) -> SocketStream | None:
+def accept(
+    listener: socket.socket, make_waiter: MakeWaiter, owner: StreamOwner | None = None
+) -> SocketStream | None:
     """Accept one connection, None when none waits; raises OSError when the system refuses."""
     while True:
         try:
@@ -146,6 +155,6 @@ def accept(listener: socket.socket, make_waiter: MakeWaiter) -> SocketStream | N
                 raise
             continue
         try:
-            return SocketStream(sock, make_waiter(sock))
+            return SocketStream(sock, make_waiter(sock), owner=owner)
         except OSError:  # gone again already
             sock.close()

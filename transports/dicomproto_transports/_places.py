@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Callable
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,6 @@ from ._addresses import host_and_port
 if TYPE_CHECKING:
     from ._session import Session
     from ._settings import Settings
-    from ._socket import SocketStream
 
 log = logging.getLogger("dicomproto.server")
 
@@ -36,14 +36,24 @@ _SILENCE = 60.0
 class Place:
     """The place of one association, from its request to its end."""
 
-    __slots__ = ("session", "arrived", "settings", "host", "alike", "idle", "leaver", "is_given_up")
+    __slots__ = (
+        "session", "settings", "associated", "displace", "host", "alike", "idle", "leaver", "is_given_up"
+    )  # fmt: skip
 
     def __init__(
-        self, session: Session, arrived: SocketStream, calling_ae_title: str, settings: Settings
+        self,
+        session: Session,
+        calling_ae_title: str,
+        settings: Settings,
+        associated: Callable[[], object],
+        displace: Callable[[], object],
     ) -> None:
         self.session = session
-        self.arrived = arrived
         self.settings = settings
+        self.associated = associated
+        """Tells the server that the connection has its association."""
+        self.displace = displace
+        """Ends the next wait of the association with `Displaced`."""
         self.host, _ = host_and_port(session.stream.peer_address)
         # A Unix socket has no host: no two are alike then.
         self.alike = (normalize_ae_title(calling_ae_title), self.host or session)
@@ -126,7 +136,7 @@ class Places:
         if reached is not None:
             self._tell(reached, place, "was rejected")
         elif leaver is not None:
-            leaver.arrived.displace()
+            leaver.displace()
             self._tell(_IN_ALL, place, f"takes the place of {leaver.session.peer_name}")
         return reached is None
 

@@ -134,7 +134,14 @@ class SocketStream:
     then resets the connection.
     """
 
-    def __init__(self, sock: RawSocket, waiter: Waiter, *, spares_port: bool = False) -> None:
+    def __init__(
+        self,
+        sock: RawSocket,
+        waiter: Waiter,
+        *,
+        spares_port: bool = False,
+        owner: StreamOwner | None = None,
+    ) -> None:
         self._sock = sock
         self._waiter = waiter
         self.now = waiter.now
@@ -145,7 +152,7 @@ class SocketStream:
         self._rest: list[Buffer] = []
         self._cut = self._eof = self._closed = self._is_displaced = False
         self._spares_port = spares_port
-        self.owner: StreamOwner | None = None
+        self._owner = owner
         sock.setblocking(False)
         self._quickack = _QUICKACK if sock.family in _INET else None
         if sock.family in _INET:
@@ -192,6 +199,10 @@ class SocketStream:
         """Return at most `size` bytes, b"" at the end: for what comes before the protocol, see `receive`."""
         self._read_size = size
         return await self.receive(deadline)
+
+    def comes_through_proxy(self, source: Address) -> None:
+        """From now on the address of the peer counts, as a proxy told it, and not that of the proxy."""
+        self.peer_address = source
 
     async def _let_others_run(self) -> None:
         self._calls_left -= 1
@@ -275,8 +286,8 @@ class SocketStream:
         if self._closed:
             return
         self._closed = True
-        if self.owner is not None:
-            self.owner.dissociate(self)
+        if self._owner is not None:
+            self._owner.dissociate(self)
         self._is_displaced = False
         if self._rest and not (last_words and last_words[0] is self._rest[0]):
             self._cut = True
@@ -310,8 +321,8 @@ class SocketStream:
     def close_now(self) -> None:
         """Close without a word; a connection that was cut within a send is reset."""
         self._closed = True
-        if self.owner is not None:
-            self.owner.remove(self)
+        if self._owner is not None:
+            self._owner.remove(self)
         if self._cut:
             with suppress(OSError):
                 self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
@@ -319,8 +330,8 @@ class SocketStream:
 
     def displace(self) -> None:
         """Raise `Displaced` in whoever waits for input, now or later; may be called by another thread."""
-        if self.owner is not None:
-            self.owner.displace(self)
+        if self._owner is not None:
+            self._owner.displace(self)
 
     def stop_reading(self) -> None:
         """Do so now; the caller, as `owner`, sees to it that the socket is not closed meanwhile."""

@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from dicomproto.upper_layer.pdu import Buffer
 
     from ._addresses import Address
-    from ._handlers import Handler, Handlers
-    from ._kinds import EventKind
-    from ._socket import SocketStream
 
 
 T = TypeVar("T")
@@ -152,38 +149,3 @@ class Backend(Protocol):
         In the blocking flavour that is the caller's own. A cancellation waits for the function, but only some
         seconds for one that has begun; what it returns then is lost, and `cancelled` is called at once.
         """
-
-
-class ConnectionServer(Protocol):
-    """What a server needs to know of the acceptor's side.
-
-    `stream_established` is set by the server before the first connection; the acceptor calls it
-    with the stream as soon as a requested association has its place, and before it is judged. Until then,
-    and again from the end of the association, the connection counts as pending, and the oldest pending
-    ones are dropped when there are too many. `backend` is what associations are opened with to serve one,
-    as a C-MOVE does; the server may put one in its place whose waits end when it shuts down.
-    """
-
-    stream_established: Callable[[Stream], None]
-    backend: Backend
-    handlers: Handlers
-
-    @property
-    def active_associations(self) -> list[object]:
-        """The associations that are being served now, as their handlers see them."""
-
-    async def serve_connection(self, stream: SocketStream) -> None:
-        """Run one association to its end and close the stream.
-
-        Raises nothing but cancellation or `ServerShutdown`, and those only after the stream has
-        been closed.
-        """
-
-    def begin_shutdown(self) -> None:
-        """The server is about to end all associations; no new ones are accepted."""
-
-    def bind(self, kind: EventKind, handler: Handler, args: Sequence[object]) -> None:
-        """Bind a handler, for the associations that are being served now as well."""
-
-    def unbind(self, kind: EventKind, handler: Handler) -> None:
-        """Bind a handler no longer, for the associations that are being served now neither."""

@@ -17,7 +17,7 @@ from ._addresses import Address
 if TYPE_CHECKING:
     from dicomproto.upper_layer.pdu import Buffer
 
-    from ._async import Library, Scope
+    from ._event_loop import Library, Scope
 
 PIECE = 64 * 1024
 """Bytes joined for one send."""

@@ -24,15 +24,16 @@ except ImportError as error:
 from . import evt
 from ._addresses import plain_address
 from ._association import Association
-from ._async import AsyncBackend, Event, Group, Library, LibraryAE, Scope
-from ._async import AsyncServer as Server
+from ._asynchronous import LibraryAE
 from ._connecting import AddressInfo
+from ._event_loop import AsyncBackend, Event, Group, Library, Scope
 from ._listening import systemd_sockets
 from ._part10 import InvalidFile, NotPart10, TruncatedFile
 from ._responses import Responses
 from ._sending import KnownFile
 from ._store_many import StoreOutcome, StoreOutcomes
 from ._supplied import check_supplied
+from ._tasks import AsyncServer as Server
 from ._wrapped import WrappedStream
 from .logs import debug_logger
 

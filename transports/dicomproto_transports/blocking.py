@@ -1,6 +1,6 @@
 """The blocking flavour: plain calls, one thread per association in a server.
 
-How the high level, which is written as coroutines, comes to be called plainly is in `_threads.py`.
+How the high level, which is written as coroutines, comes to be called plainly is in `_blocking_waits.py`.
 """
 
 from __future__ import annotations
@@ -28,16 +28,17 @@ from ._acceptor import ServerCore
 from ._ae import AECore
 from ._association import Association as Coroutines
 from ._base_association import BaseAssociation
+from ._blocking_waits import BACKEND, run
 from ._checks import checked, truth
+from ._connections import MAXIMUM_PENDING
 from ._facade import Opener, named
 from ._listening import ListenOn, systemd_sockets
 from ._part10 import InvalidFile, NotPart10, TruncatedFile
 from ._responses import Responses as CoreResponses
 from ._sending import KnownFile
-from ._server import MAXIMUM_PENDING
 from ._settings import Context
 from ._store_many import StoreOutcome
-from ._threads import BACKEND, Server, run, shut_down
+from ._threaded import Server, shut_down
 from .logs import debug_logger
 
 if TYPE_CHECKING:
@@ -286,7 +287,7 @@ class AE(AECore):
         LocalProtocolError if nothing is supported.
         """
         checked("block", truth, block)
-        core = ServerCore(self, BACKEND, evt_handlers, ae_title, contexts, ssl_context, proxy_protocol_from)
+        core = ServerCore(self, evt_handlers, ae_title, contexts, ssl_context, proxy_protocol_from)
         server = Server(core, address, maximum_pending=maximum_pending, reuse_port=reuse_port)
         self._servers.add(server)
         if not block:

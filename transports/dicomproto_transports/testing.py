@@ -35,20 +35,23 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from dicomproto.errors import ConnectionLost
 
 from . import evt
+from ._acceptor import ServerCore
 from ._addresses import Address
 from ._association import Association
-from ._facade import AsyncAE
+from ._asynchronous import AsyncAE
+from ._connections import MAXIMUM_PENDING, Connections
 from ._memory import CAPACITY, Faults, MemorySocket, connected
-from ._server import MAXIMUM_PENDING, Serving
+from ._serving import ConnectionServer, Serving
 from ._settings import Context
 from ._socket import SocketStream
-from ._stream import ConnectionServer, Stream
+from ._stream import Stream
 from .logs import debug_logger
 
 if TYPE_CHECKING:
@@ -241,10 +244,10 @@ class Lockstep:
     ) -> tuple[SocketStream, SocketStream]:
         """Return the two ends, left and right, of a connection in memory."""
         left, right = connected(to_left, to_right, capacity, *addresses)
-        return (
-            SocketStream(left, _LockstepWaiter(self, left)),
-            SocketStream(right, _LockstepWaiter(self, right)),
-        )
+        return self._stream(left), self._stream(right)
+
+    def _stream(self, sock: MemorySocket, owner: Connections | None = None) -> SocketStream:
+        return SocketStream(sock, _LockstepWaiter(self, sock), owner=owner)
 
     def listen(
         self, core: ConnectionServer, port: int = 0, *, maximum_pending: int = MAXIMUM_PENDING
@@ -288,9 +291,9 @@ class LockstepBackend:
             raise ConnectionLost(f"cannot connect to {host} port {port} ({host}: nobody listens there)")
         self._connections += 1
         here = bind_address or ("127.0.0.1", 50000 + self._connections)
-        near, far = self._world.pair(self.to_client, self.to_server, self.capacity, (here, (host, port)))
+        near, far = connected(self.to_client, self.to_server, self.capacity, here, (host, port))
         server._take(far)
-        return near
+        return self._world._stream(near)
 
     async def checkpoint(self) -> None:
         """Give the others a turn."""
@@ -313,7 +316,9 @@ class LockstepServer(Serving):
     """A server within a `Lockstep`, made by `Lockstep.listen`."""
 
     def __init__(self, world: Lockstep, core: ConnectionServer, port: int, maximum_pending: int) -> None:
-        super().__init__(core, [("127.0.0.1", port)], maximum_pending, world.backend.current_task)
+        super().__init__(core, [("127.0.0.1", port)])
+        self._connections = Connections(maximum_pending, world.backend.current_task)
+        self._associations = core
         self._world = world
         self._tasks: list[Task[None]] = []
 
@@ -334,7 +339,7 @@ class LockstepServer(Serving):
         What asks for an association meanwhile finds nobody listening; with `refuse` it is rejected as
         temporary congestion (2, 3, 1), until the last association has ended or the grace is over.
         """
-        self._core.begin_shutdown()
+        self._associations.begin_shutdown()
         if not refuse:
             self._world._ports.pop(self.port, None)
         self._connections.spare_current_user()
@@ -356,10 +361,12 @@ class LockstepServer(Serving):
             )
         await self._world.checkpoint()  # ends a handler that called this
 
-    def _take(self, stream: SocketStream) -> None:
+    def _take(self, sock: MemorySocket) -> None:
+        stream = self._world._stream(sock, self._connections)
         self._tasks = [task for task in self._tasks if not task.done]
         self._connections.add(stream)
-        serving = self._core.serve_connection(stream)
+        associated = partial(self._connections.associate, stream)
+        serving = self._associations.serve_connection(stream, self._world.backend, associated)
         self._tasks.append(self._world.spawn(serving, f"association with {stream.peer_address}"))
 
 
@@ -392,7 +399,7 @@ class AE(AsyncAE):
         maximum_pending: int = MAXIMUM_PENDING,
     ) -> LockstepServer:
         """Return a server that listens on the port, 0 for any, until the end of its `async with`."""
-        core = self._server_core(evt_handlers, ae_title, contexts, ssl_context, proxy_protocol_from)
+        core = ServerCore(self, evt_handlers, ae_title, contexts, ssl_context, proxy_protocol_from)
         return self._world.listen(core, address[1], maximum_pending=maximum_pending)
 
 

@@ -10,21 +10,15 @@ places, and a real one is still served.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from ._addresses import plain_address
-from ._checks import checked, truth, whole
-from ._listening import ListenOn, listeners
-from ._settled import refuse_on_server
-from ._socket import SocketStream
-from ._words import known_as
+from ._checks import checked, whole
 
 if TYPE_CHECKING:
-    from . import evt
-    from ._addresses import Address
-    from ._stream import ConnectionServer, Stream
+    from ._socket import SocketStream
+    from ._stream import Stream
 
 MAXIMUM_PENDING = 256
 """Connections without an association that a server keeps, by default."""
@@ -36,15 +30,22 @@ PAUSE = 0.1
 class Connections:
     """The connections of a server: those with an association, and the pending ones, oldest first.
 
-    `current_user` tells the running task or thread. `on_idle` is called, by any thread, when there are no
-    associations any more but those of the tasks and threads in `spared`.
+    At most `maximum_pending` are kept. `current_user` tells the running task or thread. `on_idle` is called,
+    by any thread, when there are no associations any more but those of the tasks and threads in `spared`.
+    Each stream has this object as its `owner`.
     """
 
-    def __init__(self, limit: int | None, current_user: Callable[[], object]) -> None:
-        self.on_idle: Callable[[], object] = lambda: None
+    def __init__(
+        self,
+        maximum_pending: int | None,
+        current_user: Callable[[], object],
+        on_idle: Callable[[], object] = lambda: None,
+    ) -> None:
+        checked("maximum_pending", whole(or_none=True), maximum_pending)
         self.spared: set[object] = set()
-        self._limit = limit
+        self._limit = maximum_pending
         self._current_user = current_user
+        self._on_idle = on_idle
         self._lock = Lock()
         self._pending: dict[Stream, tuple[SocketStream, str | None]] = {}  # with what its address counts as
         self._by_host: dict[str | None, int] = {}  # how many of those each has
@@ -70,7 +71,6 @@ class Connections:
 
     def add(self, stream: SocketStream) -> None:
         """Count a connection as pending; drops one when there are too many."""
-        stream.owner = self
         host = stream.peer_address[0] if stream.peer_address else None
         with self._lock:
             self._pending[stream] = stream, host
@@ -108,7 +108,7 @@ class Connections:
 
     def _tell_if_idle(self) -> None:
         if len(self._associated) <= len(self.spared) and self.is_idle:
-            self.on_idle()
+            self._on_idle()
 
     def drop_oldest(self) -> None:
         """End the oldest pending one of the address that has most of them, if there is one, to make room.
@@ -133,99 +133,3 @@ class Connections:
         if not self._by_host[host]:
             del self._by_host[host]
         return True
-
-
-@known_as("Server")
-class Serving:
-    """What every server tells about itself, and its handlers."""
-
-    def __init__(
-        self,
-        core: ConnectionServer,
-        addresses: list[Address],
-        maximum_pending: int | None,
-        current_user: Callable[[], object],
-    ) -> None:
-        self._core = core
-        self._addresses = addresses
-        self._connections = Connections(maximum_pending, current_user)
-        core.stream_established = self._connections.associate
-
-    if not TYPE_CHECKING:  # a checker would take any name for one that may be set
-
-        def __setattr__(self, name: str, value: object) -> None:
-            if not name.startswith("_"):  # as our own are
-                refuse_on_server(name)
-            super().__setattr__(name, value)
-
-    @property
-    def active_associations(self) -> list[object]:
-        """The associations that are being served now."""
-        return self._core.active_associations
-
-    @property
-    def addresses(self) -> list[Address]:
-        """Where the server listens; None for a Unix socket."""
-        return self._addresses
-
-    @property
-    def address(self) -> Address:
-        """The first of `addresses`."""
-        return self._addresses[0]
-
-    @property
-    def server_address(self) -> Address:
-        """The first of `addresses`, under the name that pynetdicom's users know."""
-        return self._addresses[0]
-
-    @property
-    def port(self) -> int:
-        """The port that the server listens on; raises AttributeError for a Unix socket."""
-        if self.address is None:
-            raise AttributeError("a server on a Unix socket has no port")
-        return self.address[1]
-
-    def bind(self, event: evt.EventKind, handler: evt.Handler, args: Sequence[object] = ()) -> None:
-        """Bind a handler as `evt_handlers` of `start_server` does, for associations that run now as well.
-
-        It takes the place of the one before where the event is an intervention. Any thread may call this.
-        Raises TypeError, and ValueError if an association has a handler that excludes it; then binds nothing.
-        """
-        self._core.bind(event, handler, args)
-
-    def unbind(self, event: evt.EventKind, handler: evt.Handler) -> None:
-        """Bind a handler no longer, for associations that run now neither."""
-        self._core.unbind(event, handler)
-
-    def get_handlers(self, event: evt.EventKind) -> list[tuple[evt.Handler, tuple[object, ...]]]:
-        """Return the handlers of an event, each with its extra arguments, in the order they were bound."""
-        return self._core.handlers.get_handlers(event)
-
-    def get_events(self) -> list[evt.EventKind]:
-        """Return the events that have a handler."""
-        return self._core.handlers.get_events()
-
-
-class Listening(Serving):
-    """A server with sockets; it listens from the moment it is made."""
-
-    def __init__(
-        self,
-        core: ConnectionServer,
-        where: ListenOn,
-        maximum_pending: int,
-        reuse_port: bool,
-        current_user: Callable[[], object],
-    ) -> None:
-        checked("maximum_pending", whole(or_none=True), maximum_pending)
-        checked("reuse_port", truth, reuse_port)
-        self._listeners = listeners(where, reuse_port=reuse_port)
-        addresses = [plain_address(listener.getsockname()) for listener in self._listeners]
-        super().__init__(core, addresses, maximum_pending, current_user)
-
-
-def report(stream: Stream) -> None:
-    """Log the exception that is being handled; a connection's failure stays its own."""
-    import logging
-
-    logging.getLogger("dicomproto.server").exception("serving %s failed", stream.peer_address)
