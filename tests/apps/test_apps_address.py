@@ -12,7 +12,7 @@ import pytest
 from dicomproto.config import Timeouts
 from dicomproto.upper_layer.pdu import PDataTF, UserIdentityRQ
 from dicomproto_transports.apps import echoscu, main, storescu
-from dicomproto_transports.apps._address import parse_requestor
+from dicomproto_transports.apps.cli.address import parse_requestor
 from dicomproto_transports.blocking import AE, evt
 from dicomproto_transports.peers import Peer, load_peers
 from tests.applications import CT, EXPLICIT, run_application, write_object

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from dicomproto_transports.apps import echoscp
-from dicomproto_transports.apps._address import parse_acceptor
+from dicomproto_transports.apps.cli.address import parse_acceptor
 from tests.applications import APPLICATION, EXPLICIT, Done, RawPeer, Server
 
 Run = Callable[..., Done]

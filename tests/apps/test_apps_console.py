@@ -16,7 +16,7 @@ from typing import TextIO
 
 import pytest
 
-from dicomproto_transports.apps._console import DEBUG, ERROR, INFO, LEVELS, Console, printable, size
+from dicomproto_transports.apps.cli.console import DEBUG, ERROR, INFO, LEVELS, Console, printable, size
 from tests.applications import APPLICATION, Server, run_application, write_object
 
 
@@ -89,7 +89,7 @@ def test_what_the_library_logs_appears_at_its_level(capsys: pytest.CaptureFixtur
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
 def test_any_terminal_encoding_will_do(encoding: str) -> None:
-    code = "from dicomproto_transports.apps._console import Console; Console().result('\\u20ac \\udcff')"
+    code = "from dicomproto_transports.apps.cli.console import Console; Console().result('\\u20ac \\udcff')"
     command = [sys.executable, "-X", "utf8=0", "-c", code]
     done = subprocess.run(
         command, env=os.environ | {"PYTHONIOENCODING": encoding}, stdout=subprocess.PIPE, check=True
@@ -100,7 +100,7 @@ def test_any_terminal_encoding_will_do(encoding: str) -> None:
 def test_a_closed_pipe_ends_nothing() -> None:
     code = (
         "import sys\n"
-        "from dicomproto_transports.apps._console import Console\n"
+        "from dicomproto_transports.apps.cli.console import Console\n"
         "sys.stdin.read()\n"
         "for number in range(10): Console().result('x' * 100_000)\n"
         "print('still here', file=sys.stderr)\n"

@@ -12,9 +12,9 @@ from collections.abc import Callable
 
 import pytest
 
-from dicomproto_transports.apps import _listener, echoscp
-from dicomproto_transports.apps._address import parse_acceptor
-from dicomproto_transports.apps._console import Console
+from dicomproto_transports.apps import acceptor, echoscp
+from dicomproto_transports.apps.cli.address import parse_acceptor
+from dicomproto_transports.apps.cli.console import Console
 from dicomproto_transports.blocking import AE, evt
 from tests.applications import CT, EXPLICIT, Done, RawPeer, Server
 
@@ -76,7 +76,7 @@ def test_a_listener_gives_back_what_it_took() -> None:
     signals = (signal.SIGINT, signal.SIGTERM)
     before = os.listdir("/proc/self/fd"), [signal.getsignal(number) for number in signals]
     options = parse_acceptor(echoscp.parser(), ["-ba", "127.0.0.1", "0"])
-    with _listener.Listener(options, Console()):
+    with acceptor.Listener(options, Console()):
         assert signal.getsignal(signal.SIGTERM) is not before[1][1]
     assert (os.listdir("/proc/self/fd"), [signal.getsignal(number) for number in signals]) == before
 

@@ -15,9 +15,9 @@ from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
 from dicomproto.datasets import decode_data_set, encode_data_set
-from dicomproto_transports.apps._identifier import identifier_of
-from dicomproto_transports.apps._keys import InvalidKey, apply_key
-from dicomproto_transports.apps._rendering import json_of, lines_of
+from dicomproto_transports.apps.querying.identifier import identifier_of
+from dicomproto_transports.apps.querying.keys import InvalidKey, apply_key
+from dicomproto_transports.apps.querying.rendering import json_of, lines_of
 from tests.data_sets import explicit
 from tests.identifiers import RIGHT_KEYS, WRONG_KEYS
 

@@ -10,8 +10,8 @@ import sys
 import pytest
 
 from dicomproto_transports.apps import APPLICATIONS, main
-from dicomproto_transports.apps._console import INFO, Console
-from dicomproto_transports.apps._progress import Progress
+from dicomproto_transports.apps.cli.console import INFO, Console
+from dicomproto_transports.apps.cli.progress import Progress
 from tests.applications import Done
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.uid import UID
 
-from dicomproto_transports.apps._naming import ALL_PREFIXES, OTHER, PREFIXES, file_name, stem
+from dicomproto_transports.apps.receiving.file_names import ALL_PREFIXES, OTHER, PREFIXES, file_name, stem
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 

@@ -22,8 +22,8 @@ from dicomproto_transports.apps import (
     storescp,
     storescu,
 )
-from dicomproto_transports.apps._address import parse_requestor
-from dicomproto_transports.apps._options import console_of, only_syntax, preferred_syntaxes, timeouts_of
+from dicomproto_transports.apps.cli.address import parse_requestor
+from dicomproto_transports.apps.cli.options import console_of, only_syntax, preferred_syntaxes, timeouts_of
 
 PARSERS = {
     "echoscu": (echoscu.parser, ["host", "104"]),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dicomproto.negotiation import propose_contexts
-from dicomproto_transports.apps._plan import plan_groups
-from dicomproto_transports.apps._sources import Source
+from dicomproto_transports.apps.sending.input_files import Source
+from dicomproto_transports.apps.sending.plan import plan_groups
 
 IMPLICIT, EXPLICIT, BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
 JPEG = "1.2.840.10008.1.2.4.50"

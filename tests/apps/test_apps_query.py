@@ -23,7 +23,7 @@ from pydicom.dataset import Dataset
 
 from dicomproto.datasets import decode_data_set
 from dicomproto_transports.apps import main
-from dicomproto_transports.apps._get_contexts import COMPRESSED, ROOM, plan_get
+from dicomproto_transports.apps.querying.get_contexts import COMPRESSED, ROOM, plan_get
 from dicomproto_transports.blocking import AE, Server, evt
 from tests.applications import APPLICATION, CT, EXPLICIT, Done, RawPeer, data_set, write_object
 from tests.certificates import Authority

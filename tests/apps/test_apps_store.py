@@ -17,10 +17,10 @@ import pydicom
 import pytest
 
 from dicomproto_transports._part10 import file_meta_bytes, read_head
-from dicomproto_transports.apps import _store
-from dicomproto_transports.apps._console import Console
-from dicomproto_transports.apps._output_directory import can_write_to
-from dicomproto_transports.apps._store import ObjectStore, Receipt
+from dicomproto_transports.apps.cli.console import Console
+from dicomproto_transports.apps.cli.output_directory import can_write_to
+from dicomproto_transports.apps.receiving import object_files
+from dicomproto_transports.apps.receiving.object_files import ObjectStore, Receipt
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 MR = "1.2.840.10008.5.1.4.1.1.4"
@@ -165,9 +165,9 @@ def test_the_cost_of_an_object_does_not_grow_with_those_of_the_same_uid(tmp_path
 
 
 def test_the_number_of_variants_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert _store.MAXIMUM_VARIANTS == 1000
+    assert object_files.MAXIMUM_VARIANTS == 1000
     bound = 20
-    monkeypatch.setattr(_store, "MAXIMUM_VARIANTS", bound)
+    monkeypatch.setattr(object_files, "MAXIMUM_VARIANTS", bound)
     receipts = [receive(ObjectStore(str(tmp_path)), DATA)]
     for start in (0, bound // 2):  # the second one after a restart
         store = ObjectStore(str(tmp_path))
@@ -306,7 +306,7 @@ def test_threads_that_write_the_same_uid_lose_nothing(tmp_path: Path) -> None:
 # Links are refused, as by the file systems that have none. It can be killed where it names an object.
 WITHOUT_LINKS = """
 import os, signal, sys
-from dicomproto_transports.apps._store import ObjectStore
+from dicomproto_transports.apps.receiving.object_files import ObjectStore
 def hook(event, arguments):
     if event == "os.link":
         raise PermissionError(1, "Operation not permitted")
@@ -375,7 +375,7 @@ def test_a_directory_that_is_gone_is_out_of_resources(tmp_path: Path) -> None:
 
 FULL = """
 import resource, sys
-from dicomproto_transports.apps._store import ObjectStore
+from dicomproto_transports.apps.receiving.object_files import ObjectStore
 limit = int(sys.argv[2])
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 taken = 0
@@ -442,7 +442,7 @@ def test_with_fsync_the_directories_that_are_made_are_on_the_disk(tmp_path: Path
 
 
 def test_with_fsync_an_object_is_stored_all_the_same(tmp_path: Path) -> None:
-    for policy in _store.POLICIES:
+    for policy in object_files.POLICIES:
         directory = tmp_path / policy
         directory.mkdir()
         assert receive(ObjectStore(str(directory), on_duplicate=policy, fsync=True)).outcome == "stored"

@@ -22,7 +22,8 @@ import pytest
 
 from dicomproto_transports import _sending
 from dicomproto_transports._part10 import FileHead, read_head
-from dicomproto_transports.apps import _sources, main
+from dicomproto_transports.apps import main
+from dicomproto_transports.apps.sending import input_files
 from dicomproto_transports.blocking import AE, Server, evt
 from tests import applications
 from tests.applications import APPLICATION, CT, EXPLICIT, Done, write_object
@@ -728,14 +729,14 @@ def test_ctrl_c_while_nothing_is_under_way_names_it_too(files: list[Path]) -> No
 def test_ctrl_c_while_files_are_looked_at_names_those_found(
     files: list[Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    look_at = _sources.look_at
+    look_at = input_files.look_at
 
-    def look(path: str, *, named: bool) -> _sources.Source | _sources.Setback:
+    def look(path: str, *, named: bool) -> input_files.Source | input_files.Setback:
         if path == str(files[2]):
             signal.raise_signal(signal.SIGINT)
         return look_at(path, named=named)
 
-    monkeypatch.setattr(_sources, "look_at", look)
+    monkeypatch.setattr(input_files, "look_at", look)
     status = main(["storescu", "--json", "127.0.0.1", "104", *map(str, files)])
     output = capsys.readouterr()
     done = Done(status, output.out, output.err)

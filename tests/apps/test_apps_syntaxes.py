@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydicom._uid_dict import UID_dictionary
 from pynetdicom import ALL_TRANSFER_SYNTAXES
 
-from dicomproto_transports.apps._syntaxes import TRANSFER_SYNTAXES
+from dicomproto_transports.apps.receiving.transfer_syntaxes import TRANSFER_SYNTAXES
 
 NO_DATA_SETS = {
     "1.2.840.10008.1.2.6.1",  # RFC 2557 MIME encapsulation

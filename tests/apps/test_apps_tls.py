@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dicomproto_transports.apps import echoscp, echoscu
-from dicomproto_transports.apps._address import parse_acceptor, parse_requestor
+from dicomproto_transports.apps.cli.address import parse_acceptor, parse_requestor
 from tests.applications import Done, Server, write_object
 from tests.certificates import Authority
 

@@ -77,7 +77,7 @@ def _run(arguments: Sequence[str]) -> int:
 def _without_application(words: list[str]) -> int:
     import argparse
 
-    from ._options import add_version
+    from .cli.options import add_version
 
     listing = "\n".join(f"  {name:10}{purpose}" for name, purpose in APPLICATIONS.items())
     parser = argparse.ArgumentParser(

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 from dicomproto.uids import UNCOMPRESSED_TRANSFER_SYNTAXES, VERIFICATION
 
-from ._address import parse_acceptor
-from ._admission import add_listener
-from ._options import (
+from .cli.address import parse_acceptor
+from .cli.listening import add_listener
+from .cli.options import (
     add_preferred_syntax,
     console_of,
     exit_status,
     new_parser,
     preferred_syntaxes,
 )
-from ._security import add_security
+from .cli.tls import add_security
 
 if TYPE_CHECKING:
     from ..evt import Event
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parse_acceptor(parser(), arguments)
     console = console_of(options)
     from .. import evt
-    from ._listener import Listener, calling_ae_title
+    from .acceptor import Listener, calling_ae_title
 
     with Listener(options, console) as listener:
         listener.ae.add_supported_context(

@@ -9,10 +9,9 @@ from time import perf_counter
 from dicomproto.errors import DicomProtoError
 from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
 
-from ._address import parse_requestor
-from ._console import Console
-from ._identity import add_identity
-from ._options import (
+from .cli.address import parse_requestor
+from .cli.console import Console
+from .cli.options import (
     add_peer,
     add_port,
     add_requested_syntax,
@@ -21,8 +20,9 @@ from ._options import (
     new_parser,
     only_syntax,
 )
-from ._security import add_security
-from ._values import positive
+from .cli.tls import add_security
+from .cli.user_identity import add_identity
+from .cli.values import positive
 
 _USUAL = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
 
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         run.echo()
     except DicomProtoError as error:
-        from ._peer import report
+        from .requestor import report
 
         report(console, error)
         run.failed = True
@@ -82,7 +82,7 @@ class _Run:
 
     def echo(self) -> None:
         """Associate, send the requests, release."""
-        from ._peer import Requestor
+        from .requestor import Requestor
 
         options = self.options
         only = only_syntax(options)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from dicomproto.errors import DataSetError, DicomProtoError
 
-from ._address import parse_requestor
-from ._console import Console
-from ._identifier import add_identifier
-from ._options import add_peer, add_port, console_of, exit_status, new_parser
-from ._output_directory import can_write_to
-from ._query import (
+from .cli.address import parse_requestor
+from .cli.console import Console
+from .cli.options import add_peer, add_port, console_of, exit_status, new_parser
+from .cli.output_directory import can_write_to
+from .querying.identifier import add_identifier
+from .querying.query import (
     Ending,
     add_manner,
     add_models,
@@ -87,7 +87,7 @@ def main(arguments: Sequence[str]) -> int:
         with without_warnings():
             run.start()
     except DicomProtoError as error:
-        from ._peer import report
+        from .requestor import report
 
         report(console, error)
         run.failed = True
@@ -126,7 +126,7 @@ class _Run:
 
     def _find(self) -> None:
         """Associate, send the request, show the matches, release."""
-        from ._peer import Requestor
+        from .requestor import Requestor
 
         options = self.options
         check_level(options, self.console)
@@ -193,7 +193,7 @@ class _Run:
         return tag
 
     def _show(self, response: CFindRSP, match: Dataset, path: str | None, doubtful: BaseTag | None) -> None:
-        from ._rendering import json_of, lines_of
+        from .querying.rendering import json_of, lines_of
 
         console = self.console
         if self.options.dicom_json:
@@ -217,7 +217,7 @@ class _Run:
 
     def _cut(self) -> None:
         """Say that something is not shown, once for each match."""
-        from ._rendering import DEEPEST
+        from .querying.rendering import DEEPEST
 
         if self._cut_match != self.matches:
             self._cut_match = self.matches
@@ -228,7 +228,7 @@ class _Run:
     def _write(self, match: Dataset) -> str | None:
         import os
 
-        from ._matches import write_match
+        from .querying.match_files import write_match
 
         path = os.path.join(self.options.output_directory, f"rsp{self.matches:06}.dcm")
         try:

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 from dicomproto.errors import DicomProtoError
 from dicomproto.uids import is_valid_uid
 
-from ._address import parse_requestor
-from ._console import Console
-from ._identifier import add_identifier
-from ._options import add_peer, add_port, console_of, exit_status, new_parser, only_syntax
-from ._output import add_output, is_writable
-from ._query import (
+from .cli.address import parse_requestor
+from .cli.console import Console
+from .cli.options import add_peer, add_port, console_of, exit_status, new_parser, only_syntax
+from .querying.identifier import add_identifier
+from .querying.query import (
     add_manner,
     add_models,
     check_extension,
@@ -26,10 +25,11 @@ from ._query import (
     syntaxes_of,
     without_warnings,
 )
+from .receiving.options import add_output, is_writable
 
 if TYPE_CHECKING:
-    from ._receiver import Receiver
-    from ._retrieval import Retrieval
+    from .querying.retrieval import Retrieval
+    from .receiving.receiver import Receiver
 
 _DESCRIPTION = """Send a C-GET request to a peer, and write the objects that it sends to files, as
 storescp does.
@@ -82,8 +82,8 @@ def main(arguments: Sequence[str]) -> int:
     """Run the application and return its exit status."""
     options = parse_requestor(parser(), arguments, settle_query, _settle_classes)
     console = console_of(options)
-    from ._receiver import Receiver
-    from ._retrieval import Retrieval
+    from .querying.retrieval import Retrieval
+    from .receiving.receiver import Receiver
 
     retrieval = Retrieval(options, console)
     receiver = Receiver(options, console, on_receipt=retrieval.received)
@@ -95,7 +95,7 @@ def main(arguments: Sequence[str]) -> int:
             else:
                 retrieval.failed = True
     except DicomProtoError as error:
-        from ._peer import report
+        from .requestor import report
 
         report(console, error)
         retrieval.failed = True
@@ -108,8 +108,8 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _settle_classes(options: argparse.Namespace) -> None:
-    from ._get_contexts import plan_get
-    from ._naming import PREFIXES
+    from .querying.get_contexts import plan_get
+    from .receiving.file_names import PREFIXES
 
     by_prefix = {prefix: uid for uid, prefix in PREFIXES.items()}
     chosen = [by_prefix.get(text) or sop_class_uid(text) for text in options.sop_classes]
@@ -127,7 +127,7 @@ def _transfer_syntax(text: str) -> str:
 
 def _get(options: argparse.Namespace, console: Console, retrieval: Retrieval, receiver: Receiver) -> None:
     from .. import evt
-    from ._peer import Requestor
+    from .requestor import Requestor
 
     check_level(options, console)
     plan = options.plan

@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING
 from dicomproto.errors import DicomProtoError
 from dicomproto.uids import VERIFICATION
 
-from ._address import find_peer, parse_requestor
-from ._admission import MAXIMUM_ASSOCIATIONS, add_callers, admit_callers
-from ._console import Console
-from ._identifier import add_identifier
-from ._options import (
+from .cli.address import find_peer, parse_requestor
+from .cli.console import Console
+from .cli.listening import MAXIMUM_ASSOCIATIONS, add_callers, admit_callers
+from .cli.options import (
     add_peer,
     add_port,
     console_of,
@@ -27,8 +26,10 @@ from ._options import (
     new_parser,
     timeouts_of,
 )
-from ._output import add_acceptance, add_output, is_writable
-from ._query import (
+from .cli.tls import server_tls
+from .cli.values import ae_title, port
+from .querying.identifier import add_identifier
+from .querying.query import (
     add_manner,
     add_models,
     check_extension,
@@ -38,16 +39,15 @@ from ._query import (
     syntaxes_of,
     without_warnings,
 )
-from ._security import server_tls
-from ._values import ae_title, port
+from .receiving.options import add_acceptance, add_output, is_writable
 
 if TYPE_CHECKING:
     from dicomproto.dimse.commands import CStoreRQ
 
     from ..blocking import Server
     from ..peers import Peer
-    from ._receiver import Receiver
-    from ._retrieval import Retrieval
+    from .querying.retrieval import Retrieval
+    from .receiving.receiver import Receiver
 
 _DESCRIPTION = """Send a C-MOVE request to a peer, which sends the objects to the application entity -aem.
 
@@ -136,7 +136,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run the application and return its exit status."""
     options = parse_requestor(parser(), arguments, settle_query, _settle_destination)
     console = console_of(options)
-    from ._retrieval import Retrieval
+    from .querying.retrieval import Retrieval
 
     retrieval = Retrieval(options, console)
     try:
@@ -147,7 +147,7 @@ def main(arguments: Sequence[str]) -> int:
             with without_warnings(), storing:
                 _move(options, console, retrieval)
     except DicomProtoError as error:
-        from ._peer import report
+        from .requestor import report
 
         report(console, error)
         retrieval.failed = True
@@ -203,7 +203,7 @@ def _storing(options: argparse.Namespace, console: Console, retrieval: Retrieval
     """A block during which our own Storage SCP listens; raises _CannotListen."""
     from .. import evt
     from ..blocking import AE
-    from ._receiver import Receiver, support_storage
+    from .receiving.receiver import Receiver, support_storage
 
     receiver = Receiver(
         options,
@@ -272,7 +272,7 @@ def _await_the_rest(server: Server, receiver: Receiver) -> None:
 
 
 def _move(options: argparse.Namespace, console: Console, retrieval: Retrieval) -> None:
-    from ._peer import Requestor
+    from .requestor import Requestor
 
     check_level(options, console)
     contexts = [(options.model, syntaxes_of(options))]

@@ -6,18 +6,18 @@ import argparse
 from argparse import ArgumentTypeError
 from collections.abc import Sequence
 
-from ._address import parse_acceptor
-from ._admission import add_listener
-from ._options import (
+from .cli.address import parse_acceptor
+from .cli.listening import add_listener
+from .cli.options import (
     EXIT_NOT_DONE,
     add_preferred_syntax,
     console_of,
     exit_status,
     new_parser,
 )
-from ._output import add_acceptance, add_output, is_writable
-from ._security import add_security
-from ._values import window
+from .cli.tls import add_security
+from .cli.values import window
+from .receiving.options import add_acceptance, add_output, is_writable
 
 _DESCRIPTION = """Listen for associations; write the DICOM objects that come with C-STORE requests to files.
 
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str]) -> int:
     console = console_of(options)
     if not is_writable(options, console):
         return EXIT_NOT_DONE
-    from ._receiver import serve
+    from .receiving.receiver import serve
 
     return exit_status(serve(options, console), console)
 

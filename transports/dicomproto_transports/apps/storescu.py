@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from ._address import parse_requestor
-from ._console import Console, size
-from ._identity import add_identity
-from ._options import (
+from .cli.address import parse_requestor
+from .cli.console import Console, size
+from .cli.options import (
     add_peer,
     add_requested_syntax,
     console_of,
@@ -19,12 +18,13 @@ from ._options import (
     new_parser,
     only_syntax,
 )
-from ._security import add_security
-from ._values import window
+from .cli.tls import add_security
+from .cli.user_identity import add_identity
+from .cli.values import window
 
 if TYPE_CHECKING:
-    from ._sources import Source
-    from ._transfer import Outcome
+    from .sending.input_files import Source
+    from .sending.transfer import Outcome
 
 _DESCRIPTION = """Send DICOM files, and the DICOM files of directories, to a peer with C-STORE requests.
 
@@ -127,8 +127,8 @@ class _Run:
 
     def look(self) -> None:
         """Collect the files that can be sent, and record those that cannot."""
-        from ._sources import Setback, find_sources
-        from ._transfer import Outcome
+        from .sending.input_files import Setback, find_sources
+        from .sending.transfer import Outcome
 
         def pass_over(path: str) -> None:
             self.console.warn(f"{path}: the directories below are left out; -r (--recurse) sends them, too")
@@ -146,10 +146,10 @@ class _Run:
         if not sources:
             self.console.error("there is no file to send")
             return
-        from ._peer import Requestor
-        from ._plan import plan_groups
-        from ._progress import Progress
-        from ._transfer import Transfer
+        from .cli.progress import Progress
+        from .requestor import Requestor
+        from .sending.plan import plan_groups
+        from .sending.transfer import Transfer
 
         never_convert, decompress = self.options.never_convert, self.options.decompress
         groups = plan_groups(
@@ -179,7 +179,7 @@ class _Run:
 
     def interrupted(self) -> None:
         """Record what Ctrl-C kept from being tried, as far as it was found already."""
-        from ._transfer import INTERRUPTED, Outcome
+        from .sending.transfer import INTERRUPTED, Outcome
 
         self.is_whole, self.given_up = False, INTERRUPTED
         self.console.error(INTERRUPTED)

@@ -9,13 +9,13 @@ from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from ._identity import identity_of
-from ._options import MAX_PDU
-from ._security import client_tls, server_tls
-from ._values import ae_title, peer_port
+from .options import MAX_PDU
+from .tls import client_tls, server_tls
+from .user_identity import identity_of
+from .values import ae_title, peer_port
 
 if TYPE_CHECKING:
-    from ..peers import Peer
+    from ...peers import Peer
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -42,7 +42,7 @@ def parse_acceptor(parser: ArgumentParser, arguments: Sequence[str], *more: Sett
     """
 
     def settle(options: argparse.Namespace) -> None:
-        from ._users import settle_users
+        from .users import settle_users
 
         options.tls = server_tls(options)
         settle_users(options)
@@ -131,7 +131,7 @@ def find_peer(options: argparse.Namespace, name: str) -> Peer | None:
     path = _table(options) if is_name else options.peers
     if path is None:
         return None
-    from ..peers import InvalidPeers, load_peers
+    from ...peers import InvalidPeers, load_peers
 
     try:
         peers = load_peers(path)
@@ -143,7 +143,7 @@ def find_peer(options: argparse.Namespace, name: str) -> Peer | None:
 def _table(options: argparse.Namespace) -> str | None:
     path: str | None = options.peers
     if path is None:
-        from ..peers import default_peers_path
+        from ...peers import default_peers_path
 
         path = default_peers_path()
     return path

@@ -38,8 +38,8 @@ def identifier_of(options: Namespace) -> Dataset:
 
     from dicomproto.quiet import Quiet
 
-    from ._characters import settle_characters
-    from ._keys import InvalidKey, apply_key, names_creator
+    from .characters import settle_characters
+    from .keys import InvalidKey, apply_key, names_creator
 
     if not options.keys and options.file is None:
         raise ArgumentTypeError("what to look for must be said with -k or -f")
@@ -56,8 +56,8 @@ def identifier_of(options: Namespace) -> Dataset:
 
 def read_identifier(path: str) -> Dataset:
     """Return the elements of a DICOM or DICOM JSON file that may be keys; raises ArgumentTypeError."""
-    from .._part10 import InvalidFile
-    from ._characters import decode_text
+    from ..._part10 import InvalidFile
+    from .characters import decode_text
 
     try:
         with open(path, "rb") as file:
@@ -103,7 +103,7 @@ def _from_dicom(file: BinaryIO, head: bytes) -> Dataset:
 
     from dicomproto.datasets import decode_data_set
 
-    from .._part10 import find_data_set
+    from ..._part10 import find_data_set
 
     data = file.read()
     if head[:2] == _META_GROUP or head[128:132] == b"DICM":

@@ -26,22 +26,22 @@ from dicomproto.errors import (
 )
 from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN
 
-from .._outgoing import SourceChanged, read_failure
-from .._part10 import TruncatedFile, file_meta_bytes, read_head
-from ._console import Console
-from ._peer import facts
-from ._plan import Group, Proposal, is_compressed
-from ._progress import Progress
-from ._sources import Source
+from ..._outgoing import SourceChanged, read_failure
+from ..._part10 import TruncatedFile, file_meta_bytes, read_head
+from ..cli.console import Console
+from ..cli.progress import Progress
+from ..requestor import facts
+from .input_files import Source
+from .plan import Group, Proposal, is_compressed
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
     from dicomproto.dimse.commands import CStoreRSP
 
-    from .._sending import KnownFile
-    from .._store_many import StoreOutcome
-    from ..blocking import Association
+    from ..._sending import KnownFile
+    from ..._store_many import StoreOutcome
+    from ...blocking import Association
 
     Item = str | KnownFile | io.BytesIO | io.FileIO
     """What `store_many` is given."""

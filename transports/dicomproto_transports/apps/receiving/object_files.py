@@ -27,9 +27,9 @@ from contextlib import suppress
 from dicomproto._record import Record
 from dicomproto.upper_layer.pdu import Buffer
 
-from .. import _part10
-from ._naming import ALL_PREFIXES, file_name, stem
-from ._output_directory import open_temporary, sync_directory
+from ... import _part10
+from ..cli.output_directory import open_temporary, sync_directory
+from .file_names import ALL_PREFIXES, file_name, stem
 
 SUCCESS = 0x0000
 DUPLICATE_SOP_INSTANCE = 0x0111

@@ -6,11 +6,11 @@ import argparse
 from argparse import ArgumentParser, ArgumentTypeError
 from typing import TYPE_CHECKING
 
-from ._identity import secret_of
+from .user_identity import secret_of
 
 if TYPE_CHECKING:
-    from ..peers import Peer
-    from ..tls import PeerCertificate, ReloadingContext, TLSArguments
+    from ...peers import Peer
+    from ...tls import PeerCertificate, ReloadingContext, TLSArguments
 
 _DETAILS = {
     "ca_files": "--add-cert-file",
@@ -129,7 +129,7 @@ def client_tls(options: argparse.Namespace) -> TLSArguments | None:
             return peer.replace(tls=peer.tls.replace(**_changes(options))).tls_args()
         except ValueError as error:
             raise ArgumentTypeError(str(error)) from None
-    from ..tls import client_context
+    from ...tls import client_context
 
     key, cert = options.enable_tls or (None, None)
     try:
@@ -195,7 +195,7 @@ def server_tls(options: argparse.Namespace) -> ReloadingContext | None:
         )
     import ssl
 
-    from ..tls import ReloadingContext, server_context
+    from ...tls import ReloadingContext, server_context
 
     key, cert = options.enable_tls
 

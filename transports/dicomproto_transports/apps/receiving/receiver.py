@@ -18,14 +18,14 @@ from dicomproto.services import ServiceClass, storage_sop_classes
 from dicomproto.uids import UNCOMPRESSED_TRANSFER_SYNTAXES, VERIFICATION
 from dicomproto.upper_layer.pdu import Buffer, PresentationContextRQ
 
-from .. import evt
-from .._words import uid_named
-from ..blocking import AE
-from ._console import ERROR, INFO, WARN, Console, size
-from ._listener import Listener, association_of
-from ._options import preferred_syntaxes
-from ._store import CANNOT_UNDERSTAND, NOT_AUTHORIZED, SUCCESS, ObjectStore, Receipt
-from ._syntaxes import TRANSFER_SYNTAXES
+from ... import evt
+from ..._words import uid_named
+from ...blocking import AE
+from ..acceptor import Listener, association_of
+from ..cli.console import ERROR, INFO, WARN, Console, size
+from ..cli.options import preferred_syntaxes
+from .object_files import CANNOT_UNDERSTAND, NOT_AUTHORIZED, SUCCESS, ObjectStore, Receipt
+from .transfer_syntaxes import TRANSFER_SYNTAXES
 
 OUTCOMES = ("stored", "identical", "variant", "replaced", "discarded", "refused", "failed", "lost")
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dicomproto.config import Timeouts
 from dicomproto.uids import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 
-from ._console import LEVELS, WARN, Console
-from ._values import ae_title, max_pdu, seconds
+from .console import LEVELS, WARN, Console
+from .values import ae_title, max_pdu, seconds
 
 EXIT_DONE, EXIT_NOT_DONE = 0, 1
 """Exit statuses; argparse's own for a wrong command line is 2."""

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from dicomproto.errors import DataSetError
 
-from ._console import Console
-from ._progress import RetrievalProgress
-from ._query import Ending
+from ..cli.console import Console
+from ..cli.progress import RetrievalProgress
+from .query import Ending
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from dicomproto.dimse.commands import CGetRSP, CMoveRSP
 
-    from ..blocking import Responses
+    from ...blocking import Responses
 
 R = TypeVar("R", "CGetRSP", "CMoveRSP")
 

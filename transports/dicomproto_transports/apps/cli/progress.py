@@ -7,7 +7,7 @@ from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
-from ._console import Console, size
+from .console import Console, size
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress

@@ -7,7 +7,7 @@ import os
 import re
 from contextlib import suppress
 
-from ._console import Console
+from .console import Console
 
 
 def can_write_to(directory: str, console: Console, *, fsync: bool = False) -> bool:

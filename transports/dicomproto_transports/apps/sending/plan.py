@@ -9,7 +9,7 @@ from dicomproto.negotiation import CONVERTIBLE_TRANSFER_SYNTAXES, MAXIMUM_CONTEX
 from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN
 from dicomproto.upper_layer.pdu import PresentationContextRQ
 
-from ._sources import Source
+from .input_files import Source
 
 Pair = tuple[str, str]
 Proposal = PresentationContextRQ | tuple[str, tuple[str, ...]]

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from threading import Lock
 from typing import TextIO
 
-from .._words import printable
+from ..._words import printable
 
 CRITICAL, ERROR, WARN, INFO, DEBUG = 50, 40, 30, 20, 10
 
@@ -75,7 +75,7 @@ class Console:
         """Show what the library logs, too. Called late: `logging` is not imported for `--help`."""
         import logging
 
-        from ..logs import dump_from_now_on, record_lines
+        from ...logs import dump_from_now_on, record_lines
 
         console = self
 

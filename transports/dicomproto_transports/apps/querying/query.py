@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 
 from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 
-from ._console import Console
-from ._identifier import identifier_of
-from ._identity import add_identity
-from ._options import add_requested_syntax, only_syntax
-from ._security import add_security
-from ._values import charset, positive
+from ..cli.console import Console
+from ..cli.options import add_requested_syntax, only_syntax
+from ..cli.tls import add_security
+from ..cli.user_identity import add_identity
+from ..cli.values import charset, positive
+from .identifier import identifier_of
 
 if TYPE_CHECKING:
     from dicomproto.dimse.commands import CFindRSP, CGetRSP, CMoveRSP
     from dicomproto.upper_layer.pdu import SOPClassExtendedNegotiation
 
-    from ..blocking import Association
+    from ...blocking import Association
 
     Reply = CFindRSP | CGetRSP | CMoveRSP
 

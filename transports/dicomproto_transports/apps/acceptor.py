@@ -23,11 +23,11 @@ from typing import Self
 
 from ..blocking import AE, Association
 from ..evt import Binding, Event
-from ._admission import admit, listen_on
-from ._console import Console
-from ._options import timeouts_of
-from ._users import bindings_of
-from ._values import SYSTEMD
+from .cli.console import Console
+from .cli.listening import admit, listen_on
+from .cli.options import timeouts_of
+from .cli.users import bindings_of
+from .cli.values import SYSTEMD
 
 _NEWS = b"\0"
 """On the pipe: a piece of work, or the last association, has ended."""

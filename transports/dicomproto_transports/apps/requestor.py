@@ -12,9 +12,9 @@ from dicomproto.upper_layer.pdu import AsynchronousOperationsWindow, UserIdentit
 
 from .._addresses import name_of
 from ..blocking import AE
-from ._console import Console
-from ._identity import USER
-from ._options import timeouts_of
+from .cli.console import Console
+from .cli.options import timeouts_of
+from .cli.user_identity import USER
 
 if TYPE_CHECKING:
     from dicomproto.negotiation import Proposal

@@ -13,10 +13,10 @@ from hashlib import sha256
 from hmac import compare_digest
 from typing import TYPE_CHECKING
 
-from ._identity import USER, USER_AND_PASSCODE, read_secret
+from .user_identity import USER, USER_AND_PASSCODE, read_secret
 
 if TYPE_CHECKING:
-    from ..evt import Binding, Event
+    from ...evt import Binding, Event
 
 _REJECTION = 1, 2, 1
 """Permanent, by the ACSE, for no reason that is told: what a wrong identity is answered (PS3.7 D.3.3.7)."""
@@ -76,7 +76,7 @@ def settle_users(options: argparse.Namespace) -> None:
 
 def bindings_of(options: argparse.Namespace) -> list[Binding]:
     """Return the handlers that judge the users."""
-    from ..evt import EVT_REQUESTED, EVT_USER_ID
+    from ...evt import EVT_REQUESTED, EVT_USER_ID
 
     users: Users | None = options.users
     if users is None:

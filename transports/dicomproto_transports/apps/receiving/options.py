@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from argparse import ArgumentParser
 
-from ._console import Console
-from ._output_directory import can_write_to
+from ..cli.console import Console
+from ..cli.output_directory import can_write_to
 
 
 def add_output(parser: ArgumentParser) -> None:
