@@ -6,7 +6,7 @@ decodes and encodes each value instead, which alters what it cannot read, and do
 OW. Of pydicom, `convert` needs the data dictionary alone: for the VRs of Implicit VR Little Endian.
 
 It has a parser of its own, which makes a tree and is faster at it than a walk; what is cut, it refuses as
-`dicomproto.encoded` does.
+`dicomproto.encoding.walk` does.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from pydicom.datadict import dictionary_VR, private_dictionary_VR
 from pydicom.uid import UID
 
 from .deflated import INFLATE_LIMIT, deflate, inflate
-from .encoded import DECODED_BOUNDS
+from .encoding.bounds import DECODED_BOUNDS
+from .encoding.headers import ITEM, ITEM_END, LONG_VRS, NATIVE, PIXEL_DATA, SEQUENCE_END, SHORT_VRS, UNDEFINED
 from .errors import DataSetError
-from .headers import ITEM, ITEM_END, LONG_VRS, NATIVE, PIXEL_DATA, SEQUENCE_END, SHORT_VRS, UNDEFINED
 from .uids import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, normalize_uid
 from .upper_layer.pdu import Buffer
 

@@ -24,7 +24,6 @@ from .characters import EXTENDED_VRS, UTF_8, are_known, is_lost, without_left_es
 from .conversion import MAXIMUM_DEPTH, convert
 from .decoding import Built, build_dataset
 from .deflated import INFLATE_LIMIT, deflate, inflate
-from .encoded import DECODED_BOUNDS, Bounds
 from .encoder import (
     SPECIFIC_CHARACTER_SET,
     Encoder,
@@ -35,8 +34,9 @@ from .encoder import (
     values_of,
     vr_of_raw,
 )
+from .encoding.bounds import DECODED_BOUNDS, Bounds
+from .encoding.headers import PIXEL_DATA, UNDEFINED
 from .errors import DataSetError
-from .headers import PIXEL_DATA, UNDEFINED
 from .quiet import Quiet
 from .uids import (
     EXPLICIT_VR_BIG_ENDIAN,

@@ -20,9 +20,11 @@ from pydicom.tag import BaseTag
 from pydicom.values import convert_string
 
 from .characters import EXTENDED_VRS, MAXIMUM_CHARACTER_SETS, are_known, encodings_of
-from .encoded import DECODED_BOUNDS, Bounds, Sink, walk_whole
+from .encoding.bounds import DECODED_BOUNDS, Bounds
+from .encoding.frames import Sink
+from .encoding.headers import LITTLE, UNDEFINED
+from .encoding.walks import walk_whole
 from .errors import DataSetError, DataSetTooLarge
-from .headers import LITTLE, UNDEFINED
 from .upper_layer.pdu import Buffer
 
 SEQUENCES = frozenset(tag for tag, entry in DicomDictionary.items() if entry[0] == "SQ")

@@ -24,10 +24,10 @@ from pydicom.values import convert_value
 
 from ..characters import EXTENDED_VRS, decode_text
 from ..decoding import build_sequence
-from ..encoded import IDENTIFIER_BOUNDS
 from ..encoder import items_of, stored
+from ..encoding.bounds import IDENTIFIER_BOUNDS
 from ..errors import DataSetError, DataSetTooLarge
-from ..headers import LONG_VRS, SHORT_VRS
+from ..encoding.headers import LONG_VRS, SHORT_VRS
 
 SPECIFIC_CHARACTER_SET, TIMEZONE_OFFSET = 0x0008_0005, 0x0008_0201
 

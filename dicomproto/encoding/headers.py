@@ -6,7 +6,7 @@ from collections.abc import Callable
 from struct import Struct
 from typing import Any
 
-from .uids import (
+from ..uids import (
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,

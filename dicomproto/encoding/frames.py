@@ -1,0 +1,64 @@
+"""The parts of a data set that a walk is in, and the interface for what it finds there."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from .bounds import NEVER
+from .headers import Order
+
+ELEMENTS, SEQUENCE, FRAGMENTS, PADDING = range(4)
+"""Kinds of `Frame`: the data set or an item, a sequence, encapsulated fragments, NULs at the end."""
+
+
+class Sink(Protocol):
+    """Takes what a walk finds in a data set that is fed whole; positions are indices into it."""
+
+    is_little_endian: bool
+    """Whether the numbers of the elements are Little Endian; the walk changes it if it finds otherwise."""
+
+    def element(self, tag: int, vr: str | None, start: int, length: int) -> None:
+        """Take an element with its value; the VR is None in Implicit VR."""
+
+    def fragments(self, tag: int, vr: str | None, start: int, stop: int) -> None:
+        """Take an element of undefined length that is no sequence; `stop` is where its delimiter stands."""
+
+    def begin_sequence(self, tag: int, vr: str | None, start: int, length: int) -> None:
+        """Begin a sequence whose items follow."""
+
+    def end_sequence(self) -> None:
+        """End the innermost sequence."""
+
+    def begin_item(self, *, is_undefined: bool, is_little_endian: bool) -> None:
+        """Begin an item whose elements follow."""
+
+    def end_item(self, *, is_explicit: bool) -> None:
+        """End the innermost item."""
+
+    def is_private_sequence(self, tag: int) -> bool:
+        """Tell whether a private dictionary knows `tag` as a sequence."""
+
+
+class Frame:
+    """What a walk is in: the data set, an item, or a sequence or fragments between their items."""
+
+    __slots__ = (
+        "at", "end", "explicit", "has_vr", "is_guess", "is_sure", "is_undefined", "items", "kind", "order",
+        "previous", "start", "tag", "vr",
+    )  # fmt: skip
+
+    def __init__(self, kind: int, order: Order, *, explicit: bool, end: int = NEVER) -> None:
+        self.kind = kind
+        self.order = order
+        self.explicit = explicit
+        self.has_vr = False  # so far
+        self.end = end  # at the latest
+        self.is_undefined = False  # it ends at a delimiter
+        self.tag = 0  # of the sequence or the fragments
+        self.vr: str | None = None
+        self.at = 0  # where its header stands
+        self.start = 0  # where its value begins
+        self.previous = -1  # the tag before
+        self.items = 0  # of a sequence: so far; of an item: its number
+        self.is_guess = False  # something in it was guessed
+        self.is_sure = True  # that a sequence is one, or that an item has the VR of what it is in

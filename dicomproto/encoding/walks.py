@@ -1,0 +1,60 @@
+"""Walks over whole data sets: those in files, whose values are not read, and those in memory."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ..uids import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
+from ..upper_layer.pdu import Buffer
+from .bounds import NEVER, NO_BOUNDS, Bounds
+from .frames import Sink
+from .walk import Walk
+
+_PIECE = 8192  # bytes that `walk_file` reads at once
+
+
+class SeekableFile(Protocol):
+    """What `walk_file` reads."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most `size` bytes."""
+
+    def seek(self, offset: int, /) -> int:
+        """Go on at `offset`."""
+
+
+def walk_file(file: SeekableFile, start: int, size: int, transfer_syntax: str) -> Walk:
+    """Return a finished walk over the data set of `size` bytes at `start` of `file`; values are not read.
+
+    Raises DataSetError if the data set certainly ends early, and what `file` raises.
+    """
+    walk = Walk(transfer_syntax)
+    position, end = start, start + size
+    while position < end and walk.skippable < NEVER:
+        file.seek(position)
+        chunk = file.read(min(_PIECE, end - position))
+        if not chunk:
+            break
+        walk.feed(chunk)
+        position += len(chunk)
+        passed = min(walk.skippable, end - position)
+        if passed:
+            walk.skip(passed)
+            position += passed
+    walk.finish()
+    return walk
+
+
+def walk_whole(
+    data: Buffer, *, is_explicit: bool, is_little_endian: bool, sink: Sink, bounds: Bounds = NO_BOUNDS
+) -> Walk:
+    """Return a finished walk over all of a data set, of which `sink` takes what is found.
+
+    What cannot be followed raises DataSetError as well, for it cannot be decoded.
+    """
+    syntax = EXPLICIT_VR_LITTLE_ENDIAN if is_explicit else IMPLICIT_VR_LITTLE_ENDIAN
+    syntax = syntax if is_little_endian else EXPLICIT_VR_BIG_ENDIAN
+    walk = Walk(syntax, bounds=bounds, sink=sink, size=len(data))
+    walk.feed(data)
+    walk.finish()
+    return walk
