@@ -20,11 +20,12 @@ from pydicom.tag import BaseTag
 from pydicom.uid import UID
 from pydicom.valuerep import PersonName
 
-from .characters import EXTENDED_VRS, UTF_8, are_known, is_lost, without_left_escapes
-from .conversion import MAXIMUM_DEPTH, convert
-from .decoding import Built, build_dataset
-from .deflated import INFLATE_LIMIT, deflate, inflate
-from .encoder import (
+from .encoding.bounds import DECODED_BOUNDS, Bounds
+from .encoding.characters import EXTENDED_VRS, UTF_8, are_known, is_lost, without_left_escapes
+from .encoding.conversion import MAXIMUM_DEPTH, convert
+from .encoding.decoding import Built, build_dataset
+from .encoding.deflated import INFLATE_LIMIT, deflate, inflate
+from .encoding.encoder import (
     SPECIFIC_CHARACTER_SET,
     Encoder,
     items_of,
@@ -34,7 +35,6 @@ from .encoder import (
     values_of,
     vr_of_raw,
 )
-from .encoding.bounds import DECODED_BOUNDS, Bounds
 from .encoding.headers import PIXEL_DATA, UNDEFINED
 from .errors import DataSetError
 from .quiet import Quiet

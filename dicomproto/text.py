@@ -12,7 +12,7 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
-from .characters import (
+from .encoding.characters import (
     DEFAULT_REPERTOIRE,
     EXTENDED_VRS,
     MAXIMUM_ESCAPES,
@@ -22,8 +22,8 @@ from .characters import (
     is_lost,
     is_plain,
 )
-from .decoding import build_sequence
-from .encoder import SPECIFIC_CHARACTER_SET, items_of, no_data_set, stored, values_of, vr_of_raw
+from .encoding.decoding import build_sequence
+from .encoding.encoder import SPECIFIC_CHARACTER_SET, items_of, no_data_set, stored, values_of, vr_of_raw
 from .errors import DataSetError
 from .quiet import Quiet
 

@@ -9,7 +9,7 @@ from struct import pack
 
 import pydicom
 
-from dicomproto.headers import LONG_VRS, UNDEFINED
+from dicomproto.encoding.headers import LONG_VRS, UNDEFINED
 from dicomproto.uids import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_BIG_ENDIAN,

@@ -10,9 +10,9 @@ from contextlib import suppress
 
 import pytest
 
-from dicomproto.characters import MAXIMUM_ESCAPES, decode_text, encodings_of
 from dicomproto.datasets import decode_data_set, decode_noting_text
 from dicomproto.encoded import IDENTIFIER_BOUNDS
+from dicomproto.encoding.characters import MAXIMUM_ESCAPES, decode_text, encodings_of
 from dicomproto.errors import DataSetError
 from dicomproto.matching import Query
 from dicomproto.text import assume_character_set, text_in_doubt

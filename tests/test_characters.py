@@ -7,7 +7,7 @@ import random
 import pytest
 from pydicom.charset import convert_encodings, decode_bytes
 
-from dicomproto.characters import are_known, choose_character_set, decode_text, encode_text, holds
+from dicomproto.encoding.characters import are_known, choose_character_set, decode_text, encode_text, holds
 
 NAME_DELIMITERS = set(b"\t\n\f\r\\=^")
 

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 from dicomproto.datasets import decode_data_set
 from dicomproto.encoded import MAXIMUM_PADDING, Bounds, Walk, walk_file
+from dicomproto.encoding.headers import BIG as BIG_ENDIAN
+from dicomproto.encoding.headers import LITTLE, Run, Runs
 from dicomproto.errors import DataSetError, DataSetTooLarge
-from dicomproto.headers import BIG as BIG_ENDIAN
-from dicomproto.headers import LITTLE, Run, Runs
 from tests.data_sets import (
     BIG,
     DEFLATED,

@@ -11,7 +11,7 @@ import pytest
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
-from dicomproto.characters import decode_text, encode_text
+from dicomproto.encoding.characters import decode_text, encode_text
 from dicomproto.errors import DataSetError
 from dicomproto.matching import Query, matches
 from dicomproto.matching.rules import MAXIMUM_ITEMS, MAXIMUM_NAME

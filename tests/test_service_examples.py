@@ -24,8 +24,8 @@ from pydicom.filereader import data_element_generator
 from pydicom.uid import UID, generate_uid
 
 from dicomproto.datasets import decode_data_set, encode_data_set
-from dicomproto.decoding import build_dataset
 from dicomproto.encoded import IDENTIFIER_BOUNDS
+from dicomproto.encoding.decoding import build_dataset
 from dicomproto.errors import DataSetError
 from dicomproto.uids import EXPLICIT_VR_BIG_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN as EXPLICIT

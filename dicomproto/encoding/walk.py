@@ -14,11 +14,11 @@ innermost item or sequence whose length is sure passes unchecked, and `is_checke
 
 from __future__ import annotations
 
-from ..dictionary import familiarity, has_group, is_known_sequence
 from ..errors import DataSetError, DataSetTooLarge
 from ..uids import normalize_uid
 from ..upper_layer.pdu import Buffer
 from .bounds import NEVER, NO_BOUNDS, Bounds
+from .dictionary import familiarity, has_group, is_known_sequence
 from .findings import Findings, told
 from .frames import ELEMENTS, FRAGMENTS, PADDING, SEQUENCE, Frame, Sink
 from .headers import (

@@ -10,9 +10,9 @@ from pydicom.datadict import keyword_for_tag, tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
-from ..characters import EXTENDED_VRS, MAXIMUM_CHARACTER_SETS, MAXIMUM_ESCAPES, choose_character_set
-from ..decoding import SEQUENCES
-from ..encoder import no_data_set, stored
+from ..encoding.characters import EXTENDED_VRS, MAXIMUM_CHARACTER_SETS, MAXIMUM_ESCAPES, choose_character_set
+from ..encoding.decoding import SEQUENCES
+from ..encoding.encoder import no_data_set, stored
 from ..errors import DataSetError
 from ..quiet import Quiet
 from .rules import (

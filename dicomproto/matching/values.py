@@ -22,12 +22,12 @@ from pydicom.tag import BaseTag
 from pydicom.uid import UID
 from pydicom.values import convert_value
 
-from ..characters import EXTENDED_VRS, decode_text
-from ..decoding import build_sequence
-from ..encoder import items_of, stored
 from ..encoding.bounds import IDENTIFIER_BOUNDS
-from ..errors import DataSetError, DataSetTooLarge
+from ..encoding.characters import EXTENDED_VRS, decode_text
+from ..encoding.decoding import build_sequence
+from ..encoding.encoder import items_of, stored
 from ..encoding.headers import LONG_VRS, SHORT_VRS
+from ..errors import DataSetError, DataSetTooLarge
 
 SPECIFIC_CHARACTER_SET, TIMEZONE_OFFSET = 0x0008_0005, 0x0008_0201
 

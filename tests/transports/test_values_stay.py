@@ -26,8 +26,8 @@ from dicomproto.datasets import (
     name_character_set,
     use_utf_8,
 )
+from dicomproto.encoding.headers import LONG_VRS, SHORT_VRS
 from dicomproto.errors import DataSetError
-from dicomproto.headers import LONG_VRS, SHORT_VRS
 from dicomproto.matching import Query, make_identifier, matches, response_identifier, worklist_query
 from dicomproto.quiet import Quiet
 from dicomproto.text import assume_character_set, text_in_doubt

@@ -272,7 +272,7 @@ def charset_or_none(value: object) -> str | None:
     """Check the name of a character set, or several with backslashes between them."""
     if value is None:
         return None
-    from dicomproto.characters import are_known
+    from dicomproto.encoding.characters import are_known
 
     if not isinstance(value, str):
         raise TypeError(wrong("a value of Specific Character Set, as 'ISO_IR 100', or None", value))

@@ -11,8 +11,8 @@ from dicomproto.dimse.commands import CStoreRQ
 from dicomproto.dimse.events import RequestReceived
 from dicomproto.dimse.status import Category, category_of
 from dicomproto.encoded import DECODED_BOUNDS, IDENTIFIER_BOUNDS, Bounds, Walk
+from dicomproto.encoding.headers import encoding_of
 from dicomproto.errors import DataSetError, DataSetTooLarge, LocalProtocolError
-from dicomproto.headers import encoding_of
 from dicomproto.negotiation import AcceptedContext
 from dicomproto.uids import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, normalize_uid
 from dicomproto.upper_layer.pdu import Buffer

@@ -17,8 +17,8 @@ import zlib
 from typing import BinaryIO
 
 from dicomproto._record import Record, maker_of
+from dicomproto.encoding.headers import BIG, LITTLE
 from dicomproto.errors import DataSetError, DicomProtoError
-from dicomproto.headers import BIG, LITTLE
 from dicomproto.uids import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_BIG_ENDIAN,

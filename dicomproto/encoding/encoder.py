@@ -25,6 +25,8 @@ from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
 from pydicom.valuerep import PersonName
 
+from ..errors import DataSetError
+from ..uids import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from .characters import (
     DEFAULT_REPERTOIRE,
     EXTENDED_VRS,
@@ -39,10 +41,8 @@ from .characters import (
     without_left_escapes,
 )
 from .decoding import build_sequence
-from .encoding.headers import ITEM, ITEM_END, LONG_VRS, PIXEL_DATA, SEQUENCE_END, SHORT_VRS, UNDEFINED
-from .encoding.walk import Walk
-from .errors import DataSetError
-from .uids import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
+from .headers import ITEM, ITEM_END, LONG_VRS, PIXEL_DATA, SEQUENCE_END, SHORT_VRS, UNDEFINED
+from .walk import Walk
 
 _ASCII_VRS = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "UR"})
 _PADDED_BY_SPACES = EXTENDED_VRS | _ASCII_VRS - {"UI"}

@@ -18,12 +18,12 @@ from pydicom.config import IGNORE
 from pydicom.datadict import dictionary_VR, private_dictionary_VR
 from pydicom.uid import UID
 
+from ..errors import DataSetError
+from ..uids import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, normalize_uid
+from ..upper_layer.pdu import Buffer
+from .bounds import DECODED_BOUNDS
 from .deflated import INFLATE_LIMIT, deflate, inflate
-from .encoding.bounds import DECODED_BOUNDS
-from .encoding.headers import ITEM, ITEM_END, LONG_VRS, NATIVE, PIXEL_DATA, SEQUENCE_END, SHORT_VRS, UNDEFINED
-from .errors import DataSetError
-from .uids import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, normalize_uid
-from .upper_layer.pdu import Buffer
+from .headers import ITEM, ITEM_END, LONG_VRS, NATIVE, PIXEL_DATA, SEQUENCE_END, SHORT_VRS, UNDEFINED
 
 MAXIMUM_DEPTH = DECODED_BOUNDS.depth
 """Sequences within sequences that are followed."""

@@ -19,13 +19,13 @@ from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 from pydicom.values import convert_string
 
+from ..errors import DataSetError, DataSetTooLarge
+from ..upper_layer.pdu import Buffer
+from .bounds import DECODED_BOUNDS, Bounds
 from .characters import EXTENDED_VRS, MAXIMUM_CHARACTER_SETS, are_known, encodings_of
-from .encoding.bounds import DECODED_BOUNDS, Bounds
-from .encoding.frames import Sink
-from .encoding.headers import LITTLE, UNDEFINED
-from .encoding.walks import walk_whole
-from .errors import DataSetError, DataSetTooLarge
-from .upper_layer.pdu import Buffer
+from .frames import Sink
+from .headers import LITTLE, UNDEFINED
+from .walks import walk_whole
 
 SEQUENCES = frozenset(tag for tag, entry in DicomDictionary.items() if entry[0] == "SQ")
 """Tags of sequences, which Implicit VR and UN do not tell."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import zlib
 
-from .config import Limits
-from .errors import DataSetError, DataSetTooLarge
-from .upper_layer.pdu import Buffer
+from ..config import Limits
+from ..errors import DataSetError, DataSetTooLarge
+from ..upper_layer.pdu import Buffer
 
 INFLATE_LIMIT = Limits().collect
 """Bytes that a data set may have when it is inflated, unless another limit is given."""
