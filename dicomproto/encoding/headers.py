@@ -148,7 +148,7 @@ def encoding_of(transfer_syntax: str) -> tuple[bool, bool] | None:
 
     Deflated data sets count as not known, for they are no elements before they are inflated.
     """
-    uid = normalize_uid(transfer_syntax)
+    uid = transfer_syntax if transfer_syntax in NATIVE else normalize_uid(transfer_syntax)
     if uid in NATIVE:
         return NATIVE[uid]
     return (True, True) if uid.startswith(_ENCAPSULATED) and uid not in _DEFLATED else None

@@ -71,7 +71,7 @@ class Walk:
         self.items = 0
         self._bounds = bounds
         self._sink = sink
-        is_native = normalize_uid(transfer_syntax) in NATIVE
+        is_native = transfer_syntax in NATIVE or normalize_uid(transfer_syntax) in NATIVE
         self._findings = Findings(is_native=is_native)
         # Group of pixel data, which is odd where it should be encapsulated.
         self._highest_plain = 0x7FE0 if is_native else 0x7FDF
