@@ -74,7 +74,7 @@ def max_pdu(text: str) -> int:
 
 def charset(text: str) -> str:
     """Return the name of a character set, or several; raises ArgumentTypeError."""
-    from dicomproto.characters import are_known
+    from dicomproto.encoding.characters import are_known
 
     if not are_known(text.split("\\")):
         raise ArgumentTypeError(f"there is no character set {text!r}; give one such as 'ISO_IR 100'")
