@@ -7,57 +7,35 @@ derives its `AE` from `AECore` and supplies the backend, the listening and the a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 from weakref import ref
 
 from dicomproto.config import Limits, Timeouts
 from dicomproto.connection import Connection
-from dicomproto.errors import LocalProtocolError, NoAcceptedContext
-from dicomproto.negotiation import build_associate_rq
 from dicomproto.upper_layer.events import Role
 from dicomproto.upper_layer.pdu import (
-    AssociateAC,
-    AssociateRQ,
     AsynchronousOperationsWindow,
-    RoleSelection,
-    SOPClassCommonExtendedNegotiation,
-    SOPClassExtendedNegotiation,
-    UserIdentityRQ,
 )
 
 from . import _arguments as arguments
 from . import evt
-from ._addresses import name_of
 from ._association import Association
 from ._charset import Doubt
-from ._checks import charset_or_none, checked, own_title, several
+from ._checks import charset_or_none, checked, own_title
 from ._destination import Destinations
 from ._handlers import Handlers
 from ._handling import Drive
 from ._holding import Holding
-from ._log_lines import log, log_acceptance
 from ._provider import Provider
+from ._requestor import NegotiationItem, connected_stream, establish, request_of
 from ._session import Session
-from ._settings import Context, Settings, proposal_of
-from ._supplied import check_stream
-from ._words import known_as, shown, uid_named
+from ._settings import Context, Settings
+from ._words import known_as
 from .logs import with_dumps
 
 if TYPE_CHECKING:
     from ._stream import Backend, Stream
-    from ._tls import Handshake
     from .tls import TLSArguments
-
-NegotiationItem = (
-    RoleSelection
-    | SOPClassExtendedNegotiation
-    | SOPClassCommonExtendedNegotiation
-    | UserIdentityRQ
-    | AsynchronousOperationsWindow
-)
-"""What `ext_neg` of `associate` may hold."""
-
-T = TypeVar("T")
 
 
 @known_as("AE")
@@ -182,18 +160,13 @@ class AECore(Settings):
         connection = settings.new_connection(
             Role.REQUESTOR, timeouts=timeouts, strict_roles=strict_roles, pack_pdvs=pack_pdvs
         )
-        request = self._request(contexts, ae_title, max_pdu, ext_neg or (), operations_window)
-        if calling_ae_title is not None:
-            request = request.replace(calling_ae_title=own_title(calling_ae_title))
+        request = request_of(
+            settings, contexts, ae_title, calling_ae_title, max_pdu, ext_neg or (), operations_window
+        )
         connection.send(request)
-        wait = timeouts.connect
-        deadline = None if wait is None else backend.now() + wait
-        handshake = None if tls_args is None else _handshake(tls_args, addr)
-        connected = await backend.connect(addr, port, bind_address=bind_address, deadline=deadline)
-        stream = check_stream(connected, backend)
-        if handshake is not None:
-            peer = name_of(own_title(ae_title), stream.peer_address)
-            stream = await handshake.run(stream, peer, timeouts)
+        stream = await connected_stream(
+            backend, addr, port, bind_address, tls_args, own_title(ae_title), timeouts
+        )
         session = self.new_session(
             connection,
             stream,
@@ -204,77 +177,5 @@ class AECore(Settings):
             ae_title=own_title(request.calling_ae_title),
             assume_charset=assume_charset,
         )
-        log.debug("%s: connected", session.peer_name)
-        try:
-            connection.transport_connected()
-            await session.notify(evt.EVT_CONN_OPEN, address=stream.peer_address)
-            await session.notify(evt.EVT_REQUESTED, associate_request=connection.request)
-            event = await session.next_event()
-            assert isinstance(event, AssociateAC)
-            if not connection.accepted_contexts:
-                raise NoAcceptedContext(_nothing_accepted(session))
-            log_acceptance(session.peer_name, connection)
-            await session.notify(evt.EVT_ACCEPTED)
-            await session.notify(evt.EVT_ESTABLISHED)
-        except BaseException:
-            await session.end()
-            raise
+        await establish(session)
         return session
-
-    def _request(
-        self,
-        contexts: Iterable[Context] | None,
-        called: str | bytes,
-        max_pdu: int | None,
-        items: Iterable[object],
-        operations_window: AsynchronousOperationsWindow | None,
-    ) -> AssociateRQ:
-        proposals = self._requested
-        if contexts is not None:
-            proposals = [proposal_of(context) for context in checked("contexts", several, contexts)]
-        if not proposals:
-            raise LocalProtocolError(
-                "an association needs presentation contexts: add_requested_context() or contexts="
-            )
-        wanted = "a list of items of the extended negotiation"
-        extended = tuple(arguments.listed("ext_neg", wanted, items))
-        unknown = [item for item in extended if not isinstance(item, NegotiationItem)]
-        if unknown:
-            raise TypeError(f"ext_neg holds items of the extended negotiation, not {shown(unknown[0])}")
-        return build_associate_rq(
-            self.ae_title,
-            own_title(called),
-            proposals,
-            maximum_length=self.maximum_pdu_size if max_pdu is None else max_pdu,
-            implementation_class_uid=self.implementation_class_uid,
-            implementation_version_name=self.implementation_version_name,
-            role_selections=_of(RoleSelection, extended),
-            sop_class_extended=_of(SOPClassExtendedNegotiation, extended),
-            sop_class_common_extended=_of(SOPClassCommonExtendedNegotiation, extended),
-            user_identity=_one_of(UserIdentityRQ, extended),
-            operations_window=_one_of(AsynchronousOperationsWindow, extended) or operations_window,
-        )
-
-
-def _handshake(arguments: TLSArguments, host: str) -> Handshake:
-    from ._tls import Handshake  # the ssl module takes 10 ms to load
-
-    return Handshake.with_server(arguments, host)
-
-
-def _of(kind: type[T], items: Iterable[object]) -> list[T]:
-    return [item for item in items if isinstance(item, kind)]
-
-
-def _one_of(kind: type[T], items: Iterable[object]) -> T | None:
-    found = _of(kind, items)
-    if len(found) > 1:
-        raise ValueError(f"ext_neg holds {len(found)} items of {kind.__name__}, one is allowed")
-    return found[0] if found else None
-
-
-def _nothing_accepted(session: Session) -> str:
-    reasons: dict[str, None] = {}
-    for context in session.connection.rejected_contexts.values():
-        reasons[f"{uid_named(context.abstract_syntax)}: {context.reason}"] = None
-    return f"{session.peer_name} accepted no presentation context ({'; '.join(reasons)})"

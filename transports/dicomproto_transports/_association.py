@@ -38,12 +38,13 @@ from dicomproto.dimse.commands import (
     Request,
     Response,
 )
-from dicomproto.errors import AssociationReleased, LocalProtocolError
+from dicomproto.errors import AssociationReleased
 from dicomproto.uids import VERIFICATION
 
 from . import _arguments as arguments
 from ._base_association import BaseAssociation
 from ._checks import checked, own_title, seconds_or_none, wrong
+from ._closing import abort, leave_block, release
 from ._endings import CutEnds
 from ._outgoing import Encoding
 from ._requests import ask, call_of, context_for
@@ -383,14 +384,14 @@ class Association(BaseAssociation):
         handler, whose request is still to be answered.
         """
         checked("timeout", seconds_or_none, timeout)
-        await self._session.release(timeout)
+        await release(self._session, timeout)
 
     async def abort(self) -> None:
         """Abort the association (PS3.8 7.3); nothing happens if it has ended.
 
         Then waits for the peer to close the connection, no longer than `Timeouts.close`.
         """
-        await self._session.abort()
+        await abort(self._session)
 
     async def __aenter__(self) -> Self:
         return self
@@ -401,16 +402,7 @@ class Association(BaseAssociation):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        session = self._session
-        if kind is not None:
-            await session.end()
-            return
-        try:
-            await session.release()
-        except LocalProtocolError:
-            if session.handling.is_free:
-                await session.end()  # nobody could later; another task that uses it can
-            raise
+        await leave_block(self._session, is_cut=kind is not None)
 
 
 def _responses(session: Session, request: Request, dataset: Dataset) -> Responses[R]:

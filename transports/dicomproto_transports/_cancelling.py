@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from dicomproto.dimse.events import RequestReceived
 from dicomproto.dimse.status import Category, category_of
 from dicomproto.errors import AssociationError, DataSetError
 
 from ._results import CANNOT_UNDERSTAND, comment_of, comment_on, pair_of, status_of
-from ._steps import END, Steps
+from ._steps import END
 from ._words import printable
 
 if TYPE_CHECKING:
@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 log = logging.getLogger("dicomproto.handlers")
 
 CANCEL = 0xFE00
+
+
+class Yielding(Protocol):
+    """A handler that yields results."""
+
+    async def next(self) -> object:
+        """Return what the handler yields next, `END` after the last. Raises what the handler raises."""
 
 
 class PeerLeaves(Exception):
@@ -48,7 +55,7 @@ async def _act_on_end(session: Session) -> None:
     session.driver.put_back(event)
 
 
-async def last_word(steps: Steps) -> tuple[object, object]:
+async def last_word(steps: Yielding) -> tuple[object, object]:
     """Let a handler that was cancelled see that; return the final status, and what comes with it.
 
     It is what the handler yields now; if it goes on, or ends without a word, FE00H and None.

@@ -24,6 +24,7 @@ from dicomproto.upper_layer.pdu import normalize_ae_title
 from ._attentive import AttentiveBackend
 from ._cancelling import PeerLeaves, give_way
 from ._checks import own_title
+from ._closing import release
 from ._outgoing import read_failure
 from ._store import placed
 from ._words import named, printable
@@ -232,7 +233,7 @@ class Destination:
         patience = session.timeouts.close
         session.driver.close_timeout = 0.0  # who does not answer is not waited for twice
         try:
-            await session.release(timeout=patience)
+            await release(session, patience)
         except PeerLeaves:
             await session.end()
             raise

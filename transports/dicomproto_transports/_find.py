@@ -52,7 +52,7 @@ async def serve_find(
     steps = Steps(session, bound, event, takes_status=True)
     has_one_at_most = _has_one_at_most(sop_classes, event.context)
     try:
-        response = await _send_matches(session, received, steps, event, failed, has_one_at_most)
+        response = await _send_matches(session, received.command, steps, event, failed, has_one_at_most)
     finally:
         await steps.close()
     settle(session, event)
@@ -60,15 +60,9 @@ async def serve_find(
 
 
 async def _send_matches(
-    session: Session,
-    received: RequestReceived,
-    steps: Steps,
-    event: evt.Event,
-    failed: int,
-    has_one_at_most: bool,
+    session: Session, request: Request, steps: Steps, event: evt.Event, failed: int, has_one_at_most: bool
 ) -> Response:
     """Send the pending responses and return the final one."""
-    request = received.command
     only: tuple[Response, MemorySource] | None = None  # of these, until it is known that no other comes
     encoding = Encoding(session)
     while True:
@@ -94,8 +88,7 @@ async def _send_matches(
             return request.response(code, ErrorComment=comment)
         if final is not None:
             if dataset:
-                what = "%s: what %s gave beside the final status %s is not sent; a match comes beside FF00H"
-                log.warning(what, session.peer_name, event.event.name, f"{final.Status:04X}H")
+                _tell_unsent(session, event, final)
             if only is not None and final.category in (Category.SUCCESS, Category.WARNING):
                 await session.answer(*only)
             return final
@@ -114,6 +107,12 @@ async def _send_matches(
             continue
         await session.answer(*match)
         await session.send_queued()
+
+
+def _tell_unsent(session: Session, event: evt.Event, final: Response) -> None:
+    """Log that what a handler gave beside a final status is not sent."""
+    what = "%s: what %s gave beside the final status %s is not sent; a match comes beside FF00H"
+    log.warning(what, session.peer_name, event.event.name, f"{final.Status:04X}H")
 
 
 def _has_one_at_most(sop_classes: SOPClassRegistry, context: AcceptedContext) -> bool:

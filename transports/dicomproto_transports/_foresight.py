@@ -41,17 +41,18 @@ class _Raised:
         self.error = error
 
 
-class StepsAhead(Steps):
+class StepsAhead:
     """The results of one handler of a C-GET or C-MOVE."""
 
     def __init__(self, session: Session, bound: Bound, event: evt.Event) -> None:
-        super().__init__(session, bound, event)
+        self._session = session
+        self._steps = Steps(session, bound, event)
         self._ahead: deque[object] = deque()
 
     async def next(self) -> object:
         """Return what the handler yields next, a file that was looked at as a `FileToSend`."""
         if not self._ahead:
-            return await super().next()
+            return await self._steps.next()
         result = self._ahead.popleft()
         if isinstance(result, _Raised):
             raise result.error
@@ -69,7 +70,7 @@ class StepsAhead(Steps):
             if ahead and _file_in(ahead[-1]) is None:
                 break
             try:
-                ahead.append(_opened(await super().next()))
+                ahead.append(_opened(await self._steps.next()))
             except Exception as error:
                 ahead.append(_Raised(error))
             await give_way(self._session)
@@ -91,7 +92,7 @@ class StepsAhead(Steps):
     async def close(self) -> None:
         """End the handler where it is, and close the files."""
         self.drop_files()
-        await super().close()
+        await self._steps.close()
 
 
 def came_as_path(item: ObjectToSend) -> bool:

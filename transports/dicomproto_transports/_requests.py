@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 def context_for(session: Session, request: Request, meta_uid: str | None = None) -> AcceptedContext:
     """Return the context to send a request on; raises NoAcceptedContext."""
     key = type(request), request.sop_class_uid, meta_uid, request.type_id
-    context = session.request_contexts.get(key)
+    context = session.contexts.get(key)
     if context is None:
         match = session.connection.find_request_context(*key)
         if match.context is None:
             reasons = "; ".join(match.reasons)
             raise NoAcceptedContext(f"{request.name} for SOP class {uid_named(key[1])}: {reasons}")
-        context = session.request_contexts[key] = match.context
+        context = session.contexts[key] = match.context
     return context
 
 

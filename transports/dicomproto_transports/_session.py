@@ -19,7 +19,6 @@ from dicomproto.errors import (
     AssociationAborted,
     AssociationRejected,
     AssociationReleased,
-    ConnectionLost,
     LocalProtocolError,
 )
 from dicomproto.upper_layer.pdu import ReleaseRP, ReleaseRQ
@@ -32,7 +31,7 @@ from ._incoming import Incoming
 from ._log_lines import log, log_oddities, log_response
 from ._operations import Operation, Reply, Unfinished
 from ._outgoing import PieceBuffers, Source
-from ._words import printable, timed_out
+from ._words import printable
 
 if TYPE_CHECKING:
     from dicomproto.config import Timeouts
@@ -60,7 +59,7 @@ class Session:
     __slots__ = (
         "connection", "stream", "backend", "timeouts", "driver", "sender", "ending", "handling",
         "association", "ae_title", "text", "holding", "maximum_collected", "data_sets", "depth", "unfinished",
-        "piece_buffers", "store_contexts", "request_contexts", "cut_ends", "next_event", "end",
+        "piece_buffers", "contexts", "cut_ends", "next_event", "end",
         "send_queued", "respond", "enter", "leave", "_serve", "_awaited", "__weakref__",
     )  # fmt: skip
 
@@ -80,10 +79,8 @@ class Session:
         holding: Holding,
         maximum_collected: int | None,
     ) -> None:
-        self.connection = connection
-        self.stream = stream
-        self.backend = backend
-        self.timeouts = timeouts
+        self.connection, self.stream = connection, stream
+        self.backend, self.timeouts = backend, timeouts
         self.ae_title = ae_title
         """What this side is called."""
         self.text = text
@@ -99,15 +96,12 @@ class Session:
         self.unfinished: list[Unfinished] = []
         """Iterators that were started and not finished."""
         self.piece_buffers = PieceBuffers()
-        self.store_contexts: dict[tuple[str, str, bool], AcceptedContext] = {}
-        """Where objects are sent, by SOP class, transfer syntax and whether none is converted."""
-        self.request_contexts: dict[tuple[type[Request], str, str | None, int | None], AcceptedContext] = {}
-        """Where requests are sent, by kind, SOP class, meta SOP class and type of action or event."""
+        self.contexts: dict[tuple[object, ...], AcceptedContext] = {}
+        """Where requests and objects are sent, by what they need."""
         self._serve = serve
         self._awaited: dict[int, Operation] = {}
         self.driver = Driver(connection, stream, backend, timeouts, self._tell_end)
-        self.sender = self.driver.sender
-        self.ending = self.driver.ending
+        self.sender, self.ending = self.driver.sender, self.driver.ending
         self.handling = Handling(self.driver, connection, stream, backend, handlers, drive)
         # What the parts do, as it is: to pass each call on would cost one more.
         self.next_event, self.end = self.driver.next_event, self.driver.end
@@ -116,7 +110,6 @@ class Session:
         self.cut_ends = CutEnds(self.end)
         """A block of a call that cannot be taken up again once it is cut."""
         self.association = make_association(self)
-        """What handlers get as `event.assoc`."""
         self.observe()
         if self.driver.observer is not None:
             self.driver.observer.start()
@@ -393,33 +386,3 @@ class Session:
         piece, last = source.next_piece()
         self.respond(response)
         self.sender.begin(source, piece, last, is_reply=True)
-
-    # -- the end ------------------------------------------------------------------------------
-
-    async def release(self, timeout: float | None = None) -> None:
-        """Release the association in order; see `Association.release`."""
-        if self.ending.reason is not None:
-            return
-        self.enter("release")
-        try:
-            async with self.cut_ends:
-                await self.settle("release")
-                while (event := await self.driver.event_at_hand()) is not None:
-                    await self.dispatch(event)
-                self.connection.send(ReleaseRQ())
-                deadline = None if timeout is None else self.stream.now() + timeout
-                while True:
-                    await self.dispatch(await self.next_event(deadline))
-        except TimeoutError:
-            await self.end(lambda: timed_out(self.peer_name, "association", timeout))
-            raise self.ending.known() from None
-        except (AssociationReleased, ConnectionLost, AssociationAborted):
-            pass
-        finally:
-            self.leave()
-
-    async def abort(self) -> None:
-        """Abort the association; see `Association.abort`."""
-        if self.ending.reason is None:
-            with self.handling.taken_to_abort():
-                await self.end()

@@ -74,10 +74,10 @@ def placed(session: Session, item: ObjectToSend, *, never_convert: bool) -> tupl
     connection = session.connection
     by_requestor = connection.role is Role.REQUESTOR
     key = (item.sop_class_uid, item.transfer_syntax_uid, never_convert)
-    context = session.store_contexts.get(key)
+    context = session.contexts.get(key)
     if context is None:
         context = choose_context(connection, item, by_requestor=by_requestor, never_convert=never_convert)
-        session.store_contexts[key] = context
+        session.contexts[key] = context
     size = piece_size(connection.peer_maximum_length)
     if context.transfer_syntax == item.transfer_syntax_uid:
         return context, item.source(size, session.piece_buffers, session)

@@ -19,7 +19,7 @@ from .cli.user_identity import USER
 if TYPE_CHECKING:
     from dicomproto.negotiation import Proposal
 
-    from .._ae import NegotiationItem
+    from .._requestor import NegotiationItem
     from ..blocking import Association
     from ..evt import Binding
     from ..peers import Peer
