@@ -9,7 +9,7 @@ allow. One message at a time is sent and received; fragments of two never interl
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Set
 from types import MappingProxyType
 
 from ._record import maker_of
@@ -184,6 +184,11 @@ class Connection:
     def can_invoke(self) -> bool:
         """Whether the asynchronous operations window has room for another request."""
         return len(self._operations) < self._operations.window
+
+    @property
+    def cancelled(self) -> Set[int]:
+        """Message IDs of the unanswered operations that the peer has cancelled; the set goes on with them."""
+        return self._cancelled
 
     @property
     def is_sending(self) -> bool:

@@ -464,7 +464,9 @@ def test_a_cancel_is_reported_once_for_each_operation() -> None:
     cancel = message(CCancelRQ(MessageIDBeingRespondedTo=1), context_id=5)
     assert feed(connection, cancel) == []  # nothing to cancel
     feed(connection, message(FIND_RQ, b"key "))
+    cancelled = connection.cancelled
     assert feed(connection, cancel * 1000) == [CancelReceived(message_id=1)]
+    assert cancelled == {1}
     connection.send_response(FIND_RQ.response(Status=CANCELLED))
     assert feed(connection, cancel) == []  # it crossed our response
     feed(connection, message(FIND_RQ, b"key "))

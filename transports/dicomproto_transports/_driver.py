@@ -84,7 +84,7 @@ class Driver:
         self._on_end = on_end
         self.ending = Ending(connection, stream)
         self.sender = Sender(connection, stream, timeouts.write, self.ending, self.end)
-        self.cancelled = self.sender.cancelled
+        self.cancelled = connection.cancelled
         self.observer: Observer | None = None
         """Who listens to what passes over the wire; None unless somebody wants to hear of it."""
         self.close_timeout = timeouts.close
@@ -174,11 +174,6 @@ class Driver:
         now = self._stream.now()
         self._turn.begin(now)
         return now
-
-    def cancel(self, message_id: int) -> None:
-        """Take note that the peer has cancelled an operation, if that has not ended meanwhile."""
-        if message_id in self._connection.unanswered:
-            self.cancelled.add(message_id)
 
     async def _tell_observed(self, observer: Observer, event: Event | NeedData | Busy | Closed) -> None:
         """Have told what passed over the wire before `event`, which keeps its place if that is cancelled."""
@@ -312,9 +307,7 @@ class Driver:
                 self.look()
             elif event is CLOSED or event is BUSY:
                 break
-            elif isinstance(event, CancelReceived):
-                self.cancel(event.message_id)
-            else:
+            elif not isinstance(event, CancelReceived):  # which the engine remembers
                 ahead.append(event)
                 ending.is_gone = type(event) in _TERMINAL_KINDS
                 ending.is_leaving = ending.is_gone or type(event) is ReleaseRQ

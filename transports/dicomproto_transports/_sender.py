@@ -1,7 +1,7 @@
 """What leaves over an association: messages, and the data set under way, one piece at a time.
 
-Responses that are given while a data set leaves wait behind it, since messages never interleave. What the
-stream has not taken is kept for the next time.
+Responses that are given while a data set leaves wait behind it in the engine. What the stream has not taken
+is kept for the next time.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class Sender:
     """
 
     __slots__ = (
-        "source", "observer", "cancelled", "unsent", "is_owing", "_connection", "_stream", "_seconds",
-        "_ending", "_end", "_is_reply", "_deferred", "_due",
+        "source", "observer", "unsent", "is_owing", "_connection", "_stream", "_seconds",
+        "_ending", "_end", "_is_reply", "_due",
     )  # fmt: skip
 
     def __init__(
@@ -59,20 +59,17 @@ class Sender:
         """Of the data set under way."""
         self.observer: Observer | None = None
         """Hears what is sent; None unless a handler wants to know."""
-        self.cancelled: set[int] = set()
-        """The Message IDs of the peer's operations that it has cancelled."""
         self.unsent: list[Buffer] = []
         """What the stream has not taken yet of what the engine gave."""
         self.is_owing = False
         """Whether a response was queued and waits for the next send."""
         self._is_reply = False  # the data set under way belongs to a response
-        self._deferred: list[Response] = []
         self._due: float | None = None
 
     @property
     def has_output(self) -> bool:
         """Whether something that was begun has not left yet."""
-        return self.source is not None or bool(self.unsent or self._deferred)
+        return self.source is not None or bool(self.unsent)
 
     def count_unsent(self) -> int:
         """Return how many bytes the stream has not taken yet of what the engine gave."""
@@ -163,13 +160,13 @@ class Sender:
             raise self._ending.known() from error
         self._connection.send_data(piece, last=last, pad=source.pad)
         if last:
-            self._sent_whole()
+            self.source = None
 
     def stop(self) -> None:
         """End the data set under way early, because the peer has answered a failure (PS3.7 9.3.1)."""
         if self.source is not None:
             self._connection.send_data(b"", last=True)
-            self._sent_whole()
+            self.source = None
 
     def _abandon(self) -> None:
         """Forget the data set under way, which nobody takes any more.
@@ -181,13 +178,6 @@ class Sender:
         self.source = None
         if is_sending and self._is_reply:
             self._connection.send_data(b"", last=True, pad=True)
-            self._sent_whole()
-
-    def _sent_whole(self) -> None:
-        self.source = None
-        for response in self._deferred:
-            self._send_response(response)
-        self._deferred.clear()
 
     # -- responses ----------------------------------------------------------------------------
 
@@ -199,15 +189,7 @@ class Sender:
         ending = self._ending
         if ending.reason is not None:
             raise ending.known()
-        if self.source is None:
-            self._send_response(response)
-        else:
-            self._deferred.append(response)
-        if not ending.is_gone and log.isEnabledFor(logging.INFO):
-            log_response(ending.peer_name, "its", response)
-
-    def _send_response(self, response: Response) -> None:
-        if self._ending.is_gone:
+        if ending.is_gone:
             # Until its end the engine counts what is to be answered; nothing leaves any more.
             is_due = response.MessageIDBeingRespondedTo in self._connection.unanswered
             if response.category is Category.PENDING or not is_due or self._connection.is_sending:
@@ -215,6 +197,5 @@ class Sender:
             response = response.replace(CommandDataSetType=NO_DATA_SET)
         self.is_owing = True
         self._connection.send_response(response)
-        if response.category is not Category.PENDING:
-            # The next operation may have the same Message ID.
-            self.cancelled.discard(response.MessageIDBeingRespondedTo)
+        if not ending.is_gone and log.isEnabledFor(logging.INFO):
+            log_response(ending.peer_name, "its", response)

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from dicomproto.dimse.commands import CStoreRQ, Request
-from dicomproto.dimse.events import CancelReceived, RequestReceived, RequestRefused, ResponseReceived
+from dicomproto.dimse.events import RequestReceived, RequestRefused, ResponseReceived
 from dicomproto.errors import (
     AssociationAborted,
     AssociationRejected,
@@ -191,8 +191,6 @@ class Session:
             await self._serve_request(event)
         elif isinstance(event, ReleaseRQ):
             await self._answer_release()
-        elif isinstance(event, CancelReceived):
-            self.driver.cancel(event.message_id)
         elif isinstance(event, RequestRefused):
             self.sender.is_owing = True  # the engine has answered it
             name, number = event.command.name.removesuffix("-RQ"), event.command.MessageID
@@ -201,7 +199,8 @@ class Session:
             )  # an object is lost
             text = printable(event.text)
             log.log(level, "%s: its %s %d was refused: %s", self.peer_name, name, number, text)
-        # The rest is for information: a data set that nobody asked for, a message that the end cuts short.
+        # The rest is for information: a C-CANCEL, which the engine remembers, a data set that nobody asked
+        # for, a message that the end cuts short.
 
     async def _serve_request(self, received: RequestReceived) -> None:
         """Serve a request, and end what its handlers have begun and not finished."""
