@@ -29,6 +29,7 @@ from dicomproto.upper_layer.pdu import (
 )
 
 from . import evt
+from ._arguments import Context, supported_index
 from ._checks import checked, own_title, several, window_of
 from ._door import Door, is_allowed
 from ._holding import Holding
@@ -36,7 +37,6 @@ from ._log_lines import log, log_acceptance
 from ._networks import Networks
 from ._places import Place, Places
 from ._session import Session
-from ._settings import Context, supported_index
 from ._stream import Displaced
 
 if TYPE_CHECKING:

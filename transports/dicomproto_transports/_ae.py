@@ -19,6 +19,7 @@ from dicomproto.upper_layer.pdu import (
 
 from . import _arguments as arguments
 from . import evt
+from ._arguments import Context
 from ._association import Association
 from ._charset import Doubt
 from ._checks import charset_or_none, checked, own_title
@@ -29,7 +30,7 @@ from ._holding import Holding
 from ._provider import Provider
 from ._requestor import NegotiationItem, connected_stream, establish, request_of
 from ._session import Session
-from ._settings import Context, Settings
+from ._settings import Settings
 from ._words import known_as
 from .logs import with_dumps
 

@@ -6,17 +6,23 @@ Of what is no data set, path or number only the type is told: it may hold anythi
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from dicomproto.config import Timeouts
-from dicomproto.upper_layer.pdu import AsynchronousOperationsWindow
+from dicomproto.negotiation import Proposal, SupportedContext, index_supported
+from dicomproto.uids import UNCOMPRESSED_TRANSFER_SYNTAXES
+from dicomproto.upper_layer.pdu import AsynchronousOperationsWindow, PresentationContextRQ
 
-from ._checks import checked, seconds_or_none, timeouts, whole, wrong
+from ._checks import checked, own_title, seconds_or_none, timeouts, whole, wrong
 from ._words import named, shown
+from .contexts import ABSTRACT_SYNTAX, TRANSFER_SYNTAX, plain_uid
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
+
+Context = Proposal | SupportedContext | str
+"""A context to propose or support: a SOP class UID, (SOP class UID, transfer syntaxes), or a record."""
 
 T = TypeVar("T")
 
@@ -159,3 +165,65 @@ def tags_of(given: object) -> tuple[int, ...]:
         if isinstance(tag, bool) or not isinstance(tag, int | str | tuple):
             raise TypeError(f"identifier_list: {wrong(wanted, tag)}")
     return tuple(int(tag if isinstance(tag, int) else Tag(tag)) for tag in found)  # type: ignore[arg-type]
+
+
+# --- presentation contexts and names ---------------------------------------------------------------
+
+
+def ae_titles(given: str | bytes | Sequence[str | bytes]) -> frozenset[str]:
+    """Return one AE title or several without padding."""
+    return frozenset(map(own_title, [given] if isinstance(given, str | bytes) else given))
+
+
+def supported_index(contexts: Iterable[Context | SupportedContext]) -> dict[str, SupportedContext]:
+    """Return contexts by UID, from whatever form they have."""
+    records = []
+    for context in contexts:
+        uid, syntaxes = proposal_of(context)
+        if not isinstance(context, SupportedContext):
+            context = SupportedContext(abstract_syntax=uid, transfer_syntaxes=syntaxes)
+        records.append(context)
+    return index_supported(records)
+
+
+def proposal_of(context: object) -> tuple[str, tuple[str, ...]]:
+    """Return the SOP class and transfer syntaxes of a context, from whatever form it has."""
+    if isinstance(context, PresentationContextRQ | SupportedContext):
+        return context_uid(context.abstract_syntax), transfer_syntaxes(context.transfer_syntaxes)
+    if isinstance(context, str):
+        return context_uid(context), UNCOMPRESSED_TRANSFER_SYNTAXES
+    if not isinstance(context, tuple | list) or len(context) != 2:
+        wanted = "a SOP class UID, (SOP class UID, transfer syntaxes) or a PresentationContext"
+        raise TypeError(f"a presentation context {wrong(wanted, context)}")
+    abstract_syntax, syntaxes = context
+    return context_uid(abstract_syntax), transfer_syntaxes(syntaxes)
+
+
+def context_uid(uid: object) -> str:
+    """Return the UID of a SOP class, as text."""
+    return plain_uid(ABSTRACT_SYNTAX, uid)
+
+
+def transfer_syntaxes(given: object) -> tuple[str, ...]:
+    """Return the transfer syntaxes of a context: one, several, or for None the uncompressed ones."""
+    if given is None:
+        return UNCOMPRESSED_TRANSFER_SYNTAXES
+    syntaxes = given_syntaxes(given)
+    if not syntaxes:
+        raise ValueError("a presentation context needs a transfer syntax")
+    return tuple(dict.fromkeys(syntaxes))
+
+
+def given_syntaxes(given: object) -> tuple[str, ...] | None:
+    """Return one transfer syntax or several; None for None."""
+    if given is None:
+        return None
+    if isinstance(given, bytes) or not isinstance(given, Iterable):
+        raise TypeError(f"a transfer syntax {wrong('a UID, as text, or a list of them', given)}")
+    several = [given] if isinstance(given, str) else given
+    return tuple([plain_uid(TRANSFER_SYNTAX, uid) for uid in several])
+
+
+def without(syntaxes: tuple[str, ...], gone: tuple[str, ...] | None) -> tuple[str, ...]:
+    """Return the transfer syntaxes that are left; none where all are gone."""
+    return () if gone is None else tuple(uid for uid in syntaxes if uid not in gone)

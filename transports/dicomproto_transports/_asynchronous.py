@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec
 from . import evt
 from ._acceptor import ServerCore
 from ._ae import AECore
+from ._arguments import Context
 from ._association import Association
 from ._connections import MAXIMUM_PENDING
 from ._event_loop import Library, refuse_with
 from ._facade import Opener, named
 from ._listening import ListenOn
-from ._settings import Context
 from ._supplied import check_backend
 from ._tasks import AsyncServer
 from ._words import known_as

@@ -20,9 +20,10 @@ from dicomproto.upper_layer.pdu import (
 from . import _arguments as arguments
 from . import evt
 from ._addresses import name_of
+from ._arguments import Context, proposal_of
 from ._checks import checked, own_title, several
 from ._log_lines import log, log_acceptance
-from ._settings import Context, Settings, proposal_of
+from ._settings import Settings
 from ._supplied import check_stream
 from ._words import shown, uid_named
 

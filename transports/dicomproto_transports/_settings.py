@@ -8,7 +8,7 @@ puts into `vars(self)`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -17,7 +17,6 @@ from dicomproto.connection import Connection
 from dicomproto.negotiation import (
     DEFAULT_MAXIMUM_LENGTH,
     AcceptorPolicy,
-    Proposal,
     SupportedContext,
     accept_anything,
     index_supported,
@@ -26,16 +25,24 @@ from dicomproto.services import STANDARD, ServiceClass, SOPClassRegistry
 from dicomproto.uids import (
     IMPLEMENTATION_CLASS_UID,
     IMPLEMENTATION_VERSION_NAME,
-    UNCOMPRESSED_TRANSFER_SYNTAXES,
 )
 from dicomproto.upper_layer.events import Role
 from dicomproto.upper_layer.pdu import PresentationContextRQ
 
+from ._arguments import (
+    Context,
+    ae_titles,
+    context_uid,
+    given_syntaxes,
+    proposal_of,
+    supported_index,
+    transfer_syntaxes,
+    without,
+)
 from ._checks import (
     CHECKS,
     SETTINGS,
     checked,
-    hint,
     nearest,
     own_title,
     seconds_or_none,
@@ -43,18 +50,15 @@ from ._checks import (
     title_of,
     truth,
     window_of,
-    wrong,
 )
+from ._settled import is_ours, refuse_on_entity
 from ._words import known_as
-from .contexts import ABSTRACT_SYNTAX, TRANSFER_SYNTAX, PresentationContext, plain_uid
+from .contexts import PresentationContext
 
 if TYPE_CHECKING:
     from dicomproto.dimse.commands import Request
 
     from ._checks import Network
-
-Context = Proposal | SupportedContext | str
-"""A context to propose or support: a SOP class UID, (SOP class UID, transfer syntaxes), or a record."""
 
 MAXIMUM_ASSOCIATIONS = 10
 MAXIMUM_COLLECTED = 2 * 1024 * 1024 * 1024
@@ -159,7 +163,7 @@ class Settings:
 
     def __init_subclass__(cls, **options: object) -> None:
         super().__init_subclass__(**options)
-        if not _is_ours(cls):
+        if not is_ours(cls):
             for name, value in vars(cls).items():
                 near = nearest(name, SETTINGS)
                 if near == name or (near is not None and not callable(value)):
@@ -173,7 +177,7 @@ class Settings:
             if check is not None:
                 value = checked(name, check, value)
             elif not isinstance(getattr(type(self), name, None), property):
-                _refuse_unknown(self, name, value)
+                refuse_on_entity(self, name, value)
             super().__setattr__(name, value)
             self._note_change()
 
@@ -275,15 +279,15 @@ class Settings:
 
         An acceptor takes one transfer syntax of each context: where it matters which, add a context for each.
         """
-        self._requested.append((_uid(abstract_syntax), _syntaxes(transfer_syntax)))
+        self._requested.append((context_uid(abstract_syntax), transfer_syntaxes(transfer_syntax)))
         self._note_change()
 
     def remove_requested_context(
         self, abstract_syntax: str, transfer_syntax: str | Iterable[str] | None = None
     ) -> None:
         """Propose a SOP class no longer, or no longer in some transfer syntaxes."""
-        uid, gone = _uid(abstract_syntax), _removed(transfer_syntax)
-        left = [(a, _without(s, gone) if a == uid else s) for a, s in self._requested]
+        uid, gone = context_uid(abstract_syntax), given_syntaxes(transfer_syntax)
+        left = [(a, without(s, gone) if a == uid else s) for a, s in self._requested]
         self.requested_contexts = [(a, s) for a, s in left if s]
 
     @property
@@ -311,8 +315,8 @@ class Settings:
             if role is not None:
                 checked(name, truth, role)
         added = SupportedContext(
-            abstract_syntax=_uid(abstract_syntax),
-            transfer_syntaxes=_syntaxes(transfer_syntax),
+            abstract_syntax=context_uid(abstract_syntax),
+            transfer_syntaxes=transfer_syntaxes(transfer_syntax),
             scu_role=scu_role,
             scp_role=scp_role,
         )
@@ -324,9 +328,9 @@ class Settings:
         self, abstract_syntax: str, transfer_syntax: str | Iterable[str] | None = None
     ) -> None:
         """Accept a SOP class no longer, or no longer in some transfer syntaxes."""
-        uid, gone = _uid(abstract_syntax), _removed(transfer_syntax)
+        uid, gone = context_uid(abstract_syntax), given_syntaxes(transfer_syntax)
         context = self._supported.pop(uid, None)
-        left = () if context is None else _without(context.transfer_syntaxes, gone)
+        left = () if context is None else without(context.transfer_syntaxes, gone)
         if context is not None and left:
             self._supported[uid] = context.replace(transfer_syntaxes=left)
         self._note_change()
@@ -400,8 +404,8 @@ class Settings:
             maximum_length=self.maximum_pdu_size,
             implementation_class_uid=self.implementation_class_uid,
             implementation_version_name=self.implementation_version_name,
-            called_ae_titles=_titles(called) or None,
-            calling_ae_titles=_titles(self.require_calling_aet) or None,
+            called_ae_titles=ae_titles(called) or None,
+            calling_ae_titles=ae_titles(self.require_calling_aet) or None,
         )
 
 
@@ -411,92 +415,8 @@ _KEPT = frozenset(CHECKS) | {"_ae_title", "_requested", "_supported"}
 """The attributes that are settings, or what the properties among those keep."""
 
 
-def _is_ours(kind: type) -> bool:
-    return kind.__module__.partition(".")[0] == __name__.partition(".")[0]
-
-
-def _refuse_unknown(ae: Settings, name: str, value: object) -> None:
-    """Raise AttributeError for an attribute that nobody reads, or that is not to be set from outside."""
-    kind = type(ae)
-    if name.startswith("__") and name.endswith("__"):
-        return
-    owner = next((one for one in kind.__mro__ if name in vars(one) or name in _annotated(one)), None)
-    if owner is not None and _is_ours(owner):
-        if name.startswith("_"):
-            raise AttributeError(f"{kind.__name__}.{name} is the library's own; call yours otherwise")
-        if callable(getattr(kind, name, None)) and not callable(value):
-            raise AttributeError(f"{kind.__name__}.{name} is a method: call it")
-    elif owner is None and _is_ours(kind):
-        known = hint(name, [*SETTINGS, *(one for one in dir(kind) if not one.startswith("_"))])
-        raise AttributeError(f"{kind.__name__} has no setting {name}{known}")
-    elif owner is None and (near := nearest(name, SETTINGS)) is not None:
-        raise AttributeError(f"{kind.__name__}.{name} is no setting; did you mean {near}?")
-
-
-def _annotated(kind: type) -> Mapping[str, object]:
-    annotated: Mapping[str, object] = vars(kind).get("__annotations__", {})
-    return annotated
-
-
-# --- what users may give ------------------------------------------------------------------------
-
-
-def _titles(given: str | bytes | Sequence[str | bytes]) -> frozenset[str]:
-    return frozenset(map(own_title, [given] if isinstance(given, str | bytes) else given))
-
-
-def supported_index(contexts: Iterable[Context | SupportedContext]) -> dict[str, SupportedContext]:
-    """Return contexts by UID, from whatever form they have."""
-    records = []
-    for context in contexts:
-        uid, syntaxes = proposal_of(context)
-        if not isinstance(context, SupportedContext):
-            context = SupportedContext(abstract_syntax=uid, transfer_syntaxes=syntaxes)
-        records.append(context)
-    return index_supported(records)
-
-
-def proposal_of(context: object) -> tuple[str, tuple[str, ...]]:
-    """Return the SOP class and transfer syntaxes of a context, from whatever form it has."""
-    if isinstance(context, PresentationContextRQ | SupportedContext):
-        return _uid(context.abstract_syntax), _syntaxes(context.transfer_syntaxes)
-    if isinstance(context, str):
-        return _uid(context), UNCOMPRESSED_TRANSFER_SYNTAXES
-    if not isinstance(context, tuple | list) or len(context) != 2:
-        wanted = "a SOP class UID, (SOP class UID, transfer syntaxes) or a PresentationContext"
-        raise TypeError(f"a presentation context {wrong(wanted, context)}")
-    abstract_syntax, transfer_syntaxes = context
-    return _uid(abstract_syntax), _syntaxes(transfer_syntaxes)
-
-
 def _any_storage(sop_classes: SOPClassRegistry, proposal: PresentationContextRQ) -> SupportedContext | None:
     """Support a SOP class that is storage or not known, in the first transfer syntax and both roles."""
     uid = proposal.abstract_syntax
     is_other = sop_classes.find(uid) is not None and not sop_classes.is_storage(uid)
     return None if is_other else accept_anything(proposal)
-
-
-def _uid(uid: object) -> str:
-    return plain_uid(ABSTRACT_SYNTAX, uid)
-
-
-def _syntaxes(given: object) -> tuple[str, ...]:
-    if given is None:
-        return UNCOMPRESSED_TRANSFER_SYNTAXES
-    syntaxes = _removed(given)
-    if not syntaxes:
-        raise ValueError("a presentation context needs a transfer syntax")
-    return tuple(dict.fromkeys(syntaxes))
-
-
-def _removed(given: object) -> tuple[str, ...] | None:
-    if given is None:
-        return None
-    if isinstance(given, bytes) or not isinstance(given, Iterable):
-        raise TypeError(f"a transfer syntax {wrong('a UID, as text, or a list of them', given)}")
-    several = [given] if isinstance(given, str) else given
-    return tuple([plain_uid(TRANSFER_SYNTAX, uid) for uid in several])
-
-
-def _without(syntaxes: tuple[str, ...], gone: tuple[str, ...] | None) -> tuple[str, ...]:
-    return () if gone is None else tuple(uid for uid in syntaxes if uid not in gone)

@@ -1,14 +1,16 @@
-"""What is settled when a server or an association is made: to set it afterwards raises AttributeError.
+"""Which attributes may be set on application entities, servers and associations; others raise AttributeError.
 
-It would have no effect, and nobody would know. A program may keep what it likes on these objects, under names
-that are not nearly called as a setting is.
+A server or an association does not look again at what it was made with: to set that afterwards would have no
+effect, and nobody would know. A program may keep what it likes on these objects, under names that are not
+nearly called as a setting is.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NoReturn
 
-from ._checks import SETTINGS, nearest
+from ._checks import SETTINGS, hint, nearest
 
 _OF_SERVERS = frozenset(
     ("evt_handlers", "contexts", "ssl_context", "proxy_protocol_from", "maximum_pending", "reuse_port")
@@ -20,6 +22,34 @@ _OF_ASSOCIATIONS = (
     "operations_window", "pack_pdvs",
 )  # fmt: skip
 """Arguments of `associate` that are no settings."""
+
+
+def is_ours(kind: type) -> bool:
+    """Tell whether a class is the library's own."""
+    return kind.__module__.partition(".")[0] == __name__.partition(".")[0]
+
+
+def refuse_on_entity(ae: object, name: str, value: object) -> None:
+    """Raise AttributeError for an attribute that nobody reads, or that is not to be set from outside."""
+    kind = type(ae)
+    if name.startswith("__") and name.endswith("__"):
+        return
+    owner = next((one for one in kind.__mro__ if name in vars(one) or name in _annotated(one)), None)
+    if owner is not None and is_ours(owner):
+        if name.startswith("_"):
+            raise AttributeError(f"{kind.__name__}.{name} is the library's own; call yours otherwise")
+        if callable(getattr(kind, name, None)) and not callable(value):
+            raise AttributeError(f"{kind.__name__}.{name} is a method: call it")
+    elif owner is None and is_ours(kind):
+        known = hint(name, [*SETTINGS, *(one for one in dir(kind) if not one.startswith("_"))])
+        raise AttributeError(f"{kind.__name__} has no setting {name}{known}")
+    elif owner is None and (near := nearest(name, SETTINGS)) is not None:
+        raise AttributeError(f"{kind.__name__}.{name} is no setting; did you mean {near}?")
+
+
+def _annotated(kind: type) -> Mapping[str, object]:
+    annotated: Mapping[str, object] = vars(kind).get("__annotations__", {})
+    return annotated
 
 
 def refuse_on_server(name: str) -> None:

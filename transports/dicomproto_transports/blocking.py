@@ -26,6 +26,7 @@ from weakref import WeakSet
 from . import evt
 from ._acceptor import ServerCore
 from ._ae import AECore
+from ._arguments import Context
 from ._association import Association as Coroutines
 from ._base_association import BaseAssociation
 from ._blocking_waits import BACKEND, run
@@ -36,7 +37,6 @@ from ._listening import ListenOn, systemd_sockets
 from ._part10 import InvalidFile, NotPart10, TruncatedFile
 from ._responses import Responses as CoreResponses
 from ._sending import KnownFile
-from ._settings import Context
 from ._store_many import StoreOutcome
 from ._threaded import Server, shut_down
 from .logs import debug_logger

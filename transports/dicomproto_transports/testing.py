@@ -44,12 +44,12 @@ from dicomproto.errors import ConnectionLost
 from . import evt
 from ._acceptor import ServerCore
 from ._addresses import Address
+from ._arguments import Context
 from ._association import Association
 from ._asynchronous import AsyncAE
 from ._connections import MAXIMUM_PENDING, Connections
 from ._memory import CAPACITY, Faults, MemorySocket, connected
 from ._serving import ConnectionServer, Serving
-from ._settings import Context
 from ._socket import SocketStream
 from ._stream import Stream
 from .logs import debug_logger
