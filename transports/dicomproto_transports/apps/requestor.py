@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dicomproto.config import Timeouts
 from dicomproto.errors import AssociationError, DicomProtoError
@@ -37,7 +37,8 @@ class Requestor:
         self._options = options
         self._console = console
         self._ae = AE(ae_title=options.ae_title)
-        self._call = _call(options)
+        self._peer: Peer | None = options.peer
+        self._timeouts = timeouts_of(options, self._peer and self._peer.timeouts_over(Timeouts()))
         identity: UserIdentityRQ | None = options.identity
         if identity is not None and identity.identity_type != USER and options.tls is None:
             what = "passcode" if identity.secondary_field else "identity"
@@ -55,16 +56,40 @@ class Requestor:
         handlers: Sequence[Binding] = (),
     ) -> Association:
         """Associate; raises what `AE.associate` does."""
-        options, console = self._options, self._console
-        console.info(f"requesting an association with {self.name}")
-        call = self._call
+        options, peer = self._options, self._peer
+        self._console.info(f"requesting an association with {self.name}")
         association = self._ae.associate(
-            **call | {"ext_neg": [*call["ext_neg"], *extended]},
-            contexts=list(contexts),
+            options.addr,
+            options.port,
+            list(contexts),
+            options.called_aet,
+            options.max_pdu,
+            [*extended, options.identity] if options.identity is not None else extended,
+            tls_args=options.tls,
             evt_handlers=handlers,
+            calling_ae_title=options.ae_title,
+            timeouts=self._timeouts,
+            operations_window=self._window(),
+            strict_roles=None if peer is None else peer.strict_roles,
+            pack_pdvs=peer is not None and bool(peer.pack_pdvs),
+            assume_charset=self._charset(),
         )
         self._check_identity(association, options.identity)
         return association
+
+    def _window(self) -> AsynchronousOperationsWindow | None:
+        """Return the window to propose: that of the option, else that of the peer table."""
+        window: int | None = getattr(self._options, "window", None)
+        if window is None and self._peer is not None:
+            window = self._peer.window
+        if window is None:
+            return None
+        return AsynchronousOperationsWindow(maximum_invoked=window, maximum_performed=1)
+
+    def _charset(self) -> str | None:
+        """Return the character set to assume: that of the option, else that of the peer table."""
+        charset: str | None = getattr(self._options, "assume_charset", None)
+        return charset or (None if self._peer is None else self._peer.assume_charset)
 
     def _check_identity(self, association: Association, identity: UserIdentityRQ | None) -> None:
         """Abort if the positive response that was asked for is not there (PS3.7 D.3.3.7.2)."""
@@ -74,32 +99,6 @@ class Requestor:
             association.abort()
             raise NoIdentityResponse(f"{self.name} gave no response to the identity of the user: aborted")
         self._console.info("the peer answered to the identity of the user")
-
-
-def _call(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the keyword arguments that reach the peer: what its table says, under what the options say."""
-    peer: Peer | None = options.peer
-    window: int | None = getattr(options, "window", None)
-    call: dict[str, Any] = {}
-    if peer is not None:  # its TLS is settled
-        call = peer.replace(tls=None, window=window or peer.window).options(Timeouts())
-    items: list[NegotiationItem] = call.get("ext_neg", [])
-    if peer is None and window is not None:
-        items.append(AsynchronousOperationsWindow(maximum_invoked=window, maximum_performed=1))
-    if getattr(options, "assume_charset", None):
-        call["assume_charset"] = options.assume_charset
-    if options.identity is not None:
-        items.append(options.identity)
-    return call | {
-        "addr": options.addr,
-        "port": options.port,
-        "ae_title": options.called_aet,
-        "calling_ae_title": options.ae_title,
-        "max_pdu": options.max_pdu,
-        "timeouts": timeouts_of(options, call.get("timeouts")),
-        "tls_args": options.tls,
-        "ext_neg": items,
-    }
 
 
 _FIELDS = ("result", "source", "reason", "phase", "state", "kind", "by_peer", "offset", "item_path")

@@ -37,9 +37,11 @@ class Receiving(Protocol):
     @property
     def counts(self) -> dict[str, int]:
         """How many objects had each outcome."""
+        ...
 
     def summary(self) -> str:
         """Return the counts for a person."""
+        ...
 
 
 class Retrieval:
