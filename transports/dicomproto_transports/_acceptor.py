@@ -33,7 +33,7 @@ from ._arguments import Context, supported_index
 from ._checks import checked, own_title, several, window_of
 from ._door import Door, is_allowed
 from ._holding import Holding
-from ._log_lines import log, log_acceptance
+from ._log_lines import log, log_acceptance, log_connection
 from ._networks import Networks
 from ._places import Place, Places
 from ._session import Session
@@ -194,7 +194,7 @@ class ServerCore:
         self, session: Session, associated: Callable[[], object], displace: Callable[[], object]
     ) -> None:
         connection = session.connection
-        log.debug("%s has connected", session.peer_name)
+        log_connection("%s has connected", session.ending)
         connection.transport_connected()
         await session.notify(evt.EVT_CONN_OPEN, address=session.stream.peer_address)
         rq = await session.next_event()
@@ -209,7 +209,7 @@ class ServerCore:
             common = accepted_common_extended(rq, policy)
             connection.send(answer, common_extended=common.values())
         if isinstance(answer, AssociateAC) and session.ending.terminal is None:
-            log_acceptance(session.peer_name, session.connection)
+            log_acceptance(session.ending, session.connection)
             await session.notify(evt.EVT_ACCEPTED)
             await session.notify(evt.EVT_ESTABLISHED)
             place.idle.append(session.stream.now())

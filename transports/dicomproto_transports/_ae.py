@@ -22,7 +22,7 @@ from . import evt
 from ._arguments import Context
 from ._association import Association
 from ._charset import Doubt
-from ._checks import charset_or_none, checked, own_title
+from ._checks import charset_or_none, checked
 from ._destination import Destinations
 from ._handlers import Handlers
 from ._handling import Drive
@@ -165,9 +165,8 @@ class AECore(Settings):
             settings, contexts, ae_title, calling_ae_title, max_pdu, ext_neg or (), operations_window
         )
         connection.send(request)
-        stream = await connected_stream(
-            backend, addr, port, bind_address, tls_args, own_title(ae_title), timeouts
-        )
+        called = request.called_ae_title
+        stream = await connected_stream(backend, addr, port, bind_address, tls_args, called, timeouts)
         session = self.new_session(
             connection,
             stream,
@@ -175,7 +174,7 @@ class AECore(Settings):
             handlers,
             settings,
             timeouts=timeouts,
-            ae_title=own_title(request.calling_ae_title),
+            ae_title=request.calling_ae_title,
             assume_charset=assume_charset,
         )
         await establish(session)

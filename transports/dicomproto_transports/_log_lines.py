@@ -14,17 +14,26 @@ if TYPE_CHECKING:
     from dicomproto.connection import Connection, Event
     from dicomproto.dimse.commands import Response
 
+    from ._endings import Ending
+
 log = logging.getLogger("dicomproto.association")
 
 _MOST_ODDITIES = 10  # of one event that are logged, a line each
 
 
-def log_acceptance(peer_name: str, connection: Connection) -> None:
+def log_connection(what: str, ending: Ending) -> None:
+    """Log that there is a connection, in words with a %s for the peer."""
+    if log.isEnabledFor(logging.DEBUG):
+        log.debug(what, ending.peer_name)
+
+
+def log_acceptance(ending: Ending, connection: Connection) -> None:
     """Log that the association stands."""
-    request, accepted = connection.request, connection.accepted_contexts
-    proposed = len(request.presentation_contexts) if request else 0
-    what = "%s: the association was accepted, with %d of %d presentation contexts"
-    log.info(what, peer_name, len(accepted), proposed)
+    if log.isEnabledFor(logging.INFO):
+        request, accepted = connection.request, connection.accepted_contexts
+        proposed = len(request.presentation_contexts) if request else 0
+        what = "%s: the association was accepted, with %d of %d presentation contexts"
+        log.info(what, ending.peer_name, len(accepted), proposed)
 
 
 def log_response(peer_name: str, whose: str, response: Response) -> None:

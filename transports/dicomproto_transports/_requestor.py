@@ -20,9 +20,9 @@ from dicomproto.upper_layer.pdu import (
 from . import _arguments as arguments
 from . import evt
 from ._addresses import name_of
-from ._arguments import Context, proposal_of
-from ._checks import checked, own_title, several
-from ._log_lines import log, log_acceptance
+from ._arguments import Context
+from ._checks import own_title
+from ._log_lines import log_acceptance, log_connection
 from ._settings import Settings
 from ._supplied import check_stream
 from ._words import shown, uid_named
@@ -57,10 +57,7 @@ def request_of(
     operations_window: AsynchronousOperationsWindow | None,
 ) -> AssociateRQ:
     """Return the A-ASSOCIATE-RQ that asks for what is given, and else for what the settings say."""
-    if contexts is None:
-        proposals = [(one.abstract_syntax, one.transfer_syntaxes) for one in settings.requested_contexts]
-    else:
-        proposals = [proposal_of(context) for context in checked("contexts", several, contexts)]
+    proposals = settings.proposals(contexts)
     if not proposals:
         raise LocalProtocolError(
             "an association needs presentation contexts: add_requested_context() or contexts="
@@ -114,7 +111,7 @@ def _handshake(arguments: TLSArguments, host: str) -> Handshake:
 async def establish(session: Session) -> None:
     """Have the association of a new connection accepted; one of which nothing is accepted is aborted."""
     connection = session.connection
-    log.debug("%s: connected", session.peer_name)
+    log_connection("%s: connected", session.ending)
     try:
         connection.transport_connected()
         await session.notify(evt.EVT_CONN_OPEN, address=session.stream.peer_address)
@@ -123,7 +120,7 @@ async def establish(session: Session) -> None:
         assert isinstance(event, AssociateAC)
         if not connection.accepted_contexts:
             raise NoAcceptedContext(_nothing_accepted(session))
-        log_acceptance(session.peer_name, connection)
+        log_acceptance(session.ending, connection)
         await session.notify(evt.EVT_ACCEPTED)
         await session.notify(evt.EVT_ESTABLISHED)
     except BaseException:

@@ -150,7 +150,7 @@ class Session:
         if not handling.handlers.are_observing:
             if driver.observer is not None:
                 driver.observer.stop()
-            driver.listen(None)
+                driver.listen(None)
         elif driver.observer is None:
             from ._observer import Observer
 

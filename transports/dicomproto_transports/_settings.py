@@ -290,6 +290,12 @@ class Settings:
         left = [(a, without(s, gone) if a == uid else s) for a, s in self._requested]
         self.requested_contexts = [(a, s) for a, s in left if s]
 
+    def proposals(self, contexts: Iterable[Context] | None = None) -> list[tuple[str, tuple[str, ...]]]:
+        """Return the SOP classes and transfer syntaxes of `contexts`, or of those that are requested."""
+        if contexts is None:
+            return self._requested
+        return [proposal_of(context) for context in checked("contexts", several, contexts)]
+
     @property
     def supported_contexts(self) -> list[SupportedContext]:
         """What servers accept, by UID. Set from any `Context`s or `SupportedContext`s."""
