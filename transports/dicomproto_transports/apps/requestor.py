@@ -59,12 +59,12 @@ class Requestor:
         options, peer = self._options, self._peer
         self._console.info(f"requesting an association with {self.name}")
         association = self._ae.associate(
-            options.addr,
-            options.port,
-            list(contexts),
-            options.called_aet,
-            options.max_pdu,
-            [*extended, options.identity] if options.identity is not None else extended,
+            addr=options.addr,
+            port=options.port,
+            contexts=list(contexts),
+            ae_title=options.called_aet,
+            max_pdu=options.max_pdu,
+            ext_neg=[*extended, options.identity] if options.identity is not None else extended,
             tls_args=options.tls,
             evt_handlers=handlers,
             calling_ae_title=options.ae_title,
