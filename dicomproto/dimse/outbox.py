@@ -26,12 +26,12 @@ class Outbox:
         self._context_id = 0
         self._held_command = b""  # that is to travel with the first fragment of its data set
         self._odd_byte = b""
-        self.waiting: list[tuple[Response, int]] = []
-        """Responses behind that data set, each with its context."""
+        self.waiting: list[tuple[int, int, bytes]] = []
+        """Responses behind that data set: Message ID that is answered, context, encoded command set."""
 
     def has_response_to(self, message_id: int) -> bool:
         """Tell whether a response to a request with that Message ID waits."""
-        return any(response.MessageIDBeingRespondedTo == message_id for response, _ in self.waiting)
+        return any(answered == message_id for answered, _, _ in self.waiting)
 
     def check_free(self, what: str) -> None:
         """Raise LocalProtocolError, with the name of what is to be sent, if a data set is under way."""
@@ -54,8 +54,9 @@ class Outbox:
         if self.command is None:
             self.send(response, context_id)
         else:
-            self._upper.check_p_data(context_id, 0)
-            self.waiting.append((response, context_id))
+            encoded = encode_command(response)  # raises now what cannot be sent
+            self._upper.check_p_data(context_id, len(encoded))
+            self.waiting.append((response.MessageIDBeingRespondedTo, context_id, encoded))
 
     def send_data(self, data: Buffer, *, last: bool, pad: bool) -> None:
         """Queue the next chunk of the data set under way; see `Connection.send_data`."""
@@ -91,8 +92,8 @@ class Outbox:
         """End the message under way, and send what waits behind it."""
         self.command, self.is_early = None, False
         waiting, self.waiting = self.waiting, []
-        for response, context_id in waiting:
-            self.send(response, context_id)
+        for _, context_id, encoded in waiting:
+            self._upper.send_p_data(context_id, (encoded,), is_command=True, is_last=True)
 
     def discard(self) -> None:
         """Forget the data set under way, since the association has ended."""

@@ -158,6 +158,19 @@ def test_a_response_waits_behind_the_data_set_under_way(dialogue: Dialogue) -> N
     assert not requestor.outstanding
 
 
+def test_a_response_that_cannot_be_encoded_does_not_wait(dialogue: Dialogue) -> None:
+    requestor, acceptor = dialogue.requestor, dialogue.acceptor
+    requestor.send_request(FIND_RQ, 5)
+    requestor.send_data(b"keys", last=True)
+    received, _ = dialogue.carry(requestor)
+    acceptor.send_response(pending(received.command))
+    with pytest.raises(LocalProtocolError):
+        acceptor.send_response(received.command.response(OUT_OF_RESOURCES, AffectedSOPClassUID="1.\u20ac"))
+    assert acceptor.unanswered
+    acceptor.send_data(b"some", last=True)
+    assert not acceptor.is_sending
+
+
 def test_a_message_id_is_in_use_until_its_response_has_left(dialogue: Dialogue) -> None:
     requestor, acceptor = dialogue.requestor, dialogue.acceptor
     requestor.send_request(FIND_RQ, 5)
