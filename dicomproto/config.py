@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._record import Record
+from .record import Record
 
 KIB = 1024
 MIB = 1024 * 1024

@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Container, Iterable, Mapping, Set
 from types import MappingProxyType
 
-from ._record import maker_of
 from .config import Limits, Timeouts
 from .dimse.assembly import TINY, CommandReceived
 from .dimse.commands import (
@@ -39,6 +38,7 @@ from .dimse.status import DUPLICATE_INVOCATION, SOP_CLASS_NOT_SUPPORTED, Categor
 from .dimse.waits import Waits
 from .errors import InvalidCommand, LocalProtocolError
 from .negotiation import AcceptedContext, ContextMatch, RejectedContext, operations_window
+from .record import maker_of
 from .services import STANDARD, SOPClassRegistry
 from .services.agreement import Agreement
 from .upper_layer.events import (

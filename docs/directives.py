@@ -24,10 +24,12 @@ from dicomproto import Abort, AssociateRJ, LocallyEnded, Status, services
 from dicomproto.services import ServiceClass, SOPClass, keyword_of, sop_class, sop_class_uids
 from dicomproto.services._status_table import STATUSES
 from dicomproto.upper_layer.states import EVENTS, TRANSITIONS, State
-from dicomproto_transports import _kinds, _provider, contexts, evt
-from dicomproto_transports._ae import AECore
-from dicomproto_transports._checks import SETTINGS
+from dicomproto_transports import contexts, evt
 from dicomproto_transports.apps import APPLICATIONS
+from dicomproto_transports.checks import SETTINGS
+from dicomproto_transports.entity.ae import AECore
+from dicomproto_transports.events import kinds as _kinds
+from dicomproto_transports.scp import provider as _provider
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ Modules = dict[str, Path]
 
 ENGINE = [
     {
-        "_record": "the base of the value classes",
+        "record": "the base of the value classes",
         "errors": "the exceptions",
         "config": "`Limits` and `Timeouts`",
         "uids": "the UIDs that the protocol needs",

@@ -21,7 +21,7 @@ from dicomproto.uids import normalize_uid
 from dicomproto.upper_layer import decode_pdu, encode_pdu
 from dicomproto.upper_layer.events import Role
 from dicomproto.upper_layer.pdu import PDataTF, PresentationDataValue
-from dicomproto_transports._part10 import file_meta_bytes
+from dicomproto_transports.files.part10 import file_meta_bytes
 
 APPLICATION = [sys.executable, "-m", "dicomproto_transports.apps"]
 PATIENCE = 60

@@ -21,11 +21,11 @@ from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
 from dicomproto.upper_layer.events import CLOSED, NEED_DATA, Role
 from dicomproto.upper_layer.pdu import AssociateRQ, ReleaseRP, ReleaseRQ
 from dicomproto_transports import blocking, evt
-from dicomproto_transports._acceptor import ServerCore
-from dicomproto_transports._ae import AECore
-from dicomproto_transports._association import Association
-from dicomproto_transports._part10 import file_meta_bytes
-from dicomproto_transports._stream import Stream
+from dicomproto_transports.entity.acceptor import ServerCore
+from dicomproto_transports.entity.ae import AECore
+from dicomproto_transports.entity.association import Association
+from dicomproto_transports.files.part10 import file_meta_bytes
+from dicomproto_transports.streams.interface import Stream
 from tests.backends import AnyBackend, Blocking
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"

@@ -19,12 +19,12 @@ import trio
 from dicomproto_transports import anyio as anyio_flavour
 from dicomproto_transports import blocking, testing
 from dicomproto_transports import trio as trio_flavour
-from dicomproto_transports._blocking_waits import PollWaiter
-from dicomproto_transports._event_loop import AsyncWaiter
-from dicomproto_transports._serving import ConnectionServer
-from dicomproto_transports._socket import SocketStream
-from dicomproto_transports._stream import Backend, Stream
-from dicomproto_transports._tasks import AsyncServer
+from dicomproto_transports.server.serving import ConnectionServer
+from dicomproto_transports.server.tasks import AsyncServer
+from dicomproto_transports.streams.blocking_waits import PollWaiter
+from dicomproto_transports.streams.event_loop import AsyncWaiter
+from dicomproto_transports.streams.interface import Backend, Stream
+from dicomproto_transports.streams.tcp import SocketStream
 
 AsyncFunction = Callable[..., Coroutine[Any, Any, Any]]
 

@@ -38,8 +38,8 @@ from dicomproto.errors import TimedOut
 from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
 from dicomproto.upper_layer.pdu import Abort, Buffer, RoleSelection
 from dicomproto_transports import evt
-from dicomproto_transports._ae import AECore
-from dicomproto_transports._stream import Stream
+from dicomproto_transports.entity.ae import AECore
+from dicomproto_transports.streams.interface import Stream
 from tests.associations import CT_IMAGE, INSTANCE, Peer, make_ae
 from tests.backends import AnyBackend
 

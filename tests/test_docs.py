@@ -15,8 +15,8 @@ import pytest
 
 import dicomproto
 from dicomproto.upper_layer import Terminal
-from dicomproto_transports._endings import explain
 from dicomproto_transports.apps import APPLICATIONS
+from dicomproto_transports.association.endings import explain
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 EXAMPLES = sorted(path for path in (DOCS / "examples").glob("*.py") if path.with_suffix(".txt").exists())

@@ -10,9 +10,9 @@ from typing import ClassVar
 
 import pytest
 
-from dicomproto._record import Record, maker_of
 from dicomproto.dimse.commands import CEchoRQ, CEchoRSP
 from dicomproto.dimse.status import Category
+from dicomproto.record import Record, maker_of
 
 
 class Point(Record):
@@ -146,7 +146,7 @@ def test_a_maker_converts_as_the_class_does() -> None:
 
 RACE = """
 from time import process_time
-from dicomproto._record import maker_of
+from dicomproto.record import maker_of
 from dicomproto.dimse.commands import CEchoRSP
 
 def least(make):

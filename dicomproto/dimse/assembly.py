@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from .._record import Record, maker_of
 from ..config import Limits
 from ..errors import InvalidCommand
+from ..record import Record, maker_of
 from ..upper_layer.events import PDVChunk
 from .codec import decode_command
 from .commands import Command, Response

@@ -21,8 +21,8 @@ from functools import cache, partial
 from operator import attrgetter
 from typing import Any
 
-from .._record import maker_of
 from ..errors import InvalidCommand, LocalProtocolError
+from ..record import maker_of
 from ..uids import is_valid_uid
 from ..upper_layer.pdu import Buffer
 from .commands import COMMANDS, NO_DATA_SET, Command, Request, Response

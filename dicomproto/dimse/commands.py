@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
-from .._record import Record, maker_of
+from ..record import Record, maker_of
 from ..uids import normalize_uid
 from .status import Category, category_of
 from .status import Status as StatusCode

@@ -7,7 +7,7 @@ All are in group 0000, so a tag is given by its element number.
 
 from __future__ import annotations
 
-from .._record import Record
+from ..record import Record
 
 
 class Element(Record):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .._record import Record
+from ..record import Record
 from ..upper_layer.pdu import Buffer
 from .commands import Command, Request, Response
 

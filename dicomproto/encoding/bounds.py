@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .._record import Record
+from ..record import Record
 
 NEVER = 1 << 60
 """Where something ends that has no length; more than any data set has."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Set
 from types import MappingProxyType
 
-from .._record import Record
+from ..record import Record
 from ..uids import (
     APPLICATION_CONTEXT_NAME,
     IMPLEMENTATION_CLASS_UID,

@@ -23,7 +23,6 @@ from __future__ import annotations
 
 from collections.abc import Container
 
-from .._record import Record
 from ..dimse.commands import CEchoRQ, CStoreRQ, NActionRQ, NCreateRQ, Request
 from ..dimse.status import (
     INVALID_SOP_INSTANCE,
@@ -33,6 +32,7 @@ from ..dimse.status import (
     UNRECOGNIZED_OPERATION,
     Status,
 )
+from ..record import Record
 from ..uids import VERIFICATION, normalize_uid
 from .sop_classes import (
     STANDARD,

@@ -14,8 +14,8 @@ from enum import Enum
 from functools import cache
 from types import MappingProxyType
 
-from .._record import Record
 from ..dimse.commands import COMMANDS, CFindRQ, CGetRQ, CMoveRQ, CStoreRQ, NActionRQ, NEventReportRQ, Request
+from ..record import Record
 from ..uids import is_valid_uid, normalize_uid
 from ._sop_class_table import (
     INSTANCES,

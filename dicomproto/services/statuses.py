@@ -10,9 +10,9 @@ from __future__ import annotations
 from functools import cache
 from typing import Self
 
-from .._record import Record
 from ..dimse.commands import Request
 from ..dimse.status import Status
+from ..record import Record
 from .sop_classes import ServiceClass, SOPClass
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final, Literal, final
 
-from .._record import Record
+from ..record import Record
 from .pdu import Abort, AssociateAC, AssociateRJ, AssociateRQ, Buffer, ReleaseRP, ReleaseRQ
 
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-from .._record import maker_of
 from ..config import Limits
 from ..errors import InvalidPDU
+from ..record import maker_of
 from .decoding import check_pdv, decode_body
 from .events import PDVChunk
 from .layout import (

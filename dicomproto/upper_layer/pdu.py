@@ -8,7 +8,7 @@ an AE title to 16 bytes are left out.
 
 from __future__ import annotations
 
-from .._record import Record
+from ..record import Record
 from ..uids import APPLICATION_CONTEXT_NAME
 
 Buffer = bytes | bytearray | memoryview

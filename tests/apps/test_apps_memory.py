@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dicomproto_transports._part10 import file_meta_bytes, read_head
+from dicomproto_transports.files.part10 import file_meta_bytes, read_head
 from tests.applications import CT, EXPLICIT, PATIENCE, element
 
 MB = 1_000_000

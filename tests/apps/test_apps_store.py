@@ -16,11 +16,11 @@ from time import process_time
 import pydicom
 import pytest
 
-from dicomproto_transports._part10 import file_meta_bytes, read_head
 from dicomproto_transports.apps.cli.console import Console
 from dicomproto_transports.apps.cli.output_directory import can_write_to
 from dicomproto_transports.apps.receiving import object_files
 from dicomproto_transports.apps.receiving.object_files import ObjectStore, Receipt
+from dicomproto_transports.files.part10 import file_meta_bytes, read_head
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 MR = "1.2.840.10008.5.1.4.1.1.4"

@@ -14,8 +14,8 @@ import pydicom
 import pytest
 
 from dicomproto.upper_layer.pdu import Abort, AssociateAC, AssociateRJ
-from dicomproto_transports._part10 import read_head
 from dicomproto_transports.blocking import AE, evt
+from dicomproto_transports.files.part10 import read_head
 from tests.applications import CT, EXPLICIT, PATIENCE, Done, RawPeer, Server, data_set, write_object
 from tests.cuts import cuts
 from tests.data_sets import data_set_of, explicit, implicit, item

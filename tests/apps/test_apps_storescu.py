@@ -20,11 +20,11 @@ from threading import Event as Flag
 import pydicom
 import pytest
 
-from dicomproto_transports import _sending
-from dicomproto_transports._part10 import FileHead, read_head
 from dicomproto_transports.apps import main
 from dicomproto_transports.apps.sending import input_files
 from dicomproto_transports.blocking import AE, Server, evt
+from dicomproto_transports.files import objects as _sending
+from dicomproto_transports.files.part10 import FileHead, read_head
 from tests import applications
 from tests.applications import APPLICATION, CT, EXPLICIT, Done, write_object
 from tests.cuts import cuts

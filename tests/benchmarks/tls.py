@@ -16,10 +16,10 @@ from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 
 from dicomproto.config import Timeouts
-from dicomproto_transports._blocking_waits import PollWaiter, run
-from dicomproto_transports._socket import SocketStream
-from dicomproto_transports._stream import Stream
-from dicomproto_transports._tls import Handshake
+from dicomproto_transports.streams.blocking_waits import PollWaiter, run
+from dicomproto_transports.streams.interface import Stream
+from dicomproto_transports.streams.secure import Handshake
+from dicomproto_transports.streams.tcp import SocketStream
 from dicomproto_transports.tls import client_context, server_context
 from tests.certificates import Authority
 

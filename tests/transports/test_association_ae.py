@@ -38,10 +38,10 @@ from dicomproto.upper_layer.pdu import (
     RoleSelection,
     UserIdentityRQ,
 )
-from dicomproto_transports._addresses import name_of
-from dicomproto_transports._ae import AECore
-from dicomproto_transports._endings import explain
-from dicomproto_transports._parties import acceptor_of, requestor_of
+from dicomproto_transports.association.endings import explain
+from dicomproto_transports.entity.ae import AECore
+from dicomproto_transports.entity.parties import acceptor_of, requestor_of
+from dicomproto_transports.streams.addresses import name_of
 from tests.associations import CT_IMAGE, MR_IMAGE, associated, make_ae, make_server, open_association
 from tests.backends import Lockstep
 

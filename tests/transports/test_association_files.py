@@ -20,9 +20,9 @@ from dicomproto.uids import (
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
 from dicomproto_transports import evt
-from dicomproto_transports._association import Association
-from dicomproto_transports._outgoing import FileSource, MemorySource, PieceBuffers, piece_size, stamp_of
-from dicomproto_transports._sending import KnownFile
+from dicomproto_transports.entity.association import Association
+from dicomproto_transports.files.objects import KnownFile
+from dicomproto_transports.files.pieces import FileSource, MemorySource, PieceBuffers, piece_size, stamp_of
 from dicomproto_transports.trio import InvalidFile, NotPart10, TruncatedFile
 from tests.associations import (
     CT_IMAGE,

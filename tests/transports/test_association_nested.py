@@ -20,7 +20,7 @@ from dicomproto.upper_layer.pdu import (
     RoleSelection,
 )
 from dicomproto_transports import evt
-from dicomproto_transports._provider import MAXIMUM_DEPTH
+from dicomproto_transports.scp.provider import MAXIMUM_DEPTH
 from tests.associations import (
     Peer,
     Script,

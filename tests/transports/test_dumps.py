@@ -31,7 +31,7 @@ from dicomproto.upper_layer.pdu import (
     UserIdentityRQ,
 )
 from dicomproto_transports import logs
-from dicomproto_transports._dumps import association_lines, dataset_lines, message_lines
+from dicomproto_transports.events.dumps import association_lines, dataset_lines, message_lines
 from dicomproto_transports.evt import Message
 from tests.associations import CT_IMAGE, data_set
 

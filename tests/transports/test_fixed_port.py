@@ -11,8 +11,8 @@ import pytest
 
 from dicomproto.errors import AssociationAborted, AssociationRejected
 from dicomproto_transports import evt
-from dicomproto_transports._acceptor import ServerCore
-from dicomproto_transports._stream import Stream
+from dicomproto_transports.entity.acceptor import ServerCore
+from dicomproto_transports.streams.interface import Stream
 from tests.associations import associate, make_ae
 from tests.backends import AnyBackend
 from tests.certificates import Authority

@@ -22,7 +22,7 @@ from dicomproto.upper_layer.pdu import (
 )
 from dicomproto_transports import blocking, evt
 from dicomproto_transports import trio as trio_flavour
-from dicomproto_transports._handlers import Bound, Handlers
+from dicomproto_transports.events.handlers import Bound, Handlers
 from tests.associations import (
     CT_IMAGE,
     INSTANCE,

@@ -21,7 +21,8 @@ from dicomproto.negotiation import build_associate_rq
 from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
 from dicomproto.upper_layer import encode_pdu
 from dicomproto.upper_layer.pdu import PresentationContextRQ, RoleSelection, UserIdentityRQ
-from dicomproto_transports import _dumps, anyio, blocking, evt, testing, trio
+from dicomproto_transports import anyio, blocking, evt, testing, trio
+from dicomproto_transports.events import dumps as _dumps
 from dicomproto_transports.logs import debug_logger, log_associations, log_datasets, log_messages
 from tests.associations import (
     CT_IMAGE,

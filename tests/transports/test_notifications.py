@@ -37,8 +37,8 @@ from dicomproto.upper_layer.pdu import (
     ReleaseRQ,
 )
 from dicomproto_transports import blocking, evt
-from dicomproto_transports._association import Association
-from dicomproto_transports._observer import Observer
+from dicomproto_transports.association.observer import Observer
+from dicomproto_transports.entity.association import Association
 from dicomproto_transports.evt import Message
 from dicomproto_transports.testing import Faults
 from tests.associations import (

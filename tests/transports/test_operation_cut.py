@@ -17,7 +17,7 @@ import pytest
 from dicomproto.dimse.events import DataSetChunk
 from dicomproto.errors import AssociationError
 from dicomproto_transports import blocking, evt
-from dicomproto_transports._acceptor import ServerCore
+from dicomproto_transports.entity.acceptor import ServerCore
 from dicomproto_transports.tls import client_context, server_context
 from tests.associations import (
     CT_IMAGE,

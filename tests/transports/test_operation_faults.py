@@ -20,7 +20,7 @@ import pytest
 from dicomproto.dimse.events import DataSetChunk, RequestReceived, ResponseReceived
 from dicomproto.upper_layer.events import CLOSED
 from dicomproto_transports import evt
-from dicomproto_transports._acceptor import ServerCore
+from dicomproto_transports.entity.acceptor import ServerCore
 from tests.associations import (
     HOST,
     Peer,

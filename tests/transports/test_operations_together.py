@@ -15,7 +15,7 @@ from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
 from dicomproto.upper_layer.events import CLOSED
 from dicomproto.upper_layer.pdu import AsynchronousOperationsWindow, ReleaseRP, ReleaseRQ, RoleSelection
 from dicomproto_transports import evt
-from dicomproto_transports._ae import AECore
+from dicomproto_transports.entity.ae import AECore
 from tests.associations import Peer, Script, associate, connect, make_ae, make_server
 from tests.backends import AnyBackend, Async, Lockstep
 

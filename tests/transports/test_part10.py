@@ -22,7 +22,7 @@ from dicomproto.uids import (
     IMPLEMENTATION_CLASS_UID,
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
-from dicomproto_transports._part10 import (
+from dicomproto_transports.files.part10 import (
     READ_LIMIT,
     FileHead,
     InvalidFile,

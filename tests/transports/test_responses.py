@@ -25,7 +25,7 @@ from dicomproto.uids import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN as DEFLATED
 from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
 from dicomproto.upper_layer.pdu import Abort, AsynchronousOperationsWindow, RoleSelection
 from dicomproto_transports import blocking, evt
-from dicomproto_transports._ae import AECore
+from dicomproto_transports.entity.ae import AECore
 from tests.associations import (
     HOST,
     Peer,

@@ -20,8 +20,8 @@ from dicomproto.dimse.events import DataSetChunk, RequestReceived
 from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from dicomproto.upper_layer.pdu import Abort, ReleaseRP, ReleaseRQ, RoleSelection
 from dicomproto_transports import evt
-from dicomproto_transports._ae import AECore
 from dicomproto_transports.blocking import KnownFile
+from dicomproto_transports.entity.ae import AECore
 from tests.associations import (
     CT_IMAGE,
     HOST,

@@ -30,7 +30,7 @@ from dicomproto.upper_layer.pdu import (
     RoleSelection,
 )
 from dicomproto_transports import evt
-from dicomproto_transports._acceptor import ServerCore
+from dicomproto_transports.entity.acceptor import ServerCore
 from tests.associations import (
     CT_IMAGE,
     HOST,

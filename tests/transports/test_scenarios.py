@@ -42,7 +42,7 @@ from dicomproto.upper_layer.pdu import (
     UserIdentityRQ,
 )
 from dicomproto_transports import evt
-from dicomproto_transports._association import Association
+from dicomproto_transports.entity.association import Association
 from tests.associations import (
     CT_IMAGE,
     IMMEDIATE,

@@ -16,8 +16,8 @@ from dicomproto.uids import VERIFICATION
 from dicomproto.upper_layer.events import Role
 from dicomproto.upper_layer.pdu import AssociateAC
 from dicomproto_transports import blocking, evt
-from dicomproto_transports._acceptor import ServerCore
-from dicomproto_transports._ae import AECore
+from dicomproto_transports.entity.acceptor import ServerCore
+from dicomproto_transports.entity.ae import AECore
 from dicomproto_transports.tls import client_context, server_context
 from tests.associations import IMMEDIATE, Peer, associate, make_ae, make_server
 from tests.backends import AnyBackend, Blocking, Lockstep

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dicomproto_transports import evt
-from dicomproto_transports._handlers import Handlers
+from dicomproto_transports.events.handlers import Handlers
 from tests.associations import associate, make_ae, make_server
 from tests.backends import AnyBackend, Blocking
 

@@ -19,9 +19,9 @@ from dicomproto.uids import IMPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
 from dicomproto.upper_layer import encode_pdu
 from dicomproto.upper_layer.pdu import Abort, AssociateAC, ReleaseRP, ReleaseRQ
 from dicomproto_transports import blocking, evt
-from dicomproto_transports._acceptor import ServerCore
-from dicomproto_transports._socket import SocketStream
-from dicomproto_transports._stream import Backend
+from dicomproto_transports.entity.acceptor import ServerCore
+from dicomproto_transports.streams.interface import Backend
+from dicomproto_transports.streams.tcp import SocketStream
 from tests.associations import HOST, Peer, associate, connect, in_flavour, make_ae, make_server
 from tests.backends import LONGEST_WAIT, AnyBackend, Blocking, Lockstep
 

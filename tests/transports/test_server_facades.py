@@ -29,9 +29,9 @@ from dicomproto.upper_layer import encode_pdu
 from dicomproto_transports import anyio as anyio_flavour
 from dicomproto_transports import blocking, evt, testing
 from dicomproto_transports import trio as trio_flavour
-from dicomproto_transports._ae import AECore
-from dicomproto_transports._association import Association as Coroutines
 from dicomproto_transports.blocking import Association
+from dicomproto_transports.entity.ae import AECore
+from dicomproto_transports.entity.association import Association as Coroutines
 
 FLAVOURS = [blocking, trio_flavour, anyio_flavour, testing]
 METHODS = ["send_c_echo", "send_c_store", "serve", "release", "abort"]

@@ -16,7 +16,7 @@ from dicomproto.errors import DataSetError
 from dicomproto.negotiation import build_associate_rq
 from dicomproto.uids import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN
 from dicomproto_transports import evt
-from dicomproto_transports._ae import AECore
+from dicomproto_transports.entity.ae import AECore
 from tests.associations import CT_IMAGE, INSTANCE, Peer, connect, data_set, in_flavour, make_ae, make_server
 from tests.backends import AnyBackend, Gate, Lockstep
 

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 
 from dicomproto.errors import AssociationAborted
-from dicomproto_transports import _event_loop, blocking, evt
-from dicomproto_transports._blocking_waits import PollWaiter
-from dicomproto_transports._listening import accept, listen
-from dicomproto_transports._stream import Backend, ServerShutdown, Stream
-from dicomproto_transports._tasks import AsyncServer
+from dicomproto_transports import blocking, evt
+from dicomproto_transports.server.tasks import AsyncServer
+from dicomproto_transports.streams import event_loop as _event_loop
+from dicomproto_transports.streams.blocking_waits import PollWaiter
+from dicomproto_transports.streams.interface import Backend, ServerShutdown, Stream
+from dicomproto_transports.streams.listening import accept, listen
 from tests.associations import associate, make_server
 from tests.backends import LONGEST_WAIT, AnyBackend, Async, socket_pair
 

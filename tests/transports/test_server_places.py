@@ -19,9 +19,10 @@ from dicomproto.dimse.commands import CEchoRQ
 from dicomproto.errors import AssociationAborted, AssociationRejected
 from dicomproto.uids import VERIFICATION
 from dicomproto.upper_layer.pdu import Abort, AssociateAC, UserIdentityRQ
-from dicomproto_transports import _places, evt
-from dicomproto_transports._acceptor import ServerCore
-from dicomproto_transports._ae import AECore
+from dicomproto_transports import evt
+from dicomproto_transports.entity.acceptor import ServerCore
+from dicomproto_transports.entity.ae import AECore
+from dicomproto_transports.server import places as _places
 from dicomproto_transports.tls import client_context, server_context
 from tests.associations import associate, connect, in_flavour, make_ae, make_server
 from tests.backends import AnyBackend, Gate, Lockstep

@@ -103,8 +103,8 @@ HANDLER_THAT_HANGS = """
     server = ae.start_server(
         ("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_ECHO, lambda event: time.sleep(1000))]
     )
-    import dicomproto_transports._threaded
-    dicomproto_transports._threaded._LAST_WAIT = 0.1
+    import dicomproto_transports.server.threaded
+    dicomproto_transports.server.threaded._LAST_WAIT = 0.1
     print(server.port, flush=True)
     sys.stdin.readline()
 """

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dicomproto_transports._proxy import MAXIMUM_LENGTH, ProxyHeader, parse_header, read_header
+from dicomproto_transports.streams.proxy_header import MAXIMUM_LENGTH, ProxyHeader, parse_header, read_header
 from tests.backends import AnyBackend
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"

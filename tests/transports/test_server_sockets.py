@@ -19,10 +19,10 @@ from dicomproto.upper_layer.pdu import AssociateAC
 from dicomproto_transports import anyio as anyio_flavour
 from dicomproto_transports import blocking
 from dicomproto_transports import trio as trio_flavour
-from dicomproto_transports._blocking_waits import PollWaiter
-from dicomproto_transports._event_loop import AsyncWaiter
-from dicomproto_transports._listening import listen, systemd_sockets
-from dicomproto_transports._socket import SocketStream
+from dicomproto_transports.streams.blocking_waits import PollWaiter
+from dicomproto_transports.streams.event_loop import AsyncWaiter
+from dicomproto_transports.streams.listening import listen, systemd_sockets
+from dicomproto_transports.streams.tcp import SocketStream
 from tests.associations import HOST, Peer, associate, make_ae, make_server, open_association
 from tests.backends import LONGEST_WAIT, AnyBackend, Blocking
 

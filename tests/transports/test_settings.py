@@ -19,10 +19,10 @@ from dicomproto.services import STANDARD
 from dicomproto.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, VERIFICATION
 from dicomproto.upper_layer.pdu import Abort, AsynchronousOperationsWindow
 from dicomproto_transports import anyio, blocking, evt, testing, trio
-from dicomproto_transports._acceptor import ServerCore
-from dicomproto_transports._ae import AECore
-from dicomproto_transports._checks import CHECKS, SETTINGS
-from dicomproto_transports._settings import Settings
+from dicomproto_transports.checks import CHECKS, SETTINGS
+from dicomproto_transports.entity.acceptor import ServerCore
+from dicomproto_transports.entity.ae import AECore
+from dicomproto_transports.entity.settings import Settings
 from tests.associations import CT_IMAGE, HOST, MR_IMAGE, associate, connect, make_ae, make_server
 from tests.backends import AnyBackend, Lockstep
 

@@ -15,11 +15,11 @@ import pytest
 
 from dicomproto.errors import ConnectionLost, TimedOut
 from dicomproto_transports import blocking
-from dicomproto_transports._addresses import plain_address
-from dicomproto_transports._blocking_waits import BlockingBackend, PollWaiter, Wake
-from dicomproto_transports._connecting import AddressInfo, Attempts, interleaved
-from dicomproto_transports._socket import SocketStream, connect
-from dicomproto_transports._stream import ServerShutdown, Stream
+from dicomproto_transports.streams.addresses import plain_address
+from dicomproto_transports.streams.blocking_waits import BlockingBackend, PollWaiter, Wake
+from dicomproto_transports.streams.connecting import AddressInfo, Attempts, interleaved
+from dicomproto_transports.streams.interface import ServerShutdown, Stream
+from dicomproto_transports.streams.tcp import SocketStream, connect
 from tests.associations import make_ae, make_server, open_association
 from tests.backends import AnyBackend, Async
 

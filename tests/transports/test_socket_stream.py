@@ -10,9 +10,9 @@ from functools import partial
 import pytest
 
 from dicomproto_transports import blocking
-from dicomproto_transports._blocking_waits import PollWaiter
-from dicomproto_transports._socket import SocketStream
-from dicomproto_transports._stream import Stream
+from dicomproto_transports.streams.blocking_waits import PollWaiter
+from dicomproto_transports.streams.interface import Stream
+from dicomproto_transports.streams.tcp import SocketStream
 from tests.backends import LONGEST_WAIT, AnyBackend, Async, socket_pair
 
 SOON = 0.05
@@ -464,7 +464,7 @@ def test_waiting_for_either_without_epoll(async_backend: Async, monkeypatch: pyt
         rest = await fill(left)
         with monkeypatch.context() as patch:
             # The event loops have theirs already; what is missing is a descriptor for another one.
-            patch.setattr("dicomproto_transports._event_loop.select", object())
+            patch.setattr("dicomproto_transports.streams.event_loop.select", object())
             rest = await fill(left, rest)
 
             async def write() -> None:

@@ -23,8 +23,8 @@ from dicomproto.upper_layer.pdu import (
     RoleSelection,
 )
 from dicomproto_transports import blocking, evt
-from dicomproto_transports._part10 import NotPart10
-from dicomproto_transports._store_many import StoreOutcome
+from dicomproto_transports.files.part10 import NotPart10
+from dicomproto_transports.scu.store_many import StoreOutcome
 from tests.associations import (
     CT_IMAGE,
     HOST,

@@ -14,7 +14,7 @@ import trio.testing
 
 from dicomproto_transports import anyio as anyio_flavour
 from dicomproto_transports import trio as trio_flavour
-from dicomproto_transports._stream import Stream
+from dicomproto_transports.streams.interface import Stream
 from tests.backends import LONGEST_WAIT, Async, socket_pair
 
 SOON = 0.05

@@ -15,7 +15,7 @@ from dicomproto.uids import VERIFICATION
 from dicomproto_transports import anyio as anyio_flavour
 from dicomproto_transports import evt, testing
 from dicomproto_transports import trio as trio_flavour
-from dicomproto_transports._stream import Stream
+from dicomproto_transports.streams.interface import Stream
 from tests.test_service_examples import example
 
 MEMBERS = {"now", "connect", "checkpoint", "current_task", "shield", "in_thread"}

@@ -7,7 +7,7 @@ import pytest
 from dicomproto.config import Timeouts
 from dicomproto.errors import AssociationAborted, ConnectionLost, NoAcceptedContext, TimedOut
 from dicomproto.uids import VERIFICATION
-from dicomproto_transports._stream import Stream
+from dicomproto_transports.streams.interface import Stream
 from dicomproto_transports.testing import AE, Cancelled, Deadlock, Faults, Lockstep, evt
 
 

@@ -28,10 +28,10 @@ from dicomproto.upper_layer.pdu import AssociateAC, ReleaseRP, ReleaseRQ
 from dicomproto_transports import anyio as anyio_flavour
 from dicomproto_transports import blocking, evt, testing
 from dicomproto_transports import trio as trio_flavour
-from dicomproto_transports._acceptor import ServerCore
-from dicomproto_transports._ae import AECore
-from dicomproto_transports._association import Association
-from dicomproto_transports._tls import Handshake, TlsStream
+from dicomproto_transports.entity.acceptor import ServerCore
+from dicomproto_transports.entity.ae import AECore
+from dicomproto_transports.entity.association import Association
+from dicomproto_transports.streams.secure import Handshake, TlsStream
 from dicomproto_transports.testing import Lockstep
 from dicomproto_transports.tls import ReloadingContext, client_context, server_context
 from tests.associations import (

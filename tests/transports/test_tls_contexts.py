@@ -12,7 +12,7 @@ import pytest
 from OpenSSL import crypto
 
 from dicomproto.config import Timeouts
-from dicomproto_transports._tls import Handshake, TlsStream
+from dicomproto_transports.streams.secure import Handshake, TlsStream
 from dicomproto_transports.testing import Lockstep
 from dicomproto_transports.tls import PROFILES, CRLCheck, ReloadingContext, client_context, server_context
 from tests.certificates import Authority

@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from OpenSSL import SSL
 
 from dicomproto.config import Timeouts
-from dicomproto_transports._stream import Stream, TLSBroken
-from dicomproto_transports._tls import Handshake, TlsStream
 from dicomproto_transports.blocking import run
+from dicomproto_transports.streams.interface import Stream, TLSBroken
+from dicomproto_transports.streams.secure import Handshake, TlsStream
 from dicomproto_transports.testing import Faults
 from dicomproto_transports.tls import client_context, server_context
 from tests.backends import MAKE, NAMES, AnyBackend, Async

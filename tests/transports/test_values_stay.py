@@ -33,10 +33,10 @@ from dicomproto.quiet import Quiet
 from dicomproto.text import assume_character_set, text_in_doubt
 from dicomproto.uids import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from dicomproto_transports import evt
-from dicomproto_transports._bulk_data import without_bulk_data
 from dicomproto_transports.apps.querying.match_files import write_match
 from dicomproto_transports.apps.querying.rendering import json_of, lines_of
 from dicomproto_transports.blocking import AE
+from dicomproto_transports.files.bulk_data import without_bulk_data
 from tests.identifiers import dataset
 
 IMPLICIT, EXPLICIT, BIG = IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN

@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from math import inf
 from typing import TypeVar
 
-from ._extras import missing_extra
+from .extras import missing_extra
 
 try:
     import anyio
@@ -22,20 +22,20 @@ except ImportError as error:
     raise missing_extra(__name__, "anyio", error) from error
 
 from . import evt
-from ._addresses import plain_address
-from ._association import Association
-from ._asynchronous import LibraryAE
-from ._connecting import AddressInfo
-from ._event_loop import AsyncBackend, Event, Group, Library, Scope
-from ._listening import systemd_sockets
-from ._part10 import InvalidFile, NotPart10, TruncatedFile
-from ._responses import Responses
-from ._sending import KnownFile
-from ._store_many import StoreOutcome, StoreOutcomes
-from ._supplied import check_supplied
-from ._tasks import AsyncServer as Server
-from ._wrapped import WrappedStream
+from .asynchronous import LibraryAE
+from .entity.association import Association
+from .files.objects import KnownFile
+from .files.part10 import InvalidFile, NotPart10, TruncatedFile
 from .logs import debug_logger
+from .scu.responses import Responses
+from .scu.store_many import StoreOutcome, StoreOutcomes
+from .server.tasks import AsyncServer as Server
+from .streams.addresses import plain_address
+from .streams.connecting import AddressInfo
+from .streams.event_loop import AsyncBackend, Event, Group, Library, Scope
+from .streams.listening import systemd_sockets
+from .streams.supplied import check_supplied
+from .streams.wrapped import WrappedStream
 
 __all__ = [
     "AE", "Association", "BACKEND", "InvalidFile", "KnownFile", "NotPart10", "Responses", "Server",

@@ -1,6 +1,6 @@
 """The blocking flavour: plain calls, one thread per association in a server.
 
-How the high level, which is written as coroutines, comes to be called plainly is in `_blocking_waits.py`.
+The high level is written as coroutines; `streams/blocking_waits.py` runs them as plain calls.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from typing import (
 from weakref import WeakSet
 
 from . import evt
-from ._acceptor import ServerCore
-from ._ae import AECore
-from ._arguments import Context
-from ._association import Association as Coroutines
-from ._base_association import BaseAssociation
-from ._blocking_waits import BACKEND, run
-from ._checks import checked, truth
-from ._connections import MAXIMUM_PENDING
-from ._facade import Opener, named
-from ._listening import ListenOn, systemd_sockets
-from ._part10 import InvalidFile, NotPart10, TruncatedFile
-from ._responses import Responses as CoreResponses
-from ._sending import KnownFile
-from ._store_many import StoreOutcome
-from ._threaded import Server, shut_down
+from .arguments import Context
+from .checks import checked, truth
+from .entity.acceptor import ServerCore
+from .entity.ae import AECore
+from .entity.association import Association as Coroutines
+from .entity.base_association import BaseAssociation
+from .entity.facade import Opener, named
+from .files.objects import KnownFile
+from .files.part10 import InvalidFile, NotPart10, TruncatedFile
 from .logs import debug_logger
+from .scu.responses import Responses as CoreResponses
+from .scu.store_many import StoreOutcome
+from .server.connections import MAXIMUM_PENDING
+from .server.threaded import Server, shut_down
+from .streams.blocking_waits import BACKEND, run
+from .streams.listening import ListenOn, systemd_sockets
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -48,8 +48,8 @@ if TYPE_CHECKING:
     from dicomproto.dimse.commands import Response
     from dicomproto.negotiation import SupportedContext
 
-    from ._checks import Network
-    from ._session import Session
+    from .association.session import Session
+    from .checks import Network
     from .tls import Context as TLSContext
 
 __all__ = [

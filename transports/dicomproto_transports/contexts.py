@@ -195,7 +195,7 @@ def plain_uid(what: str, given: object) -> str:
     ValueError for other text, which says what was meant.
     """
     if not isinstance(given, str):
-        from ._words import shown
+        from .words import shown
 
         raise TypeError(f"{what} must be a UID, as text, not {shown(given)}")
     uid = normalize_uid(str(given))

@@ -13,9 +13,9 @@ is bound as `in_thread(handler)`. The blocking flavour has sync handlers only.
 
 from __future__ import annotations
 
-from ._event import Event
-from ._handlers import Binding, Handler, in_thread
-from ._kinds import (
+from .events.event import Event
+from .events.handlers import Binding, Handler, in_thread
+from .events.kinds import (
     EVT_ABORTED,
     EVT_ACCEPTED,
     EVT_ACSE_RECV,
@@ -52,7 +52,7 @@ from ._kinds import (
     OBSERVED,
     EventKind,
 )
-from ._message import Message
+from .events.message import Message
 
 __all__ = [
     "EVT_CONN_OPEN",

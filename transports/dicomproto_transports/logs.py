@@ -26,13 +26,13 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Protocol
 
 from . import evt
-from ._addresses import name_of
-from ._words import printable
+from .streams.addresses import name_of
+from .words import printable
 
 if TYPE_CHECKING:
     from dicomproto.upper_layer.pdu import PDU
 
-    from ._handlers import Handlers
+    from .events.handlers import Handlers
 
 __all__ = ["debug_logger", "log_associations", "log_datasets", "log_messages"]
 
@@ -89,7 +89,7 @@ class _DebugHandler(logging.StreamHandler):  # type: ignore[type-arg]
 def log_associations(event: evt.Event) -> None:
     """Log what makes or ends an association: a handler for EVT_ACSE_RECV and EVT_ACSE_SENT."""
     if _DUMPS.isEnabledFor(logging.DEBUG):
-        from ._dumps import association_lines
+        from .events.dumps import association_lines
 
         _log(_DUMPS, association_lines(event.primitive, _way(event), _association(event).requestor.primitive))
 
@@ -102,7 +102,7 @@ class _MessageLog:
 
     def __call__(self, event: evt.Event) -> None:
         if _DUMPS.isEnabledFor(logging.DEBUG):
-            from ._dumps import message_lines
+            from .events.dumps import message_lines
 
             _log(_DUMPS, message_lines(event.message, _way(event)))
 
@@ -114,7 +114,7 @@ log_messages = _MessageLog()
 def log_datasets(event: evt.Event) -> None:
     """Log messages and the values of their data sets: for EVT_DIMSE_RECV and EVT_DIMSE_SENT."""
     if _DATASETS.isEnabledFor(logging.DEBUG):
-        from ._dumps import dataset_lines, message_lines
+        from .events.dumps import dataset_lines, message_lines
 
         command = message_lines(event.message, _way(event), with_comment=True)
         _log(_DATASETS, chain(command, dataset_lines(event.message)))

@@ -28,12 +28,12 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from dicomproto._record import Record
 from dicomproto.config import Timeouts
 from dicomproto.errors import DicomProtoError
+from dicomproto.record import Record
 from dicomproto.upper_layer.pdu import AsynchronousOperationsWindow
 
-from ._checks import own_title
+from .checks import own_title
 
 if TYPE_CHECKING:
     from .tls import CRLCheck, Profile, TLSArguments
@@ -354,7 +354,7 @@ def _title(value: object) -> str:
 
 
 def _charset(value: object) -> object:
-    from ._checks import charset_or_none
+    from .checks import charset_or_none
 
     try:
         return charset_or_none(_text(value))

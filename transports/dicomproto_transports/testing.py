@@ -42,23 +42,23 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from dicomproto.errors import ConnectionLost
 
 from . import evt
-from ._acceptor import ServerCore
-from ._addresses import Address
-from ._arguments import Context
-from ._association import Association
-from ._asynchronous import AsyncAE
-from ._connections import MAXIMUM_PENDING, Connections
-from ._memory import CAPACITY, Faults, MemorySocket, connected
-from ._serving import ConnectionServer, Serving
-from ._socket import SocketStream
-from ._stream import Stream
+from .arguments import Context
+from .asynchronous import AsyncAE
+from .entity.acceptor import ServerCore
+from .entity.association import Association
 from .logs import debug_logger
+from .server.connections import MAXIMUM_PENDING, Connections
+from .server.serving import ConnectionServer, Serving
+from .streams.addresses import Address
+from .streams.interface import Stream
+from .streams.memory import CAPACITY, Faults, MemorySocket, connected
+from .streams.tcp import SocketStream
 
 if TYPE_CHECKING:
     from dicomproto.config import Limits, Timeouts
     from dicomproto.negotiation import SupportedContext
 
-    from ._checks import Network
+    from .checks import Network
     from .tls import Context as TLSContext
 
 __all__ = [

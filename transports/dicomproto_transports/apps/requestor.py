@@ -10,8 +10,8 @@ from dicomproto.config import Timeouts
 from dicomproto.errors import AssociationError, DicomProtoError
 from dicomproto.upper_layer.pdu import AsynchronousOperationsWindow, UserIdentityRQ
 
-from .._addresses import name_of
 from ..blocking import AE
+from ..streams.addresses import name_of
 from .cli.console import Console
 from .cli.options import timeouts_of
 from .cli.user_identity import USER
@@ -19,8 +19,8 @@ from .cli.user_identity import USER
 if TYPE_CHECKING:
     from dicomproto.negotiation import Proposal
 
-    from .._requestor import NegotiationItem
     from ..blocking import Association
+    from ..entity.requestor import NegotiationItem
     from ..evt import Binding
     from ..peers import Peer
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from threading import Lock
 from typing import TextIO
 
-from ..._words import printable
+from ...words import printable
 
 CRITICAL, ERROR, WARN, INFO, DEBUG = 50, 40, 30, 20, 10
 

@@ -12,8 +12,8 @@ from .options import add_network, add_phases
 from .values import SYSTEMD, ae_title, listening_port, network, positive, seconds
 
 if TYPE_CHECKING:
-    from ..._ae import AECore
-    from ..._listening import ListenOn
+    from ...entity.ae import AECore
+    from ...streams.listening import ListenOn
 
 MAXIMUM_ASSOCIATIONS = 100
 """Associations at once, by default."""
@@ -135,7 +135,7 @@ def listen_on(options: argparse.Namespace) -> ListenOn:
     """Return what a server is to listen on; raises OSError or ValueError if systemd hands nothing over."""
     if options.port != SYSTEMD:
         return options.bind_address, options.port
-    from ..._listening import systemd_sockets
+    from ...streams.listening import systemd_sockets
 
     sockets = systemd_sockets()
     if not sockets:

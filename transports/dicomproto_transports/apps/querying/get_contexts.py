@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dicomproto._record import Record
 from dicomproto.negotiation import MAXIMUM_CONTEXTS
+from dicomproto.record import Record
 from dicomproto.services import storage_sop_classes
 from dicomproto.services._sop_class_table import COMMON_STORAGE, RETIRED_STORAGE
 from dicomproto.uids import UNCOMPRESSED_TRANSFER_SYNTAXES

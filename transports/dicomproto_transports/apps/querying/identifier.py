@@ -56,7 +56,7 @@ def identifier_of(options: Namespace) -> Dataset:
 
 def read_identifier(path: str) -> Dataset:
     """Return the elements of a DICOM or DICOM JSON file that may be keys; raises ArgumentTypeError."""
-    from ..._part10 import InvalidFile
+    from ...files.part10 import InvalidFile
     from .characters import decode_text
 
     try:
@@ -103,7 +103,7 @@ def _from_dicom(file: BinaryIO, head: bytes) -> Dataset:
 
     from dicomproto.datasets import decode_data_set
 
-    from ..._part10 import find_data_set
+    from ...files.part10 import find_data_set
 
     data = file.read()
     if head[:2] == _META_GROUP or head[128:132] == b"DICM":

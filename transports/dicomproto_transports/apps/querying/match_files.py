@@ -10,7 +10,7 @@ from dicomproto.datasets import encode_data_set
 from dicomproto.quiet import Quiet
 from dicomproto.uids import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 
-from ..._part10 import file_meta_bytes
+from ...files.part10 import file_meta_bytes
 from ..cli.output_directory import open_temporary
 
 if TYPE_CHECKING:

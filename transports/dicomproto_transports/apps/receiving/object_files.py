@@ -24,10 +24,10 @@ from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
 
-from dicomproto._record import Record
+from dicomproto.record import Record
 from dicomproto.upper_layer.pdu import Buffer
 
-from ... import _part10
+from ...files import part10 as _part10
 from ..cli.output_directory import open_temporary, sync_directory
 from .file_names import ALL_PREFIXES, file_name, stem
 

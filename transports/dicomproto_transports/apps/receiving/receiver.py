@@ -19,8 +19,8 @@ from dicomproto.uids import UNCOMPRESSED_TRANSFER_SYNTAXES, VERIFICATION
 from dicomproto.upper_layer.pdu import Buffer, PresentationContextRQ
 
 from ... import evt
-from ..._words import uid_named
 from ...blocking import AE
+from ...words import uid_named
 from ..acceptor import Listener, association_of
 from ..cli.console import ERROR, INFO, WARN, Console, size
 from ..cli.options import preferred_syntaxes

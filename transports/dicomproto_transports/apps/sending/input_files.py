@@ -6,10 +6,10 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
 
-from dicomproto._record import Record
+from dicomproto.record import Record
 
-from ... import _part10
-from ..._sending import KnownFile
+from ...files import part10 as _part10
+from ...files.objects import KnownFile
 
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 """SOP class of a DICOMDIR, which is an index of files and never sent (PS3.4 I.4)."""

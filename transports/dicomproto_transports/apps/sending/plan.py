@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from dicomproto._record import Record
 from dicomproto.negotiation import CONVERTIBLE_TRANSFER_SYNTAXES, MAXIMUM_CONTEXTS, plan_contexts
+from dicomproto.record import Record
 from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN
 from dicomproto.upper_layer.pdu import PresentationContextRQ
 

@@ -17,17 +17,17 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from dicomproto._record import Record, maker_of
 from dicomproto.dimse.status import Category
 from dicomproto.errors import (
     AssociationRejected,
     DicomProtoError,
     NoAcceptedContext,
 )
+from dicomproto.record import Record, maker_of
 from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN
 
-from ..._outgoing import SourceChanged, read_failure
-from ..._part10 import TruncatedFile, file_meta_bytes, read_head
+from ...files.part10 import TruncatedFile, file_meta_bytes, read_head
+from ...files.pieces import SourceChanged, read_failure
 from ..cli.console import Console
 from ..cli.progress import Progress
 from ..requestor import facts
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
 
     from dicomproto.dimse.commands import CStoreRSP
 
-    from ..._sending import KnownFile
-    from ..._store_many import StoreOutcome
     from ...blocking import Association
+    from ...files.objects import KnownFile
+    from ...scu.store_many import StoreOutcome
 
     Item = str | KnownFile | io.BytesIO | io.FileIO
     """What `store_many` is given."""

@@ -1,0 +1,229 @@
+"""What users may pass to calls: judged before anything is done, and refused in words.
+
+Of what is no data set, path or number only the type is told: it may hold anything, patients included.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from dicomproto.config import Timeouts
+from dicomproto.negotiation import Proposal, SupportedContext, index_supported
+from dicomproto.uids import UNCOMPRESSED_TRANSFER_SYNTAXES
+from dicomproto.upper_layer.pdu import AsynchronousOperationsWindow, PresentationContextRQ
+
+from .checks import checked, own_title, seconds_or_none, timeouts, whole, wrong
+from .contexts import ABSTRACT_SYNTAX, TRANSFER_SYNTAX, plain_uid
+from .words import named, shown
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+Context = Proposal | SupportedContext | str
+"""A context to propose or support: a SOP class UID, (SOP class UID, transfer syntaxes), or a record."""
+
+T = TypeVar("T")
+
+# --- data sets ------------------------------------------------------------------------------------
+
+
+def is_data_set(given: object) -> bool:
+    """Tell whether something is a pydicom data set, and no class or element of one."""
+    return hasattr(given, "to_json_dict") and hasattr(given, "get_item") and not isinstance(given, type)
+
+
+def data_set(given: object, call: str) -> Dataset:
+    """Return what was given to `call` as a data set; TypeError says what it is, without its content."""
+    if is_data_set(given):
+        return cast("Dataset", given)
+    advice = "; make_identifier(**keywords) makes one" if isinstance(given, Mapping) else ""
+    raise TypeError(f"{call}: a pydicom Dataset is wanted, not {named(given)}{advice}")
+
+
+def objects(given: Iterable[T]) -> Iterable[T]:
+    """Return what `store_many` is to send, if it is several."""
+    if isinstance(given, str | bytes) or is_data_set(given) or not isinstance(given, Iterable):
+        raise TypeError(
+            f"store_many: several objects are wanted, as a list or a generator, not {named(given)};"
+            " send_c_store sends one"
+        )
+    return given
+
+
+# --- where and to whom ----------------------------------------------------------------------------
+
+
+def check_address(host: object, port: object) -> int:
+    """Check the address of a peer, and return its port."""
+    if not isinstance(host, str):
+        raise TypeError(f"addr: {wrong('the name or IP address of a host, as text', host)}")
+    if not host.strip() or not host.isprintable():
+        raise ValueError(f"addr: {wrong('the name or IP address of a host', host)}")
+    number = _number(port)
+    if number is None:
+        raise TypeError(f"a port is a number from 1 to 65535, not {shown(port)}")
+    if not 0 < number < 65536:  # getaddrinfo(3) would take what is left of it after a division
+        raise ValueError(f"a port is a number from 1 to 65535, not {number}")
+    return number
+
+
+def check_bind_address(given: object) -> None:
+    """Check the local end of a connection, which may be left to the system."""
+    if given is not None and not is_local_address(given):
+        raise TypeError(f"bind_address: {wrong('(address, port), with port 0 for any', given)}")
+
+
+def is_local_address(given: object) -> bool:
+    """Tell whether something is (host, port), where 0 is any port; raises ValueError for no port."""
+    if not isinstance(given, tuple) or len(given) != 2 or not isinstance(given[0], str):
+        return False
+    number = _number(given[1])
+    if number is not None and not 0 <= number < 65536:
+        raise ValueError(f"a port is a number from 0 to 65535, not {number}")
+    return number is not None
+
+
+def _number(given: object) -> int | None:
+    try:
+        return None if isinstance(given, bool) else operator.index(given)  # type: ignore[arg-type]
+    except TypeError:
+        return None
+
+
+# --- the rest of `associate` and `start_server` ---------------------------------------------------
+
+
+def maximum_length(given: object) -> None:
+    """Check a maximum length that stands in place of the entity's."""
+    if given is not None:
+        checked("max_pdu", whole(), given)
+
+
+def timeouts_of(given: object, defaults: Timeouts) -> Timeouts:
+    """Return the timeouts of one association: all of them, or those that differ by name."""
+    if given is None:
+        return defaults
+    if isinstance(given, Timeouts):
+        return checked("timeouts", timeouts, given)
+    wanted = "a Timeouts, or a mapping of those that differ, such as {'connect': 5}"
+    if not isinstance(given, Mapping):
+        raise TypeError(f"timeouts: {wrong(wanted, given)}")
+    for name, value in given.items():
+        if name not in Timeouts._fields:
+            known = ", ".join(Timeouts._fields)
+            raise TypeError(f"timeouts: there is none called {name!r}; there are {known}")
+        checked(f"timeouts: {name}", seconds_or_none, value)
+    return defaults.replace(**given)
+
+
+def listed(name: str, wanted: str, given: object) -> Iterable[object]:
+    """Return what is to be gone through: no text, which would be gone through by letters."""
+    if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
+        raise TypeError(f"{name}: {wrong(wanted, given)}")
+    return given
+
+
+def check_window(given: object) -> None:
+    """Check a proposed asynchronous operations window."""
+    if not isinstance(given, AsynchronousOperationsWindow | None):
+        wanted = "an AsynchronousOperationsWindow, or None"
+        raise TypeError(f"operations_window: {wrong(wanted, given)}")
+
+
+def check_flag(name: str, given: object, *, or_none: bool = False) -> None:
+    """Check what is True or False."""
+    if not isinstance(given, bool) and not (or_none and given is None):
+        raise TypeError(f"{name}: {wrong('True or False', given)}")
+
+
+def number(name: str, given: object) -> int:
+    """Return the number that a call was given as its argument `name`; what it may be, the command says."""
+    found = _number(given)
+    if found is None:
+        raise TypeError(f"{name}: {wrong('a whole number', given)}")
+    return found
+
+
+def uid(name: str, given: object) -> str:
+    """Return the UID that a call was given as its argument `name`."""
+    if not isinstance(given, str) or not given:
+        raise TypeError(f"{name}: {wrong('a UID, as text', given)}")
+    return given
+
+
+def tags_of(given: object) -> tuple[int, ...]:
+    """Return the tags that are given as numbers, (group, element) pairs or keywords; none for None."""
+    from pydicom.tag import Tag
+
+    if given is None:
+        return ()
+    wanted = "a list of tags, keywords or (group, element) pairs"
+    found = list(listed("identifier_list", wanted, given))
+    for tag in found:
+        if isinstance(tag, bool) or not isinstance(tag, int | str | tuple):
+            raise TypeError(f"identifier_list: {wrong(wanted, tag)}")
+    return tuple(int(tag if isinstance(tag, int) else Tag(tag)) for tag in found)  # type: ignore[arg-type]
+
+
+# --- presentation contexts and names ---------------------------------------------------------------
+
+
+def ae_titles(given: str | bytes | Sequence[str | bytes]) -> frozenset[str]:
+    """Return one AE title or several without padding."""
+    return frozenset(map(own_title, [given] if isinstance(given, str | bytes) else given))
+
+
+def supported_index(contexts: Iterable[Context | SupportedContext]) -> dict[str, SupportedContext]:
+    """Return contexts by UID, from whatever form they have."""
+    records = []
+    for context in contexts:
+        uid, syntaxes = proposal_of(context)
+        if not isinstance(context, SupportedContext):
+            context = SupportedContext(abstract_syntax=uid, transfer_syntaxes=syntaxes)
+        records.append(context)
+    return index_supported(records)
+
+
+def proposal_of(context: object) -> tuple[str, tuple[str, ...]]:
+    """Return the SOP class and transfer syntaxes of a context, from whatever form it has."""
+    if isinstance(context, PresentationContextRQ | SupportedContext):
+        return context_uid(context.abstract_syntax), transfer_syntaxes(context.transfer_syntaxes)
+    if isinstance(context, str):
+        return context_uid(context), UNCOMPRESSED_TRANSFER_SYNTAXES
+    if not isinstance(context, tuple | list) or len(context) != 2:
+        wanted = "a SOP class UID, (SOP class UID, transfer syntaxes) or a PresentationContext"
+        raise TypeError(f"a presentation context {wrong(wanted, context)}")
+    abstract_syntax, syntaxes = context
+    return context_uid(abstract_syntax), transfer_syntaxes(syntaxes)
+
+
+def context_uid(uid: object) -> str:
+    """Return the UID of a SOP class, as text."""
+    return plain_uid(ABSTRACT_SYNTAX, uid)
+
+
+def transfer_syntaxes(given: object) -> tuple[str, ...]:
+    """Return the transfer syntaxes of a context: one, several, or for None the uncompressed ones."""
+    if given is None:
+        return UNCOMPRESSED_TRANSFER_SYNTAXES
+    syntaxes = given_syntaxes(given)
+    if not syntaxes:
+        raise ValueError("a presentation context needs a transfer syntax")
+    return tuple(dict.fromkeys(syntaxes))
+
+
+def given_syntaxes(given: object) -> tuple[str, ...] | None:
+    """Return one transfer syntax or several; None for None."""
+    if given is None:
+        return None
+    if isinstance(given, bytes) or not isinstance(given, Iterable):
+        raise TypeError(f"a transfer syntax {wrong('a UID, as text, or a list of them', given)}")
+    several = [given] if isinstance(given, str) else given
+    return tuple([plain_uid(TRANSFER_SYNTAX, uid) for uid in several])
+
+
+def without(syntaxes: tuple[str, ...], gone: tuple[str, ...] | None) -> tuple[str, ...]:
+    """Return the transfer syntaxes that are left; none where all are gone."""
+    return () if gone is None else tuple(uid for uid in syntaxes if uid not in gone)

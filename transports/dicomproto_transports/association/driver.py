@@ -1,0 +1,402 @@
+"""The driver of an association: bytes between engine and stream, until there is an event.
+
+`next_event` is the only place where an association waits. It takes events out of the engine, and
+while there are none it moves bytes: what is queued goes out first, then the next piece of the
+data set under way, and only when there is nothing to send does it read. So whoever waits, for
+whatever, a data set under way goes on leaving, and what the peer says is heard between two pieces.
+
+What the peer says is acted on in its turn. `look_ahead` takes it in before that, but never past a
+release request or the end: the engine must not be further than those who act on its events.
+
+The terminal event closes the stream as the engine says; from then on `next_event` raises.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, cast, get_args
+
+from dicomproto.dimse.events import CancelReceived, DataSetChunk
+from dicomproto.upper_layer.events import (
+    BUSY,
+    CLOSED,
+    NEED_DATA,
+    CloseAction,
+    ConnectionClosed,
+    LocallyEnded,
+    Signal,
+    Terminal,
+)
+from dicomproto.upper_layer.pdu import Abort, Buffer, ReleaseRQ
+from dicomproto.upper_layer.states import State
+
+from ..streams.interface import TLSBroken, glimpse
+from ..words import printable
+from .endings import Ending, Reason
+from .log_lines import log
+from .sender import Sender
+from .turns import MESSAGE, Turn
+
+if TYPE_CHECKING:
+    from dicomproto.config import Timeouts
+    from dicomproto.connection import Connection, Event
+    from dicomproto.upper_layer.events import Busy, Closed, NeedData
+
+    from ..streams.interface import Backend, Stream
+    from .observer import Observer
+
+_TERMINAL_KINDS = frozenset(get_args(Terminal))
+
+# Pieces of a message that are read one after the other, without a look at the deadlines, if they are there.
+_MOST_AT_ONCE = 8
+
+# Events that `look_ahead` takes in before their turn, and bytes of data sets after which it reads no more.
+_FARTHEST = 64
+_MOST_AHEAD = 1024 * 1024
+
+# However `Timeouts.close` is set, the end of a connection comes.
+_LONGEST_CLOSE = 3600.0
+
+
+class Driver:
+    """Moves the bytes of one association; `on_end` is awaited when it has ended and the stream is closed."""
+
+    __slots__ = (
+        "ending", "sender", "cancelled", "observer", "close_timeout", "_connection", "_stream", "_backend",
+        "_timeouts", "_on_end", "_turn", "_ahead", "_held", "_read_at_once", "_is_input_over", "_is_fresh",
+        "_overdue",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        connection: Connection,
+        stream: Stream,
+        backend: Backend,
+        timeouts: Timeouts,
+        on_end: Callable[[], Awaitable[object]],
+    ) -> None:
+        self._connection = connection
+        self._stream = stream
+        self._backend = backend
+        self._timeouts = timeouts
+        self._on_end = on_end
+        self.ending = Ending(connection, stream)
+        self.sender = Sender(connection, stream, timeouts.write, self.ending, self.end)
+        self.cancelled = connection.cancelled
+        self.observer: Observer | None = None
+        """Who listens to what passes over the wire; None unless somebody wants to hear of it."""
+        self.close_timeout = timeouts.close
+        """Seconds that the end waits for the peer to close the connection."""
+        self._turn = Turn(stream.now())
+        self._ahead: deque[Event | Terminal] = deque()  # taken in by `look_ahead`
+        self._held: Buffer = b""  # came, and waits until what came before was told to the observer
+        self._read_at_once = 0  # since the last look at the deadlines
+        self._is_input_over = False  # which the engine is told when all before it was acted on
+        self._is_fresh = False  # nothing was served since the last bytes came
+        self._overdue: float | None = None
+
+    def listen(self, observer: Observer | None) -> None:
+        """Let an observer hear what passes over the wire from now on, or nobody."""
+        self.observer = self.sender.observer = observer
+
+    # -- waiting ------------------------------------------------------------------------------
+
+    async def next_event(self, deadline: float | None = None) -> Event:
+        """Return the next event that is not terminal.
+
+        Raises TimeoutError if nothing came until `deadline`, and the AssociationError of the end.
+        """
+        next_event, ahead, turn = self._connection.next_event, self._ahead, self._turn
+        while True:
+            if turn.events >= turn.look_at:
+                await self.take_turn()
+            event = ahead.popleft() if ahead else next_event()
+            if self.observer is not None:
+                await self._tell_observed(self.observer, event)
+            if type(event) is DataSetChunk:
+                turn.events += 1
+                return event
+            if event is NEED_DATA:
+                if self._is_input_over:
+                    self._connection.receive_eof()
+                else:
+                    await self.move(deadline)
+            elif event is BUSY:
+                await self._let_others_run()
+            elif event is CLOSED:
+                raise self.ending.known()
+            elif type(event) in _TERMINAL_KINDS:
+                await self._finish(cast(Terminal, event))
+                raise self.ending.known()
+            else:
+                turn.events += MESSAGE
+                return event
+
+    async def event_at_hand(self) -> Event | None:
+        """Return the next event if it is there without reading; None if not. Raises as `next_event`."""
+        while True:
+            self._turn.events += MESSAGE
+            await self.take_turn()
+            event = self._ahead.popleft() if self._ahead else self._connection.next_event()
+            if self.observer is not None:
+                await self._tell_observed(self.observer, event)
+            if event is BUSY:
+                await self._let_others_run()
+            elif event is NEED_DATA and self._held:
+                self.look()
+            elif event is NEED_DATA and self._is_input_over:
+                self._connection.receive_eof()
+            else:
+                break
+        if event is NEED_DATA:
+            return None
+        if event is CLOSED:
+            raise self.ending.known()
+        if type(event) in _TERMINAL_KINDS:
+            await self._finish(cast(Terminal, event))
+            raise self.ending.known()
+        return event
+
+    def put_back(self, event: Event) -> None:
+        """Let an event be the next one again."""
+        self._ahead.appendleft(event)
+
+    async def take_turn(self) -> None:
+        """Let others run, if this association has worked for long or taken many events since they did."""
+        if self._turn.is_over(self._stream.now()):
+            await self._let_others_run()
+
+    async def _let_others_run(self) -> float:
+        """Let others run; return the time after that."""
+        await self._backend.checkpoint()
+        now = self._stream.now()
+        self._turn.begin(now)
+        return now
+
+    async def _tell_observed(self, observer: Observer, event: Event | NeedData | Busy | Closed) -> None:
+        """Have told what passed over the wire before `event`, which keeps its place if that is cancelled."""
+        try:
+            await observer.tell()
+            await self.take_turn()
+        except BaseException:
+            if not isinstance(event, Signal):
+                self._ahead.appendleft(event)
+            raise
+        if self.ending.reason is not None:  # a handler has aborted
+            raise self.ending.known()
+
+    async def move(self, deadline: float | None = None) -> None:
+        """Send what there is to send, else receive once, else let time pass."""
+        connection, stream, sender = self._connection, self._stream, self.sender
+        is_sending = sender.source is not None
+        if is_sending and not sender.unsent:
+            await sender.feed()
+        if await sender.send_queued() or is_sending:
+            self.look()
+            return
+        if self._held:
+            self._take(b"")
+            return
+        if self._read_at_once < _MOST_AT_ONCE and connection.is_receiving and self._read_on():
+            return
+        self._read_at_once = 0
+        now, turn = stream.now(), self._turn
+        if turn.is_over(now):
+            now = await self._let_others_run()
+        due = connection.next_deadline(now, unread=now - turn.heard_at)
+        if due is not None and due <= now:
+            # What we wait for may have come while a handler took its time: one look, then the wait is over.
+            if self._overdue == due:
+                connection.handle_timeout(now)
+                return
+            self._overdue = due
+        until = due if deadline is None or (due is not None and due < deadline) else deadline
+        if self.ending.is_deaf:
+            until = now + self._close_time()
+        try:
+            data = await stream.receive(until)
+        except TimeoutError:
+            if self.ending.is_deaf:
+                self._end_input()
+            elif until is deadline:
+                raise
+            else:
+                connection.handle_timeout(stream.now())
+        except OSError as error:
+            self._break(error)
+        else:
+            self._take(data)
+        finally:
+            turn.hear(now, stream.now())
+
+    def _read_on(self) -> bool:
+        """Take in what is there of the message that has begun; tell whether there was something."""
+        try:
+            data = self._stream.try_receive()
+        except OSError as error:
+            self._break(error)
+            return True
+        if not data:  # the end is for `receive`, which knows what it means
+            return False
+        self._read_at_once += 1
+        self._take(data)
+        return True
+
+    def look(self) -> None:
+        """Take in what has arrived while we send.
+
+        Time is not looked at before all is sent, or a response would be waited for while its request leaves.
+        """
+        if self._held:
+            self._take(b"")
+            return
+        try:
+            data = self._stream.try_receive()
+        except OSError as error:
+            self._break(error)
+            return
+        if data is not None:
+            self._take(data)
+
+    def _take(self, data: Buffer) -> None:
+        """Give the engine what was received, after what is held; no more at once than the observer takes."""
+        if self._held:
+            data, self._held = self._held, b""
+        elif not data:
+            self._end_input()
+            return
+        self._is_fresh = True
+        if self.observer is not None:
+            taken = self.observer.received(data)
+            data, self._held = memoryview(data)[:taken], memoryview(data)[taken:]
+        self._connection.receive_data(data)
+
+    def _break(self, error: OSError) -> None:
+        """Take note that the connection broke, where it was read from."""
+        if self.ending.broken is None or isinstance(error, TLSBroken):  # which says why
+            self.ending.broken = error
+        self.ending.is_gone = True
+        self._end_input()
+
+    def _end_input(self) -> None:
+        """Take note that nothing more can be read; the engine hears of it behind what was."""
+        self._is_input_over = self.ending.is_leaving = True
+
+    # -- looking ahead ------------------------------------------------------------------------
+
+    def look_ahead(self) -> bool:
+        """Take in what has arrived, so that a C-CANCEL is known of before its turn.
+
+        Tells whether the peer still takes results; what else has come waits for `next_event`.
+        """
+        ahead, has_looked, ending = self._ahead, False, self.ending
+        while not ending.is_leaving:
+            if len(ahead) >= _FARTHEST:
+                self._notice_end()
+                break
+            event = self._connection.next_event()
+            if event is NEED_DATA:
+                if has_looked:
+                    break
+                if self._is_far_ahead():
+                    self._notice_end()
+                    break
+                has_looked = True
+                self.look()
+            elif event is CLOSED or event is BUSY:
+                break
+            elif not isinstance(event, CancelReceived):  # which the engine remembers
+                ahead.append(event)
+                ending.is_gone = type(event) in _TERMINAL_KINDS
+                ending.is_leaving = ending.is_gone or type(event) is ReleaseRQ
+        return not ending.is_leaving
+
+    def _is_far_ahead(self) -> bool:
+        """Tell whether so much of a data set was taken in that no more is to be read before its turn."""
+        sizes = [len(event.data) for event in self._ahead if isinstance(event, DataSetChunk)]
+        return sum(sizes) >= _MOST_AHEAD
+
+    def notice_overdue(self, now: float) -> None:
+        """Take note, while nobody reads, that the rest of a message does not come in time."""
+        connection, turn = self._connection, self._turn
+        due = connection.next_deadline(now, unread=now - turn.heard_at)
+        turn.heard_at = now
+        if due is not None and due <= now:
+            connection.handle_timeout(now)
+            self.look_ahead()
+
+    def _notice_end(self) -> None:
+        """Take note of an end of input that stands behind what is not to be read yet."""
+        end = glimpse(self._stream)
+        self.ending.is_gone |= end == "broken"
+        self.ending.is_leaving |= end != ""
+
+    async def is_too_late(self) -> bool:
+        """Send the answers to earlier requests, and tell whether nobody can take that to the next one.
+
+        What was read just now is a sign of life, which costs no look.
+        """
+        if self.sender.is_owing:
+            await self.sender.send_queued()
+        if self._is_fresh:
+            self._is_fresh = False
+        elif not self.ending.is_gone:
+            self._notice_end()
+        return self.ending.is_gone
+
+    # -- ending -------------------------------------------------------------------------------
+
+    async def end(self, reason: Reason | None = None, abort: Abort | None = None) -> None:
+        """Abort and close; `reason` explains it in place of a plain "aborted from this side"."""
+        ending = self.ending
+        if ending.reason is not None:
+            return
+        ending.is_gone = ending.is_leaving = True
+        ending.reason = reason
+        if self._connection.state is State.STA2:  # nobody asked for anything that could be aborted
+            ending.reason = reason or (lambda: ending.explain(LocallyEnded(pdu=Abort())))
+            self._connection.receive_eof()
+        else:
+            self._connection.send(abort or Abort())
+        while True:
+            event = self._ahead.popleft() if self._ahead else self._connection.next_event()
+            if event is CLOSED:
+                return
+            if type(event) in _TERMINAL_KINDS:
+                await self._finish(cast(Terminal, event))
+                return
+
+    async def _finish(self, terminal: Terminal) -> None:
+        """Close the stream after the terminal event, as the engine says."""
+        ending, sender = self.ending, self.sender
+        ending.is_gone = ending.is_leaving = True
+        ending.terminal = terminal
+        if ending.reason is None:
+            ending.reason = lambda: ending.explain(terminal, self._timeouts)
+        quiet = isinstance(terminal, ConnectionClosed) and terminal.quiet  # a port probe
+        level = logging.DEBUG if quiet else logging.INFO
+        if log.isEnabledFor(level):
+            log.log(level, "%s", printable(str(ending.error)))
+        sender.source = None
+        now = self._stream.now()
+        words: list[Buffer] = []
+        observer = self.observer
+        if observer is not None:
+            observer.start()
+        if self._connection.close_action is CloseAction.SHUTDOWN:
+            words = sender.unsent + self._connection.data_to_send()
+            await self._stream.close(words, now + self._close_time())
+        else:
+            await self._stream.close([], now)
+        sender.unsent = []
+        self._connection.receive_eof()
+        if observer is not None:
+            observer.sent([] if ending.is_deaf else words, [])
+            await observer.tell()
+        await self._on_end()
+
+    def _close_time(self) -> float:
+        close = self.close_timeout
+        return _LONGEST_CLOSE if close is None else min(close, _LONGEST_CLOSE)

@@ -1,0 +1,214 @@
+"""Who uses an association: one call at a time, or the handlers that it runs.
+
+One task uses it at a time, or the handler that this task runs, with no lock, queue or task inside; a second
+one is refused. As long as a handler runs and calls nothing, any thread may look ahead for it, to tell whether
+anybody still waits for its result.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from time import monotonic
+from typing import TYPE_CHECKING, TypeVar
+
+from dicomproto.errors import AssociationError, LocalProtocolError
+from dicomproto.quiet import Quiet
+
+from .. import evt
+from ..events.handlers import Bound, Handlers, call
+from ..streams.interface import ServerShutdown
+from .log_lines import log
+
+if TYPE_CHECKING:
+    from dicomproto.connection import Connection
+
+    from ..streams.interface import Backend, Stream
+    from .driver import Driver
+
+Drive = Callable[[Coroutine[object, object, object]], object]
+"""Runs a coroutine to its end without an event loop, as the blocking flavour does."""
+
+T = TypeVar("T")
+
+
+class Handling:
+    """Runs the handlers of one association, and admits one call at a time."""
+
+    __slots__ = (
+        "handlers", "drive", "_driver", "_connection", "_stream", "_backend", "_clock_offset", "_looking",
+        "_is_quiet", "_busy", "_user",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        driver: Driver,
+        connection: Connection,
+        stream: Stream,
+        backend: Backend,
+        handlers: Handlers,
+        drive: Drive | None,
+    ) -> None:
+        self._driver = driver
+        self._connection = connection
+        self._stream = stream
+        self._backend = backend
+        self.handlers = handlers
+        self.drive = drive
+        """How the blocking flavour runs a coroutine; None where handlers may be async."""
+        self._clock_offset = stream.now() - monotonic()
+        self._looking = threading.Lock()  # held by whoever looks ahead, from any thread
+        self._is_quiet = False  # a handler runs and has called nothing: what has come may be looked at
+        self._busy = False
+        self._user: object = None  # the task that runs a handler, and may use the association meanwhile
+
+    # -- one call at a time -------------------------------------------------------------------
+
+    def enter(self, what: str) -> None:
+        """Take the association for one call, until `leave`; LocalProtocolError if another has it."""
+        ending = self._driver.ending
+        if ending.reason is not None:
+            raise ending.known()
+        if self._busy or (self._user is not None and self._user != self._backend.current_task()):
+            raise LocalProtocolError(
+                f"{what}: the association is in use by another call; open one for each task or thread"
+            )
+        if self._is_quiet:  # else nobody looks, or begins to
+            with self._looking:
+                self._is_quiet = False
+        self._busy = True
+
+    def leave(self) -> None:
+        """Let the next call have the association."""
+        self._busy = False
+        self._is_quiet = self._user is not None
+
+    @property
+    def is_free(self) -> bool:
+        """Whether no other call and no handler of another task has the association."""
+        return not self._busy and self._user in (None, self._backend.current_task())
+
+    @contextmanager
+    def taken_to_abort(self) -> Iterator[None]:
+        """A block that aborts the association; a handler may, whatever it handles."""
+        busy = self._busy
+        if self._user == self._backend.current_task():
+            self._busy = False
+        self.enter("abort")
+        try:
+            yield
+        finally:
+            self._busy = busy
+
+    # -- handlers -----------------------------------------------------------------------------
+
+    @contextmanager
+    def running(self, *, may_use: bool = True) -> Iterator[None]:
+        """A block in which a handler runs: nobody else may use the association, and it may if `may_use`.
+
+        pydicom, which decodes values when a handler looks at them, does not quote them on stderr or in a log.
+        """
+        busy, self._busy = self._busy, not may_use
+        user, self._user = self._user, self._backend.current_task()
+        quiet, self._is_quiet = self._is_quiet, may_use
+        try:
+            with Quiet():
+                yield
+        finally:
+            with self._looking:
+                self._is_quiet = quiet
+            self._busy, self._user = busy, user
+
+    async def run(self, bound: Bound, event: object, *, may_use: bool = True) -> object:
+        """Run a handler, with its event or whatever else is its first argument, and return its result."""
+        if bound.in_thread:
+            return await self.in_thread(lambda: bound.handler(event, *bound.args), may_look=may_use)
+        with self.running(may_use=may_use):
+            return await call(bound, event, is_blocking=self.drive is not None)
+
+    async def in_thread(self, function: Callable[[], T], *, may_look: bool = True) -> T:
+        """Return what a function of a handler returns, run in a worker thread; see `Backend`."""
+        quiet, self._is_quiet = self._is_quiet, may_look
+
+        def run() -> T:
+            with Quiet():
+                return function()
+
+        try:
+            return await self._backend.in_thread(run, self._note_leaving)
+        finally:
+            with self._looking:
+                self._is_quiet = quiet
+
+    def _note_leaving(self) -> None:
+        """Take note that this side is about to end the association."""
+        self._driver.ending.is_leaving = True
+
+    def handlers_of(self, kind: evt.EventKind) -> tuple[Bound, ...]:
+        """Return the handlers of a notification event, as they are now."""
+        return self.handlers.all(kind)
+
+    async def tell(self, event: evt.Event) -> bool:
+        """Run the handlers of a notification event; tell whether none failed, which is logged."""
+        good, may_use, ending = True, event.event not in evt.OBSERVED, self._driver.ending
+        for bound in self.handlers.all(event.event):
+            had_ended = ending.is_leaving
+            try:
+                await self.run(bound, event, may_use=may_use)
+            except Exception as error:
+                good = False
+                name = event.event.name
+                if self.explains(error) and not had_ended:
+                    what = "%s: a handler of %s ended with the association (%s)"
+                    log.info(what, ending.peer_name, name, type(error).__name__)
+                else:
+                    log.exception("%s: a handler of %s failed", ending.peer_name, name)
+        return good
+
+    def explains(self, error: BaseException | None, event: evt.Event | None = None) -> bool:
+        """Tell whether a handler raised something because this association ended, and is not to blame for it.
+
+        It is or came of an AssociationError, or the handler had seen that its event `is_cancelled`.
+        """
+        if not self._driver.ending.is_leaving:
+            return False
+        if event is not None and event.verdict:
+            return True
+        while error is not None and not isinstance(error, AssociationError):
+            error = error.__cause__ or error.__context__
+        return error is not None
+
+    # -- a look for a handler -----------------------------------------------------------------
+
+    def is_cut(self, message_id: int) -> bool:
+        """Tell whether nobody waits for the result of an operation of the peer any more.
+
+        Looks at what has arrived, without waiting, while a handler runs and does not use the association.
+        Any thread may ask: a look takes the lock that the association's own thread takes when it goes on.
+        """
+        driver = self._driver
+        if not driver.ending.is_leaving and self._looking.acquire(blocking=False):
+            try:
+                if self._is_quiet and driver.look_ahead():
+                    self._notice_time()
+            finally:
+                self._looking.release()
+        return driver.ending.is_leaving or message_id in driver.cancelled
+
+    def _notice_time(self) -> None:
+        """Take note that the peer was silent within a message for too long, or that the server ends."""
+        if self._connection.is_receiving:
+            self._driver.notice_overdue(self._now())
+        if self.drive is not None:
+            try:
+                self.drive(self._backend.checkpoint())
+            except ServerShutdown:
+                self._driver.ending.is_leaving = True
+
+    def _now(self) -> float:
+        """Return the time of the stream, in any thread."""
+        try:
+            return self._stream.now()
+        except RuntimeError:  # a thread without an event loop
+            return monotonic() + self._clock_offset

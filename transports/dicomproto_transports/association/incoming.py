@@ -1,0 +1,129 @@
+"""The data set of a message as it comes in: discarded or gathered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from dicomproto.dimse.collector import DataSetCollector
+from dicomproto.dimse.events import DataSetChunk
+
+from .holding import FREE
+
+if TYPE_CHECKING:
+    from dicomproto.connection import Event
+    from dicomproto.encoded import Walk
+    from dicomproto.upper_layer.pdu import Buffer
+
+    from .holding import Holding
+
+TOO_MUCH = "too much is being received from all peers together"
+
+
+class Reading(Protocol):
+    """What reads the events of an association."""
+
+    @property
+    def peer_name(self) -> str:
+        """AE title and address of the other side."""
+
+    async def next_event(self, deadline: float | None = None, /) -> Event:
+        """Return the next event; raises the AssociationError of the end."""
+
+    async def dispatch(self, event: Event, /) -> None:
+        """Do what an event asks for that nobody in particular waits for."""
+
+
+class Incoming:
+    """The data set of a message as it comes in.
+
+    What is held of it counts for `holding`, of which `most` bytes may be held.
+    """
+
+    __slots__ = ("is_complete", "is_over", "counted", "excess", "_reading", "_holding", "_most")
+
+    is_refused = True
+
+    def __init__(self, reading: Reading, holding: Holding, most: int | None) -> None:
+        self._reading = reading
+        self._holding = holding
+        self._most = most
+        self.is_complete = False
+        self.is_over = False
+        """Whether its request has been served, so that what is kept of it is the handler's own affair."""
+        self.counted = 0
+        """How many bytes of it count as held."""
+        self.excess = ""
+        """What it is too much of, if it is not gathered to its end."""
+
+    async def next_chunk(self) -> Buffer | None:
+        """Return the next bytes, None after the last. Raises AssociationError where they are cut short."""
+        reading = self._reading
+        while not self.is_complete:
+            event = await reading.next_event()
+            if type(event) is DataSetChunk:
+                if event.last:
+                    self.is_complete = True
+                if len(event.data):
+                    return event.data
+            else:
+                # Nothing comes between the chunks of a message but the end of the association.
+                await reading.dispatch(event)
+        return None
+
+    async def drain(self) -> None:
+        """Discard what is still to come."""
+        while await self.next_chunk() is not None:
+            pass
+
+    async def gather(self, limit: int, walk: Walk | None = None, *, unwalked: int = 0) -> Buffer | None:
+        """Return the whole data set; None, with the rest still to come and `excess` set, if it is too much.
+
+        That is above `limit`, or above what is left of `maximum_collected`. What was counted counts until
+        `let_go`. Raises DataSetError, with the rest still to come, where the `walk` over it does; one that
+        comes at once, with at most `unwalked` bytes, is not walked.
+        """
+        collector, held, free = DataSetCollector(limit), 0, FREE
+        while (chunk := await self.next_chunk()) is not None:
+            if not collector.add(chunk):
+                self._give_up(f"a data set of more than {limit} bytes")
+                return None
+            held += len(chunk)
+            if held > free:
+                if not self.count(held):
+                    self._give_up(TOO_MUCH)
+                    return None
+                free = self.counted
+            if self.is_complete and held == len(chunk) <= unwalked:
+                walk = None
+            if walk is not None:
+                walk.feed(chunk)
+        if walk is not None:
+            walk.finish()
+        return collector.collected()
+
+    def count(self, size: int) -> bool:
+        """Count that so many bytes are held; False, and a line in the log, if that is too much."""
+        if size <= max(self.counted, FREE) or self.is_over:
+            return True
+        counted = self._holding.grow(self.counted, size, self._most)
+        if counted is None:
+            assert self._most is not None
+            self._holding.tell(self._most, self._reading.peer_name)
+            return False
+        self.counted = counted
+        return True
+
+    def _give_up(self, excess: str) -> None:
+        self.excess = excess
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Count it as held no longer."""
+        if self.counted:
+            self._holding.let_go(self.counted)
+            self.counted = 0
+
+    def end(self) -> None:
+        """Count it neither now nor later: its request has been served."""
+        self.is_over = True
+        self.let_go()

@@ -1,0 +1,58 @@
+"""What the log says about an association, at `dicomproto.association`: see `logs.py`."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from dicomproto.dimse.events import MessageIncomplete, UnexpectedDataSet
+from dicomproto.dimse.status import Category
+
+from ..words import printable
+
+if TYPE_CHECKING:
+    from dicomproto.connection import Connection, Event
+    from dicomproto.dimse.commands import Response
+
+    from .endings import Ending
+
+log = logging.getLogger("dicomproto.association")
+
+_MOST_ODDITIES = 10  # of one event that are logged, a line each
+
+
+def log_connection(what: str, ending: Ending) -> None:
+    """Log that there is a connection, in words with a %s for the peer."""
+    if log.isEnabledFor(logging.DEBUG):
+        log.debug(what, ending.peer_name)
+
+
+def log_acceptance(ending: Ending, connection: Connection) -> None:
+    """Log that the association stands."""
+    if log.isEnabledFor(logging.INFO):
+        request, accepted = connection.request, connection.accepted_contexts
+        proposed = len(request.presentation_contexts) if request else 0
+        what = "%s: the association was accepted, with %d of %d presentation contexts"
+        log.info(what, ending.peer_name, len(accepted), proposed)
+
+
+def log_response(peer_name: str, whose: str, response: Response) -> None:
+    """Log what an operation has come to, or that it goes on."""
+    level = logging.DEBUG if response.category is Category.PENDING else logging.INFO
+    operation, number = response.name.removesuffix("-RSP"), response.MessageIDBeingRespondedTo
+    what = "%s: %s %s %d was answered %s"
+    log.log(level, what, peer_name, whose, operation, number, response.status)
+
+
+def log_oddities(peer_name: str, event: Event) -> None:
+    """Log what was odd about an event and was tolerated."""
+    warnings = getattr(event, "warnings", ())
+    for warning in warnings[:_MOST_ODDITIES]:
+        log.debug("%s: tolerated: %s", peer_name, printable(warning))
+    if len(warnings) > _MOST_ODDITIES:
+        log.debug("%s: tolerated: %d more", peer_name, len(warnings) - _MOST_ODDITIES)
+    if isinstance(event, UnexpectedDataSet):
+        log.debug("%s: dropped a data set of %d bytes that was not due", peer_name, event.length)
+    elif isinstance(event, MessageIncomplete):
+        name = "message" if event.command is None else event.command.name
+        log.debug("%s: its %s was cut short", peer_name, name)

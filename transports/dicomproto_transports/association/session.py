@@ -1,0 +1,387 @@
+"""The session: what an association does while somebody waits, requests of both sides, handlers, events.
+
+A call begins a request and dispatches events until its response is there. To dispatch is to serve
+the peer's requests, to keep the responses that others wait for, to stop a data set that was refused
+early, to answer a release. A handler that runs inside may call the association that called it,
+which dispatches in its turn. How bytes move meanwhile is `driver.py`; who may call, `handling.py`. What
+the peer's requests get is passed in.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import TYPE_CHECKING, NoReturn
+
+from dicomproto.dimse.commands import CStoreRQ, Request
+from dicomproto.dimse.events import RequestReceived, RequestRefused, ResponseReceived
+from dicomproto.errors import (
+    AssociationAborted,
+    AssociationRejected,
+    AssociationReleased,
+    LocalProtocolError,
+)
+from dicomproto.upper_layer.pdu import ReleaseRP, ReleaseRQ
+
+from .. import evt
+from ..files.pieces import PieceBuffers, Source
+from ..words import printable
+from .driver import Driver
+from .endings import CutEnds
+from .handling import Drive, Handling
+from .incoming import Incoming
+from .log_lines import log, log_oddities, log_response
+from .operations import Operation, Reply, Unfinished
+
+if TYPE_CHECKING:
+    from dicomproto.config import Timeouts
+    from dicomproto.connection import Connection, Event
+    from dicomproto.dimse.commands import Response
+    from dicomproto.negotiation import AcceptedContext
+    from dicomproto.upper_layer.pdu import Buffer
+
+    from ..events.handlers import Handlers
+    from ..streams.interface import Backend, Stream
+    from .charset import Doubt
+    from .holding import Holding
+
+# Responses that somebody began to take and does not.
+_MOST_REPLIES = 4096
+
+
+class Session:
+    """The operations of one association, in both directions.
+
+    `serve` answers a request of the peer; `make_association` returns the object that handlers get as
+    `event.assoc`, and is called once.
+    """
+
+    __slots__ = (
+        "connection", "stream", "backend", "timeouts", "driver", "sender", "ending", "handling",
+        "association", "ae_title", "text", "holding", "maximum_collected", "data_sets", "depth", "unfinished",
+        "piece_buffers", "contexts", "cut_ends", "next_event", "end",
+        "send_queued", "respond", "enter", "leave", "_serve", "_awaited", "__weakref__",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        connection: Connection,
+        stream: Stream,
+        backend: Backend,
+        timeouts: Timeouts,
+        handlers: Handlers,
+        *,
+        serve: Callable[[Session, RequestReceived], Awaitable[object]],
+        make_association: Callable[[Session], object],
+        ae_title: str,
+        drive: Drive | None,
+        text: Doubt,
+        holding: Holding,
+        maximum_collected: int | None,
+    ) -> None:
+        self.connection, self.stream = connection, stream
+        self.backend, self.timeouts = backend, timeouts
+        self.ae_title = ae_title
+        """What this side is called."""
+        self.text = text
+        """What is done about text of the peer whose character set is in doubt."""
+        self.holding = holding
+        """Counts what is held of data sets, together with the other associations of a server."""
+        self.maximum_collected = maximum_collected
+        """How much may be held of data sets by all of these together."""
+        self.data_sets: list[Incoming] = []
+        """Those of the requests that are being served, each while another one waits."""
+        self.depth = 0
+        """How many requests are being served, each while another one waits."""
+        self.unfinished: list[Unfinished] = []
+        """Iterators that were started and not finished."""
+        self.piece_buffers = PieceBuffers()
+        self.contexts: dict[tuple[object, ...], AcceptedContext] = {}
+        """Where requests and objects are sent, by what they need."""
+        self._serve = serve
+        self._awaited: dict[int, Operation] = {}
+        self.driver = Driver(connection, stream, backend, timeouts, self._tell_end)
+        self.sender, self.ending = self.driver.sender, self.driver.ending
+        self.handling = Handling(self.driver, connection, stream, backend, handlers, drive)
+        # What the parts do, as it is: to pass each call on would cost one more.
+        self.next_event, self.end = self.driver.next_event, self.driver.end
+        self.send_queued, self.respond = self.sender.send_queued, self.sender.respond
+        self.enter, self.leave = self.handling.enter, self.handling.leave
+        self.cut_ends = CutEnds(self.end)
+        """A block of a call that cannot be taken up again once it is cut."""
+        self.association = make_association(self)
+        self.observe()
+        if self.driver.observer is not None:
+            self.driver.observer.start()
+
+    @property
+    def peer_name(self) -> str:
+        """AE title and address of the other side, for error texts and logs."""
+        return self.ending.peer_name
+
+    @property
+    def is_established(self) -> bool:
+        """Whether messages can be exchanged."""
+        return self.ending.reason is None and self.connection.is_established
+
+    def is_under_way(self) -> bool:
+        """Tell whether something has begun that is not finished: a message, or a request of the peer."""
+        return bool(self.depth or self.sender.has_output or self.connection.unanswered)
+
+    # -- handlers -----------------------------------------------------------------------------
+
+    def bind(self, event: evt.EventKind, handler: evt.Handler, args: Sequence[object] = ()) -> None:
+        """Bind a handler from now on, for this association alone; see `Association.bind`."""
+        handlers = self.handling.handlers.copy()
+        handlers.bind(event, handler, args)
+        self.handling.handlers = handlers
+        self.observe()
+
+    def unbind(self, event: evt.EventKind, handler: evt.Handler) -> None:
+        """Bind a handler no longer, for this association alone."""
+        handlers = self.handling.handlers.copy()
+        handlers.unbind(event, handler)
+        self.handling.handlers = handlers
+        self.observe()
+
+    def observe(self) -> None:
+        """Have an observer as long as a handler wants to hear of what passes over the wire."""
+        driver, handling = self.driver, self.handling
+        if not handling.handlers.are_observing:
+            if driver.observer is not None:
+                driver.observer.stop()
+                driver.listen(None)
+        elif driver.observer is None:
+            from .observer import Observer
+
+            driver.listen(
+                Observer(
+                    self.connection,
+                    self.association,
+                    handling.handlers_of,
+                    handling.tell,
+                    self.sender.count_unsent,
+                )
+            )
+
+    async def notify(self, kind: evt.EventKind, **facts: object) -> None:
+        """Run the handlers of a notification event."""
+        if self.handling.handlers.all(kind):
+            await self.handling.tell(evt.Event(kind, self.association, facts))
+
+    async def _tell_end(self) -> None:
+        if self.handling.handlers.get_events():
+            error = self.ending.error
+            if isinstance(error, AssociationRejected):
+                await self.notify(evt.EVT_REJECTED)
+            elif self.connection.request is not None:  # of a port probe there is nothing to tell
+                is_released = isinstance(error, AssociationReleased)
+                await self.notify(evt.EVT_RELEASED if is_released else evt.EVT_ABORTED)
+            await self.notify(evt.EVT_CONN_CLOSE, address=self.stream.peer_address)
+
+    # -- what comes ---------------------------------------------------------------------------
+
+    async def dispatch(self, event: Event) -> None:
+        """Do what an event asks for that nobody in particular waits for."""
+        if log.isEnabledFor(logging.DEBUG):
+            log_oddities(self.peer_name, event)
+        if isinstance(event, ResponseReceived):
+            await self._take_response(event)
+        elif isinstance(event, RequestReceived):
+            await self._serve_request(event)
+        elif isinstance(event, ReleaseRQ):
+            await self._answer_release()
+        elif isinstance(event, RequestRefused):
+            self.sender.is_owing = True  # the engine has answered it
+            name, number = event.command.name.removesuffix("-RQ"), event.command.MessageID
+            level = (
+                logging.WARNING if isinstance(event.command, CStoreRQ) else logging.INFO
+            )  # an object is lost
+            text = printable(event.text)
+            log.log(level, "%s: its %s %d was refused: %s", self.peer_name, name, number, text)
+        # The rest is for information: a C-CANCEL, which the engine remembers, a data set that nobody asked
+        # for, a message that the end cuts short.
+
+    async def _serve_request(self, received: RequestReceived) -> None:
+        """Serve a request, and end what its handlers have begun and not finished."""
+        known, begun = set(self.unfinished), len(self.data_sets)
+        self.depth += 1
+        try:
+            await self._serve(self, received)
+            if self.unfinished:
+                for unfinished in [one for one in self.unfinished if one not in known]:
+                    await unfinished.finish("the handler that began it has ended")
+        finally:
+            self.depth -= 1
+            for data_set in self.data_sets[begun:]:
+                data_set.end()
+            del self.data_sets[begun:]
+
+    async def _answer_release(self) -> None:
+        # To end a data set here would make the peer take half an object for the whole; what was begun may
+        # still be sent (PS3.8 Table 9-10, Sta8 and Evt9).
+        self.ending.is_leaving = True
+        await self.send_all()
+        self.connection.send(ReleaseRP())
+
+    async def _take_response(self, event: ResponseReceived) -> None:
+        if event.is_early:
+            self.sender.stop()
+        operation = self._awaited.get(event.command.MessageIDBeingRespondedTo)
+        data = None
+        if event.has_data_set:
+            data = await self._response_data(is_wanted=operation is not None)
+        if log.isEnabledFor(logging.INFO):
+            log_response(self.peer_name, "our", event.command)
+        if operation is not None:
+            syntax = self.connection.accepted_contexts[event.context_id].transfer_syntax
+            operation.add(Reply(event.command, data, syntax, is_final=event.is_final))
+            limit = self.connection.limits.collect
+            if len(operation.replies) > _MOST_REPLIES or operation.size > limit:
+                what = f"more than {_MOST_REPLIES} responses, or {limit} bytes of them, that nobody took"
+                await self._end_for(f"{self.peer_name} sent {what}: aborted")
+
+    async def _response_data(self, *, is_wanted: bool) -> Buffer | None:
+        incoming = Incoming(self, self.holding, self.maximum_collected)
+        if not is_wanted:
+            await incoming.drain()
+            return None
+        try:
+            data = await incoming.gather(self.connection.limits.collect)
+        finally:
+            incoming.end()
+        if data is None:
+            what = f"{incoming.excess} (Limits.collect, maximum_collected)"
+            await self._end_for(f"{self.peer_name} sent with a response {what}: aborted")
+        return data
+
+    async def _end_for(self, text: str) -> NoReturn:
+        await self.end(lambda: AssociationAborted(text, source=0, reason=0, by_peer=False))
+        raise self.ending.known()
+
+    # -- requests of ours ---------------------------------------------------------------------
+
+    async def settle(self, what: str) -> None:
+        """End what the user has left unfinished, before the call named `what` begins.
+
+        That is the rest of a data set that a handler has refused, since nothing else can come before it
+        (the fragments of two messages never interleave), and responses that nobody takes any more.
+        """
+        if self.data_sets and not (incoming := self.data_sets[-1]).is_complete:
+            if not incoming.is_refused:
+                raise LocalProtocolError(f"{what}: read event.chunks to the end first, or event.refuse()")
+            await incoming.drain()
+        for unfinished in self.unfinished[:]:
+            if not unfinished.is_active:
+                await unfinished.finish(f"{what} was called")
+
+    async def begin_operation(
+        self, request: Request, context_id: int, source: Source | None = None
+    ) -> Operation:
+        """Send one request, with its data set; `next_reply` returns its responses, `forget` ends it."""
+        async with self.cut_ends:
+            return await self._begin(request, context_id, source)
+
+    async def _begin(self, request: Request, context_id: int, source: Source | None) -> Operation:
+        if self.data_sets or self.unfinished:
+            await self.settle(request.name)
+        if source is not None or self.sender.source is not None or self.ending.is_deaf:
+            await self._until_sendable(source)
+        piece, last = None, True
+        if source is not None:
+            # Read before anything is sent: a file that cannot be read then costs nothing.
+            piece, last = source.next_piece()
+        operation = Operation(self.connection.send_request(request, context_id))
+        self._awaited[operation.message_id] = operation
+        if source is not None and piece is not None:
+            self.sender.begin(source, piece, last)
+        return operation
+
+    async def _until_sendable(self, source: Source | None) -> None:
+        """Wait until a message can be begun; from then to its beginning nothing may be waited for.
+
+        One data set at a time leaves. With one of its own, what has not left of the last file would be
+        read over.
+        """
+        if self.ending.is_deaf and self.depth:  # what else had come is not for this handler to serve
+            raise self.ending.lost()
+        while self.ending.is_deaf:  # until the end, which says why
+            await self.dispatch(await self.next_event())
+        if source is not None or self.sender.source is not None:
+            await self.send_all()
+
+    async def next_reply(self, operation: Operation) -> Reply:
+        """Return the next response to an operation, and serve the peer until it has come."""
+        return (await self.next_of((operation,)))[1]
+
+    async def next_of(self, operations: Collection[Operation]) -> tuple[Operation, Reply]:
+        """Return whichever of the operations has a response first, and that."""
+        async with self.cut_ends:
+            return await self._next_of(operations)
+
+    async def _next_of(self, operations: Collection[Operation]) -> tuple[Operation, Reply]:
+        while True:
+            for operation in operations:
+                if operation.replies:
+                    reply = operation.take()
+                    if reply.is_final:
+                        await self.send_all()
+                    return operation, reply
+            await self.dispatch(await self.next_event())
+
+    def forget(self, operation: Operation) -> None:
+        """Let what may still come in answer to an operation pass."""
+        self._awaited.pop(operation.message_id, None)
+
+    async def cancel(self, message_id: int) -> None:
+        """Ask the peer to end an operation of ours; see `Association.send_c_cancel`."""
+        self.enter("send_c_cancel")
+        try:
+            operation = self._awaited.get(message_id)
+            if operation is None or message_id not in self.connection.outstanding:
+                raise LocalProtocolError(
+                    f"send_c_cancel: no operation with Message ID {message_id} is outstanding"
+                )
+            await self.cancel_operation(operation)
+        finally:
+            self.leave()
+
+    async def cancel_operation(self, operation: Operation) -> None:
+        """Send C-CANCEL for an operation of ours, if it is still outstanding."""
+        await self._until_sendable(None)
+        if operation.message_id in self.connection.outstanding:
+            self.connection.send_cancel(operation.message_id)
+            await self.send_all()
+
+    async def call(self, request: Request, context_id: int, source: Source | None = None) -> Reply:
+        """Send one request, with its data set, and return its final response."""
+        async with self.cut_ends:
+            operation = await self._begin(request, context_id, source)
+            try:
+                while not (reply := (await self._next_of((operation,)))[1]).is_final:
+                    pass
+                return reply
+            finally:
+                self.forget(operation)
+
+    async def send_all(self) -> None:
+        """Send what was begun and what is queued, to the last byte: between calls nobody would."""
+        driver, sender = self.driver, self.sender
+        while sender.source is not None or await sender.send_queued():
+            if sender.source is None:
+                driver.look()
+            else:
+                await driver.move()
+            while (event := await driver.event_at_hand()) is not None:
+                await self.dispatch(event)
+
+    async def answer(self, response: Response, source: Source | None = None) -> None:
+        """Send a response of ours, with its data set; nothing leaves for a peer that is gone."""
+        if source is not None and not self.ending.is_gone:
+            await self._until_sendable(source)
+        if source is None or self.ending.is_gone:
+            self.respond(response)
+            return
+        piece, last = source.next_piece()
+        self.respond(response)
+        self.sender.begin(source, piece, last, is_reply=True)

@@ -1,0 +1,141 @@
+"""The application entity of the flavours that are awaited.
+
+`Association` is the association that users hold, since its methods are awaited as they are. What `associate`
+returns can be awaited or entered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Generator, Iterable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec
+
+from . import evt
+from .arguments import Context
+from .entity.acceptor import ServerCore
+from .entity.ae import AECore
+from .entity.association import Association
+from .entity.facade import Opener, named
+from .server.connections import MAXIMUM_PENDING
+from .server.tasks import AsyncServer
+from .streams.event_loop import Library, refuse_with
+from .streams.listening import ListenOn
+from .streams.supplied import check_backend
+from .words import known_as
+
+if TYPE_CHECKING:
+    from dicomproto.negotiation import SupportedContext
+
+    from .association.session import Session
+    from .checks import Network
+    from .streams.interface import Backend
+    from .tls import Context as TLSContext
+
+P = ParamSpec("P")
+
+
+class Associating:
+    """An association that is about to be requested: `await` it, or enter it with `async with`.
+
+    Leaving the block releases the association; with an exception or a cancellation it is aborted.
+    """
+
+    def __init__(self, opening: Coroutine[Any, Any, Session]) -> None:
+        self._opening = opening
+        self._association: Association | None = None
+
+    if not TYPE_CHECKING:  # a checker knows by itself
+
+        def __enter__(self) -> NoReturn:
+            self._opening.close()
+            refuse_with("associate")
+
+        def __exit__(self, *error: object) -> None:
+            """Be there, so that `__enter__` is called."""
+
+    def __await__(self) -> Generator[Any, Any, Association]:
+        association = (yield from self._opening.__await__()).association
+        assert isinstance(association, Association)
+        return association
+
+    async def __aenter__(self) -> Association:
+        self._association = await self
+        return self._association
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        assert self._association is not None
+        await self._association.__aexit__(kind, error, traceback)
+
+
+def _awaitable(opener: Opener[AsyncAE, P]) -> Callable[Concatenate[AsyncAE, P], Associating]:
+    @named("associate", opener)
+    def associate(self: AsyncAE, /, *args: P.args, **kwargs: P.kwargs) -> Associating:
+        return Associating(opener(self, self.backend, *args, **kwargs))
+
+    return associate
+
+
+class AsyncAE(AECore):
+    """An application entity whose associations are awaited."""
+
+    backend: Backend
+    """What connects and waits. A subclass may have one of its own."""
+
+    associate = _awaitable(AECore.open_session)
+
+    def __init_subclass__(cls, **options: object) -> None:
+        super().__init_subclass__(**options)
+        if "backend" in vars(cls):
+            check_backend(cls.backend, f"{cls.__name__}.backend")
+
+    if not TYPE_CHECKING:  # a checker would take any name for one that may be set
+
+        def __setattr__(self, name: str, value: object) -> None:
+            if name == "backend":
+                check_backend(value, f"{type(self).__name__}.backend")
+            super().__setattr__(name, value)
+
+
+@known_as("AE")
+class LibraryAE(AsyncAE):
+    """An application entity over a library."""
+
+    library: Library
+
+    def start_server(
+        self,
+        address: ListenOn,
+        *,
+        evt_handlers: Iterable[evt.Binding] | None = None,
+        ae_title: str | bytes | None = None,
+        contexts: Iterable[Context | SupportedContext] | None = None,
+        ssl_context: TLSContext | None = None,
+        proxy_protocol_from: Network | Iterable[Network] = (),
+        reuse_port: bool = False,
+        maximum_pending: int = MAXIMUM_PENDING,
+    ) -> AsyncServer:
+        """Return a server that listens on (host, port), to be entered with `async with`.
+
+        Port 0 lets the system choose one, "" or "::" as host mean all addresses, IPv6 and IPv4. In place of
+        an address there may be a stream socket or a list of them, which are the server's from then on.
+        `reuse_port` sets SO_REUSEPORT, so that several processes may listen there.
+
+        `ae_title` and `contexts` replace those of this entity. `ssl_context` makes all associations secure.
+        From the networks `proxy_protocol_from` every connection has to begin with a header of the PROXY
+        protocol, which tells who it is from. Of the connections without an association, `maximum_pending`
+        are kept. Raises OSError, ValueError for what is no network or cannot listen, and
+        LocalProtocolError if nothing is supported.
+        """
+        return AsyncServer(
+            ServerCore(self, evt_handlers, ae_title, contexts, ssl_context, proxy_protocol_from),
+            address,
+            backend=self.backend,
+            library=self.library,
+            maximum_pending=maximum_pending,
+            reuse_port=reuse_port,
+        )

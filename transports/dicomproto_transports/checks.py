@@ -1,0 +1,363 @@
+"""What the settings of an application entity may be, and which setting a name that is none was meant to be.
+
+Each check takes what was given and returns what is kept: a sequence becomes a tuple, so that nobody changes
+it unnoticed. What will not do raises TypeError or ValueError that says what is wanted.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable, Mapping
+from math import isnan
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from dicomproto.config import Limits, Timeouts
+from dicomproto.services import SOPClassRegistry
+from dicomproto.uids import is_valid_uid
+from dicomproto.upper_layer.pdu import AsynchronousOperationsWindow, normalize_ae_title
+
+from .words import named, shown
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Network, IPv6Network
+
+    Network = str | IPv4Network | IPv6Network
+    """A network as "10.0.0.0/8", "2001:db8::/32" or one address, or made by the standard library."""
+
+T = TypeVar("T")
+
+Check = Callable[[object], object]
+
+_NEAR = 0.85
+"""From this likeness on (`difflib`, 1 for the same), a name was meant to be another one."""
+
+_RELATED = 0.6
+"""From this likeness on, another name is worth to be told."""
+
+_SMALLEST_PDU = 128
+
+
+def wrong(wanted: str, value: object) -> str:
+    """Say that a value is not what is wanted; of what may hold anything, patients included, only its type."""
+    return f"must be {wanted}, not {shown(value)}"
+
+
+def checked(name: str, check: Callable[[object], T], value: object) -> T:
+    """Return what is kept of a setting or argument; raises TypeError or ValueError that names it."""
+    try:
+        return check(value)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name}: {error}") from None
+
+
+def truth(value: object) -> bool:
+    """Check what is True or False."""
+    if not isinstance(value, bool):
+        raise TypeError(wrong("True or False", value))
+    return value
+
+
+def whole(low: int = 0, *, or_none: bool = False) -> Check:
+    """Return a check of whole numbers."""
+    wanted = f"a whole number from {low}{', or None' if or_none else ''}"
+
+    def check(value: object) -> object:
+        if value is None and or_none:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise TypeError(wrong(wanted, value))
+        if value < low:
+            raise ValueError(wrong(wanted, value))
+        return value
+
+    return check
+
+
+def seconds(value: object) -> float:
+    """Check a length of time."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(wrong("a number of seconds", value))
+    if isnan(value) or value < 0:
+        raise ValueError(wrong("a number of seconds from 0", value))
+    return value
+
+
+def seconds_or_none(value: object) -> float | None:
+    """Check a length of time that may be without bound."""
+    return None if value is None else seconds(value)
+
+
+def pdu_size(value: object) -> object:
+    """Check a maximum length: 0, or enough for the beginning of a command."""
+    if whole()(value) and not _SMALLEST_PDU <= value < 2**32:  # type: ignore[operator]
+        raise ValueError(
+            wrong(f"0 for any number, or a number of bytes from {_SMALLEST_PDU} to 2**32 - 1", value)
+        )
+    return value
+
+
+def limits(value: object) -> Limits:
+    """Check limits, and each of them."""
+    if not isinstance(value, Limits):
+        raise TypeError(wrong("a Limits, such as Limits(collect=2**20)", value))
+    for field in Limits._fields:
+        _field(field, whole(), getattr(value, field))
+    return value
+
+
+def timeouts(value: object) -> Timeouts:
+    """Check timeouts, and each of them."""
+    if not isinstance(value, Timeouts):
+        raise TypeError(wrong("a Timeouts, such as Timeouts(idle=60)", value))
+    for field in Timeouts._fields:
+        _field(field, seconds_or_none, getattr(value, field))
+    return value
+
+
+def _field(field: str, check: Check, value: object) -> None:
+    try:
+        check(value)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{field}: {error}") from None
+
+
+def uid(value: object) -> str:
+    """Check a UID."""
+    if not isinstance(value, str):
+        raise TypeError(wrong("a UID", value))
+    if not is_valid_uid(value):
+        raise ValueError(wrong("a UID of digits and dots, at most 64", value))
+    return value
+
+
+def version_name(value: object) -> str | None:
+    """Check an Implementation Version Name (PS3.7 D.3.3.2.3)."""
+    wanted = "a text of 1 to 16 ASCII characters, or None"
+    if value is not None and not isinstance(value, str):
+        raise TypeError(wrong(wanted, value))
+    if value is not None and not (0 < len(value) <= 16 and value.isascii() and value.isprintable()):
+        raise ValueError(wrong(wanted, value))
+    return value
+
+
+def title_of(value: object) -> str:
+    """Return an AE title without padding."""
+    if not isinstance(value, str | bytes):
+        raise TypeError(wrong("str or bytes", value))
+    return own_title(value)
+
+
+def several(value: object) -> Iterable[Any]:
+    """Check what is to be gone through, such as a list of presentation contexts."""
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        raise TypeError(wrong("a list of SOP classes or presentation contexts", value))
+    return value
+
+
+def names(value: object) -> object:
+    """Check one AE title or several, which may be none."""
+    if isinstance(value, str | bytes):
+        own_title(value)
+        return value
+    if not isinstance(value, Iterable):
+        raise TypeError(wrong("an AE title or a list of them", value))
+    titles = tuple(value)
+    for title in titles:
+        if not isinstance(title, str | bytes):
+            raise TypeError(wrong("a list of AE titles", value))
+        own_title(title)
+    return titles
+
+
+def names_or_truth(value: object) -> object:
+    """Check AE titles, or whether there are any."""
+    if isinstance(value, bool):
+        return value
+    try:
+        return names(value)
+    except TypeError:
+        raise TypeError(wrong("True, False, an AE title or a list of them", value)) from None
+
+
+def parsed_networks(networks: Network | Iterable[Network]) -> list[IPv4Network | IPv6Network]:
+    """Return one or several IP networks.
+
+    Raises TypeError or ValueError for what is none. IPv4 networks that are mapped into IPv6
+    ("::ffff:10.0.0.0/104") count as IPv4 networks, for such a peer has an IPv4 address here.
+    """
+    import ipaddress  # not at the top: it takes milliseconds to import
+
+    single = str, ipaddress.IPv4Network, ipaddress.IPv6Network  # which are iterable, too
+    given = [networks] if isinstance(networks, single) else networks
+    found = []
+    for network in given:
+        if isinstance(network, bytes | int):  # ipaddress takes it for the bits of an address
+            raise TypeError(f"a network is text such as '10.0.0.0/8', not {named(network)}")
+        found.append(_unmapped(ipaddress.ip_network(network)))
+    return found
+
+
+def _unmapped(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
+    from ipaddress import IPv4Network
+
+    whole = int(network.network_address)
+    if network.version == 4 or network.prefixlen < 96 or whole >> 32 != 0xFFFF:  # RFC 4291 2.5.5.2
+        return network
+    return IPv4Network((whole & 0xFFFFFFFF, network.prefixlen - 96))
+
+
+def networks(value: object) -> object:
+    """Check one IP network or several."""
+    is_one = isinstance(value, str) or hasattr(value, "network_address")  # which is made of its addresses
+    given = tuple(value) if isinstance(value, Iterable) and not is_one else value
+    if given == ():
+        return ()  # without the modules for networks
+    try:
+        parsed_networks(given)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(wrong("a network such as '10.0.0.0/8', or a list of them", value)) from None
+    except ValueError as error:
+        raise ValueError(f"must be a network such as '10.0.0.0/8', or a list of them: {error}") from None
+    return given
+
+
+def window(value: object) -> object:
+    """Check how many operations may be outstanding."""
+    wanted = "a number of operations from 0 to 65535, or two of them"
+    given = tuple(value) if isinstance(value, Iterable) else value
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        window_of((given, 1) if isinstance(given, int) else given)
+    except TypeError:
+        raise TypeError(wrong(wanted, value)) from None
+    except ValueError:
+        raise ValueError(wrong(wanted, value)) from None
+    return given
+
+
+def sop_classes(value: object) -> SOPClassRegistry:
+    """Check a registry of SOP classes."""
+    if not isinstance(value, SOPClassRegistry):
+        raise TypeError(wrong("a SOPClassRegistry, see register_uid", value))
+    return value
+
+
+def function_or_none(value: object) -> object:
+    """Check what is called, if anything."""
+    if value is not None and not callable(value):
+        raise TypeError(wrong("a function, or None", value))
+    return value
+
+
+def destinations(value: object) -> object:
+    """Check addresses by name; the dictionary is kept itself, and may change."""
+    wanted = "a dictionary of (host, port) or (host, port, options of associate) by AE title"
+    if not isinstance(value, dict):
+        raise TypeError(wrong(wanted, value))
+    for name, address in value.items():
+        is_address = (
+            isinstance(address, tuple)
+            and len(address) in (2, 3)
+            and isinstance(address[0], str)
+            and isinstance(address[1], int)
+            and all(isinstance(options, Mapping) for options in address[2:])
+        )
+        if not isinstance(name, str) or not is_address:
+            raise TypeError(f"must be {wanted}; {repr(name)[:80]} has none")
+    return value
+
+
+def charset_or_none(value: object) -> str | None:
+    """Check the name of a character set, or several with backslashes between them."""
+    if value is None:
+        return None
+    from dicomproto.encoding.characters import are_known
+
+    if not isinstance(value, str):
+        raise TypeError(wrong("a value of Specific Character Set, as 'ISO_IR 100', or None", value))
+    if not are_known(value.split("\\")):
+        raise ValueError(f"must be a value of Specific Character Set, as 'ISO_IR 100', not {value!r}")
+    return value
+
+
+def window_of(operations: object) -> AsynchronousOperationsWindow:
+    """Return the window of (operations invoked, operations performed) by the requestor, 0 for any number.
+
+    Raises TypeError for what are no two whole numbers and ValueError for those that no PDU can hold.
+    """
+    invoked, performed = map(operator.index, operations)  # type: ignore[call-overload]
+    if not (0 <= invoked <= 0xFFFF and 0 <= performed <= 0xFFFF):
+        raise ValueError(f"numbers of operations are from 0 to 65535, unlike {operations!r}")
+    return AsynchronousOperationsWindow(maximum_invoked=invoked, maximum_performed=performed)
+
+
+def own_title(title: str | bytes) -> str:
+    """Return an AE title without padding; raises ValueError for one that PS3.5 Table 6.2-1 does not allow.
+
+    What is no text raises TypeError.
+    """
+    if not isinstance(title, str | bytes):
+        raise TypeError(f"an AE title is str or bytes, not {named(title)}")
+    text = title.decode("latin-1") if isinstance(title, bytes) else title
+    text = normalize_ae_title(text)
+    if not 0 < len(text) <= 16 or not all(" " <= c <= "~" and c != "\\" for c in text):
+        raise ValueError(f"an AE title has 1 to 16 ASCII characters and no backslash, unlike {title!r}")
+    return text
+
+
+CHECKS: dict[str, Check] = {
+    "limits": limits,
+    "timeouts": timeouts,
+    "maximum_pdu_size": pdu_size,
+    "maximum_associations": whole(or_none=True),
+    "maximum_associations_per_address": whole(or_none=True),
+    "maximum_associations_per_ae_title": whole(or_none=True),
+    "give_way_after": seconds,
+    "maximum_collected": whole(or_none=True),
+    "require_called_aet": names_or_truth,
+    "require_calling_aet": names,
+    "allowed_networks": networks,
+    "maximum_operations": window,
+    "implementation_class_uid": uid,
+    "implementation_version_name": version_name,
+    "strict_roles": truth,
+    "assume_charset": charset_or_none,
+    "strict_dispatch": truth,
+    "idle_release": truth,
+    "unrestricted_storage": truth,
+    "unknown_context": function_or_none,
+    "sop_classes": sop_classes,
+    "move_destinations": destinations,
+}
+"""The settings that are kept as they are given."""
+
+SETTINGS = (
+    *CHECKS, "ae_title", "acse_timeout", "dimse_timeout", "network_timeout", "connection_timeout",
+    "requested_contexts", "supported_contexts",
+)  # fmt: skip
+"""The names of all settings; those that stand only here are properties of an application entity."""
+
+
+# --- names --------------------------------------------------------------------------------------
+
+
+def nearest(name: str, known: Iterable[str], likeness: float = _NEAR) -> str | None:
+    """Return the known name that `name` is most like, None if none is very much so."""
+    from difflib import get_close_matches  # in a moment when something is wrong
+
+    found = get_close_matches(_bare(name), list(known), 1, likeness)
+    return found[0] if found else None
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """Return the name that was meant, as the end of an error text; nothing if there is none like it."""
+    found = nearest(name, known, _RELATED)
+    return "" if found is None else f"; did you mean {found}?"
+
+
+def _bare(name: str) -> str:
+    """Return a name in small letters, without underscores before it or the class that mangled it."""
+    if name.startswith("_") and "__" in name[1:] and not name.startswith("__"):
+        name = name[1:].partition("__")[2]
+    return name.strip("_").lower()

@@ -1,0 +1,354 @@
+"""The acceptor's side of an application entity: one association from its first byte to its last.
+
+`ServerCore` decides whom a server serves; what listens and accepts calls `serve_connection` for
+each connection, in a task or thread of its own. Whatever a connection does stays within it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from dicomproto.dimse.events import RequestReceived
+from dicomproto.errors import AssociationAborted, AssociationError, LocalProtocolError
+from dicomproto.negotiation import (
+    AcceptorPolicy,
+    IdentityVerdict,
+    SupportedContext,
+    accepted_common_extended,
+    negotiate,
+)
+from dicomproto.uids import normalize_uid
+from dicomproto.upper_layer.events import Role
+from dicomproto.upper_layer.pdu import (
+    AssociateAC,
+    AssociateRJ,
+    AssociateRQ,
+    SOPClassCommonExtendedNegotiation,
+)
+
+from .. import evt
+from ..arguments import Context, supported_index
+from ..association.holding import Holding
+from ..association.log_lines import log, log_acceptance, log_connection
+from ..association.session import Session
+from ..checks import checked, own_title, several, window_of
+from ..server.places import Place, Places
+from ..streams.interface import Displaced
+from ..streams.networks import Networks
+from .admission import Door, is_allowed
+
+if TYPE_CHECKING:
+    from ..checks import Network
+    from ..events.handlers import Handlers
+    from ..streams.interface import Backend
+    from ..streams.tcp import SocketStream
+    from ..tls import Context as TLSContext
+    from .ae import AECore
+    from .settings import Settings
+
+T = TypeVar("T")
+
+# PS3.8 Table 9-21, the service-provider's presentation related function.
+_TOO_MANY = AssociateRJ(result=2, source=3, reason=2)  # local limit exceeded
+_CONGESTION = AssociateRJ(result=2, source=3, reason=1)  # temporary congestion
+
+
+class Rules:
+    """What holds for one association with a server, by the settings of its application entity then."""
+
+    def __init__(
+        self, settings: Settings, ae_title: str | None, contexts: Iterable[SupportedContext] | None
+    ) -> None:
+        self.settings = settings
+        self.policy = settings.policy(ae_title, contexts)
+        self.allowed = Networks(settings.allowed_networks) if settings.allowed_networks else None
+
+    @property
+    def accept_any_context(self) -> bool:
+        """Whether there is a presentation context that is accepted at all."""
+        return bool(self.policy.supported) or self.policy.unknown_context is not None
+
+
+class ServerCore:
+    """What a server knows of associations: whom it accepts, for what, and how many at once.
+
+    A connection counts as an association from the moment that its request came until it was rejected,
+    released or aborted, however long its peer then takes to close. The one too many, in all, of one address
+    or of one calling AE title, is rejected (2, 3, 2). `associated` is called for those that have a
+    place, before the handlers judge them: neither newcomers nor a shutdown with a grace cut that short. One
+    that they reject counts as pending again: to request associations without end, and to be rejected, is as
+    cheap for a peer as to be silent.
+    """
+
+    def __init__(
+        self,
+        ae: AECore,
+        evt_handlers: Iterable[evt.Binding] | None = None,
+        ae_title: str | bytes | None = None,
+        contexts: Iterable[Context | SupportedContext] | None = None,
+        ssl_context: TLSContext | None = None,
+        proxy_protocol_from: Network | Iterable[Network] = (),
+    ) -> None:
+        self.handlers = ae.bind(evt_handlers)
+        self._ae = ae
+        self._ae_title = None if ae_title is None else own_title(ae_title)
+        self._contexts = None
+        if contexts is not None:
+            self._contexts = list(supported_index(checked("contexts", several, contexts)).values())
+        self._rules = Rules(ae.settled(), self._ae_title, self._contexts)
+        if not self._rules.accept_any_context:
+            text = "a server needs presentation contexts: add_supported_context() or contexts="
+            raise LocalProtocolError(text)
+        self._door = Door(proxy_protocol_from, ssl_context)
+        self._places, self._holding = Places(), Holding()
+        self._is_closing = False  # no Event, whose lock a signal handler might find taken
+
+    def rules(self) -> Rules:
+        """Return what holds for an association that is requested now."""
+        settings, rules = self._ae.settled(), self._rules
+        if rules.settings is not settings:
+            rules = self._rules = Rules(settings, self._ae_title, self._contexts)
+        return rules
+
+    @property
+    def active_associations(self) -> list[object]:
+        """The associations that are being served now."""
+        served = self._places.sessions()
+        return [session.association for session in served if session.ending.terminal is None]
+
+    def begin_shutdown(self) -> None:
+        """Accept no more associations."""
+        self._is_closing = True
+
+    def bind(self, kind: evt.EventKind, handler: evt.Handler, args: Sequence[object]) -> None:
+        """Bind a handler, for the associations that are being served now as well."""
+        everyone = self._all_handlers()
+        for handlers in everyone:  # what one of them refuses is bound to none
+            handlers.copy().bind(kind, handler, args)
+        for handlers in everyone:
+            handlers.bind(kind, handler, args)
+        self._observe()
+
+    def unbind(self, kind: evt.EventKind, handler: evt.Handler) -> None:
+        """Bind a handler no longer, for the associations that are being served now neither."""
+        for handlers in self._all_handlers():
+            handlers.unbind(kind, handler)
+        self._observe()
+
+    def _all_handlers(self) -> list[Handlers]:
+        """Return the handlers of all associations; they share ours until they are given some of their own."""
+        others = [session.handling.handlers for session in self._places.sessions()]
+        return [self.handlers, *(handlers for handlers in others if handlers is not self.handlers)]
+
+    def _observe(self) -> None:
+        for session in self._places.sessions():
+            session.observe()
+
+    async def serve_connection(
+        self, stream: SocketStream, backend: Backend, associated: Callable[[], object]
+    ) -> None:
+        """Run one association to its end and close the stream; see `ConnectionServer`.
+
+        Raises nothing but cancellation or `ServerShutdown`, when the association was aborted and the stream
+        closed.
+        """
+        rules = self.rules()
+        try:
+            admitted = await self._door.admit(stream, rules.allowed, rules.settings.timeouts)
+        except BaseException:
+            await stream.close([], stream.now())
+            raise
+        if admitted is None:
+            return
+        rules = self.rules()
+        settings = rules.settings
+        connection = settings.new_connection(Role.ACCEPTOR, rules.policy.supported)
+        session = self._ae.new_session(
+            connection,
+            admitted,
+            backend,
+            self.handlers,
+            settings,
+            ae_title=self._ae_title,
+            holding=self._holding,
+        )
+        session.enter("the server")  # from now on handlers may use it, and nobody else
+        try:
+            await self._serve(session, associated, stream.displace)
+        except AssociationError:
+            pass  # how it ended has been logged
+        except Displaced:
+            await session.end(partial(_displaced, session.peer_name))
+        except Exception:
+            log.exception("serving %s failed", session.peer_name)
+            await session.end()
+        except BaseException:
+            await session.end()
+            raise
+        finally:
+            self._places.leave(session)
+
+    async def _serve(
+        self, session: Session, associated: Callable[[], object], displace: Callable[[], object]
+    ) -> None:
+        connection = session.connection
+        log_connection("%s has connected", session.ending)
+        connection.transport_connected()
+        await session.notify(evt.EVT_CONN_OPEN, address=session.stream.peer_address)
+        rq = await session.next_event()
+        assert isinstance(rq, AssociateRQ)
+        rules = self.rules()  # who is served, and for what, may have changed since the connection came
+        place = Place(session, rq.calling_ae_title, rules.settings, associated, displace)
+        answer, policy = await self._answer(place, rq, rules)
+        await session.backend.checkpoint()  # what is to be aborted now is not accepted first
+        if session.ending.terminal is None:
+            if isinstance(answer, AssociateAC) and not self._places.settle(place):
+                answer = _TOO_MANY
+            common = accepted_common_extended(rq, policy)
+            connection.send(answer, common_extended=common.values())
+        if isinstance(answer, AssociateAC) and session.ending.terminal is None:
+            log_acceptance(session.ending, session.connection)
+            await session.notify(evt.EVT_ACCEPTED)
+            await session.notify(evt.EVT_ESTABLISHED)
+            place.idle.append(session.stream.now())
+        now = session.stream.now
+        while True:
+            event = await session.next_event()
+            if isinstance(event, RequestReceived):
+                if not place.begin_operation():
+                    raise Displaced
+                await session.dispatch(event)
+                place.idle.append(now())
+            else:
+                await session.dispatch(event)
+
+    def _enter(self, place: Place) -> AssociateRJ | None:
+        """Count a new association, or return what tells its requestor that it is one too many."""
+        if (congestion := self._congestion()) is not None:
+            return congestion
+        if not self._places.take(place):
+            return _TOO_MANY
+        place.session.observe()  # a handler may have been bound since it was made
+        place.associated()
+        return self._congestion()  # a shutdown may have looked just before
+
+    def _congestion(self) -> AssociateRJ | None:
+        """Return what newcomers are told once the server is to end."""
+        return _CONGESTION if self._is_closing else None
+
+    async def _answer(
+        self, place: Place, rq: AssociateRQ, rules: Rules
+    ) -> tuple[AssociateAC | AssociateRJ, AcceptorPolicy]:
+        """Return the answer to a request, and the policy after the handlers that have a say in it."""
+        session, policy = place.session, rules.policy
+        if not is_allowed(session.stream.peer_address, rules.allowed):
+            await session.end()
+            return _CONGESTION, policy  # which nobody hears
+        refusal = self._enter(place)
+        if refusal is not None:
+            return refusal, policy
+        # Those whom the policy turns away without them are not shown to the handlers.
+        answer = negotiate(rq, policy)
+        if isinstance(answer, AssociateRJ):
+            if place.leaver is None:
+                return answer, policy
+            self._places.refuse(place)
+            return _TOO_MANY, policy
+        event = evt.Event(evt.EVT_REQUESTED, session.association, {"associate_request": rq})
+        good = await session.handling.tell(event)
+        if event.rejection is not None:
+            result, source, reason = event.rejection
+            return AssociateRJ(result=result, source=source, reason=reason), policy
+        if not good:  # it might have rejected
+            return _CONGESTION, policy
+        asked = await _intervene(session, rq, policy)
+        return answer if asked is policy else negotiate(rq, asked), asked
+
+
+def _displaced(peer: str) -> AssociationError:
+    """Say why an association was ended for another one."""
+    text = "the association was aborted from this side: a newcomer needs its place (give_way_after)"
+    return AssociationAborted(f"{peer}: {text}", source=0, reason=0, by_peer=False)
+
+
+# --- the handlers that have a say in the negotiation ----------------------------------------------
+
+
+async def _intervene(session: Session, rq: AssociateRQ, policy: AcceptorPolicy) -> AcceptorPolicy:
+    """Return the policy with what the handlers say to the extended negotiation items of `rq`.
+
+    They are asked here and not from within `negotiate`, because they may be async. What a handler that
+    failed was asked is not answered; a user identity is rejected then.
+    """
+    changes: dict[str, object] = {}
+    identity, window = rq.user_identity, rq.asynchronous_operations_window
+    if identity is not None and session.handling.handlers.one(evt.EVT_USER_ID):
+        facts: dict[str, object] = {
+            "user_id_type": identity.identity_type,
+            "primary_field": identity.primary_field,
+            "secondary_field": identity.secondary_field,
+        }
+        verdict = await _ask(session, evt.EVT_USER_ID, rq, facts, _verdict)
+        changes["user_identity"] = lambda _: verdict or IdentityVerdict(accepted=False)
+    if window is not None:
+        facts = {"nr_invoked": window.maximum_invoked, "nr_performed": window.maximum_performed}
+        answered = await _ask(session, evt.EVT_ASYNC_OPS, rq, facts, window_of)
+        if answered is not None:
+            changes["operations_window"] = answered
+    if rq.sop_class_extended:
+        proposed = {normalize_uid(e.sop_class_uid): e.application_information for e in rq.sop_class_extended}
+        information = await _ask(session, evt.EVT_SOP_EXTENDED, rq, {"app_info": proposed}, _information)
+        if information is not None:
+            changes["extended"] = lambda _: information
+    if rq.sop_class_common_extended:
+        items = {normalize_uid(item.sop_class_uid): item for item in rq.sop_class_common_extended}
+        accepted = await _ask(session, evt.EVT_SOP_COMMON, rq, {"items": items}, _items)
+        if accepted is not None:
+            changes["common_extended"] = lambda _: accepted
+    return policy.replace(**changes) if changes else policy
+
+
+async def _ask(
+    session: Session,
+    kind: evt.EventKind,
+    rq: AssociateRQ,
+    facts: dict[str, object],
+    read: Callable[[object], T],
+) -> T | None:
+    """Ask the handler of an event, if there is one, and read what it returned."""
+    bound = session.handling.handlers.one(kind)
+    if bound is None:
+        return None
+    event = evt.Event(kind, session.association, {"associate_request": rq, **facts})
+    try:
+        return read(await session.handling.run(bound, event))
+    except Exception as error:
+        if session.handling.explains(error):
+            what = "%s: the handler of %s ended with the association (%s)"
+            log.info(what, session.peer_name, kind.name, type(error).__name__)
+        else:
+            log.exception("%s: the handler of %s failed", session.peer_name, kind.name)
+        return None
+
+
+def _verdict(result: object) -> IdentityVerdict:
+    accepted, response = result if isinstance(result, tuple) else (result, None)
+    if not isinstance(accepted, bool) or not isinstance(response, bytes | None):
+        raise TypeError("the handler of EVT_USER_ID returns (bool, bytes or None)")
+    return IdentityVerdict(accepted=accepted, server_response=response)
+
+
+def _information(result: object) -> dict[str, bytes]:
+    answers = dict(result)  # type: ignore[call-overload]
+    if not all(isinstance(value, bytes | bytearray | memoryview) for value in answers.values()):
+        raise TypeError("the handler of EVT_SOP_EXTENDED returns bytes by SOP class UID")
+    return {normalize_uid(str(uid)): bytes(value) for uid, value in answers.items()}
+
+
+def _items(result: object) -> tuple[SOPClassCommonExtendedNegotiation, ...]:
+    items = tuple(dict(result).values())  # type: ignore[call-overload]
+    if not all(isinstance(item, SOPClassCommonExtendedNegotiation) for item in items):
+        raise TypeError("the handler of EVT_SOP_COMMON returns some of event.items")
+    return items

@@ -1,0 +1,106 @@
+"""What a connection passes before a byte of DICOM is read: its proxy, the allowed networks, TLS.
+
+What comes from a proxy begins with a header that names the original peer, and it is that address which
+counts from then on, for this decision and for all others. A connection from an address that is not
+allowed is closed without a word: its peer gets no answer to learn from.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from dicomproto.errors import AssociationError
+
+from ..streams.addresses import name_of
+from ..streams.networks import Networks
+from ..streams.proxy_header import read_header
+from ..words import named, timed_out
+
+if TYPE_CHECKING:
+    from dicomproto.config import Timeouts
+
+    from ..checks import Network
+    from ..streams.addresses import Address
+    from ..streams.interface import Stream
+    from ..streams.secure import Handshake
+    from ..streams.tcp import SocketStream
+    from ..tls import Context as TLSContext
+
+log = logging.getLogger("dicomproto.server")
+
+
+def _check_proxies(given: object) -> None:
+    if isinstance(given, bytes) or not isinstance(given, Iterable):
+        wanted = "a network such as '10.0.0.0/8', or a list of them"
+        raise TypeError(f"proxy_protocol_from is {wanted}, not {named(given)}")
+
+
+class Door:
+    """Decides which connections of a server go on, and as which stream."""
+
+    def __init__(self, proxies: Network | Iterable[Network], ssl_context: TLSContext | None) -> None:
+        _check_proxies(proxies)
+        self._proxies = Networks(proxies) if proxies else None
+        self._ssl_context = ssl_context
+        if ssl_context is not None:
+            _handshake(ssl_context)  # raises now what it would raise for each connection
+
+    async def admit(
+        self, arrived: SocketStream, allowed: Networks | None, timeouts: Timeouts
+    ) -> Stream | None:
+        """Return the stream of a connection, once it is known who it is from; None if it was closed."""
+        from_proxy = self._proxies is not None and arrived.peer_address in self._proxies
+        if from_proxy and not await self._learn_source(arrived, timeouts.proxy):
+            return None
+        if not is_allowed(arrived.peer_address, allowed):
+            await arrived.close([], arrived.now())
+            return None
+        if self._ssl_context is None:
+            return arrived
+        return await self._secure(arrived, self._ssl_context, timeouts)
+
+    async def _learn_source(self, stream: SocketStream, seconds: float | None) -> bool:
+        """Read the header of a proxy; tell whether there was one, or else close the stream."""
+        proxy = name_of("", stream.peer_address)
+        try:
+            header = await read_header(stream, None if seconds is None else stream.now() + seconds)
+        except TimeoutError:
+            log.info("%s", timed_out(proxy, "proxy", seconds))
+        except ValueError as error:
+            log.info("%s: %s", proxy, error)
+        except (EOFError, OSError) as error:
+            log.debug("%s: %s", proxy, error)  # it may have looked whether we are alive
+        else:
+            if header.source is not None:
+                log.debug("%s comes through %s", name_of("", header.source), proxy)
+                stream.comes_through_proxy(header.source)
+            return True
+        await stream.close([], stream.now())
+        return False
+
+    async def _secure(self, stream: Stream, context: TLSContext, timeouts: Timeouts) -> Stream | None:
+        """Return the stream with TLS on it, None if that failed and the stream is closed."""
+        handshake = _handshake(context)
+        try:
+            return await handshake.run(stream, name_of("", stream.peer_address), timeouts)
+        except AssociationError as error:
+            log.log(logging.INFO if handshake.has_heard else logging.DEBUG, "%s", error)
+        except Exception:
+            log.exception("the TLS handshake with %s failed", name_of("", stream.peer_address))
+        return None
+
+
+def is_allowed(address: Address, allowed: Networks | None) -> bool:
+    """Tell whether an address lies in one of the allowed networks; logs that it does not."""
+    if allowed is None or address in allowed:
+        return True
+    log.info("%s is in none of the allowed networks: closed", name_of("", address))
+    return False
+
+
+def _handshake(context: TLSContext) -> Handshake:
+    from ..streams.secure import Handshake  # the ssl module takes 10 ms to load
+
+    return Handshake(context, server_side=True)

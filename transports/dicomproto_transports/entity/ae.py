@@ -1,0 +1,180 @@
+"""The application entity: its settings, and the associations that it opens.
+
+`AECore` opens associations; `ServerCore` answers them, one call of `serve_connection` each. A flavour
+derives its `AE` from `AECore` and supplies the backend, the listening and the accepting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+from weakref import ref
+
+from dicomproto.config import Limits, Timeouts
+from dicomproto.connection import Connection
+from dicomproto.upper_layer.events import Role
+from dicomproto.upper_layer.pdu import (
+    AsynchronousOperationsWindow,
+)
+
+from .. import arguments, evt
+from ..arguments import Context
+from ..association.charset import Doubt
+from ..association.handling import Drive
+from ..association.holding import Holding
+from ..association.session import Session
+from ..checks import charset_or_none, checked
+from ..events.handlers import Handlers
+from ..logs import with_dumps
+from ..scp.destination import Destinations
+from ..scp.provider import Provider
+from ..words import known_as
+from .association import Association
+from .requestor import NegotiationItem, connected_stream, establish, request_of
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from ..streams.interface import Backend, Stream
+    from ..tls import TLSArguments
+
+
+@known_as("AE")
+class AECore(Settings):
+    __doc__ = Settings.__doc__
+
+    drive: Drive | None = None
+    """How the blocking flavour runs a coroutine; None where handlers may be async."""
+
+    _sessions: set[ref[Session]]
+    """Changed by any thread, in one step."""
+
+    def __init__(
+        self,
+        ae_title: str | bytes = "DICOMPROTO",
+        *,
+        limits: Limits | None = None,
+        timeouts: Timeouts | None = None,
+    ) -> None:
+        super().__init__(ae_title, limits=limits, timeouts=timeouts)
+        vars(self).update(_sessions=set())
+
+    # -- associations -------------------------------------------------------------------------
+
+    def bind(self, bindings: Iterable[evt.Binding] | None) -> Handlers:
+        """Check handlers and return them; raises TypeError, with a reason, for one that cannot be run."""
+        return Handlers(bindings, allow_async=type(self).drive is None)
+
+    @property
+    def active_associations(self) -> list[object]:
+        """The associations that are established now, those that were requested and those of all servers."""
+        known = [reference() for reference in self._sessions.copy()]
+        return [one.association for one in known if one is not None and one.is_established]
+
+    def new_session(
+        self,
+        connection: Connection,
+        stream: Stream,
+        backend: Backend,
+        handlers: Handlers,
+        settings: Settings,
+        *,
+        timeouts: Timeouts | None = None,
+        ae_title: str | None = None,
+        assume_charset: str | None = None,
+        holding: Holding | None = None,
+    ) -> Session:
+        """Return the session of an engine and a stream, with `settings` that do not change any more.
+
+        What is given besides goes before them.
+        """
+        if assume_charset is None:
+            assume_charset = settings.assume_charset
+        destinations = Destinations(settings.move_destinations, self.open_session)
+        session = Session(
+            connection,
+            stream,
+            backend,
+            timeouts or settings.timeouts,
+            with_dumps(handlers),
+            serve=Provider(settings.sop_classes, destinations).serve,
+            make_association=self.make_association,
+            ae_title=ae_title or settings.ae_title,
+            drive=type(self).drive,
+            text=Doubt(assume_charset),
+            holding=holding or Holding(),
+            maximum_collected=settings.maximum_collected,
+        )
+        self._sessions.add(ref(session, self._sessions.discard))
+        return session
+
+    def make_association(self, session: Session) -> object:
+        """Return the object that users and handlers get for a session; a flavour may have its own."""
+        return Association(session, self)
+
+    async def open_session(
+        self,
+        backend: Backend,
+        addr: str,
+        port: int,
+        contexts: Iterable[Context] | None = None,
+        ae_title: str | bytes = "ANY-SCP",
+        max_pdu: int | None = None,
+        ext_neg: Iterable[NegotiationItem] | None = None,
+        bind_address: tuple[str, int] | None = None,
+        tls_args: TLSArguments | None = None,
+        evt_handlers: Iterable[evt.Binding] | None = None,
+        *,
+        calling_ae_title: str | bytes | None = None,
+        timeouts: Timeouts | Mapping[str, float | None] | None = None,
+        operations_window: AsynchronousOperationsWindow | None = None,
+        strict_roles: bool | None = None,
+        pack_pdvs: bool = False,
+        assume_charset: str | None = None,
+    ) -> Session:
+        """Associate with a peer: `associate` of all flavours.
+
+        `contexts` replaces the requested ones; `max_pdu` the `maximum_pdu_size`; `ext_neg` holds items of the
+        extended negotiation. `tls_args` is an `ssl.SSLContext`, or one and the host name that the peer's
+        certificate must be for, in place of `addr`. `calling_ae_title`, `timeouts`, `strict_roles` and
+        `assume_charset` go before the settings of this entity, `timeouts` also as a mapping of those that
+        differ. `bind_address` is where the connection comes from, (address, port), with port 0 for any; a
+        port that is given can be used again at once. `operations_window` is proposed unless `ext_neg` holds
+        one; `pack_pdvs` sends a command and the beginning of its data set in one PDU; `Peer.options` gives
+        what a peer table says.
+
+        Raises an AssociationError that says who and why: ConnectionLost, TLSFailed, TimedOut,
+        AssociationRejected, AssociationAborted, or NoAcceptedContext (after an abort) if nothing that was
+        proposed is accepted; LocalProtocolError for what cannot be proposed, and TypeError or ValueError for
+        an argument that is none, before anything is done.
+        """
+        port = arguments.check_address(addr, port)
+        arguments.check_bind_address(bind_address)
+        arguments.maximum_length(max_pdu)
+        arguments.check_window(operations_window)
+        arguments.check_flag("strict_roles", strict_roles, or_none=True)
+        arguments.check_flag("pack_pdvs", pack_pdvs)
+        handlers, settings = self.bind(evt_handlers), self.settled()
+        if assume_charset is not None:
+            assume_charset = checked("assume_charset", charset_or_none, assume_charset)
+        timeouts = arguments.timeouts_of(timeouts, settings.timeouts)
+        connection = settings.new_connection(
+            Role.REQUESTOR, timeouts=timeouts, strict_roles=strict_roles, pack_pdvs=pack_pdvs
+        )
+        request = request_of(
+            settings, contexts, ae_title, calling_ae_title, max_pdu, ext_neg or (), operations_window
+        )
+        connection.send(request)
+        called = request.called_ae_title
+        stream = await connected_stream(backend, addr, port, bind_address, tls_args, called, timeouts)
+        session = self.new_session(
+            connection,
+            stream,
+            backend,
+            handlers,
+            settings,
+            timeouts=timeouts,
+            ae_title=request.calling_ae_title,
+            assume_charset=assume_charset,
+        )
+        await establish(session)
+        return session

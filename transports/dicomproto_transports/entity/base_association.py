@@ -1,0 +1,172 @@
+"""What an association tells of itself, and its handlers: the part that does not wait, for all flavours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from dicomproto.errors import AssociationError, AssociationRejected, AssociationReleased
+from dicomproto.upper_layer.events import Role
+
+from ..attributes import refuse_on_association
+from ..words import known_as
+from .parties import ServiceUser, acceptor_of, requestor_of
+
+if TYPE_CHECKING:
+    from dicomproto.config import Timeouts
+    from dicomproto.negotiation import AcceptedContext, RejectedContext
+
+    from .. import evt
+    from ..association.session import Session
+    from .settings import Settings
+
+
+@known_as("Association")
+class BaseAssociation:
+    """What an association tells of itself, and its handlers: the part that does not wait."""
+
+    def __init__(self, session: Session, ae: Settings) -> None:
+        self._session = session
+        self._ae = ae
+
+    def __repr__(self) -> str:
+        session = self._session
+        state = "ended" if session.ending.terminal else session.connection.state.value
+        return f"<{type(self).__name__} with {session.peer_name}, {state}>"
+
+    @property
+    def ae(self) -> Settings:
+        """The application entity that it was made by."""
+        return self._ae
+
+    # -- what it is ---------------------------------------------------------------------------
+
+    @property
+    def is_established(self) -> bool:
+        """Whether messages can be exchanged."""
+        return self._session.is_established
+
+    @property
+    def is_released(self) -> bool:
+        """Whether it ended in order, by a release from either side."""
+        return isinstance(self.ending, AssociationReleased)
+
+    @property
+    def is_rejected(self) -> bool:
+        """Whether the acceptor rejected it."""
+        return isinstance(self.ending, AssociationRejected)
+
+    @property
+    def is_aborted(self) -> bool:
+        """Whether it ended in any other way: aborted by either side, lost, or timed out."""
+        return not isinstance(self.ending, AssociationReleased | AssociationRejected | None)
+
+    @property
+    def ending(self) -> AssociationError | None:
+        """Why the association ended; None as long as it has not."""
+        return self._session.ending.error
+
+    @property
+    def is_requestor(self) -> bool:
+        """Whether this side proposed the association."""
+        return self._session.connection.role is Role.REQUESTOR
+
+    @property
+    def is_acceptor(self) -> bool:
+        """Whether the peer proposed the association."""
+        return self._session.connection.role is Role.ACCEPTOR
+
+    @property
+    def accepted_contexts(self) -> list[AcceptedContext]:
+        """The presentation contexts that can be used."""
+        return list(self._session.connection.accepted_contexts.values())
+
+    @property
+    def rejected_contexts(self) -> list[RejectedContext]:
+        """The presentation contexts that were refused, each with the reason."""
+        return list(self._session.connection.rejected_contexts.values())
+
+    @property
+    def peer_certificate(self) -> Mapping[str, object] | None:
+        """The peer's certificate, as `ssl.SSLSocket.getpeercert` returns it; None if there is none.
+
+        It is empty if it was not verified, because the context did not ask for that.
+        """
+        certificate: Mapping[str, object] | None = getattr(self._session.stream, "peer_certificate", None)
+        return certificate
+
+    @property
+    def peer_certificate_der(self) -> bytes | None:
+        """The peer's certificate in DER, verified or not; None if there is none."""
+        certificate: bytes | None = getattr(self._session.stream, "peer_certificate_der", None)
+        return certificate
+
+    @property
+    def requestor(self) -> ServiceUser:
+        """The side that proposed the association: its name, address and proposals."""
+        session = self._session
+        address = session.stream.local_address if self.is_requestor else session.stream.peer_address
+        return requestor_of(session.connection.request, address)
+
+    @property
+    def acceptor(self) -> ServiceUser:
+        """The side that answered: its name, address and answers."""
+        session = self._session
+        address = session.stream.peer_address if self.is_requestor else session.stream.local_address
+        return acceptor_of(session.connection.request, session.connection.answer, address)
+
+    # -- how long it waits: settled when it was made, also under the names of pynetdicom ---------
+
+    @property
+    def timeouts(self) -> Timeouts:
+        """How long each wait may last."""
+        return self._session.timeouts
+
+    @property
+    def acse_timeout(self) -> float | None:
+        """Seconds for an association to be requested, answered and released."""
+        return self._session.timeouts.association
+
+    @property
+    def dimse_timeout(self) -> float | None:
+        """Seconds for each response."""
+        return self._session.timeouts.response
+
+    @property
+    def network_timeout(self) -> float | None:
+        """Seconds that an acceptor waits for the next message."""
+        return self._session.timeouts.idle
+
+    @property
+    def connection_timeout(self) -> float | None:
+        """Seconds for the TCP connection."""
+        return self._session.timeouts.connect
+
+    if not TYPE_CHECKING:  # a checker would take any name for one that may be set
+
+        def __setattr__(self, name: str, value: object) -> None:
+            if not name.startswith("_"):  # as our own are
+                refuse_on_association(name)
+            super().__setattr__(name, value)
+
+    # -- handlers -----------------------------------------------------------------------------
+
+    def bind(self, event: evt.EventKind, handler: evt.Handler, args: Sequence[object] = ()) -> None:
+        """Bind a handler from now on, for this association alone.
+
+        It is called as `handler(event, *args)`, and takes the place of the one before where the event asks
+        for a decision. Raises TypeError, with a reason, for one that cannot be run.
+        """
+        self._session.bind(event, handler, args)
+
+    def unbind(self, event: evt.EventKind, handler: evt.Handler) -> None:
+        """Bind a handler no longer, for this association alone; nothing happens if it is not bound."""
+        self._session.unbind(event, handler)
+
+    def get_events(self) -> list[evt.EventKind]:
+        """Return the events that have a handler."""
+        return self._session.handling.handlers.get_events()
+
+    def get_handlers(self, event: evt.EventKind) -> list[tuple[evt.Handler, tuple[object, ...]]]:
+        """Return the handlers of an event, each with its extra arguments, in the order they were bound."""
+        return self._session.handling.handlers.get_handlers(event)

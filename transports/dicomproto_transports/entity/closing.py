@@ -1,0 +1,61 @@
+"""How a call ends an association: released, aborted, or either at the end of a block."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dicomproto.errors import (
+    AssociationAborted,
+    AssociationReleased,
+    ConnectionLost,
+    LocalProtocolError,
+)
+from dicomproto.upper_layer.pdu import ReleaseRQ
+
+from ..words import timed_out
+
+if TYPE_CHECKING:
+    from ..association.session import Session
+
+
+async def release(session: Session, timeout: float | None = None) -> None:
+    """Release an association in order; see `Association.release`."""
+    if session.ending.reason is not None:
+        return
+    session.enter("release")
+    try:
+        async with session.cut_ends:
+            await session.settle("release")
+            while (event := await session.driver.event_at_hand()) is not None:
+                await session.dispatch(event)
+            session.connection.send(ReleaseRQ())
+            deadline = None if timeout is None else session.stream.now() + timeout
+            while True:
+                await session.dispatch(await session.next_event(deadline))
+    except TimeoutError:
+        await session.end(lambda: timed_out(session.peer_name, "association", timeout))
+        raise session.ending.known() from None
+    except (AssociationReleased, ConnectionLost, AssociationAborted):
+        pass
+    finally:
+        session.leave()
+
+
+async def abort(session: Session) -> None:
+    """Abort an association; see `Association.abort`."""
+    if session.ending.reason is None:
+        with session.handling.taken_to_abort():
+            await session.end()
+
+
+async def leave_block(session: Session, *, is_cut: bool) -> None:
+    """Release an association at the end of a block; abort it where an exception has cut that."""
+    if is_cut:
+        await session.end()
+        return
+    try:
+        await release(session)
+    except LocalProtocolError:
+        if session.handling.is_free:
+            await session.end()  # nobody could later; another task that uses it can
+        raise

@@ -1,0 +1,186 @@
+"""The handlers of an association or server: how they are bound, kept and called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from threading import Lock
+from types import CodeType, CoroutineType
+
+from dicomproto.record import Record
+
+from ..words import named, shown
+from .kinds import EVT_C_STORE, EVT_C_STORE_STREAM, OBSERVED, EventKind
+
+Handler = Callable[..., object]
+
+Binding = tuple[EventKind, Handler] | tuple[EventKind, Handler, Sequence[object]]
+
+_IS_ASYNC = 0x80 | 0x200  # CO_COROUTINE and CO_ASYNC_GENERATOR, of functions made by `async def`
+
+
+class InThread:
+    """A sync handler that is to run in a worker thread; made by `in_thread`."""
+
+    __slots__ = ("handler",)
+
+    def __init__(self, handler: Handler) -> None:
+        self.handler = handler
+
+    def __call__(self, *args: object) -> object:
+        return self.handler(*args)
+
+
+def in_thread(handler: Handler) -> InThread:
+    """Mark a sync handler that waits (for a disk, a database), so that it runs in a worker thread.
+
+    In the blocking flavour each association has a thread of its own already, and the mark means
+    nothing. The handler must not use the association; it may look at `event.is_cancelled`. Each step of a
+    generator may run in another thread: what belongs to one, as an sqlite3 connection does by default, must
+    not outlive a `yield`.
+    """
+    if is_coroutine_function(handler):
+        raise TypeError(f"in_thread: {_name(handler)} is async; bind it as it is")
+    return InThread(handler)
+
+
+def is_coroutine_function(handler: object) -> bool:
+    """Tell whether `handler` is an `async def`, also through `partial`, methods and `__call__`.
+
+    By hand, since `inspect` takes longer to import than all of this package.
+    """
+    while isinstance(handler, partial):
+        handler = handler.func
+    if not hasattr(handler, "__code__") and not hasattr(handler, "__func__"):
+        handler = getattr(type(handler), "__call__", None)  # noqa: B004 - its code, not whether there is any
+    code = getattr(getattr(handler, "__func__", handler), "__code__", None)
+    return isinstance(code, CodeType) and bool(code.co_flags & _IS_ASYNC)
+
+
+def _unmarked(handler: Handler) -> Handler:
+    return handler.handler if isinstance(handler, InThread) else handler
+
+
+def _name(handler: object) -> str:
+    return getattr(handler, "__qualname__", None) or repr(handler)
+
+
+class Bound(Record):
+    """One handler with its extra arguments; `in_thread` says where it runs."""
+
+    handler: Handler
+    args: tuple[object, ...] = ()
+    in_thread: bool = False
+
+
+class Handlers:
+    """The handlers of one association or server, by event kind. Empty for most kinds, so cheap to ask.
+
+    Any thread may bind and unbind.
+    """
+
+    __slots__ = ("_bound", "_allow_async", "_lock")
+
+    def __init__(self, bindings: Iterable[Binding] | None = None, *, allow_async: bool) -> None:
+        self._bound: dict[EventKind, tuple[Bound, ...]] = {}
+        self._allow_async = allow_async
+        self._lock = Lock()
+        for binding in _listed(bindings):
+            self.bind(*binding)
+
+    def bind(self, kind: EventKind, handler: Handler, args: Sequence[object] = ()) -> None:
+        """Bind `handler`; in place of the one before where the kind is an intervention."""
+        _check_kind(kind)
+        if not callable(handler):
+            raise TypeError(f"{kind.name}: {shown(handler)} is not callable")
+        if isinstance(args, (str, bytes)) or not isinstance(args, Sequence):
+            raise TypeError(f"{kind.name}: the arguments of a handler are a list or tuple, not {shown(args)}")
+        if is_coroutine_function(handler) and not self._allow_async:
+            raise TypeError(
+                f"{kind.name}: {_name(handler)} is a coroutine function; the blocking flavour has nothing to "
+                "run it, use dicomproto_transports.trio or .anyio"
+            )
+        threaded = isinstance(handler, InThread)
+        if threaded and kind is EVT_C_STORE_STREAM:
+            raise TypeError(
+                "EVT_C_STORE_STREAM: chunks are read by the association's own task, not in_thread"
+            )
+        other = {EVT_C_STORE: EVT_C_STORE_STREAM, EVT_C_STORE_STREAM: EVT_C_STORE}.get(kind)
+        bound = Bound(handler=_unmarked(handler), args=tuple(args), in_thread=threaded and self._allow_async)
+        with self._lock:
+            if other in self._bound:
+                raise ValueError("EVT_C_STORE and EVT_C_STORE_STREAM exclude each other; bind one of them")
+            before = () if kind.is_intervention else self._bound.get(kind, ())
+            self._bound[kind] = (*before, bound)
+
+    def unbind(self, kind: EventKind, handler: Handler) -> None:
+        """Bind `handler` no longer; nothing happens if it is not bound."""
+        _check_kind(kind)
+        gone = _unmarked(handler)
+        with self._lock:
+            left = tuple([bound for bound in self._bound.get(kind, ()) if bound.handler != gone])
+            if left:
+                self._bound[kind] = left
+            else:
+                self._bound.pop(kind, None)
+
+    def copy(self) -> Handlers:
+        """Return the same handlers, to be changed apart from these."""
+        copied = Handlers(allow_async=self._allow_async)
+        copied._bound = self._bound.copy()
+        return copied
+
+    @property
+    def are_observing(self) -> bool:
+        """Whether any handler wants to hear of what passes over the wire."""
+        return not OBSERVED.isdisjoint(self._bound)
+
+    def one(self, kind: EventKind) -> Bound | None:
+        """Return the handler of an intervention event."""
+        bound = self._bound.get(kind)
+        return bound[0] if bound else None
+
+    def all(self, kind: EventKind) -> tuple[Bound, ...]:
+        """Return the handlers of a notification event, in the order they were bound."""
+        return self._bound.get(kind, ())
+
+    def get_events(self) -> list[EventKind]:
+        """Return the kinds that have a handler."""
+        return list(self._bound)
+
+    def get_handlers(self, kind: EventKind) -> list[tuple[Handler, tuple[object, ...]]]:
+        """Return the handlers of a kind, each with its extra arguments, in the order they were bound."""
+        _check_kind(kind)
+        return [(bound.handler, bound.args) for bound in self._bound.get(kind, ())]
+
+
+def _listed(bindings: object) -> list[Binding]:
+    """Return bindings, each of the right length; TypeError says what was given in place of a list of them."""
+    if bindings is None:
+        return []
+    wanted = "a list of (event, handler) or (event, handler, [args])"
+    if isinstance(bindings, str | bytes | Mapping) or not isinstance(bindings, Iterable):
+        raise TypeError(f"evt_handlers is {wanted}, not {named(bindings)}")
+    listed = list(bindings)
+    if listed and isinstance(listed[0], EventKind):
+        raise TypeError(f"evt_handlers is {wanted}, this is one binding: put it in a list")
+    for binding in listed:
+        if not isinstance(binding, tuple | list) or len(binding) not in (2, 3):
+            raise TypeError(f"evt_handlers is {wanted}; {named(binding)} is none of those")
+    return listed
+
+
+def _check_kind(kind: object) -> None:
+    if not isinstance(kind, EventKind):
+        raise TypeError(f"{_name(kind)} is no event; the events are the EVT_* names of `evt`")
+
+
+async def call(bound: Bound, event: object, *, is_blocking: bool) -> object:
+    """Run one handler and return its result, whatever kind of callable it is."""
+    result = bound.handler(event, *bound.args)
+    if isinstance(result, CoroutineType):
+        if is_blocking:
+            result.close()
+            raise TypeError(f"{_name(bound.handler)} returned a coroutine; the blocking flavour runs none")
+        result = await result
+    return result

@@ -1,0 +1,222 @@
+"""What `send_c_store` is given, made ready to be sent: a data set, a path or an open file.
+
+A file goes out as it lies on the disk; its head is read, for the UIDs and the transfer syntax, and
+the headers of its elements, so that none leaves that certainly ends early. Nothing is decoded unless the
+peer refused that transfer syntax and the pixel data is native: then it is re-encoded, if that is allowed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
+
+from dicomproto.encoded import walk_file
+from dicomproto.errors import DataSetError
+from dicomproto.record import Record
+from dicomproto.uids import (
+    EXPLICIT_VR_BIG_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+)
+
+from ..arguments import is_data_set
+from ..words import named
+from .part10 import FileHead, TruncatedFile, read_head
+from .pieces import (
+    Encoding,
+    FileSource,
+    MemorySource,
+    Peer,
+    PieceBuffers,
+    Source,
+    SourceChanged,
+    Stamp,
+    stamp_of,
+)
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+
+class ObjectToSend(Protocol):
+    """A composite SOP instance and its data set."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    warnings: tuple[str, ...]
+
+    def source(self, size: int, buffers: PieceBuffers, peer: Peer) -> Source:
+        """Return the data set as it is, in pieces of `size` bytes."""
+
+    def converted(self, transfer_syntax: str, size: int, peer: Peer) -> Source:
+        """Return the data set re-encoded in another transfer syntax."""
+
+    def close(self) -> None:
+        """Close what was opened for it."""
+
+
+class KnownFile(Record):
+    """A DICOM file whose head was read before it is sent, so that it need not be read twice.
+
+    Plans for many files are made from their heads. `send_c_store` takes this in place of the path, and
+    reads the head again only if the file has changed since.
+    """
+
+    path: str
+    head: FileHead
+    stamp: Stamp | None
+    """What the file was like before the head was read."""
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> KnownFile:
+        """Read the head of a file; raises OSError and InvalidFile."""
+        with open(path, "rb", buffering=0) as file:
+            stamp = stamp_of(file)
+            return cls(path=os.fspath(path), head=read_head(file), stamp=stamp)
+
+
+class FileToSend:
+    """The object in a file, which is not decoded.
+
+    Raises TruncatedFile if its data set certainly ends early, unless `send_truncated`.
+    """
+
+    def __init__(
+        self,
+        file: BinaryIO,
+        name: str,
+        *,
+        is_ours: bool,
+        known: KnownFile | None = None,
+        send_truncated: bool = False,
+    ) -> None:
+        self._file = file
+        self._name = name
+        self.is_ours = is_ours
+        """Whether it was opened here, and not by the user."""
+
+        try:
+            # Before the head is read: what is written in between is noticed, too.
+            self._stamp = stamp_of(file)
+            head = known.head if known and known.stamp == self._stamp else read_head(file)
+            oddities = _walked(file, name, head, send_truncated=send_truncated)
+        except BaseException:
+            self.close()
+            raise
+        self._head = head
+        self.sop_class_uid = head.sop_class_uid
+        self.sop_instance_uid = head.sop_instance_uid
+        self.transfer_syntax_uid = head.transfer_syntax_uid
+        self.warnings = head.warnings + oddities
+        if head.data_set_length & 1:
+            self.warnings += ("odd-length: the data set was sent with a NUL at its end",)
+
+    def source(self, size: int, buffers: PieceBuffers, peer: Peer) -> Source:
+        self._file.seek(self._head.data_set_offset)
+        return FileSource(self._file, self._head.data_set_length, size, buffers, self._name, self._stamp)
+
+    def converted(self, transfer_syntax: str, size: int, peer: Peer) -> Source:
+        from dicomproto.datasets import convert
+
+        self._file.seek(self._head.data_set_offset)
+        data = self._file.read(self._head.data_set_length)
+        if stamp_of(self._file) != self._stamp:
+            raise SourceChanged(self._name, "was written to while it was read")
+        return MemorySource(convert(data, self.transfer_syntax_uid, transfer_syntax), size)
+
+    def close(self) -> None:
+        if self.is_ours:
+            self._file.close()
+
+
+def _walked(file: BinaryIO, name: str, head: FileHead, *, send_truncated: bool) -> tuple[str, ...]:
+    """Return what is odd about the encoding of a file's data set; raises TruncatedFile."""
+    syntax = head.transfer_syntax_uid
+    try:
+        walk = walk_file(file, head.data_set_offset, head.data_set_length, syntax)
+        if walk.is_checked and not walk.elements:
+            raise DataSetError("it is empty")
+        return walk.warnings
+    except DataSetError as error:
+        if not send_truncated:
+            raise TruncatedFile(name, f"its data set is not whole: {error}") from None
+        return (f"truncated: {error}",)
+
+
+class DatasetToSend:
+    """A pydicom data set."""
+
+    warnings: tuple[str, ...] = ()
+
+    def __init__(self, dataset: Dataset) -> None:
+        from dicomproto.quiet import Quiet
+
+        self._dataset = dataset
+        with Quiet():
+            for keyword in ("SOPClassUID", "SOPInstanceUID"):
+                if not getattr(dataset, keyword, None):
+                    raise ValueError(f"the data set has no {keyword}, which C-STORE needs")
+            self.sop_class_uid = str(dataset.SOPClassUID)
+            self.sop_instance_uid = str(dataset.SOPInstanceUID)
+            self.transfer_syntax_uid = _transfer_syntax_of(dataset)
+
+    def source(self, size: int, buffers: PieceBuffers, peer: Peer) -> Source:
+        return self.converted(self.transfer_syntax_uid, size, peer)
+
+    def converted(self, transfer_syntax: str, size: int, peer: Peer) -> Source:
+        return MemorySource(Encoding(peer).encode(self._dataset, transfer_syntax), size)
+
+    def close(self) -> None:
+        pass
+
+
+def _transfer_syntax_of(dataset: Dataset) -> str:
+    """Return the transfer syntax that a data set says it has, or was read in."""
+    meta = getattr(dataset, "file_meta", None)
+    uid = None if meta is None else meta.get("TransferSyntaxUID")
+    if uid:
+        return str(uid)
+    is_implicit, is_little_endian = dataset.original_encoding
+    if is_implicit:
+        return IMPLICIT_VR_LITTLE_ENDIAN
+    # One that was made in memory has no encoding; any that is accepted will do.
+    return EXPLICIT_VR_BIG_ENDIAN if is_little_endian is False else EXPLICIT_VR_LITTLE_ENDIAN
+
+
+def prepare(
+    what: Dataset | str | os.PathLike[str] | BinaryIO | KnownFile, *, send_truncated: bool = False
+) -> ObjectToSend:
+    """Return the object to send; close it afterwards. Raises OSError, ValueError and TypeError.
+
+    A file whose data set certainly ends early is a ValueError, TruncatedFile, unless `send_truncated`.
+    """
+    if isinstance(what, (str, os.PathLike, KnownFile)):
+        known = what if isinstance(what, KnownFile) else None
+        path = os.fspath(known.path if known else cast("str", what))
+        return FileToSend(
+            open(path, "rb", buffering=0), path, is_ours=True, known=known, send_truncated=send_truncated
+        )
+    if hasattr(what, "readinto") and not _is_text(what):
+        file = cast("BinaryIO", what)
+        name = str(getattr(file, "name", "the file"))
+        return FileToSend(file, name, is_ours=False, send_truncated=send_truncated)
+    if is_data_set(what):
+        return DatasetToSend(cast("Dataset", what))
+    raise TypeError(
+        f"a pydicom Dataset, the path of a DICOM file or an open binary file is wanted, not {_advised(what)}"
+    )
+
+
+def _is_text(what: object) -> bool:
+    """Tell whether something is a file in text mode, or what stands for one."""
+    return hasattr(what, "read") and hasattr(what, "encoding")
+
+
+def _advised(what: object) -> str:
+    """Say what kind of thing was given in place of an object, and what to do."""
+    if _is_text(what):
+        return "a file in text mode: open it in binary mode, open(path, 'rb')"
+    several = isinstance(what, Iterable) and not isinstance(what, bytes | type | Mapping)
+    return f"{named(what)}{'; give one at a time' if several else ''}"

@@ -1,0 +1,423 @@
+"""The head of a DICOM file, read without a full parse, and the File Meta Information of a new one.
+
+To send a file, its transfer syntax and the two SOP UIDs are needed, and where its data set lies; they
+stand in group 0002 and before (0008,0018), within the first few hundred bytes. A full parse costs twenty
+times as much. Whatever the bytes are, reading ends in a `FileHead` or an `InvalidFile` after at most 1 MiB.
+
+The UIDs of the data set rule, for they are what the peer will find in it; File Meta is the fallback
+(PS3.10 7.1 wants both the same). Files without preamble or File Meta, as old software writes them, are
+read by what their first element looks like.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from typing import BinaryIO
+
+from dicomproto.encoding.headers import BIG, LITTLE
+from dicomproto.errors import DataSetError, DicomProtoError
+from dicomproto.record import Record, maker_of
+from dicomproto.uids import (
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_BIG_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLEMENTATION_CLASS_UID,
+    IMPLEMENTATION_VERSION_NAME,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    is_valid_uid,
+    normalize_uid,
+)
+
+FIRST_READ = 4096
+READ_LIMIT = 1024 * 1024
+INFLATE_LIMIT = 64 * 1024
+MAXIMUM_DEPTH = 64
+
+_SOP_CLASS, _SOP_INSTANCE = 0x0008_0016, 0x0008_0018
+_META_SOP_CLASS, _META_SOP_INSTANCE, _META_TRANSFER_SYNTAX = 0x0002_0002, 0x0002_0003, 0x0002_0010
+_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFE_E000, 0xFFFE_E00D, 0xFFFE_E0DD
+_UNDEFINED = 0xFFFF_FFFF
+_LONG_VRS = frozenset(
+    (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
+)
+_NAMES = {_SOP_CLASS: "SOP Class UID", _SOP_INSTANCE: "SOP Instance UID"}
+
+
+class FileHead(Record):
+    """What sending a file needs to know; offsets and lengths in bytes, counted from the start of the file.
+
+    The data set is everything after group 0002, as it lies in the file. UIDs come without padding.
+    """
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    data_set_offset: int
+    data_set_length: int
+    warnings: tuple[str, ...] = ()
+
+
+_make_head = maker_of(FileHead)
+
+
+class InvalidFile(DicomProtoError, ValueError):
+    """A file that cannot be sent; its text is `name`, `reason` and the byte `offset` where reading ended."""
+
+    def __init__(self, name: str, reason: str, offset: int) -> None:
+        super().__init__(f"{name}: {reason} (at byte {offset})")
+        self.name = name
+        self.reason = reason
+        self.offset = offset
+
+
+class NotPart10(InvalidFile):
+    """A file that is nothing like a DICOM file."""
+
+
+_META_GROUP = b"\x02\x00"
+
+
+class TruncatedFile(DataSetError, ValueError):
+    """A file whose data set certainly ends early; its text is `name` and `reason`, which says where."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name}: {reason}")
+        self.name = name
+        self.reason = reason
+
+
+class _Short(Exception):
+    """The bytes end within an element; `found` has the wanted values before it."""
+
+    def __init__(self, position: int, found: dict[int, bytes]) -> None:
+        self.position = position
+        self.found = found
+
+
+def read_head(source: str | os.PathLike[str] | BinaryIO) -> FileHead:
+    """Read the head of a file: a path, or a binary file that can seek, read from its current position.
+
+    The position of a file afterwards is undefined. Raises InvalidFile (a ValueError), or its subclass
+    NotPart10 for a file of another kind, and OSError.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        name = os.fspath(source)
+        with open(source, "rb", buffering=0) as file:
+            return _read_file(file, name)
+    return _read_file(source, str(getattr(source, "name", "file")))
+
+
+def find_data_set(data: bytes, name: str = "file") -> tuple[str, int]:
+    """Return transfer syntax and offset of the data set of a file that is wholly in memory.
+
+    It need not be an object: no UID is looked for. Raises InvalidFile.
+    """
+    _, syntax, offset = _Head(data, len(data), name).place()
+    return syntax, offset
+
+
+def _read_file(file: BinaryIO, name: str) -> FileHead:
+    start = file.tell()
+    size = file.seek(0, os.SEEK_END) - start
+    wanted = FIRST_READ
+    while True:
+        file.seek(start)
+        data = _read_exactly(file, min(wanted, size))
+        # A file that shrinks meanwhile, or whose size is not known (/proc), is as long as what could be read.
+        size = len(data) if len(data) < min(wanted, size) else size
+        try:
+            head = _Head(data, size, name).parse()
+        except _Short:
+            wanted *= 16
+            continue
+        return head if not start else head.replace(data_set_offset=head.data_set_offset + start)
+
+
+def _read_exactly(file: BinaryIO, count: int) -> bytes:
+    """Read `count` bytes, or fewer at the end of the file; a raw file may give them in parts."""
+    data = file.read(count)
+    while len(data) < count and (more := file.read(count - len(data))):
+        data += more
+    return data
+
+
+class _Head:
+    """Parses the first bytes of a file of `size` bytes; `parse` raises _Short when more of it would help."""
+
+    def __init__(self, data: bytes, size: int, name: str) -> None:
+        self.data = data
+        self.size = size
+        self.name = name
+        self.is_whole = len(data) == size or len(data) >= READ_LIMIT
+        self.warnings: list[str] = []
+
+    def parse(self) -> FileHead:
+        meta, syntax, offset = self.place()
+        found, problem = self.data_set(offset, syntax)
+        self.check_uid("Transfer Syntax UID", syntax, offset)
+        pairs = (_SOP_CLASS, _META_SOP_CLASS), (_SOP_INSTANCE, _META_SOP_INSTANCE)
+        sop_class_uid, sop_instance_uid = [
+            self.uid(tag, _text(found.get(tag, b"")), _text(meta.get(meta_tag, b"")), problem, offset)
+            for tag, meta_tag in pairs
+        ]
+        return _make_head(
+            sop_class_uid=sop_class_uid,
+            sop_instance_uid=sop_instance_uid,
+            transfer_syntax_uid=syntax,
+            data_set_offset=offset,
+            data_set_length=self.size - offset,
+            warnings=tuple(self.warnings),
+        )
+
+    def place(self) -> tuple[dict[int, bytes], str, int]:
+        """Return the wanted values of File Meta, and transfer syntax and offset of the data set."""
+        has_preamble = self.data[128:132] == b"DICM"
+        if not has_preamble and not _looks_like_a_data_set(self.data):
+            raise NotPart10(self.name, "not a DICOM file", 0)
+        meta, offset = self.meta(132 if has_preamble else 0)
+        syntax = _text(meta.get(_META_TRANSFER_SYNTAX, b""))
+        if self.size == offset:
+            raise InvalidFile(self.name, "no data set", offset)
+        if not syntax:
+            syntax = _guess(self.data, offset)
+            text = f"File Meta names none, the data set looks like {syntax}"
+            self.warnings.append(f"missing-transfer-syntax: {text}")
+        return meta, syntax, offset
+
+    def meta(self, start: int) -> tuple[dict[int, bytes], int]:
+        """Return the wanted values of group 0002 and where it ends; it may be absent."""
+        try:
+            wanted = (_META_SOP_CLASS, _META_SOP_INSTANCE, _META_TRANSFER_SYNTAX)
+            return _read_elements(self.data, start, 0x0002_0000, 0x0002_FFFF, wanted, "<", explicit=True)
+        except _Short as short:
+            if not self.is_whole:
+                raise
+            rest = self.data[short.position : short.position + 2]
+            if rest != _META_GROUP[: len(rest)] or not rest:  # a data set, however little there is of it
+                return short.found, short.position
+            raise InvalidFile(self.name, "the file ends within its File Meta", short.position) from None
+
+    def data_set(self, offset: int, syntax: str) -> tuple[dict[int, bytes], str]:
+        """Return the SOP UIDs of the data set, as far as they are there, and what kept it from being read."""
+        if syntax != DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
+            return self.elements(self.data, offset, syntax, is_whole=self.is_whole)
+        try:
+            data = self.inflated(offset, FIRST_READ // 4)  # nearly always enough
+            try:
+                return self.elements(data, 0, syntax, is_whole=False)
+            except _Short:
+                data = self.inflated(offset, INFLATE_LIMIT)
+        except zlib.error:
+            return {}, "it cannot be inflated"
+        return self.elements(data, 0, syntax, is_whole=self.is_whole or len(data) == INFLATE_LIMIT)
+
+    def inflated(self, offset: int, limit: int) -> bytes:
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(self.data[offset:], limit)
+
+    def elements(
+        self, data: bytes, position: int, syntax: str, *, is_whole: bool
+    ) -> tuple[dict[int, bytes], str]:
+        explicit = _is_vr(data[position + 4 : position + 6])
+        order = ">" if syntax == EXPLICIT_VR_BIG_ENDIAN else "<"
+        try:
+            wanted = (_SOP_CLASS, _SOP_INSTANCE)
+            found, _ = _read_elements(data, position, 0, _SOP_INSTANCE, wanted, order, explicit=explicit)
+            problem = ""
+        except _Short as short:
+            if not is_whole:
+                raise
+            found = short.found
+            at = short.position - position
+            problem = "" if short.position == len(data) else f"it cannot be read beyond its byte {at}"
+        is_private = not syntax.startswith("1.2.840.10008.")  # then either may be right
+        if explicit == (syntax == IMPLICIT_VR_LITTLE_ENDIAN) and len(data) > position and not is_private:
+            kind = "Explicit" if explicit else "Implicit"
+            self.warnings.append(
+                f"wrong-transfer-syntax: the data set has {kind} VR, File Meta says {syntax}"
+            )
+        return found, problem
+
+    def uid(self, tag: int, own: str, meta: str, problem: str, offset: int) -> str:
+        """Choose between the UID of the data set and that of File Meta, and check it."""
+        name = _NAMES[tag]
+        uid = own or meta
+        if not own:
+            why = f"the data set has no {name}" + (f", {problem}" if problem else "")
+            if not meta:
+                raise InvalidFile(self.name, f"{why}, and File Meta has none", offset)
+            self.warnings.append(f"missing-uid: {why}; that of File Meta counts")
+        elif meta and meta != own:
+            text = f"{name} is {_quoted(own)} in the data set, {_quoted(meta)} in File Meta"
+            self.warnings.append(f"different-uid: {text}")
+        self.check_uid(name, uid, offset)
+        return uid
+
+    def check_uid(self, name: str, uid: str, offset: int) -> None:
+        if is_valid_uid(uid):
+            return
+        if not _is_like_a_uid(uid):
+            raise InvalidFile(self.name, f"the {name} is no UID but {_quoted(uid)}", offset)
+        self.warnings.append(f"invalid-uid: {name} {uid!r}")
+
+
+def _is_like_a_uid(text: str) -> bool:
+    return len(text) <= 64 and set(text) <= set("0123456789.")
+
+
+def _quoted(text: str) -> str:
+    """Return a UID for a message. Of anything else only what it is: that may be a patient's name."""
+    if _is_like_a_uid(text):
+        return repr(text)
+    kind = "digits and dots" if set(text) <= set("0123456789.") else "other text"
+    return f"{len(text)} characters of {kind}"
+
+
+def _text(value: bytes) -> str:
+    return normalize_uid(value.decode("latin-1")).lstrip(" ")
+
+
+def _looks_like_a_data_set(data: bytes) -> bool:
+    """Tell whether `data` begins as a data set without preamble does: an element of group 0008 or below."""
+    if len(data) < 8:
+        return False
+    little, big = data[0] | data[1] << 8, data[0] << 8 | data[1]
+    return 0 < little <= 8 or (0 < big <= 8 and _is_vr(data[4:6]))
+
+
+def _guess(data: bytes, offset: int) -> str:
+    """Return the uncompressed transfer syntax that the first element at `offset` looks like."""
+    if not _is_vr(data[offset + 4 : offset + 6]):
+        return IMPLICIT_VR_LITTLE_ENDIAN
+    # No data set begins with a group as high as this, but group 0004H or 0008H reads so in the wrong order.
+    return EXPLICIT_VR_BIG_ENDIAN if data[offset + 1] >= 0x04 else EXPLICIT_VR_LITTLE_ENDIAN
+
+
+def _is_vr(value: bytes) -> bool:
+    return len(value) == 2 and value.isalpha() and value.isupper()
+
+
+def _read_elements(
+    data: bytes, position: int, first: int, last: int, wanted: tuple[int, ...], order: str, *, explicit: bool
+) -> tuple[dict[int, bytes], int]:
+    """Walk the elements with tags from `first` to `last`; return the values of those wanted and the end.
+
+    Raises _Short when `data` ends before that.
+    """
+    found: dict[int, bytes] = {}
+    size = len(data)
+    headers = BIG if order == ">" else LITTLE
+    unpack, short_vrs = headers.explicit, headers.short_vrs
+    while position + 8 <= size:
+        group, element, vr, length = unpack(data, position)
+        if explicit and vr in short_vrs and group != 0xFFFE:  # nearly all of them
+            tag, start = group << 16 | element, position + 8
+        else:
+            tag, start, length = _read_header(data, position, order, explicit)
+        if not first <= tag <= last:
+            return found, position
+        if length == _UNDEFINED:
+            # PS3.5 6.2.2: the value of UN with undefined length is a sequence in Implicit VR.
+            inside = explicit and data[position + 4 : position + 6] != b"UN"
+            end = _end_of_sequence(data, start, order, inside)
+        else:
+            end = start + length
+        if end > size:
+            break
+        if tag in wanted:
+            found[tag] = data[start:end]
+        position = end
+        if tag == last:
+            return found, position
+    raise _Short(position, found)
+
+
+def _end_of_sequence(data: bytes, position: int, order: str, explicit: bool) -> int:
+    """Return where the sequence of undefined length ends whose first item is at `position`.
+
+    That is beyond the end of `data` when it does not end there, or is nested deeper than MAXIMUM_DEPTH.
+    """
+    size = len(data)
+    open_levels = [explicit]  # of each sequence and item that a delimiter will end: is its VR explicit?
+    while position + 8 <= size and len(open_levels) <= MAXIMUM_DEPTH:
+        tag, start, length = _read_header(data, position, order, open_levels[-1])
+        if tag in (_ITEM_END, _SEQUENCE_END):
+            open_levels.pop()
+            if not open_levels:
+                return start
+            position = start
+        elif length == _UNDEFINED:
+            is_un = tag != _ITEM and data[position + 4 : position + 6] == b"UN"
+            open_levels.append(open_levels[-1] and not is_un)
+            position = start
+        else:
+            position = start + length
+    return size + 1
+
+
+_ORDERS = {order: (struct.Struct(order + "HHI"), struct.Struct(order + "I")) for order in "<>"}
+
+
+def _read_header(data: bytes, position: int, order: str, explicit: bool) -> tuple[int, int, int]:
+    """Return tag, start of the value and length of the element whose 8 first bytes are at `position`."""
+    short_header, long_length = _ORDERS[order]
+    group, element, length = short_header.unpack_from(data, position)
+    start = position + 8
+    if explicit and group != 0xFFFE:  # items have no VR (PS3.5 7.5)
+        vr = data[position + 4 : position + 6]
+        if vr in _LONG_VRS:
+            length = long_length.unpack_from(data, start)[0] if start + 4 <= len(data) else 0
+            start += 4
+        elif _is_vr(vr):
+            length = length >> 16 if order == "<" else length & 0xFFFF
+        # else an element with implicit VR among explicit ones, as some software writes them
+    return group << 16 | element, start, length
+
+
+def file_meta_bytes(
+    *,
+    sop_class_uid: str,
+    sop_instance_uid: str,
+    transfer_syntax_uid: str,
+    implementation_class_uid: str = IMPLEMENTATION_CLASS_UID,
+    implementation_version_name: str = IMPLEMENTATION_VERSION_NAME,
+    source_ae_title: str = "",
+) -> bytes:
+    """Return the start of a DICOM file, up to where its data set follows (PS3.10 7.1).
+
+    The preamble is zero: what a peer sends can then never be run as a program. `source_ae_title` is that of
+    the AE that sent the object; none is written if it is empty.
+    """
+    elements = [
+        _meta_element(0x0001, b"OB", b"\x00\x01"),
+        _meta_element(0x0002, b"UI", _ascii(sop_class_uid)),
+        _meta_element(0x0003, b"UI", _ascii(sop_instance_uid)),
+        _meta_element(0x0010, b"UI", _ascii(transfer_syntax_uid)),
+        _meta_element(0x0012, b"UI", _ascii(implementation_class_uid)),
+        _meta_element(0x0013, b"SH", _ascii(implementation_version_name)),
+    ]
+    title = _ascii(source_ae_title.strip(" \0"))
+    if title:
+        elements.append(_meta_element(0x0016, b"AE", title))
+    group = b"".join(elements)
+    length = _meta_element(0x0000, b"UL", struct.pack("<I", len(group)))
+    return bytes(128) + b"DICM" + length + group
+
+
+def _meta_element(element: int, vr: bytes, value: bytes) -> bytes:
+    if len(value) % 2:
+        value += b"\0" if vr == b"UI" else b" "
+    if vr in _LONG_VRS:
+        return _LONG_META.pack(2, element, vr, len(value)) + value
+    return _SHORT_META.pack(2, element, vr, len(value)) + value
+
+
+_SHORT_META, _LONG_META = struct.Struct("<HH2sH"), struct.Struct("<HH2sxxI")
+
+
+def _ascii(text: str) -> bytes:
+    """Return what a peer may have sent as one value of the default repertoire (PS3.5 6.1.2)."""
+    if text.isascii() and text.isprintable() and "\\" not in text:
+        return text.encode("ascii")
+    return "".join([c if " " <= c <= "~" and c != "\\" else "?" for c in text]).encode("ascii")

@@ -1,0 +1,136 @@
+"""Providing C-FIND: what the handler yields, one pending response each (PS3.7 9.1.2, PS3.4 C.4.1).
+
+The peer is listened to between two matches. A C-CANCEL is answered with FE00H: by the handler, which
+sees `event.is_cancelled` when it is asked for more, or for it, when it yields another match instead.
+A release or the end of the association closes the handler where it is, and nothing more is sent.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from dicomproto.dimse.commands import DATA_SET_PRESENT, Request, Response
+from dicomproto.dimse.events import RequestReceived
+from dicomproto.dimse.status import Category, category_of
+from dicomproto.services import ServiceClass
+
+from .. import evt
+from ..files.pieces import Encoding, MemorySource, piece_size
+from ..words import printable
+from .cancelling import CANCEL, PeerLeaves, give_way, last_word, report_failure, settle
+from .results import dataset_of, fields_of, pair_of, response_for, status_of
+from .yielded import END, Steps
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+    from dicomproto.negotiation import AcceptedContext
+    from dicomproto.services import SOPClassRegistry
+
+    from ..association.session import Session
+    from ..events.handlers import Bound
+
+log = logging.getLogger("dicomproto.handlers")
+
+CANNOT_ENCODE = 0xC312
+MORE_THAN_ONE_MATCH = 0xC100
+
+FINAL = frozenset((Category.SUCCESS, Category.WARNING, Category.FAILURE, Category.CANCEL))
+
+
+async def serve_find(
+    session: Session,
+    received: RequestReceived,
+    bound: Bound,
+    event: evt.Event,
+    *,
+    failed: int,
+    sop_classes: SOPClassRegistry,
+) -> None:
+    """Answer one C-FIND request, to its final response."""
+    steps = Steps(session, bound, event, takes_status=True)
+    has_one_at_most = _has_one_at_most(sop_classes, event.context)
+    try:
+        response = await _send_matches(session, received.command, steps, event, failed, has_one_at_most)
+    finally:
+        await steps.close()
+    settle(session, event)
+    session.respond(response)
+
+
+async def _send_matches(
+    session: Session, request: Request, steps: Steps, event: evt.Event, failed: int, has_one_at_most: bool
+) -> Response:
+    """Send the pending responses and return the final one."""
+    only: tuple[Response, MemorySource] | None = None  # of these, until it is known that no other comes
+    encoding = Encoding(session)
+    while True:
+        try:
+            result = await steps.next()
+            await give_way(session)
+            if result is END:
+                # What was cancelled may have ended early, so that it is no success.
+                result = CANCEL if request.MessageID in session.driver.cancelled else 0
+            status, dataset = pair_of(result)
+            is_pending = category_of(status_of(status)) is Category.PENDING
+            if is_pending and request.MessageID in session.driver.cancelled:
+                status, _ = await last_word(steps)
+                dataset = None  # a match that comes too late
+            final = None
+            if category_of(status_of(status)) is not Category.PENDING:
+                final = response_for(request, status, FINAL)
+            dataset = dataset_of(dataset)
+        except PeerLeaves:
+            raise
+        except Exception as error:
+            code, comment = report_failure(session, event, error, failed)
+            return request.response(code, ErrorComment=comment)
+        if final is not None:
+            if dataset:
+                _tell_unsent(session, event, final)
+            if only is not None and final.category in (Category.SUCCESS, Category.WARNING):
+                await session.answer(*only)
+            return final
+        if only is not None:
+            event.deferred = ()
+            return request.response(MORE_THAN_ONE_MATCH, ErrorComment="more than one match found")
+        try:
+            match = _match(session, event, request, status, dataset, encoding)
+        except Exception as error:
+            what = "%s: a match of %s cannot be sent: %s"
+            log.error(what, session.peer_name, event.event.name, printable(str(error)))
+            event.deferred = ()
+            return request.response(CANNOT_ENCODE, ErrorComment="a match cannot be encoded")
+        if has_one_at_most:
+            only = match
+            continue
+        await session.answer(*match)
+        await session.send_queued()
+
+
+def _tell_unsent(session: Session, event: evt.Event, final: Response) -> None:
+    """Log that what a handler gave beside a final status is not sent."""
+    what = "%s: what %s gave beside the final status %s is not sent; a match comes beside FF00H"
+    log.warning(what, session.peer_name, event.event.name, f"{final.Status:04X}H")
+
+
+def _has_one_at_most(sop_classes: SOPClassRegistry, context: AcceptedContext) -> bool:
+    """Tell whether a query has one match or none: several are a failure (PS3.4 Q.4)."""
+    known = sop_classes.find(context.abstract_syntax, context.service_class_uid)
+    return known is not None and known.service_class is ServiceClass.RELEVANT_PATIENT_INFORMATION_QUERY
+
+
+def _match(
+    session: Session,
+    event: evt.Event,
+    request: Request,
+    status: object,
+    dataset: Dataset | None,
+    encoding: Encoding,
+) -> tuple[Response, MemorySource]:
+    if not dataset:
+        raise ValueError("a pending status needs an identifier that is not empty")
+    data = encoding.encode(dataset, event.context.transfer_syntax)
+    response = request.response(status_of(status), CommandDataSetType=DATA_SET_PRESENT, **fields_of(status))
+    return response, MemorySource(data, piece_size(session.connection.peer_maximum_length))

@@ -1,0 +1,307 @@
+"""Providing C-GET and C-MOVE: the handler names the objects, each of them is one sub-operation.
+
+The handler yields, for C-MOVE, first the destination; then how many objects there will be; then
+`(0xFF00, object)` for each, where an object is whatever `send_c_store` takes, a file is streamed
+undecoded. In place of any of these it may yield a final status, beside it None or an identifier of its
+own in place of the Failed SOP Instance UID List.
+
+A C-GET sends its objects over the same association, a C-MOVE over one to the destination. One that
+cannot be sent is a failed sub-operation and ends nothing. The final status follows from the counts:
+0000H if all went well, A702H if all failed, B000H otherwise (PS3.4 Tables C.4-2 and C.4-3).
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import TYPE_CHECKING, cast
+
+from dicomproto.dimse.commands import DATA_SET_PRESENT, CGetRQ, CMoveRQ, Response
+from dicomproto.dimse.events import RequestReceived
+from dicomproto.dimse.status import Category, category_of
+from dicomproto.errors import AssociationError, NoAcceptedContext
+from dicomproto.services.sub_operations import SubOperations
+from dicomproto.uids import IMPLICIT_VR_LITTLE_ENDIAN
+
+from .. import evt
+from ..arguments import is_data_set
+from ..files.objects import FileToSend, KnownFile, prepare
+from ..files.pieces import Encoding, MemorySource, Source, SourceChanged, piece_size
+from ..scu.store import store
+from ..words import named, printable
+from .cancelling import CANCEL, PeerLeaves, give_way, last_word, report_failure, settle
+from .destination import CancelledMeanwhile, Destination, Destinations, Unreachable
+from .lookahead import StepsAhead, came_as_path, close_file_in
+from .results import comment_of, dataset_of, fields_of, pair_of, status_of
+from .yielded import END
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+    from ..association.session import Session
+    from ..events.handlers import Bound
+    from ..files.objects import ObjectToSend
+
+log = logging.getLogger("dicomproto.handlers")
+
+DESTINATION_UNKNOWN = 0xA801
+WITHOUT_BULK_DATA = "1.2.840.10008.5.1.4.1.2.5.3"
+
+_LONGEST_LIST = 0xFFFE
+"""Bytes of a value with an explicit VR of the short form, as UI is (PS3.5 7.1.2)."""
+
+_UID = re.compile(r"[0-9.]{1,64}")
+
+
+async def serve_retrieve(
+    session: Session,
+    received: RequestReceived,
+    bound: Bound,
+    event: evt.Event,
+    *,
+    failed: int,
+    destinations: Destinations,
+) -> None:
+    """Answer one C-GET or C-MOVE request, to its final response."""
+    steps = StepsAhead(session, bound, event)
+    retrieval = Retrieval(session, received, event, steps, failed, destinations)
+    try:
+        try:
+            answer = await retrieval.run()
+        finally:
+            await steps.close()
+        settle(session, event)
+        await retrieval.close()  # before the last response: who gets it may look for the objects
+        await session.answer(*answer)
+        await session.send_queued()
+    finally:
+        await retrieval.close()
+
+
+Answer = tuple[Response, Source | None]
+"""The final response and the data set of its identifier."""
+
+
+class _Final(Exception):
+    """The handler has yielded a final status."""
+
+    def __init__(self, status: object, identifier: object = None) -> None:
+        self.status = status
+        self.identifier = identifier
+
+
+class Retrieval:
+    """One C-GET or C-MOVE under way."""
+
+    def __init__(
+        self,
+        session: Session,
+        received: RequestReceived,
+        event: evt.Event,
+        steps: StepsAhead,
+        failed: int,
+        destinations: Destinations,
+    ) -> None:
+        self.request = cast("CGetRQ | CMoveRQ", received.command)
+        self._session = session
+        self._event = event
+        self._steps = steps
+        self._failed = failed
+        self._destinations = destinations
+        self._counts = SubOperations(0)
+        self._destination: Destination | None = None
+
+    # -- from the first result to the last ------------------------------------------------------
+
+    async def run(self) -> Answer:
+        """Perform the sub-operations and return the final response."""
+        try:
+            try:
+                return await self._perform()
+            except _Final as final:
+                return self._ended_by_handler(final)
+        except Unreachable as error:
+            for instance in self._steps.drop_files():
+                self._counts.fail(instance)
+            self._counts.give_up()  # what was sent before it went away stays sent
+            return self._final(self._counts.status, ErrorComment=comment_of(str(error)))
+        except PeerLeaves:
+            raise
+        except Exception as error:
+            status, comment = report_failure(self._session, self._event, error, self._failed)
+            return self._final(status, ErrorComment=comment)
+
+    async def _perform(self) -> Answer:
+        if isinstance(self.request, CMoveRQ):
+            found = self._destinations.find(await self._first())
+            if found is None:
+                return self._final(DESTINATION_UNKNOWN)
+            self._destination = Destination(self._session, self.request, found, self._destinations.associate)
+        self._counts = SubOperations(_count(await self._first()))
+        return await self._transfer_all()
+
+    async def _first(self) -> object:
+        """Return one of the results that come before the objects."""
+        result = await self._steps.next()
+        if result is END:
+            raise TypeError("the handler yielded too little")
+        is_pair = isinstance(result, tuple) and len(result) == 2 and result[0] is not None
+        if is_pair or hasattr(result, "Status"):
+            status, identifier = pair_of(result)
+            if identifier is None or is_data_set(identifier):
+                if category_of(status_of(status)) is Category.PENDING:
+                    raise TypeError("a pending status in place of the number of sub-operations")
+                raise _Final(status, identifier)
+        return result
+
+    async def _transfer_all(self) -> Answer:
+        counts, session = self._counts, self._session
+        while True:
+            result = await self._steps.next()
+            try:
+                await give_way(session)
+                if result is END and counts.remaining and self._is_cancelled:
+                    return self._final(CANCEL)
+                if result is END:
+                    counts.give_up()
+                    return self._final(counts.status)
+                status, item = pair_of(result)
+                if category_of(status_of(status)) is not Category.PENDING:
+                    raise _Final(status, item)
+                if self._is_cancelled:
+                    raise await self._last_word()
+                await self._transfer(item)
+            finally:
+                close_file_in(result)
+            if counts.remaining:
+                await session.answer(counts.pending(self.request))
+                await session.send_queued()
+
+    @property
+    def _is_cancelled(self) -> bool:
+        return self.request.MessageID in self._session.driver.cancelled
+
+    async def _last_word(self) -> _Final:
+        """Let a handler that was cancelled see that, and return its last word, FE00H if there is none."""
+        self._steps.drop_files()
+        return _Final(*await last_word(self._steps))
+
+    def _ended_by_handler(self, final: _Final) -> Answer:
+        code = status_of(final.status)
+        if category_of(code) is Category.SUCCESS:
+            self._counts.give_up()
+            code = self._counts.status
+        return self._final(code, dataset_of(final.identifier), **fields_of(final.status))
+
+    def _final(self, status: int, identifier: Dataset | None = None, **fields: object) -> Answer:
+        counts = self._counts
+        if status != CANCEL:
+            counts.give_up()
+        if counts.not_accepted and "ErrorComment" not in fields:
+            fields["ErrorComment"] = f"{counts.not_accepted} without an accepted presentation context"
+        response = counts.final(self.request, status, **fields)
+        if response.category is Category.SUCCESS:
+            return response, None
+        identifier = identifier or self._failed_list()
+        if not identifier:
+            return response, None
+        data = Encoding(self._session).encode(identifier, self._event.context.transfer_syntax)
+        size = piece_size(self._session.connection.peer_maximum_length)
+        return response.replace(CommandDataSetType=DATA_SET_PRESENT), MemorySource(data, size)
+
+    def _failed_list(self) -> Dataset:
+        """Return the Failed SOP Instance UID List (PS3.4 C.4.2.1.4.2), empty if there is none."""
+        from pydicom.dataset import Dataset
+
+        uids = [uid for uid in self._counts.failed_instances if _UID.fullmatch(uid)]
+        if self._event.context.transfer_syntax != IMPLICIT_VR_LITTLE_ENDIAN:
+            uids = _fitting(uids)
+        identifier = Dataset()
+        if uids:
+            identifier.FailedSOPInstanceUIDList = uids
+        return identifier
+
+    async def close(self) -> None:
+        """Release the association to the destination, if there is one."""
+        if self._destination is not None:
+            await self._destination.close()
+
+    # -- one object ---------------------------------------------------------------------------
+
+    async def _transfer(self, item: object) -> None:
+        """Perform one sub-operation and count it."""
+        counts, instance = self._counts, ""
+        try:
+            instance = _instance_of(item)
+            prepared = self._prepared(item)
+            try:
+                if instance and instance != prepared.sop_instance_uid:
+                    raise SourceChanged("the file", "held another object when the handler named it")
+                instance = prepared.sop_instance_uid
+                counts.done(await self._store(prepared), instance)
+            finally:
+                prepared.close()
+        except (_Final, PeerLeaves):
+            raise
+        except Unreachable:
+            counts.fail(instance)
+            raise
+        except NoAcceptedContext as error:
+            log.info("%s: %s: %s", self._session.peer_name, self.request.name, printable(str(error)))
+            counts.fail(instance, accepted=False)
+        except Exception as error:  # whatever is wrong with an object, the next one may be good
+            if self._session.ending.terminal is not None and isinstance(error, AssociationError):
+                raise
+            what = "%s: %s: an object could not be sent: %s"
+            log.error(what, self._session.peer_name, self.request.name, printable(str(error)))
+            counts.fail(instance)
+
+    def _prepared(self, item: object) -> ObjectToSend:
+        if isinstance(item, FileToSend):
+            return item
+        if self.request.sop_class_uid == WITHOUT_BULK_DATA:
+            from ..files.bulk_data import without_bulk_data
+
+            contexts = self._session.connection.accepted_contexts.values()
+            item = without_bulk_data(item, {(c.abstract_syntax, c.transfer_syntax) for c in contexts})
+        return prepare(item)  # type: ignore[arg-type]
+
+    async def _store(self, item: ObjectToSend) -> int:
+        destination = self._destination
+        if destination is None:
+            return (await store(self._session, item, priority=self.request.Priority)).Status
+        if destination.plans and came_as_path(item) and not await destination.is_ready_for(item):
+            await self._steps.look_ahead(lambda: self._is_cancelled)
+            if self._is_cancelled:
+                raise await self._last_word()
+        try:
+            return await destination.store(item, self._steps.upcoming())
+        except CancelledMeanwhile:
+            raise await self._last_word() from None
+
+
+def _count(result: object) -> int:
+    """Return how many sub-operations the handler announced."""
+    if isinstance(result, bool) or not isinstance(result, int):
+        raise TypeError(f"{named(result)} in place of the number of sub-operations")
+    if result < 0:
+        raise ValueError(f"{result} is no number of sub-operations")
+    return result
+
+
+def _instance_of(item: object) -> str:
+    """Return the SOP Instance UID of an object as far as it is known before it is opened."""
+    if isinstance(item, KnownFile):
+        return item.head.sop_instance_uid
+    return str(getattr(item, "SOPInstanceUID", ""))
+
+
+def _fitting(uids: list[str]) -> list[str]:
+    """Return as many of the UIDs as one value can hold."""
+    size, fitting = -1, []
+    for uid in uids:
+        size += len(uid) + 1
+        if size > _LONGEST_LIST:
+            break
+        fitting.append(uid)
+    return fitting

@@ -1,0 +1,107 @@
+"""What a handler yields, one step at a time, whatever kind of iterable it made.
+
+A sync generator, an async one, a list, a coroutine that returns any of them, or the one result of a
+handler that does not yield, a tuple: each step runs as a handler does, so that it may use the
+association. `close` ends a generator where it is, so that its `finally` runs whatever became of the
+operation.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, cast
+
+from dicomproto.dimse.status import Category, category_of
+
+from .. import evt
+from ..words import named
+from .results import status_of
+
+if TYPE_CHECKING:
+    from ..association.session import Session
+    from ..events.handlers import Bound
+
+log = logging.getLogger("dicomproto.handlers")
+
+END = object()
+"""What comes after the last step."""
+
+_LONGEST_CLEANUP = 5.0
+"""Seconds that the `finally` of an async generator may take when its association has ended, and that a
+thread may take to be free for that of another."""
+
+
+class Steps:
+    """The results of one handler of a C-FIND, C-GET or C-MOVE.
+
+    With `takes_status` a status that the handler returns is its one result; else a number is a count.
+    """
+
+    def __init__(
+        self, session: Session, bound: Bound, event: evt.Event, *, takes_status: bool = False
+    ) -> None:
+        self.bound = bound
+        self._takes_status = takes_status
+        self._session = session
+        self._event = event
+        self._sync: Iterator[object] | None = None
+        self._async: AsyncIterator[object] | None = None
+        self._is_begun = False
+
+    async def next(self) -> object:
+        """Return what the handler yields next, `END` after the last. Raises what the handler raises."""
+        if not self._is_begun:
+            self._is_begun = True
+            await self._begin()
+        iterator = self._async
+        if iterator is not None:
+            with self._session.handling.running():
+                return await anext(iterator, END)
+        sync = self._sync
+        assert sync is not None
+        if self.bound.in_thread:
+            return await self._session.handling.in_thread(lambda: next(sync, END))
+        with self._session.handling.running():
+            return next(sync, END)
+
+    async def _begin(self) -> None:
+        result = await self._session.handling.run(self.bound, self._event)
+        if hasattr(result, "__aiter__"):
+            if self._session.handling.drive is not None:
+                raise TypeError("an async generator, which the blocking flavour does not run")
+            self._async = aiter(cast("AsyncIterator[object]", result))
+        elif isinstance(result, tuple) or (self._takes_status and _is_status(result)):
+            self._sync = iter([result])  # one that was returned, not yielded
+        elif isinstance(result, Iterable) and not isinstance(result, (str, bytes)):
+            self._sync = iter(result)
+        else:
+            raise TypeError(f"{named(result)}, where results are to be iterated over")
+
+    async def close(self) -> None:
+        """End the handler where it is; nothing happens if it has ended. What it raises is logged."""
+        close: Callable[[], object] | None = getattr(self._sync, "close", None)
+        aclose = getattr(self._async, "aclose", None)
+        try:
+            if aclose is not None:
+                with self._session.backend.shield(_LONGEST_CLEANUP), self._session.handling.running():
+                    await aclose()
+            elif close is not None and self.bound.in_thread:
+                with self._session.backend.shield(_LONGEST_CLEANUP):
+                    await self._session.handling.in_thread(close)
+            elif close is not None:
+                with self._session.handling.running():
+                    close()
+        except Exception as error:
+            if not self._session.handling.explains(error, self._event):
+                what = "%s: the handler of %s failed when it was closed"
+                log.exception(what, self._session.peer_name, self._event.event.name)
+
+
+def _is_status(result: object) -> bool:
+    """Tell whether a result is a status, alone; raises ValueError for one that is not final."""
+    if not isinstance(result, int) and not hasattr(result, "Status"):
+        return False
+    if category_of(status_of(result)) is Category.PENDING:
+        raise ValueError("a pending status is yielded, with its identifier")
+    return True

@@ -1,0 +1,193 @@
+"""The responses of a C-FIND, C-GET or C-MOVE, one after the other.
+
+An object with a defined end, not an async generator: whoever leaves it early has the operation
+cancelled and the rest of its responses drained, at the end of its block, or before the next call,
+release or exit of the association. `Timeouts.cancel` bounds that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from types import TracebackType
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
+
+from dicomproto.dimse.commands import CFindRQ, CGetRQ, CMoveRQ, Request, Response
+from dicomproto.errors import AssociationError, LocalProtocolError
+
+from ..files.pieces import MemorySource, piece_size
+from .requests import decoded
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+    from dicomproto.negotiation import AcceptedContext
+
+    from ..association.operations import Operation, Reply
+    from ..association.session import Session
+
+R = TypeVar("R", bound=Response)
+
+
+class Responses(Generic[R]):
+    """The responses of one operation, each with its identifier or None; the last one is final.
+
+    The request is sent when the first response is asked for, when the block is entered, or when this is
+    awaited. `async for status, identifier in responses`: `status` is the response, with its `Status`,
+    and never false; `identifier` a pydicom Dataset. An identifier that cannot be decoded raises
+    DataSetError, after which the next ones can still be had. Raises the AssociationError of the end.
+    """
+
+    def __init__(
+        self, session: Session, request: Request, context: AcceptedContext, identifier: bytes
+    ) -> None:
+        self._session = session
+        self._request: CFindRQ | CGetRQ | CMoveRQ = request  # type: ignore[assignment]
+        self._context = context
+        self._identifier = identifier
+        self._operation: Operation | None = None
+        self._is_over = False
+        self._cut = ""
+        self.is_active = False
+        """Whether somebody waits for the next response just now."""
+
+    def __repr__(self) -> str:
+        return f"<responses to {self._request.name} {self.message_id or 'not sent yet'}>"
+
+    @property
+    def message_id(self) -> int:
+        """The Message ID of the request; 0 before it is sent, unless the caller chose one."""
+        return self._request.MessageID if self._operation is None else self._operation.message_id
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no more responses come: the final one has, or the association has ended."""
+        return self._is_over or self._session.ending.reason is not None
+
+    # -- beginning ----------------------------------------------------------------------------
+
+    def __await__(self) -> Generator[object, object, Self]:
+        return self.begin().__await__()
+
+    async def begin(self) -> Self:
+        """Send the request, if that has not happened."""
+        if self._operation is None and not self._is_over:
+            session = self._session
+            self._enter()
+            try:
+                size = piece_size(session.connection.peer_maximum_length)
+                source = MemorySource(self._identifier, size)
+                self._operation = await session.begin_operation(
+                    self._request, self._context.context_id, source
+                )
+                session.unfinished.append(self)
+                await session.send_queued()  # whoever asked for that may do something else first
+            finally:
+                self._leave()
+        return self
+
+    def _enter(self) -> None:
+        name = self._request.name
+        self._session.enter(name)
+        if self.is_active:  # in a handler that runs while the next response is waited for
+            self._session.leave()
+            raise LocalProtocolError(
+                f"{name} {self.message_id}: its next response is being waited for by the caller; cancel() is"
+                " possible here"
+            )
+        self.is_active = True
+
+    def _leave(self) -> None:
+        self.is_active = False
+        self._session.leave()
+
+    async def __aenter__(self) -> Self:
+        return await self.begin()
+
+    # -- one after the other ------------------------------------------------------------------
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> tuple[R, Dataset | None]:
+        reply = await self.next_reply()
+        if reply is None:
+            raise StopAsyncIteration
+        response: R = reply.response  # type: ignore[assignment]
+        return response, decoded(self._session, reply)
+
+    async def next_reply(self) -> Reply | None:
+        """Return the next response with its identifier as it came, undecoded; None after the final one."""
+        if self._cut:
+            raise LocalProtocolError(
+                f"{self._request.name} {self.message_id} was cancelled because {self._cut};"
+                " take all responses first, or use another association"
+            )
+        if self._is_over:
+            return None
+        await self.begin()
+        session, operation = self._session, self._operation
+        assert operation is not None
+        self._enter()
+        try:
+            reply = await session.next_reply(operation)
+        except AssociationError:
+            self._end()
+            raise
+        finally:
+            self._leave()
+        if reply.is_final:
+            self._end()
+        return reply
+
+    def _end(self) -> None:
+        self._is_over = True
+        session = self._session
+        if self._operation is not None:
+            session.forget(self._operation)
+        if self in session.unfinished:
+            session.unfinished.remove(self)
+
+    # -- leaving ------------------------------------------------------------------------------
+
+    async def cancel(self) -> None:
+        """Send C-CANCEL; responses still come, the final one last (PS3.7 9.3.2.3). Once is enough."""
+        if self._operation is not None and not self.is_over:
+            await self._session.cancel(self.message_id)
+
+    async def close(self) -> None:
+        """Cancel what has not ended, and drain it; raises the AssociationError if that takes too long."""
+        if self._operation is not None and not self.is_over:
+            self._enter()
+            try:
+                await self.finish()
+            finally:
+                self._leave()
+        self._end()
+
+    async def finish(self, cut: str = "") -> None:
+        """Do what `close` does; `cut` says what made that necessary."""
+        operation = self._operation
+        assert operation is not None
+        session = self._session
+        self._cut = cut
+        self.is_active = True
+        try:
+            await session.cancel_operation(operation)
+            while not (await session.next_reply(operation)).is_final:
+                pass
+        finally:
+            self.is_active = False
+            self._end()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is None or issubclass(kind, Exception):
+            try:
+                await self.close()
+            except AssociationError:
+                if kind is None:
+                    raise

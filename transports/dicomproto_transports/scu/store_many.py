@@ -1,0 +1,220 @@
+"""Sending many objects over one association, with as many operations outstanding as were negotiated."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from dicomproto.dimse.commands import CStoreRSP
+from dicomproto.errors import AssociationError, DicomProtoError, LocalProtocolError, NoAcceptedContext
+from dicomproto.record import Record, maker_of
+
+from ..files.objects import ObjectToSend, prepare
+from .store import make_request, placed, with_warnings
+
+if TYPE_CHECKING:
+    from ..association.operations import Operation
+    from ..association.session import Session
+
+
+class StoreOutcome(Record):
+    """What became of one object of `store_many`.
+
+    `item` is what was given, `response` the C-STORE response; `error` says why the object was not sent, and
+    there is no response then.
+    """
+
+    item: object
+    response: CStoreRSP | None = None
+    error: Exception | None = None
+
+    def __repr__(self) -> str:
+        # A data set is not shown: it may hold anything about a patient.
+        item = type(self.item).__name__ if hasattr(self.item, "to_json_dict") else repr(self.item)
+        return f"StoreOutcome(item={item}, response={self.response!r}, error={self.error!r})"
+
+
+_make_outcome = maker_of(StoreOutcome)
+
+
+class StoreOutcomes:
+    """The outcomes of `store_many`, as they come in: an async iterator and context manager.
+
+    Another call of the association waits for the responses to what is under way; their outcomes, and the
+    objects that are left, come afterwards. Left early, no more objects are sent, and those under way are
+    waited for at the end of the block, or before the next call. Raises the AssociationError of the end.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        objects: Iterable[object],
+        *,
+        priority: int,
+        never_convert: bool,
+        send_truncated: bool,
+    ) -> None:
+        self._session = session
+        self._objects: Iterator[object] | None = iter(objects)
+        self._priority = priority
+        self._never_convert = never_convert
+        self._send_truncated = send_truncated
+        self._under_way: dict[Operation, tuple[object, ObjectToSend]] = {}
+        self._leaving: ObjectToSend | None = None  # the last one begun; all before it have left whole
+        self._ready: deque[StoreOutcome] = deque()
+        self._is_over = False
+        self.is_active = False
+
+    # -- one after the other ------------------------------------------------------------------
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> StoreOutcome:
+        if self._ready:
+            return self._ready.popleft()
+        if self._is_over:
+            raise StopAsyncIteration
+        session = self._session
+        self._enter()
+        try:
+            if self not in session.unfinished:
+                await session.settle("store_many")
+                session.unfinished.append(self)
+            await self._fill()
+            if self._under_way and not self._ready:
+                await self._take_outcome()
+        except BaseException:
+            if session.ending.reason is not None:
+                self._drop()
+            raise
+        finally:
+            self._leave()
+        if self._ready:
+            return self._ready.popleft()
+        self._is_over = True
+        self._drop()
+        raise StopAsyncIteration
+
+    def _enter(self) -> None:
+        self._session.enter("store_many")
+        if self.is_active:  # in a handler that runs while the next outcome is waited for
+            self._session.leave()
+            raise LocalProtocolError("store_many: its next outcome is being waited for by the caller")
+        self.is_active = True
+
+    def _leave(self) -> None:
+        self.is_active = False
+        self._session.leave()
+
+    async def _fill(self) -> None:
+        """Begin operations until the window is full, or one object could not be sent."""
+        connection = self._session.connection
+        while self._objects is not None and not self._ready:
+            if self._under_way and not connection.can_invoke:
+                return
+            item = next(self._objects, self)
+            if item is self:
+                self._objects = None
+            else:
+                await self._begin(item)
+
+    async def _begin(self, item: object) -> None:
+        if hasattr(item, "readinto"):
+            # It may be the file that is leaving, and to read its head moves it.
+            await self._session.send_all()
+        try:
+            prepared = prepare(item, send_truncated=self._send_truncated)  # type: ignore[arg-type]
+        except (OSError, ValueError, TypeError, DicomProtoError) as error:
+            self._ready.append(StoreOutcome(item=item, error=error))
+            return
+        try:
+            context, source = placed(self._session, prepared, never_convert=self._never_convert)
+            request = make_request(
+                AffectedSOPClassUID=prepared.sop_class_uid,
+                AffectedSOPInstanceUID=prepared.sop_instance_uid,
+                Priority=self._priority,
+            )
+            operation = await self._session.begin_operation(request, context.context_id, source)
+        except BaseException as error:
+            prepared.close()
+            if not isinstance(error, Exception) or (
+                isinstance(error, AssociationError) and not isinstance(error, NoAcceptedContext)
+            ):
+                raise
+            self._ready.append(StoreOutcome(item=item, error=error))
+            return
+        self._close_file()
+        self._leaving = prepared
+        self._under_way[operation] = item, prepared
+
+    async def _take_outcome(self) -> None:
+        operation, reply = await self._session.next_of(self._under_way)
+        item, prepared = self._under_way.pop(operation)
+        self._session.forget(operation)
+        if prepared is self._leaving:
+            self._close_file()
+        response: CStoreRSP = reply.response  # type: ignore[assignment]
+        self._ready.append(_make_outcome(item, with_warnings(response, prepared)))
+
+    # -- leaving ------------------------------------------------------------------------------
+
+    async def finish(self, cut: str = "") -> None:
+        """Wait for what is under way; its outcomes, and the objects that are left, can still be had."""
+        self.is_active = True
+        try:
+            while self._under_way:
+                await self._take_outcome()
+        finally:
+            self.is_active = False
+            self._drop()
+
+    def _drop(self) -> None:
+        """Wait for nothing any more."""
+        for operation in self._under_way:
+            self._session.forget(operation)
+        self._under_way.clear()
+        self._close_file()
+        if self in self._session.unfinished:
+            self._session.unfinished.remove(self)
+
+    def _close_file(self) -> None:
+        if self._leaving is not None:
+            self._leaving.close()
+            self._leaving = None
+
+    async def close(self) -> None:
+        """Send no more objects, and wait for the responses to those that are under way."""
+        session = self._session
+        if self in session.unfinished and session.ending.reason is None:
+            self._enter()
+            try:
+                self._is_over = True
+                await self.finish()
+            finally:
+                self._leave()
+        self._is_over = True
+        self._drop()
+        self._ready.clear()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is None or issubclass(kind, Exception):
+            try:
+                await self.close()
+            except AssociationError:
+                if kind is None:
+                    raise
+        else:
+            self._is_over = True  # nothing is waited for here; the next call does that
+            if self._session.sender.source is None:
+                self._close_file()

@@ -1,0 +1,192 @@
+"""The places of a server: how many associations it serves at once, and which of them gives way to a newcomer.
+
+A place costs a peer nothing to hold: an association stands as long as a byte comes now and then. So when all
+are taken, a newcomer gets that of the association which has been idle longest, at the address that holds
+most places, as long as its own address holds fewer. That one is only promised to it until policy and handlers
+have accepted the newcomer: who is rejected ends nobody. Those who share an address (behind a proxy, or in
+containers) are not kept apart by that, so there is no limit per address by default.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from dicomproto.upper_layer.pdu import normalize_ae_title
+
+from ..streams.addresses import host_and_port
+
+if TYPE_CHECKING:
+    from ..association.session import Session
+    from ..entity.settings import Settings
+
+log = logging.getLogger("dicomproto.server")
+
+_IN_ALL = "maximum_associations"
+_FOR_SOME = ("maximum_associations_per_ae_title", "maximum_associations_per_address")
+"""The settings that bound how many associations there are, in all and with something in common."""
+
+_SILENCE = 60.0
+"""Seconds between two lines that say that a limit is reached."""
+
+
+class Place:
+    """The place of one association, from its request to its end."""
+
+    __slots__ = (
+        "session", "settings", "associated", "displace", "host", "alike", "idle", "leaver", "is_given_up"
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        session: Session,
+        calling_ae_title: str,
+        settings: Settings,
+        associated: Callable[[], object],
+        displace: Callable[[], object],
+    ) -> None:
+        self.session = session
+        self.settings = settings
+        self.associated = associated
+        """Tells the server that the connection has its association."""
+        self.displace = displace
+        """Ends the next wait of the association with `Displaced`."""
+        self.host, _ = host_and_port(session.stream.peer_address)
+        # A Unix socket has no host: no two are alike then.
+        self.alike = (normalize_ae_title(calling_ae_title), self.host or session)
+        """What those of one calling AE title, and those of one address, have in common."""
+        self.idle: list[float] = []
+        """When the last operation ended; empty while there is one, and before the association stands."""
+        self.leaver: Place | None = None
+        """Who gives way to it once it is accepted."""
+        self.is_given_up = False
+        """Whether it counts no longer, because a newcomer has it."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it counts."""
+        return self.session.ending.terminal is None and not self.is_given_up
+
+    def begin_operation(self) -> bool:
+        """Note that an operation begins; False if the place is given up.
+
+        The thread of the association and that of a newcomer both take the one item of `idle`, in one step:
+        who finds it may go on, so that nothing is ended in the middle of an operation.
+        """
+        try:
+            self.idle.pop()
+        except IndexError:
+            return False
+        return True
+
+    def give_up(self) -> bool:
+        """Give it up; False if an operation is under way. Its association is still to be told."""
+        self.is_given_up = self.begin_operation()
+        return self.is_given_up
+
+    def seconds_idle(self, now: float) -> float:
+        """Return for how long there has been no operation."""
+        return now - next(iter(self.idle), now)  # which its own thread may change meanwhile
+
+
+class Places:
+    """The places of one server; any thread may take one.
+
+    The lock is held over nothing that calls code of others: handlers of the log, or the policy. What only
+    looks at the associations needs no lock, because a signal handler may do so at any time.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._taken: dict[Session, Place] = {}
+        self._told: dict[str, float] = {}  # when a limit was last said to be reached
+        self._untold: Counter[str] = Counter()
+
+    def sessions(self) -> list[Session]:
+        """Return the associations that have a place."""
+        return list(self._taken)  # one step
+
+    def take(self, place: Place) -> bool:
+        """Take a place, or be promised that of another; False, with a line in the log, if there is none."""
+        now = place.session.stream.now()
+        with self._lock:
+            reached, place.leaver = self._look(place, now)
+            if reached is None:
+                self._taken[place.session] = place
+        if reached is not None:
+            self._tell(reached, place, "was rejected")
+        return reached is None
+
+    def settle(self, place: Place) -> bool:
+        """Have another one give way to an association that is about to be accepted; False as in `take`.
+
+        Nobody does if there is room by now; if an operation of `leaver` has begun, it may be another.
+        """
+        if place.leaver is None:
+            return True
+        now = place.session.stream.now()
+        with self._lock:
+            reached, leaver = self._look(place, now)
+            while leaver is not None and not leaver.give_up():
+                reached, leaver = self._look(place, now)
+            place.leaver = None
+        if reached is not None:
+            self._tell(reached, place, "was rejected")
+        elif leaver is not None:
+            leaver.displace()
+            self._tell(_IN_ALL, place, f"takes the place of {leaver.session.peer_name}")
+        return reached is None
+
+    def refuse(self, place: Place) -> None:
+        """Log that nobody gives way to a newcomer that would not be accepted."""
+        self._tell(_IN_ALL, place, "was rejected")
+
+    def leave(self, session: Session) -> None:
+        """Give a place back, if the association has one."""
+        with self._lock:
+            self._taken.pop(session, None)
+
+    def _look(self, place: Place, now: float) -> tuple[str | None, Place | None]:
+        """Return the limit that leaves no place, if one does, and who has to give way otherwise."""
+        live = [other for other in self._taken.values() if other.is_live and other is not place]
+        for index, name in enumerate(_FOR_SOME):
+            limit = getattr(place.settings, name)
+            if limit is not None and sum(other.alike[index] == place.alike[index] for other in live) >= limit:
+                return name, None
+        promised = {other.leaver for other in live}
+        holders = [other for other in live if other not in promised]
+        limit = place.settings.maximum_associations
+        if limit is None or len(holders) < limit:
+            return None, None
+        if len(holders) > limit:  # it was lowered, which ends nobody
+            return _IN_ALL, None
+        leaver = _leaver(holders, place, now)
+        return (_IN_ALL if leaver is None else None), leaver
+
+    def _tell(self, name: str, newcomer: Place, what: str) -> None:
+        """Log that a limit is reached, once a minute."""
+        now, peer = newcomer.session.stream.now(), newcomer.session.peer_name
+        with self._lock:
+            if now - self._told.get(name, -_SILENCE) < _SILENCE:
+                self._untold[name] += 1
+                return
+            others = self._untold.pop(name, 0)
+            self._told[name] = now
+        since = f"; {others} others found it so since the last such line" if others else ""
+        log.warning("%s is reached (%d): %s %s%s", name, getattr(newcomer.settings, name), peer, what, since)
+
+
+def _leaver(holders: list[Place], newcomer: Place, now: float) -> Place | None:
+    """Return who gives way: idle longest, at the address that holds most places; None if nobody does."""
+    enough = newcomer.settings.give_way_after
+    if not enough:
+        return None
+    held = Counter(place.host for place in holders)
+    most = max(held.values(), default=0)
+    if held[newcomer.host] >= most:
+        return None
+    idle = [place for place in holders if held[place.host] == most and place.seconds_idle(now) >= enough]
+    return max(idle, key=lambda place: place.seconds_idle(now), default=None)

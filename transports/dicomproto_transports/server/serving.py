@@ -1,0 +1,119 @@
+"""The base of all servers, and what they need of the acceptor's side of an application entity."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from ..attributes import refuse_on_server
+from ..words import known_as
+
+if TYPE_CHECKING:
+    from ..events.handlers import Handler, Handlers
+    from ..events.kinds import EventKind
+    from ..streams.addresses import Address
+    from ..streams.interface import Backend, Stream
+    from ..streams.tcp import SocketStream
+
+
+class ConnectionServer(Protocol):
+    """What a server needs to know of the acceptor's side."""
+
+    handlers: Handlers
+
+    @property
+    def active_associations(self) -> list[object]:
+        """The associations that are being served now, as their handlers see them."""
+
+    async def serve_connection(
+        self, stream: SocketStream, backend: Backend, associated: Callable[[], object]
+    ) -> None:
+        """Run one association to its end and close the stream.
+
+        `associated` is called as soon as a requested association has its place, and before it is judged.
+        Until then, and again from the end of the association, the connection counts as pending, and the
+        oldest pending ones are dropped when there are too many. With `backend` its handlers open others, as
+        for a C-MOVE; the waits of one that a server gives may end when that shuts down.
+
+        Raises nothing but cancellation or `ServerShutdown`, and those only after the stream has
+        been closed.
+        """
+
+    def begin_shutdown(self) -> None:
+        """The server is about to end all associations; no new ones are accepted."""
+
+    def bind(self, kind: EventKind, handler: Handler, args: Sequence[object]) -> None:
+        """Bind a handler, for the associations that are being served now as well."""
+
+    def unbind(self, kind: EventKind, handler: Handler) -> None:
+        """Bind a handler no longer, for the associations that are being served now neither."""
+
+
+@known_as("Server")
+class Serving:
+    """What every server tells about itself, and its handlers."""
+
+    def __init__(self, core: ConnectionServer, addresses: list[Address]) -> None:
+        self._core = core
+        self._addresses = addresses
+
+    if not TYPE_CHECKING:  # a checker would take any name for one that may be set
+
+        def __setattr__(self, name: str, value: object) -> None:
+            if not name.startswith("_"):  # as our own are
+                refuse_on_server(name)
+            super().__setattr__(name, value)
+
+    @property
+    def active_associations(self) -> list[object]:
+        """The associations that are being served now."""
+        return self._core.active_associations
+
+    @property
+    def addresses(self) -> list[Address]:
+        """Where the server listens; None for a Unix socket."""
+        return self._addresses
+
+    @property
+    def address(self) -> Address:
+        """The first of `addresses`."""
+        return self._addresses[0]
+
+    @property
+    def server_address(self) -> Address:
+        """The first of `addresses`, under the name that pynetdicom's users know."""
+        return self._addresses[0]
+
+    @property
+    def port(self) -> int:
+        """The port that the server listens on; raises AttributeError for a Unix socket."""
+        if self.address is None:
+            raise AttributeError("a server on a Unix socket has no port")
+        return self.address[1]
+
+    def bind(self, event: EventKind, handler: Handler, args: Sequence[object] = ()) -> None:
+        """Bind a handler as `evt_handlers` of `start_server` does, for associations that run now as well.
+
+        It takes the place of the one before where the event is an intervention. Any thread may call this.
+        Raises TypeError, and ValueError if an association has a handler that excludes it; then binds nothing.
+        """
+        self._core.bind(event, handler, args)
+
+    def unbind(self, event: EventKind, handler: Handler) -> None:
+        """Bind a handler no longer, for associations that run now neither."""
+        self._core.unbind(event, handler)
+
+    def get_handlers(self, event: EventKind) -> list[tuple[Handler, tuple[object, ...]]]:
+        """Return the handlers of an event, each with its extra arguments, in the order they were bound."""
+        return self._core.handlers.get_handlers(event)
+
+    def get_events(self) -> list[EventKind]:
+        """Return the events that have a handler."""
+        return self._core.handlers.get_events()
+
+
+def report(stream: Stream) -> None:
+    """Log the exception that is being handled; a connection's failure stays its own."""
+    import logging
+
+    logging.getLogger("dicomproto.server").exception("serving %s failed", stream.peer_address)

@@ -1,0 +1,201 @@
+"""How the blocking flavour waits: in `poll`, on the socket and the server's wake pipe.
+
+The high level is the same `async def` code that trio and anyio run. Here its streams wait inside,
+so a coroutine runs from start to end without ever suspending, and `run` is all the event loop there is.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from functools import partial
+from math import ceil
+from time import monotonic
+from typing import TypeVar
+
+from . import tcp as _socket
+from .connecting import AddressInfo
+from .interface import ServerShutdown, Stream
+
+T = TypeVar("T")
+
+LONGEST_POLL = 1e9
+"""Milliseconds; the longest wait that `poll` is asked for at a time."""
+
+
+def run(coroutine: Coroutine[object, object, T]) -> T:
+    """Run a coroutine over blocking streams to its end, in this thread, and return its result."""
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    finally:
+        coroutine.close()
+    raise RuntimeError(
+        "a coroutine suspended in the blocking flavour: something awaited asyncio, trio or anyio;"
+        " use dicomproto_transports.trio or .anyio for that"
+    )
+
+
+class Wake:
+    """Tells the threads of a server, from any thread, that they are to end.
+
+    Once set it stays readable, so that every wait of every thread sees it.
+    """
+
+    def __init__(self) -> None:
+        self._reader, self._writer = socket.socketpair()
+        self._writer.setblocking(False)
+        self.is_set = False
+
+    def fileno(self) -> int:
+        """What to wait on."""
+        return self._reader.fileno()
+
+    def set(self) -> None:
+        """Wake all waits, those that are still to come included."""
+        self.is_set = True
+        with suppress(OSError):
+            self._writer.send(b"\0")
+
+    def wait(self, seconds: float) -> None:
+        """Return when it is set, or after so many seconds."""
+        poll = select.poll()  # select() knows no descriptors above 1023
+        poll.register(self, select.POLLIN)
+        poll.poll(seconds * 1000)
+
+    def close(self) -> None:
+        """Give the descriptors back, when no thread waits any more."""
+        self._reader.close()
+        self._writer.close()
+
+
+class PollWaiter:
+    """Waits in `poll` for one socket, and for the wake pipe if there is one."""
+
+    is_checkpoint_cheap = True
+
+    def __init__(self, sock: socket.socket | int, wake: Wake | None = None) -> None:
+        self._sock = sock
+        self._wake = wake
+        self._polls: dict[int, select.poll] = {}
+
+    def now(self) -> float:
+        """Seconds on the monotonic clock."""
+        return monotonic()
+
+    async def readable(self, deadline: float | None) -> None:
+        """Wait until a receive would not block."""
+        self._wait(select.POLLIN, deadline)
+
+    async def writable(self, deadline: float | None) -> None:
+        """Wait until a send would not block."""
+        self._wait(select.POLLOUT, deadline)
+
+    async def either(self, deadline: float | None) -> None:
+        """Wait until a receive or a send would not block."""
+        self._wait(select.POLLIN | select.POLLOUT, deadline)
+
+    async def checkpoint(self) -> None:
+        """Notice that the server shuts down, also on a connection that never has to wait."""
+        if self._wake is not None and self._wake.is_set:
+            raise ServerShutdown
+
+    @contextmanager
+    def shield(self) -> Iterator[None]:
+        """A block that a shutdown does not end."""
+        wake, self._wake, self._polls = self._wake, None, {}
+        try:
+            yield
+        finally:
+            self._wake, self._polls = wake, {}
+
+    def _wait(self, events: int, deadline: float | None) -> None:
+        poll = self._polls.get(events) or self._poll_for(events)
+        while True:
+            left = LONGEST_POLL if deadline is None else ceil((deadline - monotonic()) * 1000)
+            ready = poll.poll(min(max(left, 0), LONGEST_POLL))
+            if self._wake is not None and self._wake.is_set:
+                raise ServerShutdown
+            if ready:
+                return
+            if deadline is not None and monotonic() >= deadline:
+                raise TimeoutError
+
+    def _poll_for(self, events: int) -> select.poll:
+        poll = self._polls[events] = select.poll()
+        poll.register(self._sock, events)
+        if self._wake is not None:
+            poll.register(self._wake, select.POLLIN)
+        return poll
+
+
+class BlockingBackend:
+    """The blocking `Backend`; with the wake of a server, its shutdown ends what waits on the streams."""
+
+    def __init__(self, wake: Wake | None = None) -> None:
+        self._wake = wake
+        self._make_waiter = partial(PollWaiter, wake=wake)
+
+    def now(self) -> float:
+        """Seconds on the monotonic clock."""
+        return monotonic()
+
+    async def connect(
+        self,
+        host: str,
+        port: int,
+        *,
+        bind_address: tuple[str, int] | None = None,
+        deadline: float | None = None,
+    ) -> Stream:
+        """Connect to the address of the host that answers first; see `Backend`."""
+        return await _socket.connect(
+            host, port, bind_address, deadline, resolve=_resolve, make_waiter=self._make_waiter, now=monotonic
+        )
+
+    async def checkpoint(self) -> None:
+        """Notice that the server shuts down; threads need no turns."""
+        if self._wake is not None and self._wake.is_set:
+            raise ServerShutdown
+
+    def current_task(self) -> object:
+        """Return the number of the running thread."""
+        return threading.get_ident()
+
+    def shield(self, seconds: float) -> AbstractContextManager[object]:
+        """A block that nothing ends: what is called here does not suspend."""
+        return nullcontext()
+
+    async def in_thread(self, function: Callable[[], T], cancelled: Callable[[], object] | None = None) -> T:
+        """Call the function here: this thread may wait."""
+        return function()
+
+
+async def _resolve(host: str, port: int, deadline: float | None) -> list[AddressInfo]:
+    """Look a name up in a thread of its own, because getaddrinfo(3) knows no deadline."""
+    found: list[AddressInfo] = []
+    failure: list[BaseException] = []
+
+    def look_up() -> None:
+        try:
+            found.extend(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except BaseException as error:  # raised again below
+            failure.append(error)
+
+    thread = threading.Thread(target=look_up, name=f"dicomproto resolves {host}", daemon=True)
+    thread.start()
+    thread.join(None if deadline is None else max(deadline - monotonic(), 0))
+    if thread.is_alive():
+        raise TimeoutError
+    if failure:
+        raise failure[0]
+    return found
+
+
+BACKEND = BlockingBackend()
+"""The `Backend` of this flavour."""

@@ -1,0 +1,207 @@
+"""How trio and anyio wait: for sockets, for connections, for worker threads.
+
+The two libraries offer the same things under slightly different names. `Library` is that common
+part, `trio.py` and `anyio.py` fill it in, and all that is built on it is written here once.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from functools import partial
+from math import inf
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, TypeVar
+
+from . import tcp as _socket
+from .connecting import AddressInfo
+from .interface import Stream
+
+if TYPE_CHECKING:
+    pass
+
+T = TypeVar("T")
+
+
+PATIENCE = 5.0
+"""Seconds that what was cancelled gives its worker thread to end, so that a handler that is writing a file or
+asking a database is through when its server has ended. One that hangs is left alone then; the interpreter
+waits for it in the end where its library does (anyio on asyncio)."""
+
+
+def refuse_with(what: str) -> NoReturn:
+    """Raise TypeError for `with` where it must be `async with`."""
+    raise TypeError(f"{what} of this flavour is entered with `async with`, not `with`")
+
+
+class Scope(Protocol):
+    """The part of a cancel scope that is used here."""
+
+    @property
+    def cancelled_caught(self) -> bool: ...
+    def cancel(self) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> bool | None: ...
+
+
+class Group(Protocol):
+    """The part of a nursery or task group that is used here."""
+
+    def start_soon(
+        self, function: Callable[..., Coroutine[Any, Any, object]], /, *args: object
+    ) -> object: ...
+
+
+class Event(Protocol):
+    """The part of an event that is used here."""
+
+    def set(self) -> object: ...
+    async def wait(self) -> object: ...
+
+
+class Library(Protocol):
+    """What trio and anyio both give."""
+
+    def now(self) -> float: ...
+    async def checkpoint(self) -> None: ...
+    async def sleep(self, seconds: float, /) -> None: ...
+    async def wait_readable(self, sock: socket.socket | int, /) -> None: ...
+    async def wait_writable(self, sock: socket.socket | int, /) -> None: ...
+    async def getaddrinfo(self, host: str, port: int, /) -> Sequence[AddressInfo]: ...
+    def current_task(self) -> object: ...
+    async def in_thread(self, function: Callable[[], T], /) -> T: ...
+    def scope(self, deadline: float = inf, *, shield: bool = False) -> Scope: ...
+    def open_group(self) -> AbstractAsyncContextManager[Group]: ...
+    def event(self) -> Event: ...
+    def is_cancellation(self, error: BaseException, /) -> bool: ...
+
+
+class AsyncWaiter:
+    """Waits for one socket in the event loop."""
+
+    is_checkpoint_cheap = False
+
+    def __init__(self, library: Library, sock: socket.socket | int) -> None:
+        self._library = library
+        self._sock = sock
+        self.now = library.now
+        self.checkpoint = library.checkpoint
+
+    async def readable(self, deadline: float | None) -> None:
+        """Wait until a receive would not block."""
+        await self._until(deadline, self._library.wait_readable, self._sock)
+
+    async def writable(self, deadline: float | None) -> None:
+        """Wait until a send would not block."""
+        await self._until(deadline, self._library.wait_writable, self._sock)
+
+    async def either(self, deadline: float | None) -> None:
+        """Wait until a receive or a send would not block."""
+        try:
+            both = select.epoll()
+        except (AttributeError, OSError):  # not Linux, or no descriptor left
+            await self._until(deadline, self._first)
+            return
+        with both:  # an epoll descriptor can be waited on itself: a seventh of the cost of two tasks
+            both.register(self._sock, select.EPOLLIN | select.EPOLLOUT)
+            await self._until(deadline, self._library.wait_readable, both.fileno())
+
+    async def _first(self) -> None:
+        done = self._library.scope()
+
+        async def wait(how: Callable[[socket.socket | int], Awaitable[object]]) -> None:
+            await how(self._sock)
+            done.cancel()
+
+        with done:
+            async with self._library.open_group() as group:
+                group.start_soon(wait, self._library.wait_readable)
+                group.start_soon(wait, self._library.wait_writable)
+
+    async def _until(
+        self, deadline: float | None, wait: Callable[..., Awaitable[object]], *args: object
+    ) -> None:
+        if deadline is None:
+            await wait(*args)
+            return
+        with self._library.scope(deadline) as scope:
+            await wait(*args)
+        if scope.cancelled_caught:
+            raise TimeoutError
+
+    def shield(self) -> AbstractContextManager[object]:
+        """A block that cancellation does not end."""
+        return self._library.scope(shield=True)
+
+
+class AsyncBackend:
+    """The `Backend` over a library."""
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self.now = library.now
+        self.checkpoint = library.checkpoint
+        self.current_task = library.current_task
+
+    def shield(self, seconds: float) -> AbstractContextManager[object]:
+        """A block that a cancellation does not end, only the time."""
+        return self._library.scope(self._library.now() + seconds, shield=True)
+
+    async def in_thread(self, function: Callable[[], T], cancelled: Callable[[], object] | None = None) -> T:
+        """Call the function in a worker thread; see `Backend`."""
+        claim, ended = threading.Lock(), threading.Event()
+
+        def call() -> T:
+            if not claim.acquire(blocking=False):
+                raise RuntimeError("cancelled before it began")
+            try:
+                return function()
+            finally:
+                ended.set()
+
+        try:
+            return await self._library.in_thread(call)
+        except BaseException as error:
+            has_begun = not claim.acquire(blocking=False)
+            if has_begun and self._library.is_cancellation(error):
+                if cancelled is not None:
+                    cancelled()
+                with self.shield(PATIENCE):
+                    await self._library.in_thread(lambda: ended.wait(PATIENCE))
+            raise
+
+    async def connect(
+        self,
+        host: str,
+        port: int,
+        *,
+        bind_address: tuple[str, int] | None = None,
+        deadline: float | None = None,
+    ) -> Stream:
+        """Connect to the address of the host that answers first; see `Backend`."""
+        return await _socket.connect(
+            host,
+            port,
+            bind_address,
+            deadline,
+            resolve=self._resolve,
+            make_waiter=partial(AsyncWaiter, self._library),
+            now=self._library.now,
+        )
+
+    async def _resolve(self, host: str, port: int, deadline: float | None) -> Sequence[AddressInfo]:
+        found: Sequence[AddressInfo] = ()
+        with self._library.scope(inf if deadline is None else deadline) as scope:
+            found = await self._library.getaddrinfo(host, port)
+        if scope.cancelled_caught:
+            raise TimeoutError
+        return found

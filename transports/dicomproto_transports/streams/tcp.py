@@ -1,0 +1,394 @@
+"""The non-blocking socket, driven once: try, wait, resume.
+
+Every flavour uses this one class; what differs is how one waits, and that is the `Waiter` that it
+supplies. A call tries the system call first and waits only when the kernel says EAGAIN, so that a
+busy association costs one system call per message and no trip through a scheduler.
+
+- Output leaves through `sendmsg`, many buffers at a time; after a partial count the rest is found
+  by index, nothing is copied or sliced twice.
+- TCP_NODELAY is set. On Linux TCP_QUICKACK is armed before every receive, in both roles: a peer
+  that leaves Nagle's algorithm on (DCMTK's tools) waits for our acknowledgement between the two
+  writes of a message, and 40 ms of delayed ACK turn into 23 round trips a second.
+- Keepalive is on: an idle peer whose machine is gone is found within two minutes, and does not hold its
+  place among the associations of a server until that has been idle for too long.
+- TLS is laid over it: see `streams/secure.py`.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import struct
+from bisect import bisect_right
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, suppress
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, Protocol
+
+from dicomproto.errors import ConnectionLost, TimedOut
+
+from .addresses import Address, plain_address
+from .connecting import AddressInfo, Attempts, is_fixed, reason_of
+from .interface import Displaced
+
+if TYPE_CHECKING:
+    from dicomproto.upper_layer.pdu import Buffer
+
+VECTOR = 512
+"""Buffers in one `sendmsg`; the kernel takes IOV_MAX, 1024 on Linux and at least 16 elsewhere."""
+
+SMALL_READ, LARGE_READ = 64 * 1024, 256 * 1024
+"""Bytes asked for in one read. The large one only while reads fill the small one: the C library
+maps a block of 128 KiB or more afresh, 9 microseconds against 1 for a short message."""
+
+YIELD_BYTES, YIELD_CALLS = 256 * 1024, 64
+"""An association that never has to wait lets others run after so much."""
+
+_COURTESY = 0.1
+"""Seconds that a peer is given to close first, where that spares our port."""
+
+_QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
+_RESET = struct.pack("ii", 1, 0)
+_ENDED: int = getattr(select, "POLLRDHUP", 0)  # Linux tells of the end of input before it is read
+_INET = (socket.AF_INET, socket.AF_INET6)
+
+_OPTIONS = [
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    *(
+        (socket.IPPROTO_TCP, getattr(socket, name), value)
+        for name, value in (
+            ("TCP_KEEPIDLE", 60),
+            ("TCP_KEEPALIVE", 60),  # its name on macOS
+            ("TCP_KEEPINTVL", 15),
+            ("TCP_KEEPCNT", 4),
+        )
+        if hasattr(socket, name)
+    ),
+]
+"""Set on every connection: (level, option, value)."""
+
+
+class RawSocket(Protocol):
+    """What a `SocketStream` drives: a non-blocking `socket.socket`, or a pipe in memory."""
+
+    @property
+    def family(self) -> int: ...
+    def recv(self, size: int, flags: int = 0, /) -> bytes: ...
+    def sendmsg(self, buffers: Sequence[Buffer], /) -> int: ...
+    def shutdown(self, how: int, /) -> None: ...
+    def close(self) -> None: ...
+    def setblocking(self, flag: bool, /) -> None: ...
+    def setsockopt(self, level: int, option: int, value: int | bytes, /) -> None: ...
+    def getsockname(self) -> Any: ...
+    def getpeername(self) -> Any: ...
+
+
+class Waiter(Protocol):
+    """How one flavour waits for one socket; every wait raises TimeoutError at its deadline."""
+
+    is_checkpoint_cheap: bool
+    """Whether every receive may make a checkpoint."""
+
+    def now(self) -> float:
+        """Seconds on this flavour's clock."""
+
+    async def readable(self, deadline: float | None) -> None:
+        """Wait until a receive would not block."""
+
+    async def writable(self, deadline: float | None) -> None:
+        """Wait until a send would not block."""
+
+    async def either(self, deadline: float | None) -> None:
+        """Wait until a receive or a send would not block."""
+
+    async def checkpoint(self) -> None:
+        """Let others run, and notice that the association is to end."""
+
+    def shield(self) -> AbstractContextManager[object]:
+        """A block whose waits are not ended from outside."""
+
+
+MakeWaiter = Callable[["socket.socket | int"], Waiter]
+Resolve = Callable[[str, int, "float | None"], Awaitable[Sequence[AddressInfo]]]
+
+
+class StreamOwner(Protocol):
+    """What wants to know of the end of a stream."""
+
+    def dissociate(self, stream: SocketStream) -> object:
+        """The association has ended; from now on the stream waits for its peer to close."""
+
+    def remove(self, stream: SocketStream) -> object:
+        """The socket is about to be closed."""
+
+    def displace(self, stream: SocketStream) -> object:
+        """Have `stop_reading` called, unless the socket is about to be closed."""
+
+
+class SocketStream:
+    """A `Stream` over a connected stream socket, which it owns from now on.
+
+    Who closes a connection first cannot use its two ports again for a minute (TIME_WAIT, RFC 9293 3.6). With
+    `spares_port` the stream leaves that to the peer, for as long as it may wait and 0.1 s at least, and
+    then resets the connection.
+    """
+
+    def __init__(
+        self,
+        sock: RawSocket,
+        waiter: Waiter,
+        *,
+        spares_port: bool = False,
+        owner: StreamOwner | None = None,
+    ) -> None:
+        self._sock = sock
+        self._waiter = waiter
+        self.now = waiter.now
+        self.local_address: Address = plain_address(sock.getsockname())
+        self.peer_address: Address = plain_address(_peer_name(sock))
+        self._read_size = SMALL_READ
+        self._bytes_left, self._calls_left = YIELD_BYTES, YIELD_CALLS
+        self._rest: list[Buffer] = []
+        self._cut = self._eof = self._closed = self._is_displaced = False
+        self._spares_port = spares_port
+        self._owner = owner
+        sock.setblocking(False)
+        self._quickack = _QUICKACK if sock.family in _INET else None
+        if sock.family in _INET:
+            with suppress(OSError):  # macOS refuses options on a connection that is gone already
+                for level, option, value in _OPTIONS:
+                    sock.setsockopt(level, option, value)
+
+    def __repr__(self) -> str:
+        return f"<SocketStream {self.local_address} - {self.peer_address}>"
+
+    # Receiving
+
+    def try_receive(self) -> bytes | None:
+        """Return what has arrived, None if nothing, b"" at the end; see `Stream`."""
+        try:
+            if self._quickack is not None:
+                self._sock.setsockopt(socket.IPPROTO_TCP, self._quickack, 1)
+            data = self._sock.recv(self._read_size)
+        except BlockingIOError:
+            return None
+        except TimeoutError as error:  # the kernel's ETIMEDOUT is not our deadline
+            raise ConnectionAbortedError(error.errno, error.strerror) from error
+        size = len(data)
+        self._eof = not size
+        self._read_size = LARGE_READ if size >= SMALL_READ else SMALL_READ
+        self._bytes_left -= size
+        return data
+
+    async def receive(self, deadline: float | None) -> bytes:
+        """Return what has arrived, b"" at the end; see `Stream`."""
+        if self._waiter.is_checkpoint_cheap:
+            await self._waiter.checkpoint()
+        else:
+            await self._let_others_run()
+        while (data := self.try_receive()) is None:
+            await self._waiter.readable(deadline)
+            self._bytes_left, self._calls_left = YIELD_BYTES, YIELD_CALLS
+        if not data and self._is_displaced:
+            self._is_displaced = False
+            raise Displaced
+        return data
+
+    async def read(self, size: int, deadline: float | None) -> bytes:
+        """Return at most `size` bytes, b"" at the end: for what comes before the protocol, see `receive`."""
+        self._read_size = size
+        return await self.receive(deadline)
+
+    def comes_through_proxy(self, source: Address) -> None:
+        """From now on the address of the peer counts, as a proxy told it, and not that of the proxy."""
+        self.peer_address = source
+
+    async def _let_others_run(self) -> None:
+        self._calls_left -= 1
+        if self._bytes_left <= 0 or self._calls_left <= 0:
+            self._bytes_left, self._calls_left = YIELD_BYTES, YIELD_CALLS
+            await self._waiter.checkpoint()
+
+    # Sending
+
+    async def send(self, buffers: Sequence[Buffer], deadline: float | None) -> list[Buffer]:
+        """Send the buffers and return what was not sent; see `Stream`."""
+        await self._let_others_run()
+        rest = list(buffers)
+        self._cut = True  # an exception leaves it so
+        index = sent = 0
+        while index < len(rest):
+            index, count = self._write(rest, index)
+            sent += count
+            if count or index == len(rest):
+                continue
+            if self._input_waits():
+                break
+            try:
+                await (self._waiter.writable if self._eof else self._waiter.either)(deadline)
+            except TimeoutError:
+                if not sent:
+                    raise
+                break
+        self._bytes_left -= sent
+        self._rest = rest[index:]
+        self._cut = False
+        return self._rest.copy()
+
+    def _write(self, buffers: list[Buffer], index: int) -> tuple[int, int]:
+        """Hand over buffers from `index` on; return the index of the first unsent one and a byte count.
+
+        A buffer that left in part is replaced by the view of its rest.
+        """
+        vector = buffers if not index and len(buffers) <= VECTOR else buffers[index : index + VECTOR]
+        try:
+            count = self._sock.sendmsg(vector)
+        except BlockingIOError:
+            return index, 0
+        except TimeoutError as error:
+            raise ConnectionAbortedError(error.errno, error.strerror) from error
+        ends = list(accumulate(map(len, vector), initial=0))
+        whole = bisect_right(ends, count) - 1
+        index += whole
+        if left := count - ends[whole]:
+            buffers[index] = memoryview(buffers[index])[left:]
+        return index, count
+
+    def _input_waits(self) -> bool:
+        """Tell whether a receive would return something new, an error and the end included."""
+        if self._eof:
+            return False
+        try:
+            self._sock.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        return True
+
+    def glimpse(self) -> str:
+        """Tell how the input ends, behind what is unread: "broken", "ended", or "" if it goes on."""
+        sock: Any = self._sock
+        if not isinstance(sock, socket.socket):
+            return str(sock.glimpse())
+        poll = select.poll()
+        poll.register(sock, _ENDED)
+        flags = sum(flag for _, flag in poll.poll(0))
+        if flags & (select.POLLERR | select.POLLHUP):
+            return "broken"
+        return "ended" if flags else ""
+
+    # Closing
+
+    async def close(self, last_words: Sequence[Buffer], deadline: float) -> None:
+        """Flush, shut down writing, discard until EOF or the deadline, close; see `Stream`."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._owner is not None:
+            self._owner.dissociate(self)
+        self._is_displaced = False
+        if self._rest and not (last_words and last_words[0] is self._rest[0]):
+            self._cut = True
+        if self._spares_port:
+            deadline = max(deadline, self.now() + _COURTESY)
+        try:
+            if not self._cut and (last_words or deadline > self.now()):
+                with self._waiter.shield():
+                    await self._farewell(list(last_words), deadline)
+        except Exception:  # an OSError, or of trio and anyio: another task still waits for it
+            pass
+        finally:
+            self.close_now()
+
+    async def _farewell(self, words: list[Buffer], deadline: float) -> None:
+        index = 0
+        self._cut = bool(words)
+        while index < len(words):
+            index, count = self._write(words, index)
+            if not count and index < len(words):
+                await (self._waiter.writable if self._eof else self._waiter.either)(deadline)
+                if not self._eof:
+                    self.try_receive()
+        self._cut = self._spares_port
+        if not self._spares_port:
+            self._sock.shutdown(socket.SHUT_WR)
+        while not self._eof and self.now() < deadline:
+            await self.receive(deadline)
+        self._cut = self._cut and not self._eof
+
+    def close_now(self) -> None:
+        """Close without a word; a connection that was cut within a send is reset."""
+        self._closed = True
+        if self._owner is not None:
+            self._owner.remove(self)
+        if self._cut:
+            with suppress(OSError):
+                self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self._sock.close()
+
+    def displace(self) -> None:
+        """Raise `Displaced` in whoever waits for input, now or later; may be called by another thread."""
+        if self._owner is not None:
+            self._owner.displace(self)
+
+    def stop_reading(self) -> None:
+        """Do so now; the caller, as `owner`, sees to it that the socket is not closed meanwhile."""
+        self._is_displaced = True
+        with suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RD)
+
+    def drop(self) -> None:
+        """End the connection under its user, who sees EOF; may be called by another thread.
+
+        The caller, as `owner`, sees to it that the socket is not closed meanwhile.
+        """
+        with suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RDWR)
+
+
+def _peer_name(sock: RawSocket) -> Address:
+    try:
+        name: Address = sock.getpeername()
+    except OSError:  # gone already; the first receive will tell
+        return None
+    return name
+
+
+def resolve_numeric(host: str, port: int) -> Sequence[AddressInfo] | None:
+    """Return the one address of a host given in digits, None if it is a name."""
+    try:
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        return None
+
+
+async def connect(
+    host: str,
+    port: int,
+    bind_address: tuple[str, int] | None,
+    deadline: float | None,
+    *,
+    resolve: Resolve,
+    make_waiter: MakeWaiter,
+    now: Callable[[], float],
+) -> SocketStream:
+    """Connect to whichever address of the host answers first; see `Backend.connect`."""
+    whole = f"{host} port {port}"
+    try:
+        found = resolve_numeric(host, port) or await resolve(host, port, deadline)
+    except TimeoutError:
+        raise TimedOut(f"connecting to {whole}: the name was not resolved in time", phase="connect") from None
+    except OSError as error:  # socket.gaierror is one
+        raise ConnectionLost(f"cannot connect to {whole}: {reason_of(error)}") from error
+    except UnicodeError as error:  # an empty label, one of more than 63 letters, a lone surrogate
+        raise ConnectionLost(f"cannot connect to {whole}: that is no host name") from error
+    with Attempts(found, bind_address, deadline, make_waiter=make_waiter, now=now) as attempts:
+        sock = await attempts.first()
+    if sock is not None:
+        return SocketStream(sock, make_waiter(sock), spares_port=is_fixed(bind_address))
+    text = "; ".join(attempts.reasons) or "the name has no address"
+    if attempts.timed_out:
+        raise TimedOut(f"connecting to {whole} took too long ({text})", phase="connect")
+    raise ConnectionLost(f"cannot connect to {whole} ({text})")

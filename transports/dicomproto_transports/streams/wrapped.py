@@ -1,0 +1,183 @@
+"""`WrappedStream`: a `Stream` over any byte stream of trio or anyio, so that users bring their own tunnels.
+
+Such a stream cannot be asked whether input waits, and a send on it goes through or not, so two
+things differ from a socket. Output leaves in joined pieces of 64 KiB, and while one is on its way
+input is read beside it and kept; that is what `try_receive` returns, and what keeps two peers that
+both send from stalling each other. A connection that was cut within a send is closed by force.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from .addresses import Address
+
+if TYPE_CHECKING:
+    from dicomproto.upper_layer.pdu import Buffer
+
+    from .event_loop import Library, Scope
+
+PIECE = 64 * 1024
+"""Bytes joined for one send."""
+
+READ = 256 * 1024
+"""Bytes asked for in one read, and kept at most while sending, but for the last read."""
+
+
+class ByteStream(Protocol):
+    """What a flavour makes of the library's stream; failures are OSErrors."""
+
+    local_address: Address
+    peer_address: Address
+
+    async def receive(self, size: int, /) -> bytes:
+        """Return up to `size` bytes, b"" at the end."""
+
+    async def send(self, data: bytes, /) -> None:
+        """Send all of it."""
+
+    async def send_eof(self) -> bool:
+        """Shut down writing; False where the stream cannot do that alone."""
+
+    async def close(self) -> None:
+        """Close in order."""
+
+    async def force_close(self) -> None:
+        """Close at once."""
+
+
+class WrappedStream:
+    """A `Stream` over a `ByteStream`, which it owns from now on."""
+
+    def __init__(self, library: Library, raw: ByteStream) -> None:
+        self._library = library
+        self._raw = raw
+        self.local_address = raw.local_address
+        self.peer_address = raw.peer_address
+        self.now = library.now
+        self._kept: deque[bytes] = deque()
+        self._kept_size = 0
+        self._failure: OSError | None = None
+        self._rest: list[Buffer] = []
+        self._cut = self._eof = self._closed = False
+
+    def __repr__(self) -> str:
+        return f"<WrappedStream {self.local_address} - {self.peer_address}>"
+
+    def try_receive(self) -> bytes | None:
+        """Return what came while the last send was under way, None if nothing did; see `Stream`."""
+        if self._kept:
+            data = self._kept.popleft()
+            self._kept_size -= len(data)
+            return data
+        if self._failure is not None:
+            raise self._failure
+        return b"" if self._eof else None
+
+    async def receive(self, deadline: float | None) -> bytes:
+        """Return what has arrived, b"" at the end; see `Stream`."""
+        data = self.try_receive()
+        if data is not None:
+            return data
+        with self._scope(deadline):
+            data = await self._raw.receive(READ)
+        if data is None:
+            raise TimeoutError
+        self._eof = not data
+        return data
+
+    async def send(self, buffers: Sequence[Buffer], deadline: float | None) -> list[Buffer]:
+        """Send the buffers and return what was not sent, if input came meanwhile; see `Stream`."""
+        rest = list(buffers)
+        index = 0
+        failure: OSError | None = None
+        reading = self._library.scope()
+        async with self._library.open_group() as group:
+            group.start_soon(self._keep_reading, reading)  # the peer may not read before we do
+            try:
+                while index < len(rest):
+                    index = await self._send_piece(rest, index, deadline)
+                    if self._kept:
+                        break
+            except OSError as error:
+                failure = error  # past the group, which would wrap it
+            reading.cancel()
+        if failure is not None:
+            raise failure
+        self._rest = rest[index:]
+        return self._rest.copy()
+
+    async def _send_piece(self, buffers: list[Buffer], index: int, deadline: float | None) -> int:
+        piece, index = _join(buffers, index)
+        self._cut = True  # an exception leaves it so
+        with self._scope(deadline):
+            await self._raw.send(piece)
+            self._cut = False
+        if self._cut:
+            raise TimeoutError
+        return index
+
+    async def _keep_reading(self, until: Scope) -> None:
+        with until:
+            try:
+                while not self._eof and self._failure is None and self._kept_size < READ:
+                    data = await self._raw.receive(READ)
+                    if data:
+                        self._kept.append(data)
+                        self._kept_size += len(data)
+                    else:
+                        self._eof = True
+            except OSError as error:  # raised to the next who receives
+                self._failure = error
+
+    async def close(self, last_words: Sequence[Buffer], deadline: float) -> None:
+        """Flush, shut down writing, discard until EOF or the deadline, close; see `Stream`."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._rest and not (last_words and last_words[0] is self._rest[0]):
+            self._cut = True
+        polite = False
+        try:
+            if not self._cut and (last_words or deadline > self.now()):
+                with self._library.scope(max(deadline, self.now() + 0.001), shield=True):
+                    await self._farewell(list(last_words))
+                    polite = True
+        except OSError:
+            pass
+        finally:
+            with self._library.scope(shield=True):
+                if not polite:
+                    await self._raw.force_close()
+
+    async def _farewell(self, words: list[Buffer]) -> None:
+        while words:
+            words = await self.send(words, None)
+            self._kept.clear()
+            self._kept_size = 0
+        if await self._raw.send_eof():
+            while not self._eof:
+                self._eof = not await self._raw.receive(READ)
+        await self._raw.close()
+
+    def _scope(self, deadline: float | None) -> Scope:
+        return self._library.scope() if deadline is None else self._library.scope(deadline)
+
+
+def _join(buffers: list[Buffer], index: int) -> tuple[bytes, int]:
+    """Return up to `PIECE` bytes from `index` on, and the index of the first buffer with more.
+
+    A buffer that is used in part is replaced by the view of its rest.
+    """
+    piece = bytearray()
+    while index < len(buffers):
+        buffer = memoryview(buffers[index])
+        room = PIECE - len(piece)
+        piece += buffer[:room]
+        if len(buffer) > room:
+            buffers[index] = buffer[room:]
+            break
+        index += 1
+    return bytes(piece), index
