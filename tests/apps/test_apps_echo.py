@@ -76,7 +76,7 @@ def test_a_listener_gives_back_what_it_took() -> None:
     signals = (signal.SIGINT, signal.SIGTERM)
     before = os.listdir("/proc/self/fd"), [signal.getsignal(number) for number in signals]
     options = parse_acceptor(echoscp.parser(), ["-ba", "127.0.0.1", "0"])
-    with acceptor.Listener(options, Console()):
+    with acceptor.Acceptor(options, Console()):
         assert signal.getsignal(signal.SIGTERM) is not before[1][1]
     assert (os.listdir("/proc/self/fd"), [signal.getsignal(number) for number in signals]) == before
 

@@ -731,7 +731,7 @@ def test_ctrl_c_while_files_are_looked_at_names_those_found(
 ) -> None:
     look_at = input_files.look_at
 
-    def look(path: str, *, named: bool) -> input_files.Source | input_files.Setback:
+    def look(path: str, *, named: bool) -> input_files.InputFile | input_files.Unsendable:
         if path == str(files[2]):
             signal.raise_signal(signal.SIGINT)
         return look_at(path, named=named)

@@ -54,7 +54,7 @@ def association_of(event: Event) -> Association:
     return association
 
 
-class Listener:
+class Acceptor:
     """A server that runs until it is told to stop; to be entered, so that the signals are given back."""
 
     def __init__(self, options: argparse.Namespace, console: Console) -> None:

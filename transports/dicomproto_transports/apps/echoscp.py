@@ -47,22 +47,22 @@ def main(arguments: Sequence[str]) -> int:
     options = parse_acceptor(parser(), arguments)
     console = console_of(options)
     from .. import evt
-    from .acceptor import Listener, calling_ae_title
+    from .acceptor import Acceptor, calling_ae_title
 
-    with Listener(options, console) as listener:
-        listener.ae.add_supported_context(
+    with Acceptor(options, console) as acceptor:
+        acceptor.ae.add_supported_context(
             VERIFICATION, preferred_syntaxes(options, UNCOMPRESSED_TRANSFER_SYNTAXES)
         )
         counting, echoes = Lock(), 0  # associations have a thread each
 
         def echo(event: Event) -> int:
             nonlocal echoes
-            with listener.work():
+            with acceptor.work():
                 with counting:
                     echoes += 1
                 console.event("echo", calling_ae_title=calling_ae_title(event), status=0)
             return 0
 
-        ok = listener.run([(evt.EVT_C_ECHO, echo)])
+        ok = acceptor.run([(evt.EVT_C_ECHO, echo)])
         console.event("summary", echoes=echoes, ok=ok)
     return exit_status(ok, console)

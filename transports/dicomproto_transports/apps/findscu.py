@@ -12,18 +12,11 @@ from .cli.address import parse_requestor
 from .cli.console import Console
 from .cli.options import add_peer, add_port, console_of, exit_status, new_parser
 from .cli.output_directory import can_write_to
+from .querying.extended_negotiation import check_extension, extension_of
+from .querying.final_response import FinalResponse
 from .querying.identifier import add_identifier
-from .querying.query import (
-    Ending,
-    add_manner,
-    add_models,
-    check_extension,
-    check_level,
-    extension_of,
-    settle_query,
-    syntaxes_of,
-    without_warnings,
-)
+from .querying.models import add_models, check_level
+from .querying.options import add_manner, settle_query, syntaxes_of
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -82,9 +75,11 @@ def main(arguments: Sequence[str]) -> int:
     """Run the application and return its exit status."""
     options = parse_requestor(parser(), arguments, settle_query, _check_output)
     console = console_of(options)
+    from dicomproto.quiet import Quiet
+
     run = _Run(options, console)
     try:
-        with without_warnings():
+        with Quiet():
             run.start()
     except DicomProtoError as error:
         from .requestor import report
@@ -108,7 +103,7 @@ class _Run:
     def __init__(self, options: argparse.Namespace, console: Console) -> None:
         self.options = options
         self.console = console
-        self.ending = Ending(options, console)
+        self.final = FinalResponse(options, console)
         self.matches = 0
         self.unreadable = 0
         self._came = 0  # matches, also those that cannot be read
@@ -149,12 +144,12 @@ class _Run:
                     self._lose(f"match {self._came} cannot be read: {error}")
                     continue
                 if responses.is_over:
-                    self.ending.take(response)
+                    self.final.take(response)
                     continue
                 self._take(response, match)
-                if self._has_enough() and not self.ending.was_cancelled:
+                if self._has_enough() and not self.final.was_cancelled:
                     self.console.info("cancelling")
-                    self.ending.was_cancelled = True
+                    self.final.was_cancelled = True
                     responses.cancel()
 
     def _has_enough(self) -> bool:
@@ -163,12 +158,12 @@ class _Run:
 
     def _take(self, response: CFindRSP, match: Dataset | None) -> None:
         """Show a match; those that cross our C-CANCEL are more than was asked for."""
-        if self.ending.was_cancelled:
+        if self.final.was_cancelled:
             return
         if response.Status == _OPTIONAL_KEYS and not self._warned_of_keys:
             self._warned_of_keys = True
             self.console.warn("the peer does not support all of the optional keys, for matching at least")
-        self.ending.comment(response)
+        self.final.comment(response)
         self._came += 1
         if match is None:
             self._lose(f"match {self._came} has no identifier")
@@ -245,15 +240,15 @@ class _Run:
 
     def summarize(self) -> bool:
         """Print the result, and return whether all that was asked for was done."""
-        ok = self.ending.is_as_asked and not self.failed and not self.unreadable
+        ok = self.final.is_as_asked and not self.failed and not self.unreadable
         console, matches = self.console, self.matches
         if (more := self._doubtful - _MOST_DOUBTFUL) > 0:
             console.warn(f"the text of {more} more match{'es' * (more > 1)} is in doubt")
         if self.options.dicom_json:
             console.document("]" if matches else "[]")
             return ok
-        response = self.ending.response
+        response = self.final.response
         status = "no final response" if response is None else str(response.status)
         console.result(f"{matches} match{'es' * (matches != 1)}: {status}")
-        console.event("summary", matches=matches, unreadable=self.unreadable, **self.ending.facts, ok=ok)
+        console.event("summary", matches=matches, unreadable=self.unreadable, **self.final.facts, ok=ok)
         return ok

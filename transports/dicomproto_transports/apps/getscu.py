@@ -13,22 +13,14 @@ from dicomproto.uids import is_valid_uid
 from .cli.address import parse_requestor
 from .cli.console import Console
 from .cli.options import add_peer, add_port, console_of, exit_status, new_parser, only_syntax
+from .querying.extended_negotiation import check_extension, extension_of
 from .querying.identifier import add_identifier
-from .querying.query import (
-    add_manner,
-    add_models,
-    check_extension,
-    check_level,
-    extension_of,
-    settle_query,
-    sop_class_uid,
-    syntaxes_of,
-    without_warnings,
-)
+from .querying.models import add_models, check_level, sop_class_uid
+from .querying.options import add_manner, settle_query, syntaxes_of
 from .receiving.options import add_output, is_writable
 
 if TYPE_CHECKING:
-    from .querying.retrieval import Retrieval
+    from .querying.retrieval import RetrievalResult
     from .receiving.receiver import Receiver
 
 _DESCRIPTION = """Send a C-GET request to a peer, and write the objects that it sends to files, as
@@ -82,14 +74,16 @@ def main(arguments: Sequence[str]) -> int:
     """Run the application and return its exit status."""
     options = parse_requestor(parser(), arguments, settle_query, _settle_classes)
     console = console_of(options)
-    from .querying.retrieval import Retrieval
+    from dicomproto.quiet import Quiet
+
+    from .querying.retrieval import RetrievalResult
     from .receiving.receiver import Receiver
 
-    retrieval = Retrieval(options, console)
+    retrieval = RetrievalResult(options, console)
     receiver = Receiver(options, console, on_receipt=retrieval.received)
     retrieval.watch(receiver)
     try:
-        with without_warnings():
+        with Quiet():
             if is_writable(options, console):
                 _get(options, console, retrieval, receiver)
             else:
@@ -125,7 +119,9 @@ def _transfer_syntax(text: str) -> str:
     return text
 
 
-def _get(options: argparse.Namespace, console: Console, retrieval: Retrieval, receiver: Receiver) -> None:
+def _get(
+    options: argparse.Namespace, console: Console, retrieval: RetrievalResult, receiver: Receiver
+) -> None:
     from .. import evt
     from .requestor import Requestor
 

@@ -28,17 +28,10 @@ from .cli.options import (
 )
 from .cli.tls import server_tls
 from .cli.values import ae_title, port
+from .querying.extended_negotiation import check_extension, extension_of
 from .querying.identifier import add_identifier
-from .querying.query import (
-    add_manner,
-    add_models,
-    check_extension,
-    check_level,
-    extension_of,
-    settle_query,
-    syntaxes_of,
-    without_warnings,
-)
+from .querying.models import add_models, check_level
+from .querying.options import add_manner, settle_query, syntaxes_of
 from .receiving.options import add_acceptance, add_output, is_writable
 
 if TYPE_CHECKING:
@@ -46,7 +39,7 @@ if TYPE_CHECKING:
 
     from ..blocking import Server
     from ..peers import Peer
-    from .querying.retrieval import Retrieval
+    from .querying.retrieval import RetrievalResult
     from .receiving.receiver import Receiver
 
 _DESCRIPTION = """Send a C-MOVE request to a peer, which sends the objects to the application entity -aem.
@@ -136,15 +129,17 @@ def main(arguments: Sequence[str]) -> int:
     """Run the application and return its exit status."""
     options = parse_requestor(parser(), arguments, settle_query, _settle_destination)
     console = console_of(options)
-    from .querying.retrieval import Retrieval
+    from dicomproto.quiet import Quiet
 
-    retrieval = Retrieval(options, console)
+    from .querying.retrieval import RetrievalResult
+
+    retrieval = RetrievalResult(options, console)
     try:
         if options.store and not is_writable(options, console):
             retrieval.failed = True
         else:
             storing = _storing(options, console, retrieval) if options.store else nullcontext()
-            with without_warnings(), storing:
+            with Quiet(), storing:
                 _move(options, console, retrieval)
     except DicomProtoError as error:
         from .requestor import report
@@ -199,7 +194,7 @@ def _title_of(peer: Peer) -> str:
 
 
 @contextmanager
-def _storing(options: argparse.Namespace, console: Console, retrieval: Retrieval) -> Iterator[None]:
+def _storing(options: argparse.Namespace, console: Console, retrieval: RetrievalResult) -> Iterator[None]:
     """A block during which our own Storage SCP listens; raises _CannotListen."""
     from .. import evt
     from ..blocking import AE
@@ -271,7 +266,7 @@ def _await_the_rest(server: Server, receiver: Receiver) -> None:
         deadline = max(deadline, receiver.last_chunk + _LINGER)
 
 
-def _move(options: argparse.Namespace, console: Console, retrieval: Retrieval) -> None:
+def _move(options: argparse.Namespace, console: Console, retrieval: RetrievalResult) -> None:
     from .requestor import Requestor
 
     check_level(options, console)

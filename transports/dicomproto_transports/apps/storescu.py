@@ -23,7 +23,7 @@ from .cli.user_identity import add_identity
 from .cli.values import window
 
 if TYPE_CHECKING:
-    from .sending.input_files import Source
+    from .sending.input_files import InputFile
     from .sending.transfer import Outcome
 
 _DESCRIPTION = """Send DICOM files, and the DICOM files of directories, to a peer with C-STORE requests.
@@ -109,7 +109,7 @@ class _Run:
     def __init__(self, options: argparse.Namespace, console: Console) -> None:
         self.options = options
         self.console = console
-        self.sources: list[Source] = []
+        self.sources: list[InputFile] = []
         self.recorded: Counter[str] = Counter()  # by path
         self.states: Counter[str] = Counter()
         self.remarkable: list[Outcome] = []
@@ -127,14 +127,14 @@ class _Run:
 
     def look(self) -> None:
         """Collect the files that can be sent, and record those that cannot."""
-        from .sending.input_files import Setback, find_sources
+        from .sending.input_files import Unsendable, find_input_files
         from .sending.transfer import Outcome
 
         def pass_over(path: str) -> None:
             self.console.warn(f"{path}: the directories below are left out; -r (--recurse) sends them, too")
 
-        for found in find_sources(self.options.path, recurse=self.options.recurse, pass_over=pass_over):
-            if isinstance(found, Setback):
+        for found in find_input_files(self.options.path, recurse=self.options.recurse, pass_over=pass_over):
+            if isinstance(found, Unsendable):
                 state = "skipped" if found.skipped else "unreadable"
                 self.record(Outcome(path=found.path, state=state, reason=found.reason))
             else:
@@ -148,11 +148,11 @@ class _Run:
             return
         from .cli.progress import Progress
         from .requestor import Requestor
-        from .sending.plan import plan_groups
+        from .sending.plan import plan_associations
         from .sending.transfer import Transfer
 
         never_convert, decompress = self.options.never_convert, self.options.decompress
-        groups = plan_groups(
+        groups = plan_associations(
             sources, only=only_syntax(self.options), convert=not never_convert, decompress=decompress
         )
         if len(groups) > 1:

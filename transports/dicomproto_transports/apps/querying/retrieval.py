@@ -9,7 +9,7 @@ from dicomproto.errors import DataSetError
 
 from ..cli.console import Console
 from ..cli.progress import RetrievalProgress
-from .query import Ending
+from .final_response import FinalResponse
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -44,13 +44,13 @@ class Receiving(Protocol):
         ...
 
 
-class Retrieval:
+class RetrievalResult:
     """One retrieval: how far it came, and how it ended."""
 
     def __init__(self, options: argparse.Namespace, console: Console) -> None:
         self._options = options
         self._console = console
-        self.ending = Ending(options, console)
+        self.final = FinalResponse(options, console)
         self.counters: dict[str, int | None] = dict.fromkeys(COUNTERS)
         """Of the sub-operations, as the peer counts them; None for what it has not told."""
         self.failed_uids: tuple[str, ...] = ()
@@ -87,9 +87,9 @@ class Retrieval:
                     continue
                 self._console.info(f"sub-operations: {self._words()}")
                 self._console.event("progress", **self.counters)
-                if self._has_enough() and not self.ending.was_cancelled:
+                if self._has_enough() and not self.final.was_cancelled:
                     self._console.info("cancelling")
-                    self.ending.was_cancelled = True
+                    self.final.was_cancelled = True
                     responses.cancel()
 
     def _take(self, response: CGetRSP | CMoveRSP) -> None:
@@ -99,15 +99,15 @@ class Retrieval:
         self._has_failures = self._has_failures or bool(told["failed"])
         if self._progress is not None:
             self._progress.update(self._done(), self.counters["remaining"])
-        self.ending.comment(response)
+        self.final.comment(response)
 
     def _end(self, response: CGetRSP | CMoveRSP, identifier: Dataset | None) -> None:
         is_readable = self._take_failed(identifier)
         # The final response has no number of what remains unless it was cancelled (PS3.4 C.4.2.1.6).
         self._is_left = bool(response.NumberOfRemainingSuboperations)
         self._has_failures = self._has_failures or bool(self.failed_uids) or response.Status == _UNABLE
-        self.ending.take(response, has_all=is_readable and self._has_only_warnings(response))
-        if self.is_short and self.ending.is_as_asked:
+        self.final.take(response, has_all=is_readable and self._has_only_warnings(response))
+        if self.is_short and self.final.is_as_asked:
             self._console.error(f"the peer answered {response.status}, but counts {self._words()}")
 
     def _has_only_warnings(self, response: CGetRSP | CMoveRSP) -> bool:
@@ -150,12 +150,12 @@ class Retrieval:
     @property
     def is_short(self) -> bool:
         """Whether the peer counts what it did not do. Our C-CANCEL excuses what is left, not what failed."""
-        return self._has_failures or (self._is_left and not self.ending.was_cancelled)
+        return self._has_failures or (self._is_left and not self.final.was_cancelled)
 
     @property
     def is_complete(self) -> bool:
         """Whether all that was asked for was done, and what came is kept."""
-        if self.failed or not self.ending.is_as_asked or self.is_short:
+        if self.failed or not self.final.is_as_asked or self.is_short:
             return False
         return not self._lost() and (self._receiver is None or self._kept() >= self._sent())
 
@@ -174,7 +174,7 @@ class Retrieval:
         if self._receiver is not None and self._kept() < self._sent():
             told = " and ".join(f"{self.counters[name]} {name}" for name in _SENT if self.counters[name])
             console.error(f"the peer counts {told}, {self._kept()} were kept here")
-        response = self.ending.response
+        response = self.final.response
         status = "no final response" if response is None else str(response.status)
         console.result(f"sub-operations: {self._words()}: {status}")
         received: dict[str, object] = {}
@@ -188,7 +188,5 @@ class Retrieval:
         if len(self.failed_uids) > _MOST_SHOWN:
             console.result(f"  and {len(self.failed_uids) - _MOST_SHOWN} more; --json shows all")
         facts = {f"suboperations_{name}": count for name, count in self.counters.items()}
-        console.event(
-            "summary", **facts, failed_uids=self.failed_uids, **received, **self.ending.facts, ok=ok
-        )
+        console.event("summary", **facts, failed_uids=self.failed_uids, **received, **self.final.facts, ok=ok)
         return ok

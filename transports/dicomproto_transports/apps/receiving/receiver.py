@@ -21,7 +21,7 @@ from dicomproto.upper_layer.pdu import Buffer, PresentationContextRQ
 from ... import evt
 from ...blocking import AE
 from ...words import uid_named
-from ..acceptor import Listener, association_of
+from ..acceptor import Acceptor, association_of
 from ..cli.console import ERROR, INFO, WARN, Console, size
 from ..cli.options import preferred_syntaxes
 from .object_files import CANNOT_UNDERSTAND, NOT_AUTHORIZED, SUCCESS, ObjectStore, Receipt
@@ -40,19 +40,19 @@ _ODD = ("variant", "refused", "lost", FOREIGN)
 
 def serve(options: argparse.Namespace, console: Console) -> bool:
     """Receive objects until a signal comes; return whether that worked, and every object was kept."""
-    with Listener(options, console) as listener:
-        _support(options, listener)
-        receiver = Receiver(options, console, listener)
-        ok = listener.run([(evt.EVT_C_STORE_STREAM, receiver.store)]) and not receiver.counts["failed"]
+    with Acceptor(options, console) as acceptor:
+        _support(options, acceptor)
+        receiver = Receiver(options, console, acceptor)
+        ok = acceptor.run([(evt.EVT_C_STORE_STREAM, receiver.store)]) and not receiver.counts["failed"]
         receiver.summarize(ok)
     return ok
 
 
-def _support(options: argparse.Namespace, listener: Listener) -> None:
-    listener.ae.maximum_operations = options.window
-    support_storage(listener.ae, options, preferred_syntaxes(options, TRANSFER_SYNTAXES))
+def _support(options: argparse.Namespace, acceptor: Acceptor) -> None:
+    acceptor.ae.maximum_operations = options.window
+    support_storage(acceptor.ae, options, preferred_syntaxes(options, TRANSFER_SYNTAXES))
     if not options.no_echo:
-        listener.ae.add_supported_context(
+        acceptor.ae.add_supported_context(
             VERIFICATION, preferred_syntaxes(options, UNCOMPRESSED_TRANSFER_SYNTAXES)
         )
 
@@ -91,7 +91,7 @@ class Receiver:
         self,
         options: argparse.Namespace,
         console: Console,
-        listener: Listener | None = None,
+        acceptor: Acceptor | None = None,
         *,
         on_receipt: Callable[[int], None] | None = None,
         why_foreign: Callable[[CStoreRQ, str], str] | None = None,
@@ -102,7 +102,7 @@ class Receiver:
         `why_foreign` says why an object of a sender is not to be received at all; nothing if it is.
         """
         self._console = console
-        self._listener = listener
+        self._acceptor = acceptor
         self._accept_truncated = options.accept_truncated
         self._store = None
         if not options.ignore:
@@ -119,7 +119,7 @@ class Receiver:
 
     def store(self, event: evt.Event) -> int:
         """Handle EVT_C_STORE_STREAM."""
-        with nullcontext() if self._listener is None else self._listener.work():
+        with nullcontext() if self._acceptor is None else self._acceptor.work():
             try:
                 receipt = self._receive(event)
             except BaseException as error:

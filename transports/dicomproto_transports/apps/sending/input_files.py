@@ -1,4 +1,4 @@
-"""The files that `storescu` is to send: found, and looked at no further than their heads."""
+"""The files that `storescu` sends. Only their heads are read here."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from ...files import part10 as _part10
 from ...files.objects import KnownFile
 
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
-"""SOP class of a DICOMDIR, which is an index of files and never sent (PS3.4 I.4)."""
+"""SOP class of a DICOMDIR, an index of files, which is never sent (PS3.4 I.4)."""
 
 
-class Source(Record):
+class InputFile(Record):
     """A file that can be sent."""
 
     path: str
@@ -24,13 +24,13 @@ class Source(Record):
     size: int
     """Bytes of the data set."""
     known: KnownFile | None = None
-    """What sending need not read again."""
+    """What was read of the file, so that it is not read again."""
 
 
-class Setback(Record):
-    """A file that cannot be sent, and why.
+class Unsendable(Record):
+    """A file that cannot be sent, and the reason.
 
-    `skipped` means that nobody asked for it by name and that it is no DICOM object at all.
+    `skipped` marks a file that is not a DICOM object and that lies in a directory: the user did not name it.
     """
 
     path: str
@@ -38,13 +38,14 @@ class Setback(Record):
     skipped: bool = False
 
 
-def find_sources(
+def find_input_files(
     paths: Iterable[str], *, recurse: bool, pass_over: Callable[[str], None] = lambda path: None
-) -> Iterator[Source | Setback]:
-    """Look at each file that `paths` name, and at the files of the directories among them.
+) -> Iterator[InputFile | Unsendable]:
+    """Yield each file in `paths`, and each file of the directories in `paths`.
 
-    Directories come in the order of their names; with `recurse` those below them, too, otherwise `pass_over`
-    is told of each one that has some. Links to directories are followed only where `paths` name them.
+    The files of a directory come in the order of their names. With `recurse` its subdirectories are read,
+    too; without, `pass_over` is called for a directory that has some. Links to directories are followed only
+    if they stand in `paths`.
     """
     for path in paths:
         if os.path.isdir(path):
@@ -53,12 +54,14 @@ def find_sources(
             yield look_at(path, named=True)
 
 
-def _directory(path: str, recurse: bool, pass_over: Callable[[str], None]) -> Iterator[Source | Setback]:
+def _directory(
+    path: str, recurse: bool, pass_over: Callable[[str], None]
+) -> Iterator[InputFile | Unsendable]:
     try:
         with os.scandir(path) as scan:
             entries = sorted(scan, key=lambda entry: entry.name)
     except OSError as error:
-        yield Setback(path=path, reason=_words(error))
+        yield Unsendable(path=path, reason=_words(error))
         return
     if not recurse and any(_is_directory(entry) and not entry.is_symlink() for entry in entries):
         pass_over(path)
@@ -73,25 +76,25 @@ def _directory(path: str, recurse: bool, pass_over: Callable[[str], None]) -> It
 def _is_directory(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link that leads round in a circle, or where we may not go: `look_at` says so
+    except OSError:  # a circle of links, or no permission: `look_at` reports it
         return False
 
 
-def look_at(path: str, *, named: bool) -> Source | Setback:
-    """Read the head of a file; `named` tells whether the user asked for this very file."""
+def look_at(path: str, *, named: bool) -> InputFile | Unsendable:
+    """Read the head of a file; `named` says whether the user named this file."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
-            return Setback(path=path, reason="not a regular file", skipped=not named)
+            return Unsendable(path=path, reason="not a regular file", skipped=not named)
         known = KnownFile.read(path)
     except OSError as error:
-        return Setback(path=path, reason=_words(error))
+        return Unsendable(path=path, reason=_words(error))
     except _part10.InvalidFile as error:
         is_other = isinstance(error, _part10.NotPart10)
-        return Setback(path=path, reason=error.reason, skipped=is_other and not named)
+        return Unsendable(path=path, reason=error.reason, skipped=is_other and not named)
     head = known.head
     if head.sop_class_uid == MEDIA_STORAGE_DIRECTORY:
-        return Setback(path=path, reason="a DICOMDIR is no object to be stored", skipped=not named)
-    return Source(
+        return Unsendable(path=path, reason="a DICOMDIR is not sent", skipped=not named)
+    return InputFile(
         path=path,
         sop_class_uid=head.sop_class_uid,
         transfer_syntax_uid=head.transfer_syntax_uid,

@@ -1,12 +1,13 @@
-"""Sending files so that one that fails, or an association that ends, never stops the rest.
+"""Sends files. One file that fails, or one association that ends, never stops the rest.
 
-A group of files goes out on one association, as many at once as its window allows. When it ends before
-its time the rest goes on a new one, and the files that were under way come back at the very end: one of
-them may be what the peer cannot stand. Each of them is then the first of an association of its own, so
-that no other file can be the reason when that ends as well: the file is lost. None is sent more than
-twice. A file that changes while it is sent has failed, and none of the others is to blame. The whole is
-bounded: after `FRUITLESS` attempts in a row without an answer, or if the peer cannot be reached or will
-not have us at all, what is left is given up.
+The files of a plan go out on one association, with as many outstanding requests as its window allows. If the
+association ends early, the rest goes on a new one. The files that were outstanding go last, because one of
+them may have made the peer end the association. Each of these suspects is the first file of an association
+of its own. If that one ends as well, no other file can be the reason, and the file is lost. No file is sent
+more than twice. A file that changes while it is sent has failed; the others are not suspects.
+
+The attempts are bounded. Nothing more is tried after `FRUITLESS` attempts in a row without a response, if
+the peer cannot be reached, or if it rejects us permanently.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ from ...files.pieces import SourceChanged, read_failure
 from ..cli.console import Console
 from ..cli.progress import Progress
 from ..requestor import facts
-from .input_files import Source
-from .plan import Group, Proposal, is_compressed
+from .input_files import InputFile
+from .plan import AssociationPlan, Proposal, is_compressed
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -44,26 +45,26 @@ if TYPE_CHECKING:
     from ...scu.store_many import StoreOutcome
 
     Item = str | KnownFile | io.BytesIO | io.FileIO
-    """What `store_many` is given."""
+    """What `store_many` takes."""
 
 FRUITLESS = 3
 _ATTEMPTS = 2
 _PERMANENT = 1
-"""The result of a rejection after which it makes no sense to ask again (PS3.8 Table 9-21)."""
+"""The result of a permanent rejection: a new attempt is useless (PS3.8 Table 9-21)."""
 
 _PAUSE = 0.5
-"""Seconds before a peer that has just ended an association is asked for another, after the first time."""
+"""Seconds to wait before the next attempt, for each attempt without a response."""
 
 
 INTERRUPTED = "interrupted"
-"""The reason of what Ctrl-C kept from being sent."""
+"""The reason given for files that were not sent because of Ctrl-C."""
 
 
 class Outcome(Record):
-    """What became of a file.
+    """The result for one file.
 
-    `state` is "sent", "warning" (stored, with a status that says more), "refused" (by a status),
-    "failed" (it could not be sent), "lost" (the association ended), "untried", "unreadable" or "skipped".
+    `state` is "sent", "warning" (stored, with a warning status), "refused" (by a status), "failed" (it could
+    not be sent), "lost" (the association ended), "untried", "unreadable" or "skipped".
     """
 
     path: str
@@ -72,7 +73,7 @@ class Outcome(Record):
     status: int | None = None
     size: int = 0
     warnings: tuple[str, ...] = ()
-    """What was odd about the file or the answer; not about the result."""
+    """What was odd about the file or the response."""
 
     @property
     def is_stored(self) -> bool:
@@ -84,7 +85,7 @@ _make_outcome = maker_of(Outcome)
 
 
 class Transfer:
-    """Sends groups of files, one association after the other, and records what became of each file."""
+    """Sends files, one association after the other, and records the result for each file."""
 
     def __init__(
         self,
@@ -107,25 +108,25 @@ class Transfer:
         self._decompress = decompress
         self._send_truncated = send_truncated
         self._show_comments = show_comments
-        self._under_way: dict[int, tuple[Source, Item]] = {}  # by the identity of what was given away
-        self._to_decompress: deque[Source] = deque()
-        self._setbacks: Counter[Source] = Counter()
+        self._under_way: dict[int, tuple[InputFile, Item]] = {}  # by the identity of the item
+        self._to_decompress: deque[InputFile] = deque()
+        self._setbacks: Counter[InputFile] = Counter()
         self._answered = 0
-        self._answered_before = 0  # when the association began
+        self._answered_before = 0  # at the start of the association
         self._fruitless = 0
         self.given_up = ""
-        """Why the rest was not tried, if that is so."""
+        """Why the rest was not tried; empty if all was."""
 
-    def send(self, group: Group) -> None:
-        """Send the files of a group; those that were given up are recorded, too.
+    def send(self, plan: AssociationPlan) -> None:
+        """Send the files of a plan; record every file, also those that are not tried.
 
-        On KeyboardInterrupt the files that were under way are recorded as lost, and no others.
+        On KeyboardInterrupt only the outstanding files are recorded, as lost.
         """
-        waiting = deque(group.sources)
+        waiting = deque(plan.sources)
         self._setbacks.clear()
         try:
             while (waiting or self._to_decompress) and not self.given_up:
-                self._use_one_association(group.contexts, waiting)
+                self._use_one_association(plan.contexts, waiting)
         except KeyboardInterrupt:
             for source in self._forget_under_way():
                 self._finish(source, "lost", INTERRUPTED)
@@ -134,11 +135,11 @@ class Transfer:
             self._finish(source, "untried", self.given_up)
         self._to_decompress.clear()
 
-    def _use_one_association(self, contexts: Iterable[Proposal], waiting: deque[Source]) -> None:
+    def _use_one_association(self, contexts: Iterable[Proposal], waiting: deque[InputFile]) -> None:
         associations, self._answered_before = self.associations, self._answered
         try:
             self._use_association(contexts, waiting)
-        except NoAcceptedContext as error:  # of all that were proposed
+        except NoAcceptedContext as error:  # none of the proposed contexts was accepted
             while waiting:
                 self._finish(waiting.popleft(), "failed", str(error))
         except DicomProtoError as error:
@@ -152,7 +153,7 @@ class Transfer:
             if cause is None:
                 self._judge(error, established=self.associations > associations)
 
-    def _use_association(self, contexts: Iterable[Proposal], waiting: deque[Source]) -> None:
+    def _use_association(self, contexts: Iterable[Proposal], waiting: deque[InputFile]) -> None:
         with self._associate(contexts) as association:
             self.associations += 1
             while association.is_established and self._may_go_on(waiting):
@@ -163,19 +164,19 @@ class Transfer:
                     for outcome in outcomes:
                         self._take(outcome)
 
-    def _may_go_on(self, waiting: deque[Source]) -> bool:
-        """Tell whether this association may carry the next file: a suspect has to be its first."""
+    def _may_go_on(self, waiting: deque[InputFile]) -> bool:
+        """Tell whether the next file may go on this association: a suspect must be its first file."""
         queue = self._to_decompress or waiting
         is_fresh = self._answered == self._answered_before
         return bool(queue) and (is_fresh or not self._is_suspect(queue[0]))
 
-    def _is_suspect(self, source: Source) -> bool:
+    def _is_suspect(self, source: InputFile) -> bool:
         return bool(self._setbacks) and self._setbacks[source] > 0
 
     # -- one file -----------------------------------------------------------------------------
 
-    def _items(self, association: Association, waiting: deque[Source]) -> Iterator[Item]:
-        """Yield what is to be sent next, as long as it may go beside what is under way."""
+    def _items(self, association: Association, waiting: deque[InputFile]) -> Iterator[Item]:
+        """Yield the next files, as long as they may go beside the outstanding ones."""
         while association.is_established and self._may_go_on(waiting):
             queue = self._to_decompress or waiting
             is_suspect = self._is_suspect(queue[0])
@@ -190,8 +191,8 @@ class Transfer:
             if is_suspect:
                 return
 
-    def _item(self, source: Source, *, decompressed: bool) -> Item | None:
-        """Return what `store_many` is given for a file; None if there is nothing, which is recorded."""
+    def _item(self, source: InputFile, *, decompressed: bool) -> Item | None:
+        """Return a file as `store_many` takes it; None if it cannot be opened, which is recorded."""
         try:
             if decompressed:
                 self._console.info(f"decompressing {source.path}")
@@ -205,7 +206,7 @@ class Transfer:
             return None
 
     def _take(self, outcome: StoreOutcome) -> None:
-        """Record what became of a file."""
+        """Record the result for a file."""
         source, item = self._under_way.pop(id(outcome.item))
         _close(item)
         if outcome.response is not None:
@@ -221,7 +222,7 @@ class Transfer:
             assert outcome.error is not None
             self._fail(source, outcome.error)
 
-    def _take_response(self, source: Source, response: CStoreRSP) -> None:
+    def _take_response(self, source: InputFile, response: CStoreRSP) -> None:
         self._answered += 1
         status = response.status
         self._console.info(f"response to {source.path}: {status}")
@@ -233,15 +234,15 @@ class Transfer:
         reason = "" if status == 0 else str(status)
         self._finish(source, state, reason, int(status), response.warnings)
 
-    def _fail(self, source: Source, error: Exception) -> None:
-        """Record that a file could not be sent; raises what is no matter of the file."""
+    def _fail(self, source: InputFile, error: Exception) -> None:
+        """Record that a file could not be sent; raise an error that is not about the file."""
         if isinstance(error, TruncatedFile):
             reason = f"{error.reason}; --send-truncated sends it all the same"
         elif isinstance(error, SourceChanged):
             reason = f"it {error.reason}"
         elif isinstance(error, OSError):
             reason = error.strerror or type(error).__name__
-        elif isinstance(error, MemoryError):  # a big file that has to be converted
+        elif isinstance(error, MemoryError):  # a big file that must be converted
             reason = "not enough memory"
         elif isinstance(error, (DicomProtoError, ValueError)):
             reason = str(error)
@@ -249,8 +250,8 @@ class Transfer:
             raise error
         self._finish(source, "failed", reason)
 
-    def _forget_under_way(self) -> list[Source]:
-        """Return the files that are under way no more, in the order in which they were begun."""
+    def _forget_under_way(self) -> list[InputFile]:
+        """Empty the table of outstanding files, and return them in the order of their requests."""
         under_way, self._under_way = list(self._under_way.values()), {}
         for _, item in under_way:
             _close(item)
@@ -258,19 +259,19 @@ class Transfer:
 
     # -- associations that end ----------------------------------------------------------------
 
-    def _fail_last(self, error: OSError, waiting: deque[Source]) -> None:
-        """Record that the last file that was begun could not be read to its end, so that we have aborted.
+    def _fail_last(self, error: OSError, waiting: deque[InputFile]) -> None:
+        """Record that the last file could not be read to its end, for which we aborted.
 
-        The others that were under way are sent again.
+        The other outstanding files are sent again.
         """
         *others, source = self._forget_under_way()
         waiting.extend(others)
         self._fail(source, error)
 
-    def _retreat(self, error: DicomProtoError, waiting: deque[Source]) -> None:
-        """Put the files that were under way at the end of the queue, or record that they are lost.
+    def _retreat(self, error: DicomProtoError, waiting: deque[InputFile]) -> None:
+        """Put the outstanding files at the end of the queue, or record that they are lost.
 
-        The first time they need not be to blame: there are peers that take one object per association.
+        The first time they may be innocent: some peers take one object per association.
         """
         for source in self._forget_under_way():
             self._setbacks[source] += 1
@@ -280,7 +281,7 @@ class Transfer:
                 self._finish(source, "lost", str(error))
 
     def _judge(self, error: DicomProtoError, *, established: bool) -> None:
-        """Decide whether another association is worth a try."""
+        """Decide whether to try another association."""
         is_fruitful = self._answered > self._answered_before
         self._fruitless = 0 if is_fruitful else self._fruitless + 1
         for_good = isinstance(error, AssociationRejected) and error.result == _PERMANENT
@@ -288,15 +289,13 @@ class Transfer:
         if for_good or unreachable:
             self.given_up = str(error)
         elif self._fruitless >= FRUITLESS:
-            self.given_up = (
-                f"given up after {FRUITLESS} attempts without an answer to any file, the last: {error}"
-            )
+            self.given_up = f"given up after {FRUITLESS} attempts without a response, the last: {error}"
         elif self._fruitless:
             time.sleep(_PAUSE * self._fruitless)
 
     def _finish(
         self,
-        source: Source,
+        source: InputFile,
         state: str,
         reason: str = "",
         status: int | None = None,
@@ -321,7 +320,7 @@ def _close(item: Item) -> None:
 
 
 def _decompressed(path: str) -> io.BytesIO:
-    """Return a file in memory with the object of the file at `path`, in Explicit VR Little Endian."""
+    """Return the object of a file, decompressed to Explicit VR Little Endian, as a file in memory."""
     from dicomproto.datasets import decompress
 
     with open(path, "rb") as file:
@@ -338,7 +337,7 @@ def _decompressed(path: str) -> io.BytesIO:
 
 
 class _CountingFile(io.FileIO):
-    """A file that tells how much of it has been read."""
+    """A file that reports how much of it was read."""
 
     def __init__(self, path: str, tell: Callable[[int], None]) -> None:
         super().__init__(path, "rb")
