@@ -117,7 +117,7 @@ class Request(Command):
         return maker_of(self.response_class)(**values)
 
 
-class _AnsweredBy(Request, Generic[ResponseT]):
+class AnsweredBy(Request, Generic[ResponseT]):
     """Tells type checkers which response a request has."""
 
     if TYPE_CHECKING:
@@ -169,7 +169,7 @@ class CStoreRSP(Response):
     AffectedSOPInstanceUID: str | None = None
 
 
-class CStoreRQ(_AnsweredBy[CStoreRSP]):
+class CStoreRQ(AnsweredBy[CStoreRSP]):
     """C-STORE-RQ (PS3.7 Table 9.3-1); the data set is the object to store."""
 
     command_field = 0x0001
@@ -194,7 +194,7 @@ class CFindRSP(Response):
     data_set_allowed = True
 
 
-class CFindRQ(_AnsweredBy[CFindRSP]):
+class CFindRQ(AnsweredBy[CFindRSP]):
     """C-FIND-RQ (PS3.7 Table 9.3-3); the data set is the identifier to match."""
 
     command_field = 0x0020
@@ -225,7 +225,7 @@ class CGetRSP(_RetrieveResponse):
     name = "C-GET-RSP"
 
 
-class CGetRQ(_AnsweredBy[CGetRSP]):
+class CGetRQ(AnsweredBy[CGetRSP]):
     """C-GET-RQ (PS3.7 Table 9.3-6); the data set is the identifier to match."""
 
     command_field = 0x0010
@@ -245,7 +245,7 @@ class CMoveRSP(_RetrieveResponse):
     name = "C-MOVE-RSP"
 
 
-class CMoveRQ(_AnsweredBy[CMoveRSP]):
+class CMoveRQ(AnsweredBy[CMoveRSP]):
     """C-MOVE-RQ (PS3.7 Table 9.3-9); the data set is the identifier to match."""
 
     command_field = 0x0021
@@ -266,7 +266,7 @@ class CEchoRSP(Response):
     name = "C-ECHO-RSP"
 
 
-class CEchoRQ(_AnsweredBy[CEchoRSP]):
+class CEchoRQ(AnsweredBy[CEchoRSP]):
     """C-ECHO-RQ (PS3.7 Table 9.3-12)."""
 
     command_field = 0x0030
@@ -299,7 +299,7 @@ class _NormalizedResponse(Response):
     AffectedSOPInstanceUID: str | None = None
 
 
-class _RequestOfInstance(_AnsweredBy[ResponseT]):
+class _RequestOfInstance(AnsweredBy[ResponseT]):
     """What N-GET, N-SET, N-ACTION and N-DELETE requests share."""
 
     _echoed: ClassVar[tuple[tuple[str, str], ...]] = (
@@ -320,7 +320,7 @@ class NEventReportRSP(_NormalizedResponse):
     EventTypeID: int | None = None
 
 
-class NEventReportRQ(_AnsweredBy[NEventReportRSP]):
+class NEventReportRQ(AnsweredBy[NEventReportRSP]):
     """N-EVENT-REPORT-RQ (PS3.7 Table 10.3-1); the data set is the event information."""
 
     command_field = 0x0100
@@ -411,7 +411,7 @@ class NCreateRSP(_NormalizedResponse):
     name = "N-CREATE-RSP"
 
 
-class NCreateRQ(_AnsweredBy[NCreateRSP]):
+class NCreateRQ(AnsweredBy[NCreateRSP]):
     """N-CREATE-RQ (PS3.7 Table 10.3-9); without an instance UID the SCP allots one."""
 
     command_field = 0x0140

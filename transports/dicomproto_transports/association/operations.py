@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+from dicomproto.dimse.commands import Response
 
 if TYPE_CHECKING:
-    from dicomproto.dimse.commands import Response
     from dicomproto.upper_layer.pdu import Buffer
 
+R = TypeVar("R", bound=Response)
 
-class Reply:
+
+class Reply(Generic[R]):
     """One response with its data set as it came, and the transfer syntax of that."""
 
     __slots__ = ("response", "data", "transfer_syntax", "is_final")
 
-    def __init__(
-        self, response: Response, data: Buffer | None, transfer_syntax: str, *, is_final: bool
-    ) -> None:
+    def __init__(self, response: R, data: Buffer | None, transfer_syntax: str, *, is_final: bool) -> None:
         self.response = response
         self.data = data
         self.transfer_syntax = transfer_syntax
@@ -31,17 +32,17 @@ class Operation:
 
     def __init__(self, message_id: int) -> None:
         self.message_id = message_id
-        self.replies: deque[Reply] = deque()
+        self.replies: deque[Reply[Any]] = deque()
         self.size = 0
         """Bytes of the data sets of the replies that nobody has taken."""
 
-    def add(self, reply: Reply) -> None:
+    def add(self, reply: Reply[Any]) -> None:
         """Keep a reply until somebody takes it."""
         self.replies.append(reply)
         if reply.data is not None:
             self.size += len(reply.data)
 
-    def take(self) -> Reply:
+    def take(self) -> Reply[Any]:
         """Return the first reply that nobody has taken."""
         reply = self.replies.popleft()
         if reply.data is not None:

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from dicomproto.dimse.commands import CStoreRQ, Request
+from dicomproto.dimse.commands import AnsweredBy, CStoreRQ, Request, Response
 from dicomproto.dimse.events import RequestReceived, RequestRefused, ResponseReceived
 from dicomproto.errors import (
     AssociationAborted,
@@ -36,7 +36,6 @@ from .operations import Operation, Reply, Unfinished
 if TYPE_CHECKING:
     from dicomproto.config import Timeouts
     from dicomproto.connection import Connection, Event
-    from dicomproto.dimse.commands import Response
     from dicomproto.negotiation import AcceptedContext
     from dicomproto.upper_layer.pdu import Buffer
 
@@ -44,6 +43,8 @@ if TYPE_CHECKING:
     from ..streams.interface import Backend, Stream
     from .charset import Doubt
     from .holding import Holding
+
+R = TypeVar("R", bound=Response)
 
 # Responses that somebody began to take and does not.
 _MOST_REPLIES = 4096
@@ -310,16 +311,16 @@ class Session:
         if source is not None or self.sender.source is not None:
             await self.send_all()
 
-    async def next_reply(self, operation: Operation) -> Reply:
+    async def next_reply(self, operation: Operation) -> Reply[Any]:
         """Return the next response to an operation, and serve the peer until it has come."""
         return (await self.next_of((operation,)))[1]
 
-    async def next_of(self, operations: Collection[Operation]) -> tuple[Operation, Reply]:
+    async def next_of(self, operations: Collection[Operation]) -> tuple[Operation, Reply[Any]]:
         """Return whichever of the operations has a response first, and that."""
         async with self.cut_ends:
             return await self._next_of(operations)
 
-    async def _next_of(self, operations: Collection[Operation]) -> tuple[Operation, Reply]:
+    async def _next_of(self, operations: Collection[Operation]) -> tuple[Operation, Reply[Any]]:
         while True:
             for operation in operations:
                 if operation.replies:
@@ -353,7 +354,7 @@ class Session:
             self.connection.send_cancel(operation.message_id)
             await self.send_all()
 
-    async def call(self, request: Request, context_id: int, source: Source | None = None) -> Reply:
+    async def call(self, request: AnsweredBy[R], context_id: int, source: Source | None = None) -> Reply[R]:
         """Send one request, with its data set, and return its final response."""
         async with self.cut_ends:
             operation = await self._begin(request, context_id, source)

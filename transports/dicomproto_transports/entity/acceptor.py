@@ -6,9 +6,9 @@ each connection, in a task or thread of its own. Whatever a connection does stay
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from dicomproto.dimse.events import RequestReceived
 from dicomproto.errors import AssociationAborted, AssociationError, LocalProtocolError
@@ -341,14 +341,14 @@ def _verdict(result: object) -> IdentityVerdict:
 
 
 def _information(result: object) -> dict[str, bytes]:
-    answers = dict(result)  # type: ignore[call-overload]
+    answers = dict(cast("Mapping[object, bytes]", result))
     if not all(isinstance(value, bytes | bytearray | memoryview) for value in answers.values()):
         raise TypeError("the handler of EVT_SOP_EXTENDED returns bytes by SOP class UID")
     return {normalize_uid(str(uid)): bytes(value) for uid, value in answers.items()}
 
 
 def _items(result: object) -> tuple[SOPClassCommonExtendedNegotiation, ...]:
-    items = tuple(dict(result).values())  # type: ignore[call-overload]
+    items = tuple(dict(cast("Mapping[str, SOPClassCommonExtendedNegotiation]", result)).values())
     if not all(isinstance(item, SOPClassCommonExtendedNegotiation) for item in items):
         raise TypeError("the handler of EVT_SOP_COMMON returns some of event.items")
     return items

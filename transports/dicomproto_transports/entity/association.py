@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from dicomproto.dimse.commands import (
     LOW,
+    AnsweredBy,
     CEchoRQ,
     CEchoRSP,
     CFindRQ,
@@ -34,7 +35,6 @@ from dicomproto.dimse.commands import (
     NGetRSP,
     NSetRQ,
     NSetRSP,
-    Request,
     Response,
 )
 from dicomproto.errors import AssociationReleased
@@ -91,7 +91,7 @@ class Association(BaseAssociation):
         try:
             request = _make_echo(MessageID=_message_id(msg_id), AffectedSOPClassUID=VERIFICATION)
             context = context_for(session, request)
-            return (await session.call(request, context.context_id)).response  # type: ignore[return-value]
+            return (await session.call(request, context.context_id)).response
         finally:
             session.leave()
 
@@ -251,7 +251,7 @@ class Association(BaseAssociation):
             AffectedSOPInstanceUID=instance_uid,
             EventTypeID=arguments.number("event_type", event_type),
         )
-        return await ask(self._session, request, dataset, meta_uid)  # type: ignore[return-value]
+        return await ask(self._session, request, dataset, meta_uid)
 
     async def send_n_get(
         self,
@@ -271,7 +271,7 @@ class Association(BaseAssociation):
             RequestedSOPInstanceUID=instance_uid,
             AttributeIdentifierList=arguments.tags_of(identifier_list) or None,
         )
-        return await ask(self._session, request, None, meta_uid)  # type: ignore[return-value]
+        return await ask(self._session, request, None, meta_uid)
 
     async def send_n_set(
         self,
@@ -291,7 +291,7 @@ class Association(BaseAssociation):
             RequestedSOPClassUID=_uid(class_uid=class_uid),
             RequestedSOPInstanceUID=instance_uid,
         )
-        return await ask(self._session, request, dataset, meta_uid)  # type: ignore[return-value]
+        return await ask(self._session, request, dataset, meta_uid)
 
     async def send_n_action(
         self,
@@ -312,7 +312,7 @@ class Association(BaseAssociation):
             RequestedSOPInstanceUID=instance_uid,
             ActionTypeID=arguments.number("action_type", action_type),
         )
-        return await ask(self._session, request, dataset, meta_uid)  # type: ignore[return-value]
+        return await ask(self._session, request, dataset, meta_uid)
 
     async def send_n_create(
         self,
@@ -332,7 +332,7 @@ class Association(BaseAssociation):
             AffectedSOPClassUID=_uid(class_uid=class_uid),
             AffectedSOPInstanceUID=instance_uid,
         )
-        return await ask(self._session, request, dataset, meta_uid)  # type: ignore[return-value]
+        return await ask(self._session, request, dataset, meta_uid)
 
     async def send_n_delete(
         self, class_uid: str, instance_uid: str, msg_id: int | None = None, meta_uid: str | None = None
@@ -343,7 +343,7 @@ class Association(BaseAssociation):
             RequestedSOPClassUID=_uid(class_uid=class_uid),
             RequestedSOPInstanceUID=instance_uid,
         )
-        return (await ask(self._session, request, None, meta_uid))[0]  # type: ignore[return-value]
+        return (await ask(self._session, request, None, meta_uid))[0]
 
     async def serve(self, timeout: float | None = None, until: Callable[[], object] | None = None) -> bool:
         """Handle what the peer sends, for `timeout` seconds or until `until()` is true.
@@ -405,7 +405,7 @@ class Association(BaseAssociation):
         await leave_block(self._session, is_cut=kind is not None)
 
 
-def _responses(session: Session, request: Request, dataset: Dataset) -> Responses[R]:
+def _responses(session: Session, request: AnsweredBy[R], dataset: Dataset) -> Responses[R]:
     dataset = arguments.data_set(dataset, call_of(request))
     context = context_for(session, request)
     return Responses(session, request, context, Encoding(session).encode(dataset, context.transfer_syntax))

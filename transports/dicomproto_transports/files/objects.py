@@ -185,12 +185,11 @@ def _transfer_syntax_of(dataset: Dataset) -> str:
     return EXPLICIT_VR_BIG_ENDIAN if is_little_endian is False else EXPLICIT_VR_LITTLE_ENDIAN
 
 
-def prepare(
-    what: Dataset | str | os.PathLike[str] | BinaryIO | KnownFile, *, send_truncated: bool = False
-) -> ObjectToSend:
+def prepare(what: object, *, send_truncated: bool = False) -> ObjectToSend:
     """Return the object to send; close it afterwards. Raises OSError, ValueError and TypeError.
 
-    A file whose data set certainly ends early is a ValueError, TruncatedFile, unless `send_truncated`.
+    `what` is what `send_c_store` takes. A file whose data set certainly ends early is a ValueError,
+    TruncatedFile, unless `send_truncated`.
     """
     if isinstance(what, (str, os.PathLike, KnownFile)):
         known = what if isinstance(what, KnownFile) else None

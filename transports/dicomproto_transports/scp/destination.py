@@ -30,6 +30,9 @@ from ..words import named, printable
 from .cancelling import PeerLeaves, give_way
 
 if TYPE_CHECKING:
+    from dicomproto.dimse.commands import Response
+
+    from ..association.operations import Reply
     from ..association.session import Session
     from ..files.objects import ObjectToSend
 
@@ -214,7 +217,8 @@ class Destination:
         )
         operation = await session.begin_operation(request, context.context_id, source)
         try:
-            return (await session.next_reply(operation)).response.Status
+            reply: Reply[Response] = await session.next_reply(operation)
+            return reply.response.Status
         except BaseException:  # the mover has ended, or is to: nobody waits for the response any more
             await session.end()
             raise

@@ -264,7 +264,7 @@ class Retrieval:
 
             contexts = self._session.connection.accepted_contexts.values()
             item = without_bulk_data(item, {(c.abstract_syntax, c.transfer_syntax) for c in contexts})
-        return prepare(item)  # type: ignore[arg-type]
+        return prepare(item)
 
     async def _store(self, item: ObjectToSend) -> int:
         destination = self._destination

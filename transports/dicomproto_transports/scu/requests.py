@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from dicomproto.dimse.commands import DATA_SET_PRESENT, Request, Response
+from dicomproto.dimse.commands import DATA_SET_PRESENT, AnsweredBy, Request, Response
 from dicomproto.encoded import NORMALIZED_BOUNDS
 from dicomproto.errors import DataSetError, LocalProtocolError, NoAcceptedContext
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from ..association.operations import Reply
     from ..association.session import Session
+
+
+R = TypeVar("R", bound=Response)
 
 
 def context_for(session: Session, request: Request, meta_uid: str | None = None) -> AcceptedContext:
@@ -40,8 +43,8 @@ def call_of(request: Request) -> str:
 
 
 async def ask(
-    session: Session, request: Request, dataset: Dataset | None, meta_uid: str | None
-) -> tuple[Response, Dataset | None]:
+    session: Session, request: AnsweredBy[R], dataset: Dataset | None, meta_uid: str | None
+) -> tuple[R, Dataset | None]:
     """Send a request of the normalized services and return its response with the data set of that."""
     if dataset is not None:
         dataset = arguments.data_set(dataset, call_of(request))
@@ -62,7 +65,7 @@ async def ask(
     return reply.response, decoded(session, reply)
 
 
-def decoded(session: Session, reply: Reply) -> Dataset | None:
+def decoded(session: Session, reply: Reply[Any]) -> Dataset | None:
     """Return the data set of a response; None if there is none, or nothing in it. Raises DataSetError."""
     if reply.data is None or not len(reply.data):
         return None

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from types import TracebackType
-from typing import TYPE_CHECKING, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
-from dicomproto.dimse.commands import CFindRQ, CGetRQ, CMoveRQ, Request, Response
+from dicomproto.dimse.commands import AnsweredBy, Response
 from dicomproto.errors import AssociationError, LocalProtocolError
 
 from ..files.pieces import MemorySource, piece_size
@@ -38,10 +38,10 @@ class Responses(Generic[R]):
     """
 
     def __init__(
-        self, session: Session, request: Request, context: AcceptedContext, identifier: bytes
+        self, session: Session, request: AnsweredBy[R], context: AcceptedContext, identifier: bytes
     ) -> None:
         self._session = session
-        self._request: CFindRQ | CGetRQ | CMoveRQ = request  # type: ignore[assignment]
+        self._request = request
         self._context = context
         self._identifier = identifier
         self._operation: Operation | None = None
@@ -112,10 +112,10 @@ class Responses(Generic[R]):
         reply = await self.next_reply()
         if reply is None:
             raise StopAsyncIteration
-        response: R = reply.response  # type: ignore[assignment]
+        response: R = reply.response
         return response, decoded(self._session, reply)
 
-    async def next_reply(self) -> Reply | None:
+    async def next_reply(self) -> Reply[Any] | None:
         """Return the next response with its identifier as it came, undecoded; None after the final one."""
         if self._cut:
             raise LocalProtocolError(

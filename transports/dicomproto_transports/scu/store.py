@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from dicomproto.dimse.commands import LOW, CStoreRQ, CStoreRSP
 from dicomproto.errors import NoAcceptedContext
@@ -66,7 +66,7 @@ async def store(
         MoveOriginatorMessageID=originator_id,
     )
     response = (await session.call(request, context.context_id, source)).response
-    return with_warnings(cast(CStoreRSP, response), item)
+    return with_warnings(response, item)
 
 
 def placed(session: Session, item: ObjectToSend, *, never_convert: bool) -> tuple[AcceptedContext, Source]:

@@ -126,7 +126,7 @@ class StoreOutcomes:
             # It may be the file that is leaving, and to read its head moves it.
             await self._session.send_all()
         try:
-            prepared = prepare(item, send_truncated=self._send_truncated)  # type: ignore[arg-type]
+            prepared = prepare(item, send_truncated=self._send_truncated)
         except (OSError, ValueError, TypeError, DicomProtoError) as error:
             self._ready.append(StoreOutcome(item=item, error=error))
             return
@@ -156,7 +156,7 @@ class StoreOutcomes:
         self._session.forget(operation)
         if prepared is self._leaving:
             self._close_file()
-        response: CStoreRSP = reply.response  # type: ignore[assignment]
+        response: CStoreRSP = reply.response
         self._ready.append(_make_outcome(item, with_warnings(response, prepared)))
 
     # -- leaving ------------------------------------------------------------------------------
