@@ -21,6 +21,7 @@ from sphinx.util.docutils import SphinxDirective
 
 import dicomproto
 from dicomproto import Abort, AssociateRJ, LocallyEnded, Status, services
+from dicomproto.dimse import status
 from dicomproto.services import ServiceClass, SOPClass, keyword_of, sop_class, sop_class_uids
 from dicomproto.services._status_table import STATUSES
 from dicomproto.upper_layer.states import EVENTS, TRANSITIONS, State
@@ -30,6 +31,7 @@ from dicomproto_transports.checks import SETTINGS
 from dicomproto_transports.entity.ae import AECore
 from dicomproto_transports.events import kinds as _kinds
 from dicomproto_transports.scp import provider as _provider
+from dicomproto_transports.scp import store as _store
 
 log = logging.getLogger(__name__)
 
@@ -334,16 +336,16 @@ class HandlerStatusTable(Generated):
         rows = [
             [
                 "`EVT_C_STORE`",
-                _provider.STORE_HANDLER_FAILED,
-                _provider.STORE_STATUS_UNKNOWN,
-                _provider.SOP_CLASS_NOT_SUPPORTED,
-                _provider.OUT_OF_RESOURCES,
-                _provider.CANNOT_UNDERSTAND,
-                _provider.CANNOT_UNDERSTAND,
+                _store.STORE_HANDLER_FAILED,
+                _store.STORE_STATUS_UNKNOWN,
+                status.SOP_CLASS_NOT_SUPPORTED,
+                status.OUT_OF_RESOURCES,
+                status.CANNOT_UNDERSTAND,
+                status.CANNOT_UNDERSTAND,
             ]
         ]
         for request, service in _provider.SERVICES.items():
-            unbound = 0 if request is dicomproto.CEchoRQ else _provider.UNRECOGNIZED_OPERATION
+            unbound = 0 if request is dicomproto.CEchoRQ else status.UNRECOGNIZED_OPERATION
             too_large = service.too_large if request.data_set_allowed else ""
             missing = service.no_data_set if request.data_set_required else ""
             name = f"`{service.event.name}`"

@@ -344,8 +344,8 @@ class Answering:
             def __init__(self, data: bytes, size: int) -> None:
                 super().__init__(data[:-2], size)
 
-        for module in ("_find", "_provider"):
-            patch.setattr(f"dicomproto_transports.{module}.MemorySource", Cut)
+        for module in ("find", "normalized"):
+            patch.setattr(f"dicomproto_transports.scp.{module}.MemorySource", Cut)
 
 
 def test_what_comes_back_cut_is_an_error(backend: AnyBackend, monkeypatch: pytest.MonkeyPatch) -> None:

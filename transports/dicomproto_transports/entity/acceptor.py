@@ -6,26 +6,23 @@ each connection, in a task or thread of its own. Whatever a connection does stay
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 
 from dicomproto.dimse.events import RequestReceived
 from dicomproto.errors import AssociationAborted, AssociationError, LocalProtocolError
 from dicomproto.negotiation import (
     AcceptorPolicy,
-    IdentityVerdict,
     SupportedContext,
     accepted_common_extended,
     negotiate,
 )
-from dicomproto.uids import normalize_uid
 from dicomproto.upper_layer.events import Role
 from dicomproto.upper_layer.pdu import (
     AssociateAC,
     AssociateRJ,
     AssociateRQ,
-    SOPClassCommonExtendedNegotiation,
 )
 
 from .. import evt
@@ -33,7 +30,8 @@ from ..arguments import Context, supported_index
 from ..association.holding import Holding
 from ..association.log_lines import log, log_acceptance, log_connection
 from ..association.session import Session
-from ..checks import checked, own_title, several, window_of
+from ..checks import checked, own_title, several
+from ..scp.negotiation import intervene
 from ..server.places import Place, Places
 from ..streams.interface import Displaced
 from ..streams.networks import Networks
@@ -263,7 +261,7 @@ class ServerCore:
             return AssociateRJ(result=result, source=source, reason=reason), policy
         if not good:  # it might have rejected
             return _CONGESTION, policy
-        asked = await _intervene(session, rq, policy)
+        asked = await intervene(session, rq, policy)
         return answer if asked is policy else negotiate(rq, asked), asked
 
 
@@ -271,84 +269,3 @@ def _displaced(peer: str) -> AssociationError:
     """Say why an association was ended for another one."""
     text = "the association was aborted from this side: a newcomer needs its place (give_way_after)"
     return AssociationAborted(f"{peer}: {text}", source=0, reason=0, by_peer=False)
-
-
-# --- the handlers that have a say in the negotiation ----------------------------------------------
-
-
-async def _intervene(session: Session, rq: AssociateRQ, policy: AcceptorPolicy) -> AcceptorPolicy:
-    """Return the policy with what the handlers say to the extended negotiation items of `rq`.
-
-    They are asked here and not from within `negotiate`, because they may be async. What a handler that
-    failed was asked is not answered; a user identity is rejected then.
-    """
-    changes: dict[str, object] = {}
-    identity, window = rq.user_identity, rq.asynchronous_operations_window
-    if identity is not None and session.handling.handlers.one(evt.EVT_USER_ID):
-        facts: dict[str, object] = {
-            "user_id_type": identity.identity_type,
-            "primary_field": identity.primary_field,
-            "secondary_field": identity.secondary_field,
-        }
-        verdict = await _ask(session, evt.EVT_USER_ID, rq, facts, _verdict)
-        changes["user_identity"] = lambda _: verdict or IdentityVerdict(accepted=False)
-    if window is not None:
-        facts = {"nr_invoked": window.maximum_invoked, "nr_performed": window.maximum_performed}
-        answered = await _ask(session, evt.EVT_ASYNC_OPS, rq, facts, window_of)
-        if answered is not None:
-            changes["operations_window"] = answered
-    if rq.sop_class_extended:
-        proposed = {normalize_uid(e.sop_class_uid): e.application_information for e in rq.sop_class_extended}
-        information = await _ask(session, evt.EVT_SOP_EXTENDED, rq, {"app_info": proposed}, _information)
-        if information is not None:
-            changes["extended"] = lambda _: information
-    if rq.sop_class_common_extended:
-        items = {normalize_uid(item.sop_class_uid): item for item in rq.sop_class_common_extended}
-        accepted = await _ask(session, evt.EVT_SOP_COMMON, rq, {"items": items}, _items)
-        if accepted is not None:
-            changes["common_extended"] = lambda _: accepted
-    return policy.replace(**changes) if changes else policy
-
-
-async def _ask(
-    session: Session,
-    kind: evt.EventKind,
-    rq: AssociateRQ,
-    facts: dict[str, object],
-    read: Callable[[object], T],
-) -> T | None:
-    """Ask the handler of an event, if there is one, and read what it returned."""
-    bound = session.handling.handlers.one(kind)
-    if bound is None:
-        return None
-    event = evt.Event(kind, session.association, {"associate_request": rq, **facts})
-    try:
-        return read(await session.handling.run(bound, event))
-    except Exception as error:
-        if session.handling.explains(error):
-            what = "%s: the handler of %s ended with the association (%s)"
-            log.info(what, session.peer_name, kind.name, type(error).__name__)
-        else:
-            log.exception("%s: the handler of %s failed", session.peer_name, kind.name)
-        return None
-
-
-def _verdict(result: object) -> IdentityVerdict:
-    accepted, response = result if isinstance(result, tuple) else (result, None)
-    if not isinstance(accepted, bool) or not isinstance(response, bytes | None):
-        raise TypeError("the handler of EVT_USER_ID returns (bool, bytes or None)")
-    return IdentityVerdict(accepted=accepted, server_response=response)
-
-
-def _information(result: object) -> dict[str, bytes]:
-    answers = dict(cast("Mapping[object, bytes]", result))
-    if not all(isinstance(value, bytes | bytearray | memoryview) for value in answers.values()):
-        raise TypeError("the handler of EVT_SOP_EXTENDED returns bytes by SOP class UID")
-    return {normalize_uid(str(uid)): bytes(value) for uid, value in answers.items()}
-
-
-def _items(result: object) -> tuple[SOPClassCommonExtendedNegotiation, ...]:
-    items = tuple(dict(cast("Mapping[str, SOPClassCommonExtendedNegotiation]", result)).values())
-    if not all(isinstance(item, SOPClassCommonExtendedNegotiation) for item in items):
-        raise TypeError("the handler of EVT_SOP_COMMON returns some of event.items")
-    return items

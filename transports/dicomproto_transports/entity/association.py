@@ -42,6 +42,7 @@ from dicomproto.record import maker_of
 from dicomproto.uids import VERIFICATION
 
 from .. import arguments
+from ..association.closing import abort, leave_block, release
 from ..association.endings import CutEnds
 from ..checks import checked, own_title, seconds_or_none, wrong
 from ..files.objects import KnownFile, prepare
@@ -52,7 +53,6 @@ from ..scu.store import store
 from ..scu.store_many import StoreOutcomes
 from ..words import known_as
 from .base_association import BaseAssociation
-from .closing import abort, leave_block, release
 
 if TYPE_CHECKING:
     from os import PathLike

@@ -12,11 +12,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from dicomproto.dimse.events import RequestReceived
-from dicomproto.dimse.status import Category, category_of
+from dicomproto.dimse.status import CANCEL, CANNOT_UNDERSTAND, Category, category_of
 from dicomproto.errors import AssociationError, DataSetError
 
 from ..words import printable
-from .results import CANNOT_UNDERSTAND, comment_of, comment_on, pair_of, status_of
+from .results import comment_of, comment_on, pair_of, status_of
 from .yielded import END
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from ..association.session import Session
 
 log = logging.getLogger("dicomproto.handlers")
-
-CANCEL = 0xFE00
 
 
 class Yielding(Protocol):

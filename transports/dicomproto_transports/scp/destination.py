@@ -21,8 +21,8 @@ from dicomproto.negotiation import plan_contexts
 from dicomproto.upper_layer.events import Role
 from dicomproto.upper_layer.pdu import normalize_ae_title
 
+from ..association.closing import release
 from ..checks import own_title
-from ..entity.closing import release
 from ..files.pieces import read_failure
 from ..scu.store import placed
 from ..streams.polling import AttentiveBackend

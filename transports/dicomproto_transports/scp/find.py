@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from dicomproto.dimse.commands import DATA_SET_PRESENT, Request, Response
 from dicomproto.dimse.events import RequestReceived
-from dicomproto.dimse.status import Category, category_of
+from dicomproto.dimse.status import CANCEL, Category, category_of
 from dicomproto.services import ServiceClass
 
 from .. import evt
 from ..files.pieces import Encoding, MemorySource, piece_size
 from ..words import printable
-from .cancelling import CANCEL, PeerLeaves, give_way, last_word, report_failure, settle
+from .cancelling import PeerLeaves, give_way, last_word, report_failure, settle
 from .results import dataset_of, fields_of, pair_of, response_for, status_of
 from .yielded import END, Steps
 

@@ -30,7 +30,6 @@ import logging
 from typing import TYPE_CHECKING, NamedTuple
 
 from dicomproto.dimse.commands import (
-    DATA_SET_PRESENT,
     CEchoRQ,
     CFindRQ,
     CGetRQ,
@@ -43,29 +42,31 @@ from dicomproto.dimse.commands import (
     NGetRQ,
     NSetRQ,
     Request,
-    Response,
 )
 from dicomproto.dimse.events import RequestReceived
-from dicomproto.dimse.status import Category
+from dicomproto.dimse.status import (
+    CANNOT_UNDERSTAND,
+    MISSING_ATTRIBUTE,
+    OUT_OF_RESOURCES,
+    PROCESSING_FAILURE,
+    RESOURCE_LIMITATION,
+    UNRECOGNIZED_OPERATION,
+)
 from dicomproto.encoded import IDENTIFIER_BOUNDS, NORMALIZED_BOUNDS, Bounds
-from dicomproto.errors import AssociationError, DataSetError, DataSetTooLarge
-from dicomproto.uids import is_valid_uid
+from dicomproto.errors import DataSetError, DataSetTooLarge
 
 from .. import evt
-from ..association.incoming import Incoming
-from ..events.handlers import Bound
-from ..files.pieces import Encoding, MemorySource, piece_size
-from ..words import printable
-from .cancelling import PeerLeaves, report_failure, settle
-from .data_sets import IncomingDataSet, IncomingStore
+from .answering import ask_handler, facts_of, refuse, run_deferred
+from .cancelling import PeerLeaves, settle
+from .data_sets import IncomingDataSet
 from .destination import Destinations
 from .find import serve_find
-from .results import CANNOT_UNDERSTAND, comment_on, copied, dataset_of, pair_of, response_for
+from .normalized import answer
+from .results import comment_on
 from .retrieve import serve_retrieve
+from .store import serve_store
 
 if TYPE_CHECKING:
-    from pydicom.dataset import Dataset
-
     from dicomproto.services import SOPClassRegistry
 
     from ..association.session import Session
@@ -74,15 +75,6 @@ log = logging.getLogger("dicomproto.handlers")
 
 MAXIMUM_DEPTH = 8
 """Handlers that may be under way at once in one association, each called while another one waits."""
-
-PROCESSING_FAILURE = 0x0110
-MISSING_ATTRIBUTE = 0x0120
-SOP_CLASS_NOT_SUPPORTED = 0x0122
-UNRECOGNIZED_OPERATION = 0x0211
-RESOURCE_LIMITATION = 0x0213
-OUT_OF_RESOURCES = 0xA700
-STORE_HANDLER_FAILED = 0xC211
-STORE_STATUS_UNKNOWN = 0xC002
 
 
 class Service(NamedTuple):
@@ -136,11 +128,11 @@ class Provider:
             session.respond(request.response(PROCESSING_FAILURE))
             return
         if session.depth > MAXIMUM_DEPTH:
-            await _refuse(session, received, RESOURCE_LIMITATION, "too many operations within each other")
+            await refuse(session, received, RESOURCE_LIMITATION, "too many operations within each other")
             return
         try:
             if kind is CStoreRQ:
-                await _serve_store(session, received)
+                await serve_store(session, received)
             else:
                 await self._serve(session, received, SERVICES[kind])
         except PeerLeaves:
@@ -153,10 +145,10 @@ class Provider:
                 session.respond(request.response())
             else:
                 text = f"{request.name} is not provided here"
-                await _refuse(session, received, UNRECOGNIZED_OPERATION, text)
+                await refuse(session, received, UNRECOGNIZED_OPERATION, text)
             return
         if request.data_set_required and not received.has_data_set:
-            await _refuse(session, received, service.no_data_set, "no data set")
+            await refuse(session, received, service.no_data_set, "no data set")
             return
         data_set = IncomingDataSet(session, received, service.bounds)
         session.data_sets.append(data_set)
@@ -167,7 +159,7 @@ class Provider:
             session.respond(request.response(status, ErrorComment=comment))
             await data_set.drain()
             return
-        event = evt.Event(service.event, session.association, _facts(session, received), data_set)
+        event = evt.Event(service.event, session.association, facts_of(session, received), data_set)
         try:
             if isinstance(request, CFindRQ):
                 await serve_find(
@@ -178,30 +170,13 @@ class Provider:
                     session, received, bound, event, failed=service.failed, destinations=self._destinations
                 )
             else:
-                response, dataset = await _ask(session, bound, event, request, service.failed, service.failed)
-                await _answer(session, event, received, response, dataset)
+                response, dataset = await ask_handler(
+                    session, bound, event, request, service.failed, service.failed
+                )
+                await answer(session, event, received, response, dataset)
         finally:
             settle(session, event, is_over=True)
-        await _after(session, event)
-
-
-async def _refuse(session: Session, received: RequestReceived, status: int, comment: str) -> None:
-    """Answer a failure at once, then discard the data set (PS3.7 9.3.1)."""
-    session.respond(received.command.response(status, ErrorComment=comment))
-    if received.has_data_set:
-        await Incoming(session, session.holding, session.maximum_collected).drain()
-
-
-def _facts(session: Session, received: RequestReceived) -> dict[str, object]:
-    return {
-        "request": received.command,
-        "context": session.connection.accepted_contexts[received.context_id],
-        "handling": session.handling,
-        "warnings": received.warnings,
-    }
-
-
-# --- all but C-STORE ----------------------------------------------------------------------------
+        await run_deferred(session, event)
 
 
 async def _judge(session: Session, data_set: IncomingDataSet, service: Service) -> tuple[int, str] | None:
@@ -217,135 +192,3 @@ async def _judge(session: Session, data_set: IncomingDataSet, service: Service) 
         log.warning("%s: the data set of %s cannot be used: %s", peer, name, error)
         too_large = isinstance(error, DataSetTooLarge)
         return service.too_large if too_large else service.not_whole, comment_on(error)
-
-
-async def _answer(
-    session: Session,
-    event: evt.Event,
-    received: RequestReceived,
-    response: Response,
-    dataset: Dataset | None,
-) -> None:
-    """Send the response of a handler of a normalized service, with its data set."""
-    request, source = received.command, None
-    try:
-        if isinstance(request, NCreateRQ) and response.category in (Category.SUCCESS, Category.WARNING):
-            response, dataset = _created(request, response, dataset)
-        if dataset and not response.data_set_allowed:
-            what = "%s: %s has no data set, so the handler's is not sent"
-            log.warning(what, session.peer_name, response.name)
-        elif dataset:
-            data = Encoding(session).encode(dataset, event.context.transfer_syntax)
-            source = MemorySource(data, piece_size(session.connection.peer_maximum_length))
-            response = response.replace(CommandDataSetType=DATA_SET_PRESENT)
-    except Exception as error:
-        what = "%s: what the handler of %s returned cannot be sent: %s"
-        log.error(what, session.peer_name, event.event.name, printable(str(error)))
-        event.deferred = ()
-        comment = "the handler's data set cannot be sent"
-        response, source = request.response(PROCESSING_FAILURE, ErrorComment=comment), None
-    await session.answer(response, source)
-
-
-def _created(
-    request: NCreateRQ, response: Response, dataset: Dataset | None
-) -> tuple[Response, Dataset | None]:
-    """Move the UID that the handler chose from its data set to the response (PS3.7 10.1.5.1.4)."""
-    from dicomproto.quiet import Quiet
-
-    with Quiet():
-        uid = None if dataset is None else dataset.get("AffectedSOPInstanceUID")
-    if dataset is not None and "AffectedSOPInstanceUID" in dataset:
-        dataset = copied(dataset)  # the handler's own stays as it is
-        del dataset.AffectedSOPInstanceUID
-    if request.sop_instance_uid:
-        return response, dataset
-    if not uid:
-        raise ValueError("the request has no SOP Instance UID, so AffectedSOPInstanceUID is needed")
-    if not is_valid_uid(str(uid)):
-        raise ValueError("its AffectedSOPInstanceUID is no UID")
-    return response.replace(AffectedSOPInstanceUID=str(uid)), dataset
-
-
-async def _after(session: Session, event: evt.Event) -> None:
-    """Run what the handler asked for with `event.after_response`, and what that asks for."""
-    if event.deferred:
-        await session.send_all()
-    while event.deferred:
-        (function, args), event.deferred = event.deferred[0], event.deferred[1:]
-        try:
-            await session.handling.run(Bound(handler=function, args=args), session.association)
-        except Exception as error:
-            if session.ending.terminal is not None and isinstance(error, AssociationError):
-                raise
-            peer, name = session.peer_name, event.event.name
-            if session.handling.explains(error):
-                what = "%s: what was to happen after the response to %s ended with the association (%s)"
-                log.info(what, peer, name, type(error).__name__)
-            else:
-                log.exception("%s: what was to happen after the response to %s failed", peer, name)
-
-
-# --- C-STORE ------------------------------------------------------------------------------------
-
-
-async def _serve_store(session: Session, received: RequestReceived) -> None:
-    handlers = session.handling.handlers
-    bound = handlers.one(evt.EVT_C_STORE_STREAM)
-    kind = evt.EVT_C_STORE_STREAM if bound else evt.EVT_C_STORE
-    bound = bound or handlers.one(kind)
-    if bound is None:
-        await _refuse(session, received, SOP_CLASS_NOT_SUPPORTED, "no storage service here")
-        return
-    if not received.has_data_set:
-        await _refuse(session, received, CANNOT_UNDERSTAND, "no data set")
-        return
-    store = IncomingStore(session, received, is_streamed=kind is evt.EVT_C_STORE_STREAM)
-    session.data_sets.append(store)
-    if not store.is_streamed and not await store.collect():
-        store.refuse(OUT_OF_RESOURCES, store.excess)
-        await store.drain()
-        return
-    event = evt.Event(kind, session.association, _facts(session, received), store)
-    request = received.command
-    try:
-        response, _ = await _ask(session, bound, event, request, STORE_HANDLER_FAILED, STORE_STATUS_UNKNOWN)
-        if store.is_refused:
-            await store.drain()
-        elif response.category is Category.FAILURE:
-            session.respond(response)
-            await store.drain()
-        else:
-            # Success or a warning means that all of it was received (PS3.7 9.3.1).
-            await store.drain()
-            session.respond(response)
-    finally:
-        settle(session, event, is_over=True)
-    await _after(session, event)
-
-
-# --- the handler and its answer -----------------------------------------------------------------
-
-
-async def _ask(
-    session: Session,
-    bound: Bound,
-    event: evt.Event,
-    request: Request,
-    failed: int,
-    nonsense: int,
-) -> tuple[Response, Dataset | None]:
-    """Run the handler; return the response that its result stands for, and the data set beside it."""
-    try:
-        result = await session.handling.run(bound, event)
-    except Exception as error:
-        code, comment = report_failure(session, event, error, failed)
-        return request.response(code, ErrorComment=comment), None
-    try:
-        status, dataset = pair_of(result)
-        return response_for(request, status), dataset_of(dataset)
-    except Exception as error:  # also of a property that is read here
-        what = "%s: the handler of %s returned %s"
-        log.error(what, session.peer_name, event.event.name, printable(str(error)))
-        event.deferred = ()
-        return request.response(nonsense, ErrorComment="the handler returned no status"), None

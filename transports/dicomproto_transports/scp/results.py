@@ -20,9 +20,6 @@ from ..words import named
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-CANNOT_UNDERSTAND = 0xC000
-"""The status of a C-service for a data set that cannot be read (PS3.4 B.2.3, C.4)."""
-
 _COMMENT_LENGTH = 64  # of an LO; longer ones have made peers drop the response
 
 _MOST_TAGS = 4096

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, cast
 
 from dicomproto.dimse.commands import DATA_SET_PRESENT, CGetRQ, CMoveRQ, Response
 from dicomproto.dimse.events import RequestReceived
-from dicomproto.dimse.status import Category, category_of
+from dicomproto.dimse.status import CANCEL, Category, category_of
 from dicomproto.errors import AssociationError, NoAcceptedContext
 from dicomproto.services.sub_operations import SubOperations
 from dicomproto.uids import IMPLICIT_VR_LITTLE_ENDIAN
@@ -29,7 +29,7 @@ from ..files.objects import FileToSend, KnownFile, prepare
 from ..files.pieces import Encoding, MemorySource, Source, SourceChanged, piece_size
 from ..scu.store import store
 from ..words import named, printable
-from .cancelling import CANCEL, PeerLeaves, give_way, last_word, report_failure, settle
+from .cancelling import PeerLeaves, give_way, last_word, report_failure, settle
 from .destination import CancelledMeanwhile, Destination, Destinations, Unreachable
 from .lookahead import StepsAhead, came_as_path, close_file_in
 from .results import comment_of, dataset_of, fields_of, pair_of, status_of

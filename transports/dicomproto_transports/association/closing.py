@@ -15,7 +15,7 @@ from dicomproto.upper_layer.pdu import ReleaseRQ
 from ..words import timed_out
 
 if TYPE_CHECKING:
-    from ..association.session import Session
+    from .session import Session
 
 
 async def release(session: Session, timeout: float | None = None) -> None:

@@ -1,0 +1,83 @@
+"""What all services have in common when they answer: refusals, the handler and what it returned."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from dicomproto.dimse.commands import Request, Response
+from dicomproto.dimse.events import RequestReceived
+from dicomproto.errors import AssociationError
+
+from .. import evt
+from ..association.incoming import Incoming
+from ..events.handlers import Bound
+from ..words import printable
+from .cancelling import report_failure
+from .results import dataset_of, pair_of, response_for
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+    from ..association.session import Session
+
+log = logging.getLogger("dicomproto.handlers")
+
+
+async def refuse(session: Session, received: RequestReceived, status: int, comment: str) -> None:
+    """Answer a failure at once, then discard the data set (PS3.7 9.3.1)."""
+    session.respond(received.command.response(status, ErrorComment=comment))
+    if received.has_data_set:
+        await Incoming(session, session.holding, session.maximum_collected).drain()
+
+
+def facts_of(session: Session, received: RequestReceived) -> dict[str, object]:
+    return {
+        "request": received.command,
+        "context": session.connection.accepted_contexts[received.context_id],
+        "handling": session.handling,
+        "warnings": received.warnings,
+    }
+
+
+async def ask_handler(
+    session: Session,
+    bound: Bound,
+    event: evt.Event,
+    request: Request,
+    failed: int,
+    nonsense: int,
+) -> tuple[Response, Dataset | None]:
+    """Run the handler; return the response that its result stands for, and the data set beside it."""
+    try:
+        result = await session.handling.run(bound, event)
+    except Exception as error:
+        code, comment = report_failure(session, event, error, failed)
+        return request.response(code, ErrorComment=comment), None
+    try:
+        status, dataset = pair_of(result)
+        return response_for(request, status), dataset_of(dataset)
+    except Exception as error:  # also of a property that is read here
+        what = "%s: the handler of %s returned %s"
+        log.error(what, session.peer_name, event.event.name, printable(str(error)))
+        event.deferred = ()
+        return request.response(nonsense, ErrorComment="the handler returned no status"), None
+
+
+async def run_deferred(session: Session, event: evt.Event) -> None:
+    """Run what the handler asked for with `event.after_response`, and what that asks for."""
+    if event.deferred:
+        await session.send_all()
+    while event.deferred:
+        (function, args), event.deferred = event.deferred[0], event.deferred[1:]
+        try:
+            await session.handling.run(Bound(handler=function, args=args), session.association)
+        except Exception as error:
+            if session.ending.terminal is not None and isinstance(error, AssociationError):
+                raise
+            peer, name = session.peer_name, event.event.name
+            if session.handling.explains(error):
+                what = "%s: what was to happen after the response to %s ended with the association (%s)"
+                log.info(what, peer, name, type(error).__name__)
+            else:
+                log.exception("%s: what was to happen after the response to %s failed", peer, name)

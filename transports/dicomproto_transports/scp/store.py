@@ -1,0 +1,57 @@
+"""Providing C-STORE: the object whole, or in chunks as it comes (PS3.7 9.1.1)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dicomproto.dimse.events import RequestReceived
+from dicomproto.dimse.status import CANNOT_UNDERSTAND, OUT_OF_RESOURCES, SOP_CLASS_NOT_SUPPORTED, Category
+
+from .. import evt
+from .answering import ask_handler, facts_of, refuse, run_deferred
+from .cancelling import settle
+from .data_sets import IncomingStore
+
+if TYPE_CHECKING:
+    from ..association.session import Session
+
+STORE_HANDLER_FAILED = 0xC211
+STORE_STATUS_UNKNOWN = 0xC002
+
+
+async def serve_store(session: Session, received: RequestReceived) -> None:
+    """Answer one C-STORE request, its data set included."""
+    handlers = session.handling.handlers
+    bound = handlers.one(evt.EVT_C_STORE_STREAM)
+    kind = evt.EVT_C_STORE_STREAM if bound else evt.EVT_C_STORE
+    bound = bound or handlers.one(kind)
+    if bound is None:
+        await refuse(session, received, SOP_CLASS_NOT_SUPPORTED, "no storage service here")
+        return
+    if not received.has_data_set:
+        await refuse(session, received, CANNOT_UNDERSTAND, "no data set")
+        return
+    store = IncomingStore(session, received, is_streamed=kind is evt.EVT_C_STORE_STREAM)
+    session.data_sets.append(store)
+    if not store.is_streamed and not await store.collect():
+        store.refuse(OUT_OF_RESOURCES, store.excess)
+        await store.drain()
+        return
+    event = evt.Event(kind, session.association, facts_of(session, received), store)
+    request = received.command
+    try:
+        response, _ = await ask_handler(
+            session, bound, event, request, STORE_HANDLER_FAILED, STORE_STATUS_UNKNOWN
+        )
+        if store.is_refused:
+            await store.drain()
+        elif response.category is Category.FAILURE:
+            session.respond(response)
+            await store.drain()
+        else:
+            # Success or a warning means that all of it was received (PS3.7 9.3.1).
+            await store.drain()
+            session.respond(response)
+    finally:
+        settle(session, event, is_over=True)
+    await run_deferred(session, event)
