@@ -133,7 +133,7 @@ class Async:
     def __init__(self, name: str) -> None:
         self.name = name
         flavour = trio_flavour if name == "trio" else anyio_flavour
-        self.library = flavour._LIBRARY
+        self.library = flavour.AE.library
         self.backend: Backend = flavour.BACKEND
 
     def run(self, function: AsyncFunction, *args: object) -> Any:

@@ -55,7 +55,7 @@ BRIDGES = {
 }
 """What the bridges may import besides, and the program, which is the command line of the adapters."""
 
-FRAMEWORKS = {"trio": "trio", "anyio": "anyio"}
+FRAMEWORKS = {"trio": "streams.trio_library", "anyio": "streams.anyio_library"}
 """The one module of the adapters that may import each framework."""
 
 

@@ -101,7 +101,7 @@ def names_of(association: object) -> list[str]:
 
 def test_the_docs_have_the_names_of_an_association_and_no_others() -> None:
     reference = (DOCS / "api_adapters.rst").read_text()
-    members = reference.partition("._association.Association\n   :members:")[2].partition("\n")[0]
+    members = reference.partition("entity.association.Association\n   :members:")[2].partition("\n")[0]
     assert sorted(members.replace(" ", "").split(",")) == NAMES
 
 
@@ -339,7 +339,7 @@ def test_serve_forever_until_a_handler_ends_it(run: Callable[[Callable[[Any], An
             with pytest.raises(AssociationAborted):
                 await assoc.send_c_echo()
 
-        async with flavour._LIBRARY.open_group() as group:
+        async with flavour.AE.library.open_group() as group:
             group.start_soon(client)
             await server.serve_forever()
 

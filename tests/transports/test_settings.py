@@ -146,7 +146,7 @@ CASES = {
     "supported_contexts": Seen([VERIFICATION], contexts, {*SUPPORTED}, {VERIFICATION}),
 }
 
-OF_REQUESTORS = {"requested_contexts"}
+OF_REQUESTORS = {"requested_contexts", "connect"}
 """What servers have nothing to do with."""
 
 OF_SEVERAL = {"give_way_after", "maximum_collected"}

@@ -135,7 +135,7 @@ def connect_to(*found: AddressInfo, seconds: float | None = 10) -> Stream:
     now = blocking.BACKEND.now
     deadline = None if seconds is None else now() + seconds
     return blocking.run(
-        connect("pacs.example", 104, None, deadline, resolve=resolve, make_waiter=PollWaiter, now=now)
+        connect("pacs.example", 104, deadline=deadline, resolve=resolve, make_waiter=PollWaiter, now=now)
     )
 
 
@@ -166,8 +166,7 @@ def test_a_resolver_that_does_not_answer() -> None:
             connect(
                 "pacs.example",
                 104,
-                None,
-                1.0,
+                deadline=1.0,
                 resolve=resolve,
                 make_waiter=PollWaiter,
                 now=blocking.BACKEND.now,
@@ -283,8 +282,8 @@ def connect_within(
         connect(
             "pacs.example",
             104,
-            bind_address,
-            seconds,
+            bind_address=bind_address,
+            deadline=seconds,
             resolve=resolve,
             make_waiter=clock.waiter,
             now=clock.now,

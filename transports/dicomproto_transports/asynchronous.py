@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec
 from . import evt
 from .arguments import Context
 from .entity.acceptor import ServerCore
-from .entity.ae import AECore
 from .entity.association import Association
-from .entity.facade import Opener, named
+from .entity.facade import Entity, Original, named
 from .server.connections import MAXIMUM_PENDING
 from .server.tasks import AsyncServer
 from .streams.event_loop import Library, refuse_with
@@ -72,21 +71,32 @@ class Associating:
         await self._association.__aexit__(kind, error, traceback)
 
 
-def _awaitable(opener: Opener[AsyncAE, P]) -> Callable[Concatenate[AsyncAE, P], Associating]:
+def _awaitable(opener: Original[AsyncAE, P, Session]) -> Callable[Concatenate[AsyncAE, P], Associating]:
     @named("associate", opener)
     def associate(self: AsyncAE, /, *args: P.args, **kwargs: P.kwargs) -> Associating:
-        return Associating(opener(self, self.backend, *args, **kwargs))
+        return Associating(opener(self, self.connecting(self.backend), *args, **kwargs))
 
     return associate
 
 
-class AsyncAE(AECore):
+def _served(
+    original: Original[AsyncAE, P, None],
+) -> Callable[Concatenate[AsyncAE, P], Coroutine[Any, Any, None]]:
+    @named("serve_stream", original)
+    async def serve_stream(self: AsyncAE, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        await original(self, self.backend, *args, **kwargs)
+
+    return serve_stream
+
+
+class AsyncAE(Entity):
     """An application entity whose associations are awaited."""
 
     backend: Backend
     """What connects and waits. A subclass may have one of its own."""
 
-    associate = _awaitable(AECore.open_session)
+    associate = _awaitable(Entity.open_session)
+    serve_stream = _served(Entity.accept_session)
 
     def __init_subclass__(cls, **options: object) -> None:
         super().__init_subclass__(**options)

@@ -27,10 +27,9 @@ from . import evt
 from .arguments import Context
 from .checks import checked, truth
 from .entity.acceptor import ServerCore
-from .entity.ae import AECore
 from .entity.association import Association as Coroutines
 from .entity.base_association import BaseAssociation
-from .entity.facade import Opener, named
+from .entity.facade import Entity, Original, named
 from .files.objects import KnownFile
 from .files.part10 import InvalidFile, NotPart10, TruncatedFile
 from .logs import debug_logger
@@ -38,7 +37,7 @@ from .scu.responses import Responses as CoreResponses
 from .scu.store_many import StoreOutcome
 from .server.connections import MAXIMUM_PENDING
 from .server.threaded import Server, shut_down
-from .streams.blocking_waits import BACKEND, run
+from .streams.blocking_waits import BACKEND, run, wrap_stream
 from .streams.listening import ListenOn, systemd_sockets
 
 if TYPE_CHECKING:
@@ -50,11 +49,13 @@ if TYPE_CHECKING:
 
     from .association.session import Session
     from .checks import Network
+    from .streams.interface import Connect
     from .tls import Context as TLSContext
 
 __all__ = [
     "AE", "Association", "BACKEND", "InvalidFile", "Iterating", "KnownFile", "NotPart10", "Responses",
     "Server", "StoreOutcome", "TruncatedFile", "debug_logger", "evt", "run", "systemd_sockets",
+    "wrap_stream",
 ]  # fmt: skip
 
 P = ParamSpec("P")
@@ -196,17 +197,25 @@ class Association(BaseAssociation):
     __exit__ = _blocking(Coroutines.__aexit__)
 
 
-def _opened(opener: Opener[AE, P]) -> Callable[Concatenate[AE, P], Association]:
+def _opened(opener: Original[AE, P, Session]) -> Callable[Concatenate[AE, P], Association]:
     @named("associate", opener)
     def associate(self: AE, /, *args: P.args, **kwargs: P.kwargs) -> Association:
-        association = run(opener(self, BACKEND, *args, **kwargs)).association
+        association = run(opener(self, self.connecting(BACKEND), *args, **kwargs)).association
         assert isinstance(association, Association)
         return association
 
     return associate
 
 
-class AE(AECore):
+def _served(original: Original[AE, P, None]) -> Callable[Concatenate[AE, P], None]:
+    @named("serve_stream", original)
+    def serve_stream(self: AE, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        run(original(self, BACKEND, *args, **kwargs))
+
+    return serve_stream
+
+
+class AE(Entity):
     """An application entity; see `AECore` for what it is told."""
 
     drive = staticmethod(run)
@@ -219,11 +228,13 @@ class AE(AECore):
         *,
         limits: Limits | None = None,
         timeouts: Timeouts | None = None,
+        connect: Connect | None = None,
     ) -> None:
-        super().__init__(ae_title, limits=limits, timeouts=timeouts)
+        super().__init__(ae_title, limits=limits, timeouts=timeouts, connect=connect)
         vars(self).update(_servers=WeakSet())
 
-    associate = _opened(AECore.open_session)
+    associate = _opened(Entity.open_session)
+    serve_stream = _served(Entity.accept_session)
 
     def make_association(self, session: Session) -> Association:
         """Return the object that users and handlers get for a session."""

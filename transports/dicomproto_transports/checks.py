@@ -250,6 +250,24 @@ def function_or_none(value: object) -> object:
     return value
 
 
+def connect_or_none(value: object) -> object:
+    """Check a function that connects in place of the library."""
+    wanted = "a function of (host, port, *, bind_address, deadline), which may be async, or None"
+    if value is None:
+        return None
+    if not callable(value) or isinstance(value, type):
+        raise TypeError(wrong(wanted, value))
+    import inspect  # not at the top: it takes milliseconds to import
+
+    try:
+        inspect.signature(value).bind("host", 104, bind_address=None, deadline=None)
+    except TypeError as error:
+        raise TypeError(f"must be {wanted}: {error}") from None
+    except ValueError:  # some that are built in do not tell theirs
+        pass
+    return value
+
+
 def destinations(value: object) -> object:
     """Check addresses by name; the dictionary is kept itself, and may change."""
     wanted = "a dictionary of (host, port) or (host, port, options of associate) by AE title"
@@ -329,6 +347,7 @@ CHECKS: dict[str, Check] = {
     "unknown_context": function_or_none,
     "sop_classes": sop_classes,
     "move_destinations": destinations,
+    "connect": connect_or_none,
 }
 """The settings that are kept as they are given."""
 
@@ -346,6 +365,8 @@ def nearest(name: str, known: Iterable[str], likeness: float = _NEAR) -> str | N
     """Return the known name that `name` is most like, None if none is very much so."""
     from difflib import get_close_matches  # in a moment when something is wrong
 
+    if _bare(name) == "connected":  # a state, and not how one comes there
+        return None
     found = get_close_matches(_bare(name), list(known), 1, likeness)
     return found[0] if found else None
 

@@ -6,7 +6,7 @@ each connection, in a task or thread of its own. Whatever a connection does stay
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -38,15 +38,18 @@ from ..streams.networks import Networks
 from .admission import Door, is_allowed
 
 if TYPE_CHECKING:
+    from dicomproto.config import Timeouts
+
     from ..checks import Network
     from ..events.handlers import Handlers
-    from ..streams.interface import Backend
+    from ..streams.interface import Backend, Stream
     from ..streams.tcp import SocketStream
     from ..tls import Context as TLSContext
     from .ae import AECore
     from .settings import Settings
 
 T = TypeVar("T")
+S = TypeVar("S", bound="Stream")
 
 # PS3.8 Table 9-21, the service-provider's presentation related function.
 _TOO_MANY = AssociateRJ(result=2, source=3, reason=2)  # local limit exceeded
@@ -88,6 +91,9 @@ class ServerCore:
         contexts: Iterable[Context | SupportedContext] | None = None,
         ssl_context: TLSContext | None = None,
         proxy_protocol_from: Network | Iterable[Network] = (),
+        *,
+        places: Places | None = None,
+        holding: Holding | None = None,
     ) -> None:
         self.handlers = ae.bind(evt_handlers)
         self._ae = ae
@@ -100,7 +106,7 @@ class ServerCore:
             text = "a server needs presentation contexts: add_supported_context() or contexts="
             raise LocalProtocolError(text)
         self._door = Door(proxy_protocol_from, ssl_context)
-        self._places, self._holding = Places(), Holding()
+        self._places, self._holding = places or Places(), holding or Holding()
         self._is_closing = False  # no Event, whose lock a signal handler might find taken
 
     def rules(self) -> Rules:
@@ -152,9 +158,26 @@ class ServerCore:
         Raises nothing but cancellation or `ServerShutdown`, when the association was aborted and the stream
         closed.
         """
+        await self._serve_connection(stream, self._door.admit, backend, associated, stream.displace)
+
+    async def serve_stream(self, stream: Stream, backend: Backend) -> None:
+        """Run one association over a stream that no server accepted, and close the stream.
+
+        It counts from its first byte, and gives way to nobody. Raises as `serve_connection`.
+        """
+        await self._serve_connection(stream, self._door.admit_stream, backend, lambda: None, None)
+
+    async def _serve_connection(
+        self,
+        stream: S,
+        admit: Callable[[S, Networks | None, Timeouts], Awaitable[Stream | None]],
+        backend: Backend,
+        associated: Callable[[], object],
+        displace: Callable[[], object] | None,
+    ) -> None:
         rules = self.rules()
         try:
-            admitted = await self._door.admit(stream, rules.allowed, rules.settings.timeouts)
+            admitted = await admit(stream, rules.allowed, rules.settings.timeouts)
         except BaseException:
             await stream.close([], stream.now())
             raise
@@ -166,7 +189,7 @@ class ServerCore:
         session = self._ae.new_session(
             connection,
             admitted,
-            backend,
+            settings.connecting(backend),
             self.handlers,
             settings,
             ae_title=self._ae_title,
@@ -174,7 +197,7 @@ class ServerCore:
         )
         session.enter("the server")  # from now on handlers may use it, and nobody else
         try:
-            await self._serve(session, associated, stream.displace)
+            await self._serve(session, associated, displace)
         except AssociationError:
             pass  # how it ended has been logged
         except Displaced:
@@ -189,7 +212,7 @@ class ServerCore:
             self._places.leave(session)
 
     async def _serve(
-        self, session: Session, associated: Callable[[], object], displace: Callable[[], object]
+        self, session: Session, associated: Callable[[], object], displace: Callable[[], object] | None
     ) -> None:
         connection = session.connection
         log_connection("%s has connected", session.ending)

@@ -54,6 +54,12 @@ class Door:
         from_proxy = self._proxies is not None and arrived.peer_address in self._proxies
         if from_proxy and not await self._learn_source(arrived, timeouts.proxy):
             return None
+        return await self.admit_stream(arrived, allowed, timeouts)
+
+    async def admit_stream(
+        self, arrived: Stream, allowed: Networks | None, timeouts: Timeouts
+    ) -> Stream | None:
+        """Return the stream of a connection that no proxy forwards; None if it was closed."""
         if not is_allowed(arrived.peer_address, allowed):
             await arrived.close([], arrived.now())
             return None

@@ -34,7 +34,7 @@ from .requestor import NegotiationItem, connected_stream, establish, request_of
 from .settings import Settings
 
 if TYPE_CHECKING:
-    from ..streams.interface import Backend, Stream
+    from ..streams.interface import Backend, Connect, Stream
     from ..tls import TLSArguments
 
 
@@ -54,8 +54,9 @@ class AECore(Settings):
         *,
         limits: Limits | None = None,
         timeouts: Timeouts | None = None,
+        connect: Connect | None = None,
     ) -> None:
-        super().__init__(ae_title, limits=limits, timeouts=timeouts)
+        super().__init__(ae_title, limits=limits, timeouts=timeouts, connect=connect)
         vars(self).update(_sessions=set())
 
     # -- associations -------------------------------------------------------------------------

@@ -53,12 +53,14 @@ from ..checks import (
     window_of,
 )
 from ..contexts import PresentationContext
+from ..streams.supplied import connecting_by
 from ..words import known_as
 
 if TYPE_CHECKING:
     from dicomproto.dimse.commands import Request
 
     from ..checks import Network
+    from ..streams.interface import Backend, Connect
 
 MAXIMUM_ASSOCIATIONS = 10
 MAXIMUM_COLLECTED = 2 * 1024 * 1024 * 1024
@@ -90,6 +92,7 @@ class Settings:
         *,
         limits: Limits | None = None,
         timeouts: Timeouts | None = None,
+        connect: Connect | None = None,
     ) -> None:
         vars(self).update(_requested=[], _supported={}, _revision=None, _settled=None)
         self.ae_title = ae_title
@@ -157,6 +160,9 @@ class Settings:
         """The SOP classes that are known: those of the standard, and what `register_uid` added."""
         self.move_destinations: dict[str, tuple[str, int] | tuple[str, int, dict[str, object]]] = {}
         """Where a handler of EVT_C_MOVE may send to by name: (host, port[, options of `associate`])."""
+        self.connect = connect
+        """How to connect, in place of TCP: a function of (host, port, bind_address=, deadline=), which may be
+        async, and returns a `Stream`. See :doc:`transports`."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.ae_title!r}>"
@@ -385,6 +391,10 @@ class Settings:
             supported_sop_classes=supported_sop_classes,
             sop_classes=sop_classes,
         )
+
+    def connecting(self, backend: Backend) -> Backend:
+        """Return what associations are opened with: a backend, or one that connects by `connect`."""
+        return backend if self.connect is None else connecting_by(self.connect, backend)
 
     def policy(
         self,

@@ -25,7 +25,7 @@ from ..association.closing import release
 from ..checks import own_title
 from ..files.pieces import read_failure
 from ..scu.store import placed
-from ..streams.polling import AttentiveBackend
+from ..streams.polling import attentive
 from ..words import named, printable
 from .cancelling import PeerLeaves, give_way
 
@@ -113,7 +113,7 @@ class Destination:
         """Whether the contexts are planned from what is to be sent."""
 
         self._session: Session | None = None
-        self._backend = AttentiveBackend(session.backend, self._hear_mover)
+        self._backend = attentive(session.backend, self._hear_mover)
         self._is_opening = False
         self._proposed: dict[Pair, None] = {}  # in order
         self._refused: set[Pair] = set()

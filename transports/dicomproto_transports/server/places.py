@@ -46,14 +46,14 @@ class Place:
         calling_ae_title: str,
         settings: Settings,
         associated: Callable[[], object],
-        displace: Callable[[], object],
+        displace: Callable[[], object] | None,
     ) -> None:
         self.session = session
         self.settings = settings
         self.associated = associated
         """Tells the server that the connection has its association."""
         self.displace = displace
-        """Ends the next wait of the association with `Displaced`."""
+        """Ends the next wait of the association with `Displaced`; None for one that does not give way."""
         self.host, _ = host_and_port(session.stream.peer_address)
         # A Unix socket has no host: no two are alike then.
         self.alike = (normalize_ae_title(calling_ae_title), self.host or session)
@@ -136,6 +136,7 @@ class Places:
         if reached is not None:
             self._tell(reached, place, "was rejected")
         elif leaver is not None:
+            assert leaver.displace is not None
             leaver.displace()
             self._tell(_IN_ALL, place, f"takes the place of {leaver.session.peer_name}")
         return reached is None
@@ -188,5 +189,9 @@ def _leaver(holders: list[Place], newcomer: Place, now: float) -> Place | None:
     most = max(held.values(), default=0)
     if held[newcomer.host] >= most:
         return None
-    idle = [place for place in holders if held[place.host] == most and place.seconds_idle(now) >= enough]
+    idle = [
+        place
+        for place in holders
+        if place.displace is not None and held[place.host] == most and place.seconds_idle(now) >= enough
+    ]
     return max(idle, key=lambda place: place.seconds_idle(now), default=None)

@@ -16,9 +16,9 @@ from math import ceil
 from time import monotonic
 from typing import TypeVar
 
-from . import tcp as _socket
 from .connecting import AddressInfo
-from .interface import ServerShutdown, Stream
+from .interface import ServerShutdown
+from .tcp import SocketStream, connect
 
 T = TypeVar("T")
 
@@ -139,24 +139,13 @@ class BlockingBackend:
 
     def __init__(self, wake: Wake | None = None) -> None:
         self._wake = wake
-        self._make_waiter = partial(PollWaiter, wake=wake)
+        self.connect = partial(
+            connect, resolve=_resolve, make_waiter=partial(PollWaiter, wake=wake), now=monotonic
+        )
 
     def now(self) -> float:
         """Seconds on the monotonic clock."""
         return monotonic()
-
-    async def connect(
-        self,
-        host: str,
-        port: int,
-        *,
-        bind_address: tuple[str, int] | None = None,
-        deadline: float | None = None,
-    ) -> Stream:
-        """Connect to the address of the host that answers first; see `Backend`."""
-        return await _socket.connect(
-            host, port, bind_address, deadline, resolve=_resolve, make_waiter=self._make_waiter, now=monotonic
-        )
 
     async def checkpoint(self) -> None:
         """Notice that the server shuts down; threads need no turns."""
@@ -199,3 +188,15 @@ async def _resolve(host: str, port: int, deadline: float | None) -> list[Address
 
 BACKEND = BlockingBackend()
 """The `Backend` of this flavour."""
+
+
+def wrap_stream(stream: socket.socket) -> SocketStream:
+    """Return a `Stream` over a connected socket, TCP or Unix, which it owns from now on.
+
+    Raises TypeError for what is none, and for an `ssl.SSLSocket`: TLS is laid over a plain one.
+    """
+    given: object = stream
+    if not isinstance(given, socket.socket) or given.type != socket.SOCK_STREAM or hasattr(given, "cipher"):
+        kind = type(given).__name__
+        raise TypeError(f"wrap_stream(): a connected stream socket without TLS is wanted, not {kind}")
+    return SocketStream(stream, PollWaiter(stream))

@@ -16,9 +16,8 @@ from math import inf
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, TypeVar
 
-from . import tcp as _socket
 from .connecting import AddressInfo
-from .interface import Stream
+from .tcp import connect
 
 if TYPE_CHECKING:
     pass
@@ -151,6 +150,9 @@ class AsyncBackend:
         self.now = library.now
         self.checkpoint = library.checkpoint
         self.current_task = library.current_task
+        self.connect = partial(
+            connect, resolve=self._resolve, make_waiter=partial(AsyncWaiter, library), now=library.now
+        )
 
     def shield(self, seconds: float) -> AbstractContextManager[object]:
         """A block that a cancellation does not end, only the time."""
@@ -178,25 +180,6 @@ class AsyncBackend:
                 with self.shield(PATIENCE):
                     await self._library.in_thread(lambda: ended.wait(PATIENCE))
             raise
-
-    async def connect(
-        self,
-        host: str,
-        port: int,
-        *,
-        bind_address: tuple[str, int] | None = None,
-        deadline: float | None = None,
-    ) -> Stream:
-        """Connect to the address of the host that answers first; see `Backend`."""
-        return await _socket.connect(
-            host,
-            port,
-            bind_address,
-            deadline,
-            resolve=self._resolve,
-            make_waiter=partial(AsyncWaiter, self._library),
-            now=self._library.now,
-        )
 
     async def _resolve(self, host: str, port: int, deadline: float | None) -> Sequence[AddressInfo]:
         found: Sequence[AddressInfo] = ()

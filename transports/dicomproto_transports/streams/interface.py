@@ -19,7 +19,7 @@ Three rules hold for every stream:
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -111,6 +111,15 @@ def glimpse(stream: Stream) -> str:
     """
     look = getattr(stream, "glimpse", None)
     return "" if look is None else str(look())
+
+
+class Connect(Protocol):
+    """How a program connects in its own way, as `AE.connect`: a function, which may be async."""
+
+    def __call__(
+        self, host: str, port: int, *, bind_address: tuple[str, int] | None, deadline: float | None
+    ) -> Stream | Awaitable[Stream]:
+        """Return the stream of a new connection, within the deadline; arguments as of `Backend.connect`."""
 
 
 class Backend(Protocol):

@@ -8,9 +8,10 @@ the peer that asked for the C-MOVE is heard.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .interface import glimpse
+from .supplied import ConnectingBackend
 
 if TYPE_CHECKING:
     from dicomproto.upper_layer.pdu import Buffer
@@ -22,29 +23,14 @@ _GLANCE = 0.25
 """Seconds between two looks at the first peer."""
 
 
-class AttentiveBackend:
-    """A backend whose connections call `hear` every quarter of a second while they are used."""
+def attentive(backend: Backend, hear: Callable[[], Awaitable[None]]) -> Backend:
+    """Return a backend whose connections call `hear` every quarter of a second while they are used."""
 
-    def __init__(self, backend: Backend, hear: Callable[[], Awaitable[None]]) -> None:
-        self._hear = hear
-        self._backend = backend
-        self.now = backend.now
-        self.checkpoint = backend.checkpoint
-        self.current_task = backend.current_task
-        self.shield = backend.shield
-        self.in_thread = backend.in_thread
+    async def connect(host: str, port: int, **options: Any) -> Stream:
+        stream = await backend.connect(host, port, **options)  # meanwhile nobody is heard
+        return AttentiveStream(stream, hear)
 
-    async def connect(
-        self,
-        host: str,
-        port: int,
-        *,
-        bind_address: tuple[str, int] | None = None,
-        deadline: float | None = None,
-    ) -> Stream:
-        """Connect, as the backend does; meanwhile nobody is heard."""
-        stream = await self._backend.connect(host, port, bind_address=bind_address, deadline=deadline)
-        return AttentiveStream(stream, self._hear)
+    return ConnectingBackend(backend, connect)
 
 
 class AttentiveStream:

@@ -5,10 +5,13 @@ Otherwise what is missing would be missed late, in the middle of an association,
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TypeVar
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, TypeVar
 
-from .interface import Backend, Stream
+from dicomproto.errors import ConnectionLost, TimedOut
+
+from .connecting import reason_of
+from .interface import Backend, Connect, Stream
 
 T = TypeVar("T")
 
@@ -31,10 +34,9 @@ def check_backend(given: Backend, where: str) -> Backend:
     return check_supplied(given, _BACKEND, where, "take from BACKEND of the flavour what stays as it is")
 
 
-def check_stream(given: Stream, backend: Backend) -> Stream:
-    """Return the `Stream` that a backend has connected if it is one."""
+def check_stream(given: Stream, where: str) -> Stream:
+    """Return a `Stream` if it is one."""
     advice = "a Stream is wanted: wrap_stream() makes one of a trio or anyio stream"
-    where = f"{type(backend).__name__}.connect()"
     return check_supplied(given, _STREAM, where, advice, ("local_address", "peer_address"))
 
 
@@ -43,3 +45,31 @@ def _methods(interface: type) -> list[str]:
 
 
 _BACKEND, _STREAM = _methods(Backend), _methods(Stream)
+
+
+class ConnectingBackend:
+    """A backend that connects by a function of its own; all else is that of the backend below."""
+
+    def __init__(self, backend: Backend, connect: Callable[..., Coroutine[Any, Any, Stream]]) -> None:
+        self.connect = connect
+        self.now = backend.now
+        self.checkpoint = backend.checkpoint
+        self.current_task = backend.current_task
+        self.shield = backend.shield
+        self.in_thread = backend.in_thread
+
+
+def connecting_by(connect: Connect, backend: Backend) -> Backend:
+    """Return a backend that connects by the function of a program; its failures get their names."""
+
+    async def call(host: str, port: int, **options: Any) -> Stream:
+        try:
+            made: Any = connect(host, port, **options)
+            stream = await made if hasattr(made, "__await__") else made
+        except TimeoutError as error:
+            raise TimedOut(f"connecting to {host} port {port} took too long", phase="connect") from error
+        except OSError as error:
+            raise ConnectionLost(f"cannot connect to {host} port {port}: {reason_of(error)}") from error
+        return check_stream(stream, "connect()")
+
+    return ConnectingBackend(backend, call)

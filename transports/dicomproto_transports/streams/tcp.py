@@ -367,9 +367,9 @@ def resolve_numeric(host: str, port: int) -> Sequence[AddressInfo] | None:
 async def connect(
     host: str,
     port: int,
-    bind_address: tuple[str, int] | None,
-    deadline: float | None,
     *,
+    bind_address: tuple[str, int] | None = None,
+    deadline: float | None = None,
     resolve: Resolve,
     make_waiter: MakeWaiter,
     now: Callable[[], float],
