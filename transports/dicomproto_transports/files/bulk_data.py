@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN
 
-from ..scp.results import copied
 from .objects import KnownFile, prepare
 
 if TYPE_CHECKING:
@@ -89,3 +88,18 @@ def _read(item: object) -> Dataset:
     if file is not None:
         file.seek(start)
     return dcmread(cast("BinaryIO", path), defer_size=_MOST_READ if is_path else None)
+
+
+def copied(dataset: Dataset) -> Dataset:
+    """Return a data set of its own with the same elements, undecoded where they are."""
+    from pydicom.dataset import Dataset
+
+    from dicomproto.quiet import Quiet
+
+    with Quiet():  # what pydicom left in a file is read and decoded
+        copy = Dataset({tag: dataset.get_item(tag) for tag in list(dataset.keys())})
+    if hasattr(dataset, "file_meta"):
+        copy.file_meta = dataset.file_meta
+    is_implicit_vr, is_little_endian = dataset.original_encoding
+    copy.set_original_encoding(is_implicit_vr, is_little_endian, dataset.original_character_set)
+    return copy

@@ -13,7 +13,6 @@ from dicomproto.uids import is_valid_uid
 from .. import evt
 from ..files.pieces import Encoding, MemorySource, piece_size
 from ..words import printable
-from .results import copied
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -56,6 +55,8 @@ def _created(
 ) -> tuple[Response, Dataset | None]:
     """Move the UID that the handler chose from its data set to the response (PS3.7 10.1.5.1.4)."""
     from dicomproto.quiet import Quiet
+
+    from ..files.bulk_data import copied
 
     with Quiet():
         uid = None if dataset is None else dataset.get("AffectedSOPInstanceUID")

@@ -131,18 +131,3 @@ def dataset_of(result: object) -> Dataset | None:
     if result is None or is_data_set(result):
         return cast("Dataset | None", result)
     raise TypeError(f"{named(result)} in place of a data set: a pydicom Dataset, or None, is wanted")
-
-
-def copied(dataset: Dataset) -> Dataset:
-    """Return a data set of its own with the same elements, undecoded where they are."""
-    from pydicom.dataset import Dataset
-
-    from dicomproto.quiet import Quiet
-
-    with Quiet():  # what pydicom left in a file is read and decoded
-        copy = Dataset({tag: dataset.get_item(tag) for tag in list(dataset.keys())})
-    if hasattr(dataset, "file_meta"):
-        copy.file_meta = dataset.file_meta
-    is_implicit_vr, is_little_endian = dataset.original_encoding
-    copy.set_original_encoding(is_implicit_vr, is_little_endian, dataset.original_character_set)
-    return copy

@@ -13,7 +13,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from dicomproto.upper_layer.pdu import normalize_ae_title
 
@@ -21,7 +21,6 @@ from ..streams.addresses import host_and_port
 
 if TYPE_CHECKING:
     from ..association.session import Session
-    from ..entity.settings import Settings
 
 log = logging.getLogger("dicomproto.server")
 
@@ -31,6 +30,15 @@ _FOR_SOME = ("maximum_associations_per_ae_title", "maximum_associations_per_addr
 
 _SILENCE = 60.0
 """Seconds between two lines that say that a limit is reached."""
+
+
+class PlaceSettings(Protocol):
+    """The settings of an application entity that say how many associations a server has; see `AE`."""
+
+    maximum_associations: int | None
+    maximum_associations_per_address: int | None
+    maximum_associations_per_ae_title: int | None
+    give_way_after: float
 
 
 class Place:
@@ -44,7 +52,7 @@ class Place:
         self,
         session: Session,
         calling_ae_title: str,
-        settings: Settings,
+        settings: PlaceSettings,
         associated: Callable[[], object],
         displace: Callable[[], object] | None,
     ) -> None:
