@@ -324,8 +324,25 @@ class EventKinds(Generated):
         lines: list[str] = []
         for name in evt.__all__:
             if ("", name) in docs:
-                lines += [f".. py:data:: {name}", f"   :module: {evt.__name__}", ""]
+                kind = getattr(evt, name)
+                of = f"EventKind[{kind.event_class.__name__}]" if isinstance(kind, evt.EventKind) else ""
+                lines += [f".. py:data:: {name}", f"   :module: {evt.__name__}"]
+                lines += [f"   :type: {of}", ""] if of else [""]
                 lines += [*(f"   {line}" for line in with_plurals(docs["", name])), ""]
+        return lines
+
+
+class EventClasses(Generated):
+    """The classes of events, each with what it has beside its base."""
+
+    def lines(self) -> list[str]:
+        classes = [kind for kind in map(vars(evt).get, evt.__all__) if isinstance(kind, type)]
+        lines: list[str] = []
+        for kind in sorted(classes, key=lambda kind: (len(kind.__mro__), kind.__module__)):
+            if issubclass(kind, evt.Event):
+                base = next((base for base in kind.__mro__[1:] if base in classes), None)
+                also = f"It has what `{base.__name__}` has." if base else ""
+                lines += [f".. autoclass:: {evt.__name__}.{kind.__name__}()", "", f"   {also}", ""]
         return lines
 
 
@@ -401,6 +418,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("parameters", Parameters)
     app.add_directive("command-line", CommandLine)
     app.add_directive("event-kinds", EventKinds)
+    app.add_directive("event-classes", EventClasses)
     app.add_directive("handler-status-table", HandlerStatusTable)
     app.add_directive("context-lists", ContextLists)
     app.add_directive("sop-class-table", SOPClassTable)

@@ -6,12 +6,14 @@ import io
 import sys
 import threading
 from collections.abc import Callable
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 import pytest
 from pydicom import dcmread
+from pydicom.dataset import Dataset
 
 from dicomproto.dimse.commands import CEchoRQ, CStoreRQ
 from dicomproto.errors import LocalProtocolError
@@ -235,6 +237,65 @@ def test_a_store_event() -> None:
                 event.refuse(0xA700) if name == "refuse" else event.chunks
 
     event_of(evt.EVT_C_STORE, check)
+
+
+KINDS = [kind for name in evt.__all__ if isinstance(kind := getattr(evt, name), evt.EventKind)]
+
+
+def members_of(kind: evt.EventKind) -> set[str]:
+    return {name for name in dir(kind.event_class) if not name.startswith("_")}
+
+
+def bare_event(kind: evt.EventKind) -> evt.Event:
+    """Return an event that knows no more than its kind."""
+    event = object.__new__(kind.event_class)
+    event.event = kind
+    return event
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=repr)
+def test_an_event_says_which_members_it_lacks(kind: evt.EventKind) -> None:
+    event, everything = bare_event(kind), set().union(*map(members_of, KINDS))
+    for name in everything - members_of(kind):
+        with pytest.raises(
+            AttributeError, match=rf"^an {kind.name} event has no '\w+'|^the data set is given"
+        ):
+            getattr(event, name)
+        assert not hasattr(event, name)
+    assert repr(copy(event)) == f"<Event {kind.name}>"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "text"),
+    [
+        (evt.EVT_C_STORE, "chunks", "an EVT_C_STORE event has no 'chunks'; it has the data set whole"),
+        (evt.EVT_C_STORE, "refuse", "an EVT_C_STORE event has no 'refuse'; it has the data set whole"),
+        (evt.EVT_C_STORE, "identifier", "an EVT_C_STORE event has no 'identifier'"),
+        (evt.EVT_C_STORE_STREAM, "data", "the data set is given in chunks; EVT_C_STORE gives it whole"),
+        (evt.EVT_C_STORE_STREAM, "app_info", "an EVT_C_STORE_STREAM event has no 'app_info'"),
+        (evt.EVT_USER_ID, "reject", "an EVT_USER_ID event has no 'reject'"),
+        (evt.EVT_C_ECHO, "reject", "an EVT_C_ECHO event has no 'associate_request'"),
+        (evt.EVT_PDU_SENT, "message_id", "an EVT_PDU_SENT event has no 'request'"),
+        (evt.EVT_PDU_SENT, "is_cancelled", "an EVT_PDU_SENT event has no 'is_cancelled'"),
+        (evt.EVT_PDU_SENT, "action_type", "an EVT_PDU_SENT event has no 'action_type'"),
+    ],
+)
+def test_words_about_a_member_that_an_event_lacks(kind: evt.EventKind, name: str, text: str) -> None:
+    with pytest.raises(AttributeError) as raised:
+        getattr(bare_event(kind), name)
+    assert str(raised.value) == text
+
+
+def test_an_attribute_error_of_a_member_is_told_as_it_is() -> None:
+    class Broken:
+        @property
+        def dataset(self) -> Dataset:
+            raise AttributeError("no such element")
+
+    event = bare_event(evt.EVT_C_FIND)
+    event._data = Broken()
+    with pytest.raises(AttributeError, match="^no such element$"):
+        event.identifier  # noqa: B018
 
 
 def test_a_streaming_event() -> None:

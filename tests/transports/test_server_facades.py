@@ -105,6 +105,10 @@ def test_the_docs_have_the_names_of_an_association_and_no_others() -> None:
     assert sorted(members.replace(" ", "").split(",")) == NAMES
 
 
+def test_what_type_checkers_know_of_any_association_are_the_names_of_the_docs() -> None:
+    assert names_of(evt.AnyAssociation) == NAMES
+
+
 def test_an_association_has_the_names_of_the_docs_in_the_blocking_flavour() -> None:
     seen: list[object] = []
     ae = prepared(blocking.AE("ME"))

@@ -45,7 +45,7 @@ async def send(assoc: Association, paths: list[Path]) -> list[object]:
         ]
 
 
-async def on_find(event: evt.Event) -> AsyncIterator[tuple[int, Dataset | None]]:
+async def on_find(event: evt.FindEvent[Association]) -> AsyncIterator[tuple[int, Dataset | None]]:
     assoc: Association = event.assoc
     if (await assoc.send_c_echo()).Status.category is not Category.SUCCESS:
         yield 0xA700, None
@@ -53,20 +53,20 @@ async def on_find(event: evt.Event) -> AsyncIterator[tuple[int, Dataset | None]]
         yield 0xFF00, event.identifier
 
 
-def on_move(event: evt.Event) -> object:
-    assert isinstance(event.request, CMoveRQ)
-    print(event.request.AffectedSOPClassUID, event.request.MoveDestination, event.assoc.requestor.ae_title)
+def on_move(event: evt.MoveEvent) -> object:
+    request: CMoveRQ = event.request
+    print(request.AffectedSOPClassUID, request.MoveDestination, event.assoc.requestor.ae_title)
     return 0xA801, None
 
 
-async def on_store_stream(event: evt.Event) -> int:
+async def on_store_stream(event: evt.StoreStreamEvent) -> int:
     size = 0
     async for chunk in event.chunks:
         size += len(chunk)
     return 0x0000 if size else 0xC000
 
 
-async def on_action(event: evt.Event) -> tuple[Status, Dataset]:
+async def on_action(event: evt.NActionEvent) -> tuple[Status, Dataset]:
     event.after_response(report, event.request.sop_instance_uid)
     return Status(0x0000), event.action_information
 

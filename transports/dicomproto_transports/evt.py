@@ -1,8 +1,12 @@
-"""The events that handlers are bound to, and the `Event` that a handler receives.
+"""The kinds of events that handlers are bound to, and the events that they receive.
 
 A handler is bound as `(event, handler)` or `(event, handler, [args])`, in `associate` or
 `start_server`. *Intervention* events ask the handler for a decision and have one handler each;
-*notification* events tell, and have any number. The handler receives one `Event`, then the args.
+*notification* events tell, and have any number. The handler receives one event, then the args.
+
+Each kind of event has a class: the handler of EVT_C_STORE receives a `StoreEvent`. A type checker refuses a
+binding whose handler takes an event of another class. It knows the methods of `event.assoc` in the handler's
+flavour where the class names it, as `StoreEvent[Association]` does.
 
 What a handler of a notification event raises is logged and changes nothing, with one exception: an
 acceptor whose handler of EVT_REQUESTED fails rejects the association (2, 3, 1).
@@ -13,8 +17,25 @@ is bound as `in_thread(handler)`. The blocking flavour has sync handlers only.
 
 from __future__ import annotations
 
+from .events.any_association import AnyAssociation
+from .events.association_events import (
+    ACSEEvent,
+    AsyncOpsEvent,
+    ConnectionEvent,
+    DataEvent,
+    MessageEvent,
+    NegotiationEvent,
+    PDUEvent,
+    RequestedEvent,
+    SOPCommonEvent,
+    SOPExtendedEvent,
+    StateEvent,
+    TransitionEvent,
+    UserIdentityEvent,
+)
 from .events.event import Event
-from .events.handlers import Binding, Handler, in_thread
+from .events.event_kind import EventKind, Handler, HandlerOf
+from .events.handlers import Binding, in_thread
 from .events.kinds import (
     EVT_ABORTED,
     EVT_ACCEPTED,
@@ -50,9 +71,26 @@ from .events.kinds import (
     EVT_SOP_EXTENDED,
     EVT_USER_ID,
     OBSERVED,
-    EventKind,
 )
 from .events.message import Message
+from .events.request_events import (
+    AnyStoreEvent,
+    EchoEvent,
+    EventReportEvent,
+    FindEvent,
+    GetEvent,
+    IdentifierEvent,
+    MoveEvent,
+    NActionEvent,
+    NCreateEvent,
+    NDeleteEvent,
+    NGetEvent,
+    NSetEvent,
+    RequestEvent,
+    StoreEvent,
+    StoreStreamEvent,
+)
+from .events.service_user import ServiceUser
 
 __all__ = [
     "EVT_CONN_OPEN",
@@ -88,11 +126,42 @@ __all__ = [
     "EVT_N_ACTION",
     "EVT_N_CREATE",
     "EVT_N_DELETE",
-    "Binding",
+    "OBSERVED",
+    "ACSEEvent",
+    "AnyStoreEvent",
+    "AsyncOpsEvent",
+    "ConnectionEvent",
+    "DataEvent",
+    "EchoEvent",
     "Event",
+    "EventReportEvent",
+    "FindEvent",
+    "GetEvent",
+    "IdentifierEvent",
+    "MessageEvent",
+    "MoveEvent",
+    "NActionEvent",
+    "NCreateEvent",
+    "NDeleteEvent",
+    "NGetEvent",
+    "NSetEvent",
+    "NegotiationEvent",
+    "PDUEvent",
+    "RequestEvent",
+    "RequestedEvent",
+    "SOPCommonEvent",
+    "SOPExtendedEvent",
+    "StateEvent",
+    "StoreEvent",
+    "StoreStreamEvent",
+    "TransitionEvent",
+    "UserIdentityEvent",
+    "AnyAssociation",
+    "Binding",
     "EventKind",
     "Handler",
+    "HandlerOf",
     "Message",
-    "OBSERVED",
+    "ServiceUser",
     "in_thread",
 ]

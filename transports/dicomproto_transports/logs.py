@@ -23,15 +23,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from . import evt
 from .streams.addresses import name_of
 from .words import printable
 
 if TYPE_CHECKING:
-    from dicomproto.upper_layer.pdu import PDU
-
     from .events.handlers import Handlers
 
 __all__ = ["debug_logger", "log_associations", "log_datasets", "log_messages"]
@@ -86,12 +84,12 @@ class _DebugHandler(logging.StreamHandler):  # type: ignore[type-arg]
 # --- dumps ------------------------------------------------------------------------------------------
 
 
-def log_associations(event: evt.Event) -> None:
+def log_associations(event: evt.ACSEEvent) -> None:
     """Log what makes or ends an association: a handler for EVT_ACSE_RECV and EVT_ACSE_SENT."""
     if _DUMPS.isEnabledFor(logging.DEBUG):
         from .events.dumps import association_lines
 
-        _log(_DUMPS, association_lines(event.primitive, _way(event), _association(event).requestor.primitive))
+        _log(_DUMPS, association_lines(event.primitive, _way(event), event.assoc.requestor.primitive))
 
 
 class _MessageLog:
@@ -100,7 +98,7 @@ class _MessageLog:
     reads_data = False
     """No data set is kept for this handler."""
 
-    def __call__(self, event: evt.Event) -> None:
+    def __call__(self, event: evt.MessageEvent) -> None:
         if _DUMPS.isEnabledFor(logging.DEBUG):
             from .events.dumps import message_lines
 
@@ -111,7 +109,7 @@ log_messages = _MessageLog()
 """Logs the commands of messages, without their data sets: for EVT_DIMSE_RECV and EVT_DIMSE_SENT."""
 
 
-def log_datasets(event: evt.Event) -> None:
+def log_datasets(event: evt.MessageEvent) -> None:
     """Log messages and the values of their data sets: for EVT_DIMSE_RECV and EVT_DIMSE_SENT."""
     if _DATASETS.isEnabledFor(logging.DEBUG):
         from .events.dumps import dataset_lines, message_lines
@@ -127,38 +125,9 @@ def _log(logger: logging.Logger, lines: Iterator[str]) -> None:
     logger.debug("%s", "\n".join(shown))
 
 
-class _Party(Protocol):
-    """The part of one end of an association that is used here."""
-
-    @property
-    def ae_title(self) -> str: ...
-    @property
-    def address(self) -> str | None: ...
-    @property
-    def port(self) -> int | None: ...
-    @property
-    def primitive(self) -> PDU | None: ...
-
-
-class _Parties(Protocol):
-    """The part of an association that is used here."""
-
-    @property
-    def requestor(self) -> _Party: ...
-    @property
-    def acceptor(self) -> _Party: ...
-    @property
-    def is_requestor(self) -> bool: ...
-
-
-def _association(event: evt.Event) -> _Parties:
-    association: _Parties = event.assoc
-    return association
-
-
 def _way(event: evt.Event) -> str:
     """Say where what is told of came from or went to."""
-    association = _association(event)
+    association = event.assoc
     peer = association.acceptor if association.is_requestor else association.requestor
     where = None if peer.address is None else (peer.address, peer.port or 0)
     return f"{'from' if event.event in _RECEIVED else 'to'} {name_of(peer.ae_title, where)}"

@@ -166,7 +166,7 @@ class Handling:
                     log.exception("%s: a handler of %s failed", ending.peer_name, name)
         return good
 
-    def explains(self, error: BaseException | None, event: evt.Event | None = None) -> bool:
+    def explains(self, error: BaseException | None, event: evt.RequestEvent | None = None) -> bool:
         """Tell whether a handler raised something because this association ended, and is not to blame for it.
 
         It is or came of an AssociationError, or the handler had seen that its event `is_cancelled`.

@@ -53,7 +53,7 @@ class Observer:
     def __init__(
         self,
         connection: Connection,
-        association: object,
+        association: evt.AnyAssociation,
         handlers_of: Callable[[evt.EventKind], tuple[Bound, ...]],
         emit: Callable[[evt.Event], Awaitable[object]],
         count_unsent: Callable[[], int],
@@ -134,7 +134,7 @@ class Observer:
     def found(self, kind: evt.EventKind, **facts: object) -> None:
         """Keep an event until it is told, if anybody wants to hear of it."""
         if self.has_handlers(kind):
-            self._found.append(evt.Event(kind, self._association, facts))
+            self._found.append(kind.event_class(kind, self._association, **facts))
 
     def transfer_syntax(self, context_id: int) -> str:
         """Return the transfer syntax of a context, "" if there is none."""

@@ -73,7 +73,7 @@ class Session:
         handlers: Handlers,
         *,
         serve: Callable[[Session, RequestReceived], Awaitable[object]],
-        make_association: Callable[[Session], object],
+        make_association: Callable[[Session], evt.AnyAssociation],
         ae_title: str,
         drive: Drive | None,
         text: Doubt,
@@ -168,7 +168,7 @@ class Session:
     async def notify(self, kind: evt.EventKind, **facts: object) -> None:
         """Run the handlers of a notification event."""
         if self.handling.handlers.all(kind):
-            await self.handling.tell(evt.Event(kind, self.association, facts))
+            await self.handling.tell(kind.event_class(kind, self.association, **facts))
 
     async def _tell_end(self) -> None:
         if self.handling.handlers.get_events():

@@ -277,7 +277,7 @@ class ServerCore:
                 return answer, policy
             self._places.refuse(place)
             return _TOO_MANY, policy
-        event = evt.Event(evt.EVT_REQUESTED, session.association, {"associate_request": rq})
+        event = evt.RequestedEvent(evt.EVT_REQUESTED, session.association, rq)
         good = await session.handling.tell(event)
         if event.rejection is not None:
             result, source, reason = event.rejection

@@ -108,7 +108,7 @@ class AECore(Settings):
         self._sessions.add(ref(session, self._sessions.discard))
         return session
 
-    def make_association(self, session: Session) -> object:
+    def make_association(self, session: Session) -> evt.AnyAssociation:
         """Return the object that users and handlers get for a session; a flavour may have its own."""
         return Association(session, self)
 

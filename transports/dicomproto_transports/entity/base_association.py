@@ -9,8 +9,9 @@ from dicomproto.errors import AssociationError, AssociationRejected, Association
 from dicomproto.upper_layer.events import Role
 
 from ..attributes import refuse_on_association
+from ..events.service_user import ServiceUser
 from ..words import known_as
-from .parties import ServiceUser, acceptor_of, requestor_of
+from .parties import acceptor_of, requestor_of
 
 if TYPE_CHECKING:
     from dicomproto.config import Timeouts
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from .. import evt
     from ..association.session import Session
+    from ..events.event_kind import E
     from .settings import Settings
 
 
@@ -151,7 +153,7 @@ class BaseAssociation:
 
     # -- handlers -----------------------------------------------------------------------------
 
-    def bind(self, event: evt.EventKind, handler: evt.Handler, args: Sequence[object] = ()) -> None:
+    def bind(self, event: evt.EventKind[E], handler: evt.HandlerOf[E], args: Sequence[object] = ()) -> None:
         """Bind a handler from now on, for this association alone.
 
         It is called as `handler(event, *args)`, and takes the place of the one before where the event asks

@@ -62,7 +62,7 @@ _HIDDEN = {"CommandDataSetType", "unknown_elements", "foreign_elements", "warnin
 # --- associations -------------------------------------------------------------------------------
 
 
-def association_lines(pdu: PDU, way: str, request: PDU | None) -> Iterator[str]:
+def association_lines(pdu: PDU, way: str, request: AssociateRQ | AssociateAC | None) -> Iterator[str]:
     """Yield the lines for a PDU that makes or ends an association; `request` is what an answer is to."""
     name = _NAMES[type(pdu)]
     if isinstance(pdu, AssociateRJ | Abort):

@@ -6,32 +6,100 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from threading import Lock
 from types import CodeType, CoroutineType
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from dicomproto.record import Record
 
 from ..words import named, shown
-from .kinds import EVT_C_STORE, EVT_C_STORE_STREAM, OBSERVED, EventKind
+from .event import Event
+from .event_kind import EventKind, Handler, HandlerOf
+from .kinds import EVT_C_STORE, EVT_C_STORE_STREAM, OBSERVED
 
-Handler = Callable[..., object]
+if TYPE_CHECKING:
+    from .association_events import (
+        ACSEEvent,
+        AsyncOpsEvent,
+        ConnectionEvent,
+        DataEvent,
+        MessageEvent,
+        PDUEvent,
+        RequestedEvent,
+        SOPCommonEvent,
+        SOPExtendedEvent,
+        StateEvent,
+        TransitionEvent,
+        UserIdentityEvent,
+    )
+    from .request_events import (
+        EchoEvent,
+        EventReportEvent,
+        FindEvent,
+        GetEvent,
+        MoveEvent,
+        NActionEvent,
+        NCreateEvent,
+        NDeleteEvent,
+        NGetEvent,
+        NSetEvent,
+        StoreEvent,
+        StoreStreamEvent,
+    )
 
-Binding = tuple[EventKind, Handler] | tuple[EventKind, Handler, Sequence[object]]
+E = TypeVar("E", bound=Event[Any])
+P = ParamSpec("P")
 
+if TYPE_CHECKING:
+    _BindingOf = (
+        tuple[EventKind[E], Callable[[E], object]] | tuple[EventKind[E], HandlerOf[E], Sequence[object]]
+    )
+
+    Binding = (
+        _BindingOf[Event[Any]]
+        | _BindingOf[ConnectionEvent[Any]]
+        | _BindingOf[RequestedEvent[Any]]
+        | _BindingOf[StateEvent[Any]]
+        | _BindingOf[ACSEEvent[Any]]
+        | _BindingOf[MessageEvent[Any]]
+        | _BindingOf[PDUEvent[Any]]
+        | _BindingOf[DataEvent[Any]]
+        | _BindingOf[TransitionEvent[Any]]
+        | _BindingOf[AsyncOpsEvent[Any]]
+        | _BindingOf[SOPCommonEvent[Any]]
+        | _BindingOf[SOPExtendedEvent[Any]]
+        | _BindingOf[UserIdentityEvent[Any]]
+        | _BindingOf[EchoEvent[Any]]
+        | _BindingOf[StoreEvent[Any]]
+        | _BindingOf[StoreStreamEvent[Any]]
+        | _BindingOf[FindEvent[Any]]
+        | _BindingOf[GetEvent[Any]]
+        | _BindingOf[MoveEvent[Any]]
+        | _BindingOf[EventReportEvent[Any]]
+        | _BindingOf[NGetEvent[Any]]
+        | _BindingOf[NSetEvent[Any]]
+        | _BindingOf[NActionEvent[Any]]
+        | _BindingOf[NCreateEvent[Any]]
+        | _BindingOf[NDeleteEvent[Any]]
+    )
+else:  # the same without the classes, which only a checker looks at
+    Binding = tuple[EventKind, Handler] | tuple[EventKind, Handler, Sequence[object]]
+
+_STORES = (EVT_C_STORE, EVT_C_STORE_STREAM)  # of which one may be bound
 _IS_ASYNC = 0x80 | 0x200  # CO_COROUTINE and CO_ASYNC_GENERATOR, of functions made by `async def`
 
 
-class InThread:
+class InThread(Generic[P]):
     """A sync handler that is to run in a worker thread; made by `in_thread`."""
 
     __slots__ = ("handler",)
 
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, handler: Callable[P, object]) -> None:
         self.handler = handler
 
-    def __call__(self, *args: object) -> object:
-        return self.handler(*args)
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> object:
+        return self.handler(*args, **kwargs)
 
 
-def in_thread(handler: Handler) -> InThread:
+def in_thread(handler: Callable[P, object]) -> InThread[P]:
     """Mark a sync handler that waits (for a disk, a database), so that it runs in a worker thread.
 
     In the blocking flavour each association has a thread of its own already, and the mark means
@@ -82,13 +150,13 @@ class Handlers:
     __slots__ = ("_bound", "_allow_async", "_lock")
 
     def __init__(self, bindings: Iterable[Binding] | None = None, *, allow_async: bool) -> None:
-        self._bound: dict[EventKind, tuple[Bound, ...]] = {}
+        self._bound: dict[EventKind[Any], tuple[Bound, ...]] = {}
         self._allow_async = allow_async
         self._lock = Lock()
         for binding in _listed(bindings):
             self.bind(*binding)
 
-    def bind(self, kind: EventKind, handler: Handler, args: Sequence[object] = ()) -> None:
+    def bind(self, kind: EventKind[object], handler: Handler, args: Sequence[object] = ()) -> None:
         """Bind `handler`; in place of the one before where the kind is an intervention."""
         _check_kind(kind)
         if not callable(handler):
@@ -105,15 +173,14 @@ class Handlers:
             raise TypeError(
                 "EVT_C_STORE_STREAM: chunks are read by the association's own task, not in_thread"
             )
-        other = {EVT_C_STORE: EVT_C_STORE_STREAM, EVT_C_STORE_STREAM: EVT_C_STORE}.get(kind)
         bound = Bound(handler=_unmarked(handler), args=tuple(args), in_thread=threaded and self._allow_async)
         with self._lock:
-            if other in self._bound:
+            if kind in _STORES and any(other in self._bound for other in _STORES if other is not kind):
                 raise ValueError("EVT_C_STORE and EVT_C_STORE_STREAM exclude each other; bind one of them")
             before = () if kind.is_intervention else self._bound.get(kind, ())
             self._bound[kind] = (*before, bound)
 
-    def unbind(self, kind: EventKind, handler: Handler) -> None:
+    def unbind(self, kind: EventKind[object], handler: Handler) -> None:
         """Bind `handler` no longer; nothing happens if it is not bound."""
         _check_kind(kind)
         gone = _unmarked(handler)
@@ -135,26 +202,26 @@ class Handlers:
         """Whether any handler wants to hear of what passes over the wire."""
         return not OBSERVED.isdisjoint(self._bound)
 
-    def one(self, kind: EventKind) -> Bound | None:
+    def one(self, kind: EventKind[object]) -> Bound | None:
         """Return the handler of an intervention event."""
         bound = self._bound.get(kind)
         return bound[0] if bound else None
 
-    def all(self, kind: EventKind) -> tuple[Bound, ...]:
+    def all(self, kind: EventKind[object]) -> tuple[Bound, ...]:
         """Return the handlers of a notification event, in the order they were bound."""
         return self._bound.get(kind, ())
 
-    def get_events(self) -> list[EventKind]:
+    def get_events(self) -> list[EventKind[Any]]:
         """Return the kinds that have a handler."""
         return list(self._bound)
 
-    def get_handlers(self, kind: EventKind) -> list[tuple[Handler, tuple[object, ...]]]:
+    def get_handlers(self, kind: EventKind[object]) -> list[tuple[Handler, tuple[object, ...]]]:
         """Return the handlers of a kind, each with its extra arguments, in the order they were bound."""
         _check_kind(kind)
         return [(bound.handler, bound.args) for bound in self._bound.get(kind, ())]
 
 
-def _listed(bindings: object) -> list[Binding]:
+def _listed(bindings: object) -> list[Sequence[Any]]:
     """Return bindings, each of the right length; TypeError says what was given in place of a list of them."""
     if bindings is None:
         return []

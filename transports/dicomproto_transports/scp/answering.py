@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dicomproto.dimse.commands import Request, Response
 from dicomproto.dimse.events import RequestReceived
@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from ..association.session import Session
+    from .data_sets import IncomingDataSet
 
 log = logging.getLogger("dicomproto.handlers")
+
+Q = TypeVar("Q", bound="evt.RequestEvent[Any]")
 
 
 async def refuse(session: Session, received: RequestReceived, status: int, comment: str) -> None:
@@ -31,19 +34,20 @@ async def refuse(session: Session, received: RequestReceived, status: int, comme
         await Incoming(session, session.holding, session.maximum_collected).drain()
 
 
-def facts_of(session: Session, received: RequestReceived) -> dict[str, object]:
-    return {
-        "request": received.command,
-        "context": session.connection.accepted_contexts[received.context_id],
-        "handling": session.handling,
-        "warnings": received.warnings,
-    }
+def event_of(
+    kind: evt.EventKind[Q], session: Session, received: RequestReceived, data_set: IncomingDataSet
+) -> Q:
+    """Return the event of a request, for the handler of its kind."""
+    context = session.connection.accepted_contexts[received.context_id]
+    return kind.event_class(
+        kind, session.association, received.command, context, received.warnings, session.handling, data_set
+    )
 
 
 async def ask_handler(
     session: Session,
     bound: Bound,
-    event: evt.Event,
+    event: evt.RequestEvent,
     request: Request,
     failed: int,
     nonsense: int,
@@ -64,7 +68,7 @@ async def ask_handler(
         return request.response(nonsense, ErrorComment="the handler returned no status"), None
 
 
-async def run_deferred(session: Session, event: evt.Event) -> None:
+async def run_deferred(session: Session, event: evt.RequestEvent) -> None:
     """Run what the handler asked for with `event.after_response`, and what that asks for."""
     if event.deferred:
         await session.send_all()

@@ -63,7 +63,7 @@ async def last_word(steps: Yielding) -> tuple[object, object]:
     return (CANCEL, None) if category_of(status_of(status)) is Category.PENDING else (status, beside)
 
 
-def settle(session: Session, event: evt.Event, *, is_over: bool = False) -> None:
+def settle(session: Session, event: evt.RequestEvent, *, is_over: bool = False) -> None:
     """Keep what `event.is_cancelled` says, for good where it is true or the operation `is_over`."""
     if event.verdict is None:
         if session.ending.is_leaving or event.message_id in session.driver.cancelled:
@@ -72,7 +72,9 @@ def settle(session: Session, event: evt.Event, *, is_over: bool = False) -> None
             event.verdict = False
 
 
-def report_failure(session: Session, event: evt.Event, error: Exception, failed: int) -> tuple[int, str]:
+def report_failure(
+    session: Session, event: evt.RequestEvent, error: Exception, failed: int
+) -> tuple[int, str]:
     """Log that a handler failed; return the status and the Error Comment, after which nothing comes.
 
     The status is `failed`, or C000H of a C-service whose data set cannot be read (PS3.4 B.2.3, C.4). A

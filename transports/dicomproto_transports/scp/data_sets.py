@@ -189,12 +189,6 @@ class IncomingStore(IncomingDataSet):
 
     # -- in chunks ----------------------------------------------------------------------------
 
-    def streamed(self, what: str) -> IncomingStore:
-        """Return this, for a handler that asks for the `what` of a streaming event."""
-        if not self.is_streamed:
-            raise AttributeError(f"an EVT_C_STORE event has no {what!r}; it has the data set whole")
-        return self
-
     def refuse(self, status: int, comment: str | None = None) -> None:
         """Answer a failure before the data set is complete."""
         if category_of(status) is not Category.FAILURE:

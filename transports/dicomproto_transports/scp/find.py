@@ -43,7 +43,7 @@ async def serve_find(
     session: Session,
     received: RequestReceived,
     bound: Bound,
-    event: evt.Event,
+    event: evt.RequestEvent,
     *,
     failed: int,
     sop_classes: SOPClassRegistry,
@@ -60,7 +60,12 @@ async def serve_find(
 
 
 async def _send_matches(
-    session: Session, request: Request, steps: Steps, event: evt.Event, failed: int, has_one_at_most: bool
+    session: Session,
+    request: Request,
+    steps: Steps,
+    event: evt.RequestEvent,
+    failed: int,
+    has_one_at_most: bool,
 ) -> Response:
     """Send the pending responses and return the final one."""
     only: tuple[Response, MemorySource] | None = None  # of these, until it is known that no other comes
@@ -123,7 +128,7 @@ def _has_one_at_most(sop_classes: SOPClassRegistry, context: AcceptedContext) ->
 
 def _match(
     session: Session,
-    event: evt.Event,
+    event: evt.RequestEvent,
     request: Request,
     status: object,
     dataset: Dataset | None,

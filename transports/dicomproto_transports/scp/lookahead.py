@@ -44,7 +44,7 @@ class _Raised:
 class StepsAhead:
     """The results of one handler of a C-GET or C-MOVE."""
 
-    def __init__(self, session: Session, bound: Bound, event: evt.Event) -> None:
+    def __init__(self, session: Session, bound: Bound, event: evt.RequestEvent) -> None:
         self._session = session
         self._steps = Steps(session, bound, event)
         self._ahead: deque[object] = deque()

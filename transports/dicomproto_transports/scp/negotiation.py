@@ -64,7 +64,7 @@ async def _ask(
     bound = session.handling.handlers.one(kind)
     if bound is None:
         return None
-    event = evt.Event(kind, session.association, {"associate_request": rq, **facts})
+    event = kind.event_class(kind, session.association, rq, **facts)
     try:
         return read(await session.handling.run(bound, event))
     except Exception as error:

@@ -24,7 +24,7 @@ log = logging.getLogger("dicomproto.handlers")
 
 async def answer(
     session: Session,
-    event: evt.Event,
+    event: evt.RequestEvent,
     received: RequestReceived,
     response: Response,
     dataset: Dataset | None,

@@ -27,7 +27,7 @@ An Error Comment says what happened in at most 64 characters, without a word of 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dicomproto.dimse.commands import (
     CEchoRQ,
@@ -56,7 +56,7 @@ from dicomproto.encoded import IDENTIFIER_BOUNDS, NORMALIZED_BOUNDS, Bounds
 from dicomproto.errors import DataSetError, DataSetTooLarge
 
 from .. import evt
-from .answering import ask_handler, facts_of, refuse, run_deferred
+from .answering import ask_handler, event_of, refuse, run_deferred
 from .cancelling import PeerLeaves, settle
 from .data_sets import IncomingDataSet
 from .destination import Destinations
@@ -80,7 +80,7 @@ MAXIMUM_DEPTH = 8
 class Service(NamedTuple):
     """How one DIMSE service is provided: its event, and the statuses for what goes wrong."""
 
-    event: evt.EventKind
+    event: evt.EventKind[evt.RequestEvent[Any]]
     failed: int
     too_large: int = RESOURCE_LIMITATION
     no_data_set: int = MISSING_ATTRIBUTE
@@ -159,7 +159,7 @@ class Provider:
             session.respond(request.response(status, ErrorComment=comment))
             await data_set.drain()
             return
-        event = evt.Event(service.event, session.association, facts_of(session, received), data_set)
+        event = event_of(service.event, session, received, data_set)
         try:
             if isinstance(request, CFindRQ):
                 await serve_find(

@@ -8,7 +8,7 @@ from dicomproto.dimse.events import RequestReceived
 from dicomproto.dimse.status import CANNOT_UNDERSTAND, OUT_OF_RESOURCES, SOP_CLASS_NOT_SUPPORTED, Category
 
 from .. import evt
-from .answering import ask_handler, facts_of, refuse, run_deferred
+from .answering import ask_handler, event_of, refuse, run_deferred
 from .cancelling import settle
 from .data_sets import IncomingStore
 
@@ -37,7 +37,7 @@ async def serve_store(session: Session, received: RequestReceived) -> None:
         store.refuse(OUT_OF_RESOURCES, store.excess)
         await store.drain()
         return
-    event = evt.Event(kind, session.association, facts_of(session, received), store)
+    event = event_of(kind, session, received, store)
     request = received.command
     try:
         response, _ = await ask_handler(

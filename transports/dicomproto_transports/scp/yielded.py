@@ -39,7 +39,7 @@ class Steps:
     """
 
     def __init__(
-        self, session: Session, bound: Bound, event: evt.Event, *, takes_status: bool = False
+        self, session: Session, bound: Bound, event: evt.RequestEvent, *, takes_status: bool = False
     ) -> None:
         self.bound = bound
         self._takes_status = takes_status

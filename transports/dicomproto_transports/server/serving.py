@@ -9,8 +9,8 @@ from ..attributes import refuse_on_server
 from ..words import known_as
 
 if TYPE_CHECKING:
-    from ..events.handlers import Handler, Handlers
-    from ..events.kinds import EventKind
+    from ..events.event_kind import E, EventKind, Handler, HandlerOf
+    from ..events.handlers import Handlers
     from ..streams.addresses import Address
     from ..streams.interface import Backend, Stream
     from ..streams.tcp import SocketStream
@@ -91,7 +91,7 @@ class Serving:
             raise AttributeError("a server on a Unix socket has no port")
         return self.address[1]
 
-    def bind(self, event: EventKind, handler: Handler, args: Sequence[object] = ()) -> None:
+    def bind(self, event: EventKind[E], handler: HandlerOf[E], args: Sequence[object] = ()) -> None:
         """Bind a handler as `evt_handlers` of `start_server` does, for associations that run now as well.
 
         It takes the place of the one before where the event is an intervention. Any thread may call this.

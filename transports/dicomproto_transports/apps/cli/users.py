@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from .user_identity import USER, USER_AND_PASSCODE, read_secret
 
 if TYPE_CHECKING:
-    from ...evt import Binding, Event
+    from ...evt import Binding, RequestedEvent, UserIdentityEvent
 
 _REJECTION = 1, 2, 1
 """Permanent, by the ACSE, for no reason that is told: what a wrong identity is answered (PS3.7 D.3.3.7)."""
@@ -82,16 +82,16 @@ def bindings_of(options: argparse.Namespace) -> list[Binding]:
     if users is None:
         return [(EVT_USER_ID, _accept)] if options.accept_identity else []
 
-    def judge(event: Event) -> bool:
+    def judge(event: UserIdentityEvent) -> bool:
         return users.know(event.user_id_type, event.primary_field, event.secondary_field)
 
     return [(EVT_USER_ID, judge), (EVT_REQUESTED, _demand)]
 
 
-def _accept(event: Event) -> bool:
+def _accept(event: UserIdentityEvent) -> bool:
     return True
 
 
-def _demand(event: Event) -> None:
+def _demand(event: RequestedEvent) -> None:
     if event.associate_request.user_identity is None:
         event.reject(*_REJECTION)

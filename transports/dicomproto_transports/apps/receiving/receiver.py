@@ -117,7 +117,7 @@ class Receiver:
         self._outcomes: Counter[str] = Counter()
         self._bytes = 0
 
-    def store(self, event: evt.Event) -> int:
+    def store(self, event: evt.StoreStreamEvent) -> int:
         """Handle EVT_C_STORE_STREAM."""
         with nullcontext() if self._acceptor is None else self._acceptor.work():
             try:
@@ -128,7 +128,7 @@ class Receiver:
             self._record(event, receipt)
         return receipt.status
 
-    def _receive(self, event: evt.Event) -> Receipt:
+    def _receive(self, event: evt.StoreStreamEvent) -> Receipt:
         request, context = event.request, event.context
         assert isinstance(request, CStoreRQ)
         reason = ""
@@ -192,7 +192,7 @@ class Receiver:
             raise error
         warnings.append(f"truncated: {error}")
 
-    def _record(self, event: evt.Event, receipt: Receipt) -> None:
+    def _record(self, event: evt.StoreStreamEvent, receipt: Receipt) -> None:
         with self._lock:
             self._outcomes[receipt.outcome] += 1
             self._bytes += receipt.size

@@ -1,0 +1,64 @@
+"""What the event of a request needs of others: the data set, and whoever runs its handler."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset, FileMetaDataset
+
+    from dicomproto.upper_layer.pdu import Buffer
+
+
+class Handling(Protocol):
+    """Runs the handlers of an association."""
+
+    def is_cut(self, message_id: int, /) -> bool:
+        """Tell whether nobody waits for the result of an operation any more."""
+        ...
+
+
+class RequestData(Protocol):
+    """The data set of a request."""
+
+    @property
+    def dataset(self) -> Dataset:
+        """The data set, decoded by pydicom when first asked for."""
+        ...
+
+
+class StoreData(RequestData, Protocol):
+    """The data set of a C-STORE request."""
+
+    @property
+    def data(self) -> Buffer:
+        """The data set as it came."""
+        ...
+
+    @property
+    def file_meta(self) -> FileMetaDataset:
+        """A File Meta Information for it."""
+        ...
+
+    @property
+    def head(self) -> bytes:
+        """What stands before it in a Part 10 file."""
+        ...
+
+    def encoded(self, include_meta: bool, /) -> bytes:
+        """Return it as it came, with its head if `include_meta`."""
+        ...
+
+
+class StreamedData(StoreData, Protocol):
+    """The data set of a C-STORE request in chunks, read-only views: `for`, in trio and anyio `async for`."""
+
+    def __iter__(self) -> Iterator[Buffer]: ...
+    def __next__(self) -> Buffer: ...
+    def __aiter__(self) -> AsyncIterator[Buffer]: ...
+    async def __anext__(self) -> Buffer: ...
+
+    def refuse(self, status: int, comment: str | None = None, /) -> None:
+        """Answer a failure before the data set is complete."""
+        ...

@@ -1,0 +1,303 @@
+"""The events of the peer's requests: a class for each DIMSE service."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic
+
+from dicomproto.dimse.commands import (
+    CEchoRQ,
+    CFindRQ,
+    CGetRQ,
+    CMoveRQ,
+    CStoreRQ,
+    NActionRQ,
+    NCreateRQ,
+    NDeleteRQ,
+    NEventReportRQ,
+    NGetRQ,
+    NSetRQ,
+    Request,
+)
+
+from .event import A_co, Event
+from .request_data import RequestData, StoreData, StreamedData
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from typing_extensions import TypeVar
+
+    from dicomproto.negotiation import AcceptedContext
+    from dicomproto.upper_layer.pdu import Buffer
+
+    from .event_kind import EventKind, Handler
+    from .request_data import Handling
+
+    Q_co = TypeVar("Q_co", bound=Request, covariant=True, default=Request)
+    D_co = TypeVar("D_co", bound=RequestData, covariant=True, default=RequestData)
+    S_co = TypeVar("S_co", bound=StoreData, covariant=True, default=StoreData)
+else:
+    from typing import TypeVar
+
+    Q_co = TypeVar("Q_co", covariant=True)
+    D_co = TypeVar("D_co", covariant=True)
+    S_co = TypeVar("S_co", covariant=True)
+
+
+class RequestEvent(Event[A_co], Generic[A_co, Q_co, D_co]):
+    """A request of the peer, of any DIMSE service."""
+
+    __slots__ = ("request", "context", "warnings", "deferred", "verdict", "_handling", "_data")
+
+    request: Q_co
+    """The request, with its command elements as attributes.
+
+    `sop_class_uid` and `sop_instance_uid` are there whatever the service calls them, Affected or Requested.
+    """
+    context: AcceptedContext
+    """The accepted presentation context that the request came on."""
+    warnings: tuple[str, ...]
+    """What was odd about the request and was tolerated, as "code: detail"."""
+    deferred: tuple[tuple[Handler, tuple[object, ...]], ...]
+    """What `after_response` was given and has not run."""
+    verdict: bool | None
+    """What `is_cancelled` says for good; None as long as that may change."""
+
+    def __init__(
+        self,
+        kind: EventKind[object],
+        assoc: A_co,
+        request: Q_co,
+        context: AcceptedContext,
+        warnings: tuple[str, ...],
+        handling: Handling,
+        data: D_co,
+    ) -> None:
+        super().__init__(kind, assoc)
+        self.request = request
+        self.context = context
+        self.warnings = warnings
+        self.deferred = ()
+        self.verdict = None
+        self._handling = handling
+        self._data = data
+
+    @property
+    def message_id(self) -> int:
+        """The Message ID of the request."""
+        return self.request.MessageID
+
+    def after_response(self, function: Handler, *args: object) -> None:
+        """Run `function(assoc, *args)` once the response to this request has left.
+
+        It may use the association, to report an event on it for one (PS3.4 J.3.3), and may be async in trio
+        and anyio. What it raises is logged. It runs whatever status the handler returned, but not if the
+        handler raised, or what it returned could not be sent: the peer was told of a failure then. Functions
+        that `function` itself gives to `after_response` run after it.
+        """
+        self.deferred += ((function, args),)
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether nobody waits for the result any more.
+
+        The peer has cancelled the operation (C-FIND, C-GET, C-MOVE), it has asked for a release or ended its
+        output, the connection broke, or the association was aborted by either side, timed out, or ends with
+        its server. It stays so.
+
+        Looks at what has arrived, without waiting, and may be asked in any thread, also after the handler. A
+        handler that sees it yields `(0xFE00, None)`, or returns; one that goes on is closed at its next
+        result, and a cancel is answered all the same.
+        """
+        if self.verdict is None:
+            if not self._handling.is_cut(self.request.MessageID):
+                return False
+            self.verdict = True
+        return self.verdict
+
+
+class EchoEvent(RequestEvent[A_co, CEchoRQ, RequestData]):
+    """A C-ECHO request (EVT_C_ECHO)."""
+
+    __slots__ = ()
+
+
+# --- C-STORE ------------------------------------------------------------------------------------
+
+
+class AnyStoreEvent(RequestEvent[A_co, CStoreRQ, S_co], Generic[A_co, S_co]):
+    """A C-STORE request, whether its data set comes whole or in chunks."""
+
+    __slots__ = ()
+
+    @property
+    def file_meta(self) -> FileMetaDataset:
+        """A File Meta Information for the data set, made from the request."""
+        return self._data.file_meta
+
+    @property
+    def encoded_file_meta(self) -> bytes:
+        """What stands before the data set in a Part 10 file: preamble, prefix, File Meta."""
+        return self._data.head
+
+
+class StoreEvent(AnyStoreEvent[A_co, StoreData]):
+    """A C-STORE request and its whole data set (EVT_C_STORE)."""
+
+    __slots__ = ()
+
+    @property
+    def data(self) -> Buffer:
+        """The data set as it came, in the context's transfer syntax."""
+        return self._data.data
+
+    @property
+    def dataset(self) -> Dataset:
+        """The data set, decoded by pydicom when first asked for."""
+        return self._data.dataset
+
+    def encoded_dataset(self, include_meta: bool = True) -> bytes:
+        """Return the data set as it came, as the content of a Part 10 file by default."""
+        return self._data.encoded(include_meta)
+
+    def _without(self, name: str) -> str:
+        where = "; it has the data set whole" if name in ("chunks", "refuse") else ""
+        return super()._without(name) + where
+
+
+class StoreStreamEvent(AnyStoreEvent[A_co, StreamedData]):
+    """A C-STORE request whose data set follows in chunks (EVT_C_STORE_STREAM)."""
+
+    __slots__ = ()
+
+    @property
+    def chunks(self) -> StreamedData:
+        """The data set as it comes, an iterator of read-only views.
+
+        `for` in the blocking flavour, `async for` in trio and anyio. A view is valid for as long as it is
+        referenced. Raises an AssociationError where the object is cut short.
+        """
+        return self._data
+
+    def refuse(self, status: int, comment: str | None = None) -> None:
+        """Answer a failure now; what still comes of the data set is discarded (PS3.7 9.3.1).
+
+        The handler should return soon; what it returns is not used. LocalProtocolError if `status` is no
+        failure.
+        """
+        self._data.refuse(status, comment)
+
+    def _without(self, name: str) -> str:
+        if name in ("data", "dataset", "encoded_dataset"):
+            return "the data set is given in chunks; EVT_C_STORE gives it whole"
+        return super()._without(name)
+
+
+# --- query and retrieve -------------------------------------------------------------------------
+
+
+class IdentifierEvent(RequestEvent[A_co, Q_co, RequestData], Generic[A_co, Q_co]):
+    """A request with an identifier: C-FIND, C-GET or C-MOVE."""
+
+    __slots__ = ()
+
+    @property
+    def identifier(self) -> Dataset:
+        """The identifier, decoded by pydicom when first asked for."""
+        return self._data.dataset
+
+
+class FindEvent(IdentifierEvent[A_co, CFindRQ]):
+    """A C-FIND request (EVT_C_FIND)."""
+
+    __slots__ = ()
+
+
+class GetEvent(IdentifierEvent[A_co, CGetRQ]):
+    """A C-GET request (EVT_C_GET)."""
+
+    __slots__ = ()
+
+
+class MoveEvent(IdentifierEvent[A_co, CMoveRQ]):
+    """A C-MOVE request (EVT_C_MOVE)."""
+
+    __slots__ = ()
+
+    @property
+    def move_destination(self) -> str:
+        """The AE title to send to, without padding."""
+        return str(self.request.MoveDestination).strip()
+
+
+# --- normalized services ------------------------------------------------------------------------
+
+
+class EventReportEvent(RequestEvent[A_co, NEventReportRQ, RequestData]):
+    """An N-EVENT-REPORT request (EVT_N_EVENT_REPORT)."""
+
+    __slots__ = ()
+
+    @property
+    def event_type(self) -> int:
+        """The Event Type ID."""
+        return self.request.EventTypeID
+
+    @property
+    def event_information(self) -> Dataset:
+        """The Event Information, empty if none was sent."""
+        return self._data.dataset
+
+
+class NGetEvent(RequestEvent[A_co, NGetRQ, RequestData]):
+    """An N-GET request (EVT_N_GET)."""
+
+    __slots__ = ()
+
+    @property
+    def attribute_identifiers(self) -> list[int]:
+        """The tags that were asked for; empty for all there are."""
+        return list(self.request.AttributeIdentifierList or ())
+
+
+class NSetEvent(RequestEvent[A_co, NSetRQ, RequestData]):
+    """An N-SET request (EVT_N_SET)."""
+
+    __slots__ = ()
+
+    @property
+    def modification_list(self) -> Dataset:
+        """The Modification List."""
+        return self._data.dataset
+
+
+class NActionEvent(RequestEvent[A_co, NActionRQ, RequestData]):
+    """An N-ACTION request (EVT_N_ACTION)."""
+
+    __slots__ = ()
+
+    @property
+    def action_type(self) -> int:
+        """The Action Type ID."""
+        return self.request.ActionTypeID
+
+    @property
+    def action_information(self) -> Dataset:
+        """The Action Information, empty if none was sent."""
+        return self._data.dataset
+
+
+class NCreateEvent(RequestEvent[A_co, NCreateRQ, RequestData]):
+    """An N-CREATE request (EVT_N_CREATE)."""
+
+    __slots__ = ()
+
+    @property
+    def attribute_list(self) -> Dataset:
+        """The Attribute List, empty if none was sent."""
+        return self._data.dataset
+
+
+class NDeleteEvent(RequestEvent[A_co, NDeleteRQ, RequestData]):
+    """An N-DELETE request (EVT_N_DELETE)."""
+
+    __slots__ = ()

@@ -1,0 +1,79 @@
+"""One end of an association, as it is known to the other."""
+
+from __future__ import annotations
+
+from dicomproto.record import Record
+from dicomproto.uids import normalize_uid
+from dicomproto.upper_layer.pdu import (
+    AssociateAC,
+    AssociateRQ,
+    AsynchronousOperationsWindow,
+    PresentationContextRQ,
+    RoleSelection,
+    SOPClassCommonExtendedNegotiation,
+    UserIdentityAC,
+    UserIdentityRQ,
+)
+
+
+class ServiceUser(Record):
+    """One end of an association: its name, its address and what it sent in the negotiation.
+
+    `maximum_length` is how many bytes of a P-DATA-TF it takes (0 for any number), `primitive` the
+    PDU that it sent, None as long as it has sent none. What was not sent is None or empty.
+    """
+
+    ae_title: str
+    address: str | None = None
+    port: int | None = None
+    primitive: AssociateRQ | AssociateAC | None = None
+
+    @property
+    def maximum_length(self) -> int | None:
+        """Bytes of a P-DATA-TF after its header that this end takes; 0 for any number."""
+        return None if self.primitive is None else self.primitive.maximum_length
+
+    @property
+    def implementation_class_uid(self) -> str | None:
+        """Item 52H."""
+        return None if self.primitive is None else self.primitive.implementation_class_uid
+
+    @property
+    def implementation_version_name(self) -> str | None:
+        """Item 55H."""
+        return None if self.primitive is None else self.primitive.implementation_version_name
+
+    @property
+    def asynchronous_operations(self) -> AsynchronousOperationsWindow | None:
+        """The window that this end proposed or answered."""
+        return None if self.primitive is None else self.primitive.asynchronous_operations_window
+
+    @property
+    def role_selection(self) -> dict[str, RoleSelection]:
+        """The roles that this end proposed or answered, by SOP class UID."""
+        items = () if self.primitive is None else self.primitive.role_selections
+        return {normalize_uid(item.sop_class_uid): item for item in items}
+
+    @property
+    def sop_class_extended(self) -> dict[str, bytes]:
+        """The application information that this end sent, by SOP class UID."""
+        items = () if self.primitive is None else self.primitive.sop_class_extended
+        return {normalize_uid(item.sop_class_uid): item.application_information for item in items}
+
+    @property
+    def sop_class_common_extended(self) -> dict[str, SOPClassCommonExtendedNegotiation]:
+        """The common extended negotiation items that this end sent, by SOP class UID."""
+        items = () if self.primitive is None else self.primitive.sop_class_common_extended
+        return {normalize_uid(item.sop_class_uid): item for item in items}
+
+    @property
+    def user_identity(self) -> UserIdentityRQ | UserIdentityAC | None:
+        """The identity that the requestor presented, or the acceptor's response to it."""
+        if isinstance(self.primitive, AssociateAC):
+            return self.primitive.user_identity_response
+        return None if self.primitive is None else self.primitive.user_identity
+
+    @property
+    def requested_contexts(self) -> tuple[PresentationContextRQ, ...]:
+        """The presentation contexts that the requestor proposed; empty for the acceptor."""
+        return self.primitive.presentation_contexts if isinstance(self.primitive, AssociateRQ) else ()
