@@ -13,6 +13,9 @@ import warnings
 from contextvars import ContextVar, Token
 from typing import Any
 
+_warnings: Any = warnings
+"""The module, whose `filters` are a list; type checkers take them for a sequence that cannot be changed."""
+
 _is_quiet: ContextVar[bool] = ContextVar("dicomproto.quiet", default=False)
 
 
@@ -35,7 +38,7 @@ class Quiet:
     __slots__ = ("_token",)
 
     def __enter__(self) -> None:
-        filters: list[Any] = warnings.filters  # type: ignore[assignment]
+        filters: list[object] = _warnings.filters
         # Other threads may change the list at any time: each step here is one that they cannot interrupt.
         if filters[:1] != _IN_FRONT:  # at first, and after somebody has set another one
             try:

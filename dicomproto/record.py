@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any, Self, TypeVar, dataclass_transform
+from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 
 _MISSING: Any = object()
 
@@ -84,14 +84,11 @@ class _RecordType(type):
         cls._compared = tuple(field for field in fields if field != "warnings")
         if "__init__" not in namespace:
             init = _write_init(name, fields, slots, getattr(cls, "_converters", {}))
-            cls.__init__ = init  # type: ignore[misc]
+            type.__setattr__(cls, "__init__", init)
         return cls
 
     _fields: dict[str, object]
     """All fields in order, the inherited ones first, with their defaults (`_MISSING` for none)."""
-
-    _converters: dict[str, Any]
-    """What the values of some fields go through before they are stored."""
 
     _compared: tuple[str, ...]
 
@@ -104,6 +101,9 @@ def _shown(value: object) -> str:
 
 class Record(metaclass=_RecordType):
     """Base of all value classes: immutable, compared by value, shown without payloads."""
+
+    _converters: ClassVar[dict[str, Callable[[object], object]]] = {}
+    """What the values of some fields go through before they are stored."""
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{type(self).__name__} is immutable; use replace({name}=...)")
@@ -159,7 +159,7 @@ def _write_maker(kind: type[Record]) -> Any:
     namespace = {"__slots__": kind.__dict__["__slots__"]} | plain
     blank = type.__new__(_RecordType, kind.__name__, kind.__bases__, namespace)
     scope: dict[str, Any] = {"_new": object.__new__, "_blank": blank, "_kind": kind}
-    parameters, values = _parameters(kind._fields, getattr(kind, "_converters", {}), scope)
+    parameters, values = _parameters(kind._fields, kind._converters, scope)
     defaults = ["=" in parameter for parameter in parameters]
     order = "" if defaults == sorted(defaults) else "*, "
     stores = "".join([f"    made.{field} = {value}\n" for field, value in values])

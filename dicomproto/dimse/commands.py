@@ -12,7 +12,7 @@ title that was missing is "" and a missing number 0; `warnings` says so.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from ..record import Record, maker_of
 from ..uids import normalize_uid
@@ -68,20 +68,21 @@ class Command(Record):
         shown = []
         for field in type(self)._fields:
             value = getattr(self, field)
-            if value is None or value == () or value == b"":
-                continue
-            if field == "unknown_elements":
-                # They may hold anything, so only their sizes are shown.
-                value = tuple(f"(0000,{number:04X}) <{len(raw)} bytes>" for number, raw in value)
-            elif field == "foreign_elements":
-                shown.append(f"{field}=<{len(value)} bytes>")
-                continue
-            elif field == "Status":
-                value = int(value)  # the same for a status that knows its service class
-            # A peer's comment may be of a patient too.
-            text = f"<{len(value)} characters>" if field == "ErrorComment" else repr(value)
-            shown.append(f"{field}={text}")
+            if value is not None and value != () and value != b"":
+                shown.append(f"{field}={_shown(field, value)}")
         return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def _shown(field: str, value: Any) -> str:
+    """Return the value of a field as `repr` shows it, without what may be of a patient."""
+    if field == "unknown_elements":
+        return repr(tuple(f"(0000,{number:04X}) <{len(raw)} bytes>" for number, raw in value))
+    if field == "foreign_elements":
+        return f"<{len(value)} bytes>"
+    if field == "ErrorComment":
+        return f"<{len(value)} characters>"
+    # A status is the same whether it knows its service class or not.
+    return repr(int(value) if field == "Status" else value)
 
 
 def _uid_of(command: Command, affected: str, requested: str) -> str:

@@ -64,7 +64,8 @@ class Outbox:
             raise LocalProtocolError("send_data() without a request or response that has a data set")
         if isinstance(data, memoryview):
             data = data.cast("B")  # a view of wider items counts items
-        odd_byte, parts = b"", [self._odd_byte, data] if self._odd_byte else [data]
+        parts: list[Buffer] = [self._odd_byte, data] if self._odd_byte else [data]
+        odd_byte = b""
         if last and self.is_early and not any(map(len, parts)):
             # Nobody looks at it, and not every peer takes a fragment without data.
             parts = [b"\0\0"]

@@ -44,6 +44,9 @@ from .decoding import build_sequence
 from .headers import ITEM, ITEM_END, LONG_VRS, PIXEL_DATA, SEQUENCE_END, SHORT_VRS, UNDEFINED
 from .walk import Walk
 
+_WRITERS = cast("dict[str, tuple[Callable[..., None], str | None]]", writers)
+"""pydicom's writers of values by VR, each with the format of its numbers if it writes numbers."""
+
 _ASCII_VRS = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "UR"})
 _PADDED_BY_SPACES = EXTENDED_VRS | _ASCII_VRS - {"UI"}
 _UNITS = {"AT": 2, "OW": 2, "SS": 2, "US": 2, "FL": 4, "OF": 4, "OL": 4, "SL": 4, "UL": 4,
@@ -247,7 +250,7 @@ class Encoder:
         if vr in _ASCII_VRS and type(value) is str:
             encoded = value.encode("latin-1")
         else:
-            write, number_format = cast("tuple[Callable[..., None], str | None]", writers[vr])  # type: ignore[index]
+            write, number_format = _WRITERS[vr]
             buffer = DicomBytesIO()
             buffer.is_little_endian = self.is_little_endian
             buffer.is_implicit_VR = not self.is_explicit

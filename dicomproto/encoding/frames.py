@@ -37,6 +37,7 @@ class Sink(Protocol):
 
     def is_private_sequence(self, tag: int) -> bool:
         """Tell whether a private dictionary knows `tag` as a sequence."""
+        ...
 
 
 class Frame:

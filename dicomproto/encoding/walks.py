@@ -18,9 +18,11 @@ class SeekableFile(Protocol):
 
     def read(self, size: int, /) -> bytes:
         """Return at most `size` bytes."""
+        ...
 
     def seek(self, offset: int, /) -> int:
         """Go on at `offset`."""
+        ...
 
 
 def walk_file(file: SeekableFile, start: int, size: int, transfer_syntax: str) -> Walk:

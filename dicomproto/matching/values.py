@@ -97,15 +97,19 @@ def read(dataset: Dataset, tag: int, vr: str) -> list[Any]:
         if isinstance(value, bytes) and value:
             value = _as_vr(value, tag, vr, dataset.original_character_set)
         if vr == "SQ":
-            items = list(value or ())
-            if not all(isinstance(item, Dataset) for item in items):
-                raise TypeError  # text, say, which has no items: else it would match everything
-            return items
+            return _items_of(value)
         return [one for one in _as_list(value) if one not in (b"", "", None)]
     except DataSetTooLarge:
         raise
     except Exception as error:  # whatever bytes that are no value of their VR make pydicom raise
         raise Unreadable(f"element {BaseTag(tag)} cannot be read: {type(error).__name__}") from None
+
+
+def _items_of(value: Any) -> list[Dataset]:
+    items: list[Dataset] = list(value) if value else []
+    if not all(isinstance(item, Dataset) for item in items):
+        raise TypeError  # text, say, which has no items: else it would match everything
+    return items
 
 
 def _as_vr(value: bytes, tag: int, vr: str, character_set: str | Sequence[str]) -> object:

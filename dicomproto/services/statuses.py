@@ -52,8 +52,8 @@ class ServiceStatus(Status):
         """What the code means in its service class, or else in general."""
         return status_meaning(self, self._sop_class, self._operation)
 
-    def __getnewargs__(self) -> tuple[int, SOPClass, type[Request]]:  # type: ignore[override]
-        return int(self), self._sop_class, self._operation
+    def __getnewargs_ex__(self) -> tuple[tuple[int, SOPClass, type[Request]], dict[str, object]]:
+        return (int(self), self._sop_class, self._operation), {}
 
 
 def status_of(code: int, sop_class: SOPClass | None, operation: type[Request]) -> Status:

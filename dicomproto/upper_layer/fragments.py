@@ -54,13 +54,13 @@ def packed_fragments(
     size = min(length, maximum_length - len(command) - 12)
     if size <= 0:
         control = _COMMAND | _LAST
-        buffers = fragments(context_id, [memoryview(command)], len(command), control, maximum_length)
+        commands = fragments(context_id, [memoryview(command)], len(command), control, maximum_length)
         # An empty data set is a PDV all the same.
-        return buffers + fragments(context_id, views, length, is_last << 1, maximum_length)
+        return commands + fragments(context_id, views, length, is_last << 1, maximum_length)
     header = p_data_header(context_id, _COMMAND | _LAST, len(command), more=size + 6)
     # What p_data_header gives ends with the header of a PDV.
     last = is_last and size == length
-    buffers = [b"".join((header, command, p_data_header(context_id, last << 1, size)[6:]))]
+    buffers: list[Buffer] = [b"".join((header, command, p_data_header(context_id, last << 1, size)[6:]))]
     queue = deque(views)
     _move(queue, buffers, size)
     if size < length:

@@ -266,7 +266,7 @@ def _load_trusted(
 def _several(paths: Paths | None) -> Sequence[Path]:
     if paths is None:
         return ()
-    return paths if isinstance(paths, list | tuple) else (paths,)
+    return paths if isinstance(paths, Sequence) and not isinstance(paths, str | bytes) else (paths,)
 
 
 def _check_path(path: object) -> None:

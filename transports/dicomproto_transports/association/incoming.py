@@ -25,9 +25,11 @@ class Reading(Protocol):
     @property
     def peer_name(self) -> str:
         """AE title and address of the other side."""
+        ...
 
     async def next_event(self, deadline: float | None = None, /) -> Event:
         """Return the next event; raises the AssociationError of the end."""
+        ...
 
     async def dispatch(self, event: Event, /) -> None:
         """Do what an event asks for that nobody in particular waits for."""

@@ -49,9 +49,11 @@ class ObjectToSend(Protocol):
 
     def source(self, size: int, buffers: PieceBuffers, peer: Peer) -> Source:
         """Return the data set as it is, in pieces of `size` bytes."""
+        ...
 
     def converted(self, transfer_syntax: str, size: int, peer: Peer) -> Source:
         """Return the data set re-encoded in another transfer syntax."""
+        ...
 
     def close(self) -> None:
         """Close what was opened for it."""

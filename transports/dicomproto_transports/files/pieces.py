@@ -48,6 +48,7 @@ class Peer(Protocol):
     @property
     def peer_name(self) -> str:
         """How it is called in the log."""
+        ...
 
 
 class Source(Protocol):
@@ -57,6 +58,7 @@ class Source(Protocol):
 
     def next_piece(self) -> tuple[Buffer, bool]:
         """Return the next piece and whether it is the last. Raises OSError."""
+        ...
 
 
 def piece_size(peer_maximum_length: int) -> int:

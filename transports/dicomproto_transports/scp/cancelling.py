@@ -31,6 +31,7 @@ class Yielding(Protocol):
 
     async def next(self) -> object:
         """Return what the handler yields next, `END` after the last. Raises what the handler raises."""
+        ...
 
 
 class PeerLeaves(Exception):

@@ -65,7 +65,7 @@ class Responses(Generic[R]):
 
     # -- beginning ----------------------------------------------------------------------------
 
-    def __await__(self) -> Generator[object, object, Self]:
+    def __await__(self) -> Generator[object, None, Self]:
         return self.begin().__await__()
 
     async def begin(self) -> Self:

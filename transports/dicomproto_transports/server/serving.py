@@ -24,6 +24,7 @@ class ConnectionServer(Protocol):
     @property
     def active_associations(self) -> list[object]:
         """The associations that are being served now, as their handlers see them."""
+        ...
 
     async def serve_connection(
         self, stream: SocketStream, backend: Backend, associated: Callable[[], object]

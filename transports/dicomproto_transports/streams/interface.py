@@ -64,13 +64,16 @@ class Stream(Protocol):
     @property
     def local_address(self) -> Address:
         """Where this end is bound; stays known after `close`."""
+        ...
 
     @property
     def peer_address(self) -> Address:
         """Where the other end is bound; stays known after `close`."""
+        ...
 
     def now(self) -> float:
         """Seconds on the clock that this stream's deadlines refer to."""
+        ...
 
     async def receive(self, deadline: float | None) -> bytes:
         """Return what has arrived, at least one byte, or b"" at the end of the stream.
@@ -78,12 +81,14 @@ class Stream(Protocol):
         Never returns the same object twice: what was returned stays as it is. Raises TimeoutError
         at the deadline and OSError (ConnectionResetError...) when the connection broke.
         """
+        ...
 
     def try_receive(self) -> bytes | None:
         """Return what has arrived without waiting: None if nothing did, b"" at the end.
 
         Raises OSError when the connection broke.
         """
+        ...
 
     async def send(self, buffers: Sequence[Buffer], deadline: float | None) -> list[Buffer]:
         """Send the buffers in order and return what was not sent, [] when all is gone.
@@ -94,6 +99,7 @@ class Stream(Protocol):
         a new deadline. Raises TimeoutError when the peer took nothing until the deadline, OSError
         when the connection broke.
         """
+        ...
 
     async def close(self, last_words: Sequence[Buffer], deadline: float) -> None:
         """Flush the last words, shut down writing, discard input until EOF, close. Never raises.
@@ -127,6 +133,7 @@ class Backend(Protocol):
 
     def now(self) -> float:
         """Seconds on the clock of this flavour's streams."""
+        ...
 
     async def connect(
         self,
@@ -142,15 +149,18 @@ class Backend(Protocol):
         other. The deadline bounds all of them together. Raises `ConnectionLost`, whose text gives the
         reason for each address, and `TimedOut` with phase "connect".
         """
+        ...
 
     async def checkpoint(self) -> None:
         """Let others run, and notice that the server shuts down."""
 
     def current_task(self) -> object:
         """Return what stands for the running task, or thread: equal only to itself."""
+        ...
 
     def shield(self, seconds: float) -> AbstractContextManager[object]:
         """A block that a cancellation does not end, only the time."""
+        ...
 
     async def in_thread(self, function: Callable[[], T], cancelled: Callable[[], object] | None = None) -> T:
         """Return what the function returns, run where it may wait: in a worker thread.
@@ -158,3 +168,4 @@ class Backend(Protocol):
         In the blocking flavour that is the caller's own. A cancellation waits for the function, but only some
         seconds for one that has begun; what it returns then is lost, and `cancelled` is called at once.
         """
+        ...

@@ -92,6 +92,7 @@ class Waiter(Protocol):
 
     def now(self) -> float:
         """Seconds on this flavour's clock."""
+        ...
 
     async def readable(self, deadline: float | None) -> None:
         """Wait until a receive would not block."""
@@ -107,6 +108,7 @@ class Waiter(Protocol):
 
     def shield(self) -> AbstractContextManager[object]:
         """A block whose waits are not ended from outside."""
+        ...
 
 
 MakeWaiter = Callable[["socket.socket | int"], Waiter]
@@ -118,12 +120,15 @@ class StreamOwner(Protocol):
 
     def dissociate(self, stream: SocketStream) -> object:
         """The association has ended; from now on the stream waits for its peer to close."""
+        ...
 
     def remove(self, stream: SocketStream) -> object:
         """The socket is about to be closed."""
+        ...
 
     def displace(self, stream: SocketStream) -> object:
         """Have `stop_reading` called, unless the socket is about to be closed."""
+        ...
 
 
 class SocketStream:

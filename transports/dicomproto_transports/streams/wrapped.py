@@ -34,12 +34,14 @@ class ByteStream(Protocol):
 
     async def receive(self, size: int, /) -> bytes:
         """Return up to `size` bytes, b"" at the end."""
+        ...
 
     async def send(self, data: bytes, /) -> None:
         """Send all of it."""
 
     async def send_eof(self) -> bool:
         """Shut down writing; False where the stream cannot do that alone."""
+        ...
 
     async def close(self) -> None:
         """Close in order."""
