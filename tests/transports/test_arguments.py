@@ -11,7 +11,9 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio as anyio_library
 import pytest
+import trio as trio_library
 from pydicom.dataset import Dataset
 
 from dicomproto.config import Timeouts
@@ -130,7 +132,7 @@ def run(flavour: Any, function: Callable[[], Awaitable[object]]) -> None:
     if flavour is blocking:
         blocking.run(function())  # type: ignore[arg-type]
     else:
-        {trio: trio.trio.run, anyio: anyio.anyio.run}[flavour](function)
+        {trio: trio_library.run, anyio: anyio_library.run}[flavour](function)
 
 
 @FLAVOURS

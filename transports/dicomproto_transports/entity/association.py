@@ -2,7 +2,7 @@
 
 Each `send_*` is one operation of ours; how it waits for its responses, and what happens meanwhile,
 is `association/session.py`. What does not wait is in `base_association.py`, for all flavours. The
-coroutines use nothing but `_session`, so that the blocking flavour can run them for its own association.
+coroutines use nothing but the session, so that the blocking flavour can run them for its own association.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ from ..scu.responses import Responses
 from ..scu.store import store
 from ..scu.store_many import StoreOutcomes
 from ..words import known_as
-from .base_association import BaseAssociation
+from .base_association import BaseAssociation, session_of
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -86,7 +86,7 @@ class Association(BaseAssociation):
         `msg_id` is the Message ID, allotted if None. Raises NoAcceptedContext if no context for Verification
         was accepted.
         """
-        session = self._session
+        session = session_of(self)
         session.enter("send_c_echo")
         try:
             request = _make_echo(MessageID=_message_id(msg_id), AffectedSOPClassUID=VERIFICATION)
@@ -124,7 +124,7 @@ class Association(BaseAssociation):
         if not (never_convert is False is send_truncated):
             arguments.check_flag("never_convert", never_convert)
             arguments.check_flag("send_truncated", send_truncated)
-        session = self._session
+        session = session_of(self)
         session.enter("send_c_store")
         try:
             item = prepare(dataset, send_truncated=send_truncated)
@@ -160,7 +160,7 @@ class Association(BaseAssociation):
         arguments.check_flag("never_convert", never_convert)
         arguments.check_flag("send_truncated", send_truncated)
         return StoreOutcomes(
-            self._session,
+            session_of(self),
             arguments.objects(objects),
             priority=priority,
             never_convert=never_convert,
@@ -181,7 +181,7 @@ class Association(BaseAssociation):
             AffectedSOPClassUID=_uid(query_model=query_model),
             Priority=priority,
         )
-        return _responses(self._session, request, dataset)
+        return _responses(session_of(self), request, dataset)
 
     def send_c_get(
         self, dataset: Dataset, query_model: str, msg_id: int | None = None, priority: int = LOW
@@ -198,7 +198,7 @@ class Association(BaseAssociation):
             AffectedSOPClassUID=_uid(query_model=query_model),
             Priority=priority,
         )
-        return _responses(self._session, request, dataset)
+        return _responses(session_of(self), request, dataset)
 
     def send_c_move(
         self,
@@ -218,7 +218,7 @@ class Association(BaseAssociation):
             MoveDestination=own_title(move_aet),
             Priority=priority,
         )
-        return _responses(self._session, request, dataset)
+        return _responses(session_of(self), request, dataset)
 
     async def send_c_cancel(
         self, msg_id: int, context_id: int | None = None, query_model: str | None = None
@@ -228,7 +228,7 @@ class Association(BaseAssociation):
         `context_id` and `query_model` are not needed: the request is known. Raises LocalProtocolError if no
         such operation is outstanding.
         """
-        await self._session.cancel(arguments.number("msg_id", msg_id))
+        await session_of(self).cancel(arguments.number("msg_id", msg_id))
 
     async def send_n_event_report(
         self,
@@ -251,7 +251,7 @@ class Association(BaseAssociation):
             AffectedSOPInstanceUID=instance_uid,
             EventTypeID=arguments.number("event_type", event_type),
         )
-        return await ask(self._session, request, dataset, meta_uid)
+        return await ask(session_of(self), request, dataset, meta_uid)
 
     async def send_n_get(
         self,
@@ -271,7 +271,7 @@ class Association(BaseAssociation):
             RequestedSOPInstanceUID=instance_uid,
             AttributeIdentifierList=arguments.tags_of(identifier_list) or None,
         )
-        return await ask(self._session, request, None, meta_uid)
+        return await ask(session_of(self), request, None, meta_uid)
 
     async def send_n_set(
         self,
@@ -291,7 +291,7 @@ class Association(BaseAssociation):
             RequestedSOPClassUID=_uid(class_uid=class_uid),
             RequestedSOPInstanceUID=instance_uid,
         )
-        return await ask(self._session, request, dataset, meta_uid)
+        return await ask(session_of(self), request, dataset, meta_uid)
 
     async def send_n_action(
         self,
@@ -312,7 +312,7 @@ class Association(BaseAssociation):
             RequestedSOPInstanceUID=instance_uid,
             ActionTypeID=arguments.number("action_type", action_type),
         )
-        return await ask(self._session, request, dataset, meta_uid)
+        return await ask(session_of(self), request, dataset, meta_uid)
 
     async def send_n_create(
         self,
@@ -332,7 +332,7 @@ class Association(BaseAssociation):
             AffectedSOPClassUID=_uid(class_uid=class_uid),
             AffectedSOPInstanceUID=instance_uid,
         )
-        return await ask(self._session, request, dataset, meta_uid)
+        return await ask(session_of(self), request, dataset, meta_uid)
 
     async def send_n_delete(
         self, class_uid: str, instance_uid: str, msg_id: int | None = None, meta_uid: str | None = None
@@ -343,7 +343,7 @@ class Association(BaseAssociation):
             RequestedSOPClassUID=_uid(class_uid=class_uid),
             RequestedSOPInstanceUID=instance_uid,
         )
-        return (await ask(self._session, request, None, meta_uid))[0]
+        return (await ask(session_of(self), request, None, meta_uid))[0]
 
     async def serve(self, timeout: float | None = None, until: Callable[[], object] | None = None) -> bool:
         """Handle what the peer sends, for `timeout` seconds or until `until()` is true.
@@ -354,7 +354,7 @@ class Association(BaseAssociation):
         checked("timeout", seconds_or_none, timeout)
         if until is not None and not callable(until):
             raise TypeError(f"until: {wrong('a function, or None', until)}")
-        session = self._session
+        session = session_of(self)
         session.enter("serve")
         deadline = None if timeout is None else session.stream.now() + timeout
         try:
@@ -384,14 +384,14 @@ class Association(BaseAssociation):
         handler, whose request is still to be answered.
         """
         checked("timeout", seconds_or_none, timeout)
-        await release(self._session, timeout)
+        await release(session_of(self), timeout)
 
     async def abort(self) -> None:
         """Abort the association (PS3.8 7.3); nothing happens if it has ended.
 
         Then waits for the peer to close the connection, no longer than `Timeouts.close`.
         """
-        await abort(self._session)
+        await abort(session_of(self))
 
     async def __aenter__(self) -> Self:
         return self
@@ -402,7 +402,7 @@ class Association(BaseAssociation):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await leave_block(self._session, is_cut=kind is not None)
+        await leave_block(session_of(self), is_cut=kind is not None)
 
 
 def _responses(session: Session, request: AnsweredBy[R], dataset: Dataset) -> Responses[R]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from dicomproto.errors import AssociationError, AssociationRejected, AssociationReleased
@@ -172,3 +173,7 @@ class BaseAssociation:
     def get_handlers(self, event: evt.EventKind) -> list[tuple[evt.Handler, tuple[object, ...]]]:
         """Return the handlers of an event, each with its extra arguments, in the order they were bound."""
         return self._session.handling.handlers.get_handlers(event)
+
+
+session_of: Callable[[BaseAssociation], Session] = attrgetter("_session")
+"""Returns the session of an association. Not a function of ours, which would cost a call for each message."""
