@@ -25,17 +25,10 @@ from .encoding.characters import EXTENDED_VRS, UTF_8, are_known, is_lost, withou
 from .encoding.conversion import MAXIMUM_DEPTH, convert
 from .encoding.decoding import Built, build_dataset
 from .encoding.deflated import INFLATE_LIMIT, deflate, inflate
-from .encoding.encoder import (
-    SPECIFIC_CHARACTER_SET,
-    Encoder,
-    items_of,
-    no_data_set,
-    shown_names,
-    stored,
-    values_of,
-    vr_of_raw,
-)
+from .encoding.encoder import Encoder
 from .encoding.headers import PIXEL_DATA, UNDEFINED
+from .encoding.scope import SPECIFIC_CHARACTER_SET, shown_names
+from .encoding.stored import items_of, no_data_set, stored, values_of, vr_of_raw
 from .errors import DataSetError
 from .quiet import Quiet
 from .uids import (

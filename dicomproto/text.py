@@ -23,7 +23,8 @@ from .encoding.characters import (
     is_plain,
 )
 from .encoding.decoding import build_sequence
-from .encoding.encoder import SPECIFIC_CHARACTER_SET, items_of, no_data_set, stored, values_of, vr_of_raw
+from .encoding.scope import SPECIFIC_CHARACTER_SET
+from .encoding.stored import items_of, no_data_set, stored, values_of, vr_of_raw
 from .errors import DataSetError
 from .quiet import Quiet
 

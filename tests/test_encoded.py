@@ -577,7 +577,7 @@ def test_a_run_is_known_when_it_has_come_twice() -> None:
 
     def come(data: bytes) -> bool:
         """Tell whether the run is known, and take notice of it if not."""
-        known = runs.find(data, 0, len(data))
+        known = runs.find(data, 0, len(data), -1)
         if known is None:
             runs.add(data, 0, Run(40, len(data), 0))
         else:
@@ -585,7 +585,7 @@ def test_a_run_is_known_when_it_has_come_twice() -> None:
         return known is not None
 
     assert [come(ALIKE) for _ in range(4)] == [False, False, True, True]
-    assert runs.find(ALIKE, 0, len(ALIKE) - 1) is None
+    assert runs.find(ALIKE, 0, len(ALIKE) - 1, -1) is None
     # What differs each time is no more taken notice of after a while.
     other = [run_of(2, length) for length in (6, 8, 10, 12, 14)]
     assert [come(data) for data in [*other, ALIKE, ALIKE, ALIKE]] == [False] * 8

@@ -46,6 +46,8 @@ BRIDGES = {
     "encoding.conversion": {"pydicom"},
     "encoding.characters": {"pydicom"},
     "encoding.encoder": {"pydicom"},
+    "encoding.scope": {"pydicom"},
+    "encoding.stored": {"pydicom"},
     "text": {"pydicom"},
     "quiet": {"contextvars", "logging", "warnings"},
     "datasets": {"pydicom", "io", "warnings"},

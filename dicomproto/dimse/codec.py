@@ -251,58 +251,19 @@ _SHORTS = {_HEADER.pack(0, e.number, 2): e.keyword for e in ELEMENTS.values() if
 def decode_command(data: Buffer) -> Command:
     """Return the command that a command set encodes, with `warnings` for what was tolerated.
 
-    Raises InvalidCommand, and nothing else, if the first element is outside group 0000 or one
-    in it runs beyond the data, if the Command Field is missing or unknown, or if the Message ID
-    (Being Responded To) or the Status is missing. Time and memory are a small multiple of `len(data)`, which
-    the caller bounds (`Limits.command_length`).
+    Raises InvalidCommand, and nothing else: if the first element is outside group 0000, if an element of
+    group 0000 runs beyond the data, if the Command Field is missing or unknown, or if the Message ID (Being
+    Responded To) or the Status is missing. Time and memory are a small multiple of `len(data)`, which the
+    caller bounds (`Limits.command_length`).
     """
-    if type(data) is not bytes:
-        data = bytes(data)
-    end = len(data)
-    position = 0
+    data = bytes(data)
     fields: dict[str, Any] = {}
     warnings: list[str] = []
-    is_odd = False
-    declared = -1
-    if data.startswith(_GROUP_LENGTH_HEADER) and end >= 12:
-        position = 12
-        declared = int.from_bytes(data[8:12], "little")
-    else:
-        warnings.append("missing-group-length")
-    unpack = _HEADER.unpack_from
-    while position < end:
-        start = position + 8
-        short = _SHORTS.get(data[position:start])
-        if short is not None and short not in fields and start + 2 <= end:
-            fields[short] = data[start] | data[start + 1] << 8
-            position = start + 2
-            continue
-        if start > end:
-            if _is_foreign(data, position):
-                break
-            raise InvalidCommand(f"{end - position} bytes at byte {position} are no element")
-        group, number, length = unpack(data, position)
-        if group or start + length > end:
-            if group and position:
-                break
-            raise InvalidCommand(_beyond(group, number, length, position, end - start))
-        position = start + length
-        known = _KNOWN.get(number)
-        if known is None or known[0] in fields:
-            is_odd = True
-            continue
-        keyword, read = known
-        value = read(data[start:position], keyword, warnings)
-        if value is not None:
-            fields[keyword] = value
-    if declared != position - 12 and declared >= 0:
-        warnings.insert(0, "wrong-group-length")
-    command_field = fields.pop("CommandField", None)
-    if command_field is None:
-        raise InvalidCommand("the Command Field is missing")
-    command = COMMANDS.get(command_field)
+    position, is_odd = _read_elements(data, fields, warnings)
+    command = COMMANDS.get(fields.get("CommandField", -1))
     if command is None:
-        raise InvalidCommand(f"unknown Command Field {command_field:04X}H")
+        raise InvalidCommand(_unknown(fields))
+    del fields["CommandField"]
     plan = _plan_of(command)
     if not fields.keys() >= plan.mandatory:
         _complete(fields, plan, command, warnings)
@@ -313,28 +274,69 @@ def decode_command(data: Buffer) -> Command:
         warnings.append("unexpected-data-set")
     elif not has_data_set and command.data_set_required:
         warnings.append("missing-data-set")
-    if position < end:
+    if position < len(data):
         # Orthanc says in a C-GET response what failed, behind the command set (0008,0058).
         group = int.from_bytes(data[position : position + 2], "little")
-        warnings.append(f"foreign-elements: {end - position} bytes, from group {group:04X} on")
+        warnings.append(f"foreign-elements: {len(data) - position} bytes, from group {group:04X} on")
         fields["foreign_elements"] = data[position:]
     if warnings:
         fields["warnings"] = tuple(warnings)
     return plan.make(**fields)
 
 
-def _is_foreign(data: bytes, position: int) -> bool:
-    """Tell whether what is too short for an element is not of group 0000, nor where that begins."""
-    return position > 0 and len(data) >= position + 2 and data[position : position + 2] != b"\0\0"
+def _read_elements(data: bytes, fields: dict[str, Any], warnings: list[str]) -> tuple[int, bool]:
+    """Read the known elements of group 0000 into `fields`; return where they end, and whether others came."""
+    end = len(data)
+    is_odd = False
+    position = begin = 12 if data.startswith(_GROUP_LENGTH_HEADER) and end >= 12 else 0
+    unpack = _HEADER.unpack_from
+    while position < end:
+        start = position + 8
+        short = _SHORTS.get(data[position:start])
+        if short is not None and short not in fields and start + 2 <= end:
+            fields[short] = data[start] | data[start + 1] << 8
+            position = start + 2
+            continue
+        if start > end or (header := unpack(data, position))[0] or start + header[2] > end:
+            _check_foreign(data, position)
+            break
+        _, number, length = header
+        position = start + length
+        known = _KNOWN.get(number)
+        if known is None or known[0] in fields:
+            is_odd = True
+            continue
+        keyword, read = known
+        value = read(data[start:position], keyword, warnings)
+        if value is not None:
+            fields[keyword] = value
+    if not begin:
+        warnings.insert(0, "missing-group-length")
+    elif int.from_bytes(data[8:12], "little") != position - 12:
+        warnings.insert(0, "wrong-group-length")
+    return position, is_odd
 
 
-def _beyond(group: int, number: int, length: int, position: int, left: int) -> str:
+def _unknown(fields: dict[str, Any]) -> str:
+    if "CommandField" not in fields:
+        return "the Command Field is missing"
+    return f"unknown Command Field {fields['CommandField']:04X}H"
+
+
+def _check_foreign(data: bytes, position: int) -> None:
+    """Raise InvalidCommand unless an element outside group 0000, with others before it, begins here."""
+    left = len(data) - position
+    if position and left >= 2 and data[position : position + 2] != b"\0\0":
+        return
+    if left < 8:
+        raise InvalidCommand(f"{left} bytes at byte {position} are no element")
+    group, number, length = _HEADER.unpack_from(data, position)
     where = f"({group:04X},{number:04X}) at byte {position}"
     if group:
-        return f"{where} is outside group 0000"
+        raise InvalidCommand(f"{where} is outside group 0000")
     if length == 0xFFFFFFFF:
-        return f"{where} has an undefined length"
-    return f"{where} has {length} bytes, of which {left} are there"
+        raise InvalidCommand(f"{where} has an undefined length")
+    raise InvalidCommand(f"{where} has {length} bytes, of which {left - 8} are there")
 
 
 def _complete(fields: dict[str, object], plan: _Plan, command: type[Command], warnings: list[str]) -> None:

@@ -10,16 +10,13 @@ they were read at, person names their bytes.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from struct import Struct
 from typing import Any, cast
 
-from pydicom.charset import STAND_ALONE_ENCODINGS
-from pydicom.datadict import dictionary_VR, private_dictionary_VR
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
-from pydicom.filereader import read_deferred_data_element
 from pydicom.filewriter import correct_ambiguous_vr_element, writers
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
@@ -28,20 +25,19 @@ from pydicom.valuerep import PersonName
 from ..errors import DataSetError
 from ..uids import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from .characters import (
-    DEFAULT_REPERTOIRE,
     EXTENDED_VRS,
-    MAXIMUM_CHARACTER_SETS,
     UTF_8,
     are_known,
     decode_text,
     encode_text,
-    encodings_of,
     is_lost,
     is_plain,
     without_left_escapes,
 )
 from .decoding import build_sequence
-from .headers import ITEM, ITEM_END, LONG_VRS, PIXEL_DATA, SEQUENCE_END, SHORT_VRS, UNDEFINED
+from .headers import ITEM, ITEM_END, LONG_VRS, PIXEL_DATA, SEQUENCE_END, UNDEFINED
+from .scope import LOST, Scope, shown_names
+from .stored import stored, vr_of_raw
 from .walk import Walk
 
 _WRITERS = cast("dict[str, tuple[Callable[..., None], str | None]]", writers)
@@ -64,8 +60,6 @@ _NUMBERS = {
 }
 """What numbers there may be (PS3.5 6.2)."""
 
-SPECIFIC_CHARACTER_SET = 0x0008_0005
-_TERM = re.compile(r"(ISO[ _]|GB)[A-Z0-9 _]{0,16}")
 _DELIMITERS = b"\xfe\xff\xe0\xdd"
 """The bytes of items and delimiters that are not ASCII."""
 
@@ -80,7 +74,6 @@ _SYNTAXES = {
 }
 """By what pydicom keeps of an element: is the VR implicit, is it Little Endian."""
 
-_LOST = "\N{REPLACEMENT CHARACTER}"
 _TWO_BYTES = re.compile(r"\x1b\$\(?[BD]")
 """Escape sequences of the sets of two bytes in G0, which end at another one."""
 
@@ -111,12 +104,12 @@ class Encoder:
         self._long_header = Struct(order + "HH2sxxI").pack
         self._header = Struct(order + "HHI").pack
 
-    def data_set(self, dataset: Dataset, outer: _Scope | None = None) -> bytes:
+    def data_set(self, dataset: Dataset, outer: Scope | None = None) -> bytes:
         """Return a data set, or an item in one, without group lengths (PS3.5 7.2).
 
         Groups 0000 and 0002 are left out where nothing is around it. Raises DataSetError.
         """
-        scope = _Scope(dataset, outer)
+        scope = Scope(dataset, outer)
         parts: list[bytes] = []
         for tag in sorted(dataset.keys()):
             if (not tag & 0xFFFF and tag.group > 6) or (outer is None and tag.group in (0, 2)):
@@ -129,7 +122,7 @@ class Encoder:
                 raise self._error(tag, type(error).__name__) from None
         return b"".join(parts)
 
-    def _element(self, tag: BaseTag, scope: _Scope, parts: list[bytes]) -> None:
+    def _element(self, tag: BaseTag, scope: Scope, parts: list[bytes]) -> None:
         element = stored(scope.dataset, tag)
         if isinstance(element, RawDataElement):
             length, value = element.length, element.value or b""
@@ -186,7 +179,7 @@ class Encoder:
 
     # --- what was read --------------------------------------------------------------------------
 
-    def _raw(self, element: RawDataElement, vr: str, value: bytes, scope: _Scope) -> bytes:
+    def _raw(self, element: RawDataElement, vr: str, value: bytes, scope: Scope) -> bytes:
         """Return the bytes of a value, as they came unless the character set is another one now."""
         if vr in EXTENDED_VRS and not is_plain(value):
             return self._read_text(element.tag, value, scope, is_name=vr == "PN")
@@ -195,7 +188,7 @@ class Encoder:
             return b"".join([value[at : at + unit][::-1] for at in range(0, len(value), unit)])
         return value
 
-    def _read_text(self, tag: BaseTag, value: bytes, scope: _Scope, *, is_name: bool) -> bytes:
+    def _read_text(self, tag: BaseTag, value: bytes, scope: Scope, *, is_name: bool) -> bytes:
         """Return the bytes of text as they came unless the character set is another one now."""
         if scope.is_unchanged:
             if not scope.is_named:
@@ -212,7 +205,7 @@ class Encoder:
             self.assumed[tag] = None
         return encoded
 
-    def _raw_sequence(self, element: RawDataElement, scope: _Scope) -> bytes | DataElement:
+    def _raw_sequence(self, element: RawDataElement, scope: Scope) -> bytes | DataElement:
         """Return a sequence that was not looked at: encoded if it may leave as it came, or its items."""
         value = element.value or b""
         is_implicit, is_little = bool(element.is_implicit_VR), bool(element.is_little_endian)
@@ -232,7 +225,7 @@ class Encoder:
 
     # --- what is a value of Python's ------------------------------------------------------------
 
-    def _sequence(self, element: DataElement, scope: _Scope, parts: list[bytes]) -> None:
+    def _sequence(self, element: DataElement, scope: Scope, parts: list[bytes]) -> None:
         content: list[bytes] = []
         for item in element.value or ():
             encoded = self.data_set(item, scope)
@@ -243,7 +236,7 @@ class Encoder:
                 content.append(self._header(ITEM_END >> 16, ITEM_END & 0xFFFF, 0))
         self._put(parts, element.tag, "SQ", b"".join(content), bool(element.is_undefined_length))
 
-    def _value(self, element: DataElement, vr: str, scope: _Scope) -> bytes:
+    def _value(self, element: DataElement, vr: str, scope: Scope) -> bytes:
         value = element.value
         if vr in EXTENDED_VRS:
             return self._text(element, vr, scope)
@@ -265,12 +258,12 @@ class Encoder:
             self.unnamed[element.tag] = None
         return encoded
 
-    def _text(self, element: DataElement, vr: str, scope: _Scope) -> bytes:
+    def _text(self, element: DataElement, vr: str, scope: Scope) -> bytes:
         value = element.value
         values = value if isinstance(value, (MultiValue, list, tuple)) else [value]
         return b"\\".join([self._one_text(one, element, vr, scope) for one in values])
 
-    def _one_text(self, value: Any, element: DataElement, vr: str, scope: _Scope) -> bytes:
+    def _one_text(self, value: Any, element: DataElement, vr: str, scope: Scope) -> bytes:
         """Return one value: the bytes that it was read from, or its text in the character sets."""
         if value is None:
             return b""
@@ -294,7 +287,7 @@ class Encoder:
             return self._seen_text(element.tag, text, scope, is_name=vr == "PN")
         return self._set_text(element.tag, text, scope, is_name=vr == "PN")
 
-    def _seen_text(self, tag: BaseTag, text: str, scope: _Scope, *, is_name: bool) -> bytes:
+    def _seen_text(self, tag: BaseTag, text: str, scope: Scope, *, is_name: bool) -> bytes:
         """Return text that was read and looked at, but may also be what a program set in its place."""
         is_unchanged = scope.is_unchanged
         has_escapes = not is_unchanged and is_lost(text)  # to sets that were not named
@@ -317,7 +310,7 @@ class Encoder:
         return self._set_text(tag, text, scope, is_name=is_name)
 
     def _set_text(
-        self, tag: BaseTag, text: str, scope: _Scope, *, is_name: bool, is_assumed: bool = False
+        self, tag: BaseTag, text: str, scope: Scope, *, is_name: bool, is_assumed: bool = False
     ) -> bytes:
         """Return text that the character sets have to hold; raises DataSetError."""
         try:
@@ -327,7 +320,7 @@ class Encoder:
             raise DataSetError(f"element {tag}: {_unfit(scope.names)}{hint}") from None
 
 
-def _was_read(element: DataElement, value: Any, scope: _Scope) -> bool:
+def _was_read(element: DataElement, value: Any, scope: Scope) -> bool:
     """Return whether a value may be what was read: names that a program made do not have their bytes."""
     is_made = isinstance(value, PersonName) and not isinstance(value.original_string, bytes)
     return not is_made and element.file_tell is not None and scope.dataset.original_encoding[0] is not None
@@ -338,7 +331,7 @@ def _is_lost(text: str) -> bool:
 
     pydicom takes out the escape sequence to ASCII even where it leaves in that to a set of two bytes.
     """
-    return _LOST in text or ("\x1b" in text and _TWO_BYTES.search(text) is not None)
+    return LOST in text or ("\x1b" in text and _TWO_BYTES.search(text) is not None)
 
 
 def _lost(tag: BaseTag) -> DataSetError:
@@ -360,29 +353,7 @@ def _unfit(names: list[str]) -> str:
     return f"there is no character set {shown!r} (SpecificCharacterSet){hint}"
 
 
-def shown_names(names: Iterable[str]) -> str:
-    """Return names of character sets to be shown; what is none may be anything, a patient's name as well."""
-    return "\\".join(name if not name or _TERM.fullmatch(name) else "..." for name in names)
-
-
-def vr_of_raw(element: RawDataElement, dataset: Dataset) -> str:
-    """Return the VR that was read, else that or those of the dictionary; UN where there is none."""
-    vr = element.VR
-    if vr in SHORT_VRS or vr in LONG_VRS:
-        return vr if type(vr) is str else str(vr)
-    tag = element.tag
-    try:
-        if not tag.is_private:
-            return dictionary_VR(tag)
-        if tag.is_private_creator:
-            return "LO"
-        place = tag & 0xFFFF_0000 | tag >> 8 & 0xFF
-        return private_dictionary_VR(tag, "".join(values_of(dataset, place)))
-    except KeyError:
-        return "UN"
-
-
-def _resolved(vr: str, tag: BaseTag, scope: _Scope) -> str:
+def _resolved(vr: str, tag: BaseTag, scope: Scope) -> str:
     """Return which of the VRs of the dictionary an element has (PS3.5 Annex A.1, A.2)."""
     if vr == "US or SS":
         return "SS" if scope.number(_PIXEL_REPRESENTATION, 0) == 1 else "US"
@@ -391,113 +362,3 @@ def _resolved(vr: str, tag: BaseTag, scope: _Scope) -> str:
     if vr == "OB or OW" and tag.group == 0x5400:
         return "OW" if scope.number(_WAVEFORM_BITS, 16) > 8 else "OB"
     return "OW"  # of words in any case
-
-
-class _Scope:
-    """A data set or an item, what it is in, and its character sets, read when text needs them."""
-
-    def __init__(self, dataset: Dataset, outer: _Scope | None) -> None:
-        self.dataset = dataset
-        self.outer = outer
-        self._names: list[str] | None = None
-        self._is_unchanged: bool | None = None
-
-    @property
-    def names(self) -> list[str]:
-        """The values of Specific Character Set, which items inherit (PS3.5 7.5.3)."""
-        if self._names is None:
-            if SPECIFIC_CHARACTER_SET in self.dataset or self.outer is None:
-                self._names = values_of(self.dataset, SPECIFIC_CHARACTER_SET)
-            else:
-                self._names = self.outer.names
-        return self._names
-
-    @property
-    def is_named(self) -> bool:
-        """Whether a character set is named that there is, and that has more than the default repertoire."""
-        return are_known(self.names) and not DEFAULT_REPERTOIRE.issuperset(self.names)
-
-    @property
-    def encodings(self) -> list[str]:
-        """What pydicom decodes text of this data set with."""
-        original = self.dataset.original_character_set or "iso8859"
-        return [original] if isinstance(original, str) else list(original)
-
-    @property
-    def is_unchanged(self) -> bool:
-        """Whether the character sets are those that the data set was read in, if it was read."""
-        if self._is_unchanged is None:
-            self._is_unchanged = (
-                not self.dataset.original_character_set or encodings_of(self.names) == self.encodings
-            )
-        return self._is_unchanged
-
-    def has(self, value: bytes) -> bool:
-        """Whether bytes are text in the character sets that are named."""
-        if is_plain(value):
-            return True
-        return self.is_named and not is_lost(decode_text(value, encodings_of(self.names)))
-
-    def was_unnamed(self, value: bytes) -> bool:
-        """Whether text was read for which no character set was named, or none that there is."""
-        first, *others = self.encodings
-        return first == "iso8859" and _LOST in decode_text(value, ["ascii", *others])
-
-    def is_repaired_for(self, value: bytes) -> bool:
-        """Whether text has the character sets now that it was read in, and had not in those named then.
-
-        Where none was named, they have to be one in which most sequences of bytes mean nothing.
-        """
-        names = self.names
-        is_told = not set(names).isdisjoint(STAND_ALONE_ENCODINGS) and self.was_unnamed(value)
-        if not are_known(names) or not (is_told or is_lost(decode_text(value, self.encodings))):
-            return False
-        return not is_lost(decode_text(value, encodings_of(names)))
-
-    def ancestors(self) -> list[Dataset]:
-        """Return the data set and those around it, the nearest first."""
-        return [self.dataset, *(self.outer.ancestors() if self.outer else ())]
-
-    def number(self, tag: int, default: int) -> int:
-        """Return a number of VR US of the nearest data set that has it."""
-        for dataset in self.ancestors():
-            value = dataset[tag].value if tag in dataset else None
-            if isinstance(value, int):
-                return value
-        return default
-
-
-def no_data_set(given: object, call: str) -> TypeError:
-    """Return what is raised where `call` was given no data set; what was given is not told, but its type."""
-    what = f"the class {given.__name__}" if isinstance(given, type) else type(given).__name__
-    return TypeError(f"{call}: a pydicom Dataset is wanted, not {what}")
-
-
-def stored(dataset: Dataset, tag: int) -> DataElement | RawDataElement:
-    """Return an element as the data set has it; only what pydicom left in a file is read.
-
-    `Dataset.get_item` takes empty values for such, and decodes them, which may raise anything, and shows no
-    longer that the file was cut.
-    """
-    element: DataElement | RawDataElement = dataset.get_item(tag, keep_deferred=True)
-    if isinstance(element, RawDataElement) and element.value is None and element.length:
-        buffer, name = dataset.buffer, dataset.filename
-        source = name if buffer is None or (name and buffer.closed) else buffer
-        element = read_deferred_data_element(dataset.fileobj_type, source, dataset.timestamp, element)
-        dataset[tag] = element
-    return element
-
-
-def items_of(element: DataElement | RawDataElement) -> list[Dataset]:
-    """Return the items of an element, none if it is no sequence, or was not looked at."""
-    return list(element.value or ()) if element.VR == "SQ" and isinstance(element, DataElement) else []
-
-
-def values_of(dataset: Dataset, tag: int) -> list[str]:
-    """Return the values of an element whose text is ASCII, a few at most; none if it is absent or empty."""
-    value = stored(dataset, tag).value if tag in dataset else None
-    if isinstance(value, bytes):
-        value = value.decode("latin-1").split("\\", MAXIMUM_CHARACTER_SETS)
-    values = value if isinstance(value, (MultiValue, list, tuple)) else [value or ""]
-    texts = [str(one).strip(" \0") for one in values[:MAXIMUM_CHARACTER_SETS]]
-    return texts if any(texts) else []

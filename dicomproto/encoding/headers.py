@@ -82,15 +82,15 @@ class Runs:
         self._unpack = unpack
         self._known: dict[bytes, Run] = {}  # by the first header
 
-    def find(self, data: bytes | memoryview, position: int, end: int) -> Run | None:
-        """Return the run that is at `position`, wholly before `end`, if it is known."""
+    def find(self, data: bytes | memoryview, position: int, end: int, previous: int) -> Run | None:
+        """Return the known run at `position`, if it ends by `end` and its first tag is above `previous`."""
         run = self._known.get(bytes(data[position : position + 8]))
         if run is None or not run.mask or position + run.size > end:
             return None
         if int.from_bytes(data[position : position + run.size], "little") & run.mask != run.headers:
             return None
         run.misses = 0
-        return run
+        return run if previous < run.first else None
 
     def add(self, data: bytes | memoryview, position: int, run: Run) -> None:
         """Take notice of a run that is at `position`."""

@@ -190,15 +190,11 @@ class Walk:
         unpack, unpack_long, highest = order.explicit, order.long, self._highest_plain
         short_vrs, long_vrs = order.short_vrs, order.plain_long_vrs
         end = min(len(data), frame.end - base)
-        known: Run | None = None
-        if sink is None:
-            known = order.runs.find(data, position, end)
-            if known is not None and previous < known.first:
-                previous, frame.has_vr = known.last, True
-                position += known.size
-                self._count(known.count)
-            else:
-                known = None
+        known = None if sink is not None else order.runs.find(data, position, end, previous)
+        if known is not None:
+            previous, frame.has_vr = known.last, True
+            position += known.size
+            self._count(known.count)
         begin = position
         plain = known  # what was walked before something odd came
         walked = 0

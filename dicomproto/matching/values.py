@@ -25,8 +25,8 @@ from pydicom.values import convert_value
 from ..encoding.bounds import IDENTIFIER_BOUNDS
 from ..encoding.characters import EXTENDED_VRS, decode_text
 from ..encoding.decoding import build_sequence
-from ..encoding.encoder import items_of, stored
 from ..encoding.headers import LONG_VRS, SHORT_VRS
+from ..encoding.stored import items_of, stored
 from ..errors import DataSetError, DataSetTooLarge
 
 SPECIFIC_CHARACTER_SET, TIMEZONE_OFFSET = 0x0008_0005, 0x0008_0201

@@ -139,7 +139,8 @@ def plan_contexts(
         else:
             syntaxes = (transfer_syntax,)
         placed.setdefault((sop_class, syntaxes), []).append((sop_class, transfer_syntax))
-    contexts, unplaced = list(placed)[:limit], list(placed)[limit:]
+    contexts = list(placed)[:limit]
+    unplaced = tuple(pair for key in list(placed)[limit:] for pair in placed[key])
 
     fallbacks = [
         (sop_class, FALLBACK_TRANSFER_SYNTAXES)
@@ -148,27 +149,33 @@ def plan_contexts(
     ]
     fallbacks.sort(key=lambda f: set(native[f[0]]) <= set(FALLBACK_TRANSFER_SYNTAXES))
     room = limit - len(contexts)
+    warnings = _given_up(len(fallbacks[room:]), len(shared), unplaced, len(own), limit)
     contexts += fallbacks[:room]
+    return ContextPlan(contexts=propose_contexts(contexts), unplaced=unplaced, warnings=warnings)
 
-    without_place = tuple(pair for key in unplaced for pair in placed[key])
+
+def _given_up(
+    fallbacks: int, shared: int, unplaced: tuple[tuple[str, str], ...], pairs: int, limit: int
+) -> tuple[str, ...]:
+    """Return what a plan gives up, in words."""
     warnings = []
-    if fallbacks[room:]:
+    if fallbacks:
         warnings.append(
-            f"no room for the fallback contexts of {len(fallbacks[room:])} SOP classes:"
+            f"no room for the fallback contexts of {fallbacks} SOP classes:"
             " their objects fail if their own transfer syntax is refused"
         )
     if shared:
         warnings.append(
-            f"the uncompressed transfer syntaxes of {len(shared)} SOP classes share one context each:"
+            f"the uncompressed transfer syntaxes of {shared} SOP classes share one context each:"
             " objects in another syntax than is accepted are re-encoded"
         )
-    if without_place:
-        listed = ", ".join(f"{sop_class} in {syntax}" for sop_class, syntax in without_place)
+    if unplaced:
+        listed = ", ".join(f"{sop_class} in {syntax}" for sop_class, syntax in unplaced)
         warnings.append(
-            f"{len(without_place)} of {len(own)} pairs of SOP class and transfer syntax do not fit"
+            f"{len(unplaced)} of {pairs} pairs of SOP class and transfer syntax do not fit"
             f" in {limit} presentation contexts: {listed}"
         )
-    return ContextPlan(contexts=propose_contexts(contexts), unplaced=without_place, warnings=tuple(warnings))
+    return tuple(warnings)
 
 
 def _shared_classes(pairs: int, native: Mapping[str, list[str]], limit: int) -> set[str]:

@@ -22,7 +22,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as DicomSequence
 from pydicom.tag import BaseTag, Tag
 
-from dicomproto.encoding.encoder import values_of
+from dicomproto.encoding.stored import values_of
 from dicomproto.matching.key_values import fault_of
 
 MAXIMUM_ITEM = 999

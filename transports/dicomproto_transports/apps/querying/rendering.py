@@ -18,7 +18,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.multival import MultiValue
 
 from dicomproto.encoding.characters import EXTENDED_VRS, decode_text, is_plain
-from dicomproto.encoding.encoder import stored, vr_of_raw
+from dicomproto.encoding.stored import stored, vr_of_raw
 from dicomproto.matching.values import TEXT_VRS, read_if_possible
 from dicomproto.quiet import Quiet
 
