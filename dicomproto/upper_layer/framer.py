@@ -285,25 +285,3 @@ class Framer:
             raise InvalidPDU(
                 error.text, offset=offset, item_path=error.item_path, reason=error.reason
             ) from None
-
-
-_SIGNATURES = (
-    (b"\x16\x03", "tls"),
-    (b"\x15\x03", "tls"),
-    (b"SSH-", "ssh"),
-    (b"PROXY ", "proxy"),
-    (b"\r\n\r\n\x00\r", "proxy"),
-    (b"GET ", "http"),
-    (b"HEAD ", "http"),
-    (b"POST ", "http"),
-    (b"PUT ", "http"),
-    (b"OPTION", "http"),
-    (b"DELETE", "http"),
-    (b"PRI * ", "http"),
-    (b"HTTP/", "http"),
-)
-
-
-def sniff(header: bytes) -> str:
-    """Return which protocol the first 6 bytes of a connection belong to, "unknown" if none of those known."""
-    return next((kind for signature, kind in _SIGNATURES if header.startswith(signature)), "unknown")

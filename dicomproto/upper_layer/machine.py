@@ -29,19 +29,19 @@ from .events import (
     ConnectionClosed,
     LocallyEnded,
     NeedData,
-    NotDicom,
     PDVChunk,
-    ProtocolViolation,
     Role,
     Terminal,
     TimerExpired,
     UpperLayerEvent,
 )
 from .fragments import UNLIMITED_LENGTH, fragments, packed_fragments
-from .framer import P_DATA_HEADER, Framer, Item, sniff
-from .layout import INVALID_PARAMETER, PDU_NAMES, UNEXPECTED_PDU, UNRECOGNIZED_PDU
+from .framer import P_DATA_HEADER, Framer, Item
+from .layout import INVALID_PARAMETER, PDU_NAMES, UNEXPECTED_PDU
 from .pdu import PDU, Abort, AssociateAC, AssociateRJ, AssociateRQ, Buffer, PDataTF, ReleaseRP, ReleaseRQ
 from .states import TRANSITIONS, State
+from .timers import Timers
+from .violations import violation
 
 T = TypeVar("T")
 
@@ -101,8 +101,7 @@ class UpperLayer:
         self._accepted: frozenset[int] = frozenset()
         self._terminal: Terminal | None = None
         self._eof = False
-        self._timers: dict[str, float | None] = {}
-        self._pdu_progress: tuple[int, int] | None = None
+        self._timers = Timers(self.timeouts, self._framer)
 
     # --- bytes ---------------------------------------------------------------------------------
 
@@ -271,22 +270,12 @@ class UpperLayer:
 
         A timer that was armed since the last call starts to run at `now`.
         """
-        self._watch_pdu()
-        timers, earliest = self._timers, None
-        for name, deadline in timers.items():
-            if deadline is None:
-                deadline = timers[name] = now + getattr(self.timeouts, name)
-            if earliest is None or deadline < earliest:
-                earliest = deadline
-        return earliest
+        return self._timers.next_deadline(now)
 
     def handle_timeout(self, now: float) -> None:
         """Act on every timer whose deadline has come."""
-        self._watch_pdu()
-        for name, deadline in tuple(self._timers.items()):
-            if deadline is not None and deadline <= now and name in self._timers:
-                del self._timers[name]
-                self.expire(name)
+        for timer in self._timers.expired(now):
+            self.expire(timer)
 
     def expire(self, timer: str) -> None:
         """End the association because a wait was too long; for `Connection`'s own timers too."""
@@ -294,25 +283,6 @@ class UpperLayer:
         if (event, self.state) not in TRANSITIONS:
             raise LocalProtocolError(f"nothing is waited for in {self._where()}")
         self._fire(event, TimerExpired(timer=timer, state=self.state.value))
-
-    def _arm(self, timer: str) -> None:
-        if getattr(self.timeouts, timer) is not None:
-            self._timers[timer] = None
-
-    def _disarm(self, timer: str) -> None:
-        self._timers.pop(timer, None)
-
-    def _watch_pdu(self) -> None:
-        """Let the `pdu` timer follow the framer: one PDU, or the last byte of a P-DATA-TF, is one wait."""
-        framer = self._framer
-        if self._terminal is not None or not framer.is_mid_pdu:
-            self._pdu_progress = None
-            self._disarm("pdu")
-            return
-        progress = framer.begun_at, framer.consumed if framer.is_in_p_data else 0
-        if progress != self._pdu_progress:
-            self._pdu_progress = progress
-            self._arm("pdu")
 
     # --- closing -------------------------------------------------------------------------------
 
@@ -363,7 +333,7 @@ class UpperLayer:
         self._terminal = terminal
         self._events.append(terminal)
         self._framer.discard()
-        self._timers.clear()
+        self._timers.end()
 
     # Association establishment (PS3.8 Table 9-6)
 
@@ -374,10 +344,10 @@ class UpperLayer:
     def _ae_2(self, _: None) -> None:
         assert self.request is not None
         self._outbox.append(encode_pdu(self.request))
-        self._arm("association")
+        self._timers.arm("association")
 
     def _ae_3(self, answer: AssociateAC) -> None:
-        self._disarm("association")
+        self._timers.disarm("association")
         self._establish(answer, answer.maximum_length)
         self._events.append(answer)
 
@@ -385,10 +355,10 @@ class UpperLayer:
         self._end(rejection)
 
     def _ae_5(self, _: None) -> None:
-        self._arm("artim")
+        self._timers.arm("artim")
 
     def _ae_6(self, request: AssociateRQ) -> State | None:
-        self._disarm("artim")
+        self._timers.disarm("artim")
         if not request.protocol_version & 1:
             rejection = AssociateRJ(result=1, source=2, reason=2)
             self._ae_8((rejection, encode_pdu(rejection)))
@@ -408,7 +378,7 @@ class UpperLayer:
         rejection, encoded = sent
         self._outbox.append(encoded)
         self._end(LocallyEnded(pdu=rejection))
-        self._arm("close")
+        self._timers.arm("close")
 
     def _establish(self, answer: AssociateAC, peer_maximum_length: int | None) -> None:
         self.answer = answer
@@ -431,13 +401,13 @@ class UpperLayer:
         self._outbox += buffers
 
     def _dt_2(self, _: object) -> None:
-        """The PDVs follow from the framer."""
+        """Nothing to do: the framer gives the PDVs."""
 
     # Association release (PS3.8 Table 9-8)
 
     def _ar_1(self, sent: tuple[ReleaseRQ, bytes]) -> None:
         self._outbox.append(sent[1])
-        self._arm("association")
+        self._timers.arm("association")
 
     def _ar_2(self, request: ReleaseRQ) -> None:
         self._events.append(request)
@@ -449,10 +419,13 @@ class UpperLayer:
         response, encoded = sent
         self._outbox.append(encoded)
         self._end(LocallyEnded(pdu=response))
-        self._arm("close")
+        self._timers.arm("close")
 
     def _ar_5(self, _: None) -> None:
         self._timers.clear()
+
+    _ar_6 = _dt_2
+    _ar_7 = _dt_1
 
     def _ar_8(self, request: ReleaseRQ) -> State:
         self._events.append(request)
@@ -462,7 +435,7 @@ class UpperLayer:
         self._outbox.append(sent[1])
 
     def _ar_10(self, response: ReleaseRP) -> None:
-        self._disarm("association")
+        self._timers.disarm("association")
         self._events.append(response)
 
     # Abort (PS3.8 Table 9-9)
@@ -487,8 +460,12 @@ class UpperLayer:
         quiet = not framer.consumed
         self._end(ConnectionClosed(state=self.state.value, mid_pdu=framer.is_mid_pdu, quiet=quiet))
 
+    _aa_5 = _aa_4
+
     def _aa_6(self, _: object) -> None:
         """Ignore the PDU."""
+
+    _aa_7 = _aa_6
 
     def _aa_8(self, cause: object) -> None:
         self._abort(cause, source=2)
@@ -501,54 +478,19 @@ class UpperLayer:
         elif isinstance(cause, TimerExpired):
             abort, terminal = Abort(source=0, reason=0), cause
         else:
-            abort, terminal = self._fault(cause, source)
+            error = cause if isinstance(cause, InvalidPDU) else self._unexpected(cause)
+            first_bytes = self._framer.first_bytes
+            abort, terminal = violation(error, self.state.value, source=source, first_bytes=first_bytes)
         self._outbox.append(encode_pdu(abort))
         self._end(terminal)
-        self._arm("close")
+        self._timers.arm("close")
 
-    def _fault(self, cause: object, source: int) -> tuple[Abort, Terminal]:
-        if isinstance(cause, InvalidPDU):
-            reason, text, offset, path = cause.reason, cause.text, cause.offset, cause.item_path
-        else:
-            path = _RECEIVED_EVENTS[type(cause)][1]
-            reason, text, offset = UNEXPECTED_PDU, f"not expected in {self._where()}", self._framer.pdu_offset
-        # Source 0, the service-user, has no reasons (PS3.8 Table 9-26).
-        abort = Abort(source=source, reason=reason if source else 0)
-        if reason == UNRECOGNIZED_PDU and not offset:
-            return abort, NotDicom(kind=sniff(self._framer.first_bytes), abort=abort)
-        violation = ProtocolViolation(
-            text=text, offset=offset, item_path=path, state=self.state.value, abort=abort
-        )
-        return abort, violation
+    def _unexpected(self, item: object) -> InvalidPDU:
+        text, name = f"not expected in {self._where()}", _RECEIVED_EVENTS[type(item)][1]
+        return InvalidPDU(text, offset=self._framer.pdu_offset, item_path=name, reason=UNEXPECTED_PDU)
 
 
 _ACTIONS: dict[str, Callable[..., State | None]] = {
-    "AE-1": UpperLayer._ae_1,
-    "AE-2": UpperLayer._ae_2,
-    "AE-3": UpperLayer._ae_3,
-    "AE-4": UpperLayer._ae_4,
-    "AE-5": UpperLayer._ae_5,
-    "AE-6": UpperLayer._ae_6,
-    "AE-7": UpperLayer._ae_7,
-    "AE-8": UpperLayer._ae_8,
-    "DT-1": UpperLayer._dt_1,
-    "DT-2": UpperLayer._dt_2,
-    "AR-1": UpperLayer._ar_1,
-    "AR-2": UpperLayer._ar_2,
-    "AR-3": UpperLayer._ar_3,
-    "AR-4": UpperLayer._ar_4,
-    "AR-5": UpperLayer._ar_5,
-    "AR-6": UpperLayer._dt_2,
-    "AR-7": UpperLayer._dt_1,
-    "AR-8": UpperLayer._ar_8,
-    "AR-9": UpperLayer._ar_9,
-    "AR-10": UpperLayer._ar_10,
-    "AA-1": UpperLayer._aa_1,
-    "AA-2": UpperLayer._aa_2,
-    "AA-3": UpperLayer._aa_3,
-    "AA-4": UpperLayer._aa_4,
-    "AA-5": UpperLayer._aa_4,
-    "AA-6": UpperLayer._aa_6,
-    "AA-7": UpperLayer._aa_6,
-    "AA-8": UpperLayer._aa_8,
+    action: getattr(UpperLayer, f"_{action.lower().replace('-', '_')}") for action, _ in TRANSITIONS.values()
 }
+"""The method of each action of Table 9-10."""

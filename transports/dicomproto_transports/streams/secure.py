@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dicomproto.errors import AssociationError, ConnectionLost, TLSFailed
-from dicomproto.upper_layer.framer import sniff
+from dicomproto.upper_layer.violations import sniff
 
 from ..tls import ReloadingContext
 from ..words import PROTOCOLS, timed_out

@@ -1,0 +1,72 @@
+"""The timers of one association at the P-DATA level; their clock is the caller's.
+
+A timer is named like the field of `Timeouts` that has its duration, and starts to run at the first
+`next_deadline` after it was armed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..config import Timeouts
+from .framer import Framer
+
+
+class Timers:
+    """The armed timers. The `pdu` timer follows the framer: a PDU may take only so long once it has begun."""
+
+    def __init__(self, timeouts: Timeouts, framer: Framer) -> None:
+        self._timeouts = timeouts
+        self._framer = framer
+        self._armed: dict[str, float | None] = {}  # deadlines; None before the timer runs
+        self._is_over = False
+        self._progress: tuple[int, int] | None = None
+
+    def arm(self, timer: str) -> None:
+        """Arm a timer, or arm it anew; without effect if its duration is None."""
+        if getattr(self._timeouts, timer) is not None:
+            self._armed[timer] = None
+
+    def disarm(self, timer: str) -> None:
+        """Disarm a timer, if it is armed."""
+        self._armed.pop(timer, None)
+
+    def clear(self) -> None:
+        """Disarm all timers."""
+        self._armed.clear()
+
+    def end(self) -> None:
+        """Disarm all timers, and follow the framer no longer: the association has ended."""
+        self._armed.clear()
+        self._is_over = True
+
+    def next_deadline(self, now: float) -> float | None:
+        """Return the earliest deadline, or None; a timer armed since the last call starts to run at `now`."""
+        self._watch_pdu()
+        timers, earliest = self._armed, None
+        for name, deadline in timers.items():
+            if deadline is None:
+                deadline = timers[name] = now + getattr(self._timeouts, name)
+            if earliest is None or deadline < earliest:
+                earliest = deadline
+        return earliest
+
+    def expired(self, now: float) -> Iterator[str]:
+        """Disarm each timer whose deadline has come, and yield it; one may be disarmed in between."""
+        self._watch_pdu()
+        for name, deadline in tuple(self._armed.items()):
+            if deadline is not None and deadline <= now and name in self._armed:
+                del self._armed[name]
+                yield name
+
+    def _watch_pdu(self) -> None:
+        """Let the `pdu` timer follow the framer: one PDU, or the last byte of a P-DATA-TF, is one wait."""
+        framer = self._framer
+        if self._is_over or not framer.is_mid_pdu:
+            self._progress = None
+            self._armed.pop("pdu", None)
+            return
+        progress = framer.begun_at, framer.consumed if framer.is_in_p_data else 0
+        if progress != self._progress:
+            self._progress = progress
+            self.arm("pdu")
