@@ -14,33 +14,17 @@ from types import MappingProxyType
 
 from .config import Limits, Timeouts
 from .dimse.assembly import TINY, CommandReceived
-from .dimse.commands import (
-    CCancelRQ,
-    CFindRQ,
-    CFindRSP,
-    CGetRQ,
-    CMoveRQ,
-    Request,
-    Response,
-)
-from .dimse.events import (
-    CancelReceived,
-    MessageEvent,
-    MessageIncomplete,
-    RequestReceived,
-    RequestRefused,
-    ResponseReceived,
-)
+from .dimse.commands import CCancelRQ, Request, Response
+from .dimse.events import MessageEvent, MessageIncomplete, RequestReceived
 from .dimse.inbox import Inbox
-from .dimse.operations import Operations
 from .dimse.outbox import Outbox
-from .dimse.status import DUPLICATE_INVOCATION, SOP_CLASS_NOT_SUPPORTED, Category
 from .dimse.waits import Waits
 from .errors import InvalidCommand, LocalProtocolError
 from .negotiation import AcceptedContext, ContextMatch, RejectedContext, operations_window
-from .record import maker_of
 from .services import STANDARD, SOPClassRegistry
 from .services.agreement import Agreement
+from .services.invoker import Invoker
+from .services.performer import Performer
 from .upper_layer.events import (
     BUSY,
     CLOSED,
@@ -68,10 +52,6 @@ from .upper_layer.pdu import (
 from .upper_layer.states import State
 
 Event = AssociateRQ | AssociateAC | ReleaseRQ | Terminal | MessageEvent
-
-_CANCELLABLE = (CFindRQ, CGetRQ, CMoveRQ)
-_make_request_received, _make_response_received = maker_of(RequestReceived), maker_of(ResponseReceived)
-_ENDED_WELL = (Category.SUCCESS, Category.WARNING)
 
 MOST_CHUNKS = 256
 """PDVs, or parts of them, that one `next_event` takes in before it answers, whatever becomes of them."""
@@ -114,13 +94,13 @@ class Connection:
         )
         self._idle_release = idle_release
         self._events: deque[Event] = deque()
-        self._operations = Operations()
-        self._unanswered: dict[int, RequestReceived] = {}
-        self._cancelled: set[int] = set()
-        self._inbox = Inbox(self._upper, self._events.append)
+        emit = self._events.append
+        self._inbox = Inbox(self._upper, emit)
         self._outbox = Outbox(self._upper, pack_pdvs=pack_pdvs)
+        self._invoker = Invoker(self._upper, self._agreement, self._inbox, self._outbox, emit)
+        self._performer = Performer(self._upper, self._agreement, self._inbox, self._outbox, emit)
+        self._operations = self._invoker.operations
         self._waits = Waits(self._operations, self.timeouts)
-        self._requests_limit = self.limits.outstanding_requests
         self._release_reply_is_due = False
 
     # --- facts ---------------------------------------------------------------------------------
@@ -178,7 +158,7 @@ class Connection:
     @property
     def unanswered(self) -> Mapping[int, RequestReceived]:
         """The peer's requests without our final response, by Message ID."""
-        return MappingProxyType(self._unanswered)
+        return MappingProxyType(self._performer.unanswered)
 
     @property
     def can_invoke(self) -> bool:
@@ -188,7 +168,7 @@ class Connection:
     @property
     def cancelled(self) -> Set[int]:
         """Message IDs of the unanswered operations that the peer has cancelled; the set goes on with them."""
-        return self._cancelled
+        return self._performer.cancelled
 
     @property
     def is_sending(self) -> bool:
@@ -277,7 +257,7 @@ class Connection:
     def _look(self, now: float, unread: float = 0.0) -> float | None:
         """See what moved; return when the first wait for a message is over."""
         upper, assembler = self._upper, self._inbox.assembler
-        is_busy = self._operations or self._unanswered or self._outbox.command is not None
+        is_busy = self._operations or self._performer.unanswered or self._outbox.command is not None
         return self._waits.look(
             now,
             received=upper.bytes_received,
@@ -322,7 +302,7 @@ class Connection:
 
     def _check_nothing_open(self) -> None:
         self._outbox.check_free("A-RELEASE-RQ")
-        for what, ids in (("sent", self._operations), ("received", self._unanswered)):
+        for what, ids in (("sent", self._operations), ("received", self._performer.unanswered)):
             if ids:
                 raise LocalProtocolError(
                     f"A-RELEASE-RQ while requests {what} are not answered: {sorted(ids)}"
@@ -341,7 +321,7 @@ class Connection:
         self._inbox.assembler.tiny = min(TINY, (announced or 4 * TINY) // 4)
         # 0 is any number; Message IDs end at 65535.
         self._operations.window = ours or 65535
-        self._requests_limit = max(self.limits.outstanding_requests, theirs)
+        self._performer.limit = max(self.limits.outstanding_requests, theirs)
 
     # --- sending: messages ---------------------------------------------------------------------
 
@@ -361,33 +341,7 @@ class Connection:
         If the command has a data set, `send_data` must give it, to the last chunk, before anything
         else is sent.
         """
-        self._outbox.check_free(command.name)
-        if not self.is_established:
-            raise LocalProtocolError(f"{command.name} needs an association, this is {self.state.value}")
-        context = self._agreement.contexts.get(context_id)
-        if context is None:
-            raise LocalProtocolError(f"{command.name}: presentation context {context_id} was not accepted")
-        if self._agreement.may_invoke(command, context, by_us=True) == "no":
-            raise LocalProtocolError(
-                f"{command.name}: not in our role on context {self._agreement.name_of(context)}"
-            )
-        if not self.can_invoke:
-            raise LocalProtocolError(
-                f"{command.name}: {len(self._operations)} operations are outstanding, as many as negotiated"
-            )
-        if not command.MessageID:
-            command = command.replace(MessageID=self._operations.next_message_id())
-        message_id = command.MessageID
-        if message_id in self._operations:
-            raise LocalProtocolError(f"{command.name}: Message ID {message_id} is in use")
-        verdict = self._agreement.check(command, context, by_us=True)
-        if verdict.status is not None:
-            raise LocalProtocolError(
-                f"{command.name} on context {self._agreement.name_of(context)}: {verdict.text}"
-            )
-        self._outbox.send(command, context_id)
-        self._operations.add(command, context_id)
-        return message_id
+        return self._invoker.send_request(command, context_id)
 
     def send_response(self, response: Response) -> None:
         """Queue a response to the peer's request with that Message ID; the data set follows as for requests.
@@ -395,33 +349,7 @@ class Connection:
         One without a data set waits behind the data set under way, if there is one.
         Before the peer has sent all of its data set only a failure can be answered (PS3.7 9.3.1).
         """
-        message_id = response.MessageIDBeingRespondedTo
-        if self._outbox.command is not None and response.has_data_set:
-            self._outbox.check_free(response.name)
-        received = self._unanswered.get(message_id)
-        if received is None:
-            raise LocalProtocolError(
-                f"{response.name}: no request with Message ID {message_id} is unanswered"
-            )
-        if type(response) is not received.command.response_class:
-            raise LocalProtocolError(f"{response.name} does not answer a {received.command.name}")
-        is_failure = response.category in (Category.FAILURE, Category.CANCEL)
-        if not is_failure and self._inbox.is_incomplete(received.command):
-            raise LocalProtocolError(
-                f"{response.name} with status {response.Status:04X}H before the data set is complete"
-            )
-        is_final = response.category is not Category.PENDING
-        if not is_final and not isinstance(received.command, _CANCELLABLE):
-            raise LocalProtocolError(f"{response.name} with pending status {response.Status:04X}H")
-        if isinstance(response, CFindRSP) and not is_final and not response.has_data_set:
-            raise LocalProtocolError("a pending C-FIND-RSP has an identifier (PS3.7 Table 9.3-4)")
-        if self._outbox.command is None:
-            self._outbox.send(response, received.context_id)
-        else:
-            self._outbox.send_in_turn(response, received.context_id)
-        if is_final:
-            del self._unanswered[message_id]
-            self._cancelled.discard(message_id)
+        self._performer.send_response(response)
 
     def send_data(self, data: Buffer, *, last: bool, pad: bool = False) -> None:
         """Queue the next chunk, of any size, of the data set under way; `last` ends the message.
@@ -439,14 +367,7 @@ class Connection:
 
     def send_cancel(self, message_id: int) -> None:
         """Queue a C-CANCEL for an outstanding C-FIND, C-GET or C-MOVE; its final response still comes."""
-        self._outbox.check_free("C-CANCEL-RQ")
-        operation = self._operations.get(message_id)
-        if operation is None or not isinstance(operation.request, _CANCELLABLE):
-            raise LocalProtocolError(
-                f"no C-FIND, C-GET or C-MOVE with Message ID {message_id} is outstanding"
-            )
-        self._outbox.send(CCancelRQ(MessageIDBeingRespondedTo=message_id), operation.context_id)
-        operation.cancel()
+        self._invoker.send_cancel(message_id)
 
     # --- receiving -----------------------------------------------------------------------------
 
@@ -498,106 +419,15 @@ class Connection:
         if not isinstance(event, ReleaseRQ):
             self._outbox.discard()
             self._operations.clear()
-            self._unanswered.clear()
+            self._performer.unanswered.clear()
         self._events.append(event)
 
     def _command(self, received: CommandReceived) -> None:
         command = received.command
         if isinstance(command, Request):
-            self._request(received, command)
+            self._performer.receive_request(received, command)
         elif isinstance(command, Response):
-            self._response(received, command)
+            self._invoker.receive_response(received, command)
         else:
             assert isinstance(command, CCancelRQ)
-            message_id = command.MessageIDBeingRespondedTo
-            unanswered = self._unanswered.get(message_id)
-            # One for an operation that has ended crosses our last response: nothing is wrong with it.
-            is_useful = unanswered is not None and isinstance(unanswered.command, _CANCELLABLE)
-            if is_useful and message_id not in self._cancelled:
-                self._cancelled.add(message_id)
-                self._events.append(CancelReceived(message_id=message_id))
-
-    def _request(self, received: CommandReceived, request: Request) -> None:
-        context_id = received.context_id
-        context = self._agreement.contexts[context_id]
-        if len(self._unanswered) + len(self._outbox.waiting) >= self._requests_limit:
-            limit = self._requests_limit
-            raise InvalidCommand(f"more than {limit} unanswered requests (Limits.outstanding_requests)")
-        invocation = self._agreement.may_invoke(request, context, by_us=False)
-        verdict = self._agreement.check(request, context, by_us=False)
-        waiting = self._outbox.waiting and self._outbox.has_response_to(request.MessageID)
-        if waiting or request.MessageID in self._unanswered:
-            text = f"Message ID {request.MessageID} is in use"
-            self._refuse(received, request, DUPLICATE_INVOCATION, text)
-        elif invocation == "no":
-            text = f"the role for {request.name} was not negotiated"
-            self._refuse(received, request, SOP_CLASS_NOT_SUPPORTED, text)
-        elif verdict.status is not None:
-            self._refuse(received, request, verdict.status, verdict.text)
-        elif self.state is State.STA7:
-            self._refuse(received, request, None, "arrived after our A-RELEASE-RQ")
-        else:
-            warnings = received.warnings
-            if invocation == "warn":
-                warnings += (f"role-not-negotiated: for {request.name}",)
-            if verdict.warning is not None:
-                warnings += (verdict.warning,)
-            event = _make_request_received(
-                context_id=context_id,
-                command=request,
-                has_data_set=received.has_data_set,
-                warnings=warnings,
-            )
-            self._unanswered[request.MessageID] = event
-            self._events.append(event)
-
-    def _refuse(self, received: CommandReceived, request: Request, status: int | None, text: str) -> None:
-        context_id = received.context_id
-        self._inbox.drop(received.has_data_set)
-        if self.state is State.STA7:
-            status = None  # what crosses our A-RELEASE-RQ cannot be answered any more (AR-6)
-        if status is not None:
-            response = request.response(Status=status, ErrorComment=text)
-            self._outbox.send_in_turn(response, context_id)
-        refused = RequestRefused(context_id=context_id, command=request, status=status, text=text)
-        self._events.append(refused)
-
-    def _response(self, received: CommandReceived, response: Response) -> None:
-        message_id = response.MessageIDBeingRespondedTo
-        operation = self._operations.get(message_id)
-        if operation is None:
-            if self.state is State.STA7:  # too late to matter
-                self._inbox.drop(received.has_data_set)
-                return
-            raise InvalidCommand(f"{response.name} to Message ID {message_id}, which is not outstanding")
-        request = operation.request
-        if type(response) is not request.response_class:
-            raise InvalidCommand(f"{response.name} to a {request.name}")
-        is_final = response.category is not Category.PENDING
-        if not is_final and not isinstance(request, _CANCELLABLE):
-            raise InvalidCommand(f"{response.name} with pending status {response.Status:04X}H")
-        is_early = self._outbox.command is request
-        if is_early and (not is_final or response.category in _ENDED_WELL):
-            raise InvalidCommand(
-                f"{response.name} with status {response.Status:04X}H before the data set was complete"
-            )
-        self._outbox.is_early |= is_early
-        warnings = received.warnings
-        if received.context_id != operation.context_id:
-            warnings += (f"other-context: request on {operation.context_id}",)
-        if is_final:
-            del self._operations[message_id]
-        else:
-            operation.pending()
-        context = self._agreement.contexts[operation.context_id]
-        self._agreement.explain(response, request, context)
-        event = _make_response_received(
-            context_id=received.context_id,
-            command=response,
-            request=request,
-            has_data_set=received.has_data_set,
-            is_final=is_final,
-            is_early=is_early,
-            warnings=warnings,
-        )
-        self._events.append(event)
+            self._performer.receive_cancel(command)

@@ -260,6 +260,10 @@ class CMoveRQ(AnsweredBy[CMoveRSP]):
     CommandDataSetType: int = DATA_SET_PRESENT
 
 
+CANCELLABLE = (CFindRQ, CGetRQ, CMoveRQ)
+"""The requests that a C-CANCEL may end, and that pending responses may answer."""
+
+
 class CEchoRSP(Response):
     """C-ECHO-RSP (PS3.7 Table 9.3-13)."""
 
