@@ -9,7 +9,9 @@ import re
 from collections.abc import Iterable, Sequence
 
 import faults
+import layers
 import quirks
+import rooms_diagram
 import state_diagram
 from docutils import nodes
 from provoking import Negotiation, Wait, Wire
@@ -66,6 +68,25 @@ class StateDiagram(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         return [nodes.raw("", state_diagram.draw(), format="html")]
+
+
+class RoomsDiagram(SphinxDirective):
+    """The rooms and their arrows, inline."""
+
+    def run(self) -> list[nodes.Node]:
+        return [nodes.raw("", rooms_diagram.draw(), format="html")]
+
+
+class RoomsTable(Generated):
+    """A row for each room, the bottom layer first, with the number of its layer."""
+
+    def lines(self) -> list[str]:
+        rows = [
+            (str(number), f"`{room}`", meaning)
+            for number, layer in enumerate(layers.LAYERS, 1)
+            for room, meaning in layer.items()
+        ]
+        return list_table(["Layer", "Room", "What it has"], rows, "fields")
 
 
 class StateTable(Generated):
@@ -409,6 +430,8 @@ def tell_default(app: Sphinx, what: str, name: str, obj: object, options: object
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the directives."""
     app.add_directive("state-diagram", StateDiagram)
+    app.add_directive("rooms-diagram", RoomsDiagram)
+    app.add_directive("rooms-table", RoomsTable)
     app.add_directive("state-table", StateTable)
     app.add_directive("state-list", StateList)
     app.add_directive("fault-table", FaultTable)

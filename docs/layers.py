@@ -40,6 +40,54 @@ ENGINE = [
 """`dicomproto` from the bottom up: a module imports from its own layer and from those below it."""
 
 
+ADAPTERS = [
+    {
+        "tls": "TLS contexts from the files of administrators",
+        "words": "how peers, waits and endings are called",
+        "checks": "what settings may be",
+        "attributes": "what may be set on entities, servers and associations",
+        "arguments": "what users may pass",
+        "extras": "what is not installed, named with the command that installs it",
+        "contexts": "ready-made presentation contexts",
+        "files": "heads of Part 10 files, pieces of data sets, objects to send",
+    },
+    {
+        "events": "what handlers receive: kinds of events, `Event`, messages, dumps",
+        "peers": "the peer table",
+    },
+    {"streams": "sockets, TLS, the PROXY header, connections in memory, and the waits of each flavour"},
+    {
+        "association": "`Driver`, the bytes of an association, and `Session`, its requests and handlers",
+        "server": "connections accepted and served, in threads or tasks",
+        "logs": "what is logged",
+        "evt": "the public names of events and handlers",
+    },
+    {"scu": "the services as user: storing, responses"},
+    {"scp": "the services as provider, a module each"},
+    {"entity": "`AE` and `Association`: associate, accept, admit; the parts put together"},
+    {
+        "": "the public names of the adapters",
+        "blocking": "the blocking flavour",
+        "asynchronous": "what trio and anyio have in common",
+    },
+    {
+        "trio": "the trio flavour",
+        "anyio": "the anyio flavour",
+        "testing": "networks in memory, with a clock that jumps",
+    },
+    {"apps.cli": "options, values, addresses, the console: what all commands have"},
+    {
+        "apps.requestor": "the association of a command that asks",
+        "apps.acceptor": "the server of a command that answers",
+        "apps.sending": "files found, contexts planned, objects sent",
+        "apps.receiving": "objects received and written to files",
+        "apps.querying": "identifiers, matches, retrievals",
+    },
+    {"apps": "the commands, a module each"},
+]
+"""`dicomproto_transports` from the bottom up."""
+
+
 def _in_full(package: str, layers: list[dict[str, str]]) -> list[dict[str, str]]:
     return [
         {f"{package}.{name}".removesuffix("."): meaning for name, meaning in layer.items()}
@@ -49,6 +97,7 @@ def _in_full(package: str, layers: list[dict[str, str]]) -> list[dict[str, str]]
 
 LAYERS = [
     *_in_full("dicomproto", ENGINE),
+    *_in_full("dicomproto_transports", ADAPTERS),
     {"dicomproto.__main__": "`python -m dicomproto`"},
 ]
 """All rooms, from the bottom up; a folder within a folder may have a layer of its own."""

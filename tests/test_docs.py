@@ -27,8 +27,10 @@ NOT_FROM_OUTPUT = {"demo.py"}  # `make demo` prints rates
 sys.path.insert(0, str(DOCS))
 try:
     import faults
+    import layers
     import provoking
     import quirks
+    import rooms_diagram
     import state_diagram
 finally:
     sys.path.remove(str(DOCS))
@@ -160,7 +162,40 @@ def test_the_diagram_hides_nothing_behind_a_state() -> None:
             assert apart, f"a label at {x:.0f}, {y:.0f} is covered"
 
 
-CONTRIBUTORS = ("contributing", "security")
+def reached(graph: dict[str, set[str]], start: str) -> set[str]:
+    found, left = set[str](), [start]
+    while left:
+        new = graph[left.pop()] - found
+        found |= new
+        left += new
+    return found
+
+
+def test_the_diagram_of_the_rooms_shows_each_room_and_which_it_imports_from() -> None:
+    modules = rooms_diagram.source()
+    drawn = rooms_diagram.draw()
+    for name in {room for room in map(layers.room_of, modules) if "." in room}:
+        assert re.search(rf"[> ]{re.escape(name.partition('.')[2].replace('.', '/'))}[ <]", drawn), name
+    every = rooms_diagram.box_arrows(modules)
+    shown = rooms_diagram.needed(every)
+    for box in every:
+        assert reached(shown, box) == reached(every, box)
+    assert drawn.count("<path") == sum(map(len, shown.values())) + 1  # and the arrow head
+    assert drawn.count("<rect") == len(every)
+
+
+def test_the_diagram_of_the_rooms_hides_no_room() -> None:
+    boxes = [
+        tuple(float(number) for number in re.findall(r'(?:x|y|width|height)="([\d.-]+)"', rect))
+        for rect in re.findall(r"<rect[^>]*>", rooms_diagram.draw())
+    ]
+    for number, (x, y, width, height) in enumerate(boxes):
+        for other_x, other_y, other_width, other_height in boxes[:number]:
+            apart = x >= other_x + other_width or other_x >= x + width
+            assert apart or y >= other_y + other_height or other_y >= y + height
+
+
+CONTRIBUTORS = ("architecture", "contributing", "security")
 PATH = re.compile(r"(?:[\w.]+/)+[\w.]*\b")
 WRITTEN = (".venv/", ".build/", ".venv-test/")
 
