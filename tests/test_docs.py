@@ -186,7 +186,7 @@ def test_the_diagram_of_the_rooms_shows_each_room_and_which_it_imports_from() ->
 
 def test_the_diagram_of_the_rooms_hides_no_room() -> None:
     boxes = [
-        tuple(float(number) for number in re.findall(r'(?:x|y|width|height)="([\d.-]+)"', rect))
+        tuple(float(number) for number in re.findall(r' (?:x|y|width|height)="([\d.-]+)"', rect))
         for rect in re.findall(r"<rect[^>]*>", rooms_diagram.draw())
     ]
     for number, (x, y, width, height) in enumerate(boxes):
