@@ -180,10 +180,6 @@ OF_OTHERS = {"_fields", "_replace", "_asdict", "_ArgumentGroup"}
 """Public names that begin with an underscore: of named tuples, of records, and the groups of argparse."""
 
 
-OF_BASES = {"dicomproto_transports.entity.association": {"_session"}}
-"""Names that a class takes from its base in another file, since its users shall not see them."""
-
-
 def private_names_of_others(module: str, path: Path) -> list[str]:
     """Return the private names that a file imports, or takes from objects, but defines nowhere itself."""
     own, used = set(OF_OTHERS), []
@@ -207,7 +203,7 @@ def private_names_of_others(module: str, path: Path) -> list[str]:
 
 @named(MODULES)
 def test_no_private_name_of_one_file_is_used_in_another(module: str, path: Path) -> None:
-    assert set(private_names_of_others(module, path)) == OF_BASES.get(module, set())
+    assert private_names_of_others(module, path) == []
 
 
 WITH_NAMES = {"", ".apps", ".streams"}
