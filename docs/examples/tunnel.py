@@ -6,40 +6,21 @@ from math import inf
 
 import trio
 
-from dicomproto.errors import ConnectionLost, TimedOut
 from dicomproto.uids import VERIFICATION
-from dicomproto_transports.trio import AE, BACKEND, evt, wrap_stream
+from dicomproto_transports.trio import AE, evt, wrap_stream
 
 
-class Tunnel:
-    """The flavour's backend, but for how it connects."""
-
-    now = BACKEND.now
-    checkpoint = BACKEND.checkpoint
-    current_task = BACKEND.current_task
-    shield = BACKEND.shield
-    in_thread = BACKEND.in_thread
-
-    async def connect(self, host, port, *, bind_address=None, deadline=None):
-        try:
-            with trio.fail_at(inf if deadline is None else deadline):
-                # Whatever gives a trio stream: SSH, TLS with a policy of its own, a proxy.
-                stream = await trio.open_tcp_stream(host, port)
-        except trio.TooSlowError:
-            raise TimedOut(f"the tunnel to {host} port {port} takes too long", phase="connect") from None
-        except OSError as error:
-            raise ConnectionLost(f"no tunnel to {host} port {port}: {error}") from error
-        return wrap_stream(stream)
-
-
-class TunnelAE(AE):
-    backend = Tunnel()
+async def connect(host, port, *, bind_address, deadline):
+    with trio.move_on_at(inf if deadline is None else deadline):
+        # Whatever gives a trio stream: SSH, TLS with a policy of its own, a proxy.
+        return wrap_stream(await trio.open_tcp_stream(host, port))
+    raise TimeoutError
 
 
 async def main():
-    scp = AE(ae_title="SCP")
+    scp = AE("SCP")
     scp.add_supported_context(VERIFICATION)
-    scu = TunnelAE(ae_title="SCU")
+    scu = AE("SCU", connect=connect)
     scu.add_requested_context(VERIFICATION)
     tell = [(evt.EVT_ESTABLISHED, lambda event: print("the association stands"))]
     async with (
