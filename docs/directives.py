@@ -27,10 +27,9 @@ from dicomproto.dimse import status
 from dicomproto.services import ServiceClass, SOPClass, keyword_of, sop_class, sop_class_uids
 from dicomproto.services._status_table import STATUSES
 from dicomproto.upper_layer.states import EVENTS, TRANSITIONS, State
-from dicomproto_transports import contexts, evt
+from dicomproto_transports import blocking, contexts, evt
 from dicomproto_transports.apps import APPLICATIONS
 from dicomproto_transports.checks import SETTINGS
-from dicomproto_transports.entity.ae import AECore
 from dicomproto_transports.events import kinds as _kinds
 from dicomproto_transports.scp import provider as _provider
 from dicomproto_transports.scp import store as _store
@@ -420,8 +419,8 @@ def mend_plurals(app: Sphinx, what: str, name: str, obj: object, options: object
 def tell_default(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
     """Say what a setting of an application entity is unless it is set."""
     owner, _, setting = name.rpartition(".")
-    if owner.endswith(".AECore") and setting in SETTINGS:
-        default = getattr(AECore(), setting)
+    if owner == "dicomproto_transports.blocking.AE" and setting in SETTINGS:
+        default = getattr(blocking.AE(), setting)
         shown = {"limits": "Limits()", "timeouts": "Timeouts()", "sop_classes": "those of the standard"}
         text = shown.get(setting) or (f"{default:,}" if type(default) is int else repr(default))
         lines[-1:] = ["", f"Default: {text}." if setting == "sop_classes" else f"Default: ``{text}``.", ""]

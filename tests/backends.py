@@ -20,7 +20,7 @@ from dicomproto_transports import anyio as anyio_flavour
 from dicomproto_transports import blocking, testing
 from dicomproto_transports import trio as trio_flavour
 from dicomproto_transports.server.serving import ConnectionServer
-from dicomproto_transports.server.tasks import AsyncServer
+from dicomproto_transports.server.tasks import Server as AsyncServer
 from dicomproto_transports.streams.blocking_waits import PollWaiter
 from dicomproto_transports.streams.event_loop import AsyncWaiter
 from dicomproto_transports.streams.interface import Backend, Stream

@@ -101,7 +101,7 @@ def names_of(association: object) -> list[str]:
 
 def test_the_docs_have_the_names_of_an_association_and_no_others() -> None:
     reference = (DOCS / "api_adapters.rst").read_text()
-    members = reference.partition("entity.association.Association\n   :members:")[2].partition("\n")[0]
+    members = reference.partition("trio.Association\n   :members:")[2].partition("\n")[0]
     assert sorted(members.replace(" ", "").split(",")) == NAMES
 
 

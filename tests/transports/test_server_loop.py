@@ -14,7 +14,7 @@ import pytest
 
 from dicomproto.errors import AssociationAborted
 from dicomproto_transports import blocking, evt
-from dicomproto_transports.server.tasks import AsyncServer
+from dicomproto_transports.server.tasks import Server as AsyncServer
 from dicomproto_transports.streams import event_loop as _event_loop
 from dicomproto_transports.streams.blocking_waits import PollWaiter
 from dicomproto_transports.streams.interface import Backend, ServerShutdown, Stream

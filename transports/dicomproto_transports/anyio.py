@@ -13,19 +13,19 @@ from .files.part10 import InvalidFile, NotPart10, TruncatedFile
 from .logs import debug_logger
 from .scu.responses import Responses
 from .scu.store_many import StoreOutcome, StoreOutcomes
-from .server.tasks import AsyncServer as Server
+from .server.tasks import Server
 from .streams.anyio_library import BACKEND, LIBRARY, wrap_stream
 from .streams.listening import systemd_sockets
 
 __all__ = [
     "AE", "Association", "BACKEND", "InvalidFile", "KnownFile", "NotPart10", "Responses", "Server",
-    "StoreOutcome", "StoreOutcomes", "TruncatedFile", "debug_logger", "evt", "systemd_sockets",
-    "wrap_stream",
+    "StoreOutcome", "StoreOutcomes", "TruncatedFile", "debug_logger", "evt",
+    "systemd_sockets", "wrap_stream",
 ]  # fmt: skip
 
 
 class AE(LibraryAE):
-    """An application entity; see `AECore` for what it is told."""
+    __doc__ = LibraryAE.__doc__
 
     backend = BACKEND
     library = LIBRARY

@@ -16,7 +16,7 @@ from .entity.acceptor import ServerCore
 from .entity.association import Association
 from .entity.facade import Entity, Original, named
 from .server.connections import MAXIMUM_PENDING
-from .server.tasks import AsyncServer
+from .server.tasks import Server
 from .streams.event_loop import Library, refuse_with
 from .streams.listening import ListenOn
 from .streams.supplied import check_backend
@@ -90,7 +90,7 @@ def _served(
 
 
 class AsyncAE(Entity):
-    """An application entity whose associations are awaited."""
+    __doc__ = Entity.__doc__
 
     backend: Backend
     """What connects and waits. A subclass may have one of its own."""
@@ -113,7 +113,7 @@ class AsyncAE(Entity):
 
 @known_as("AE")
 class LibraryAE(AsyncAE):
-    """An application entity over a library."""
+    __doc__ = AsyncAE.__doc__
 
     library: Library
 
@@ -128,7 +128,7 @@ class LibraryAE(AsyncAE):
         proxy_protocol_from: Network | Iterable[Network] = (),
         reuse_port: bool = False,
         maximum_pending: int = MAXIMUM_PENDING,
-    ) -> AsyncServer:
+    ) -> Server:
         """Return a server that listens on (host, port), to be entered with `async with`.
 
         Port 0 lets the system choose one, "" or "::" as host mean all addresses, IPv6 and IPv4. In place of
@@ -141,7 +141,7 @@ class LibraryAE(AsyncAE):
         are kept. Raises OSError, ValueError for what is no network or cannot listen, and
         LocalProtocolError if nothing is supported.
         """
-        return AsyncServer(
+        return Server(
             ServerCore(self, evt_handlers, ae_title, contexts, ssl_context, proxy_protocol_from),
             address,
             backend=self.backend,

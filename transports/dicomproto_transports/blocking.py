@@ -54,8 +54,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AE", "Association", "BACKEND", "InvalidFile", "Iterating", "KnownFile", "NotPart10", "Responses",
-    "Server", "StoreOutcome", "TruncatedFile", "debug_logger", "evt", "run", "systemd_sockets",
-    "wrap_stream",
+    "Server", "StoreOutcome", "TruncatedFile", "debug_logger", "evt", "run",
+    "systemd_sockets", "wrap_stream",
 ]  # fmt: skip
 
 P = ParamSpec("P")
@@ -216,7 +216,7 @@ def _served(original: Original[AE, P, None]) -> Callable[Concatenate[AE, P], Non
 
 
 class AE(Entity):
-    """An application entity; see `AECore` for what it is told."""
+    __doc__ = Entity.__doc__
 
     drive = staticmethod(run)
 

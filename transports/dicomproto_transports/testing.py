@@ -371,7 +371,7 @@ class LockstepServer(Serving):
 
 
 class AE(AsyncAE):
-    """An application entity in a `Lockstep`; see `AECore` for what it is told."""
+    """An application entity in a `Lockstep`, as in the other flavours."""
 
     _world: Lockstep
 

@@ -33,7 +33,7 @@ Original = Callable[Concatenate[A, "Backend", P], Coroutine[Any, Any, T]]
 
 
 class Entity(AECore):
-    """An application entity that serves streams as well, whoever accepted them."""
+    __doc__ = AECore.__doc__
 
     _served: tuple[Places, Holding]
     """What the streams hold that are being served: all count together."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @known_as("Server")
-class AsyncServer(Serving):
+class Server(Serving):
     """A server for trio and anyio: one task per association, all within `async with`.
 
     It listens from the moment it is made, and accepts from the moment it is entered. Leaving the
