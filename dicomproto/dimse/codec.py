@@ -24,6 +24,7 @@ from typing import Any
 from ..errors import InvalidCommand, LocalProtocolError
 from ..record import maker_of
 from ..uids import is_valid_uid
+from ..upper_layer.conformance import MAXIMUM_AE_TITLE_LENGTH, is_plain_text
 from ..upper_layer.pdu import Buffer
 from .commands import COMMANDS, NO_DATA_SET, Command, Request, Response
 from .elements import ELEMENTS, RETIRED_ELEMENTS, Element
@@ -32,7 +33,6 @@ _Encoder = Callable[[object], bytes]
 _Reader = Callable[[bytes, str, list[str]], object]
 
 MAXIMUM_UID_LENGTH = 64  # PS3.5 9.1
-MAXIMUM_AE_TITLE_LENGTH = 16  # PS3.5 Table 6.2-1
 MAXIMUM_COMMENT_LENGTH = 64  # LO
 
 _HEADER = struct.Struct("<HHI")
@@ -79,15 +79,19 @@ def _encode_echoed_uid(number: int, value: object) -> bytes:
     return _HEADER.pack(0, number, len(data)) + data
 
 
+def error_comment(text: str) -> str:
+    """Return text as an Error Comment: 64 characters of the Default Character Repertoire (PS3.7 C.4.1).
+
+    Longer text is cut, and other characters become question marks, so that no response fails for its comment.
+    """
+    text = text[:MAXIMUM_COMMENT_LENGTH]
+    return text if is_plain_text(text) else "".join([c if is_plain_text(c) else "?" for c in text])
+
+
 def _encode_comment(number: int, value: object) -> bytes:
-    """Encode an Error Comment: cut to what LO can hold, so that no response fails for its comment."""
     if not isinstance(value, str):
         raise TypeError("be a string")
-    text = value[:MAXIMUM_COMMENT_LENGTH]
-    if not text.isascii() or not text.isprintable() or "\\" in text:
-        # PS3.7 C.4.1: only characters of the Default Character Repertoire.
-        text = "".join(c if c.isascii() and c.isprintable() and c != "\\" else "?" for c in text)
-    data = text.encode("ascii")
+    data = error_comment(value).encode("ascii")
     if len(data) & 1:
         data += b" "
     return _HEADER.pack(0, number, len(data)) + data

@@ -7,12 +7,17 @@ that does not fit is sent as 65535.
 from __future__ import annotations
 
 from ..dimse.commands import CGetRQ, CGetRSP, CMoveRQ, CMoveRSP
-from ..dimse.status import Category, category_of
+from ..dimse.status import (
+    CANCEL,
+    PENDING,
+    SUB_OPERATIONS_WITH_FAILURES,
+    SUCCESS,
+    UNABLE_TO_PERFORM_SUB_OPERATIONS,
+    Category,
+    category_of,
+)
 
 _MOST = 0xFFFF
-
-SUCCESS, SUB_OPERATIONS_FAILED, ALL_FAILED = 0x0000, 0xB000, 0xA702
-CANCEL, PENDING = 0xFE00, 0xFF00
 
 
 class SubOperations:
@@ -62,7 +67,9 @@ class SubOperations:
         """The status that the outcome so far stands for (PS3.4 Tables C.4-2 and C.4-3)."""
         if not self.failed and not self.warning:
             return SUCCESS
-        return SUB_OPERATIONS_FAILED if self.completed or self.warning else ALL_FAILED
+        if self.completed or self.warning:
+            return SUB_OPERATIONS_WITH_FAILURES
+        return UNABLE_TO_PERFORM_SUB_OPERATIONS
 
     def pending(self, request: CGetRQ | CMoveRQ) -> CGetRSP | CMoveRSP:
         """Return the response that tells how far it is."""

@@ -15,11 +15,28 @@ MINIMUM_LENGTH = 128
 """The smallest maximum length that is worth a conversation; smaller ones only amplify."""
 
 
-def check_ae_title(title: str, field: str) -> None:
-    """PS3.5 6.2: 1 to 16 characters of ASCII without control characters and backslash, not all spaces."""
-    if not 0 < len(title) <= 16 or not title.strip(" "):
+MAXIMUM_AE_TITLE_LENGTH = 16
+"""Characters of an AE title (PS3.5 Table 6.2-1)."""
+
+
+def is_plain_text(text: str) -> bool:
+    """Tell whether text is printable ASCII without backslash, as AE titles and Error Comments are."""
+    return text.isascii() and text.isprintable() and "\\" not in text
+
+
+def is_valid_ae_title(title: str) -> bool:
+    """Tell whether `title` is conformant: 1 to 16 plain characters, not all of them spaces (PS3.5 6.2)."""
+    return _has_title_length(title) and is_plain_text(title)
+
+
+def _has_title_length(title: str) -> bool:
+    return len(title) <= MAXIMUM_AE_TITLE_LENGTH and title.strip(" ") != ""
+
+
+def _check_ae_title(title: str, field: str) -> None:
+    if not _has_title_length(title):
         raise LocalProtocolError(f"{field} {title!r} must have 1 to 16 characters, not all of them spaces")
-    if not (title.isascii() and title.isprintable()) or "\\" in title:
+    if not is_plain_text(title):
         raise LocalProtocolError(f"{field} {title!r} must be printable ASCII without backslash")
 
 
@@ -47,8 +64,8 @@ def _check_common(pdu: AssociateRQ | AssociateAC) -> None:
 
 def check_associate_rq(pdu: AssociateRQ) -> None:
     """PS3.8 9.3.2: titles, 1 to 128 contexts with odd and distinct ids, valid UIDs."""
-    check_ae_title(pdu.called_ae_title, "called_ae_title")
-    check_ae_title(pdu.calling_ae_title, "calling_ae_title")
+    _check_ae_title(pdu.called_ae_title, "called_ae_title")
+    _check_ae_title(pdu.calling_ae_title, "calling_ae_title")
     _check_uid(pdu.application_context_name, "application_context_name")
     _check_common(pdu)
     if pdu.user_identity_response is not None:
@@ -156,7 +173,7 @@ def _odd_titles(pdu: AssociateRQ) -> list[str]:
     for side, title in (("called", pdu.called_ae_title), ("calling", pdu.calling_ae_title)):
         if not title.strip():
             found.append(f"blank-ae-title: {side}")
-        elif not (title.isascii() and title.isprintable()) or "\\" in title:
+        elif not is_plain_text(title):
             found.append(f"odd-ae-title: {side}, not printable ASCII without backslash")
     if b"\0" in pdu.raw_ae_titles:
         found.append("padded-ae-title: with NULs, not with spaces")

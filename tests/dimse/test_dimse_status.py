@@ -63,8 +63,10 @@ def test_the_named_codes() -> None:
     assert {name: f"{value:04X}" for name, value in named.items()} == {
         "SUCCESS": "0000",
         "PROCESSING_FAILURE": "0110",
+        "DUPLICATE_SOP_INSTANCE": "0111",
         "NO_SUCH_EVENT_TYPE": "0113",
         "INVALID_SOP_INSTANCE": "0117",
+        "MISSING_ATTRIBUTE": "0120",
         "SOP_CLASS_NOT_SUPPORTED": "0122",
         "NO_SUCH_ACTION_TYPE": "0123",
         "NOT_AUTHORIZED": "0124",
@@ -73,9 +75,13 @@ def test_the_named_codes() -> None:
         "MISTYPED_ARGUMENT": "0212",
         "RESOURCE_LIMITATION": "0213",
         "OUT_OF_RESOURCES": "A700",
+        "UNABLE_TO_PERFORM_SUB_OPERATIONS": "A702",
+        "MOVE_DESTINATION_UNKNOWN": "A801",
+        "SUB_OPERATIONS_WITH_FAILURES": "B000",
         "CANNOT_UNDERSTAND": "C000",
         "CANCEL": "FE00",
         "PENDING": "FF00",
+        "PENDING_WITHOUT_OPTIONAL_KEYS": "FF01",
     }
 
 

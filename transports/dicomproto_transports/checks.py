@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from dicomproto.config import Limits, Timeouts
 from dicomproto.services import SOPClassRegistry
 from dicomproto.uids import is_valid_uid
+from dicomproto.upper_layer.conformance import is_valid_ae_title
 from dicomproto.upper_layer.pdu import AsynchronousOperationsWindow, normalize_ae_title
 
 from .words import named, shown
@@ -319,7 +320,7 @@ def own_title(title: str | bytes) -> str:
         raise TypeError(f"an AE title is str or bytes, not {named(title)}")
     text = title.decode("latin-1") if isinstance(title, bytes) else title
     text = normalize_ae_title(text)
-    if not 0 < len(text) <= 16 or not all(" " <= c <= "~" and c != "\\" for c in text):
+    if not is_valid_ae_title(text):
         raise ValueError(f"an AE title has 1 to 16 ASCII characters and no backslash, unlike {title!r}")
     return text
 

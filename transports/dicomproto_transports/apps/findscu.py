@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from dicomproto.dimse.status import PENDING_WITHOUT_OPTIONAL_KEYS
 from dicomproto.errors import DataSetError, DicomProtoError
 
 from .cli.address import parse_requestor
@@ -42,7 +43,6 @@ The data set is in the DICOM JSON model (PS3.18 F); "path" is the file that it w
 "unreadable" counts matches that cannot be decoded or written. The summary is always the last line. With
 --dicom-json stdout has one JSON array of all matches instead, and nothing else."""
 
-_OPTIONAL_KEYS = 0xFF01
 _MOST_DOUBTFUL = 10
 """Matches with text in doubt that are told one by one: a peer may have nothing else."""
 
@@ -160,7 +160,7 @@ class _Run:
         """Show a match; those that cross our C-CANCEL are more than was asked for."""
         if self.final.was_cancelled:
             return
-        if response.Status == _OPTIONAL_KEYS and not self._warned_of_keys:
+        if response.Status == PENDING_WITHOUT_OPTIONAL_KEYS and not self._warned_of_keys:
             self._warned_of_keys = True
             self.console.warn("the peer does not support all of the optional keys, for matching at least")
         self.final.comment(response)

@@ -11,12 +11,13 @@ import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
+from dicomproto.dimse.codec import error_comment
 from dicomproto.dimse.events import RequestReceived
 from dicomproto.dimse.status import CANCEL, CANNOT_UNDERSTAND, Category, category_of
 from dicomproto.errors import AssociationError, DataSetError
 
 from ..words import printable
-from .results import comment_of, comment_on, pair_of, status_of
+from .results import comment_on, pair_of, status_of
 from .yielded import END
 
 if TYPE_CHECKING:
@@ -90,4 +91,4 @@ def report_failure(
         log.warning("%s: the data set of %s cannot be used: %s", peer, event.request.name, error)
         return CANNOT_UNDERSTAND if failed >= CANNOT_UNDERSTAND else failed, comment_on(error)
     log.error("%s: the handler of %s failed: %s", peer, name, printable(str(error)), exc_info=error)
-    return failed, comment_of(f"{type(error).__name__} in the handler")
+    return failed, error_comment(f"{type(error).__name__} in the handler")

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from io import BytesIO
 from typing import TYPE_CHECKING, cast
 
+from dicomproto.dimse.codec import error_comment
 from dicomproto.dimse.commands import CStoreRQ
 from dicomproto.dimse.events import RequestReceived
 from dicomproto.dimse.status import Category, category_of
@@ -19,7 +20,6 @@ from dicomproto.upper_layer.pdu import Buffer
 
 from ..association.incoming import TOO_MUCH, Incoming
 from ..files.part10 import file_meta_bytes
-from .results import comment_of
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset, FileMetaDataset
@@ -195,7 +195,7 @@ class IncomingStore(IncomingDataSet):
             raise LocalProtocolError(f"refuse: status {status:#06x} is no failure")
         if self.is_refused:
             return
-        fields = {} if comment is None else {"ErrorComment": comment_of(comment)}
+        fields = {} if comment is None else {"ErrorComment": error_comment(comment)}
         self._session.respond(self.request.response(status, **fields))
         self.is_refused = True
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, cast
 
+from dicomproto.dimse.codec import error_comment
 from dicomproto.dimse.commands import Request, Response
 from dicomproto.dimse.status import Category, category_of
 from dicomproto.errors import DataSetError
@@ -20,24 +21,16 @@ from ..words import named
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-_COMMENT_LENGTH = 64  # of an LO; longer ones have made peers drop the response
-
 _MOST_TAGS = 4096
 """Tags that may stand in one element of a response: a quarter of a command set of 64 KiB."""
 
 _FINAL = frozenset((Category.SUCCESS, Category.WARNING, Category.FAILURE))
 
 
-def comment_of(text: str) -> str:
-    """Make an Error Comment: an LO of the default character repertoire, without backslash."""
-    plain = [c if " " <= c <= "~" and c != "\\" else "?" for c in text]
-    return "".join(plain)[:_COMMENT_LENGTH]
-
-
 def comment_on(error: DataSetError) -> str:
     """Make an Error Comment of what is wrong with a data set of the peer's: where, then what."""
     what, _, where = str(error).removeprefix("element ").removesuffix(")").rpartition(" (at byte ")
-    return comment_of(f"byte {where}: {what}" if what else where)
+    return error_comment(f"byte {where}: {what}" if what else where)
 
 
 def status_of(result: object) -> int:
@@ -60,7 +53,7 @@ def fields_of(result: object) -> dict[str, object]:
         return fields
     comment = getattr(result, "ErrorComment", None)
     if comment:
-        fields["ErrorComment"] = comment_of(str(comment))
+        fields["ErrorComment"] = error_comment(str(comment))
     for keyword in ("OffendingElement", "AttributeIdentifierList"):
         tags = getattr(result, keyword, None)
         if tags is not None and tags != "":

@@ -16,9 +16,10 @@ import logging
 import re
 from typing import TYPE_CHECKING, cast
 
+from dicomproto.dimse.codec import error_comment
 from dicomproto.dimse.commands import DATA_SET_PRESENT, CGetRQ, CMoveRQ, Response
 from dicomproto.dimse.events import RequestReceived
-from dicomproto.dimse.status import CANCEL, Category, category_of
+from dicomproto.dimse.status import CANCEL, MOVE_DESTINATION_UNKNOWN, Category, category_of
 from dicomproto.errors import AssociationError, NoAcceptedContext
 from dicomproto.services.sub_operations import SubOperations
 from dicomproto.uids import IMPLICIT_VR_LITTLE_ENDIAN
@@ -32,7 +33,7 @@ from ..words import named, printable
 from .cancelling import PeerLeaves, give_way, last_word, report_failure, settle
 from .destination import CancelledMeanwhile, Destination, Destinations, Unreachable
 from .lookahead import StepsAhead, came_as_path, close_file_in
-from .results import comment_of, dataset_of, fields_of, pair_of, status_of
+from .results import dataset_of, fields_of, pair_of, status_of
 from .yielded import END
 
 if TYPE_CHECKING:
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("dicomproto.handlers")
 
-DESTINATION_UNKNOWN = 0xA801
 WITHOUT_BULK_DATA = "1.2.840.10008.5.1.4.1.2.5.3"
 
 _LONGEST_LIST = 0xFFFE
@@ -124,7 +124,7 @@ class Retrieval:
             for instance in self._steps.drop_files():
                 self._counts.fail(instance)
             self._counts.give_up()  # what was sent before it went away stays sent
-            return self._final(self._counts.status, ErrorComment=comment_of(str(error)))
+            return self._final(self._counts.status, ErrorComment=error_comment(str(error)))
         except PeerLeaves:
             raise
         except Exception as error:
@@ -135,7 +135,7 @@ class Retrieval:
         if isinstance(self.request, CMoveRQ):
             found = self._destinations.find(await self._first())
             if found is None:
-                return self._final(DESTINATION_UNKNOWN)
+                return self._final(MOVE_DESTINATION_UNKNOWN)
             self._destination = Destination(self._session, self.request, found, self._destinations.associate)
         self._counts = SubOperations(_count(await self._first()))
         return await self._transfer_all()

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from argparse import ArgumentTypeError
 
+from dicomproto.upper_layer.conformance import is_valid_ae_title
+
 SYSTEMD = "systemd"
 """In place of a port: the sockets that systemd hands over."""
 
 
 def ae_title(text: str) -> str:
     """Return `text` if it may be an AE title (PS3.5 6.2: 16 characters, no backslash or control)."""
-    if not 0 < len(text.strip(" ")) <= 16 or not text.isascii() or not text.isprintable() or "\\" in text:
+    title = text.strip(" ")
+    if not is_valid_ae_title(title):
         raise ArgumentTypeError("an AE title has 1 to 16 printable ASCII characters and no backslash")
-    return text.strip(" ")
+    return title
 
 
 def port(text: str) -> int:

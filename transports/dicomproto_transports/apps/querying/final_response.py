@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from dicomproto.dimse.status import CANCEL
+
 from ..cli.console import Console
 
 if TYPE_CHECKING:
     from dicomproto.dimse.commands import CFindRSP, CGetRSP, CMoveRSP
 
     Reply = CFindRSP | CGetRSP | CMoveRSP
-
-CANCELLED = 0xFE00
 
 
 class FinalResponse:
@@ -33,7 +33,7 @@ class FinalResponse:
             return False
         if self.response.Status == 0 or self._has_all:
             return True
-        return self.was_cancelled and self.response.Status == CANCELLED
+        return self.was_cancelled and self.response.Status == CANCEL
 
     def take(self, response: Reply, *, has_all: bool = False) -> None:
         """Take the final response; `has_all` if its status is a warning, and yet nothing is missing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from dicomproto.dimse.status import SUB_OPERATIONS_WITH_FAILURES, UNABLE_TO_PERFORM_SUB_OPERATIONS
 from dicomproto.errors import DataSetError
 
 from ..cli.console import Console
@@ -22,8 +23,6 @@ R = TypeVar("R", "CGetRSP", "CMoveRSP")
 
 COUNTERS = ("remaining", "completed", "warning", "failed")
 _SENT = ("completed", "warning")
-_UNABLE = 0xA702  # to perform sub-operations (PS3.4 C.4.3.1.4)
-_COMPLETE = 0xB000  # with failures or warnings
 _MOST_SHOWN = 10
 """UIDs of what failed; a study may have thousands."""
 
@@ -105,7 +104,11 @@ class RetrievalResult:
         is_readable = self._take_failed(identifier)
         # The final response has no number of what remains unless it was cancelled (PS3.4 C.4.2.1.6).
         self._is_left = bool(response.NumberOfRemainingSuboperations)
-        self._has_failures = self._has_failures or bool(self.failed_uids) or response.Status == _UNABLE
+        self._has_failures = (
+            self._has_failures
+            or bool(self.failed_uids)
+            or response.Status == UNABLE_TO_PERFORM_SUB_OPERATIONS
+        )
         self.final.take(response, has_all=is_readable and self._has_only_warnings(response))
         if self.is_short and self.final.is_as_asked:
             self._console.error(f"the peer answered {response.status}, but counts {self._words()}")
@@ -113,7 +116,11 @@ class RetrievalResult:
     def _has_only_warnings(self, response: CGetRSP | CMoveRSP) -> bool:
         """Whether B000 says no more than that some objects were answered with a warning, and tells so."""
         is_told = response.NumberOfFailedSuboperations == 0 and bool(response.NumberOfWarningSuboperations)
-        return response.Status == _COMPLETE and is_told and not (self._has_failures or self._is_left)
+        return (
+            response.Status == SUB_OPERATIONS_WITH_FAILURES
+            and is_told
+            and not (self._has_failures or self._is_left)
+        )
 
     def _take_failed(self, identifier: Dataset | None) -> bool:
         """Take the list of what failed, and return whether it can be read."""

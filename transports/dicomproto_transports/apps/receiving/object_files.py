@@ -24,20 +24,13 @@ from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
 
+from dicomproto.dimse.status import DUPLICATE_SOP_INSTANCE, INVALID_SOP_INSTANCE, OUT_OF_RESOURCES, SUCCESS
 from dicomproto.record import Record
 from dicomproto.upper_layer.pdu import Buffer
 
 from ...files import part10 as _part10
 from ..cli.output_directory import open_temporary, sync_directory
 from .file_names import ALL_PREFIXES, file_name, stem
-
-SUCCESS = 0x0000
-DUPLICATE_SOP_INSTANCE = 0x0111
-INVALID_SOP_INSTANCE = 0x0117
-NOT_AUTHORIZED = 0x0124
-OUT_OF_RESOURCES = 0xA700
-CANNOT_UNDERSTAND = 0xC000
-"""Statuses of PS3.4 B.2.3 and PS3.7 Annex C that the store answers with."""
 
 POLICIES = ("keep", "replace", "refuse")
 """What to do with a SOP Instance UID that is there already."""

@@ -11,6 +11,7 @@ from threading import Lock
 from time import monotonic
 
 from dicomproto.dimse.commands import CStoreRQ, Request
+from dicomproto.dimse.status import CANNOT_UNDERSTAND, NOT_AUTHORIZED, SUCCESS
 from dicomproto.encoded import Walk
 from dicomproto.errors import DataSetError
 from dicomproto.negotiation import AcceptedContext, SupportedContext
@@ -24,7 +25,7 @@ from ...words import uid_named
 from ..acceptor import Acceptor, association_of
 from ..cli.console import ERROR, INFO, WARN, Console, size
 from ..cli.options import preferred_syntaxes
-from .object_files import CANNOT_UNDERSTAND, NOT_AUTHORIZED, SUCCESS, ObjectStore, Receipt
+from .object_files import ObjectStore, Receipt
 from .transfer_syntaxes import TRANSFER_SYNTAXES
 
 OUTCOMES = ("stored", "identical", "variant", "replaced", "discarded", "refused", "failed", "lost")
