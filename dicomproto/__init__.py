@@ -8,7 +8,7 @@ to blocking sockets, trio and anyio.
 from __future__ import annotations
 
 from .config import Limits, Timeouts
-from .connection import Connection, Event
+from .connection import Connection, ConnectionEvent
 from .dimse.codec import decode_command, encode_command
 from .dimse.collector import DataSetCollector
 from .dimse.commands import (
@@ -127,6 +127,9 @@ from .upper_layer import (
 
 __version__ = "0.1.0"
 
+Event = ConnectionEvent
+"""The former name of `ConnectionEvent`. Handlers take another class, `dicomproto_transports.evt.Event`."""
+
 __all__ = [
     "Abort",
     "AcceptedContext",
@@ -159,6 +162,7 @@ __all__ = [
     "Command",
     "Connection",
     "ConnectionClosed",
+    "ConnectionEvent",
     "ConnectionLost",
     "ContextMatch",
     "ContextPlan",

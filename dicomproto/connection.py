@@ -51,7 +51,8 @@ from .upper_layer.pdu import (
 )
 from .upper_layer.states import State
 
-Event = AssociateRQ | AssociateAC | ReleaseRQ | Terminal | MessageEvent
+ConnectionEvent = AssociateRQ | AssociateAC | ReleaseRQ | Terminal | MessageEvent
+"""What `Connection.next_event()` returns, besides NEED_DATA, BUSY and CLOSED."""
 
 MOST_CHUNKS = 256
 """PDVs, or parts of them, that one `next_event` takes in before it answers, whatever becomes of them."""
@@ -93,7 +94,7 @@ class Connection:
             sop_classes=sop_classes,
         )
         self._idle_release = idle_release
-        self._events: deque[Event] = deque()
+        self._events: deque[ConnectionEvent] = deque()
         emit = self._events.append
         self._inbox = Inbox(self._upper, emit)
         self._outbox = Outbox(self._upper, pack_pdvs=pack_pdvs)
@@ -371,7 +372,7 @@ class Connection:
 
     # --- receiving -----------------------------------------------------------------------------
 
-    def next_event(self) -> Event | NeedData | Busy | Closed:
+    def next_event(self) -> ConnectionEvent | NeedData | Busy | Closed:
         """Return the next event, NEED_DATA, BUSY or CLOSED. Never raises for anything that the peer does.
 
         BUSY means that `MOST_CHUNKS` PDVs were taken in that are no event (parts of a command set, a data set

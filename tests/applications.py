@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from dicomproto.connection import NEED_DATA, Connection, ReleaseRP, ReleaseRQ, ResponseReceived
+from dicomproto import NEED_DATA, Connection, ReleaseRP, ReleaseRQ, ResponseReceived
 from dicomproto.dimse.codec import decode_command, encode_command
 from dicomproto.dimse.commands import CFindRQ, CFindRSP, CStoreRQ, CStoreRSP
 from dicomproto.negotiation import build_associate_rq

@@ -8,7 +8,7 @@ from .commands import CGetRQ, CMoveRQ, NActionRQ, Request
 _OBJECTS_UNDER_WAY = 2
 
 
-class Operation:
+class OutstandingOperation:
     """A request without its final response; `timer` is the field of `Timeouts` that bounds the next wait."""
 
     __slots__ = ("_patience", "context_id", "deadline", "is_held_up", "is_waiting", "request", "timer")
@@ -59,7 +59,7 @@ class Operation:
             self.wait()
 
 
-class Operations(dict[int, Operation]):
+class Operations(dict[int, OutstandingOperation]):
     """The operations of one association, by Message ID."""
 
     def __init__(self) -> None:
@@ -79,7 +79,7 @@ class Operations(dict[int, Operation]):
         """Remember a request that was sent; it waits from now on if no data set is to follow."""
         if request.MessageID == self.next_message_id():
             self._last_message_id = request.MessageID
-        operation = self[request.MessageID] = Operation(request, context_id)
+        operation = self[request.MessageID] = OutstandingOperation(request, context_id)
         if not request.has_data_set:
             operation.wait()
 
@@ -87,7 +87,7 @@ class Operations(dict[int, Operation]):
         """Return when the first wait is over; a wait begun since the last call starts to run at `now`.
 
         While a message of the peer `is_receiving` no response can come, so waits begin anew after it;
-        but not the one for what a C-CANCEL should end, see `Operation.cancel`.
+        but not the one for what a C-CANCEL should end, see `OutstandingOperation.cancel`.
         """
         earliest = None
         for operation in self.values():

@@ -8,12 +8,12 @@ from typing import TypeVar
 from ..uids import normalize_uid
 from .pdu import AssociateAC, AssociateRQ, PresentationContextAC, PresentationContextRQ
 
-Context = TypeVar("Context", PresentationContextRQ, PresentationContextAC)
+ContextT = TypeVar("ContextT", PresentationContextRQ, PresentationContextAC)
 
 
-def first_of_each_id(contexts: Iterable[Context]) -> dict[int, Context]:
+def first_of_each_id(contexts: Iterable[ContextT]) -> dict[int, ContextT]:
     """Return the contexts by id; of several with one id, which no conformant peer sends, the first counts."""
-    index: dict[int, Context] = {}
+    index: dict[int, ContextT] = {}
     for context in contexts:
         index.setdefault(context.context_id, context)
     return index

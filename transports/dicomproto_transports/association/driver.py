@@ -41,7 +41,7 @@ from .turns import MESSAGE, Turn
 
 if TYPE_CHECKING:
     from dicomproto.config import Timeouts
-    from dicomproto.connection import Connection, Event
+    from dicomproto.connection import Connection, ConnectionEvent
     from dicomproto.upper_layer.events import Busy, Closed, NeedData
 
     from ..streams.interface import Backend, Stream
@@ -90,7 +90,7 @@ class Driver:
         self.close_timeout = timeouts.close
         """Seconds that the end waits for the peer to close the connection."""
         self._turn = Turn(stream.now())
-        self._ahead: deque[Event | Terminal] = deque()  # taken in by `look_ahead`
+        self._ahead: deque[ConnectionEvent | Terminal] = deque()  # taken in by `look_ahead`
         self._held: Buffer = b""  # came, and waits until what came before was told to the observer
         self._read_at_once = 0  # since the last look at the deadlines
         self._is_input_over = False  # which the engine is told when all before it was acted on
@@ -103,7 +103,7 @@ class Driver:
 
     # -- waiting ------------------------------------------------------------------------------
 
-    async def next_event(self, deadline: float | None = None) -> Event:
+    async def next_event(self, deadline: float | None = None) -> ConnectionEvent:
         """Return the next event that is not terminal.
 
         Raises TimeoutError if nothing came until `deadline`, and the AssociationError of the end.
@@ -134,7 +134,7 @@ class Driver:
                 turn.events += MESSAGE
                 return event
 
-    async def event_at_hand(self) -> Event | None:
+    async def event_at_hand(self) -> ConnectionEvent | None:
         """Return the next event if it is there without reading; None if not. Raises as `next_event`."""
         while True:
             self._turn.events += MESSAGE
@@ -159,7 +159,7 @@ class Driver:
             raise self.ending.known()
         return event
 
-    def put_back(self, event: Event) -> None:
+    def put_back(self, event: ConnectionEvent) -> None:
         """Let an event be the next one again."""
         self._ahead.appendleft(event)
 
@@ -175,7 +175,9 @@ class Driver:
         self._turn.begin(now)
         return now
 
-    async def _tell_observed(self, observer: Observer, event: Event | NeedData | Busy | Closed) -> None:
+    async def _tell_observed(
+        self, observer: Observer, event: ConnectionEvent | NeedData | Busy | Closed
+    ) -> None:
         """Have told what passed over the wire before `event`, which keeps its place if that is cancelled."""
         try:
             await observer.tell()

@@ -10,7 +10,7 @@ from dicomproto.dimse.events import DataSetChunk
 from .holding import FREE
 
 if TYPE_CHECKING:
-    from dicomproto.connection import Event
+    from dicomproto.connection import ConnectionEvent
     from dicomproto.encoded import Walk
     from dicomproto.upper_layer.pdu import Buffer
 
@@ -27,11 +27,11 @@ class Reading(Protocol):
         """AE title and address of the other side."""
         ...
 
-    async def next_event(self, deadline: float | None = None, /) -> Event:
+    async def next_event(self, deadline: float | None = None, /) -> ConnectionEvent:
         """Return the next event; raises the AssociationError of the end."""
         ...
 
-    async def dispatch(self, event: Event, /) -> None:
+    async def dispatch(self, event: ConnectionEvent, /) -> None:
         """Do what an event asks for that nobody in particular waits for."""
 
 

@@ -11,7 +11,7 @@ from dicomproto.dimse.status import Category
 from ..words import printable
 
 if TYPE_CHECKING:
-    from dicomproto.connection import Connection, Event
+    from dicomproto.connection import Connection, ConnectionEvent
     from dicomproto.dimse.commands import Response
 
     from .endings import Ending
@@ -44,7 +44,7 @@ def log_response(peer_name: str, whose: str, response: Response) -> None:
     log.log(level, what, peer_name, whose, operation, number, response.status)
 
 
-def log_oddities(peer_name: str, event: Event) -> None:
+def log_oddities(peer_name: str, event: ConnectionEvent) -> None:
     """Log what was odd about an event and was tolerated."""
     warnings = getattr(event, "warnings", ())
     for warning in warnings[:_MOST_ODDITIES]:

@@ -35,7 +35,7 @@ from .operations import Operation, Reply, Unfinished
 
 if TYPE_CHECKING:
     from dicomproto.config import Timeouts
-    from dicomproto.connection import Connection, Event
+    from dicomproto.connection import Connection, ConnectionEvent
     from dicomproto.negotiation import AcceptedContext
     from dicomproto.upper_layer.pdu import Buffer
 
@@ -182,7 +182,7 @@ class Session:
 
     # -- what comes ---------------------------------------------------------------------------
 
-    async def dispatch(self, event: Event) -> None:
+    async def dispatch(self, event: ConnectionEvent) -> None:
         """Do what an event asks for that nobody in particular waits for."""
         if log.isEnabledFor(logging.DEBUG):
             log_oddities(self.peer_name, event)
