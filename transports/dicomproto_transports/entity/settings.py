@@ -81,8 +81,7 @@ class Settings:
     _ae_title: str
     _requested: list[tuple[str, tuple[str, ...]]]
     _supported: dict[str, SupportedContext]
-    _revision: object
-    """Another one after each change."""
+    _revision: object  # another one after each change
     _settled: tuple[object, Settings] | None
     """The settings as they were at some revision."""
 
@@ -275,8 +274,7 @@ class Settings:
 
     @requested_contexts.setter
     def requested_contexts(self, contexts: Iterable[Context]) -> None:
-        listed = checked("requested_contexts", several, contexts)
-        vars(self)["_requested"] = [proposal_of(context) for context in listed]
+        vars(self)["_requested"] = _proposals("requested_contexts", contexts)
 
     def add_requested_context(
         self, abstract_syntax: str, transfer_syntax: str | Iterable[str] | None = None
@@ -298,9 +296,7 @@ class Settings:
 
     def proposals(self, contexts: Iterable[Context] | None = None) -> list[tuple[str, tuple[str, ...]]]:
         """Return the SOP classes and transfer syntaxes of `contexts`, or of those that are requested."""
-        if contexts is None:
-            return self._requested
-        return [proposal_of(context) for context in checked("contexts", several, contexts)]
+        return self._requested if contexts is None else _proposals("contexts", contexts)
 
     @property
     def supported_contexts(self) -> list[SupportedContext]:
@@ -429,6 +425,11 @@ class Settings:
 
 _KEPT = frozenset(CHECKS) | {"_ae_title", "_requested", "_supported"}
 """The attributes that are settings, or what the properties among those keep."""
+
+
+def _proposals(name: str, given: object) -> list[tuple[str, tuple[str, ...]]]:
+    """Return what the contexts that are given as `name` propose, from whatever form they have."""
+    return [proposal_of(context) for context in checked(name, several, given)]
 
 
 def _any_storage(sop_classes: SOPClassRegistry, proposal: PresentationContextRQ) -> SupportedContext | None:

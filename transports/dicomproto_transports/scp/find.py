@@ -103,15 +103,20 @@ async def _send_matches(
         try:
             match = _match(session, event, request, status, dataset, encoding)
         except Exception as error:
-            what = "%s: a match of %s cannot be sent: %s"
-            log.error(what, session.peer_name, event.event.name, printable(str(error)))
-            event.deferred = ()
-            return request.response(CANNOT_ENCODE, ErrorComment="a match cannot be encoded")
+            return _unsendable(session, event, request, error)
         if has_one_at_most:
             only = match
             continue
         await session.answer(*match)
         await session.send_queued()
+
+
+def _unsendable(session: Session, event: evt.RequestEvent, request: Request, error: Exception) -> Response:
+    """Log that a match cannot be sent, and return the final response for that."""
+    what = "%s: a match of %s cannot be sent: %s"
+    log.error(what, session.peer_name, event.event.name, printable(str(error)))
+    event.deferred = ()
+    return request.response(CANNOT_ENCODE, ErrorComment="a match cannot be encoded")
 
 
 def _tell_unsent(session: Session, event: evt.Event, final: Response) -> None:
