@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar, cast
 
 from dicomproto.config import Timeouts
 from dicomproto.negotiation import Proposal, SupportedContext, index_supported
@@ -75,7 +75,7 @@ def check_bind_address(given: object) -> None:
         raise TypeError(f"bind_address: {wrong('(address, port), with port 0 for any', given)}")
 
 
-def is_local_address(given: object) -> bool:
+def is_local_address(given: object) -> TypeGuard[tuple[str, int]]:
     """Tell whether something is (host, port), where 0 is any port; raises ValueError for no port."""
     if not isinstance(given, tuple) or len(given) != 2 or not isinstance(given[0], str):
         return False
@@ -85,9 +85,9 @@ def is_local_address(given: object) -> bool:
     return number is not None
 
 
-def _number(given: object) -> int | None:
+def _number(given: Any) -> int | None:
     try:
-        return None if isinstance(given, bool) else operator.index(given)  # type: ignore[arg-type]
+        return None if isinstance(given, bool) else operator.index(given)
     except TypeError:
         return None
 
@@ -160,11 +160,12 @@ def tags_of(given: object) -> tuple[int, ...]:
     if given is None:
         return ()
     wanted = "a list of tags, keywords or (group, element) pairs"
-    found = list(listed("identifier_list", wanted, given))
-    for tag in found:
+    found: list[int | str | tuple[int, int]] = []
+    for tag in listed("identifier_list", wanted, given):
         if isinstance(tag, bool) or not isinstance(tag, int | str | tuple):
             raise TypeError(f"identifier_list: {wrong(wanted, tag)}")
-    return tuple(int(tag if isinstance(tag, int) else Tag(tag)) for tag in found)  # type: ignore[arg-type]
+        found.append(tag)
+    return tuple(int(tag if isinstance(tag, int) else Tag(tag)) for tag in found)
 
 
 # --- presentation contexts and names ---------------------------------------------------------------

@@ -9,7 +9,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from math import isnan
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from dicomproto.config import Limits, Timeouts
 from dicomproto.services import SOPClassRegistry
@@ -58,11 +58,15 @@ def truth(value: object) -> bool:
     return value
 
 
-def whole(low: int = 0, *, or_none: bool = False) -> Check:
+@overload
+def whole(low: int = 0) -> Callable[[object], int]: ...
+@overload
+def whole(low: int = 0, *, or_none: Literal[True]) -> Callable[[object], int | None]: ...
+def whole(low: int = 0, *, or_none: bool = False) -> Callable[[object], int | None]:
     """Return a check of whole numbers."""
     wanted = f"a whole number from {low}{', or None' if or_none else ''}"
 
-    def check(value: object) -> object:
+    def check(value: object) -> int | None:
         if value is None and or_none:
             return None
         if isinstance(value, bool) or not isinstance(value, int):
@@ -88,13 +92,14 @@ def seconds_or_none(value: object) -> float | None:
     return None if value is None else seconds(value)
 
 
-def pdu_size(value: object) -> object:
+def pdu_size(value: object) -> int:
     """Check a maximum length: 0, or enough for the beginning of a command."""
-    if whole()(value) and not _SMALLEST_PDU <= value < 2**32:  # type: ignore[operator]
+    size = whole()(value)
+    if size and not _SMALLEST_PDU <= size < 2**32:
         raise ValueError(
-            wrong(f"0 for any number, or a number of bytes from {_SMALLEST_PDU} to 2**32 - 1", value)
+            wrong(f"0 for any number, or a number of bytes from {_SMALLEST_PDU} to 2**32 - 1", size)
         )
-    return value
+    return size
 
 
 def limits(value: object) -> Limits:
@@ -180,8 +185,8 @@ def names_or_truth(value: object) -> object:
         raise TypeError(wrong("True, False, an AE title or a list of them", value)) from None
 
 
-def parsed_networks(networks: Network | Iterable[Network]) -> list[IPv4Network | IPv6Network]:
-    """Return one or several IP networks.
+def parsed_networks(networks: Any) -> list[IPv4Network | IPv6Network]:
+    """Return one or several IP networks, from a `Network` or several.
 
     Raises TypeError or ValueError for what is none. IPv4 networks that are mapped into IPv6
     ("::ffff:10.0.0.0/104") count as IPv4 networks, for such a peer has an IPv4 address here.
@@ -214,7 +219,7 @@ def networks(value: object) -> object:
     if given == ():
         return ()  # without the modules for networks
     try:
-        parsed_networks(given)  # type: ignore[arg-type]
+        parsed_networks(given)
     except TypeError:
         raise TypeError(wrong("a network such as '10.0.0.0/8', or a list of them", value)) from None
     except ValueError as error:
@@ -300,12 +305,12 @@ def charset_or_none(value: object) -> str | None:
     return value
 
 
-def window_of(operations: object) -> AsynchronousOperationsWindow:
+def window_of(operations: Any) -> AsynchronousOperationsWindow:
     """Return the window of (operations invoked, operations performed) by the requestor, 0 for any number.
 
     Raises TypeError for what are no two whole numbers and ValueError for those that no PDU can hold.
     """
-    invoked, performed = map(operator.index, operations)  # type: ignore[call-overload]
+    invoked, performed = map(operator.index, operations)
     if not (0 <= invoked <= 0xFFFF and 0 <= performed <= 0xFFFF):
         raise ValueError(f"numbers of operations are from 0 to 65535, unlike {operations!r}")
     return AsynchronousOperationsWindow(maximum_invoked=invoked, maximum_performed=performed)

@@ -23,7 +23,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from itertools import chain, islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from . import evt
 from .streams.addresses import name_of
@@ -71,7 +71,7 @@ def record_lines(record: logging.LogRecord) -> list[str]:
     return text.splitlines() if record.name in (_DUMPS.name, _DATASETS.name) else [text]
 
 
-class _DebugHandler(logging.StreamHandler):  # type: ignore[type-arg]
+class _DebugHandler(logging.StreamHandler[TextIO]):
     """Writes to stderr as DCMTK does: the first letter of the level before every line."""
 
     def format(self, record: logging.LogRecord) -> str:

@@ -80,7 +80,7 @@ def named(
         method = update_wrapper(method, original)
         method.__name__ = name
         method.__qualname__ = original.__qualname__ = f"AE.{name}"
-        method.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
+        vars(method)["__signature__"] = inspect.Signature(shown)
         return method
 
     return decorate

@@ -8,7 +8,7 @@ alone, and Error Comments only where they are asked for.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dicomproto.dimse.commands import HIGH, LOW, MEDIUM, Response
 from dicomproto.errors import DataSetError
@@ -157,11 +157,11 @@ def message_lines(message: Message, way: str, *, with_comment: bool = False) -> 
         yield f"  data set: {message.data_length} bytes, {uid_named(message.transfer_syntax)}"
 
 
-def _shown(command: Command, field: str, value: object) -> str:
+def _shown(command: Command, field: str, value: Any) -> str:
     if field == "Status" and isinstance(command, Response):
         return str(command.status)
     if field == "Priority":
-        return _PRIORITIES.get(value, str(value))  # type: ignore[call-overload, no-any-return]
+        return _PRIORITIES.get(value, str(value))
     if isinstance(value, tuple):
         tags = ", ".join(f"({tag >> 16:04X},{tag & 0xFFFF:04X})" for tag in value[:_MOST_SHOWN])
         return tags if len(value) <= _MOST_SHOWN else f"{tags} and {len(value) - _MOST_SHOWN} more"

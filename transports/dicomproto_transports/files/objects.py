@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from dicomproto.encoded import walk_file
 from dicomproto.errors import DataSetError
@@ -27,6 +27,7 @@ from .pieces import (
     Encoding,
     FileSource,
     MemorySource,
+    ObjectFile,
     Peer,
     PieceBuffers,
     Source,
@@ -87,7 +88,7 @@ class FileToSend:
 
     def __init__(
         self,
-        file: BinaryIO,
+        file: ObjectFile,
         name: str,
         *,
         is_ours: bool,
@@ -133,7 +134,7 @@ class FileToSend:
             self._file.close()
 
 
-def _walked(file: BinaryIO, name: str, head: FileHead, *, send_truncated: bool) -> tuple[str, ...]:
+def _walked(file: ObjectFile, name: str, head: FileHead, *, send_truncated: bool) -> tuple[str, ...]:
     """Return what is odd about the encoding of a file's data set; raises TruncatedFile."""
     syntax = head.transfer_syntax_uid
     try:
@@ -200,7 +201,7 @@ def prepare(what: object, *, send_truncated: bool = False) -> ObjectToSend:
             open(path, "rb", buffering=0), path, is_ours=True, known=known, send_truncated=send_truncated
         )
     if hasattr(what, "readinto") and not _is_text(what):
-        file = cast("BinaryIO", what)
+        file = cast("ObjectFile", what)
         name = str(getattr(file, "name", "the file"))
         return FileToSend(file, name, is_ours=False, send_truncated=send_truncated)
     if is_data_set(what):

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from typing import BinaryIO
+from typing import Protocol
 
 from dicomproto.encoding.headers import BIG, LITTLE
 from dicomproto.errors import DataSetError, DicomProtoError
@@ -96,7 +96,15 @@ class _Short(Exception):
         self.found = found
 
 
-def read_head(source: str | os.PathLike[str] | BinaryIO) -> FileHead:
+class BinaryFile(Protocol):
+    """A binary file that can seek."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int: ...
+    def tell(self) -> int: ...
+
+
+def read_head(source: str | os.PathLike[str] | BinaryFile) -> FileHead:
     """Read the head of a file: a path, or a binary file that can seek, read from its current position.
 
     The position of a file afterwards is undefined. Raises InvalidFile (a ValueError), or its subclass
@@ -118,7 +126,7 @@ def find_data_set(data: bytes, name: str = "file") -> tuple[str, int]:
     return syntax, offset
 
 
-def _read_file(file: BinaryIO, name: str) -> FileHead:
+def _read_file(file: BinaryFile, name: str) -> FileHead:
     start = file.tell()
     size = file.seek(0, os.SEEK_END) - start
     wanted = FIRST_READ
@@ -135,7 +143,7 @@ def _read_file(file: BinaryIO, name: str) -> FileHead:
         return head if not start else head.replace(data_set_offset=head.data_set_offset + start)
 
 
-def _read_exactly(file: BinaryIO, count: int) -> bytes:
+def _read_exactly(file: BinaryFile, count: int) -> bytes:
     """Read `count` bytes, or fewer at the end of the file; a raw file may give them in parts."""
     data = file.read(count)
     while len(data) < count and (more := file.read(count - len(data))):

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from dicomproto.errors import AssociationAborted
 from dicomproto.upper_layer.pdu import Buffer
+
+from .part10 import BinaryFile
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -49,6 +51,14 @@ class Peer(Protocol):
     def peer_name(self) -> str:
         """How it is called in the log."""
         ...
+
+
+class ObjectFile(BinaryFile, Protocol):
+    """An open file that holds an object."""
+
+    def readinto(self, buffer: memoryview, /) -> int | None: ...
+    def fileno(self) -> int: ...
+    def close(self) -> None: ...
 
 
 class Source(Protocol):
@@ -133,7 +143,7 @@ class FileSource:
     __slots__ = ("pad", "_file", "_left", "_size", "_buffers", "_name", "_stamp")
 
     def __init__(
-        self, file: BinaryIO, length: int, size: int, buffers: PieceBuffers, name: str, stamp: Stamp | None
+        self, file: ObjectFile, length: int, size: int, buffers: PieceBuffers, name: str, stamp: Stamp | None
     ) -> None:
         self.pad = True  # PS3.5: files of odd length exist, data sets of odd length do not
         self._file = file
@@ -147,7 +157,7 @@ class FileSource:
         view = self._buffers.next_buffer(min(self._left, self._size))
         filled = 0
         while filled < len(view):
-            count: int | None = self._file.readinto(view[filled:])  # type: ignore[attr-defined]
+            count = self._file.readinto(view[filled:])
             if not count:
                 raise SourceChanged(self._name, "became shorter while it was sent")
             filled += count
@@ -160,7 +170,7 @@ class FileSource:
         return view, self._left == 0
 
 
-def stamp_of(file: BinaryIO) -> Stamp | None:
+def stamp_of(file: ObjectFile) -> Stamp | None:
     """Return what tells whether a file was written to; None where there is no file below."""
     try:
         status = os.fstat(file.fileno())

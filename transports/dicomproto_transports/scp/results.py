@@ -8,7 +8,7 @@ ValueError say what was returned in its place, without its content.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeGuard, cast
 
 from dicomproto.dimse.codec import error_comment
 from dicomproto.dimse.commands import Request, Response
@@ -78,7 +78,7 @@ def _tags_of(keyword: str, tags: object) -> tuple[int, ...]:
     return found
 
 
-def _is_pair(tag: object) -> bool:
+def _is_pair(tag: object) -> TypeGuard[tuple[int, int]]:
     """Tell whether it is (group, element): a tag by number has its group in the upper half."""
     return (
         isinstance(tag, tuple)
@@ -92,7 +92,7 @@ def _tag_of(keyword: str, tag: object) -> int:
         from pydicom.tag import Tag
 
         try:
-            return int(Tag(tag))  # type: ignore[arg-type]
+            return int(Tag(tag))
         except ValueError:  # pydicom's text tells what was given
             raise ValueError(f"{keyword} with a word that is no keyword") from None
     if isinstance(tag, bool) or not isinstance(tag, int):

@@ -126,6 +126,7 @@ class Connect(Protocol):
         self, host: str, port: int, *, bind_address: tuple[str, int] | None, deadline: float | None
     ) -> Stream | Awaitable[Stream]:
         """Return the stream of a new connection, within the deadline; arguments as of `Backend.connect`."""
+        ...
 
 
 class Backend(Protocol):

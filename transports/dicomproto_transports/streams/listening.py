@@ -39,7 +39,7 @@ def listeners(where: ListenOn, *, reuse_port: bool = False) -> list[socket.socke
     if isinstance(where, socket.socket):
         return [_adopt(where)]
     if is_local_address(where):
-        return listen(where, reuse_port=reuse_port)  # type: ignore[arg-type]
+        return listen(where, reuse_port=reuse_port)
     return [_adopt(sock) for sock in _sockets(where)]
 
 

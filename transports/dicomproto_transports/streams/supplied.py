@@ -5,7 +5,7 @@ Otherwise what is missing would be missed late, in the middle of an association,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeVar
 
 from dicomproto.errors import ConnectionLost, TimedOut
@@ -50,13 +50,24 @@ _BACKEND, _STREAM = _methods(Backend), _methods(Stream)
 class ConnectingBackend:
     """A backend that connects by a function of its own; all else is that of the backend below."""
 
-    def __init__(self, backend: Backend, connect: Callable[..., Coroutine[Any, Any, Stream]]) -> None:
-        self.connect = connect
+    def __init__(self, backend: Backend, connect: Callable[..., Awaitable[Stream]]) -> None:
+        self._connect = connect
         self.now = backend.now
         self.checkpoint = backend.checkpoint
         self.current_task = backend.current_task
         self.shield = backend.shield
         self.in_thread = backend.in_thread
+
+    async def connect(
+        self,
+        host: str,
+        port: int,
+        *,
+        bind_address: tuple[str, int] | None = None,
+        deadline: float | None = None,
+    ) -> Stream:
+        """Connect, as every backend does."""
+        return await self._connect(host, port, bind_address=bind_address, deadline=deadline)
 
 
 def connecting_by(connect: Connect, backend: Backend) -> Backend:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeIs
+
     from .anyio_library import OfAnyio
     from .interface import Stream
     from .trio_library import OfTrio
@@ -20,10 +22,14 @@ def wrap_stream(stream: socket.socket | OfTrio | OfAnyio) -> Stream:
         from .blocking_waits import wrap_stream as wrap_socket
 
         return wrap_socket(stream)
-    if hasattr(stream, "receive_some"):
+    if _is_of_trio(stream):
         from .trio_library import wrap_stream as wrap_trio
 
-        return wrap_trio(cast("OfTrio", stream))
+        return wrap_trio(stream)
     from .anyio_library import wrap_stream as wrap_anyio
 
     return wrap_anyio(stream)
+
+
+def _is_of_trio(stream: object) -> TypeIs[OfTrio]:
+    return hasattr(stream, "receive_some")
