@@ -21,7 +21,7 @@ escaped. A dump has at most `MOST_LINES` lines.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain, islice
 from typing import TYPE_CHECKING, TextIO
 
@@ -105,7 +105,7 @@ class _MessageLog:
             _log(_DUMPS, message_lines(event.message, _way(event)))
 
 
-log_messages = _MessageLog()
+log_messages: Callable[[evt.MessageEvent], None] = _MessageLog()
 """Logs the commands of messages, without their data sets: for EVT_DIMSE_RECV and EVT_DIMSE_SENT."""
 
 

@@ -53,7 +53,7 @@ _IDENTITIES = {
     4: "SAML assertion",
     5: "JSON Web Token",
 }
-_PRIORITIES = {LOW: "low", MEDIUM: "medium", HIGH: "high"}
+_PRIORITIES: dict[object, str] = {LOW: "low", MEDIUM: "medium", HIGH: "high"}
 _MOST_SHOWN = 32  # elements that no message has, and tags of a list
 _LONGEST = 128  # characters of a value
 _HIDDEN = {"CommandDataSetType", "unknown_elements", "foreign_elements", "warnings"}

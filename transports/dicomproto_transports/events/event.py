@@ -37,6 +37,8 @@ class Event(Generic[A_co]):
     event: EventKind[Any]
     """The kind: one of the `EVT_*` constants."""
 
+    _came: float
+
     def __init__(self, kind: EventKind[object], assoc: A_co) -> None:
         self.event = kind
         self.assoc = assoc

@@ -31,12 +31,17 @@ class EventKind(Generic[E_co]):
 
     __slots__ = ("name", "event_class", "is_intervention")
 
+    name: str
+    """The name of the constant."""
+    event_class: Callable[..., E_co]
+    """What a handler receives is of this class."""
+    is_intervention: bool
+    """Whether the event asks for a decision; others only tell."""
+
     def __init__(self, name: str, event_class: Callable[..., E_co], *, is_intervention: bool = False) -> None:
         self.name = name
         self.event_class = event_class
-        """What a handler receives is of this class."""
         self.is_intervention = is_intervention
-        """Whether the event asks for a decision; others only tell."""
 
     @property
     def is_notification(self) -> bool:

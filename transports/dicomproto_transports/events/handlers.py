@@ -93,7 +93,7 @@ class InThread(Generic[P]):
     __slots__ = ("handler",)
 
     def __init__(self, handler: Callable[P, object]) -> None:
-        self.handler = handler
+        self.handler: Callable[P, object] = handler
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> object:
         return self.handler(*args, **kwargs)
@@ -151,7 +151,7 @@ class Handlers:
 
     def __init__(self, bindings: Iterable[Binding] | None = None, *, allow_async: bool) -> None:
         self._bound: dict[EventKind[Any], tuple[Bound, ...]] = {}
-        self._allow_async = allow_async
+        self._allow_async: bool = allow_async
         self._lock = Lock()
         for binding in _listed(bindings):
             self.bind(*binding)

@@ -30,12 +30,12 @@ class Message:
         data_length: int,
         limit: int,
     ) -> None:
-        self.command = command
-        self.context_id = context_id
-        self.transfer_syntax = transfer_syntax
-        self.data = data
-        self.data_length = data_length
-        self._limit = limit
+        self.command: Command = command
+        self.context_id: int = context_id
+        self.transfer_syntax: str = transfer_syntax
+        self.data: Buffer | None = data
+        self.data_length: int = data_length
+        self._limit: int = limit
         self._dataset: Dataset | None = None
 
     def __repr__(self) -> str:

@@ -61,6 +61,8 @@ class RequestEvent(Event[A_co], Generic[A_co, Q_co, D_co]):
     """What `after_response` was given and has not run."""
     verdict: bool | None
     """What `is_cancelled` says for good; None as long as that may change."""
+    _handling: Handling
+    _data: D_co
 
     def __init__(
         self,
