@@ -30,7 +30,7 @@ from dicomproto_transports import anyio as anyio_flavour
 from dicomproto_transports import blocking, evt, testing
 from dicomproto_transports import trio as trio_flavour
 from dicomproto_transports.blocking import Association
-from dicomproto_transports.entity.ae import AECore
+from dicomproto_transports.entity.ae import Requestor
 from dicomproto_transports.entity.association import Association as Coroutines
 
 FLAVOURS = [blocking, trio_flavour, anyio_flavour, testing]
@@ -50,10 +50,11 @@ def prepared(ae: Any) -> Any:
 @pytest.mark.parametrize("flavour", FLAVOURS)
 def test_the_same_names_and_the_original_signatures(flavour: Any) -> None:
     assert flavour.evt is evt
-    original = inspect.signature(AECore.open_session)
+    original = inspect.signature(Requestor.associate)
     shown = inspect.signature(flavour.AE.associate)
-    assert list(shown.parameters) == [name for name in original.parameters if name != "backend"]
-    assert flavour.AE.associate.__doc__ == AECore.open_session.__doc__
+    assert shown == original
+    assert shown.return_annotation is inspect.Signature.empty
+    assert flavour.AE.associate.__doc__ == Requestor.associate.__doc__
     assert flavour.AE.associate.__name__ == "associate"
     for name in flavour.__all__:
         assert hasattr(flavour, name)

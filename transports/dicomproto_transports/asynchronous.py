@@ -7,14 +7,16 @@ returns can be awaited or entered.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Generator, Iterable
+from functools import wraps
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec
 
 from . import evt
 from .arguments import Context
 from .entity.acceptor import ServerCore
+from .entity.ae import Requestor
 from .entity.association import Association
-from .entity.facade import Entity, Original, named
+from .entity.facade import Entity, StreamServer
 from .server.connections import MAXIMUM_PENDING
 from .server.tasks import Server
 from .streams.event_loop import Library, refuse_with
@@ -71,20 +73,22 @@ class Associating:
         await self._association.__aexit__(kind, error, traceback)
 
 
-def _awaitable(opener: Original[AsyncAE, P, Session]) -> Callable[Concatenate[AsyncAE, P], Associating]:
-    @named("associate", opener)
+def _awaitable(
+    original: Callable[Concatenate[Requestor, P], Coroutine[Any, Any, Session]],
+) -> Callable[Concatenate[AsyncAE, P], Associating]:
+    @wraps(original)
     def associate(self: AsyncAE, /, *args: P.args, **kwargs: P.kwargs) -> Associating:
-        return Associating(opener(self, self.connecting(self.backend), *args, **kwargs))
+        return Associating(original(Requestor(self, self.connecting(self.backend)), *args, **kwargs))
 
     return associate
 
 
 def _served(
-    original: Original[AsyncAE, P, None],
+    original: Callable[Concatenate[StreamServer, P], Coroutine[Any, Any, None]],
 ) -> Callable[Concatenate[AsyncAE, P], Coroutine[Any, Any, None]]:
-    @named("serve_stream", original)
+    @wraps(original)
     async def serve_stream(self: AsyncAE, /, *args: P.args, **kwargs: P.kwargs) -> None:
-        await original(self, self.backend, *args, **kwargs)
+        await original(StreamServer(self, self.backend), *args, **kwargs)
 
     return serve_stream
 
@@ -95,8 +99,8 @@ class AsyncAE(Entity):
     backend: Backend
     """What connects and waits. A subclass may have one of its own."""
 
-    associate = _awaitable(Entity.open_session)
-    serve_stream = _served(Entity.accept_session)
+    associate = _awaitable(Requestor.associate)
+    serve_stream = _served(StreamServer.serve_stream)
 
     def __init_subclass__(cls, **options: object) -> None:
         super().__init_subclass__(**options)

@@ -27,9 +27,10 @@ from . import evt
 from .arguments import Context
 from .checks import checked, truth
 from .entity.acceptor import ServerCore
+from .entity.ae import Requestor
 from .entity.association import Association as Coroutines
 from .entity.base_association import BaseAssociation
-from .entity.facade import Entity, Original, named
+from .entity.facade import Entity, StreamServer
 from .files.objects import KnownFile
 from .files.part10 import InvalidFile, NotPart10, TruncatedFile
 from .logs import debug_logger
@@ -197,20 +198,25 @@ class Association(BaseAssociation):
     __exit__ = _blocking(Coroutines.__aexit__)
 
 
-def _opened(opener: Original[AE, P, Session]) -> Callable[Concatenate[AE, P], Association]:
-    @named("associate", opener)
+def _opened(
+    original: Callable[Concatenate[Requestor, P], Coroutine[Any, Any, Session]],
+) -> Callable[Concatenate[AE, P], Association]:
+    @wraps(original)
     def associate(self: AE, /, *args: P.args, **kwargs: P.kwargs) -> Association:
-        association = run(opener(self, self.connecting(BACKEND), *args, **kwargs)).association
+        opening = original(Requestor(self, self.connecting(BACKEND)), *args, **kwargs)
+        association = run(opening).association
         assert isinstance(association, Association)
         return association
 
     return associate
 
 
-def _served(original: Original[AE, P, None]) -> Callable[Concatenate[AE, P], None]:
-    @named("serve_stream", original)
+def _served(
+    original: Callable[Concatenate[StreamServer, P], Coroutine[Any, Any, None]],
+) -> Callable[Concatenate[AE, P], None]:
+    @wraps(original)
     def serve_stream(self: AE, /, *args: P.args, **kwargs: P.kwargs) -> None:
-        run(original(self, BACKEND, *args, **kwargs))
+        run(original(StreamServer(self, BACKEND), *args, **kwargs))
 
     return serve_stream
 
@@ -233,8 +239,8 @@ class AE(Entity):
         super().__init__(ae_title, limits=limits, timeouts=timeouts, connect=connect)
         vars(self).update(_servers=WeakSet())
 
-    associate = _opened(Entity.open_session)
-    serve_stream = _served(Entity.accept_session)
+    associate = _opened(Requestor.associate)
+    serve_stream = _served(StreamServer.serve_stream)
 
     def make_association(self, session: Session) -> Association:
         """Return the object that users and handlers get for a session."""

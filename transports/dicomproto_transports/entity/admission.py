@@ -15,7 +15,6 @@ from dicomproto.errors import AssociationError
 
 from ..streams.addresses import name_of
 from ..streams.networks import Networks
-from ..streams.proxy_header import read_header
 from ..words import named, timed_out
 
 if TYPE_CHECKING:
@@ -69,6 +68,8 @@ class Door:
 
     async def _learn_source(self, stream: SocketStream, seconds: float | None) -> bool:
         """Read the header of a proxy; tell whether there was one, or else close the stream."""
+        from ..streams.proxy_header import read_header  # few servers stand behind a proxy
+
         proxy = name_of("", stream.peer_address)
         try:
             header = await read_header(stream, None if seconds is None else stream.now() + seconds)

@@ -7,7 +7,7 @@ derives its `AE` from `AECore` and supplies the backend, the listening and the a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from dicomproto.config import Limits, Timeouts
@@ -112,9 +112,21 @@ class AECore(Settings):
         """Return the object that users and handlers get for a session; a flavour may have its own."""
         return Association(session, self)
 
-    async def open_session(
+    async def open_session(self, backend: Backend, *args: Any, **options: Any) -> Session:
+        """Associate with a peer; takes what `associate` takes."""
+        return await Requestor(self, backend).associate(*args, **options)
+
+
+@known_as("AE")
+class Requestor:
+    """What requests the associations of an application entity, over the connections of a backend."""
+
+    def __init__(self, ae: AECore, backend: Backend) -> None:
+        self._ae = ae
+        self._backend = backend
+
+    async def associate(
         self,
-        backend: Backend,
         addr: str,
         port: int,
         contexts: Iterable[Context] | None = None,
@@ -132,7 +144,7 @@ class AECore(Settings):
         pack_pdvs: bool = False,
         assume_charset: str | None = None,
     ) -> Session:
-        """Associate with a peer: `associate` of all flavours.
+        """Associate with a peer.
 
         `contexts` replaces the requested ones; `max_pdu` the `maximum_pdu_size`; `ext_neg` holds items of the
         extended negotiation. `tls_args` is an `ssl.SSLContext`, or one and the host name that the peer's
@@ -154,7 +166,7 @@ class AECore(Settings):
         arguments.check_window(operations_window)
         arguments.check_flag("strict_roles", strict_roles, or_none=True)
         arguments.check_flag("pack_pdvs", pack_pdvs)
-        handlers, settings = self.bind(evt_handlers), self.settled()
+        handlers, settings = self._ae.bind(evt_handlers), self._ae.settled()
         if assume_charset is not None:
             assume_charset = checked("assume_charset", charset_or_none, assume_charset)
         timeouts = arguments.timeouts_of(timeouts, settings.timeouts)
@@ -166,11 +178,11 @@ class AECore(Settings):
         )
         connection.send(request)
         called = request.called_ae_title
-        stream = await connected_stream(backend, addr, port, bind_address, tls_args, called, timeouts)
-        session = self.new_session(
+        stream = await connected_stream(self._backend, addr, port, bind_address, tls_args, called, timeouts)
+        session = self._ae.new_session(
             connection,
             stream,
-            backend,
+            self._backend,
             handlers,
             settings,
             timeouts=timeouts,
@@ -179,3 +191,6 @@ class AECore(Settings):
         )
         await establish(session)
         return session
+
+
+del Requestor.associate.__annotations__["return"]  # what users get is another object in each flavour

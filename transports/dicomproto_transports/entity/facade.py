@@ -1,18 +1,18 @@
 """What the application entities of all flavours have in common.
 
-A flavour shows the coroutines of the high level under the names, signatures and docstrings of the originals.
+A flavour shows the coroutines of `Requestor` and `StreamServer` as methods of its `AE`, with their signatures
+and docstrings.
 """
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Coroutine, Iterable
-from functools import update_wrapper
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from ..association.holding import Holding
 from ..server.places import Places
 from ..streams.supplied import check_stream
+from ..words import known_as
 from .acceptor import ServerCore
 from .ae import AECore
 
@@ -24,13 +24,6 @@ if TYPE_CHECKING:
     from ..streams.interface import Backend, Stream
     from ..tls import Context as TLSContext
 
-P = ParamSpec("P")
-T = TypeVar("T")
-A = TypeVar("A", bound=AECore)
-
-Original = Callable[Concatenate[A, "Backend", P], Coroutine[Any, Any, T]]
-"""A coroutine function of the high level, which takes the backend of the flavour."""
-
 
 class Entity(AECore):
     __doc__ = AECore.__doc__
@@ -38,9 +31,17 @@ class Entity(AECore):
     _served: tuple[Places, Holding]
     """What the streams hold that are being served: all count together."""
 
-    async def accept_session(
+
+@known_as("AE")
+class StreamServer:
+    """What serves streams for an application entity, whoever accepted them."""
+
+    def __init__(self, ae: Entity, backend: Backend) -> None:
+        self._ae = ae
+        self._backend = backend
+
+    async def serve_stream(
         self,
-        backend: Backend,
         stream: Stream,
         *,
         evt_handlers: Iterable[Binding] | None = None,
@@ -61,26 +62,8 @@ class Entity(AECore):
         anything is done.
         """
         check_stream(stream, "serve_stream()")
-        places, holding = vars(self).setdefault("_served", (Places(), Holding()))
-        core = ServerCore(self, evt_handlers, ae_title, contexts, ssl_context, places=places, holding=holding)
-        await core.serve_stream(stream, backend)
-
-
-def named(
-    name: str, original: Callable[..., object]
-) -> Callable[[Callable[Concatenate[A, P], T]], Callable[Concatenate[A, P], T]]:
-    """Give a method the documentation of the original, and its signature without the backend.
-
-    The original goes by the same name, so that Python tells of wrong arguments under it.
-    """
-    signature = inspect.signature(original)
-    shown = [parameter for parameter in signature.parameters.values() if parameter.name != "backend"]
-
-    def decorate(method: Callable[Concatenate[A, P], T]) -> Callable[Concatenate[A, P], T]:
-        method = update_wrapper(method, original)
-        method.__name__ = name
-        method.__qualname__ = original.__qualname__ = f"AE.{name}"
-        vars(method)["__signature__"] = inspect.Signature(shown)
-        return method
-
-    return decorate
+        places, holding = vars(self._ae).setdefault("_served", (Places(), Holding()))
+        core = ServerCore(
+            self._ae, evt_handlers, ae_title, contexts, ssl_context, places=places, holding=holding
+        )
+        await core.serve_stream(stream, self._backend)
