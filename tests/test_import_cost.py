@@ -52,3 +52,8 @@ def test_the_command_line_imports_pydicom_and_the_frameworks_only_where_used(bar
     called = "import sys\nfrom dicomproto_transports.apps import main\n"
     called += "try: main(['echoscu', '--help'])\nexcept SystemExit: pass"
     assert not (loaded_by(called) - bare) & {"pydicom", "rich", "trio", "anyio", "asyncio", "hypothesis"}
+
+
+def test_the_blocking_flavour_loads_no_more_than_it_needs(bare: set[str]) -> None:
+    loaded = loaded_by("import dicomproto_transports.blocking, dicomproto_transports.testing") - bare
+    assert loaded == {"socket", "threading", "logging", "selectors", "select"} - bare
