@@ -80,11 +80,11 @@ def test_an_address_has_many_spellings(words: str, meant: tuple[str, str, int]) 
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        ("unknown", "'unknown' is no peer in TABLE, so HOST:PORT is needed, or a port after the host"),
+        ("unknown", "'unknown' is not a peer in TABLE, so HOST:PORT is needed, or a port after the host"),
         ("unknown x", "or a port after the host, not 'x'"),
         ("::1", "or a port after the host"),
-        ("host:104 105", "'host:104' tells the port already; '105' is too much"),
-        ("pacs 104", "'pacs' tells the port already; '104' is too much"),
+        ("host:104 105", "'host:104' has a port already; '105' is too much"),
+        ("pacs 104", "'pacs' has a port already; '104' is too much"),
         ("host:0", "a port is a whole number from 1 to 65535"),
         ("host:", "a port is a whole number from 1 to 65535"),
         ("host:x", "a port is a whole number from 1 to 65535"),
@@ -114,7 +114,7 @@ def test_without_a_table_the_error_says_so(
     monkeypatch.setenv("DICOMPROTO_PEERS", "")
     with pytest.raises(SystemExit):
         means("pacs")
-    assert "'pacs' is no peer, and there is no peer table" in capsys.readouterr().err
+    assert "'pacs' is not a peer, and there is no peer table" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_files_follow_the_address(
         ("host 104", "the following arguments are required: path"),
         ("host file", "or a port after the host, not 'file'"),
         ("host:104", "the following arguments are required: path"),
-        ("host:104 104 file", "'host:104' tells the port already; '104' is too much"),
+        ("host:104 104 file", "'host:104' has a port already; '104' is too much"),
     ],
 )
 def test_files_are_needed(words: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -383,7 +383,7 @@ def test_a_secret_on_plain_tcp_is_warned_of(
         assert main(["echoscu", f"127.0.0.1:{server.port}", "--user", "me"]) == 0
     finally:
         server.shutdown()
-    assert warned == f"W: the {what} of the user is sent for anyone to read: the connection has no TLS\n"
+    assert warned == f"W: the {what} of the user is sent in clear: the connection has no TLS\n"
     assert capsys.readouterr().err == ""
 
 

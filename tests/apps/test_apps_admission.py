@@ -118,7 +118,7 @@ def test_nothing_of_a_user_is_shown(run: Run, serve: Serve, secrets: Path) -> No
     for file in ("right", "wrong"):
         run("echoscu", "--user", "joe", "--password-file", file, f"127.0.0.1:{server.port}")
     done = server.stop()
-    assert "W: the passcodes of the users come for anyone to read: the connections have no TLS\n" in done.err
+    assert "W: the passcodes of the users come in clear: the connections have no TLS\n" in done.err
     for secret in ("s:cre", "joe", "j\xf6rg"):
         assert secret not in done.out + done.err
 
@@ -134,7 +134,7 @@ def test_nothing_of_a_user_is_shown(run: Run, serve: Serve, secrets: Path) -> No
         (b"#joe:secret\n", "users, line 1: there are no comments"),
         (b"joe\n \n", "users, line 2: a name is missing"),
         (b"joe \n", "users, line 1: a name neither begins nor ends with white space"),
-        (b"joe:secret\njoe\n", "users, line 2: this user is there already"),
+        (b"joe:secret\njoe\n", "users, line 2: this user is listed twice"),
     ],
 )
 def test_wrong_users_are_refused(
@@ -226,7 +226,7 @@ def test_systemd_may_hand_over_a_unix_socket(tmp_path: Path) -> None:
 def test_without_systemd_there_is_nothing_to_take_over(run: Run) -> None:
     done = run("echoscp", "systemd")
     assert done.status == 1
-    assert "E: cannot listen on any address, port systemd: systemd has handed over no socket" in done.err
+    assert "E: cannot listen on any address, port systemd: there is no socket from systemd" in done.err
 
 
 @pytest.mark.parametrize(

@@ -126,8 +126,8 @@ def test_the_last_of_two_keys_for_an_element_counts() -> None:
         ),
         ("OtherPatientIDsSequence=1", "OtherPatientIDsSequence is a sequence and has no value"),
         ("OtherPatientIDsSequence[0]=1", "is a sequence and has no value: name an element within it"),
-        ("PatientName[0]=1", "PatientName[0] is no sequence, so it has no items"),
-        ("PatientName.PatientID=1", "PatientName is no sequence, so nothing can be within it"),
+        ("PatientName[0]=1", "PatientName[0] is not a sequence, so it has no items"),
+        ("PatientName.PatientID=1", "PatientName is not a sequence, so nothing can be within it"),
         ("(0002,0010)=1", "(0002,0010) belongs to File Meta Information, not to a data set"),
         ("(0000,0002)=1", "belongs to the command set"),
         ("(FFFE,E000)=1", "belongs to an item"),
@@ -142,7 +142,7 @@ def test_the_last_of_two_keys_for_an_element_counts() -> None:
         ("StudyDate=hello", "a date is YYYYMMDD, a range of them YYYYMMDD-YYYYMMDD"),
         (
             "StudyDate=20261399",
-            "* asks for any, and what a file of -f has is sent as it is (at character 11)",
+            "* matches any value, and the elements of a file of -f are sent as they are (at character 11)",
         ),
     ],
 )
@@ -156,7 +156,7 @@ def test_what_is_wrong_with_a_key_is_told_with_its_place(key: str, text: str) ->
 @pytest.mark.parametrize("key", WRONG_KEYS)
 def test_a_value_that_is_none_of_its_vr_is_refused(key: str) -> None:
     for written in (key, f"ReferencedStudySequence[0].{key}"):
-        with pytest.raises(InvalidKey, match="what a file of -f has is sent as it is"):
+        with pytest.raises(InvalidKey, match="the elements of a file of -f are sent as they are"):
             with_keys(written)
 
 
@@ -199,7 +199,7 @@ def identifier(*keys: str, file: object = None) -> Dataset:
 
 
 def test_something_must_be_asked() -> None:
-    with pytest.raises(ArgumentTypeError, match="what to look for must be said with -k or -f"):
+    with pytest.raises(ArgumentTypeError, match="-k or -f is needed: the keys of the query"):
         identifier()
 
 

@@ -153,7 +153,7 @@ def test_what_is_nested_too_deep_to_be_shown_is_told(here: Run, words: list[str]
         deep = outer
     with serving(finding((0xFF00, match()), (0xFF00, deep))) as server:
         done = here("findscu", *words, address(server), *KEYS)
-    assert (done.status, done.err) == (0, "W: match 2: what is nested deeper than 32 sequences is left out\n")
+    assert (done.status, done.err) == (0, "W: match 2: items nested deeper than 32 sequences are left out\n")
 
 
 def test_no_match_is_no_failure(here: Run) -> None:
@@ -452,13 +452,13 @@ def test_extended_negotiation_is_asked_for_and_missed(here: Run) -> None:
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (["-S"], "what to look for must be said with -k or -f"),
+        (["-S"], "-k or -f is needed: the keys of the query"),
         (["-k", "X=1"], "argument -k: 'X=1': there is no element with the keyword 'X' (at character 1)"),
         (["-f", "/nonexistent"], "argument -f: /nonexistent: No such file or directory"),
         (["-S", "-P", "-k", "PatientID"], "not allowed with argument"),
         (["--model", "Nonsense", "-k", "PatientID"], "there is no SOP class 'Nonsense'"),
         (["--json", "--dicom-json", "-k", "PatientID"], "two forms of output"),
-        (["--cancel", "0", "-k", "PatientID"], "this is a whole number from 1"),
+        (["--cancel", "0", "-k", "PatientID"], "the value is a whole number from 1"),
     ],
 )
 def test_a_wrong_query_is_refused(here: Run, words: list[str], text: str) -> None:
@@ -709,7 +709,7 @@ def test_one_association_has_room_for_so_many_contexts(here: Run) -> None:
     assert done.status == 2
     assert "no room for 4 more transfer syntaxes of 14 SOP classes" in done.err
     done = here("getscu", "host:104", "-k", "PatientID", "--transfer-syntax", "JPEG")
-    assert (done.status, "'JPEG' is no UID" in done.err) == (2, True)
+    assert (done.status, "'JPEG' is not a UID" in done.err) == (2, True)
 
 
 def test_private_objects_can_be_fetched(here: Run, tmp_path: Path) -> None:
@@ -942,7 +942,7 @@ def test_only_what_was_asked_for_is_taken(tmp_path: Path) -> None:
         done = end()
     assert sorted(os.listdir(out)) == [f"CT.1.2.{number}" for number in (1, 2, 5, 6, 7)]
     assert "its Move Originator is 'OTHER', not 'MOVER'" in done.err
-    assert "3 objects of other requests were refused; --any-originator takes them" in done.err
+    assert "3 objects of other requests were refused; --any-originator accepts them" in done.err
     assert [event["outcome"] for event in done.named("object")].count("foreign") == 3
     summary = done.events[-1]
     assert (done.status, summary["stored"], summary["refused"], summary["ok"]) == (0, 5, 0, True)
@@ -963,7 +963,7 @@ def test_private_objects_are_taken_on_request(tmp_path: Path) -> None:
 def test_what_belongs_to_store_takes_store(here: Run, option: str) -> None:
     done = here("movescu", "host:104", "-aem", "A", "-k", "PatientID", *option.split())
     assert done.status == 2
-    assert f"{option.split()[0]} takes --store" in done.err
+    assert f"{option.split()[0]} needs --store" in done.err
 
 
 def test_a_wrong_originator_may_be_overlooked(tmp_path: Path) -> None:
@@ -1037,4 +1037,4 @@ def test_what_comes_here_is_secured_as_the_request_is(here: Run, files: list[Pat
         assert here("movescu", address(plain), *words, *secured, "--store-plain").status == 0
         done = here("movescu", address(server), *words, "--tls")
     assert done.status == 2
-    assert "--store-plain does without" in done.err
+    assert "--store-plain receives over plain TCP" in done.err

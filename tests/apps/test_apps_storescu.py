@@ -127,7 +127,7 @@ def test_directories_are_searched_with_recurse_those_below_too(run: Run, tmp_pat
         done = run("storescu", "--json", "127.0.0.1", server.port, tmp_path / "top")
         assert states(done) == {"a": "sent", "b.dcm": "sent", "fifo": "skipped", "readme.txt": "skipped"}
         assert done.status == 0
-        hint = "the directories below are left out; -r (--recurse) sends them, too"
+        hint = "the subdirectories are left out; -r (--recurse) sends them, too"
         assert done.err == f"W: {tmp_path / 'top'}: {hint}\n"
         done = run("storescu", "--json", "-r", "127.0.0.1", server.port, tmp_path / "top")
         assert Counter(states(done).values()) == {"sent": 3, "skipped": 2}
@@ -135,7 +135,7 @@ def test_directories_are_searched_with_recurse_those_below_too(run: Run, tmp_pat
         text = run("storescu", "-r", "127.0.0.1", server.port, tmp_path / "top").out.splitlines()
     assert text[0].startswith("3 of 3 files sent")
     assert text[1:] == [
-        "Skipped, since they are no DICOM objects:",
+        "Skipped, since they are not DICOM objects:",
         f"  {tmp_path / 'top' / 'fifo'}: not a regular file",
         f"  {tmp_path / 'top' / 'readme.txt'}: not a DICOM file",
     ]

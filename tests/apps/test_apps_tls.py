@@ -183,7 +183,7 @@ def test_wrong_settings_of_a_client(words: str, text: str, capsys: pytest.Captur
     ("words", "text"),
     [
         ("--add-cert-file ca.pem", "--add-cert-file means nothing without --enable-tls"),
-        ("--enable-tls k c", "whose certificates are trusted must be said with --add-cert-file"),
+        ("--enable-tls k c", "--add-cert-file or --add-cert-dir is needed"),
         ("--enable-tls /nonexistent /nonexistent -ic", "/nonexistent: No such file or directory"),
         ("--tls", "unrecognized arguments: --tls"),
     ],

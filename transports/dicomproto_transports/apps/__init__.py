@@ -1,7 +1,7 @@
 """The command line: `dicomproto APPLICATION`, or `python -m dicomproto APPLICATION`.
 
-Start-up is part of the cost of a C-ECHO in a monitoring script, so nothing is imported here
-that the chosen application does not need.
+Start-up is part of the cost of a C-ECHO in a monitoring script. Nothing is imported here that the
+chosen application does not need.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 APPLICATIONS = {
-    "echoscu": "ask a peer for a sign of life (C-ECHO)",
+    "echoscu": "verify that a peer answers (C-ECHO)",
     "echoscp": "answer C-ECHO",
     "storescu": "send DICOM files (C-STORE)",
-    "findscu": "ask a peer what it has (C-FIND)",
-    "getscu": "fetch objects over the association that asks for them (C-GET)",
+    "findscu": "query a peer (C-FIND)",
+    "getscu": "retrieve objects over the same association (C-GET)",
     "movescu": "have objects sent to an application entity (C-MOVE)",
     "storescp": "receive DICOM objects and write them to files (C-STORE)",
 }
@@ -23,14 +23,14 @@ APPLICATIONS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the application that `arguments` (default: the command line) name; return its exit status.
 
-    0: all that was asked for was done; 1: something was not, or a signal came; 2: the command line is wrong.
+    0: everything succeeded; 1: something failed, or a signal came; 2: the command line is not valid.
     """
     import sys
 
     try:
         with _signals_interrupt():
             return _run(sys.argv[1:] if arguments is None else arguments)
-    except KeyboardInterrupt:  # where the application itself had nothing to tidy up yet, or any more
+    except KeyboardInterrupt:  # the application itself had nothing to clean up
         if sys.stderr is not None:
             print("E: interrupted", file=sys.stderr)
         return 1
@@ -38,9 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def _signals_interrupt() -> Iterator[None]:
-    """A block in which SIGTERM and SIGHUP do what Ctrl-C does: no half-written file is left.
+    """A block in which SIGTERM and SIGHUP act as Ctrl-C, so that no half-written file is left.
 
-    The first one; what follows it would only interrupt the tidying up.
+    Only the first signal counts: another one would interrupt the clean-up.
     """
     import signal
     import threading
@@ -84,7 +84,7 @@ def _without_application(words: list[str]) -> int:
         prog="dicomproto",
         usage="dicomproto [-h] [--version] application ...",
         description="DICOM network applications.",
-        epilog=f"applications:\n{listing}\n\n'dicomproto APPLICATION --help' tells more.",
+        epilog=f"applications:\n{listing}\n\n'dicomproto APPLICATION --help' describes each.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

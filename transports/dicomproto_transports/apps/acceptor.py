@@ -1,10 +1,10 @@
-"""What the acceptors have in common: to listen, and to end well.
+"""Acceptors listen until a signal comes, and finish the work in progress.
 
-SIGINT and SIGTERM, and the end of each piece of work, arrive on one pipe, which is all that the main
-thread waits for: no signal is lost, and no handler runs in the middle of anything. After the first signal
-new associations are rejected as temporary congestion, and those that stand go on: a study that is being
-sent is not torn. The server ends when they have ended or have brought nothing for a second, or when the
-grace is over. The second signal ends it at once. SIGHUP has the files of the certificates read again.
+The main thread waits for one pipe. Signals and the end of each piece of work are written to it, so that no
+signal is lost and no signal handler interrupts other code. After the first SIGINT or SIGTERM new
+associations are rejected as temporary congestion, and the established ones go on, so that a study in
+transfer is complete. The server ends when they have ended or were idle for a second, or when the grace
+period is over. The second signal ends it at once. SIGHUP reloads the certificate files.
 """
 
 from __future__ import annotations
@@ -30,32 +30,32 @@ from .cli.users import bindings_of
 from .cli.values import SYSTEMD
 
 _NEWS = b"\0"
-"""On the pipe: a piece of work, or the last association, has ended."""
+"""On the pipe: a piece of work or the last association has ended."""
 
 _HANGUP = bytes([signal.SIGHUP])
-"""On the pipe: the files of the certificates are to be read again."""
+"""On the pipe: reload the certificate files."""
 
 _IDLE = 1.0
-"""Seconds that the associations may bring nothing before they are ended, once the server is to end."""
+"""Seconds without data after which the associations of an ending server are aborted."""
 
 _LAST_RESPONSES = 0.25
-"""Seconds for the responses to what was finished last to leave, when the grace is over."""
+"""Seconds to send the last responses after the grace period."""
 
 
 def calling_ae_title(event: Event) -> str:
-    """Return the name of the requestor of the association that an event belongs to."""
+    """Return the calling AE title of the association of an event."""
     return association_of(event).requestor.ae_title
 
 
 def association_of(event: Event) -> Association:
-    """Return the association that an event belongs to."""
+    """Return the association of an event."""
     association = event.assoc
     assert isinstance(association, Association)
     return association
 
 
 class Acceptor:
-    """A server that runs until it is told to stop; to be entered, so that the signals are given back."""
+    """A server that runs until a signal comes; a context manager, which restores the signal handlers."""
 
     def __init__(self, options: argparse.Namespace, console: Console) -> None:
         self._reader, self._writer = os.pipe()
@@ -70,13 +70,13 @@ class Acceptor:
         self.ae.maximum_pdu_size = options.max_pdu
         admit(self.ae, options)
         if options.users is not None and options.users.have_passcodes and options.tls is None:
-            console.warn("the passcodes of the users come for anyone to read: the connections have no TLS")
+            console.warn("the passcodes of the users come in clear: the connections have no TLS")
         self._is_stopping = False
         self._options = options
         self._console = console
         self._lock = threading.Lock()
         self._busy = 0
-        self._is_over = False  # what is under way now is thrown away
+        self._is_over = False  # work in progress is discarded from now on
         self._thrown_away = 0
         self._is_closed = False
 
@@ -89,14 +89,14 @@ class Acceptor:
         signal.set_wakeup_fd(self._wakeup_before)
         for number, handler in self._handlers_before.items():
             signal.signal(number, handler)
-        with self._lock:  # work that hangs may still end
+        with self._lock:  # a hanging piece of work may end later
             self._is_closed = True
             os.close(self._reader)
             os.close(self._writer)
 
     @contextmanager
     def work(self) -> Iterator[None]:
-        """A block that is to be finished before the server ends."""
+        """A block of work to finish before the server ends."""
         with self._lock:
             self._busy += 1
         try:
@@ -111,20 +111,20 @@ class Acceptor:
             self._tell()
 
     def _tell(self) -> None:
-        """Have the main thread look again, if it waits for the end."""
+        """Wake the main thread if it waits for the end."""
         with self._lock:
             if self._is_stopping and not self._is_closed:
-                with suppress(BlockingIOError):  # it has enough to read
+                with suppress(BlockingIOError):  # the pipe is full, which wakes it as well
                     os.write(self._writer, _NEWS)
 
     def _wait(self, deadline: float | None) -> bytes:
-        """Return the numbers of signals that came, `_NEWS`, or nothing at the deadline."""
+        """Return the numbers of received signals, `_NEWS`, or b"" at the deadline."""
         timeout = None if deadline is None else max(deadline - monotonic(), 0)
         ready, _, _ = select.select([self._reader], [], [], timeout)
         return os.read(self._reader, 100) if ready else b""
 
     def run(self, handlers: Sequence[Binding]) -> bool:
-        """Serve until a signal comes; return whether that worked, and all that was begun was finished."""
+        """Serve until a signal comes; return whether the server could listen and all work was finished."""
         options, console = self._options, self._console
         address = options.bind_address
         try:
@@ -136,13 +136,13 @@ class Acceptor:
                 proxy_protocol_from=options.proxy_protocol_from,
                 reuse_port=options.reuse_port,
             )
-        except (OSError, ValueError) as error:  # what systemd hands over may be of any kind
+        except (OSError, ValueError) as error:  # sockets from systemd may be of any kind
             reason = error.strerror if isinstance(error, OSError) else error
             text = f"cannot listen on {address or 'any address'}, port {options.port}: {reason}"
             console.error(text)
             console.event("error", error=type(error).__name__, text=text)
             return False
-        # Those of systemd are of any kind; None is a Unix socket.
+        # Sockets from systemd may be of any kind; None is a Unix socket.
         given = server.addresses if options.port == SYSTEMD else [(address, server.port)]
         for host, port in ((None, None) if where is None else where[:2] for where in given):
             console.result(
@@ -168,9 +168,9 @@ class Acceptor:
             return not (self._thrown_away or self._busy)
 
     def _reload(self) -> None:
-        """Read the files for TLS again, and go on with those that were there if that fails."""
+        """Reload the certificate files; keep the old certificates if that fails."""
         if self._options.tls is None:
-            self._console.info("there are no certificates to be reloaded")
+            self._console.info("there are no certificates to reload")
             return
         try:
             self._options.tls.reload()
@@ -180,7 +180,7 @@ class Acceptor:
             self._console.info("the certificates are reloaded")
 
     def _finish(self, closing: threading.Thread, deadline: float) -> float:
-        """Wait until the associations have ended or are idle; return the seconds that are left to them."""
+        """Wait until the associations have ended or are idle; return the seconds they have left."""
         while closing.is_alive():
             with self._lock:
                 busy = self._busy

@@ -27,8 +27,8 @@ _EVENTS = """With --json stdout has one JSON object a line:
   {"event": "listening", "address": "", "port": 11112}
   {"event": "echo", "calling_ae_title": "ECHOSCU", "status": 0}
   {"event": "summary", "echoes": 1, "ok": true}
-"listening" is always the first line and tells the port that was found for port 0. With systemd there
-is one for each socket, with null for a Unix socket.
+"listening" is always the first line; it has the port that was chosen for port 0. With systemd there is
+one for each socket, with null for a Unix socket.
 
 Ctrl-C and SIGTERM end the program."""
 
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str]) -> int:
         acceptor.ae.add_supported_context(
             VERIFICATION, preferred_syntaxes(options, UNCOMPRESSED_TRANSFER_SYNTAXES)
         )
-        counting, echoes = Lock(), 0  # associations have a thread each
+        counting, echoes = Lock(), 0  # each association has a thread
 
         def echo(event: Event) -> int:
             nonlocal echoes

@@ -1,4 +1,4 @@
-"""`dicomproto echoscu`: ask a peer for a sign of life."""
+"""`dicomproto echoscu`: verify that a peer answers."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 class _Run:
-    """One run: what was asked for, and how far it came."""
+    """One run of the program."""
 
     def __init__(self, options: argparse.Namespace, console: Console) -> None:
         self.options = options

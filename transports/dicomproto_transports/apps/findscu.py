@@ -1,4 +1,4 @@
-"""`dicomproto findscu`: ask a peer what it has."""
+"""`dicomproto findscu`: query a peer."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ _EVENTS = """With --json stdout has one JSON object a line:
   {"event": "error", "error": "AssociationRejected", "text": ..., "result": 1, "source": 1, "reason": 7}
   {"event": "summary", "matches": 1, "unreadable": 0, "status": 0, "meaning": "Success",
    "cancelled": false, "ok": true}
-The data set is in the DICOM JSON model (PS3.18 F); "path" is the file that it was written to, with -w;
-"text_in_doubt" is the tag of the first text that is in no character set that is named for it;
+The data set is in the DICOM JSON model (PS3.18 F). "path" is the file of the match, with -w.
+"text_in_doubt" is the tag of the first text that is in none of the character sets named for it.
 "unreadable" counts matches that cannot be decoded or written. The summary is always the last line. With
 --dicom-json stdout has one JSON array of all matches instead, and nothing else."""
 
 _MOST_DOUBTFUL = 10
-"""Matches with text in doubt that are told one by one: a peer may have nothing else."""
+"""The limit of warnings about matches with text in doubt."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -61,11 +61,11 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     output.add_argument(
         "-w", "--write", action="store_true",
-        help="write the matches to the files rsp000001.dcm, rsp000002.dcm..., over those that are there",
+        help="write the matches to the files rsp000001.dcm, rsp000002.dcm..., and replace existing ones",
     )  # fmt: skip
     output.add_argument(
         "-od", "--output-directory", default=".", metavar="DIR",
-        help="where to write (default: the current directory); made if it is not there",
+        help="directory to write to (default: the current directory); created if missing",
     )  # fmt: skip
     add_manner(result, "find", "matches")
     return result
@@ -98,7 +98,7 @@ def _check_output(options: argparse.Namespace) -> None:
 
 
 class _Run:
-    """One run: what was asked for, and what came of it."""
+    """One run of the program, and its result."""
 
     def __init__(self, options: argparse.Namespace, console: Console) -> None:
         self.options = options
@@ -106,14 +106,14 @@ class _Run:
         self.final = FinalResponse(options, console)
         self.matches = 0
         self.unreadable = 0
-        self._came = 0  # matches, also those that cannot be read
+        self._came = 0  # matches, unreadable ones included
         self.failed = False
         self._warned_of_keys = False
         self._cut_match = 0
         self._doubtful = 0  # matches with text in doubt
 
     def start(self) -> None:
-        """Do what was asked for, if there is room for the files."""
+        """Send the request, unless the files cannot be written."""
         if self.options.write and not can_write_to(self.options.output_directory, self.console):
             self.failed = True
         else:
@@ -153,11 +153,11 @@ class _Run:
                     responses.cancel()
 
     def _has_enough(self) -> bool:
-        """Whether no more matches are wanted, or nobody is there any more to read them."""
+        """Tell whether no more matches are wanted, or nobody reads them any more."""
         return self.options.cancel == self.matches or self.console.lost_results
 
     def _take(self, response: CFindRSP, match: Dataset | None) -> None:
-        """Show a match; those that cross our C-CANCEL are more than was asked for."""
+        """Show a match, unless it comes after our C-CANCEL."""
         if self.final.was_cancelled:
             return
         if response.Status == PENDING_WITHOUT_OPTIONAL_KEYS and not self._warned_of_keys:
@@ -174,7 +174,7 @@ class _Run:
         self._show(response, match, path, doubtful)
 
     def _doubt(self, match: Dataset) -> BaseTag | None:
-        """Return the tag of the first text that is in doubt, and say so, before values are looked at."""
+        """Return the tag of the first text in doubt, and warn of it, before values are decoded."""
         from pydicom.datadict import keyword_for_tag
 
         from dicomproto.text import text_in_doubt
@@ -211,13 +211,13 @@ class _Run:
                 console.result(line)
 
     def _cut(self) -> None:
-        """Say that something is not shown, once for each match."""
+        """Warn that items are not shown, once for each match."""
         from .querying.rendering import DEEPEST
 
         if self._cut_match != self.matches:
             self._cut_match = self.matches
             self.console.warn(
-                f"match {self.matches}: what is nested deeper than {DEEPEST} sequences is left out"
+                f"match {self.matches}: items nested deeper than {DEEPEST} sequences are left out"
             )
 
     def _write(self, match: Dataset) -> str | None:
@@ -239,7 +239,7 @@ class _Run:
         self.console.error(text)
 
     def summarize(self) -> bool:
-        """Print the result, and return whether all that was asked for was done."""
+        """Print the result; return whether everything succeeded."""
         ok = self.final.is_as_asked and not self.failed and not self.unreadable
         console, matches = self.console, self.matches
         if (more := self._doubtful - _MOST_DOUBTFUL) > 0:

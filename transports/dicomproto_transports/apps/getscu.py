@@ -1,4 +1,4 @@
-"""`dicomproto getscu`: fetch objects over the association that asks for them."""
+"""`dicomproto getscu`: retrieve objects over the association of the request."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ storescp does.
 The keys come from -k and from the file of -f, e.g.
   dicomproto getscu pacs -S -k QueryRetrieveLevel=STUDY -k StudyInstanceUID=1.2.3 -od study
 
-What may come must be proposed beforehand, and there is room for 127 storage contexts. By default they are
-those of the SOP classes that are common, in uncompressed transfer syntaxes, and of the commonest images
-in some compressed ones. Choosing the SOP classes with --sop-class makes room for more of the latter."""
+The storage contexts must be proposed before the objects come, and there is room for 127. By default they
+are those of the common SOP classes in uncompressed transfer syntaxes, and of the most common images in
+some compressed ones. A choice of SOP classes with --sop-class makes room for more compressed ones."""
 
 _EVENTS = """With --json stdout has one JSON object a line:
   {"event": "object", "outcome": "stored", "status": 0, "path": ..., "bytes": 39016, "reason": "",
@@ -42,9 +42,9 @@ _EVENTS = """With --json stdout has one JSON object a line:
    "suboperations_warning": 0, "suboperations_failed": 0, "failed_uids": [], "stored": 3, "identical": 0,
    "variant": 0, "replaced": 0, "discarded": 0, "refused": 0, "failed": 0, "lost": 0, "bytes": 117048,
    "status": 0, "meaning": "Success", "cancelled": false, "ok": true}
-The outcomes of objects are those of storescp. The counts of sub-operations are the peer's, null where it
-does not tell; "failed_uids" are the SOP Instance UIDs that it says it could not send. The summary is
-always the last line."""
+The outcomes of objects are those of storescp. The counts of sub-operations come from the peer, null if it
+does not send them. "failed_uids" are the SOP Instance UIDs that it could not send. The summary is always
+the last line."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -57,13 +57,13 @@ def parser() -> argparse.ArgumentParser:
     objects = result.add_argument_group("object options")
     objects.add_argument(
         "--sop-class", dest="sop_classes", action="append", default=[], metavar="CLASS",
-        help="fetch objects of this SOP class, by UID, keyword or the prefix of its files (CT, MR...); may be"
-        " repeated (default: the common ones)",
+        help="retrieve objects of this SOP class, by UID, keyword or the prefix of its files (CT, MR...); may"
+        " be repeated (default: the common ones)",
     )  # fmt: skip
     objects.add_argument(
         "--transfer-syntax", dest="transfer_syntaxes", action="append", default=[], metavar="UID",
         type=_transfer_syntax,
-        help="fetch objects in this transfer syntax, too, such as a private one; may be repeated",
+        help="retrieve objects in this transfer syntax, too, such as a private one; may be repeated",
     )  # fmt: skip
     add_output(result)
     add_manner(result, "get", "objects")
@@ -97,7 +97,7 @@ def main(arguments: Sequence[str]) -> int:
         console.error("interrupted")
         retrieval.failed = True
     if retrieval.lacks_contexts:
-        console.warn("objects are missing; --sop-class lets others come than the common SOP classes")
+        console.warn("objects are missing; --sop-class retrieves other SOP classes than the common ones")
     return exit_status(retrieval.summarize(), console)
 
 
@@ -115,7 +115,7 @@ def _settle_classes(options: argparse.Namespace) -> None:
 
 def _transfer_syntax(text: str) -> str:
     if not is_valid_uid(text):
-        raise ArgumentTypeError(f"{text!r} is no UID")
+        raise ArgumentTypeError(f"{text!r} is not a UID")
     return text
 
 

@@ -1,4 +1,4 @@
-"""`dicomproto movescu`: have objects sent to an application entity, which may be its own."""
+"""`dicomproto movescu`: have objects sent to an application entity, which may be our own."""
 
 from __future__ import annotations
 
@@ -48,9 +48,10 @@ The keys come from -k and from the file of -f, e.g.
   dicomproto movescu pacs -aem WORKSTATION -S -k QueryRetrieveLevel=STUDY -k StudyInstanceUID=1.2.3
 
 The peer must know the address of that application entity. With --store it is this program, which then
-writes what comes to files, as storescp does, as long as the request lasts. It listens on every interface
-unless -ba says otherwise, and serves who calls it by its AE title; --allow-network and --allow-calling-aet
-admit the peer alone. What names another Move Originator than this request is refused with status 0124."""
+writes the objects to files, as storescp does, until the request is done. It listens on every interface
+unless -ba is given, and serves every requestor that calls its AE title; --allow-network and
+--allow-calling-aet admit the peer alone. Objects with another Move Originator than this request are
+refused with status 0124."""
 
 _EVENTS = """With --json stdout has one JSON object a line:
   {"event": "listening", "address": "", "port": 11113}
@@ -61,13 +62,13 @@ _EVENTS = """With --json stdout has one JSON object a line:
   {"event": "summary", "suboperations_remaining": null, "suboperations_completed": 3,
    "suboperations_warning": 0, "suboperations_failed": 0, "failed_uids": [], "status": 0,
    "meaning": "Success", "cancelled": false, "ok": true}
-The counts of sub-operations are the peer's, null where it does not tell; "failed_uids" are the SOP Instance
-UIDs that it says it could not send. With --store there are the first two as well, and the summary has
-the counts of storescp ("stored" and so on). The outcome "foreign" is that of an object that was refused
-because this request has not asked for it; it does not count. The summary is always the last line."""
+The counts of sub-operations come from the peer, null if it does not send them. "failed_uids" are the SOP
+Instance UIDs that it could not send. "listening" and "object" come with --store only; the summary then has
+the counts of storescp ("stored" and so on). An object with the outcome "foreign" was refused because it
+does not belong to this request; it does not count. The summary is always the last line."""
 
 _LINGER = 2.0
-"""Seconds without a byte after which no more is waited for what is still coming, after the final response."""
+"""Seconds without a byte that end the wait for further objects, after the final response."""
 
 _OF_STORE = (
     "allow_network",
@@ -76,7 +77,7 @@ _OF_STORE = (
     "any_sop_class",
     "any_transfer_syntax",
 )
-"""The options that mean nothing without `--store`."""
+"""The options that need `--store`."""
 
 _DAY = 86_400.0
 """Seconds; longer than any wait."""
@@ -89,8 +90,8 @@ def parser() -> ArgumentParser:
     add_port(result)
     network.add_argument(
         "-aem", "--move-aet", metavar="TITLE",
-        help="the application entity that the objects are sent to: its AE title, or its name in the peer"
-        " table (default: that of --store-aet)",
+        help="the application entity to send the objects to: its AE title, or its name in the peer table"
+        " (default: that of --store-aet)",
     )  # fmt: skip
     add_models(result, "move")
     add_identifier(result)
@@ -100,7 +101,7 @@ def parser() -> ArgumentParser:
     )
     store.add_argument(
         "--store-port", type=port, default=11113, metavar="PORT",
-        help="TCP port to listen on; 0: any free one, which is printed (default: 11113)",
+        help="TCP port to listen on; 0: a free port, which is printed (default: 11113)",
     )  # fmt: skip
     store.add_argument(
         "--store-aet", type=ae_title, default="STORESCP", metavar="TITLE",
@@ -112,13 +113,13 @@ def parser() -> ArgumentParser:
     )  # fmt: skip
     store.add_argument(
         "--store-plain", action="store_true",
-        help="receive over plain TCP although the request is secured; with --enable-tls both are",
+        help="receive over plain TCP although the request uses TLS (default: TLS for both)",
     )  # fmt: skip
     add_callers(store)
     add_acceptance(store)
     store.add_argument(
         "--any-originator", action="store_true",
-        help="receive objects whatever their Move Originator, from a peer that names a wrong one",
+        help="receive objects with any Move Originator, for a peer that names a wrong one",
     )  # fmt: skip
     add_output(result)
     add_manner(result, "move", "objects")
@@ -169,17 +170,17 @@ def _settle_destination(options: argparse.Namespace) -> None:
     options.message_id = None
     options.store_tls = None
     if options.store:
-        # Not the same in each run: what a former one has asked for may still be coming.
+        # Different in each run: objects of an earlier request may still be coming.
         options.message_id = int.from_bytes(os.urandom(2)) or 1
     else:
         for name in _OF_STORE:
             if getattr(options, name):
-                raise ArgumentTypeError(f"--{name.replace('_', '-')} takes --store")
+                raise ArgumentTypeError(f"--{name.replace('_', '-')} needs --store")
     if not options.store or options.tls is None or options.store_plain:
         return
     if not options.enable_tls:
         raise ArgumentTypeError(
-            "what is received here can be secured with --enable-tls only; --store-plain does without"
+            "to receive over TLS needs --enable-tls; --store-plain receives over plain TCP"
         )
     options.store_tls = server_tls(options)
 
@@ -195,7 +196,7 @@ def _title_of(peer: Peer) -> str:
 
 @contextmanager
 def _storing(options: argparse.Namespace, console: Console, retrieval: RetrievalResult) -> Iterator[None]:
-    """A block during which our own Storage SCP listens; raises _CannotListen."""
+    """A block in which our own Storage SCP listens; raises _CannotListen."""
     from .. import evt
     from ..blocking import AE
     from .receiving.receiver import Receiver, support_storage
@@ -236,23 +237,23 @@ def _storing(options: argparse.Namespace, console: Console, retrieval: Retrieval
         _await_the_rest(server, receiver)
         if receiver.foreign:
             console.warn(
-                f"{receiver.foreign} objects of other requests were refused; --any-originator takes them"
+                f"{receiver.foreign} objects of other requests were refused; --any-originator accepts them"
             )
     finally:
         server.shutdown(0)
 
 
 def _why_foreign(options: argparse.Namespace, request: CStoreRQ, sender: str) -> str:
-    """Say why an object does not belong to this request (PS3.7 9.1.1.1.6, 9.1.1.1.7), or nothing.
+    """Return why an object does not belong to this request (PS3.7 9.1.1.1.6, 9.1.1.1.7), or "".
 
-    Those that are made with pynetdicom name themselves as the originator.
+    Peers made with pynetdicom name themselves as the originator.
     """
     title = (request.MoveOriginatorApplicationEntityTitle or "").strip(" ")
     if title not in ("", options.ae_title, sender):
         return f"its Move Originator is {title!r}, not {options.ae_title!r}"
     if request.MoveOriginatorMessageID not in (None, options.message_id):
         number = request.MoveOriginatorMessageID
-        return f"it is of the C-MOVE request {number}, not {options.message_id}"
+        return f"its C-MOVE request is {number}, not {options.message_id}"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""What the requestors have in common: to associate, and to say why it did not work."""
+"""Requestors associate with a peer, and report why an association ended."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 
 class NoIdentityResponse(AssociationError):
-    """The peer accepted the association, but said nothing of the user's identity."""
+    """The peer accepted the association without a response to the user identity."""
 
 
 class Requestor:
-    """Ourselves as the client of the peer that the options name."""
+    """Associates with the peer that the options name."""
 
     def __init__(self, options: argparse.Namespace, console: Console) -> None:
         console.take_logging()
@@ -42,7 +42,7 @@ class Requestor:
         identity: UserIdentityRQ | None = options.identity
         if identity is not None and identity.identity_type != USER and options.tls is None:
             what = "passcode" if identity.secondary_field else "identity"
-            console.warn(f"the {what} of the user is sent for anyone to read: the connection has no TLS")
+            console.warn(f"the {what} of the user is sent in clear: the connection has no TLS")
 
     @property
     def name(self) -> str:
@@ -55,7 +55,7 @@ class Requestor:
         extended: Iterable[NegotiationItem] = (),
         handlers: Sequence[Binding] = (),
     ) -> Association:
-        """Associate; raises what `AE.associate` does."""
+        """Associate; raises the errors of `AE.associate`."""
         options, peer = self._options, self._peer
         self._console.info(f"requesting an association with {self.name}")
         association = self._ae.associate(
@@ -92,25 +92,25 @@ class Requestor:
         return charset or (None if self._peer is None else self._peer.assume_charset)
 
     def _check_identity(self, association: Association, identity: UserIdentityRQ | None) -> None:
-        """Abort if the positive response that was asked for is not there (PS3.7 D.3.3.7.2)."""
+        """Abort if a positive response was requested and is missing (PS3.7 D.3.3.7.2)."""
         if identity is None or not identity.positive_response_requested:
             return
         if association.acceptor.user_identity is None:
             association.abort()
-            raise NoIdentityResponse(f"{self.name} gave no response to the identity of the user: aborted")
-        self._console.info("the peer answered to the identity of the user")
+            raise NoIdentityResponse(f"{self.name} sent no response to the identity of the user: aborted")
+        self._console.info("the peer sent a response to the identity of the user")
 
 
 _FIELDS = ("result", "source", "reason", "phase", "state", "kind", "by_peer", "offset", "item_path")
 
 
 def facts(error: DicomProtoError) -> dict[str, object]:
-    """Return what a program wants to know of an error: its class, its text and its fields."""
+    """Return the class, the text and the fields of an error, for a program."""
     fields = {name: getattr(error, name) for name in _FIELDS if hasattr(error, name)}
     return {"error": type(error).__name__, "text": str(error), **fields}
 
 
 def report(console: Console, error: DicomProtoError) -> None:
-    """Say what ended the association."""
+    """Report the error that ended the association."""
     console.error(str(error))
     console.event("error", **facts(error))

@@ -21,13 +21,12 @@ from .receiving.options import add_acceptance, add_output, is_writable
 
 _DESCRIPTION = """Listen for associations; write the DICOM objects that come with C-STORE requests to files.
 
-An object is written as it arrives, to a temporary file (.dicomproto-*.part) in the output
-directory; only when it is complete does it get its name, PREFIX.SOP-INSTANCE-UID, where PREFIX
-tells the modality (CT, CTE, MR, MRE, PT, PTE, RI, RD, RP, RS, CR, US, USE, XA, XAE, NM, SC; UN for all
-others). A SOP Instance UID that is no UID is replaced by its hash. Objects are written in the
-transfer syntax they come in, byte for byte. A data set that ends within an element, an item or a
-sequence is refused with status C000; what is odd, but whole, is kept with a warning. Temporary files
-that a program has left when it was killed are removed at the start."""
+An object is written as it arrives, to a temporary file (.dicomproto-*.part) in the output directory. When
+it is complete it gets its name, PREFIX.SOP-INSTANCE-UID. PREFIX stands for the modality (CT, CTE, MR, MRE,
+PT, PTE, RI, RD, RP, RS, CR, US, USE, XA, XAE, NM, SC; UN for all others). A SOP Instance UID that is not
+valid is replaced by its hash. Objects are written byte for byte, in the transfer syntax of the request. A
+data set that ends within an element, an item or a sequence is refused with status C000; other odd data
+sets are kept with a warning. Temporary files of programs that were killed are removed at the start."""
 
 _EVENTS = """With --json stdout has one JSON object a line:
   {"event": "listening", "address": "", "port": 11112}
@@ -35,16 +34,17 @@ _EVENTS = """With --json stdout has one JSON object a line:
    "warnings": [], "sop_class_uid": ..., "transfer_syntax_uid": ..., "calling_ae_title": "STORESCU"}
   {"event": "summary", "stored": 1, "identical": 0, "variant": 0, "replaced": 0, "discarded": 0,
    "refused": 0, "failed": 0, "lost": 0, "bytes": 39016, "ok": true}
-"listening" is always the first line and tells the port that was found for port 0. With systemd there
-is one for each socket, with null for a Unix socket. The outcomes are: stored; identical (the same data
-set was there, it is kept once); variant (another one with the same SOP Instance UID, be it of another
-SOP class, was there, both are kept); replaced; discarded (--ignore); refused (with this status, for this
-reason); failed (the file could not be written: the exit status is 1); lost (the association ended in the
-middle, nothing is kept; the status is null, for none was answered). "warnings" are what was odd.
+"listening" is always the first line; it has the port that was chosen for port 0. With systemd there is
+one for each socket, with null for a Unix socket. The outcomes are: stored; identical (the same data set
+was there and is kept once); variant (another object with the same SOP Instance UID, perhaps of another
+SOP class, was there; both are kept); replaced; discarded (--ignore); refused (with this status, for this
+reason); failed (the file could not be written: the exit status is 1); lost (the association ended within
+the object, and nothing is kept; the status is null, for there was no response). "warnings" say what was
+odd about the object.
 
-After Ctrl-C or SIGTERM new associations are rejected, those that stand may bring their objects, and the
-program ends when they have ended or have been idle for a second. What is not complete when the grace is
-over, or a second signal comes, is lost, and the exit status is 1."""
+After Ctrl-C or SIGTERM new associations are rejected. The established ones may send their objects, and the
+program ends when they have ended or were idle for a second. An object that is not complete after --grace,
+or at a second signal, is lost, and the exit status is 1."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -53,12 +53,12 @@ def parser() -> argparse.ArgumentParser:
     add_listener(result, "STORESCP")
     add_security(result, is_requestor=False)
     add_preferred_syntax(result)
-    add_acceptance(result.add_argument_group("options of what is taken"))
+    add_acceptance(result.add_argument_group("acceptance options"))
     add_output(result)
     other = result.add_argument_group("other options")
     other.add_argument(
         "--window", type=window, default=1, metavar="N",
-        help="let a requestor that asks for it have up to N requests unanswered at once (default: 1)",
+        help="accept up to N outstanding requests from a requestor that proposes a window (default: 1)",
     )  # fmt: skip
     other.add_argument("--no-echo", action="store_true", help="do not answer C-ECHO")
     return result
@@ -77,4 +77,4 @@ def main(arguments: Sequence[str]) -> int:
 
 def _settle(options: argparse.Namespace) -> None:
     if options.any_transfer_syntax and options.syntax == "xi":
-        raise ArgumentTypeError("-xi accepts one transfer syntax only, so --any-transfer-syntax cannot be")
+        raise ArgumentTypeError("-xi accepts one transfer syntax only, --any-transfer-syntax all: choose one")

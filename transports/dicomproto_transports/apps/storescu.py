@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 _DESCRIPTION = """Send DICOM files, and the DICOM files of directories, to a peer with C-STORE requests.
 
-The presentation contexts are planned from the files; if they need more than 128, several
-associations follow each other. Files travel as they are. If the peer refuses the transfer
-syntax of a file of native pixel data, the file is sent in another one that it accepted;
-compressed files are not converted unless --decompress is given. A file whose data set is cut short is
-not sent unless --send-truncated is given. A file that cannot be sent never stops the others."""
+The files decide which presentation contexts are proposed; if they need more than 128, there are several
+associations. Files are sent as they are. If the peer refuses the transfer syntax of a file of native pixel
+data, the file is sent in another one that it accepted; compressed files are not converted unless
+--decompress is given. A file whose data set is cut short is not sent unless --send-truncated is given. A
+file that cannot be sent never stops the others."""
 
 _EVENTS = """With --json stdout has one JSON object a line:
   {"event": "file", "path": ..., "state": "sent", "status": 0, "reason": "", "bytes": 39016,
@@ -41,13 +41,12 @@ _EVENTS = """With --json stdout has one JSON object a line:
   {"event": "summary", "files": 3, "sent": 2, "warning": 0, "refused": 1, "failed": 0, "lost": 0,
    "untried": 0, "unreadable": 0, "skipped": 0, "bytes": 78032, "seconds": 0.02, "associations": 1,
    "given_up": "", "ok": false}
-An error is what ended an association, or kept it from being established; "given_up" tells why files
-were not tried. The states are: sent; warning (stored, but the status says more); refused (by the
-status); failed (no fitting presentation context, or the file is cut short, changed while it was sent,
-or could not be read to its end, converted or decompressed); lost (two associations ended while the
-file was under way, of the second of which it was the first file; or Ctrl-C came);
-untried (given up); unreadable (no DICOM object); skipped (found in a directory, but no DICOM
-object). The summary is always the last line."""
+An error ended an association, or prevented it; "given_up" says why files were not tried. The states are:
+sent; warning (stored, with a warning status); refused (by the status); failed (no fitting presentation
+context, or the file is cut short, changed while it was sent, or could not be read to its end, converted or
+decompressed); lost (two associations ended during the file, the second of which had it as its first file;
+or Ctrl-C came); untried (given up); unreadable (not a DICOM object); skipped (in a directory, and not a
+DICOM object). The summary is always the last line."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -56,31 +55,31 @@ def parser() -> argparse.ArgumentParser:
     network = add_peer(result, "STORESCU")
     network.add_argument(
         "--window", type=window, metavar="N",
-        help="propose to have up to N files unanswered at once (default: that of the peer table, else 1)",
+        help="propose up to N outstanding requests (default: the window of the peer table, else 1)",
     )  # fmt: skip
     result.add_argument(
         "path", nargs="+",
-        help="DICOM file, or directory of such files; before the first one, the TCP port of the peer, if the"
-        " address does not tell",
+        help="DICOM file, or directory of DICOM files; before the first one, the TCP port of the peer, if the"
+        " address has none",
     )  # fmt: skip
     add_identity(result)
     add_security(result, is_requestor=True)
     files = result.add_argument_group("input options")
-    files.add_argument("-r", "--recurse", action="store_true", help="send the directories below, too")
+    files.add_argument("-r", "--recurse", action="store_true", help="send the subdirectories, too")
     files.add_argument(
         "--send-truncated", action="store_true",
-        help="send files all the same whose data set ends within an element, an item or a sequence",
+        help="send files, too, whose data set ends within an element, an item or a sequence",
     )  # fmt: skip
     add_requested_syntax(result)
     other = result.add_argument_group("other options")
     syntax = other.add_mutually_exclusive_group()
     syntax.add_argument(
         "-cx", "--required-contexts", "--never-convert", dest="never_convert", action="store_true",
-        help="propose the transfer syntaxes of the files only, and convert nothing",
+        help="propose only the transfer syntaxes of the files, and convert nothing",
     )  # fmt: skip
     syntax.add_argument(
         "--decompress", action="store_true",
-        help="decompress what the peer does not take as it is; needs the extra 'decompress'",
+        help="decompress files whose transfer syntax the peer does not accept; needs the extra 'decompress'",
     )  # fmt: skip
     other.add_argument(
         "--show-comments", action="store_true",
@@ -104,7 +103,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 class _Run:
-    """One run: what was asked for, and what became of it."""
+    """One run of the program, and the result for each file."""
 
     def __init__(self, options: argparse.Namespace, console: Console) -> None:
         self.options = options
@@ -121,17 +120,17 @@ class _Run:
 
     @property
     def ok(self) -> bool:
-        """Whether the peer has every file that was asked for, and there was one."""
+        """Whether there was a file to send, and the peer has every one."""
         stored = self.states["sent"] + self.states["warning"]
         return self.is_whole and 0 < stored == self.states.total() - self.states["skipped"]
 
     def look(self) -> None:
-        """Collect the files that can be sent, and record those that cannot."""
+        """Collect the files to send, and record those that cannot be sent."""
         from .sending.input_files import Unsendable, find_input_files
         from .sending.transfer import Outcome
 
         def pass_over(path: str) -> None:
-            self.console.warn(f"{path}: the directories below are left out; -r (--recurse) sends them, too")
+            self.console.warn(f"{path}: the subdirectories are left out; -r (--recurse) sends them, too")
 
         for found in find_input_files(self.options.path, recurse=self.options.recurse, pass_over=pass_over):
             if isinstance(found, Unsendable):
@@ -141,7 +140,7 @@ class _Run:
                 self.sources.append(found)
 
     def send(self) -> None:
-        """Send what was found."""
+        """Send the collected files."""
         sources = self.sources
         if not sources:
             self.console.error("there is no file to send")
@@ -152,11 +151,11 @@ class _Run:
         from .sending.transfer import Transfer
 
         never_convert, decompress = self.options.never_convert, self.options.decompress
-        groups = plan_associations(
+        plans = plan_associations(
             sources, only=only_syntax(self.options), convert=not never_convert, decompress=decompress
         )
-        if len(groups) > 1:
-            self.console.info(f"the files need {len(groups)} associations")
+        if len(plans) > 1:
+            self.console.info(f"the files need {len(plans)} associations")
         requestor = Requestor(self.options, self.console)
         began = perf_counter()
         with Progress(self.console, len(sources), sum(source.size for source in sources)) as progress:
@@ -171,19 +170,19 @@ class _Run:
                 show_comments=self.options.show_comments,
             )
             try:
-                for group in groups:
-                    transfer.send(group)
+                for plan in plans:
+                    transfer.send(plan)
             finally:
                 self.seconds = perf_counter() - began
                 self.associations, self.given_up = transfer.associations, transfer.given_up
 
     def interrupted(self) -> None:
-        """Record what Ctrl-C kept from being tried, as far as it was found already."""
+        """Record the collected files that were not tried because of Ctrl-C."""
         from .sending.transfer import INTERRUPTED, Outcome
 
         self.is_whole, self.given_up = False, INTERRUPTED
         self.console.error(INTERRUPTED)
-        recorded = self.recorded.copy()  # a path may be named more than once
+        recorded = self.recorded.copy()  # the command line may name a path more than once
         for source in self.sources:
             if recorded[source.path]:
                 recorded[source.path] -= 1
@@ -191,7 +190,7 @@ class _Run:
                 self.record(Outcome(path=source.path, state="untried", reason=INTERRUPTED, size=source.size))
 
     def record(self, outcome: Outcome) -> None:
-        """Count what became of a file, and keep it for the summary if it is worth a word."""
+        """Count the result for a file, and keep it for the summary unless it was simply sent."""
         self.states[outcome.state] += 1
         self.recorded[outcome.path] += 1
         self.bytes += outcome.size if outcome.is_stored else 0
@@ -208,7 +207,7 @@ class _Run:
         )
 
     def summarize(self) -> None:
-        """Print the result: numbers, then every file that was not simply sent, with the reason."""
+        """Print the numbers, then every file that was not simply sent, with the reason."""
         states = self.states
         stored = states["sent"] + states["warning"]
         asked = states.total() - states["skipped"]
@@ -242,6 +241,6 @@ STATES = ("sent", "warning", "refused", "failed", "lost", "untried", "unreadable
 
 _HEADINGS = {
     "Stored, with a warning": ("warning",),
-    "Skipped, since they are no DICOM objects": ("skipped",),
+    "Skipped, since they are not DICOM objects": ("skipped",),
     "Not sent": ("refused", "failed", "lost", "untried", "unreadable"),
 }

@@ -1,4 +1,4 @@
-"""Whom the command line of a requestor means, by an address or a name in the peer table, and as whom."""
+"""Parse a command line, and resolve its peer: an address or a name in the peer table."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ _NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
 Settling = Callable[[argparse.Namespace], None]
-"""A closer look at the options; raises ArgumentTypeError."""
+"""Checks and completes parsed options; raises ArgumentTypeError."""
 
 
 def parse_requestor(parser: ArgumentParser, arguments: Sequence[str], *more: Settling) -> argparse.Namespace:
-    """Parse the command line of a requestor, and settle which peer it means.
+    """Parse the command line of a requestor, and resolve its peer.
 
-    `addr`, `port`, `called_aet`, `ae_title` and `max_pdu` of the result are set, from the first of the
-    options, the address, the peer table and the defaults that says something; `peer` is that of the table,
-    or None, `identity` the item of the negotiation that names the user, or None, `tls` what secures the
-    connection, or None.
+    The result has `addr`, `port`, `called_aet`, `ae_title` and `max_pdu`. Each comes from the options, else
+    from the address, else from the peer table, else from the defaults. `peer` is the entry of the peer table,
+    `identity` the User Identity item, `tls` the TLS arguments; each may be None.
     """
     return _settled(parser, parser.parse_intermixed_args(arguments), _settle, *more)
 
 
 def parse_acceptor(parser: ArgumentParser, arguments: Sequence[str], *more: Settling) -> argparse.Namespace:
-    """Parse the command line of an acceptor; `tls` of the result is what secures its connections, or None.
+    """Parse the command line of an acceptor.
 
-    `users` are those whom it serves, or None.
+    `tls` of the result is the TLS context, or None for plain TCP; `users` are the users to serve, or None for
+    no check.
     """
 
     def settle(options: argparse.Namespace) -> None:
@@ -74,18 +74,19 @@ def _settle(options: argparse.Namespace) -> None:
 
 
 def _port(options: argparse.Namespace, port: str | None) -> str:
-    """Return the port, which is the next word where the address has none."""
+    """Return the port: that of the address, else the next word of the command line."""
     files: list[str] | None = getattr(options, "path", None)
     following = options.port if files is None else files[0]
     if port is not None:
         if following is not None and (files is None or _is_stray_port(following)):
-            raise ArgumentTypeError(f"{options.address!r} tells the port already; {following!r} is too much")
+            raise ArgumentTypeError(f"{options.address!r} has a port already; {following!r} is too much")
         return port
     if following is None or not following.isdecimal():
         found = f", not {following!r}" if following else ""
         table = f" in {_table(options)}" if _table(options) else ", and there is no peer table"
         raise ArgumentTypeError(
-            f"{options.address!r} is no peer{table}, so HOST:PORT is needed, or a port after the host{found}"
+            f"{options.address!r} is not a peer{table}, so HOST:PORT is needed,"
+            f" or a port after the host{found}"
         )
     if files is not None:
         del files[0]
@@ -95,14 +96,14 @@ def _port(options: argparse.Namespace, port: str | None) -> str:
 
 
 def _is_stray_port(word: str) -> bool:
-    """Tell whether the first of the files is none, but a port where other spellings of addresses have it."""
+    """Tell whether the first path is not a file but a port, as after an address without one."""
     return word.isdecimal() and not os.path.lexists(word)
 
 
 def split_address(text: str) -> tuple[str | None, str, str | None]:
     """Return the AE title, the host and the port of `[AET@]HOST[:PORT]`; raises ArgumentTypeError.
 
-    An IPv6 address that is followed by a port stands in brackets.
+    An IPv6 address stands in brackets if a port follows.
     """
     title, at, rest = text.rpartition("@")
     port: str | None
@@ -123,9 +124,9 @@ def split_address(text: str) -> tuple[str | None, str, str | None]:
 
 
 def find_peer(options: argparse.Namespace, name: str) -> Peer | None:
-    """Return the peer of that name, if the table has one; raises ArgumentTypeError for a wrong table.
+    """Return the peer with this name in the peer table, or None; raises ArgumentTypeError for a bad table.
 
-    A table that was asked for is read even where an address is no name: it may not be what is meant.
+    A table named with `--peers` is read even if the address cannot be a name, so that its faults show.
     """
     is_name = _NAME.fullmatch(name) is not None
     path = _table(options) if is_name else options.peers

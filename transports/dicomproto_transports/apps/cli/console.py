@@ -1,7 +1,6 @@
-"""Where the applications write: results on stdout, diagnostics on stderr, JSON lines on request.
+"""The output of the applications: results on stdout, diagnostics on stderr, JSON lines on request.
 
-Text that a peer or a file system supplied may hold control characters; nothing reaches a
-terminal unescaped. Data set values never come here at all.
+Text from a peer or a file system may hold control characters. Nothing reaches a terminal unescaped.
 """
 
 from __future__ import annotations
@@ -17,16 +16,16 @@ from ...words import printable
 CRITICAL, ERROR, WARN, INFO, DEBUG = 50, 40, 30, 20, 10
 
 LEVELS = {"critical": CRITICAL, "error": ERROR, "warn": WARN, "info": INFO, "debug": DEBUG}
-"""The names that `--log-level` takes, most severe first."""
+"""The values of `--log-level`, most severe first."""
 
 _LETTERS = {CRITICAL: "F", ERROR: "E", WARN: "W", INFO: "I", DEBUG: "D"}
 
 
 class Console:
-    """The two output streams of an application; safe to use from several threads.
+    """The two output streams of an application; several threads may use one.
 
-    `level` is the least severe level that is shown on stderr. With `json` stdout carries one
-    JSON object a line and no text; with `quiet` it carries no text either.
+    `level` is the least severe level to show on stderr. With `json` stdout carries one JSON object a line
+    and no text; with `quiet` it carries no text either.
     """
 
     def __init__(self, level: int = WARN, *, json: bool = False, quiet: bool = False) -> None:
@@ -34,45 +33,45 @@ class Console:
         self.json = json
         self.quiet = quiet
         self.above: Callable[[str], None] | None = None
-        """Takes the diagnostics in place of stderr, while a progress bar stands there."""
+        """Takes the diagnostics in place of stderr while a progress bar is shown."""
         self.lost_results = False
-        """Whether a line of the result could not be written: the exit status must tell, then."""
+        """Whether a line of the result could not be written; the exit status is then 1."""
         self._lock = Lock()
 
     def result(self, text: str) -> None:
-        """Show a line of the result to a human."""
+        """Show a line of the result to a person."""
         if not self.json and not self.quiet:
             self._write_result(printable(text))
 
     def event(self, event: str, **facts: object) -> None:
-        """Show a machine one event of the run: an object with the member "event" and `facts`."""
+        """Show one event of the run to a program: a JSON object with the member "event" and `facts`."""
         if self.json:
             from json import dumps
 
             self._write_result(dumps({"event": event, **facts}))
 
     def document(self, line: str) -> None:
-        """Write a line of the document that was asked for in place of results and events."""
+        """Write a line of the document that replaces results and events."""
         self._write_result(line)
 
     def error(self, text: str) -> None:
-        """Say that something asked for was not done."""
+        """Report a failure."""
         self.log(ERROR, text)
 
     def warn(self, text: str) -> None:
-        """Say that something was done, but is odd."""
+        """Report something odd that is not a failure."""
         self.log(WARN, text)
 
     def info(self, text: str) -> None:
-        """Say what is going on (shown with -v)."""
+        """Report the course of the work (shown with -v)."""
         self.log(INFO, text)
 
     def debug(self, text: str) -> None:
-        """Say in detail what is going on (shown with -d)."""
+        """Report details (shown with -d)."""
         self.log(DEBUG, text)
 
     def take_logging(self) -> None:
-        """Show what the library logs, too. Called late: `logging` is not imported for `--help`."""
+        """Show the messages of the library, too. Called late, so that `--help` does not import `logging`."""
         import logging
 
         from ...logs import dump_from_now_on, record_lines
@@ -95,7 +94,7 @@ class Console:
             dump_from_now_on()
 
     def shows(self, level: int) -> bool:
-        """Whether anybody sees a diagnostic of this level: a text that is dear need not be made otherwise."""
+        """Tell whether a diagnostic of this level is shown, so that an expensive text is not made in vain."""
         return level >= self.level
 
     def log(self, level: int, text: str) -> None:
@@ -116,17 +115,17 @@ class Console:
         if failure is None:
             return
         was_known, self.lost_results = self.lost_results, True
-        if not was_known and not isinstance(failure, BrokenPipeError):  # who reads may leave
+        if not was_known and not isinstance(failure, BrokenPipeError):  # the reader may leave
             reason = getattr(failure, "strerror", None) or str(failure)
             self.error(f"the results cannot be written: {reason}")
 
     def _write(self, stream: TextIO | None, line: str) -> Exception | None:
-        """Write a line, and return what went wrong, or None.
+        """Write a line; return the error, or None.
 
-        The work goes on where it did not: a receiver must not lose objects because who read the output
-        has left, or because the disk that takes it is full.
+        The work goes on after an error: a receiver must not lose objects because the reader of its output
+        has left, or because the disk is full.
         """
-        if stream is None:  # the descriptor was closed when the program began
+        if stream is None:  # the descriptor was closed at the start of the program
             return ValueError("there is no standard output")
         encoding = stream.encoding or "utf-8"
         data = line.encode(encoding, "backslashreplace").decode(encoding, "replace")
@@ -141,7 +140,7 @@ class Console:
 
     @staticmethod
     def _discard(stream: TextIO) -> None:
-        """Replace the descriptor, so that what the stream still holds has somewhere to go at the end."""
+        """Point the descriptor at the null device, which takes the buffered text at the end."""
         try:
             sink = os.open(os.devnull, os.O_WRONLY)
             os.dup2(sink, stream.fileno())
@@ -151,7 +150,7 @@ class Console:
 
 
 def size(count: float) -> str:
-    """Return a number of bytes for a human: "39.1 kB", "1.07 GB" (powers of 1000)."""
+    """Return a number of bytes for a person: "39.1 kB", "1.07 GB" (powers of 1000)."""
     units = iter(("B", "kB", "MB", "GB"))
     for unit in units:
         if count < 999.5:

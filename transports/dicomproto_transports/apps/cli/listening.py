@@ -1,4 +1,4 @@
-"""Whom the acceptors let in, from where and how many, and where they listen."""
+"""The options of an acceptor: where it listens, and which requestors it admits."""
 
 from __future__ import annotations
 
@@ -16,20 +16,19 @@ if TYPE_CHECKING:
     from ...streams.listening import ListenOn
 
 MAXIMUM_ASSOCIATIONS = 100
-"""Associations at once, by default."""
+"""The default limit of simultaneous associations."""
 
 GIVE_WAY_AFTER = 30.0
-"""Seconds after which an idle association may have to give way, by default."""
+"""The default time in seconds after which an idle association may have to give way."""
 
 _PHASES = ("proxy", "tls", "artim", "association", "pdu", "write", "idle", "close")
 
 
 def add_listener(parser: ArgumentParser, own_title: str) -> argparse._ArgumentGroup:
-    """Add what an acceptor needs to listen."""
+    """Add the options of an acceptor."""
     parser.add_argument(
         "port", type=listening_port,
-        help="TCP port to listen on; 0: any free one, which is printed; systemd: the sockets that systemd"
-        " hands over",
+        help="TCP port to listen on; 0: a free port, which is printed; systemd: the sockets from systemd",
     )  # fmt: skip
     group = add_network(parser, own_title, long="--ae-title", is_requestor=False)
     group.add_argument(
@@ -43,7 +42,7 @@ def add_listener(parser: ArgumentParser, own_title: str) -> argparse._ArgumentGr
     )  # fmt: skip
     group.add_argument(
         "--grace", type=seconds, default=30.0, metavar="S",
-        help="seconds that what is under way has to be finished when the program is to end (default: 30)",
+        help="seconds to finish the work in progress when the program is to end (default: 30)",
     )  # fmt: skip
     add_admission(parser)
     add_users(parser)
@@ -52,54 +51,54 @@ def add_listener(parser: ArgumentParser, own_title: str) -> argparse._ArgumentGr
 
 
 def add_callers(group: argparse._ArgumentGroup) -> None:
-    """Add the options that say who may call."""
+    """Add the options that limit the requestors."""
     group.add_argument(
         "--allow-network", type=network, action="append", default=[], metavar="NETWORK",
-        help="serve this IP network or address only, such as 10.0.0.0/8; may be repeated",
+        help="serve only requestors from this IP network or address, such as 10.0.0.0/8; may be repeated",
     )  # fmt: skip
     group.add_argument(
         "--allow-calling-aet", type=ae_title, action="append", default=[], metavar="TITLE",
-        help="serve requestors of this AE title only, which proves nothing; may be repeated",
+        help="serve only requestors with this AE title, which proves nothing; may be repeated",
     )  # fmt: skip
 
 
 def admit_callers(ae: AECore, options: argparse.Namespace) -> None:
-    """Tell an application entity who may call."""
+    """Apply the options of `add_callers` to an application entity."""
     ae.allowed_networks = options.allow_network
     ae.require_calling_aet = options.allow_calling_aet
 
 
 def add_admission(parser: ArgumentParser) -> None:
-    """Add the options that say whom an acceptor lets in."""
+    """Add the options that limit associations and requestors."""
     group = parser.add_argument_group("admission options")
     group.add_argument(
         "--max-associations", type=positive, default=MAXIMUM_ASSOCIATIONS, metavar="N",
         help=f"reject more than N associations at once (default: {MAXIMUM_ASSOCIATIONS})",
     )  # fmt: skip
     group.add_argument(
-        "--max-associations-per-address", type=positive, metavar="N", help="of those, from one IP address"
+        "--max-associations-per-address", type=positive, metavar="N", help="the same for one IP address"
     )
     group.add_argument(
-        "--max-associations-per-aet", type=positive, metavar="N", help="of those, with one calling AE title"
+        "--max-associations-per-aet", type=positive, metavar="N", help="the same for one calling AE title"
     )
     group.add_argument(
         "--give-way-after", type=seconds, default=GIVE_WAY_AFTER, metavar="SECONDS",
-        help="when N are served, end the one that has been idle longest, this long at least, for a newcomer"
+        help="at N associations, end the one that was idle longest, and at least this long, for a requestor"
         f" whose address has fewer; 0: never (default: {GIVE_WAY_AFTER:g})",
     )  # fmt: skip
     add_callers(group)
     group.add_argument(
         "--allow-called-aet", type=ae_title, action="append", default=[], metavar="TITLE",
-        help="serve requestors that call us by this AE title only; may be repeated",
+        help="serve only requestors that call this AE title; may be repeated",
     )  # fmt: skip
     group.add_argument(
         "--require-called-aet", action="store_true",
-        help="serve requestors that call us by our own AE title only, or as --allow-called-aet says",
+        help="serve only requestors that call our own AE title, or one of --allow-called-aet",
     )  # fmt: skip
     group.add_argument(
         "--proxy-protocol-from", type=network, action="append", default=[], metavar="NETWORK",
-        help="demand a header of the PROXY protocol (version 1 or 2) of each connection from this network or"
-        " address, and believe it; may be repeated",
+        help="require a PROXY protocol header (version 1 or 2) on each connection from this network or"
+        " address, and trust it; may be repeated",
     )  # fmt: skip
     group.add_argument(
         "--reuse-port", action="store_true", help="let several processes listen on the port (SO_REUSEPORT)"
@@ -107,21 +106,21 @@ def add_admission(parser: ArgumentParser) -> None:
 
 
 def add_users(parser: ArgumentParser) -> None:
-    """Add the options of an acceptor that say which users it believes."""
+    """Add the options of an acceptor for user identities."""
     group = parser.add_argument_group("user identity options").add_mutually_exclusive_group()
     group.add_argument(
         "--accept-identity", action="store_true",
-        help="accept any identity of a user, and say so if asked to; nothing is verified (default: take no"
-        " notice of identities, and answer none)",
+        help="accept every user identity without verification, and send a response if asked to (default:"
+        " ignore user identities, and send no response)",
     )  # fmt: skip
     group.add_argument(
         "--users", metavar="FILE",
-        help="serve the users of this file only, NAME or NAME:PASSCODE on each line",
+        help="serve only the users in this file, NAME or NAME:PASSCODE on each line",
     )  # fmt: skip
 
 
 def admit(ae: AECore, options: argparse.Namespace) -> None:
-    """Tell an application entity whom to let in."""
+    """Apply the options of `add_admission` to an application entity."""
     ae.maximum_associations = options.max_associations
     ae.maximum_associations_per_address = options.max_associations_per_address
     ae.maximum_associations_per_ae_title = options.max_associations_per_aet
@@ -132,12 +131,12 @@ def admit(ae: AECore, options: argparse.Namespace) -> None:
 
 
 def listen_on(options: argparse.Namespace) -> ListenOn:
-    """Return what a server is to listen on; raises OSError or ValueError if systemd hands nothing over."""
+    """Return the address or sockets to listen on; raises OSError or ValueError for bad sockets of systemd."""
     if options.port != SYSTEMD:
         return options.bind_address, options.port
     from ...streams.listening import systemd_sockets
 
     sockets = systemd_sockets()
     if not sockets:
-        raise OSError(0, "systemd has handed over no socket (LISTEN_PID, LISTEN_FDS)")
+        raise OSError(0, "there is no socket from systemd (LISTEN_PID, LISTEN_FDS)")
     return sockets

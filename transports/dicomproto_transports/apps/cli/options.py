@@ -1,4 +1,4 @@
-"""The options that the applications share, spelled as users of pynetdicom's and DCMTK's tools know them."""
+"""The options that the applications share, with the spellings of pynetdicom's and DCMTK's tools."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from .console import LEVELS, WARN, Console
 from .values import ae_title, max_pdu, seconds
 
 EXIT_DONE, EXIT_NOT_DONE = 0, 1
-"""Exit statuses; argparse's own for a wrong command line is 2."""
+"""Exit statuses. That of argparse for a wrong command line is 2."""
 
 
 def exit_status(ok: bool, console: Console) -> int:
-    """Return the exit status of a program that did what was asked for, or did not."""
+    """Return the exit status of a program that succeeded or failed."""
     return EXIT_DONE if ok and not console.lost_results else EXIT_NOT_DONE
 
 
 class _Version(argparse.Action):
-    """`--version`, which works without the positional arguments and imports what it needs only then."""
+    """`--version`: works without the positional arguments, and imports the version only when used."""
 
     def __call__(
         self, parser: ArgumentParser, namespace: object, values: object, option_string: str | None = None
@@ -40,7 +40,7 @@ def add_version(parser: ArgumentParser) -> None:
 
 
 def new_parser(name: str, operands: str, description: str, events: str) -> ArgumentParser:
-    """Return the parser of the application `name`; `events` documents what `--json` prints."""
+    """Return the parser of the application `name`; `events` documents the output of `--json`."""
     parser = ArgumentParser(
         prog=f"dicomproto {name}",
         usage=f"dicomproto {name} [options] {operands}",
@@ -53,8 +53,8 @@ def new_parser(name: str, operands: str, description: str, events: str) -> Argum
     add_version(parser)
     level = general.add_mutually_exclusive_group()
     level.add_argument("-q", "--quiet", action="store_true", help="print neither results nor diagnostics")
-    level.add_argument("-v", "--verbose", action="store_true", help="say what is going on")
-    level.add_argument("-d", "--debug", action="store_true", help="say it in detail")
+    level.add_argument("-v", "--verbose", action="store_true", help="show the course of the work")
+    level.add_argument("-d", "--debug", action="store_true", help="show all details")
     level.add_argument(
         "-ll", "--log-level", choices=LEVELS, metavar="LEVEL",
         help=f"one of {', '.join(LEVELS)} (default: warn)",
@@ -63,8 +63,8 @@ def new_parser(name: str, operands: str, description: str, events: str) -> Argum
     return parser
 
 
-_STATUS = """exit status: 0 when all that was asked for was done, 1 when something was not, or when results
-could not be written, 2 when the command line is wrong."""
+_STATUS = """exit status: 0 if everything succeeded, 1 if something failed or the results could not be
+written, 2 if the command line is wrong."""
 
 
 MAX_PDU = 131_072
@@ -75,16 +75,16 @@ PHASES = {
     "proxy": "for the header of the PROXY protocol",
     "tls": "for the TLS handshake",
     "association": "for the answer to A-ASSOCIATE and A-RELEASE",
-    "artim": "for the A-ASSOCIATE of a requestor that has connected",
-    "pdu": "for the rest of a PDU, and for the next byte within a message",
-    "write": "for the peer to take any byte",
+    "artim": "for the A-ASSOCIATE request after the TCP connection",
+    "pdu": "for the rest of a PDU, and for the next byte of a message",
+    "write": "for the peer to accept a byte",
     "response": "for the response to a request",
     "retrieve": "for the next response of a retrieval",
     "cancel": "for the final response after a C-CANCEL",
     "idle": "for the next message of an association",
-    "close": "for the peer to close the connection after the last words",
+    "close": "for the peer to close the connection after our last PDU",
 }
-"""The waits that have an option of their own, `--timeout-PHASE`; each is a field of `Timeouts`."""
+"""The waits with an option of their own, `--timeout-PHASE`; each is a field of `Timeouts`."""
 
 _PHASES = ("connect", "tls", "association", "pdu", "write", "response", "close")
 
@@ -92,7 +92,7 @@ _PHASES = ("connect", "tls", "association", "pdu", "write", "response", "close")
 def add_network(
     parser: ArgumentParser, own_title: str, *, long: str, is_requestor: bool
 ) -> argparse._ArgumentGroup:
-    """Add `-aet`, `-pdu` and the timeouts that both roles have; `long` is the long form of `-aet`."""
+    """Add `-aet`, `-pdu` and the timeouts of both roles; `long` is the long form of `-aet`."""
     group = parser.add_argument_group("network options")
     group.add_argument(
         "-aet", long, dest="ae_title", type=ae_title, metavar="TITLE",
@@ -107,7 +107,7 @@ def add_network(
         ("-ta", "--acse-timeout", "for the answer to A-ASSOCIATE and A-RELEASE", f"{standard.association:g}"),
         ("-td", "--dimse-timeout", "for the response to a request", f"{standard.response:g}"),
         (
-            "-tn", "--network-timeout", "for the network to bring or take any byte, between messages, too",
+            "-tn", "--network-timeout", "without a byte received or sent, also between messages",
             f"{standard.pdu:g} within a message",
         ),
     ):  # fmt: skip
@@ -119,7 +119,7 @@ def add_network(
 
 
 def add_phases(parser: ArgumentParser, phases: Iterable[str]) -> None:
-    """Add the timeouts of single phases, which rule over those that are for several."""
+    """Add the timeouts of single phases, which override those of several phases."""
     group = parser.add_argument_group("timeouts of single phases, in seconds (0: no limit)")
     standard = Timeouts()
     for phase in phases:
@@ -130,7 +130,7 @@ def add_phases(parser: ArgumentParser, phases: Iterable[str]) -> None:
 
 
 def add_peer(parser: ArgumentParser, own_title: str, *phases: str) -> argparse._ArgumentGroup:
-    """Add what a requestor needs to reach its peer; `phases` are its timeouts beside those of all."""
+    """Add the options that reach a peer; `phases` are additional phases with a timeout option."""
     parser.set_defaults(own_title=own_title)
     parser.add_argument(
         "address",
@@ -156,8 +156,8 @@ def add_peer(parser: ArgumentParser, own_title: str, *phases: str) -> argparse._
 
 
 def add_port(parser: ArgumentParser) -> None:
-    """Add the port that may follow the address."""
-    parser.add_argument("port", nargs="?", help="TCP port of the peer, if the address does not tell")
+    """Add the port after the address."""
+    parser.add_argument("port", nargs="?", help="TCP port of the peer, if the address has none")
 
 
 def add_requested_syntax(parser: ArgumentParser) -> None:
@@ -187,7 +187,7 @@ def _add_syntaxes(parser: ArgumentParser, options: dict[str, str]) -> None:
 
 
 def only_syntax(options: argparse.Namespace) -> str | None:
-    """Return the one transfer syntax that `-xe`, `-xb` or `-xi` asks for."""
+    """Return the only transfer syntax to propose: that of `-xe`, `-xb` or `-xi`; None for no such option."""
     return _SYNTAXES.get(options.syntax)
 
 
@@ -199,7 +199,7 @@ _SYNTAXES = {
 
 
 def preferred_syntaxes(options: argparse.Namespace, supported: Iterable[str]) -> tuple[str, ...]:
-    """Return `supported` in the order that the options prefer, or what is left of it with `-xi`."""
+    """Return `supported` in the order of the options; with `-xi` Implicit VR Little Endian alone."""
     order = list(supported)
     if options.syntax == "xi":
         return (IMPLICIT_VR_LITTLE_ENDIAN,)
@@ -212,7 +212,7 @@ def preferred_syntaxes(options: argparse.Namespace, supported: Iterable[str]) ->
 
 
 def console_of(options: argparse.Namespace) -> Console:
-    """Return the console that the general options ask for."""
+    """Return the console for the general options."""
     if options.quiet:
         level = 100
     elif options.log_level:
@@ -223,7 +223,7 @@ def console_of(options: argparse.Namespace) -> Console:
 
 
 def timeouts_of(options: argparse.Namespace, standard: Timeouts | None = None) -> Timeouts:
-    """Return the standard timeouts, the library's if None, with those changed that the options name."""
+    """Return `standard`, by default the timeouts of the library, with the changes of the options."""
     changes: dict[str, float | None] = {}
     for option, fields in _TIMEOUTS.items():
         value = getattr(options, option, None)
@@ -237,7 +237,7 @@ _TIMEOUTS = {
     "connection_timeout": ("connect",),
     "acse_timeout": ("association", "artim"),
     "dimse_timeout": ("response", "action", "retrieve"),
-    "network_timeout": ("pdu", "write", "idle"),  # as in pynetdicom's tools; what follows, rules
+    "network_timeout": ("pdu", "write", "idle"),  # as in pynetdicom's tools; later lines override
     "idle_timeout": ("idle",),
     **{f"timeout_{phase}": (phase,) for phase in PHASES},
 }

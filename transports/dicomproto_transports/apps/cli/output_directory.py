@@ -1,4 +1,4 @@
-"""The directory that an application writes to, and the temporary files in it."""
+"""The output directory of an application, and the temporary files in it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from .console import Console
 
 
 def can_write_to(directory: str, console: Console, *, fsync: bool = False) -> bool:
-    """Make a directory if it is not there, and return whether files can be made in it; say if not.
+    """Make a directory if it is missing; return whether files can be written to it, and report if not.
 
-    With `fsync` the names of the directories that were made are on the disk afterwards. What receivers that
-    were killed have left half-written is removed.
+    With `fsync` the names of new directories are on the disk afterwards. Temporary files of receivers that
+    were killed are removed.
     """
     try:
         _make_directory(directory, fsync=fsync)
@@ -32,20 +32,20 @@ def can_write_to(directory: str, console: Console, *, fsync: bool = False) -> bo
 
 
 def _make_directory(path: str, *, fsync: bool) -> None:
-    """Make a directory and those above it, as far as they are not there."""
+    """Make a directory and its missing parents."""
     missing = []
     path = os.path.abspath(path)
     while not os.path.isdir(path):
         missing.append(path)
         path = os.path.dirname(path)
     for made in reversed(missing):
-        os.makedirs(made, exist_ok=True)  # perhaps by another program meanwhile
+        os.makedirs(made, exist_ok=True)  # another program may do so meanwhile
         if fsync:
             sync_directory(os.path.dirname(made))
 
 
 def sync_directory(path: str) -> None:
-    """Have the names in a directory on the disk, so that they survive a power failure."""
+    """Write the names in a directory to the disk, so that they survive a power failure."""
     directory = os.open(path, os.O_RDONLY)
     try:
         os.fsync(directory)
@@ -59,9 +59,9 @@ _TEMPORARY = re.compile(r"\.dicomproto-[0-9a-f]{16}\.part")
 
 
 def open_temporary(directory: str) -> tuple[int, str]:
-    """Make a file that is to have its name only when it is complete; return its descriptor and its path.
+    """Make a temporary file, to be renamed when it is complete; return its descriptor and its path.
 
-    As long as the descriptor is open the file is locked, by which others see that it is in use.
+    The file is locked while the descriptor is open. The lock shows other programs that it is in use.
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     while True:
@@ -69,11 +69,11 @@ def open_temporary(directory: str) -> tuple[int, str]:
         file = os.open(path, flags, 0o666)
         if not _is_locked_elsewhere(file) and os.fstat(file).st_nlink:
             return file, path
-        os.close(file)  # a program that has just started took it for abandoned, and removes it
+        os.close(file)  # another program took it for abandoned and removes it
 
 
 def _is_locked_elsewhere(file: int) -> bool:
-    """Lock a file; return whether another process has done so. Where there are no locks nobody has."""
+    """Lock a file; return whether another process holds the lock. Without locks nobody does."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -84,7 +84,7 @@ def _is_locked_elsewhere(file: int) -> bool:
 
 
 def _remove_abandoned(directory: str) -> int:
-    """Remove the temporary files that no living process holds, and return how many there were."""
+    """Remove the temporary files that no process holds; return their number."""
     removed = 0
     with suppress(OSError), os.scandir(directory) as entries:
         for entry in entries:
@@ -97,7 +97,7 @@ def _remove_abandoned(directory: str) -> int:
 def _remove_unlocked(path: str) -> bool:
     file = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # OSError where it is locked, or cannot be
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # OSError if it is locked, or cannot be
         os.unlink(path)
         return True
     finally:

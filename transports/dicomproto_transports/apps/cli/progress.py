@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 class _Shown:
-    """A bar on stderr, if that is a terminal and rich is installed; nothing otherwise.
+    """A bar on stderr if that is a terminal and rich is installed; otherwise nothing.
 
-    Diagnostics of the console appear above the bar while it stands.
+    The diagnostics of the console appear above the bar.
     """
 
     def __init__(self, console: Console) -> None:
@@ -68,16 +68,16 @@ class Progress(_Shown):
 
     @property
     def wants_bytes(self) -> bool:
-        """Whether there is anybody to tell of the bytes of a file under way."""
+        """Whether the bytes of a file in progress are shown."""
         return self._bar is not None
 
     def bytes_of_file(self, count: int) -> None:
-        """Show that `count` bytes of the file under way are gone."""
+        """Show that `count` bytes of the file in progress were sent."""
         if self._bar is not None:
             self._bar.update(self._task, completed=self._done_bytes + count)
 
     def file_done(self, count: int) -> None:
-        """Show that a file of `count` bytes has been dealt with."""
+        """Show that a file of `count` bytes is done."""
         self._done_files += 1
         self._done_bytes += count
         if self._bar is not None:
@@ -87,10 +87,10 @@ class Progress(_Shown):
 
 
 class RetrievalProgress(_Shown):
-    """The bar of `getscu` and `movescu`: sub-operations, and the bytes of what is received here.
+    """The bar of `getscu` and `movescu`: sub-operations, and the bytes received here.
 
-    Both numbers of objects come from the peer, which may not tell them; then the bar only moves. May be
-    used by several threads.
+    The numbers of objects come from the peer. If it does not send them, the bar only moves. Several threads
+    may use one.
     """
 
     def __init__(self, console: Console) -> None:
@@ -104,7 +104,7 @@ class RetrievalProgress(_Shown):
         return _bar(self._console, "{task.fields[objects]} objects{task.fields[received]}", is_of_bytes=False)
 
     def update(self, done: int, remaining: int | None) -> None:
-        """Show how many sub-operations are done and still to come."""
+        """Show the numbers of sub-operations that are done and that remain."""
         if self._bar is not None:
             total = None if remaining is None else done + remaining
             objects = str(done) if total is None else f"{done}/{total}"

@@ -1,4 +1,4 @@
-"""The TLS options, with the names and the meaning of DCMTK's: what they say becomes a context."""
+"""The TLS options, with the names and the meaning of those of DCMTK, and the contexts made from them."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _DETAILS = {
     "server_name": "--server-name",
     "any_host_name": "--ignore-host-name",
 }
-"""What means nothing without TLS; to pass over it in silence would leave users unprotected."""
+"""Options that need TLS. Without it they are errors: to ignore them would leave users unprotected."""
 
 
 def add_security(parser: ArgumentParser, *, is_requestor: bool) -> None:
-    """Add the options of a connection that is secured with TLS."""
+    """Add the TLS options."""
     group = parser.add_argument_group("transport layer security (TLS) options")
     _add_protocol(group, is_requestor=is_requestor)
     _add_trust(group, is_requestor=is_requestor)
@@ -42,41 +42,41 @@ def _add_protocol(group: argparse._ArgumentGroup, *, is_requestor: bool) -> None
     protocol = group.add_mutually_exclusive_group()
     protocol.add_argument(
         "--enable-tls", nargs=2, metavar=("KEY", "CERT"),
-        help="secure connections, with this private key and certificate (PEM files)",
+        help="use TLS, with this private key and certificate (PEM files)",
     )  # fmt: skip
     if is_requestor:
         protocol.add_argument(
             "--tls", "--anonymous-tls", dest="anonymous_tls", action="store_true",
-            help="secure connections, without a certificate of our own",
+            help="use TLS, without a certificate of our own",
         )  # fmt: skip
         protocol.add_argument(
-            "--disable-tls", action="store_true", help="plain TCP, whatever the peer table says"
+            "--disable-tls", action="store_true", help="use plain TCP, even if the peer table has TLS"
         )
 
 
 def _add_trust(group: argparse._ArgumentGroup, *, is_requestor: bool) -> None:
     group.add_argument(
         "--add-cert-file", dest="ca_files", action="append", metavar="FILE",
-        help="trust the certificates of this file; may be repeated"
+        help="trust the certificates in this file; may be repeated"
         + (" (default: those that the system trusts)" if is_requestor else ""),
     )  # fmt: skip
     group.add_argument(
         "--add-cert-dir", dest="ca_path", metavar="DIR",
-        help="trust the certificates of this directory, as made by 'openssl rehash'",
+        help="trust the certificates in this directory, as made by 'openssl rehash'",
     )  # fmt: skip
     group.add_argument(
         "--add-crl-file", dest="crl_files", action="append", metavar="FILE",
-        help="refuse the certificates of peers that this list revokes, and those whose issuer has no list;"
-        " may be repeated",
+        help="refuse certificates of peers that this list revokes, and those whose issuer has no list; may be"
+        " repeated",
     )  # fmt: skip
     group.add_argument(
         "--enable-crl-all", dest="crl_check", action="store_const", const="chain",
-        help="look up the certificates of the authorities in the lists of --add-crl-file, too;"
-        " each issuer needs one",
+        help="check the certificates of the authorities against the lists of --add-crl-file, too; each issuer"
+        " needs a list",
     )  # fmt: skip
     group.add_argument(
         "--tls-profile", choices=("bcp195", "bcp195-tls13"),
-        help="bcp195: TLS 1.2 and 1.3 as PS3.15 B.12 and RFC 9325 have it; bcp195-tls13: TLS 1.3 only"
+        help="bcp195: TLS 1.2 and 1.3 according to PS3.15 B.12 and RFC 9325; bcp195-tls13: TLS 1.3 only"
         " (default: bcp195)",
     )  # fmt: skip
 
@@ -84,11 +84,14 @@ def _add_trust(group: argparse._ArgumentGroup, *, is_requestor: bool) -> None:
 def _add_verification(group: argparse._ArgumentGroup, *, is_requestor: bool) -> None:
     choice = group.add_mutually_exclusive_group()
     kinds = {
-        "-rc --require-peer-cert": ("require", "verify the certificate of the peer, fail if it has none")
+        "-rc --require-peer-cert": ("require", "verify the certificate of the peer, and fail without one")
     }
     if not is_requestor:  # a server always has one
         kinds["-vc --verify-peer-cert"] = ("verify", "verify the certificate of the peer, if it has one")
-    kinds["-ic --ignore-peer-cert"] = ("ignore", "take any certificate: nothing is known of who the peer is")
+    kinds["-ic --ignore-peer-cert"] = (
+        "ignore",
+        "accept any certificate: the identity of the peer is not verified",
+    )
     for spelling, (value, text) in kinds.items():
         default = " (default)" if value == "require" else ""
         choice.add_argument(
@@ -110,16 +113,16 @@ def _add_key_password(group: argparse._ArgumentGroup) -> None:
 def _add_host_name(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--server-name", metavar="NAME",
-        help="the name that the certificate of the peer is for (default: that of its address)",
+        help="the host name in the certificate of the peer (default: that of its address)",
     )  # fmt: skip
     group.add_argument(
         "--ignore-host-name", dest="any_host_name", action="store_true",
-        help="take a trusted certificate of any name, as DCMTK's tools do",
+        help="accept a trusted certificate for any host name, as DCMTK's tools do",
     )  # fmt: skip
 
 
 def client_tls(options: argparse.Namespace) -> TLSArguments | None:
-    """Return how a requestor secures its connection, None for plain TCP; raises ArgumentTypeError."""
+    """Return the TLS arguments of a requestor, None for plain TCP; raises ArgumentTypeError."""
     if not (options.anonymous_tls or options.enable_tls):
         peer: Peer | None = options.peer
         if peer is None or peer.tls is None or options.disable_tls:
@@ -151,7 +154,7 @@ def client_tls(options: argparse.Namespace) -> TLSArguments | None:
 
 
 def _changes(options: argparse.Namespace) -> dict[str, object]:
-    """Return what the options change in the TLS settings of the peer table; raises ArgumentTypeError."""
+    """Return the changes to the TLS settings of the peer table; raises ArgumentTypeError."""
     changes: dict[str, object] = {}
     for name, key in _OF_PEER.items():
         value = getattr(options, name)
@@ -179,19 +182,19 @@ _OF_PEER = {
     "key_password_file": "password_file",
     "server_name": "server_name",
 }
-"""The setting of the peer table that each option goes before."""
+"""The setting of the peer table that each option overrides."""
 
 
 def server_tls(options: argparse.Namespace) -> ReloadingContext | None:
-    """Return how an acceptor secures its connections, None for plain TCP; raises ArgumentTypeError."""
+    """Return the TLS context of an acceptor, None for plain TCP; raises ArgumentTypeError."""
     if not options.enable_tls:
         _refuse_details(options, "--enable-tls")
         return None
     kind: PeerCertificate = options.peer_certificate or "require"
     if kind != "ignore" and not options.ca_files and not options.ca_path:
         raise ArgumentTypeError(
-            "whose certificates are trusted must be said with --add-cert-file or --add-cert-dir;"
-            " -ic takes peers without"
+            "--add-cert-file or --add-cert-dir is needed: the certificates to trust;"
+            " -ic accepts peers without one"
         )
     import ssl
 

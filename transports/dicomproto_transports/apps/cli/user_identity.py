@@ -1,6 +1,7 @@
-"""Who the user is (PS3.7 D.3.3.7): from options, with every secret from a file or the environment.
+"""The user identity of a requestor (PS3.7 D.3.3.7), from options.
 
-A command line is seen by every user of the machine and kept in histories: no secret has an option.
+Secrets come from files or the environment. No option holds one: every user of the machine can read a command
+line, and shells keep it in their history.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ if TYPE_CHECKING:
     from dicomproto.upper_layer.pdu import UserIdentityRQ
 
 USER, USER_AND_PASSCODE, _KERBEROS, _SAML, _JWT = 1, 2, 3, 4, 5
-"""Kinds of identity (PS3.7 Table D.3-14); all but the name of a user hold a secret."""
+"""Kinds of identity (PS3.7 Table D.3-14). All but the user name hold a secret."""
 
 _FROM_FILE = {"kerberos_file": _KERBEROS, "saml_file": _SAML, "jwt_file": _JWT}
 _LONGEST = 0xFFFF  # the lengths in the item have 16 bits (PS3.7 Table D.3-14)
 
 
 def add_identity(parser: ArgumentParser) -> None:
-    """Add the options of a requestor that says who its user is."""
+    """Add the options for the identity of the user."""
     group = parser.add_argument_group("user identity options")
     kind = group.add_mutually_exclusive_group()
     kind.add_argument("-usr", "--user", metavar="NAME", help="name of the user")
@@ -39,12 +40,12 @@ def add_identity(parser: ArgumentParser) -> None:
     )
     group.add_argument(
         "-rsp", "--identity-response", action="store_true",
-        help="ask for a positive response, and abort the association if there is none",
+        help="ask for a positive response, and abort the association without one",
     )  # fmt: skip
 
 
 def identity_of(options: argparse.Namespace) -> UserIdentityRQ | None:
-    """Return the item that the options ask for; raises ArgumentTypeError."""
+    """Return the User Identity item for the options, None without any; raises ArgumentTypeError."""
     kinds = [name for name in _FROM_FILE if getattr(options, name)]
     if (options.password_file or options.password_env) and options.user is None:
         raise ArgumentTypeError("a passcode needs --user")
@@ -54,7 +55,7 @@ def identity_of(options: argparse.Namespace) -> UserIdentityRQ | None:
     if options.user is not None:
         try:
             kind, first = USER, options.user.encode("utf-8")
-        except UnicodeEncodeError:  # bytes of the command line that are none
+        except UnicodeEncodeError:  # bytes of the command line that are not UTF-8
             raise ArgumentTypeError("argument -usr: the name of the user is not in UTF-8") from None
         passcode = secret_of(options, "password")
         if passcode is not None:
@@ -63,7 +64,7 @@ def identity_of(options: argparse.Namespace) -> UserIdentityRQ | None:
         (name,) = kinds
         kind, path = _FROM_FILE[name], getattr(options, name)
         first = read_secret(path)
-        if kind != _KERBEROS:  # which is binary; text has a line end that is no part of it
+        if kind != _KERBEROS:  # a ticket is binary; a text may end with a line feed
             first = first.strip()
     else:
         return None
@@ -83,7 +84,7 @@ def identity_of(options: argparse.Namespace) -> UserIdentityRQ | None:
 
 
 def secret_of(options: argparse.Namespace, name: str) -> bytes | None:
-    """Return the first line of the file, or the variable, that `--NAME-file` or `--NAME-env` names."""
+    """Return the first line of the file of `--NAME-file`, or the variable of `--NAME-env`."""
     path: str | None = getattr(options, f"{name}_file")
     variable: str | None = getattr(options, f"{name}_env")
     if path is not None:
@@ -97,7 +98,7 @@ def secret_of(options: argparse.Namespace, name: str) -> bytes | None:
 
 
 def read_secret(path: str) -> bytes:
-    """Return what a file holds; raises ArgumentTypeError."""
+    """Return the content of a file; raises ArgumentTypeError."""
     try:
         with open(path, "rb") as file:
             return file.read()

@@ -1,7 +1,7 @@
-"""Whom the acceptors believe to be a user (PS3.7 D.3.3.7): nobody, anybody, or those of a file.
+"""The users that an acceptor serves (PS3.7 D.3.3.7): all without a check, or those of a file.
 
-A line of the file is a name, or a name and its passcode with a colon between. A name alone lets in whoever
-says it, with any passcode or none. What passcodes are is never shown, nor who presented which.
+A line of the file is a name, or a name and a passcode with a colon between them. A name without a passcode
+admits everybody who presents it, with any passcode or none. Names and passcodes are never shown.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from ...evt import Binding, RequestedEvent, UserIdentityEvent
 
 _REJECTION = 1, 2, 1
-"""Permanent, by the ACSE, for no reason that is told: what a wrong identity is answered (PS3.7 D.3.3.7)."""
+"""The rejection of a wrong identity: permanent, by the ACSE, no reason given (PS3.7 D.3.3.7)."""
 _OF_NOTHING = bytes(32)
-"""No passcode that can be found has this digest."""
+"""The digest of no passcode."""
 
 
 class Users:
     """The users of a file."""
 
     def __init__(self, path: str) -> None:
-        self._passcodes: dict[bytes, bytes | None] = {}  # their digests
+        self._passcodes: dict[bytes, bytes | None] = {}  # SHA-256 digests
         for number, line in enumerate(read_secret(path).removeprefix(BOM_UTF8).split(b"\n"), 1):
             line = line.removesuffix(b"\r")
             if not line:
@@ -36,7 +36,7 @@ class Users:
             name, colon, passcode = line.partition(b":")
             problem = _problem(name, bool(colon), passcode)
             if name in self._passcodes:
-                problem = "this user is there already"
+                problem = "this user is listed twice"
             if problem:
                 raise ArgumentTypeError(f"argument --users: {path}, line {number}: {problem}")
             self._passcodes[name] = sha256(passcode).digest() if colon else None
@@ -45,11 +45,11 @@ class Users:
 
     @property
     def have_passcodes(self) -> bool:
-        """Whether any user has a passcode, which is sent as it is."""
+        """Whether any user has a passcode; passcodes are sent in clear."""
         return any(self._passcodes.values())
 
     def know(self, kind: int, name: bytes, passcode: bytes) -> bool:
-        """Whether an identity is that of a user; in the same time, whatever the passcode is."""
+        """Tell whether an identity is that of a user, in a time that does not depend on the passcode."""
         if kind not in (USER, USER_AND_PASSCODE):
             return False
         expected = self._passcodes.get(name, _OF_NOTHING)
@@ -59,7 +59,7 @@ class Users:
 
 
 def _problem(name: bytes, has_passcode: bool, passcode: bytes) -> str:
-    """Say why a line names no user, or nothing: what was meant in another way must let nobody in."""
+    """Return why a line is not valid, or "". A line with another meaning must admit nobody."""
     if name.startswith(b"#"):
         return "there are no comments"
     if not name.strip():
@@ -70,12 +70,12 @@ def _problem(name: bytes, has_passcode: bool, passcode: bytes) -> str:
 
 
 def settle_users(options: argparse.Namespace) -> None:
-    """Read the file of the users, and set `options.users` to them, or None; raises ArgumentTypeError."""
+    """Replace the path in `options.users` with its users; raises ArgumentTypeError."""
     options.users = None if options.users is None else Users(options.users)
 
 
 def bindings_of(options: argparse.Namespace) -> list[Binding]:
-    """Return the handlers that judge the users."""
+    """Return the handlers that check user identities."""
     from ...evt import EVT_REQUESTED, EVT_USER_ID
 
     users: Users | None = options.users

@@ -1,4 +1,4 @@
-"""The values of options: read from the text of the command line, or ArgumentTypeError."""
+"""Parsers of option values. Each raises ArgumentTypeError for a text that is not valid."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from argparse import ArgumentTypeError
 from dicomproto.upper_layer.conformance import is_valid_ae_title
 
 SYSTEMD = "systemd"
-"""In place of a port: the sockets that systemd hands over."""
+"""The word in place of a port that stands for the sockets from systemd."""
 
 
 def ae_title(text: str) -> str:
-    """Return `text` if it may be an AE title (PS3.5 6.2: 16 characters, no backslash or control)."""
+    """Return an AE title without its padding (PS3.5 6.2: 16 characters, no backslash or control)."""
     title = text.strip(" ")
     if not is_valid_ae_title(title):
         raise ArgumentTypeError("an AE title has 1 to 16 printable ASCII characters and no backslash")
@@ -19,24 +19,24 @@ def ae_title(text: str) -> str:
 
 
 def port(text: str) -> int:
-    """Return the TCP port that `text` names."""
+    """Return a TCP port; 0 is valid and stands for a free one."""
     return _number(text, 0, 65535, "a port")
 
 
 def peer_port(text: str) -> int:
-    """Return the TCP port of a peer that `text` names."""
+    """Return the TCP port of a peer; 0 is not valid."""
     return _number(text, 1, 65535, "a port")
 
 
 def listening_port(text: str) -> int | str:
-    """Return the port to listen on that `text` names, or `SYSTEMD`."""
+    """Return a TCP port to listen on, or `SYSTEMD`."""
     if text == SYSTEMD:
         return text
     return port(text)
 
 
 def network(text: str) -> str:
-    """Return `text` if it is an IP network or address."""
+    """Return an IP network or address."""
     from ipaddress import ip_network
 
     try:
@@ -47,17 +47,17 @@ def network(text: str) -> str:
 
 
 def positive(text: str) -> int:
-    """Return the positive number that `text` is."""
-    return _number(text, 1, 2**31, "this")
+    """Return a whole number above 0."""
+    return _number(text, 1, 2**31, "the value")
 
 
 def window(text: str) -> int:
-    """Return the number of outstanding requests that `text` is."""
+    """Return a number of outstanding requests."""
     return _number(text, 1, 0xFFFF, "a window")
 
 
 def seconds(text: str) -> float:
-    """Return the finite number of seconds, 0 or more, that `text` is."""
+    """Return a number of seconds, 0 or more and finite."""
     try:
         value = float(text)
     except ValueError:
@@ -68,7 +68,7 @@ def seconds(text: str) -> float:
 
 
 def max_pdu(text: str) -> int:
-    """Return the maximum length to announce; 0 stands for unlimited."""
+    """Return a maximum length to announce; 0 stands for unlimited."""
     value = _number(text, 0, 2**32 - 1, "a maximum length")
     if 0 < value < 128:
         raise ArgumentTypeError("a maximum length is 0 (unlimited) or 128 and more")
@@ -76,7 +76,7 @@ def max_pdu(text: str) -> int:
 
 
 def charset(text: str) -> str:
-    """Return the name of a character set, or several; raises ArgumentTypeError."""
+    """Return the name of a character set, or several names with backslashes between them."""
     from dicomproto.encoding.characters import are_known
 
     if not are_known(text.split("\\")):

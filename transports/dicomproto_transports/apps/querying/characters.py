@@ -1,4 +1,4 @@
-"""The character set of an identifier: what its text was read in, and what it is sent in."""
+"""The character sets of an identifier: that of its file, and that of the request."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from dicomproto.errors import DataSetError
 
 
 def decode_text(dataset: Dataset) -> None:
-    """Read the text of a data set and of its items now, while the character set is that of the file.
+    """Decode the text of a data set and its items now, while the character set is that of the file.
 
-    Raises ArgumentTypeError for what is not in that character set.
+    Raises ArgumentTypeError for text that is not in that character set.
     """
     for tag in list(dataset.keys()):
         try:
             element = dataset[tag]
-        except Exception:  # whatever an odd value makes pydicom raise: it stays what it is
+        except Exception:  # pydicom raises many kinds for an odd value, which is sent as it is
             continue
-        if any("\ufffd" in text for text in _values(element)):  # what pydicom makes of it
+        if any("\ufffd" in text for text in _values(element)):  # the replacement of pydicom
             raise ArgumentTypeError(f"{element.tag}: text that is not in its SpecificCharacterSet")
         for item in _items(element):
             decode_text(item)
 
 
 def settle_characters(identifier: Dataset) -> None:
-    """See to it that all text can be encoded; raises ArgumentTypeError if it cannot."""
+    """Choose a character set for all text of an identifier; raises ArgumentTypeError if none fits."""
     try:
         name_character_set(identifier)
     except DataSetError as error:
@@ -42,7 +42,7 @@ def _items(element: DataElement) -> list[Dataset]:
 
 
 def _values(element: DataElement) -> list[str]:
-    """Return the values of an element that are text."""
+    """Return the text values of an element."""
     value = element.value
     values = value if isinstance(value, (list, tuple, MultiValue)) else [value] if value else []
     return [str(one) for one in values if isinstance(one, (str, PersonName))]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def add_extensions(parser: ArgumentParser, service: str) -> None:
-    """Add the extended negotiation that the service knows (PS3.4 C.5, K.5)."""
+    """Add the options for the extended negotiation of a service: "find", "get" or "move"."""
     group = parser.add_argument_group("extended negotiation options")
     for option, text in _EXTENSIONS[service].items():
         group.add_argument(option, action="store_true", help=f"ask for {text}")
@@ -38,7 +38,7 @@ _EXTENSIONS = {"find": _FIND_EXTENSIONS, "get": _RETRIEVE_EXTENSIONS, "move": _R
 
 
 def extension_of(options: argparse.Namespace, service: str) -> list[SOPClassExtendedNegotiation]:
-    """Return the item that the options ask for, or none."""
+    """Return the item for the options, or an empty list."""
     asked = _asked(options, service)
     if not any(asked.values()):
         return []
@@ -46,14 +46,14 @@ def extension_of(options: argparse.Namespace, service: str) -> list[SOPClassExte
 
     bits = bytes(asked.values())
     if options.model == WORKLIST:
-        bits = b"\1\1" + bits[2:4]  # PS3.4 K.5.1.1: the first two are always there
+        bits = b"\1\1" + bits[2:4]  # PS3.4 K.5.1.1: the first two bytes are always 1
     return [SOPClassExtendedNegotiation(sop_class_uid=options.model, application_information=bits)]
 
 
 def check_extension(
     association: Association, options: argparse.Namespace, service: str, console: Console
 ) -> None:
-    """Warn of what was asked for and is not supported by the peer: the answer may not be what it seems."""
+    """Warn of requested features that the peer does not support: the matches may be misleading."""
     answer = association.acceptor.sop_class_extended.get(options.model, b"")
     for position, (option, is_asked) in enumerate(_asked(options, service).items()):
         if is_asked and answer[position : position + 1] != b"\1":

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class FinalResponse:
-    """How an operation ended, as far as it did."""
+    """The final response of an operation, once it is there."""
 
     def __init__(self, options: argparse.Namespace, console: Console) -> None:
         self._console = console
@@ -28,7 +28,7 @@ class FinalResponse:
 
     @property
     def is_as_asked(self) -> bool:
-        """Whether the final status says success, if with warnings, or that we had cancelled it."""
+        """Whether the final status is success, a harmless warning, or the cancel that we sent."""
         if self.response is None:
             return False
         if self.response.Status == 0 or self._has_all:
@@ -36,7 +36,7 @@ class FinalResponse:
         return self.was_cancelled and self.response.Status == CANCEL
 
     def take(self, response: Reply, *, has_all: bool = False) -> None:
-        """Take the final response; `has_all` if its status is a warning, and yet nothing is missing."""
+        """Take the final response; with `has_all` nothing is missing although its status is a warning."""
         self.response, self._has_all = response, has_all
         if not self.is_as_asked:
             self._console.error(f"the peer answered {response.status}")
@@ -45,13 +45,13 @@ class FinalResponse:
         self.comment(response)
 
     def comment(self, response: Reply) -> None:
-        """Show what the peer says about a status, if that was asked for."""
+        """Show the Error Comment of a response, with `--show-comments`."""
         if self._shows_comments and response.ErrorComment:
             self._console.warn(f"the peer says: {response.ErrorComment}")
 
     @property
     def facts(self) -> dict[str, object]:
-        """The final status for a program; None if there was none."""
+        """The final status for a program; None without a final response."""
         if self.response is None:
             return {"status": None, "meaning": None, "cancelled": self.was_cancelled}
         status = self.response.status

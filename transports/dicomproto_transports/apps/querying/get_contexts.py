@@ -1,9 +1,9 @@
-"""Which storage contexts a C-GET proposes: one association has room for 128, one is that of the query.
+"""The storage contexts that a C-GET proposes: an association has room for 128, one is that of the query.
 
-What comes over a C-GET comes in contexts that were proposed before anybody knew what would come. Each SOP
-class gets one context with the uncompressed transfer syntaxes. As far as there is room, it gets one for
-each compressed transfer syntax as well, since an acceptor takes one syntax of a context: objects that are
-stored compressed then come as they are.
+The contexts are proposed before anybody knows which objects will come. Each SOP class gets one context with
+the uncompressed transfer syntaxes. If there is room, it also gets one for each compressed transfer syntax,
+since an acceptor accepts one transfer syntax of a context. Objects that are stored compressed then come as
+they are.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ COMPRESSED = (
     *(_JPEG + number for number in ("102", "103", "107", "108", "100", "101", "106", "104", "105")),
     *(_JPEG + number for number in ("110", "111", "112")),
 )
-"""The compressed transfer syntaxes, those that are met most first."""
+"""The compressed transfer syntaxes, the most common first."""
 
 _IMAGE = "1.2.840.10008.5.1.4.1.1."
 _MOST = tuple(
     _IMAGE + number
     for number in ("2", "4", "1.1", "1", "7", "6.1", "3.1", "12.1", "1.2", "20", "128", "12.2", "2.1", "4.1")
 )
-"""Where compression is met: CT, MR, DX, CR, SC, US, US multi-frame, XA, MG, NM, PET, RF, enhanced CT, MR."""
+"""The images that are often compressed: CT, MR, DX, CR, SC, US, XA, MG, NM, PET, RF, enhanced CT, MR."""
 
 
 class GetPlan(Record):
-    """What to propose, besides the context of the query."""
+    """The contexts and roles to propose besides the context of the query."""
 
     contexts: tuple[tuple[str, tuple[str, ...]], ...]
     roles: tuple[RoleSelection, ...]
@@ -48,10 +48,10 @@ class GetPlan(Record):
 
 
 def plan_get(chosen: Sequence[str] = (), only: str | None = None, more: Sequence[str] = ()) -> GetPlan:
-    """Return the plan for the SOP classes that were chosen, by default for those that are most common.
+    """Return the plan for the chosen SOP classes, by default for the most common ones.
 
-    `only` is the one transfer syntax to propose; `more` go before the compressed ones. Raises ValueError if
-    there is no room for what was chosen.
+    `only` is the one transfer syntax to propose; `more` are proposed before the compressed ones. Raises
+    ValueError if there is no room for all that was chosen.
     """
     classes = list(dict.fromkeys(chosen)) or _usual_classes()
     if len(classes) > ROOM:

@@ -1,4 +1,4 @@
-"""The identifier of a query: from a file, if one is given, and the keys of the command line over it."""
+"""The identifier of a query: the elements of a file, if one is given, and the keys of the command line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dicomproto.uids import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, I
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-_PIXEL_DATA = 0x7FE0_0008  # from here on nothing is a key
+_PIXEL_DATA = 0x7FE0_0008  # this element and those after it are not keys
 _META_GROUP = b"\x02\x00"
 _UNDEFINED = 0xFFFF_FFFF
 _BARE = {EXPLICIT_VR_LITTLE_ENDIAN: "<", EXPLICIT_VR_BIG_ENDIAN: ">", IMPLICIT_VR_LITTLE_ENDIAN: "<"}
@@ -25,7 +25,7 @@ def add_identifier(parser: ArgumentParser) -> None:
     group.add_argument(
         "-k", "--keyword", "--key", dest="keys", action="append", default=[], metavar="KEY",
         help="a key to match or to return: PatientName=CITIZEN*, (0010,0010)=CITIZEN*, StudyDate (any"
-        " value), ScheduledProcedureStepSequence[0].Modality=CT; may be repeated, and goes before -f",
+        " value), ScheduledProcedureStepSequence[0].Modality=CT; may be repeated, and overrides -f",
     )  # fmt: skip
     group.add_argument(
         "-f", "--file", metavar="FILE", help="DICOM or DICOM JSON file whose elements are the keys"
@@ -33,7 +33,7 @@ def add_identifier(parser: ArgumentParser) -> None:
 
 
 def identifier_of(options: Namespace) -> Dataset:
-    """Return the identifier that the options ask for; raises ArgumentTypeError, which names the option."""
+    """Return the identifier for `-k` and `-f`; raises ArgumentTypeError, which names the option."""
     from pydicom.dataset import Dataset
 
     from dicomproto.quiet import Quiet
@@ -42,7 +42,7 @@ def identifier_of(options: Namespace) -> Dataset:
     from .keys import InvalidKey, apply_key, names_creator
 
     if not options.keys and options.file is None:
-        raise ArgumentTypeError("what to look for must be said with -k or -f")
+        raise ArgumentTypeError("-k or -f is needed: the keys of the query")
     with Quiet():
         identifier = Dataset() if options.file is None else read_identifier(options.file)
     for key in sorted(options.keys, key=names_creator, reverse=True):
@@ -55,7 +55,7 @@ def identifier_of(options: Namespace) -> Dataset:
 
 
 def read_identifier(path: str) -> Dataset:
-    """Return the elements of a DICOM or DICOM JSON file that may be keys; raises ArgumentTypeError."""
+    """Return the possible keys in a DICOM or DICOM JSON file; raises ArgumentTypeError."""
     from ...files.part10 import InvalidFile
     from .characters import decode_text
 
@@ -75,7 +75,7 @@ def read_identifier(path: str) -> Dataset:
     except (DataSetError, InvalidFile) as error:
         reason = error.reason if isinstance(error, InvalidFile) else error
         raise ArgumentTypeError(f"argument -f: {path}: {reason}") from None
-    except Exception as error:  # whatever a file of another kind makes pydicom raise
+    except Exception as error:  # pydicom raises many kinds for a file of another format
         raise ArgumentTypeError(
             f"argument -f: {path} is neither a DICOM file nor DICOM JSON ({type(error).__name__})"
         ) from None
@@ -116,7 +116,7 @@ def _from_dicom(file: BinaryIO, head: bytes) -> Dataset:
 
 
 def _syntax_of(data: bytes) -> str | None:
-    """Return the transfer syntax of a bare data set by its first element; None if this is none at all."""
+    """Guess the transfer syntax of a bare data set from its first element; None if it is not one."""
     from pydicom.datadict import dictionary_has_tag
     from pydicom.valuerep import EXPLICIT_VR_LENGTH_16, EXPLICIT_VR_LENGTH_32
 

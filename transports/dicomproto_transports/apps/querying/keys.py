@@ -1,13 +1,13 @@
-r"""The `-k` of the query tools: paths to elements, with values, as pynetdicom's and DCMTK's users write them.
+r"""The keys of `-k`: paths to elements, with values, in the notation of pynetdicom's and DCMTK's tools.
 
     path  = element *( "." element ) [ "=" value ]
     element = ( keyword | "(gggg,eeee)" | "gggg,eeee" | "ggggeeee" ) [ "[" number "]" ]
 
-`ScheduledProcedureStepSequence[0].Modality=CT` makes what it passes through: a sequence, and its items
-up to the one that is named. The VR is that of the data dictionary, for a private element that of pydicom's
-private one if its creator is among the keys or in the file; UN where there is none. A repeating group goes
-by its tag. Values are separated by `\`, numbers read as numbers, text is left as it is (`*` and ranges
-included), if it is a value of its VR, and what is neither comes in hexadecimal digits.
+`ScheduledProcedureStepSequence[0].Modality=CT` makes the sequence and its items up to the named one, if they
+are missing. The VR comes from the data dictionary; for a private element, from pydicom's private dictionary
+if its creator is among the keys or in the file; otherwise it is UN. An element of a repeating group is given
+by its tag. `\` separates values. Text, `*` and ranges included, is taken as it is if its VR allows it.
+Numbers are in decimal digits, and all other values in hexadecimal digits.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from dicomproto.encoding.stored import values_of
 from dicomproto.matching.key_values import fault_of
 
 MAXIMUM_ITEM = 999
-"""The highest number of an item: a slip of the finger must not take all memory."""
+"""The highest number of an item, so that a typing error does not fill the memory."""
 
 _ELEMENT = re.compile(
     r"(?:(?P<keyword>[A-Za-z][A-Za-z0-9]*)"
@@ -35,9 +35,9 @@ _ELEMENT = re.compile(
     r"(?P<item>\[(?P<number>[^\]]*)\])?"
 )
 _HEXADECIMAL = re.compile(r"[0-9A-Fa-f]{8}")
-_SINGLE = frozenset(("LT", "ST", "UT", "UR"))  # where a backslash is a backslash (PS3.5 Table 6.2-1)
+_SINGLE = frozenset(("LT", "ST", "UT", "UR"))  # a backslash is text (PS3.5 Table 6.2-1)
 _TEXT = frozenset(("AE", "AS", "CS", "DA", "DT", "LO", "PN", "SH", "TM", "UC", "UI")) | _SINGLE
-_NUMERIC_TEXT = frozenset(("DS", "IS"))  # pydicom would make numbers of it, or fail
+_NUMERIC_TEXT = frozenset(("DS", "IS"))  # kept as text: pydicom would convert it, or fail
 _INTEGERS = {"SS": (True, 16), "US": (False, 16), "SL": (True, 32), "UL": (False, 32), "SV": (True, 64),
              "UV": (False, 64)}  # fmt: skip
 _AMBIGUOUS = {"US or SS": "US", "US or SS or OW": "US", "US or OW": "US", "OB or OW": "OW"}
@@ -45,11 +45,11 @@ _FOREIGN = {0x0000: "the command set", 0x0002: "File Meta Information", 0xFFFE: 
 
 
 class InvalidKey(ValueError):
-    """A key that cannot be understood; the text shows it and where."""
+    """A key that is not valid; the text shows it and the position of the fault."""
 
 
 class _Fault(Exception):
-    """What is wrong, at a position of the text."""
+    """A fault at a position of the text."""
 
     def __init__(self, position: int, text: str) -> None:
         super().__init__(text)
@@ -57,7 +57,7 @@ class _Fault(Exception):
 
 
 class _Step:
-    """One element of a path, as it was written."""
+    """One element of a path."""
 
     def __init__(self, match: re.Match[str]) -> None:
         self.text = match[0]
@@ -68,7 +68,7 @@ class _Step:
         self.tag = _tag(match)
 
     def vr(self, dataset: Dataset) -> str:
-        """Return the VR of the data dictionary; in `dataset` may be the creator of a private element."""
+        """Return the VR from the data dictionaries; `dataset` may hold the creator of a private element."""
         try:
             if self.tag.is_private_creator:
                 return "LO"  # PS3.5 7.8.1
@@ -81,8 +81,8 @@ class _Step:
 
 
 def apply_key(dataset: Dataset, text: str) -> None:
-    """Set what the key `text` says in `dataset`; raises InvalidKey."""
-    if any("\udc80" <= character <= "\udcff" for character in text):  # as Python reads what it cannot decode
+    """Set the key `text` in `dataset`; raises InvalidKey."""
+    if any("\udc80" <= character <= "\udcff" for character in text):  # bytes that Python could not decode
         raise InvalidKey(f"{text!r} is not in the character set of this locale")
     try:
         steps, value, position = _parse(text)
@@ -92,7 +92,7 @@ def apply_key(dataset: Dataset, text: str) -> None:
 
 
 def names_creator(text: str) -> bool:
-    """Return whether a key is that of a private creator, which others need."""
+    """Tell whether a key is that of a private creator, which other keys need."""
     try:
         return _parse(text)[0][-1].tag.is_private_creator
     except _Fault:
@@ -100,7 +100,7 @@ def names_creator(text: str) -> bool:
 
 
 def _parse(text: str) -> tuple[list[_Step], str | None, int]:
-    """Return the steps of the path, the value, None if there is none, and where it begins."""
+    """Return the steps of the path, the value or None, and its position."""
     steps: list[_Step] = []
     position = 0
     while True:
@@ -145,7 +145,7 @@ def _set(dataset: Dataset, steps: list[_Step], value: str | None, position: int)
     *way, last = steps
     for step in way:
         if step.vr(dataset) != "SQ":
-            raise _Fault(step.start, f"{step.text} is no sequence, so nothing can be within it")
+            raise _Fault(step.start, f"{step.text} is not a sequence, so nothing can be within it")
         if step.item is None:
             end = step.start + len(step.text)
             raise _Fault(end, f"the item is missing: {step.text}[0] is the first one")
@@ -160,7 +160,7 @@ def _set(dataset: Dataset, steps: list[_Step], value: str | None, position: int)
             _item(dataset, last.tag, last.item)
         return
     if last.item is not None:
-        raise _Fault(last.start, f"{last.text} is no sequence, so it has no items")
+        raise _Fault(last.start, f"{last.text} is not a sequence, so it has no items")
     vr = "SS" if vr == "US or SS" and "-" in (value or "") else _AMBIGUOUS.get(vr, vr)
     try:
         dataset[last.tag] = _element(last.tag, vr, value or "")
@@ -169,7 +169,7 @@ def _set(dataset: Dataset, steps: list[_Step], value: str | None, position: int)
 
 
 def _item(dataset: Dataset, tag: BaseTag, number: int) -> Dataset:
-    """Return an item of a sequence, which is made with those before it if it is not there."""
+    """Return an item of a sequence; make it and those before it if they are missing."""
     if tag not in dataset or not dataset[tag].value:
         dataset[tag] = DataElement(tag, "SQ", DicomSequence())
     items: DicomSequence = dataset[tag].value
@@ -183,9 +183,11 @@ def _item(dataset: Dataset, tag: BaseTag, number: int) -> Dataset:
 
 
 def _element(tag: BaseTag, vr: str, text: str) -> DataElement:
-    """Return an element with the value that `text` stands for; raises ValueError."""
+    """Return an element with the value in `text`; raises ValueError."""
     if (fault := fault_of(vr, text)) is not None:
-        raise ValueError(f"{fault}; * asks for any, and what a file of -f has is sent as it is")
+        raise ValueError(
+            f"{fault}; * matches any value, and the elements of a file of -f are sent as they are"
+        )
     if vr in _NUMERIC_TEXT:
         return DataElement(tag, vr, text, already_converted=True)
     return DataElement(tag, vr, _value(vr, text), validation_mode=IGNORE)

@@ -17,23 +17,24 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 
-_SYNTAXES: dict[object, str] = {  # by what pydicom keeps: is the VR implicit, is it Little Endian
+_SYNTAXES: dict[object, str] = {  # by `original_encoding` of pydicom: implicit VR, Little Endian
     (True, True): IMPLICIT_VR_LITTLE_ENDIAN,
     (False, True): EXPLICIT_VR_LITTLE_ENDIAN,
 }
-"""All else is Big Endian, with VR or, against the standard, without."""
+"""All others are Big Endian, with VR or, against the standard, without."""
 
 
 def write_match(path: str, match: Dataset, model: str) -> None:
-    """Write a match to a DICOM file, in the transfer syntax that it came in; raises OSError, DataSetError.
+    """Write a match to a DICOM file, in the transfer syntax of the response.
 
-    What is there under that name goes only when all of the new file is there.
+    An old file with this name is replaced only when the new one is complete. A match is not an instance of a
+    SOP class, but the File Meta Information needs both UIDs: the SOP class is that of the query, the SOP
+    Instance UID that of the match, or one made from a UUID (PS3.5 B.2).
 
-    A match is no instance of a SOP class. The File Meta Information, which must name both, has the SOP class
-    of the query, and the SOP Instance UID of the match or one that is made up from a UUID (PS3.5 B.2).
+    Raises OSError or DataSetError.
     """
     transfer_syntax = _SYNTAXES.get(match.original_encoding, EXPLICIT_VR_BIG_ENDIAN)
-    data = encode_data_set(match, transfer_syntax, on_warning=lambda text: None)  # it was warned of before
+    data = encode_data_set(match, transfer_syntax, on_warning=lambda text: None)  # they were shown before
     meta = file_meta_bytes(
         sop_class_uid=model,
         sop_instance_uid=_uid_of(match),

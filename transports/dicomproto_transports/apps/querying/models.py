@@ -45,13 +45,13 @@ def add_models(parser: ArgumentParser, service: str) -> None:
 
 
 def check_level(options: argparse.Namespace, console: Console) -> None:
-    """Warn if the level is missing that the query/retrieve models need (PS3.4 C.4.1.1.3.1)."""
+    """Warn if the query has no level, which the Query/Retrieve models need (PS3.4 C.4.1.1.3.1)."""
     if options.model.startswith(_WITH_LEVEL) and "QueryRetrieveLevel" not in options.identifier:
         console.warn(f"the query has no level: -k QueryRetrieveLevel=, one of {', '.join(_LEVELS)}")
 
 
 def sop_class_uid(text: str) -> str:
-    """Return the UID of a SOP class that is named by its UID or keyword; raises ArgumentTypeError."""
+    """Return the UID of a SOP class from its UID or keyword; raises ArgumentTypeError."""
     if text.replace(".", "").isdecimal() and len(text) <= 64:
         return text
     from dicomproto.services import uid_of

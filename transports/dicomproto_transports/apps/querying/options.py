@@ -17,16 +17,16 @@ from .models import WORKLIST, sop_class_uid
 
 
 def add_manner(parser: ArgumentParser, service: str, counted: str) -> None:
-    """Add how the peer is asked, which is the same for all three; what it answers with are `counted`."""
+    """Add the options that the three services share; `counted` names the results."""
     group = parser.add_argument_group("other options")
     group.add_argument(
         "--cancel", type=positive, metavar="N",
-        help=f"send C-CANCEL after N {counted}; that is no failure, then",
+        help=f"send C-CANCEL after N {counted}, which is not a failure",
     )  # fmt: skip
     group.add_argument(
         "--assume-charset", type=charset, metavar="NAME",
-        help="the character set of the peer's text where it names none, or one that the text is not in:"
-        " a value of SpecificCharacterSet, as 'ISO_IR 100'",
+        help="the character set of the peer's text if it names none, or if the text is not in the one it"
+        " names: a value of SpecificCharacterSet, such as 'ISO_IR 100'",
     )  # fmt: skip
     group.add_argument(
         "--show-comments", action="store_true",
@@ -39,7 +39,7 @@ def add_manner(parser: ArgumentParser, service: str, counted: str) -> None:
 
 
 def settle_query(options: argparse.Namespace) -> None:
-    """Settle what is to be asked, and by which model; raises ArgumentTypeError."""
+    """Set the model and the identifier of the query; raises ArgumentTypeError."""
     options.model = sop_class_uid(options.model or options.default_model)
     options.identifier = identifier_of(options)
     if options.model == WORKLIST and getattr(options, "enhanced_conversion", False):

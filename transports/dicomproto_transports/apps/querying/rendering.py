@@ -1,7 +1,7 @@
-"""What a peer answered to a query, shown: as lines for a person, as DICOM JSON for a program.
+"""The matches of a query as lines for a person, and as DICOM JSON for a program.
 
-Peers send values that their VR does not allow, and whoever asked wants to see them all the same. What
-pydicom can make nothing of is shown as the text that it is.
+Peers send values that their VR does not allow, and users want to see them. A value that pydicom cannot
+convert is shown as text.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ _NUMBER = {
     "DS": re.compile(r"[+-]?([0-9]{1,64}(\.[0-9]{0,64})?|\.[0-9]{1,64})([eE][+-]?[0-9]{1,4})?"),
 }
 _LARGEST = 1 << 53
-"""Up to here every whole number is a float of 64 bits."""
+"""The largest number up to which a float of 64 bits holds every whole number."""
 
 _SPECIFIC_CHARACTER_SET = 0x0008_0005
 DEEPEST = 32
-"""Sequences within sequences that are shown."""
+"""The number of nested sequences that are shown."""
 
 
 def _ignore() -> None:
@@ -48,9 +48,9 @@ def _ignore() -> None:
 def lines_of(
     dataset: Dataset, indentation: int = 0, *, depth: int = 0, on_cut: Callable[[], None] = _ignore
 ) -> Iterator[str]:
-    """Yield a line for each element, those of items indented: `(0010,0010) PN [A^B]  # PatientName`.
+    """Yield a line for each element, indented within items: `(0010,0010) PN [A^B]  # PatientName`.
 
-    `on_cut` is called for what is nested too deep to be shown.
+    `on_cut` is called for items nested deeper than `DEEPEST`.
     """
     indent = "  " * indentation
     for tag in sorted(dataset.keys()):
@@ -76,9 +76,9 @@ def lines_of(
 
 
 def json_of(dataset: Dataset, depth: int = 0, *, on_cut: Callable[[], None] = _ignore) -> dict[str, object]:
-    """Return a data set in the DICOM JSON model (PS3.18 F.2), values with their text in Unicode.
+    """Return a data set in the DICOM JSON model (PS3.18 F.2), with text in Unicode.
 
-    `on_cut` is called for what is nested too deep to be shown.
+    `on_cut` is called for items nested deeper than `DEEPEST`.
     """
     model: dict[str, object] = {}
     for tag in sorted(dataset.keys()):
@@ -139,9 +139,9 @@ def _json_value(value: object, vr: str) -> object:
 
 
 def _number_of(text: str, vr: str) -> object:
-    """Return the number that a text stands for, and the text if that would be another one in JSON.
+    """Return the number in a text; the text itself if JSON would change the number.
 
-    Numbers in JSON are read as floats of 64 bits by most; DS and IS may be text (PS3.18 F.2.3.1).
+    Most readers of JSON take numbers for floats of 64 bits; DS and IS may be text (PS3.18 F.2.3.1).
     """
     if _NUMBER[vr].fullmatch(text):
         number = float(text)
@@ -151,12 +151,12 @@ def _number_of(text: str, vr: str) -> object:
 
 
 def _element(dataset: Dataset, tag: BaseTag) -> DataElement | bytes:
-    """Return an element, or what it consists of if that cannot be decoded."""
+    """Return an element, or its bytes if they cannot be decoded."""
     raw = stored(dataset, tag)
     with Quiet():
         try:
             if raw.VR == "AT" and isinstance(raw.value, bytes) and len(raw.value) % 4:
-                raise ValueError  # of which pydicom makes other tags
+                raise ValueError  # pydicom would return wrong tags
             return dataset[tag]
         except Exception:
             value = raw.value
@@ -168,7 +168,7 @@ def _items(element: DataElement) -> list[Dataset]:
 
 
 def _text_of(dataset: Dataset, tag: BaseTag) -> str | None:
-    """Return text beyond ASCII that was not looked at; pydicom does not read all character sets rightly."""
+    """Decode text beyond ASCII, which pydicom does not always do rightly; None for other values."""
     raw = stored(dataset, tag)
     if not isinstance(raw, RawDataElement) or raw.value is None or is_plain(raw.value):
         return None
@@ -189,7 +189,7 @@ def _shown(element: DataElement) -> str:
 
 
 def _original(value: object) -> str:
-    """Return a value as it was written, where pydicom keeps that; it keeps bytes of names."""
+    """Return a value as it was sent, if pydicom keeps that; of names it keeps bytes."""
     written = getattr(value, "original_string", None)
     return written if isinstance(written, str) else str(value)
 

@@ -1,4 +1,4 @@
-"""Following a C-GET or C-MOVE: its sub-operations, their progress, and what became of them."""
+"""The result of a C-GET or C-MOVE: the sub-operations, their progress, and their outcome."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ R = TypeVar("R", "CGetRSP", "CMoveRSP")
 COUNTERS = ("remaining", "completed", "warning", "failed")
 _SENT = ("completed", "warning")
 _MOST_SHOWN = 10
-"""UIDs of what failed; a study may have thousands."""
+"""The limit of failed UIDs to show; a study may have thousands."""
 
 _LOST = ("refused", "failed", "lost")
 _KEPT = ("stored", "identical", "variant", "replaced", "discarded")
 
 
 class Receiving(Protocol):
-    """Our own side of a retrieval whose objects come here."""
+    """The receiver of a retrieval whose objects come here."""
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many objects had each outcome."""
+        """The number of objects for each outcome."""
         ...
 
     def summary(self) -> str:
@@ -44,23 +44,23 @@ class Receiving(Protocol):
 
 
 class RetrievalResult:
-    """One retrieval: how far it came, and how it ended."""
+    """The progress and the result of one retrieval."""
 
     def __init__(self, options: argparse.Namespace, console: Console) -> None:
         self._options = options
         self._console = console
         self.final = FinalResponse(options, console)
         self.counters: dict[str, int | None] = dict.fromkeys(COUNTERS)
-        """Of the sub-operations, as the peer counts them; None for what it has not told."""
+        """The peer's numbers of sub-operations; None for those that it does not send."""
         self.failed_uids: tuple[str, ...] = ()
         self.failed = False
-        self._has_failures = False  # says the peer, whatever its status says
-        self._is_left = False  # something that it has not done
+        self._has_failures = False  # according to the peer, whatever its status
+        self._is_left = False  # sub-operations remain
         self._receiver: Receiving | None = None
         self._progress: RetrievalProgress | None = None
 
     def watch(self, receiver: Receiving) -> None:
-        """Let the counts of what is received here decide, too."""
+        """Take the counts of a receiver into the result."""
         self._receiver = receiver
 
     def received(self, size: int) -> None:
@@ -102,7 +102,7 @@ class RetrievalResult:
 
     def _end(self, response: CGetRSP | CMoveRSP, identifier: Dataset | None) -> None:
         is_readable = self._take_failed(identifier)
-        # The final response has no number of what remains unless it was cancelled (PS3.4 C.4.2.1.6).
+        # A final response has a number of remaining sub-operations only after a cancel (PS3.4 C.4.2.1.6).
         self._is_left = bool(response.NumberOfRemainingSuboperations)
         self._has_failures = (
             self._has_failures
@@ -114,7 +114,7 @@ class RetrievalResult:
             self._console.error(f"the peer answered {response.status}, but counts {self._words()}")
 
     def _has_only_warnings(self, response: CGetRSP | CMoveRSP) -> bool:
-        """Whether B000 says no more than that some objects were answered with a warning, and tells so."""
+        """Tell whether a status B000 means only that some objects were answered with a warning."""
         is_told = response.NumberOfFailedSuboperations == 0 and bool(response.NumberOfWarningSuboperations)
         return (
             response.Status == SUB_OPERATIONS_WITH_FAILURES
@@ -123,13 +123,13 @@ class RetrievalResult:
         )
 
     def _take_failed(self, identifier: Dataset | None) -> bool:
-        """Take the list of what failed, and return whether it can be read."""
+        """Take the list of failed UIDs; return whether it can be read."""
         if identifier is None:
             return True
         try:
             uids = identifier.get("FailedSOPInstanceUIDList") or ()
-        except Exception as error:  # whatever an odd value makes pydicom raise
-            self._console.warn(f"the list of what failed cannot be read ({type(error).__name__})")
+        except Exception as error:  # pydicom raises many kinds for an odd value
+            self._console.warn(f"the list of failed objects cannot be read ({type(error).__name__})")
             return False
         self.failed_uids = (uids,) if isinstance(uids, str) else tuple(map(str, uids))
         return True
@@ -138,7 +138,7 @@ class RetrievalResult:
         return sum(self.counters[name] or 0 for name in ("completed", "warning", "failed"))
 
     def _sent(self) -> int:
-        """How many objects have arrived where they were to go, says the peer."""
+        """Return how many objects have arrived, according to the peer."""
         return sum(self.counters[name] or 0 for name in _SENT)
 
     def _has_enough(self) -> bool:
@@ -151,23 +151,23 @@ class RetrievalResult:
 
     @property
     def lacks_contexts(self) -> bool:
-        """Whether objects are missing, and none of them because it was not kept here."""
+        """Whether objects are missing although every object that came was kept here."""
         return self.is_short and not self._lost()
 
     @property
     def is_short(self) -> bool:
-        """Whether the peer counts what it did not do. Our C-CANCEL excuses what is left, not what failed."""
+        """Whether sub-operations failed or remain. Our C-CANCEL excuses those that remain."""
         return self._has_failures or (self._is_left and not self.final.was_cancelled)
 
     @property
     def is_complete(self) -> bool:
-        """Whether all that was asked for was done, and what came is kept."""
+        """Whether every sub-operation succeeded, and every object that came is kept."""
         if self.failed or not self.final.is_as_asked or self.is_short:
             return False
         return not self._lost() and (self._receiver is None or self._kept() >= self._sent())
 
     def _lost(self) -> int:
-        """How many of the objects that came were not kept."""
+        """Return how many objects came and were not kept."""
         counts = {} if self._receiver is None else self._receiver.counts
         return sum(counts.get(outcome, 0) for outcome in _LOST)
 
@@ -176,7 +176,7 @@ class RetrievalResult:
         return sum(counts.get(outcome, 0) for outcome in _KEPT)
 
     def summarize(self) -> bool:
-        """Print the result, and return whether all that was asked for was done."""
+        """Print the result; return whether everything succeeded."""
         console, ok = self._console, self.is_complete
         if self._receiver is not None and self._kept() < self._sent():
             told = " and ".join(f"{self.counters[name]} {name}" for name in _SENT if self.counters[name])

@@ -1,4 +1,4 @@
-"""File names for received objects. A peer chooses UIDs; it must never choose paths."""
+"""The file names of received objects. A peer chooses UIDs; it must never choose paths."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PREFIXES = {
     "1.2.840.10008.5.1.4.1.1.481.3": "RS",
     "1.2.840.10008.5.1.4.1.1.481.5": "RP",
 }
-"""SOP class to name prefix: those of pynetdicom's `storescp`, so that scripts find what they look for."""
+"""The name prefix of each SOP class. They are those of pynetdicom's `storescp`, on which scripts rely."""
 
 OTHER = "UN"
 """The prefix of every other SOP class."""
@@ -34,8 +34,8 @@ ALL_PREFIXES = (*sorted(PREFIXES.values()), OTHER)
 def stem(sop_instance_uid: str) -> str:
     """Return the part of a file name that stands for a SOP Instance UID.
 
-    It is the UID if that consists of numbers and single dots, 64 characters at most (leading
-    zeros are tolerated); anything else is hashed, so that different UIDs keep different names.
+    It is the UID itself if that has numbers and single dots only, and at most 64 characters (leading zeros
+    are tolerated). Other UIDs are hashed, so that different UIDs have different names.
     """
     parts = sop_instance_uid.split(".")
     if len(sop_instance_uid) <= 64 and all(part.isascii() and part.isdigit() for part in parts):

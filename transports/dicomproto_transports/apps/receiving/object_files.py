@@ -1,14 +1,13 @@
 """Received objects become files: complete under their own name, or not at all.
 
-Theory of operation. An object is written, as it arrives, to a temporary file beside its
-destination (`.dicomproto-<random>.part`). When it is complete it is published with `link`,
-which fails if the name exists: that one atomic step makes associations, and processes, that
-receive the same SOP Instance UID at the same time safe without a lock. What exists is
-compared; an identical data set is kept once. A different one, a variant, gets a suffix that is
-the hash of its transfer syntax and data set: whether it is there already takes one look, however
-many there are. Whatever goes wrong, the temporary file is removed.
+An object is written, as it arrives, to a temporary file in the output directory
+(`.dicomproto-<random>.part`). When it is complete, `link` gives it its name, and fails if the name exists.
+This one atomic step needs no lock, even if several associations or processes receive the same SOP Instance
+UID at the same time. An existing object is compared; an identical data set is kept once. A different one, a
+variant, gets a suffix, the hash of its transfer syntax and data set, so that one look tells whether it is
+there already. The temporary file is removed whatever goes wrong.
 
-Nothing is flushed to the disk before the answer unless `fsync` is set: what was answered with
+Nothing is flushed to the disk before the response unless `fsync` is set: an object that was answered with
 success survives the end of the process, but perhaps not a power failure.
 """
 
@@ -36,7 +35,7 @@ POLICIES = ("keep", "replace", "refuse")
 """What to do with a SOP Instance UID that is there already."""
 
 MAXIMUM_VARIANTS = 1000
-"""Objects that are kept beside the first one with the same SOP class and SOP Instance UID."""
+"""The limit of objects kept beside the first one with the same SOP class and SOP Instance UID."""
 
 _BATCH_BYTES = 256 * 1024
 _BATCH_BUFFERS = 64
@@ -44,7 +43,7 @@ _COMPARED_AT_ONCE = 1024 * 1024
 
 
 class Receipt(Record):
-    """What became of an object: the status to answer, and where it is."""
+    """The result for one object: the status of the response, and the path of the file."""
 
     status: int
     outcome: str
@@ -54,13 +53,13 @@ class Receipt(Record):
     size: int = 0
     """Bytes of the data set."""
     text: str = ""
-    """Why, for a person."""
+    """The reason, for a person."""
     warnings: tuple[str, ...] = ()
-    """What was odd about the object, and tolerated."""
+    """Faults of the object that were tolerated."""
 
 
 class ObjectStore:
-    """Writes objects into `directory`; one instance serves all associations of a server."""
+    """Writes objects to `directory`; one instance serves all associations of a server."""
 
     def __init__(self, directory: str, *, on_duplicate: str = "keep", fsync: bool = False) -> None:
         if on_duplicate not in POLICIES:
@@ -68,11 +67,11 @@ class ObjectStore:
         self.directory = directory
         self.on_duplicate = on_duplicate
         self.fsync = fsync
-        self._variants: Counter[str] | None = None  # by the name that they are beside; counted when needed
+        self._variants: Counter[str] | None = None  # by the name of the first object; counted when needed
         self._lock = threading.Lock()
 
     def refusal(self, sop_instance_uid: str) -> Receipt | None:
-        """Return the receipt of an object that need not be received at all, or None."""
+        """Return the receipt of an object that is refused before its data set comes, or None."""
         if not sop_instance_uid:
             return Receipt(status=INVALID_SOP_INSTANCE, outcome="refused", text="it has no SOP Instance UID")
         if self.on_duplicate == "refuse":
@@ -84,10 +83,10 @@ class ObjectStore:
     def receive(
         self, *, sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str, chunks: Iterable[Buffer]
     ) -> Receipt:
-        """Write the data set that `chunks` brings, and return what became of it.
+        """Write the data set in `chunks`, and return the receipt.
 
-        Errors of the file system end in a receipt; `chunks` is then not read to its end. What
-        `chunks` raises (the association is lost) passes through, and no file is left.
+        An error of the file system ends in a receipt; `chunks` is then not read to its end. An error raised
+        by `chunks` (the association is lost) passes through, and no file is left.
         """
         refused = self.refusal(sop_instance_uid)
         if refused is not None:
@@ -127,7 +126,7 @@ class ObjectStore:
             if was_there:
                 return Receipt(
                     status=SUCCESS, outcome="replaced", path=path, size=part.size,
-                    text="the object that was there is gone",
+                    text="the old object is gone",
                 )  # fmt: skip
         elif _claim(part.path, path):
             self._settle()
@@ -140,7 +139,7 @@ class ObjectStore:
         return Receipt(status=SUCCESS, outcome="stored", path=path, size=part.size)
 
     def _keep_beside(self, name: str, part: _Part, transfer_syntax_uid: str) -> Receipt:
-        """Keep an object whose name is taken, unless it is what is there."""
+        """Keep an object whose name is taken, unless an identical one is there."""
         path = os.path.join(self.directory, name)
         if _holds(path, part, transfer_syntax_uid):
             return self._identical(path, part)
@@ -163,13 +162,13 @@ class ObjectStore:
         return Receipt(status=DUPLICATE_SOP_INSTANCE, outcome="refused", path=path, text=text)
 
     def _identical(self, path: str, part: _Part) -> Receipt:
-        if self.fsync:  # who wrote it may not have
+        if self.fsync:  # the program that wrote it may not have done so
             _sync_file(path)
         self._settle()
         return Receipt(status=SUCCESS, outcome="identical", path=path, size=part.size)
 
     def _there(self, uid: str, besides: str = "") -> str | None:
-        """Return a file with this SOP Instance UID, of any SOP class, whose name is not `besides`."""
+        """Return the path of an object with this SOP Instance UID and any SOP class, other than `besides`."""
         for prefix in ALL_PREFIXES:
             name = f"{prefix}.{uid}"
             if name != besides and os.access(path := f"{self.directory}/{name}", os.F_OK):
@@ -177,13 +176,13 @@ class ObjectStore:
         return None
 
     def _settle(self) -> None:
-        """Make the new name as durable as the contents."""
+        """Write the new name to the disk, as the contents are."""
         if self.fsync:
             sync_directory(self.directory)
 
 
 class _Part:
-    """The temporary file of an object that is being received."""
+    """The temporary file of an object in transfer."""
 
     def __init__(self, directory: str, meta: bytes) -> None:
         self._file, self.path = open_temporary(directory)
@@ -193,7 +192,7 @@ class _Part:
         self._waiting_bytes = len(meta)
 
     def write(self, chunk: Buffer) -> None:
-        """Take a chunk; a few are collected so that small fragments do not cost a system call each."""
+        """Add a chunk. A few are collected, so that small fragments do not cost a system call each."""
         self._waiting.append(chunk)
         self._waiting_bytes += len(chunk)
         self.size += len(chunk)
@@ -210,7 +209,7 @@ class _Part:
                 waiting[0] = memoryview(waiting[0])[written:]
 
     def finish(self, *, fsync: bool) -> None:
-        """Write what waits. The file stays open, and so locked, until it has its name."""
+        """Write the collected chunks. The file stays open, and thus locked, until it has its name."""
         self._flush()
         if fsync:
             os.fsync(self._file)
@@ -224,7 +223,7 @@ class _Part:
             return hashlib.file_digest(file, lambda: hashlib.sha256(start)).hexdigest()[:40]
 
     def discard(self) -> None:
-        """Remove the temporary name, if it is still there, and close; never raises."""
+        """Remove the temporary name if it is still there, and close the file; never raises."""
         with suppress(OSError):
             os.unlink(self.path)
         with suppress(OSError):
@@ -232,7 +231,7 @@ class _Part:
 
 
 def _claim(temporary: str, path: str) -> bool:
-    """Give the file its name, and return True, unless something bears that name."""
+    """Give the file its name and return True; return False if the name is taken."""
     try:
         os.link(temporary, path)
         return True
@@ -249,11 +248,11 @@ _naming = threading.Lock()
 
 
 def _rename(temporary: str, path: str) -> bool:
-    """Do what `_claim` does where the file system has no links; a lock keeps other receivers out."""
+    """Do the same as `_claim` on a file system without links; a lock keeps other receivers out."""
     directory = os.open(os.path.dirname(path) or ".", os.O_RDONLY)
     try:
         with _naming:
-            with suppress(OSError):  # where there are no locks, those of this process are kept out
+            with suppress(OSError):  # without locks, only this process is safe
                 fcntl.flock(directory, fcntl.LOCK_EX)
             if os.path.lexists(path):
                 return False
@@ -264,7 +263,7 @@ def _rename(temporary: str, path: str) -> bool:
 
 
 def _count_variants(directory: str) -> Counter[str]:
-    """Return how many files are beside each name, as far as there are any."""
+    """Return the number of variants beside each name."""
     with os.scandir(directory) as entries:
         return Counter(match[1] for entry in entries if (match := _VARIANT.fullmatch(entry.name)))
 
@@ -281,11 +280,11 @@ def _sync_file(path: str) -> None:
 
 
 def _holds(path: str, part: _Part, transfer_syntax_uid: str) -> bool:
-    """Tell whether the file at `path` has the same transfer syntax and data set as `part`."""
+    """Tell whether a file has the same transfer syntax and data set as `part`."""
     try:
         with open(path, "rb") as there, open(part.path, "rb") as new:
             if there.read(len(part.meta)) != part.meta:
-                # Perhaps only the File Meta differs: another program, or another version of this one.
+                # Perhaps only the File Meta Information differs: another program or version wrote it.
                 there.seek(0)
                 head = _part10.read_head(there)
                 if head.transfer_syntax_uid != transfer_syntax_uid or head.data_set_length != part.size:

@@ -1,4 +1,4 @@
-"""The work of `storescp`: receive objects for all associations, tell what became of them, count."""
+"""Receives objects on all associations, reports the result for each, and counts them."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ from .transfer_syntaxes import TRANSFER_SYNTAXES
 OUTCOMES = ("stored", "identical", "variant", "replaced", "discarded", "refused", "failed", "lost")
 
 FOREIGN = "foreign"
-"""The outcome of what nobody here has asked for, which does not count."""
+"""The outcome of an object that was not requested here; it does not count."""
 
 _WITHOUT_CLASS = "missing-uid: the command has no Affected SOP Class UID; that of the context counts"
 
 _ODD = ("variant", "refused", "lost", FOREIGN)
-"""Outcomes that are worth a warning."""
+"""Outcomes with a warning."""
 
 
 def serve(options: argparse.Namespace, console: Console) -> bool:
-    """Receive objects until a signal comes; return whether that worked, and every object was kept."""
+    """Receive objects until a signal comes; return whether every object could be written."""
     with Acceptor(options, console) as acceptor:
         _support(options, acceptor)
         receiver = Receiver(options, console, acceptor)
@@ -61,7 +61,7 @@ def _support(options: argparse.Namespace, acceptor: Acceptor) -> None:
 def support_storage(
     ae: AE, options: argparse.Namespace, transfer_syntaxes: tuple[str, ...] = TRANSFER_SYNTAXES
 ) -> None:
-    """Offer storage, by default in every transfer syntax, since nothing is decoded."""
+    """Support storage, by default in every transfer syntax, since nothing is decoded."""
     if options.any_sop_class:
         ae.sop_classes = ae.sop_classes.replace(unknown=ServiceClass.STORAGE)
     if options.any_sop_class or options.any_transfer_syntax:
@@ -78,7 +78,7 @@ def _any_storage(
     any_syntax: bool,
     proposal: PresentationContextRQ,
 ) -> SupportedContext | None:
-    """Support a SOP class that is storage, also in a transfer syntax that is not known if `any_syntax`."""
+    """Support a SOP class for storage; with `any_syntax` in unknown transfer syntaxes, too."""
     uid = proposal.abstract_syntax
     more = proposal.transfer_syntaxes if any_syntax else ()
     context = SupportedContext(abstract_syntax=uid, transfer_syntaxes=known_syntaxes + more)
@@ -86,7 +86,7 @@ def _any_storage(
 
 
 class Receiver:
-    """Receives objects on all associations of a server, or on one of our own, and keeps the counts."""
+    """Receives objects on all associations of a server, or on one of our own, and counts them."""
 
     def __init__(
         self,
@@ -99,8 +99,8 @@ class Receiver:
     ) -> None:
         """Prepare to receive.
 
-        `on_receipt` is told the size of every object; by several threads, if there are several associations.
-        `why_foreign` says why an object of a sender is not to be received at all; nothing if it is.
+        `on_receipt` is called with the size of every object, by a thread for each association.
+        `why_foreign` returns why an object of this sender is refused as foreign, or "".
         """
         self._console = console
         self._acceptor = acceptor
@@ -113,7 +113,7 @@ class Receiver:
         self._on_receipt = on_receipt
         self._why_foreign = why_foreign
         self.last_chunk = 0.0
-        """When the last piece of an object came, in seconds of the monotonic clock."""
+        """The time of the last chunk of any object, in seconds of the monotonic clock."""
         self._lock = Lock()
         self._outcomes: Counter[str] = Counter()
         self._bytes = 0
@@ -144,7 +144,7 @@ class Receiver:
         return receipt
 
     def _keep(self, request: CStoreRQ, context: AcceptedContext, chunks: Iterable[Buffer]) -> Receipt:
-        """Write an object, unless nothing is kept, or its data set is not whole."""
+        """Write an object; refuse it if its data set is cut short."""
         walk = Walk(context.transfer_syntax)
         warnings = [] if request.sop_class_uid else [_WITHOUT_CLASS]
         chunks = self._checked(chunks, walk, warnings)
@@ -159,7 +159,7 @@ class Receiver:
                     chunks=chunks,
                 )
         except DataSetError as error:
-            text = f"{error}; --accept-truncated takes it all the same"
+            text = f"{error}; --accept-truncated accepts it"
             return Receipt(status=CANNOT_UNDERSTAND, outcome="refused", text=text)
         warnings += walk.warnings
         return receipt.replace(warnings=tuple(warnings)) if warnings else receipt
@@ -167,7 +167,7 @@ class Receiver:
     def _checked(self, chunks: Iterable[Buffer], walk: Walk, warnings: list[str]) -> Iterator[Buffer]:
         """Yield the chunks of a data set.
 
-        One that certainly ends early is warned of if that is asked for; otherwise raises DataSetError.
+        Raises DataSetError for a data set that is cut short; with `--accept-truncated` warns of it instead.
         """
         is_empty, is_whole = True, True
         for chunk in chunks:
@@ -217,7 +217,7 @@ class Receiver:
         console.event(
             "object",
             outcome=outcome,
-            status=None if outcome == "lost" else receipt.status,  # then none was answered
+            status=None if outcome == "lost" else receipt.status,  # then there was no response
             path=receipt.path,
             bytes=receipt.size,
             reason=receipt.text,
@@ -229,13 +229,13 @@ class Receiver:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many objects had each of the `OUTCOMES`, and their bytes."""
+        """The number of objects for each of the `OUTCOMES`, and their bytes."""
         with self._lock:
             return {outcome: self._outcomes[outcome] for outcome in OUTCOMES} | {"bytes": self._bytes}
 
     @property
     def foreign(self) -> int:
-        """How many objects were refused because nobody here has asked for them."""
+        """The number of objects that were refused because they were not requested here."""
         with self._lock:
             return self._outcomes[FOREIGN]
 
@@ -253,5 +253,5 @@ class Receiver:
 
 
 def _sop_class_uid(request: Request, context: AcceptedContext) -> str:
-    """Return the SOP class of an object; that of the context where the request names none."""
+    """Return the SOP class of an object: that of the request, else that of the context."""
     return request.sop_class_uid or context.abstract_syntax

@@ -1,4 +1,4 @@
-"""The transfer syntaxes that objects are stored in (PS3.6 Table A-1), those that anybody can read first."""
+"""The transfer syntaxes of stored objects (PS3.6 Table A-1), the most widely readable first."""
 
 from __future__ import annotations
 
@@ -32,4 +32,4 @@ TRANSFER_SYNTAXES = (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     *(_ROOT + rest for rest in _ENCAPSULATED),
 )
-"""All that a receiver that decodes nothing can take; not those that are no encoding of a data set."""
+"""All transfer syntaxes that encode a data set: a receiver that decodes nothing accepts each."""

@@ -237,7 +237,7 @@ class Transfer:
     def _fail(self, source: InputFile, error: Exception) -> None:
         """Record that a file could not be sent; raise an error that is not about the file."""
         if isinstance(error, TruncatedFile):
-            reason = f"{error.reason}; --send-truncated sends it all the same"
+            reason = f"{error.reason}; --send-truncated sends it"
         elif isinstance(error, SourceChanged):
             reason = f"it {error.reason}"
         elif isinstance(error, OSError):
