@@ -18,7 +18,7 @@ try:
     from hypothesis import strategies as st
     from hypothesis.strategies import SearchStrategy
 except ModuleNotFoundError as error:
-    text = f"{__name__} needs {error.name}, which is not installed: pip install 'dicomproto[testing]'"
+    text: str = f"{__name__} needs {error.name}, which is not installed: pip install 'dicomproto[testing]'"
     raise ModuleNotFoundError(text, name=error.name) from error
 
 from .dimse.commands import COMMANDS, DATA_SET_PRESENT, NO_DATA_SET, Command

@@ -175,7 +175,7 @@ class CStoreRQ(AnsweredBy[CStoreRSP]):
 
     command_field = 0x0001
     name = "C-STORE-RQ"
-    response_class = CStoreRSP
+    response_class: ClassVar[type[Response]] = CStoreRSP
     data_set_allowed = data_set_required = True
     _echoed = (*Request._echoed, ("AffectedSOPInstanceUID", "AffectedSOPInstanceUID"))
 
@@ -200,7 +200,7 @@ class CFindRQ(AnsweredBy[CFindRSP]):
 
     command_field = 0x0020
     name = "C-FIND-RQ"
-    response_class = CFindRSP
+    response_class: ClassVar[type[Response]] = CFindRSP
     data_set_allowed = data_set_required = True
 
     AffectedSOPClassUID: str
@@ -231,7 +231,7 @@ class CGetRQ(AnsweredBy[CGetRSP]):
 
     command_field = 0x0010
     name = "C-GET-RQ"
-    response_class = CGetRSP
+    response_class: ClassVar[type[Response]] = CGetRSP
     data_set_allowed = data_set_required = True
 
     AffectedSOPClassUID: str
@@ -251,7 +251,7 @@ class CMoveRQ(AnsweredBy[CMoveRSP]):
 
     command_field = 0x0021
     name = "C-MOVE-RQ"
-    response_class = CMoveRSP
+    response_class: ClassVar[type[Response]] = CMoveRSP
     data_set_allowed = data_set_required = True
 
     AffectedSOPClassUID: str
@@ -276,7 +276,7 @@ class CEchoRQ(AnsweredBy[CEchoRSP]):
 
     command_field = 0x0030
     name = "C-ECHO-RQ"
-    response_class = CEchoRSP
+    response_class: ClassVar[type[Response]] = CEchoRSP
 
     AffectedSOPClassUID: str
 
@@ -330,7 +330,7 @@ class NEventReportRQ(AnsweredBy[NEventReportRSP]):
 
     command_field = 0x0100
     name = "N-EVENT-REPORT-RQ"
-    response_class = NEventReportRSP
+    response_class: ClassVar[type[Response]] = NEventReportRSP
     data_set_allowed = True
     _echoed = (
         *Request._echoed,
@@ -360,7 +360,7 @@ class NGetRQ(_RequestOfInstance[NGetRSP]):
 
     command_field = 0x0110
     name = "N-GET-RQ"
-    response_class = NGetRSP
+    response_class: ClassVar[type[Response]] = NGetRSP
 
     AttributeIdentifierList: tuple[int, ...] | None = None
 
@@ -377,7 +377,7 @@ class NSetRQ(_RequestOfInstance[NSetRSP]):
 
     command_field = 0x0120
     name = "N-SET-RQ"
-    response_class = NSetRSP
+    response_class: ClassVar[type[Response]] = NSetRSP
     data_set_allowed = data_set_required = True
 
     CommandDataSetType: int = DATA_SET_PRESENT
@@ -397,7 +397,7 @@ class NActionRQ(_RequestOfInstance[NActionRSP]):
 
     command_field = 0x0130
     name = "N-ACTION-RQ"
-    response_class = NActionRSP
+    response_class: ClassVar[type[Response]] = NActionRSP
     data_set_allowed = True
     _echoed = (*_RequestOfInstance._echoed, ("ActionTypeID", "ActionTypeID"))
 
@@ -421,7 +421,7 @@ class NCreateRQ(AnsweredBy[NCreateRSP]):
 
     command_field = 0x0140
     name = "N-CREATE-RQ"
-    response_class = NCreateRSP
+    response_class: ClassVar[type[Response]] = NCreateRSP
     data_set_allowed = True
     _echoed = (*Request._echoed, ("AffectedSOPInstanceUID", "AffectedSOPInstanceUID"))
 
@@ -442,7 +442,7 @@ class NDeleteRQ(_RequestOfInstance[NDeleteRSP]):
 
     command_field = 0x0150
     name = "N-DELETE-RQ"
-    response_class = NDeleteRSP
+    response_class: ClassVar[type[Response]] = NDeleteRSP
 
 
 COMMANDS: dict[int, type[Command]] = {

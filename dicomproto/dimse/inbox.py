@@ -22,7 +22,7 @@ class Inbox:
     """Takes the PDVs of the peer; command sets are returned, all else goes to `emit`."""
 
     def __init__(self, upper: UpperLayer, emit: Callable[[MessageEvent], None]) -> None:
-        self.assembler = Assembler(upper.limits)
+        self.assembler: Assembler = Assembler(upper.limits)
         self._upper = upper
         self._emit = emit
         self._drops_data_set = False

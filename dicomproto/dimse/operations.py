@@ -14,15 +14,15 @@ class OutstandingOperation:
     __slots__ = ("_patience", "context_id", "deadline", "is_held_up", "is_waiting", "request", "timer")
 
     def __init__(self, request: Request, context_id: int) -> None:
-        self.request = request
-        self.context_id = context_id
-        self.timer = "response"
+        self.request: Request = request
+        self.context_id: int = context_id
+        self.timer: str = "response"
         if isinstance(request, NActionRQ):
             self.timer = "action"
         elif isinstance(request, (CGetRQ, CMoveRQ)):
             self.timer = "retrieve"
-        self.is_waiting = False
-        self.is_held_up = False
+        self.is_waiting: bool = False
+        self.is_held_up: bool = False
         self.deadline: float | None = None
         self._patience = 0
 

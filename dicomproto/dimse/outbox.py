@@ -21,7 +21,7 @@ class Outbox:
         self._pack_pdvs = pack_pdvs
         self.command: Command | None = None
         """The command whose data set is under way; None if there is none."""
-        self.is_early = False
+        self.is_early: bool = False
         """Whether the peer answered a failure before that data set was complete (PS3.7 9.3.1)."""
         self._context_id = 0
         self._held_command = b""  # that is to travel with the first fragment of its data set

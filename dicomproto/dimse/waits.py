@@ -34,7 +34,7 @@ class Pace:
     def __init__(self, message: int, received: int, now: float) -> None:
         self.message = message
         """Its number."""
-        self.deadline = float("inf")
+        self.deadline: float = float("inf")
         """When it is given up, if nothing more comes."""
         self._received_before = received
         self._read_for = 0.0

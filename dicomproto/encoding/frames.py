@@ -49,17 +49,17 @@ class Frame:
     )  # fmt: skip
 
     def __init__(self, kind: int, order: Order, *, explicit: bool, end: int = NEVER) -> None:
-        self.kind = kind
-        self.order = order
-        self.explicit = explicit
-        self.has_vr = False  # so far
-        self.end = end  # at the latest
-        self.is_undefined = False  # it ends at a delimiter
-        self.tag = 0  # of the sequence or the fragments
+        self.kind: int = kind
+        self.order: Order = order
+        self.explicit: bool = explicit
+        self.has_vr: bool = False  # so far
+        self.end: int = end  # at the latest
+        self.is_undefined: bool = False  # it ends at a delimiter
+        self.tag: int = 0  # of the sequence or the fragments
         self.vr: str | None = None
-        self.at = 0  # where its header stands
-        self.start = 0  # where its value begins
-        self.previous = -1  # the tag before
-        self.items = 0  # of a sequence: so far; of an item: its number
-        self.is_guess = False  # something in it was guessed
-        self.is_sure = True  # that a sequence is one, or that an item has the VR of what it is in
+        self.at: int = 0  # where its header stands
+        self.start: int = 0  # where its value begins
+        self.previous: int = -1  # the tag before
+        self.items: int = 0  # of a sequence: so far; of an item: its number
+        self.is_guess: bool = False  # something in it was guessed
+        self.is_sure: bool = True  # that a sequence is one, or that an item has the VR of what it is in

@@ -53,13 +53,13 @@ class Run:
     __slots__ = ("count", "first", "headers", "last", "mask", "misses", "size")
 
     def __init__(self, count: int, size: int, last: int) -> None:
-        self.count = count
-        self.size = size
-        self.first = 0  # tag
-        self.last = last
-        self.misses = 0  # how often it was looked for in vain, since it was found
-        self.mask = 0  # the bits of all headers, in the bytes of the run as one number
-        self.headers = 0  # that number without the values
+        self.count: int = count
+        self.size: int = size
+        self.first: int = 0  # tag
+        self.last: int = last
+        self.misses: int = 0  # how often it was looked for in vain, since it was found
+        self.mask: int = 0  # the bits of all headers, in the bytes of the run as one number
+        self.headers: int = 0  # that number without the values
 
 
 class Runs:
@@ -129,15 +129,17 @@ class Order:
         self.implicit = Struct(sign + "HHI").unpack_from
         self.long = Struct(sign + "I").unpack_from
         code = Struct(sign + "H").unpack
-        self.vrs = {code(vr.encode())[0]: vr for vr in SHORT_VRS | LONG_VRS}
-        self.short_vrs = frozenset(number for number, vr in self.vrs.items() if vr in SHORT_VRS)
-        self.plain_long_vrs = frozenset(
+        self.vrs: dict[Any, str] = {code(vr.encode())[0]: vr for vr in SHORT_VRS | LONG_VRS}
+        self.short_vrs: frozenset[Any] = frozenset(
+            number for number, vr in self.vrs.items() if vr in SHORT_VRS
+        )
+        self.plain_long_vrs: frozenset[Any] = frozenset(
             number for number, vr in self.vrs.items() if vr in LONG_VRS and vr not in ("SQ", "UN")
         )
-        self.runs = Runs(self.explicit)
-        self.item = Struct(sign + "HH").pack(0xFFFE, 0xE000)
-        self.items = self.item, Struct(sign + "HH").pack(0xFFFE, 0xE0DD)
-        self.is_little_endian = sign == "<"
+        self.runs: Runs = Runs(self.explicit)
+        self.item: bytes = Struct(sign + "HH").pack(0xFFFE, 0xE000)
+        self.items: tuple[bytes, bytes] = self.item, Struct(sign + "HH").pack(0xFFFE, 0xE0DD)
+        self.is_little_endian: bool = sign == "<"
 
 
 LITTLE, BIG = Order("<"), Order(">")

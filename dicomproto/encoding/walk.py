@@ -66,9 +66,9 @@ class Walk:
     ) -> None:
         encoding = encoding_of(transfer_syntax)
         explicit, little_endian = encoding or (True, True)
-        self.is_checked = True
-        self.elements = 0
-        self.items = 0
+        self.is_checked: bool = True
+        self.elements: int = 0
+        self.items: int = 0
         self._bounds = bounds
         self._sink = sink
         is_native = transfer_syntax in NATIVE or normalize_uid(transfer_syntax) in NATIVE

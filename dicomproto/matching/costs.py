@@ -28,7 +28,7 @@ class Count:
 
     def __init__(self) -> None:
         self.items = self.values = self.escapes = self.names = self.wild_cards = self.hidden = 0
-        self.numbers = 0
+        self.numbers: int = 0
         self._others: dict[str, Count] = {}
 
     def of(self, vr: str) -> Count:

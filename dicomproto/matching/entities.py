@@ -32,7 +32,7 @@ class Work:
     """What has been done so far to compare one entity."""
 
     def __init__(self) -> None:
-        self.steps = 0
+        self.steps: int = 0
 
     def add(self, steps: int) -> None:
         self.steps += steps

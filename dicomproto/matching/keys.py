@@ -149,8 +149,8 @@ class Keys:
         self.pairs: list[_Pair] = []
         if options.combined_datetime:
             self.pairs, self.keys = _combine(identifier, self.keys, options)
-        self.is_universal = not self.pairs and all(key.is_universal for key in self.keys)
-        self.has_unknown = any(key.has_unknown for key in self.keys)
+        self.is_universal: bool = not self.pairs and all(key.is_universal for key in self.keys)
+        self.has_unknown: bool = any(key.has_unknown for key in self.keys)
 
     def match(self, entity: Entity) -> bool:
         return all(key.match(entity) for key in self.keys) and all(pair.match(entity) for pair in self.pairs)

@@ -32,7 +32,7 @@ class Invoker:
         outbox: Outbox,
         emit: Callable[[MessageEvent], None],
     ) -> None:
-        self.operations = Operations()
+        self.operations: Operations = Operations()
         self._upper = upper
         self._agreement = agreement
         self._inbox = inbox

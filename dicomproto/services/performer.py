@@ -38,7 +38,7 @@ class Performer:
         """The peer's requests without our final response, by Message ID."""
         self.cancelled: set[int] = set()
         """Message IDs of those that the peer has cancelled."""
-        self.limit = upper.limits.outstanding_requests
+        self.limit: int = upper.limits.outstanding_requests
         """How many there may be."""
         self._upper = upper
         self._agreement = agreement

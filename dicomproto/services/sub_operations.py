@@ -28,11 +28,11 @@ class SubOperations:
     """
 
     def __init__(self, total: int) -> None:
-        self.remaining = total
-        self.completed = 0
-        self.failed = 0
-        self.warning = 0
-        self.not_accepted = 0
+        self.remaining: int = total
+        self.completed: int = 0
+        self.failed: int = 0
+        self.warning: int = 0
+        self.not_accepted: int = 0
         """Of the failed ones, those whose SOP class or transfer syntax the receiver had not accepted."""
         self.failed_instances: list[str] = []
         """The SOP Instance UIDs of those that failed, as far as they are known."""

@@ -56,14 +56,14 @@ class AssociateDecoder:
 
     def __init__(self, pdu_type: int, body: bytes, limits: Limits) -> None:
         self.pdu_type = pdu_type
-        self.name = PDU_NAMES[pdu_type]
+        self.name: str = PDU_NAMES[pdu_type]
         self.body = body
         self.limits = limits
         self.fields: dict[str, object] = {}
         self.lists: dict[str, list[object]] = {}
         self.contexts: list[PresentationContextRQ | PresentationContextAC] = []
         self.warnings: dict[str, str] = {}  # the first of each kind: items may be many
-        self.items_left = limits.items
+        self.items_left: int = limits.items
 
     def decode(self) -> AssociateRQ | AssociateAC:
         body = self.body

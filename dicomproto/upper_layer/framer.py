@@ -57,11 +57,11 @@ class Framer:
         self._warnings: tuple[str, ...] = ()
         self.maximum_length = 0
         """What we announced for P-DATA-TF; 0 means no limit."""
-        self.consumed = 0
+        self.consumed: int = 0
         """Bytes of the stream consumed so far."""
-        self.pdv_offset = 0
+        self.pdv_offset: int = 0
         """Where in the stream the last PDV began: what is wrong with its contents is reported there."""
-        self.pdu_offset = 0
+        self.pdu_offset: int = 0
         """Where in the stream the last PDU began whose header is complete."""
 
     def receive(self, data: Buffer) -> None:

@@ -83,15 +83,15 @@ class UpperLayer:
     """
 
     def __init__(self, role: Role, *, limits: Limits | None = None, timeouts: Timeouts | None = None) -> None:
-        self.role = _given("role", role, Role)
-        self.limits = Limits() if limits is None else _given("limits", limits, Limits)
-        self.timeouts = Timeouts() if timeouts is None else _given("timeouts", timeouts, Timeouts)
-        self.state = State.STA1
+        self.role: Role = _given("role", role, Role)
+        self.limits: Limits = Limits() if limits is None else _given("limits", limits, Limits)
+        self.timeouts: Timeouts = Timeouts() if timeouts is None else _given("timeouts", timeouts, Timeouts)
+        self.state: State = State.STA1
         self.request: AssociateRQ | None = None
         """The A-ASSOCIATE-RQ that was sent or received."""
         self.answer: AssociateAC | None = None
         """The A-ASSOCIATE-AC that was sent or received."""
-        self.peer_maximum_length = UNLIMITED_LENGTH
+        self.peer_maximum_length: int = UNLIMITED_LENGTH
         """Bytes after the header that a P-DATA-TF of ours may have."""
         self.on_transition: Transition | None = None
         """Called after each transition, for traces; it must not raise, nor call this object."""

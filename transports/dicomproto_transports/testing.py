@@ -127,7 +127,7 @@ class Lockstep:
         self._tasks: list[Task[Any]] = []
         self._current: Task[Any] | None = None
         self._ports: dict[int, LockstepServer] = {}
-        self.backend = LockstepBackend(self)
+        self.backend: LockstepBackend = LockstepBackend(self)
 
     def __enter__(self) -> Self:
         return self
@@ -266,9 +266,9 @@ class LockstepBackend:
     def __init__(self, world: Lockstep) -> None:
         self._world = world
         self._connections = 0
-        self.to_server = Faults()
+        self.to_server: Faults = Faults()
         """What goes wrong on connections that are still to be made, from here to the server."""
-        self.to_client = Faults()
+        self.to_client: Faults = Faults()
         """The same for the other direction."""
         self.capacity = CAPACITY
 

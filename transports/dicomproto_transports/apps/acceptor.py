@@ -66,7 +66,7 @@ class Acceptor:
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         }
         console.take_logging()
-        self.ae = AE(ae_title=options.ae_title, timeouts=timeouts_of(options))
+        self.ae: AE = AE(ae_title=options.ae_title, timeouts=timeouts_of(options))
         self.ae.maximum_pdu_size = options.max_pdu
         admit(self.ae, options)
         if options.users is not None and options.users.have_passcodes and options.tls is None:

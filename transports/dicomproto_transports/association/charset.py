@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-log = logging.getLogger("dicomproto.association")
+log: logging.Logger = logging.getLogger("dicomproto.association")
 
 
 class Doubt:

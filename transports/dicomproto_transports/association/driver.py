@@ -82,12 +82,12 @@ class Driver:
         self._backend = backend
         self._timeouts = timeouts
         self._on_end = on_end
-        self.ending = Ending(connection, stream)
-        self.sender = Sender(connection, stream, timeouts.write, self.ending, self.end)
+        self.ending: Ending = Ending(connection, stream)
+        self.sender: Sender = Sender(connection, stream, timeouts.write, self.ending, self.end)
         self.cancelled = connection.cancelled
         self.observer: Observer | None = None
         """Who listens to what passes over the wire; None unless somebody wants to hear of it."""
-        self.close_timeout = timeouts.close
+        self.close_timeout: float | None = timeouts.close
         """Seconds that the end waits for the peer to close the connection."""
         self._turn = Turn(stream.now())
         self._ahead: deque[ConnectionEvent | Terminal] = deque()  # taken in by `look_ahead`

@@ -107,14 +107,14 @@ class Ending:
         self._stream = stream
         self.terminal: Terminal | None = None
         """The terminal event of the engine."""
-        self.is_leaving = False
+        self.is_leaving: bool = False
         """Whether the peer takes no more results: it has asked for a release, ends its output, or is gone.
 
         So it is as well when this side ends the association. Any thread may look at it.
         """
-        self.is_gone = False
+        self.is_gone: bool = False
         """Whether the connection broke, or either side aborted: nothing can be answered any more."""
-        self.is_deaf = False
+        self.is_deaf: bool = False
         """Whether the peer takes nothing any more, but may have said why."""
         self.broken: OSError | None = None
         """The error of the transport, if it had one."""

@@ -54,8 +54,8 @@ class Handling:
         self._connection = connection
         self._stream = stream
         self._backend = backend
-        self.handlers = handlers
-        self.drive = drive
+        self.handlers: Handlers = handlers
+        self.drive: Drive | None = drive
         """How the blocking flavour runs a coroutine; None where handlers may be async."""
         self._clock_offset = stream.now() - monotonic()
         self._looking = threading.Lock()  # held by whoever looks ahead, from any thread

@@ -11,7 +11,7 @@ import logging
 from threading import Lock
 from time import monotonic
 
-log = logging.getLogger("dicomproto.server")
+log: logging.Logger = logging.getLogger("dicomproto.server")
 
 FREE = 64 * 1024
 """Bytes of one data set that are not counted."""
@@ -27,7 +27,7 @@ class Holding:
     """Counts what is held, for any number of threads."""
 
     def __init__(self) -> None:
-        self.size = 0
+        self.size: int = 0
         self._lock = Lock()
         self._told: float | None = None
 

@@ -49,12 +49,12 @@ class Incoming:
         self._reading = reading
         self._holding = holding
         self._most = most
-        self.is_complete = False
-        self.is_over = False
+        self.is_complete: bool = False
+        self.is_over: bool = False
         """Whether its request has been served, so that what is kept of it is the handler's own affair."""
-        self.counted = 0
+        self.counted: int = 0
         """How many bytes of it count as held."""
-        self.excess = ""
+        self.excess: str = ""
         """What it is too much of, if it is not gathered to its end."""
 
     async def next_chunk(self) -> Buffer | None:

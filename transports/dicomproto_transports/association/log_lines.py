@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from .endings import Ending
 
-log = logging.getLogger("dicomproto.association")
+log: logging.Logger = logging.getLogger("dicomproto.association")
 
 _MOST_ODDITIES = 10  # of one event that are logged, a line each
 

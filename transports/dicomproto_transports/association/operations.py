@@ -19,10 +19,10 @@ class Reply(Generic[R]):
     __slots__ = ("response", "data", "transfer_syntax", "is_final")
 
     def __init__(self, response: R, data: Buffer | None, transfer_syntax: str, *, is_final: bool) -> None:
-        self.response = response
-        self.data = data
-        self.transfer_syntax = transfer_syntax
-        self.is_final = is_final
+        self.response: R = response
+        self.data: Buffer | None = data
+        self.transfer_syntax: str = transfer_syntax
+        self.is_final: bool = is_final
 
 
 class Operation:
@@ -31,9 +31,9 @@ class Operation:
     __slots__ = ("message_id", "replies", "size")
 
     def __init__(self, message_id: int) -> None:
-        self.message_id = message_id
+        self.message_id: int = message_id
         self.replies: deque[Reply[Any]] = deque()
-        self.size = 0
+        self.size: int = 0
         """Bytes of the data sets of the replies that nobody has taken."""
 
     def add(self, reply: Reply[Any]) -> None:

@@ -61,7 +61,7 @@ class Sender:
         """Hears what is sent; None unless a handler wants to know."""
         self.unsent: list[Buffer] = []
         """What the stream has not taken yet of what the engine gave."""
-        self.is_owing = False
+        self.is_owing: bool = False
         """Whether a response was queued and waits for the next send."""
         self._is_reply = False  # the data set under way belongs to a response
         self._due: float | None = None

@@ -82,33 +82,33 @@ class Session:
     ) -> None:
         self.connection, self.stream = connection, stream
         self.backend, self.timeouts = backend, timeouts
-        self.ae_title = ae_title
+        self.ae_title: str = ae_title
         """What this side is called."""
-        self.text = text
+        self.text: Doubt = text
         """What is done about text of the peer whose character set is in doubt."""
-        self.holding = holding
+        self.holding: Holding = holding
         """Counts what is held of data sets, together with the other associations of a server."""
-        self.maximum_collected = maximum_collected
+        self.maximum_collected: int | None = maximum_collected
         """How much may be held of data sets by all of these together."""
         self.data_sets: list[Incoming] = []
         """Those of the requests that are being served, each while another one waits."""
-        self.depth = 0
+        self.depth: int = 0
         """How many requests are being served, each while another one waits."""
         self.unfinished: list[Unfinished] = []
         """Iterators that were started and not finished."""
-        self.piece_buffers = PieceBuffers()
+        self.piece_buffers: PieceBuffers = PieceBuffers()
         self.contexts: dict[tuple[object, ...], AcceptedContext] = {}
         """Where requests and objects are sent, by what they need."""
         self._serve = serve
         self._awaited: dict[int, Operation] = {}
-        self.driver = Driver(connection, stream, backend, timeouts, self._tell_end)
+        self.driver: Driver = Driver(connection, stream, backend, timeouts, self._tell_end)
         self.sender, self.ending = self.driver.sender, self.driver.ending
-        self.handling = Handling(self.driver, connection, stream, backend, handlers, drive)
+        self.handling: Handling = Handling(self.driver, connection, stream, backend, handlers, drive)
         # What the parts do, as it is: to pass each call on would cost one more.
         self.next_event, self.end = self.driver.next_event, self.driver.end
         self.send_queued, self.respond = self.sender.send_queued, self.sender.respond
         self.enter, self.leave = self.handling.enter, self.handling.leave
-        self.cut_ends = CutEnds(self.end)
+        self.cut_ends: CutEnds = CutEnds(self.end)
         """A block of a call that cannot be taken up again once it is cut."""
         self.association = make_association(self)
         self.observe()

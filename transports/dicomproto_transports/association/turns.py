@@ -26,11 +26,11 @@ class Turn:
     __slots__ = ("_left", "_worked_since", "events", "heard_at", "look_at")
 
     def __init__(self, now: float) -> None:
-        self.events = 0
+        self.events: int = 0
         """Events taken in this turn; a message counts as `MESSAGE`."""
-        self.look_at = GLANCE
+        self.look_at: int = GLANCE
         """How many there will be at the next look at the clock."""
-        self.heard_at = now
+        self.heard_at: float = now
         """When the last wait for input ended."""
         self._worked_since = now
         self._left = LENGTH

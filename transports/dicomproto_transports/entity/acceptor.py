@@ -63,8 +63,10 @@ class Rules:
         self, settings: Settings, ae_title: str | None, contexts: Iterable[SupportedContext] | None
     ) -> None:
         self.settings = settings
-        self.policy = settings.policy(ae_title, contexts)
-        self.allowed = Networks(settings.allowed_networks) if settings.allowed_networks else None
+        self.policy: AcceptorPolicy = settings.policy(ae_title, contexts)
+        self.allowed: Networks | None = (
+            Networks(settings.allowed_networks) if settings.allowed_networks else None
+        )
 
     @property
     def accept_any_context(self) -> bool:
@@ -95,7 +97,7 @@ class ServerCore:
         places: Places | None = None,
         holding: Holding | None = None,
     ) -> None:
-        self.handlers = ae.bind(evt_handlers)
+        self.handlers: Handlers = ae.bind(evt_handlers)
         self._ae = ae
         self._ae_title = None if ae_title is None else own_title(ae_title)
         self._contexts = None

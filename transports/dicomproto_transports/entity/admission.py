@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..streams.tcp import SocketStream
     from ..tls import Context as TLSContext
 
-log = logging.getLogger("dicomproto.server")
+log: logging.Logger = logging.getLogger("dicomproto.server")
 
 
 def _check_proxies(given: object) -> None:

@@ -95,9 +95,9 @@ class Settings:
     ) -> None:
         vars(self).update(_requested=[], _supported={}, _revision=None, _settled=None)
         self.ae_title = ae_title
-        self.limits = Limits() if limits is None else limits
+        self.limits: Limits = Limits() if limits is None else limits
         """What a peer may make us hold or parse: :doc:`limits`."""
-        self.timeouts = Timeouts() if timeouts is None else timeouts
+        self.timeouts: Timeouts = Timeouts() if timeouts is None else timeouts
         """How long each wait may last: :doc:`limits`."""
         self.maximum_pdu_size = DEFAULT_MAXIMUM_LENGTH
         """Announced to peers: bytes of a P-DATA-TF after its header, 0 for any number."""
@@ -107,7 +107,7 @@ class Settings:
         """Of those, from one IP address."""
         self.maximum_associations_per_ae_title: int | None = None
         """Of those, with one calling AE title."""
-        self.give_way_after = 30.0
+        self.give_way_after: float = 30.0
         """Seconds without an operation after which an association may lose its place to a newcomer, where
         `maximum_associations` are being served; 0 for never. See :doc:`servers`."""
         self.maximum_collected: int | None = MAXIMUM_COLLECTED
@@ -155,7 +155,7 @@ class Settings:
         self.unknown_context: Callable[[PresentationContextRQ], SupportedContext | None] | None = None
         """Asked by servers about each proposal of a SOP class that is not among `supported_contexts`; returns
         what supports it, or None. `unrestricted_storage` goes before it."""
-        self.sop_classes = STANDARD
+        self.sop_classes: SOPClassRegistry = STANDARD
         """The SOP classes that are known: those of the standard, and what `register_uid` added."""
         self.move_destinations: dict[str, tuple[str, int] | tuple[str, int, dict[str, object]]] = {}
         """Where a handler of EVT_C_MOVE may send to by name: (host, port[, options of `associate`])."""

@@ -109,10 +109,10 @@ class FileToSend:
             self.close()
             raise
         self._head = head
-        self.sop_class_uid = head.sop_class_uid
-        self.sop_instance_uid = head.sop_instance_uid
-        self.transfer_syntax_uid = head.transfer_syntax_uid
-        self.warnings = head.warnings + oddities
+        self.sop_class_uid: str = head.sop_class_uid
+        self.sop_instance_uid: str = head.sop_instance_uid
+        self.transfer_syntax_uid: str = head.transfer_syntax_uid
+        self.warnings: tuple[str, ...] = head.warnings + oddities
         if head.data_set_length & 1:
             self.warnings += ("odd-length: the data set was sent with a NUL at its end",)
 
@@ -161,9 +161,9 @@ class DatasetToSend:
             for keyword in ("SOPClassUID", "SOPInstanceUID"):
                 if not getattr(dataset, keyword, None):
                     raise ValueError(f"the data set has no {keyword}, which C-STORE needs")
-            self.sop_class_uid = str(dataset.SOPClassUID)
-            self.sop_instance_uid = str(dataset.SOPInstanceUID)
-            self.transfer_syntax_uid = _transfer_syntax_of(dataset)
+            self.sop_class_uid: str = str(dataset.SOPClassUID)
+            self.sop_instance_uid: str = str(dataset.SOPInstanceUID)
+            self.transfer_syntax_uid: str = _transfer_syntax_of(dataset)
 
     def source(self, size: int, buffers: PieceBuffers, peer: Peer) -> Source:
         return self.converted(self.transfer_syntax_uid, size, peer)

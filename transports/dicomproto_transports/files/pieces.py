@@ -19,7 +19,7 @@ from .part10 import BinaryFile
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-log = logging.getLogger("dicomproto.association")
+log: logging.Logger = logging.getLogger("dicomproto.association")
 
 PIECE = 1024 * 1024
 _SMALL = 128 * 1024
@@ -105,7 +105,7 @@ class MemorySource:
     __slots__ = ("pad", "_view", "_position", "_size")
 
     def __init__(self, data: Buffer, size: int, *, pad: bool = False) -> None:
-        self.pad = pad
+        self.pad: bool = pad
         self._view = memoryview(data).cast("B")
         self._position = 0
         self._size = size
@@ -145,7 +145,7 @@ class FileSource:
     def __init__(
         self, file: ObjectFile, length: int, size: int, buffers: PieceBuffers, name: str, stamp: Stamp | None
     ) -> None:
-        self.pad = True  # PS3.5: files of odd length exist, data sets of odd length do not
+        self.pad: bool = True  # PS3.5: files of odd length exist, data sets of odd length do not
         self._file = file
         self._left = length
         self._size = size

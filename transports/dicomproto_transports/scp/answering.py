@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..association.session import Session
     from .data_sets import IncomingDataSet
 
-log = logging.getLogger("dicomproto.handlers")
+log: logging.Logger = logging.getLogger("dicomproto.handlers")
 
 Q = TypeVar("Q", bound="evt.RequestEvent[Any]")
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .. import evt
     from ..association.session import Session
 
-log = logging.getLogger("dicomproto.handlers")
+log: logging.Logger = logging.getLogger("dicomproto.handlers")
 
 
 class Yielding(Protocol):

@@ -48,10 +48,10 @@ class IncomingDataSet(Incoming):
     def __init__(self, session: Session, received: RequestReceived, bounds: Bounds | None = None) -> None:
         super().__init__(session, session.holding, session.maximum_collected)
         self._session = session
-        self.received = received
+        self.received: RequestReceived = received
         limits = session.connection.limits
-        self.limit = limits.collect
-        self.bounds = bounds
+        self.limit: int = limits.collect
+        self.bounds: Bounds | None = bounds
         if bounds is IDENTIFIER_BOUNDS:
             self.limit = min(limits.collect, limits.identifier)
         self._data: Buffer | None = None
@@ -149,8 +149,8 @@ class IncomingStore(IncomingDataSet):
 
     def __init__(self, session: Session, received: RequestReceived, *, is_streamed: bool) -> None:
         super().__init__(session, received)
-        self.is_streamed = is_streamed
-        self.is_refused = False
+        self.is_streamed: bool = is_streamed
+        self.is_refused: bool = False
         self._file_meta: FileMetaDataset | None = None
 
     @property

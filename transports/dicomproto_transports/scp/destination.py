@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from ..association.session import Session
     from ..files.objects import ObjectToSend
 
-log = logging.getLogger("dicomproto.association")
+log: logging.Logger = logging.getLogger("dicomproto.association")
 
 Address = tuple[str, int, dict[str, Any]]
 """Host, port, and what else `associate` is to be told."""
@@ -66,7 +66,7 @@ class Destinations:
         self, known: Mapping[str, tuple[object, ...]], associate: Callable[..., Awaitable[Session]]
     ) -> None:
         self._known = known
-        self.associate = associate
+        self.associate: Callable[..., Awaitable[Session]] = associate
         """Opens an association: takes a backend, host, port, and what `associate` of the flavours takes."""
 
     def find(self, result: object) -> Address | None:
@@ -109,7 +109,7 @@ class Destination:
         self._host, self._port, self._options = address
         self._options.setdefault("ae_title", request.MoveDestination.strip())
         self._options.setdefault("calling_ae_title", session.ae_title)
-        self.plans = "contexts" not in self._options
+        self.plans: bool = "contexts" not in self._options
         """Whether the contexts are planned from what is to be sent."""
 
         self._session: Session | None = None

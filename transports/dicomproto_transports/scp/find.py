@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ..association.session import Session
     from ..events.handlers import Bound
 
-log = logging.getLogger("dicomproto.handlers")
+log: logging.Logger = logging.getLogger("dicomproto.handlers")
 
 CANNOT_ENCODE = 0xC312
 MORE_THAN_ONE_MATCH = 0xC100

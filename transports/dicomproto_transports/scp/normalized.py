@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ..association.session import Session
 
-log = logging.getLogger("dicomproto.handlers")
+log: logging.Logger = logging.getLogger("dicomproto.handlers")
 
 
 async def answer(

@@ -71,7 +71,7 @@ if TYPE_CHECKING:
 
     from ..association.session import Session
 
-log = logging.getLogger("dicomproto.handlers")
+log: logging.Logger = logging.getLogger("dicomproto.handlers")
 
 MAXIMUM_DEPTH = 8
 """Handlers that may be under way at once in one association, each called while another one waits."""

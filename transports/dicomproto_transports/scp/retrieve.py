@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from ..events.handlers import Bound
     from ..files.objects import ObjectToSend
 
-log = logging.getLogger("dicomproto.handlers")
+log: logging.Logger = logging.getLogger("dicomproto.handlers")
 
 WITHOUT_BULK_DATA = "1.2.840.10008.5.1.4.1.2.5.3"
 
@@ -102,7 +102,7 @@ class Retrieval:
         failed: int,
         destinations: Destinations,
     ) -> None:
-        self.request = cast("CGetRQ | CMoveRQ", received.command)
+        self.request: CGetRQ | CMoveRQ = cast("CGetRQ | CMoveRQ", received.command)
         self._session = session
         self._event = event
         self._steps = steps

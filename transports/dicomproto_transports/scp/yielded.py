@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..association.session import Session
     from ..events.handlers import Bound
 
-log = logging.getLogger("dicomproto.handlers")
+log: logging.Logger = logging.getLogger("dicomproto.handlers")
 
 END = object()
 """What comes after the last step."""

@@ -47,7 +47,7 @@ class Responses(Generic[R]):
         self._operation: Operation | None = None
         self._is_over = False
         self._cut = ""
-        self.is_active = False
+        self.is_active: bool = False
         """Whether somebody waits for the next response just now."""
 
     def __repr__(self) -> str:

@@ -65,7 +65,7 @@ class StoreOutcomes:
         self._leaving: ObjectToSend | None = None  # the last one begun; all before it have left whole
         self._ready: deque[StoreOutcome] = deque()
         self._is_over = False
-        self.is_active = False
+        self.is_active: bool = False
 
     # -- one after the other ------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from ..streams.addresses import host_and_port
 if TYPE_CHECKING:
     from ..association.session import Session
 
-log = logging.getLogger("dicomproto.server")
+log: logging.Logger = logging.getLogger("dicomproto.server")
 
 _IN_ALL = "maximum_associations"
 _FOR_SOME = ("maximum_associations_per_ae_title", "maximum_associations_per_address")
@@ -56,21 +56,21 @@ class Place:
         associated: Callable[[], object],
         displace: Callable[[], object] | None,
     ) -> None:
-        self.session = session
-        self.settings = settings
-        self.associated = associated
+        self.session: Session = session
+        self.settings: PlaceSettings = settings
+        self.associated: Callable[[], object] = associated
         """Tells the server that the connection has its association."""
-        self.displace = displace
+        self.displace: Callable[[], object] | None = displace
         """Ends the next wait of the association with `Displaced`; None for one that does not give way."""
         self.host, _ = host_and_port(session.stream.peer_address)
         # A Unix socket has no host: no two are alike then.
-        self.alike = (normalize_ae_title(calling_ae_title), self.host or session)
+        self.alike: tuple[str, str | Session] = (normalize_ae_title(calling_ae_title), self.host or session)
         """What those of one calling AE title, and those of one address, have in common."""
         self.idle: list[float] = []
         """When the last operation ended; empty while there is one, and before the association stands."""
         self.leaver: Place | None = None
         """Who gives way to it once it is accepted."""
-        self.is_given_up = False
+        self.is_given_up: bool = False
         """Whether it counts no longer, because a newcomer has it."""
 
     @property

@@ -50,7 +50,7 @@ class Wake:
     def __init__(self) -> None:
         self._reader, self._writer = socket.socketpair()
         self._writer.setblocking(False)
-        self.is_set = False
+        self.is_set: bool = False
 
     def fileno(self) -> int:
         """What to wait on."""

@@ -66,7 +66,7 @@ class Attempts:
         now: Callable[[], float],
     ) -> None:
         self.reasons: list[str] = []
-        self.timed_out = False
+        self.timed_out: bool = False
         self._waiting = deque(interleaved(found))
         self._pending: dict[socket.socket, str] = {}
         self._bind_address = bind_address

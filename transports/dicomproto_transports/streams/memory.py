@@ -43,7 +43,7 @@ class _Channel:
         self.capacity = capacity
         self.faults = faults
         self.pieces: deque[memoryview] = deque()
-        self.size = 0
+        self.size: int = 0
         self.left = faults.cut_after
         """Bytes that may still arrive, None for any number."""
         self.is_ended = False
@@ -88,7 +88,7 @@ class _Channel:
 class MemorySocket:
     """One end of a connection in memory, with the face of a non-blocking socket."""
 
-    family = int(socket.AF_UNIX)
+    family: int = int(socket.AF_UNIX)
 
     def __init__(self, inward: _Channel, outward: _Channel, here: Address, there: Address) -> None:
         self._inward, self._outward = inward, outward

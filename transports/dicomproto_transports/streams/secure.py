@@ -60,7 +60,7 @@ class Handshake:
         context = _usable(context, server_side=server_side)
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._engine = context.wrap_bio(self._incoming, self._outgoing, server_side, server_hostname)
-        self.has_heard = False
+        self.has_heard: bool = False
         """Whether the peer sent anything."""
 
     @classmethod

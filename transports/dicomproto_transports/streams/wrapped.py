@@ -56,8 +56,8 @@ class WrappedStream:
     def __init__(self, library: Library, raw: ByteStream) -> None:
         self._library = library
         self._raw = raw
-        self.local_address = raw.local_address
-        self.peer_address = raw.peer_address
+        self.local_address: Address = raw.local_address
+        self.peer_address: Address = raw.peer_address
         self.now = library.now
         self._kept: deque[bytes] = deque()
         self._kept_size = 0

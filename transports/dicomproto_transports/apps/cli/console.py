@@ -34,7 +34,7 @@ class Console:
         self.quiet = quiet
         self.above: Callable[[str], None] | None = None
         """Takes the diagnostics in place of stderr while a progress bar is shown."""
-        self.lost_results = False
+        self.lost_results: bool = False
         """Whether a line of the result could not be written; the exit status is then 1."""
         self._lock = Lock()
 

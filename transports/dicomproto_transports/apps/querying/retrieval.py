@@ -49,11 +49,11 @@ class RetrievalResult:
     def __init__(self, options: argparse.Namespace, console: Console) -> None:
         self._options = options
         self._console = console
-        self.final = FinalResponse(options, console)
+        self.final: FinalResponse = FinalResponse(options, console)
         self.counters: dict[str, int | None] = dict.fromkeys(COUNTERS)
         """The peer's numbers of sub-operations; None for those that it does not send."""
         self.failed_uids: tuple[str, ...] = ()
-        self.failed = False
+        self.failed: bool = False
         self._has_failures = False  # according to the peer, whatever its status
         self._is_left = False  # sub-operations remain
         self._receiver: Receiving | None = None

@@ -112,7 +112,7 @@ class Receiver:
             )
         self._on_receipt = on_receipt
         self._why_foreign = why_foreign
-        self.last_chunk = 0.0
+        self.last_chunk: float = 0.0
         """The time of the last chunk of any object, in seconds of the monotonic clock."""
         self._lock = Lock()
         self._outcomes: Counter[str] = Counter()

@@ -99,7 +99,7 @@ class Transfer:
         send_truncated: bool = False,
         show_comments: bool = False,
     ) -> None:
-        self.associations = 0
+        self.associations: int = 0
         self._associate = associate
         self._record = record
         self._console = console
@@ -114,7 +114,7 @@ class Transfer:
         self._answered = 0
         self._answered_before = 0  # at the start of the association
         self._fruitless = 0
-        self.given_up = ""
+        self.given_up: str = ""
         """Why the rest was not tried; empty if all was."""
 
     def send(self, plan: AssociationPlan) -> None:
