@@ -160,7 +160,7 @@ OF_TEXT = {"assume_charset"}
 def test_no_setting_is_forgotten() -> None:
     assert set(CASES) | OF_REQUESTORS | OF_SEVERAL | OF_TEXT == set(SETTINGS)
     assert {name for name in vars(AECore()) if not name.startswith("_")} <= set(SETTINGS)
-    properties = {name for name, value in vars(Settings).items() if isinstance(value, property)}
+    properties = {name for name in dir(Settings) if isinstance(getattr(Settings, name, None), property)}
     assert properties == set(SETTINGS) - set(CHECKS)
 
 

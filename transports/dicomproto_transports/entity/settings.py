@@ -46,7 +46,6 @@ from ..checks import (
     checked,
     nearest,
     own_title,
-    seconds_or_none,
     several,
     title_of,
     truth,
@@ -55,6 +54,7 @@ from ..checks import (
 from ..contexts import PresentationContext
 from ..streams.supplied import connecting_by
 from ..words import known_as
+from .timeouts import NamedTimeouts
 
 if TYPE_CHECKING:
     from dicomproto.dimse.commands import Request
@@ -65,11 +65,34 @@ if TYPE_CHECKING:
 MAXIMUM_ASSOCIATIONS = 10
 MAXIMUM_COLLECTED = 2 * 1024 * 1024 * 1024
 
+DEFAULTS: dict[str, object] = {
+    "maximum_pdu_size": DEFAULT_MAXIMUM_LENGTH,
+    "maximum_associations": MAXIMUM_ASSOCIATIONS,
+    "maximum_associations_per_address": None,
+    "maximum_associations_per_ae_title": None,
+    "give_way_after": 30.0,
+    "maximum_collected": MAXIMUM_COLLECTED,
+    "require_called_aet": False,
+    "require_calling_aet": (),
+    "allowed_networks": (),
+    "maximum_operations": 1,
+    "implementation_class_uid": IMPLEMENTATION_CLASS_UID,
+    "implementation_version_name": IMPLEMENTATION_VERSION_NAME,
+    "strict_roles": False,
+    "assume_charset": None,
+    "strict_dispatch": False,
+    "idle_release": False,
+    "unrestricted_storage": False,
+    "unknown_context": None,
+    "sop_classes": STANDARD,
+}
+"""What settings are that nobody has set, but for those that are made anew for each entity."""
+
 T = TypeVar("T")
 
 
 @known_as("AE")
-class Settings:
+class Settings(NamedTimeouts):
     """An application entity: its name, and what it asks of others and offers to them.
 
     What is set here holds for the associations that are requested afterwards, of servers that run already as
@@ -77,6 +100,72 @@ class Settings:
     ValueError, and a name that is none AttributeError. A subclass may have attributes of its own, but none
     that is nearly called as a setting is.
     """
+
+    limits: Limits
+    """What a peer may make us hold or parse: :doc:`limits`."""
+    maximum_pdu_size: int
+    """Announced to peers: bytes of a P-DATA-TF after its header, 0 for any number."""
+    maximum_associations: int | None
+    """Of one server at once; more are rejected (2, 3, 2). None for any number."""
+    maximum_associations_per_address: int | None
+    """Of those, from one IP address."""
+    maximum_associations_per_ae_title: int | None
+    """Of those, with one calling AE title."""
+    give_way_after: float
+    """Seconds without an operation after which an association may lose its place to a newcomer, where
+    `maximum_associations` are being served; 0 for never. See :doc:`servers`."""
+    maximum_collected: int | None
+    """Bytes of data sets that a server holds at once for all its associations, from their first chunk to
+    the end of their handlers; what passes it is refused (A700H, 0213H). None for any number. A data set
+    of up to 64 KiB does not count, nor one that EVT_C_STORE_STREAM takes in chunks."""
+    require_called_aet: bool | str | bytes | Sequence[str | bytes]
+    """Whether a server rejects (1, 1, 7) those that call it by another name.
+
+    True for its own name; names for several.
+    """
+    require_calling_aet: str | bytes | Sequence[str | bytes]
+    """The names of those that a server serves, others are rejected (1, 1, 3); empty for anyone.
+
+    A name proves nothing.
+    """
+    allowed_networks: Network | Sequence[Network]
+    """Where those come from that a server serves, as "10.0.0.0/8"; empty for anywhere.
+
+    A connection from elsewhere is closed without a word.
+    """
+    maximum_operations: int | tuple[int, int]
+    """What a server agrees to where an asynchronous operations window is proposed (PS3.7 D.3.3.3): how
+    many operations a requestor may have outstanding, and after those how many we, 1 if that is not given.
+
+    0 is any number. The smaller of what is proposed and this holds; the handler of EVT_ASYNC_OPS goes
+    before it.
+    """
+    implementation_class_uid: str
+    """What we are, told to peers (PS3.7 D.3.3.2.1)."""
+    implementation_version_name: str | None
+    """Which version of that we are, in at most 16 characters; None tells none."""
+    strict_roles: bool
+    """Hold peers to the letter of role selection (PS3.7 D.3.3.4)."""
+    assume_charset: str | None
+    """The character set that received text is taken to be in where none is named, or one that it is not
+    in: a value of Specific Character Set. None warns of such text."""
+    strict_dispatch: bool
+    """Refuse requests for a SOP class other than that of their presentation context."""
+    idle_release: bool
+    """Release an association that was idle for too long, where it would be aborted."""
+    unrestricted_storage: bool
+    """Let servers accept every context of a storage, private or unknown SOP class as storage, in its
+    first transfer syntax and in both roles; what else they support stays as it is."""
+    unknown_context: Callable[[PresentationContextRQ], SupportedContext | None] | None
+    """Asked by servers about each proposal of a SOP class that is not among `supported_contexts`; returns
+    what supports it, or None. `unrestricted_storage` goes before it."""
+    sop_classes: SOPClassRegistry
+    """The SOP classes that are known: those of the standard, and what `register_uid` added."""
+    move_destinations: dict[str, tuple[str, int] | tuple[str, int, dict[str, object]]]
+    """Where a handler of EVT_C_MOVE may send to by name: (host, port[, options of `associate`])."""
+    connect: Connect | None
+    """How to connect, in place of TCP: a function of (host, port, bind_address=, deadline=), which may be
+    async, and returns a `Stream`. See :doc:`transports`."""
 
     _ae_title: str
     _requested: list[tuple[str, tuple[str, ...]]]
@@ -93,75 +182,12 @@ class Settings:
         timeouts: Timeouts | None = None,
         connect: Connect | None = None,
     ) -> None:
-        vars(self).update(_requested=[], _supported={}, _revision=None, _settled=None)
+        vars(self).update(DEFAULTS, _requested=[], _supported={}, _revision=None, _settled=None)
         self.ae_title = ae_title
-        self.limits: Limits = Limits() if limits is None else limits
-        """What a peer may make us hold or parse: :doc:`limits`."""
-        self.timeouts: Timeouts = Timeouts() if timeouts is None else timeouts
-        """How long each wait may last: :doc:`limits`."""
-        self.maximum_pdu_size = DEFAULT_MAXIMUM_LENGTH
-        """Announced to peers: bytes of a P-DATA-TF after its header, 0 for any number."""
-        self.maximum_associations: int | None = MAXIMUM_ASSOCIATIONS
-        """Of one server at once; more are rejected (2, 3, 2). None for any number."""
-        self.maximum_associations_per_address: int | None = None
-        """Of those, from one IP address."""
-        self.maximum_associations_per_ae_title: int | None = None
-        """Of those, with one calling AE title."""
-        self.give_way_after: float = 30.0
-        """Seconds without an operation after which an association may lose its place to a newcomer, where
-        `maximum_associations` are being served; 0 for never. See :doc:`servers`."""
-        self.maximum_collected: int | None = MAXIMUM_COLLECTED
-        """Bytes of data sets that a server holds at once for all its associations, from their first chunk to
-        the end of their handlers; what passes it is refused (A700H, 0213H). None for any number. A data set
-        of up to 64 KiB does not count, nor one that EVT_C_STORE_STREAM takes in chunks."""
-        self.require_called_aet: bool | str | bytes | Sequence[str | bytes] = False
-        """Whether a server rejects (1, 1, 7) those that call it by another name.
-
-        True for its own name; names for several.
-        """
-        self.require_calling_aet: str | bytes | Sequence[str | bytes] = ()
-        """The names of those that a server serves, others are rejected (1, 1, 3); empty for anyone.
-
-        A name proves nothing.
-        """
-        self.allowed_networks: Network | Sequence[Network] = ()
-        """Where those come from that a server serves, as "10.0.0.0/8"; empty for anywhere.
-
-        A connection from elsewhere is closed without a word.
-        """
-        self.maximum_operations: int | tuple[int, int] = 1
-        """What a server agrees to where an asynchronous operations window is proposed (PS3.7 D.3.3.3): how
-        many operations a requestor may have outstanding, and after those how many we, 1 if that is not given.
-
-        0 is any number. The smaller of what is proposed and this holds; the handler of EVT_ASYNC_OPS goes
-        before it.
-        """
-        self.implementation_class_uid: str = IMPLEMENTATION_CLASS_UID
-        """What we are, told to peers (PS3.7 D.3.3.2.1)."""
-        self.implementation_version_name: str | None = IMPLEMENTATION_VERSION_NAME
-        """Which version of that we are, in at most 16 characters; None tells none."""
-        self.strict_roles = False
-        """Hold peers to the letter of role selection (PS3.7 D.3.3.4)."""
-        self.assume_charset: str | None = None
-        """The character set that received text is taken to be in where none is named, or one that it is not
-        in: a value of Specific Character Set. None warns of such text."""
-        self.strict_dispatch = False
-        """Refuse requests for a SOP class other than that of their presentation context."""
-        self.idle_release = False
-        """Release an association that was idle for too long, where it would be aborted."""
-        self.unrestricted_storage = False
-        """Let servers accept every context of a storage, private or unknown SOP class as storage, in its
-        first transfer syntax and in both roles; what else they support stays as it is."""
-        self.unknown_context: Callable[[PresentationContextRQ], SupportedContext | None] | None = None
-        """Asked by servers about each proposal of a SOP class that is not among `supported_contexts`; returns
-        what supports it, or None. `unrestricted_storage` goes before it."""
-        self.sop_classes: SOPClassRegistry = STANDARD
-        """The SOP classes that are known: those of the standard, and what `register_uid` added."""
-        self.move_destinations: dict[str, tuple[str, int] | tuple[str, int, dict[str, object]]] = {}
-        """Where a handler of EVT_C_MOVE may send to by name: (host, port[, options of `associate`])."""
+        self.limits = Limits() if limits is None else limits
+        self.timeouts = Timeouts() if timeouts is None else timeouts
+        self.move_destinations = {}
         self.connect = connect
-        """How to connect, in place of TCP: a function of (host, port, bind_address=, deadline=), which may be
-        async, and returns a `Stream`. See :doc:`transports`."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.ae_title!r}>"
@@ -219,48 +245,6 @@ class Settings:
     @ae_title.setter
     def ae_title(self, title: str | bytes) -> None:
         vars(self)["_ae_title"] = checked("ae_title", title_of, title)
-
-    # -- timeouts under the names that pynetdicom's users know --------------------------------
-
-    @property
-    def acse_timeout(self) -> float | None:
-        """Seconds for an association to be requested, answered and released: `association` and `artim`."""
-        return self.timeouts.association
-
-    @acse_timeout.setter
-    def acse_timeout(self, seconds: float | None) -> None:
-        checked("acse_timeout", seconds_or_none, seconds)
-        self.timeouts = self.timeouts.replace(association=seconds, artim=seconds)
-
-    @property
-    def dimse_timeout(self) -> float | None:
-        """Seconds for each response: `response`, `action` and `retrieve`."""
-        return self.timeouts.response
-
-    @dimse_timeout.setter
-    def dimse_timeout(self, seconds: float | None) -> None:
-        checked("dimse_timeout", seconds_or_none, seconds)
-        self.timeouts = self.timeouts.replace(response=seconds, action=seconds, retrieve=seconds)
-
-    @property
-    def network_timeout(self) -> float | None:
-        """Seconds that an acceptor waits for the next message: `idle`."""
-        return self.timeouts.idle
-
-    @network_timeout.setter
-    def network_timeout(self, seconds: float | None) -> None:
-        checked("network_timeout", seconds_or_none, seconds)
-        self.timeouts = self.timeouts.replace(idle=seconds)
-
-    @property
-    def connection_timeout(self) -> float | None:
-        """Seconds for the TCP connection: `connect`."""
-        return self.timeouts.connect
-
-    @connection_timeout.setter
-    def connection_timeout(self, seconds: float | None) -> None:
-        checked("connection_timeout", seconds_or_none, seconds)
-        self.timeouts = self.timeouts.replace(connect=seconds)
 
     # -- presentation contexts ----------------------------------------------------------------
 
