@@ -263,6 +263,7 @@ def test_an_event_says_which_members_it_lacks(kind: evt.EventKind) -> None:
             getattr(event, name)
         assert not hasattr(event, name)
     assert repr(copy(event)) == f"<Event {kind.name}>"
+    assert not hasattr(event, "__dict__")  # it costs no more than its slots
 
 
 @pytest.mark.parametrize(
@@ -284,6 +285,12 @@ def test_words_about_a_member_that_an_event_lacks(kind: evt.EventKind, name: str
     with pytest.raises(AttributeError) as raised:
         getattr(bare_event(kind), name)
     assert str(raised.value) == text
+
+
+def test_names_for_annotations_are_there_when_they_are_asked_for() -> None:
+    assert (evt.AnyAssociation.__name__, evt.Message.__name__) == ("AnyAssociation", "Message")
+    with pytest.raises(AttributeError, match="has no attribute 'EVT_C_STOER'"):
+        evt.EVT_C_STOER  # noqa: B018
 
 
 def test_an_attribute_error_of_a_member_is_told_as_it_is() -> None:

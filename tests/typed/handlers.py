@@ -167,3 +167,4 @@ def kinds(
     print(kind.name, kind.is_intervention, name)
     kinds(evt.EVT_C_ECHO, evt.EVT_C_STORE, name)
     kinds(evt.EVT_PDU_SENT, evt.EVT_PDU_SENT, name)  # type: ignore[arg-type]
+    print(evt.EVT_C_STOER)  # type: ignore[attr-defined]

@@ -17,7 +17,8 @@ is bound as `in_thread(handler)`. The blocking flavour has sync handlers only.
 
 from __future__ import annotations
 
-from .events.any_association import AnyAssociation
+from typing import TYPE_CHECKING
+
 from .events.association_events import (
     ACSEEvent,
     AsyncOpsEvent,
@@ -72,7 +73,6 @@ from .events.kinds import (
     EVT_USER_ID,
     OBSERVED,
 )
-from .events.message import Message
 from .events.request_events import (
     AnyStoreEvent,
     EchoEvent,
@@ -91,6 +91,10 @@ from .events.request_events import (
     StoreStreamEvent,
 )
 from .events.service_user import ServiceUser
+
+if TYPE_CHECKING:  # for annotations; at run time on first use
+    from .events.any_association import AnyAssociation
+    from .events.message import Message
 
 __all__ = [
     "EVT_CONN_OPEN",
@@ -165,3 +169,14 @@ __all__ = [
     "ServiceUser",
     "in_thread",
 ]
+
+if not TYPE_CHECKING:  # a checker would take any name for one of this module
+
+    def __getattr__(name: str) -> object:
+        if name == "AnyAssociation":
+            from .events.any_association import AnyAssociation as found
+        elif name == "Message":
+            from .events.message import Message as found
+        else:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return found

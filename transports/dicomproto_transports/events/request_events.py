@@ -20,7 +20,6 @@ from dicomproto.dimse.commands import (
 )
 
 from .event import A_co, Event
-from .request_data import RequestData, StoreData, StreamedData
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset, FileMetaDataset
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from dicomproto.upper_layer.pdu import Buffer
 
     from .event_kind import EventKind, Handler
-    from .request_data import Handling
+    from .request_data import Handling, RequestData, StoreData, StreamedData
 
     Q_co = TypeVar("Q_co", bound=Request, covariant=True, default=Request)
     D_co = TypeVar("D_co", bound=RequestData, covariant=True, default=RequestData)
@@ -117,7 +116,7 @@ class RequestEvent(Event[A_co], Generic[A_co, Q_co, D_co]):
         return self.verdict
 
 
-class EchoEvent(RequestEvent[A_co, CEchoRQ, RequestData]):
+class EchoEvent(RequestEvent[A_co, CEchoRQ, "RequestData"]):
     """A C-ECHO request (EVT_C_ECHO)."""
 
     __slots__ = ()
@@ -142,7 +141,7 @@ class AnyStoreEvent(RequestEvent[A_co, CStoreRQ, S_co], Generic[A_co, S_co]):
         return self._data.head
 
 
-class StoreEvent(AnyStoreEvent[A_co, StoreData]):
+class StoreEvent(AnyStoreEvent[A_co, "StoreData"]):
     """A C-STORE request and its whole data set (EVT_C_STORE)."""
 
     __slots__ = ()
@@ -166,7 +165,7 @@ class StoreEvent(AnyStoreEvent[A_co, StoreData]):
         return super()._without(name) + where
 
 
-class StoreStreamEvent(AnyStoreEvent[A_co, StreamedData]):
+class StoreStreamEvent(AnyStoreEvent[A_co, "StreamedData"]):
     """A C-STORE request whose data set follows in chunks (EVT_C_STORE_STREAM)."""
 
     __slots__ = ()
@@ -197,7 +196,7 @@ class StoreStreamEvent(AnyStoreEvent[A_co, StreamedData]):
 # --- query and retrieve -------------------------------------------------------------------------
 
 
-class IdentifierEvent(RequestEvent[A_co, Q_co, RequestData], Generic[A_co, Q_co]):
+class IdentifierEvent(RequestEvent[A_co, Q_co, "RequestData"], Generic[A_co, Q_co]):
     """A request with an identifier: C-FIND, C-GET or C-MOVE."""
 
     __slots__ = ()
@@ -234,7 +233,7 @@ class MoveEvent(IdentifierEvent[A_co, CMoveRQ]):
 # --- normalized services ------------------------------------------------------------------------
 
 
-class EventReportEvent(RequestEvent[A_co, NEventReportRQ, RequestData]):
+class EventReportEvent(RequestEvent[A_co, NEventReportRQ, "RequestData"]):
     """An N-EVENT-REPORT request (EVT_N_EVENT_REPORT)."""
 
     __slots__ = ()
@@ -250,7 +249,7 @@ class EventReportEvent(RequestEvent[A_co, NEventReportRQ, RequestData]):
         return self._data.dataset
 
 
-class NGetEvent(RequestEvent[A_co, NGetRQ, RequestData]):
+class NGetEvent(RequestEvent[A_co, NGetRQ, "RequestData"]):
     """An N-GET request (EVT_N_GET)."""
 
     __slots__ = ()
@@ -261,7 +260,7 @@ class NGetEvent(RequestEvent[A_co, NGetRQ, RequestData]):
         return list(self.request.AttributeIdentifierList or ())
 
 
-class NSetEvent(RequestEvent[A_co, NSetRQ, RequestData]):
+class NSetEvent(RequestEvent[A_co, NSetRQ, "RequestData"]):
     """An N-SET request (EVT_N_SET)."""
 
     __slots__ = ()
@@ -272,7 +271,7 @@ class NSetEvent(RequestEvent[A_co, NSetRQ, RequestData]):
         return self._data.dataset
 
 
-class NActionEvent(RequestEvent[A_co, NActionRQ, RequestData]):
+class NActionEvent(RequestEvent[A_co, NActionRQ, "RequestData"]):
     """An N-ACTION request (EVT_N_ACTION)."""
 
     __slots__ = ()
@@ -288,7 +287,7 @@ class NActionEvent(RequestEvent[A_co, NActionRQ, RequestData]):
         return self._data.dataset
 
 
-class NCreateEvent(RequestEvent[A_co, NCreateRQ, RequestData]):
+class NCreateEvent(RequestEvent[A_co, NCreateRQ, "RequestData"]):
     """An N-CREATE request (EVT_N_CREATE)."""
 
     __slots__ = ()
@@ -299,7 +298,7 @@ class NCreateEvent(RequestEvent[A_co, NCreateRQ, RequestData]):
         return self._data.dataset
 
 
-class NDeleteEvent(RequestEvent[A_co, NDeleteRQ, RequestData]):
+class NDeleteEvent(RequestEvent[A_co, NDeleteRQ, "RequestData"]):
     """An N-DELETE request (EVT_N_DELETE)."""
 
     __slots__ = ()
