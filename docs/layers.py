@@ -79,6 +79,8 @@ ADAPTERS = [
     {
         "apps.requestor": "the association of a command that asks",
         "apps.acceptor": "the server of a command that answers",
+    },
+    {
         "apps.sending": "files found, contexts planned, objects sent",
         "apps.receiving": "objects received and written to files",
         "apps.querying": "identifiers, matches, retrievals",
