@@ -1,9 +1,9 @@
 """`Connection`: DIMSE messages on top of `UpperLayer` (PS3.7), for either side of an association.
 
-It allots Message IDs, matches responses to requests, keeps count of what is outstanding in either
-direction, streams data sets in and out as chunks, and answers by itself what must not reach a
-handler: requests in a role that was not negotiated, or that their presentation context does not
-allow. One message at a time is sent and received; fragments of two never interleave.
+It allots Message IDs, matches responses to requests, counts the outstanding operations of both sides, and
+streams data sets in and out as chunks. It refuses requests that must not reach a handler: those in a role
+that was not negotiated, and those that their presentation context does not allow. It sends and receives one
+message at a time; fragments of two messages never interleave.
 """
 
 from __future__ import annotations
@@ -55,21 +55,21 @@ ConnectionEvent = AssociateRQ | AssociateAC | ReleaseRQ | Terminal | MessageEven
 """What `Connection.next_event()` returns, besides NEED_DATA, BUSY and CLOSED."""
 
 MOST_CHUNKS = 256
-"""PDVs, or parts of them, that one `next_event` takes in before it answers, whatever becomes of them."""
+"""Most PDVs, or parts of PDVs, that one call of `next_event` takes in."""
 
 
 class Connection:
     """One end of one association at the DIMSE level.
 
     A requestor calls `send(AssociateRQ(...))`, then `transport_connected()` when the TCP connection
-    stands; an acceptor calls `transport_connected()`, waits for AssociateRQ and answers it.
+    stands. An acceptor calls `transport_connected()`, waits for AssociateRQ and answers it.
 
-    `pack_pdvs` puts a command set and the first fragment of its data set in one P-DATA-TF, for peers that
-    want it so. `strict_roles` holds the peer to PS3.7 D.3.3.4 and `strict_dispatch` to the SOP class of the
-    context, where known peers do otherwise; `idle_release` makes an acceptor whose idle time is up
-    release the association, not abort it. `supported_sop_classes` are those of which an object may come
-    on the context of another one; None stands for every storage SOP class that is known. `sop_classes`
-    knows private SOP classes besides those of the standard.
+    `pack_pdvs` puts a command set and the first fragment of its data set in one P-DATA-TF; some peers need
+    this. `strict_roles` holds the peer to PS3.7 D.3.3.4, and `strict_dispatch` holds it to the SOP class of
+    the context; known peers break both rules. With `idle_release` an acceptor releases the association when
+    its idle time is up; without it, it aborts. Objects of the `supported_sop_classes` may come on the context
+    of another SOP class; None stands for every known storage SOP class. `sop_classes` adds private SOP
+    classes to those of the standard.
     """
 
     def __init__(
@@ -143,22 +143,22 @@ class Connection:
 
     @property
     def accepted_contexts(self) -> Mapping[int, AcceptedContext]:
-        """The presentation contexts that may be used, by id."""
+        """The accepted presentation contexts, by id."""
         return MappingProxyType(self._agreement.contexts)
 
     @property
     def rejected_contexts(self) -> Mapping[int, RejectedContext]:
-        """The proposed presentation contexts that may not be used, by id; empty before the answer."""
+        """The rejected presentation contexts, by id; empty before the answer."""
         return self._agreement.rejected(self.request, self.answer)
 
     @property
     def outstanding(self) -> Mapping[int, Request]:
-        """Our requests without final response, by Message ID."""
+        """Our requests without a final response, by Message ID."""
         return {message_id: operation.request for message_id, operation in self._operations.items()}
 
     @property
     def unanswered(self) -> Mapping[int, RequestReceived]:
-        """The peer's requests without our final response, by Message ID."""
+        """The peer's requests without a final response of ours, by Message ID."""
         return MappingProxyType(self._performer.unanswered)
 
     @property
@@ -168,37 +168,40 @@ class Connection:
 
     @property
     def cancelled(self) -> Set[int]:
-        """Message IDs of the unanswered operations that the peer has cancelled; the set goes on with them."""
+        """Message IDs of the unanswered operations that the peer has cancelled; the set stays current."""
         return self._performer.cancelled
 
     @property
     def is_sending(self) -> bool:
-        """Whether a data set was begun and its last chunk has not been given."""
+        """Whether a data set of ours is under way: begun, and without its last chunk."""
         return self._outbox.command is not None
 
     @property
     def is_receiving(self) -> bool:
-        """Whether a message or PDU of the peer has begun and is not complete."""
+        """Whether a message or PDU of the peer is under way: begun, and not complete."""
         return self._inbox.assembler.context_id is not None or self._upper.is_mid_pdu
 
     @property
     def peer_maximum_length(self) -> int:
-        """Bytes after the header that a P-DATA-TF of ours may have; 6 of them go to each PDV's header."""
+        """Most bytes of a P-DATA-TF of ours after its header; the header of each PDV takes 6 of them."""
         return self._upper.peer_maximum_length
 
     @property
     def tiny_below(self) -> int:
-        """Bytes; fragments of the peer with a smaller mean are tiny, see `Limits.tiny_fragments`."""
+        """Bytes; fragments of the peer below this mean are tiny, see `Limits.tiny_fragments`."""
         return self._inbox.assembler.tiny
 
     @property
     def close_action(self) -> CloseAction:
-        """What is to be done with the transport connection now."""
+        """What the caller has to do with the transport connection now."""
         return self._upper.close_action
 
     @property
     def on_transition(self) -> Transition | None:
-        """Called after each transition of Table 9-10, for traces; it must not raise, nor call this object."""
+        """Function that is called after each transition of Table 9-10, for traces.
+
+        It must not raise, and must not call this object.
+        """
         return self._upper.on_transition
 
     @on_transition.setter
@@ -208,37 +211,37 @@ class Connection:
     # --- bytes and time ------------------------------------------------------------------------
 
     def transport_connected(self) -> None:
-        """The TCP connection stands."""
+        """Say that the TCP connection stands."""
         self._upper.transport_connected()
 
     def receive_data(self, data: Buffer) -> None:
-        """Take bytes that were received; `data` must not change afterwards. Empty is a no-op.
+        """Take received bytes; `data` must not change afterwards. Empty data is ignored.
 
         Read the socket only after `next_event()` returned NEED_DATA: that is the back-pressure.
         """
         self._upper.receive_data(data)
 
     def receive_eof(self) -> None:
-        """The peer closed the connection, or it failed. Idempotent."""
+        """Say that the peer closed the connection, or that it failed. Idempotent."""
         self._upper.receive_eof()
 
     def unread(self) -> tuple[int, list[Buffer]]:
-        """Return how many bytes are still due of the PDU that has begun, and those not consumed yet.
+        """Return how many bytes of the current PDU are still due, and the bytes that are not consumed yet.
 
-        For a listener that joins in the middle of the byte stream.
+        A listener that joins in the middle of the byte stream needs both.
         """
         return self._upper.unread()
 
     def data_to_send(self) -> list[Buffer]:
-        """Return, and forget, what is to be sent: headers and the caller's own payload views, in order."""
+        """Return the buffers to send, in order, and forget them: headers and the caller's payload views."""
         return self._upper.data_to_send()
 
     def next_deadline(self, now: float, *, unread: float = 0.0) -> float | None:
-        """Return when `handle_timeout` is to be called, in the clock of `now` (seconds), or None.
+        """Return when to call `handle_timeout`, in the clock of `now` (seconds), or None for never.
 
-        A timer that was armed since the last call starts to run at `now`. Call it before each wait for input.
-        Of the time since the last call `unread` seconds were no such wait, since the caller was at work; they
-        do not count for `Timeouts.minimum_rate`.
+        Call this before each wait for input: timers armed since the last call start to run at `now`.
+        `unread` is the part of the time since the last call, in seconds, in which the caller worked and did
+        not wait; it does not count for `Timeouts.minimum_rate`.
         """
         earliest, at = self._upper.next_deadline(now), self._look(now, unread)
         return at if earliest is None or (at is not None and at < earliest) else earliest
@@ -256,7 +259,7 @@ class Connection:
             self._upper.expire(timer)
 
     def _look(self, now: float, unread: float = 0.0) -> float | None:
-        """See what moved; return when the first wait for a message is over."""
+        """Note what has moved; return when the first wait for a message is over."""
         upper, assembler = self._upper, self._inbox.assembler
         is_busy = self._operations or self._performer.unanswered or self._outbox.command is not None
         return self._waits.look(
@@ -278,10 +281,10 @@ class Connection:
     ) -> None:
         """Queue an association PDU and change state; LocalProtocolError leaves both as they were.
 
-        ReleaseRQ needs all operations ended, in both directions. A ReleaseRP that answers a colliding
-        release is held back until the standard lets it go (Sta10). Abort is idempotent. With an AssociateAC,
-        `common_extended` holds what we act on of the requestor's SOP class common extended negotiation, as
-        `accepted_common_extended` returns it; no PDU tells the requestor.
+        A ReleaseRQ is allowed only after all operations of both sides have ended. A ReleaseRP that answers a
+        colliding release waits until the standard allows it (Sta10). Abort is idempotent. `common_extended`
+        belongs to an AssociateAC: the items of the requestor's SOP class common extended negotiation that we
+        act on, as `accepted_common_extended` returns them. No PDU reports them to the requestor.
         """
         acted_on = tuple(common_extended)
         if isinstance(pdu, PDataTF):
@@ -296,7 +299,7 @@ class Connection:
         if isinstance(pdu, AssociateAC):
             self._establish(acted_on)
         elif is_end:
-            # Nobody can act any more on what has not been taken yet.
+            # Nobody can act on the remaining events any more.
             kept = [event for event in self._events if isinstance(event, MessageIncomplete)]
             self._events.clear()
             self._events += kept
@@ -320,7 +323,7 @@ class Connection:
             ours, theirs = theirs, ours
         announced = (request if self.role is Role.REQUESTOR else answer).maximum_length
         self._inbox.assembler.tiny = min(TINY, (announced or 4 * TINY) // 4)
-        # 0 is any number; Message IDs end at 65535.
+        # 0 stands for any number (PS3.7 D.3.3.3); Message IDs end at 65535.
         self._operations.window = ours or 65535
         self._performer.limit = max(self.limits.outstanding_requests, theirs)
 
@@ -339,25 +342,25 @@ class Connection:
     def send_request(self, command: Request, context_id: int) -> int:
         """Queue a request on an accepted context; return its Message ID, allotted if it is 0.
 
-        If the command has a data set, `send_data` must give it, to the last chunk, before anything
-        else is sent.
+        If the command has a data set, give it with `send_data`, to its last chunk, before you send anything
+        else.
         """
         return self._invoker.send_request(command, context_id)
 
     def send_response(self, response: Response) -> None:
-        """Queue a response to the peer's request with that Message ID; the data set follows as for requests.
+        """Queue a response to the peer's request with that Message ID; give its data set as for requests.
 
-        One without a data set waits behind the data set under way, if there is one.
-        Before the peer has sent all of its data set only a failure can be answered (PS3.7 9.3.1).
+        A response without a data set waits until our current data set has ended. Until the peer's data set is
+        complete, only a failure can be answered (PS3.7 9.3.1).
         """
         self._performer.send_response(response)
 
     def send_data(self, data: Buffer, *, last: bool, pad: bool = False) -> None:
-        """Queue the next chunk, of any size, of the data set under way; `last` ends the message.
+        """Queue the next chunk, of any size, of the current data set; `last` ends the message.
 
-        A data set has an even length: an odd one is a LocalProtocolError at its last chunk, unless
-        `pad` adds the one NUL. After an early failure (`ResponseReceived.is_early`) end it with b"": the
-        last fragment then is two NULs, or the odd byte that waits and one.
+        A data set has an even length. The last chunk of an odd one raises LocalProtocolError, unless `pad`
+        adds one NUL. After an early failure (`ResponseReceived.is_early`) end the data set with b"": its last
+        fragment is then two NULs, or the odd byte that was left and one NUL.
 
         `data` must not change until the send that carries it has returned.
         """
@@ -375,11 +378,10 @@ class Connection:
     def next_event(self) -> ConnectionEvent | NeedData | Busy | Closed:
         """Return the next event, NEED_DATA, BUSY or CLOSED. Never raises for anything that the peer does.
 
-        BUSY means that `MOST_CHUNKS` PDVs were taken in that are no event (parts of a command set, a data set
-        that is dropped, C-CANCELs of what has ended ...) and that input may be left: call again, after others
-        had their turn, and do not read. So one call does bounded work: that for so many PDVs and for one
-        event, which is a command set of `Limits.command_length`, another PDU or up to 65 small fragments.
-        NEED_DATA means that no input is left.
+        NEED_DATA means that no input is left. BUSY means that `MOST_CHUNKS` PDVs made no event (parts of a
+        command set, a data set that is dropped, late C-CANCELs), and that input may be left: let others run,
+        do not read, and call again. So the work of one call is bounded: that many PDVs and one event, which
+        is a command set of `Limits.command_length`, another PDU, or up to 65 small fragments.
         """
         if self._events:
             return self._events.popleft()
@@ -413,7 +415,7 @@ class Connection:
         """Report the message that `event` cuts short, if any, and then `event`."""
         self._inbox.interrupt()
         if self.state is State.STA12:
-            # Our own release was answered; the peer's still waits for our answer (AR-10).
+            # The peer has answered our release; its own release waits for our answer (AR-10).
             if self._release_reply_is_due:
                 self._upper.send(ReleaseRP())
             return

@@ -1,7 +1,7 @@
-"""PDV chunks to messages: command sets whole, data sets as they come (PS3.8 Annex E, PS3.7 6.3.1).
+"""Messages from PDV chunks: command sets whole, data sets as they come (PS3.8 Annex E, PS3.7 6.3.1).
 
-A message is its command fragments, then its data set fragments, all on one context, none of
-another message in between. Only the command set is gathered, up to `Limits.command_length`.
+A message is its command fragments, then its data set fragments, all on one context. No fragment of another
+message comes in between. Only the command set is collected, up to `Limits.command_length`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .events import DataSetChunk, UnexpectedDataSet
 
 
 class CommandReceived(Record):
-    """A command set is complete; `warnings` are those of its fragments and of its elements."""
+    """A complete command set; `warnings` are those of its fragments and of its elements."""
 
     context_id: int
     command: Command
@@ -29,50 +29,50 @@ class CommandReceived(Record):
 _make_received, _make_chunk = maker_of(CommandReceived), maker_of(DataSetChunk)
 
 TINY = 64
-"""A mean of fewer bytes makes fragments tiny: each costs as much work as one of 16 KiB."""
+"""Fragments below this mean length, in bytes, are tiny: each costs as much work as one of 16 KiB."""
 
 
 class Assembler:
-    """Puts messages together; raises InvalidCommand for what cannot be one."""
+    """Puts messages together; raises InvalidCommand for fragments that make no message."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._most_tiny = limits.tiny_fragments
         self._gathered = bytearray()
-        self._warnings: dict[str, str] = {}  # the first of each kind: fragments may be many
+        self._warnings: dict[str, str] = {}  # the first of each kind, since there may be many fragments
         self._fragments = self._empty_fragments = 0
         self._length = 0  # of all fragments of the message, and of those of its command set
         self._command_length = 0
         self._begun = 0
         self.message_number: int | None = None
-        """The number of the message that has begun and is not complete, a stray data set with it."""
+        """Number of the message, or of the stray data set, that is under way."""
         self.tiny = TINY
         """Mean length below which fragments are tiny."""
         self.context_id: int | None = None
-        """Context of the message that has begun and is not complete."""
+        """Context of the message that is under way."""
         self.command: Command | None = None
-        """Command of that message, once it is complete and its data set is due."""
-        self._stray: int | None = None  # context of a message that cannot have, or denied, a data set
+        """Command of that message, once its command set is complete and its data set is due."""
+        self._stray: int | None = None  # context of a message that cannot have, or announced no, data set
 
     @property
     def lacks_data_set(self) -> bool:
-        """Whether a response announced a data set of which nothing has come."""
+        """Whether a response announced a data set, and nothing of it has come."""
         return isinstance(self.command, Response) and self._length == self._command_length
 
     @property
     def stays_tiny(self) -> bool:
-        """Whether the message has had more tiny fragments than one may have: another one ends it."""
+        """Whether the message has as many tiny fragments as it may have: another one ends it."""
         return self._fragments > self._most_tiny and self._length < self._fragments * self.tiny
 
     def reset(self) -> None:
-        """Forget the message that has begun."""
+        """Forget the message that is under way."""
         self._gathered = bytearray()
         self._warnings = {}
         self._empty_fragments = 0
         self.context_id = self.command = self.message_number = self._stray = None
 
     def feed(self, chunk: PDVChunk) -> CommandReceived | DataSetChunk | UnexpectedDataSet | None:
-        """Take the next chunk; return what it completes or carries, if anything."""
+        """Take the next chunk; return the command that it completes or the data that it carries, if any."""
         context_id = chunk.context_id
         if self.context_id is None:
             if chunk.is_command:
@@ -102,7 +102,7 @@ class Assembler:
         self._begun += 1
         self.message_number = self._begun
         self._length = self._fragments = self._empty_fragments = 0
-        if not chunk.starts_pdu:  # PS3.8 Annex E.1 forbids it; some peers do it
+        if not chunk.starts_pdu:  # PS3.8 Annex E.1 forbids this, and some peers do it
             self._warn("several-messages: in one P-DATA-TF")
 
     def _warn(self, *warnings: str) -> None:
@@ -132,7 +132,7 @@ class Assembler:
             if not is_complete:
                 return None
         command = decode_command(self._gathered or chunk.data)
-        # A C-ECHO or C-CANCEL has no data set, whatever it says: peers write all sorts of values there.
+        # A C-ECHO or C-CANCEL never has a data set, but peers write all sorts of values there.
         has_data_set = command.has_data_set and command.data_set_allowed
         received = _make_received(
             context_id=chunk.context_id,
@@ -160,13 +160,13 @@ class Assembler:
         return _make_chunk(chunk.context_id, chunk.data, last, warnings)
 
     def _news(self, warnings: tuple[str, ...]) -> tuple[str, ...]:
-        """Return those of `warnings` whose kind the data set has not had before."""
+        """Return the `warnings` of kinds that are new for this data set."""
         told = len(self._warnings)
         self._warn(*warnings)
         return tuple(self._warnings.values())[told:]
 
     def _unexpected(self, chunk: PDVChunk) -> UnexpectedDataSet | None:
-        """Drop a data set that a message cannot have, or a response had denied; some peers send one."""
+        """Drop a data set that its message cannot have, or did not announce; some peers send one."""
         self.message_number = self._begun
         if not (chunk.is_last and chunk.end_of_pdv):
             return None

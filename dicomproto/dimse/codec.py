@@ -1,16 +1,15 @@
-"""Command sets to bytes and back (PS3.7 6.3): Implicit VR Little Endian, driven by the element table.
+"""The codec of command sets (PS3.7 6.3): Implicit VR Little Endian, driven by the element table.
 
-What is written is exact: the group length first, tags ascending, even lengths, nothing that
-does not belong to the message. What is read may be in disorder, have a wrong or no group
-length, elements of the wrong size, several values where one is due, or elements that belong
-to no message: as long as it can be told what the message is and what it answers, it is
-delivered with warnings. From the first element outside group 0000 on nothing is read any more.
-Only what begins outside group 0000, or runs beyond the data, is refused: there the bytes are
-not a command set, or their reading has gone astray.
+The encoder is exact: group length first, tags ascending, even lengths, and only elements that belong to the
+message. The decoder is lenient. It accepts elements out of order, a wrong or missing group length, elements
+of the wrong size, several values in place of one, and elements of no message, and adds warnings. It only has
+to know what the message is and what it answers. It stops at the first element outside group 0000.
+It refuses data that begins outside group 0000, and elements that run beyond the data: such bytes are not a
+command set, or were misread.
 
-Each class has a plan, made once from its fields and the element table: all values fetched by
-one `attrgetter`, one prepared encoder per element. `decode_command` reads a command set in
-one pass and looks twice only at what is odd.
+Each class has a plan, made once from its fields and the element table: one `attrgetter` for all values, and
+one prepared encoder an element. `decode_command` reads a command set in one pass, and takes a second look
+only at odd ones.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ _GROUP_LENGTH_HEADER = _HEADER.pack(0, 0, 4)
 _TAG = struct.Struct("<HH")
 _SHORT = struct.Struct("<HHIH")
 
-# A command may have more sub-operations than its counters can say.
+# A retrieval may have more sub-operations than its counters of 16 bits can hold.
 _CLAMPED = frozenset(e.keyword for e in ELEMENTS.values() if e.keyword.startswith("NumberOf"))
 
 
@@ -55,7 +54,7 @@ def _encode_clamped(number: int, value: object) -> bytes:
 
 
 def _encode_own_text(number: int, maximum: int, pad: bytes, value: object) -> bytes:
-    """Encode a UID or AE title that we answer for, hence conformant in length and characters."""
+    """Encode a UID or AE title of our own: its length and characters must be conformant."""
     if not isinstance(value, str):
         raise TypeError("be a string")
     size = len(value)
@@ -70,7 +69,7 @@ def _encode_own_text(number: int, maximum: int, pad: bytes, value: object) -> by
 
 
 def _encode_echoed_uid(number: int, value: object) -> bytes:
-    """Encode a UID of a response: what the peer sent goes back to it, whatever it was."""
+    """Encode a UID of a response: it goes back as the peer sent it, even if it is not valid."""
     if not isinstance(value, str):
         raise TypeError("be a string")
     data = value.encode("latin-1")
@@ -105,7 +104,7 @@ def _encode_tags(number: int, value: object) -> bytes:
 
 
 def _encode_if_present(encode: _Encoder, value: object) -> bytes:
-    """Encode an optional element; empty texts and lists mean the same as none."""
+    """Encode an optional element; an empty text or list counts as absent."""
     return b"" if value is None or value == "" or value == () else encode(value)
 
 
@@ -125,7 +124,7 @@ def _encoder_for(element: Element, command: type[Command]) -> _Encoder:
 
 
 class _Plan:
-    """How one class is encoded, and what its command set must and may have."""
+    """How one class is encoded, and which elements its command set must and may have."""
 
     def __init__(self, command: type[Command]) -> None:
         defaults = command._fields
@@ -152,7 +151,7 @@ def _attribute(element: Element) -> str:
 
 @cache
 def _plan_of(command: type[Command]) -> _Plan:
-    """Return the plan of one of the 23 classes, made at its first use."""
+    """Return the plan of one of the 23 classes; it is made at its first use."""
     if COMMANDS.get(getattr(command, "command_field", 0)) is not command:
         raise LocalProtocolError(f"{command.__name__} is none of the DIMSE commands")
     return _Plan(command)
@@ -161,10 +160,9 @@ def _plan_of(command: type[Command]) -> _Plan:
 def encode_command(command: Command) -> bytes:
     """Return the command set of `command`.
 
-    The four sub-operation counters are clamped to 65535 and an Error Comment is cut to 64
-    characters of ASCII. `unknown_elements` and `foreign_elements` are not sent. Raises
-    LocalProtocolError for a value that the standard does not allow, except for UIDs in responses,
-    which are echoed as they are.
+    The four sub-operation counters end at 65535, and an Error Comment is cut to 64 characters of ASCII.
+    `unknown_elements` and `foreign_elements` are not sent. Raises LocalProtocolError for a value that the
+    standard does not allow; UIDs in responses are echoed as they are.
     """
     plan = _plan_of(type(command))
     if command.CommandDataSetType == NO_DATA_SET:
@@ -180,12 +178,12 @@ def encode_command(command: Command) -> bytes:
     return _GROUP_LENGTH.pack(0, 0, 4, len(body)) + body
 
 
-# Where the error itself would speak of Python's types and formats.
+# For VRs whose own errors speak of Python's types and formats.
 _DEMANDS = {"US": "be a number from 0 to 65535", "AT": "be a tuple of tags, each a number of 32 bits"}
 
 
 def _fault(plan: _Plan, command: Command, values: tuple[object, ...]) -> str:
-    """Return which value could not be encoded, and why; the value itself is not shown."""
+    """Return the name of the value that could not be encoded, and the reason; never the value itself."""
     reason = ""
     for element, encode, value in zip(plan.elements, plan.encoders, values, strict=True):
         try:
@@ -202,7 +200,7 @@ def _fault(plan: _Plan, command: Command, values: tuple[object, ...]) -> str:
 
 
 def _read_short(raw: bytes, keyword: str, warnings: list[str]) -> object:
-    """Read an US of any length but 2: the first value, of which the low bytes come first."""
+    """Read an US whose length is not 2: its first value, Little Endian."""
     if not raw:
         return None
     warnings.append(f"wrong-length: {keyword} has {len(raw)} bytes, not 2")
@@ -214,12 +212,12 @@ def _read_uid(raw: bytes, keyword: str, warnings: list[str]) -> object:
         raw = raw[:-1]
     text = raw.decode("latin-1")
     if len(raw) <= MAXIMUM_UID_LENGTH and raw.replace(b".", b"").isdigit():
-        # Most valid UIDs are told at once: no empty part, and no leading zero but in "0" itself.
+        # A quick test for most valid UIDs: no empty component, and no leading zero but in "0" itself.
         dotted = b"." + raw + b"."
         if b".." not in dotted and b".0" not in dotted.replace(b".0.", b"."):
             return text
     if "\\" in text:
-        # Kept as they came: the first alone would be another's name.
+        # All values are kept: the first one alone would name another object.
         warnings.append(f"several-values: {keyword}")
     elif text and not is_valid_uid(text):
         warnings.append(f"invalid-uid: {keyword}")
@@ -227,13 +225,13 @@ def _read_uid(raw: bytes, keyword: str, warnings: list[str]) -> object:
 
 
 def _read_text(raw: bytes, keyword: str, warnings: list[str]) -> object:
-    """Read an AE or LO: trailing spaces and NULs are padding, all else is kept (Q18)."""
+    """Read an AE or LO without the trailing spaces and NULs, which are padding (Q18)."""
     return raw.rstrip(b" \0").decode("latin-1") or None
 
 
 def _read_tags(raw: bytes, keyword: str, warnings: list[str]) -> object:
     told = f"wrong-length: {keyword} has "
-    # One that holds no tag leaves its place to the next, of which there may be thousands.
+    # An element too short for a tag counts as absent, so thousands of them may follow: warn once.
     if len(raw) % 4 and not any(warning.startswith(told) for warning in warnings):
         warnings.append(f"{told}{len(raw)} bytes, no multiple of 4")
     pairs = _TAG.iter_unpack(raw[: len(raw) // 4 * 4])
@@ -248,7 +246,7 @@ _READERS: dict[str, _Reader] = {
     "AT": _read_tags,
 }
 _KNOWN = {e.number: (e.keyword, _READERS[e.vr]) for e in ELEMENTS.values() if e.number}
-# Whole headers of the elements of two bytes, most of what a command set has.
+# Whole headers of the elements of two bytes; most elements of a command set are of this kind.
 _SHORTS = {_HEADER.pack(0, e.number, 2): e.keyword for e in ELEMENTS.values() if e.vr == "US"}
 
 
@@ -279,7 +277,7 @@ def decode_command(data: Buffer) -> Command:
     elif not has_data_set and command.data_set_required:
         warnings.append("missing-data-set")
     if position < len(data):
-        # Orthanc says in a C-GET response what failed, behind the command set (0008,0058).
+        # Orthanc puts the list of failed instances (0008,0058) behind the command set of a C-GET response.
         group = int.from_bytes(data[position : position + 2], "little")
         warnings.append(f"foreign-elements: {len(data) - position} bytes, from group {group:04X} on")
         fields["foreign_elements"] = data[position:]
@@ -344,7 +342,7 @@ def _check_foreign(data: bytes, position: int) -> None:
 
 
 def _complete(fields: dict[str, object], plan: _Plan, command: type[Command], warnings: list[str]) -> None:
-    """Fill in what is mandatory but missing; InvalidCommand if the message cannot do without."""
+    """Fill in missing mandatory elements. Raises InvalidCommand if a vital one is missing."""
     for keyword in plan.vital:
         if keyword not in fields:
             raise InvalidCommand(f"{command.name} without {keyword}")
@@ -359,7 +357,7 @@ def _complete(fields: dict[str, object], plan: _Plan, command: type[Command], wa
 
 
 def _elements(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield (element number, value) of a command set whose structure was checked."""
+    """Yield (element number, value) from a command set whose structure was checked."""
     position = 0
     while position < len(data):
         _, number, length = _HEADER.unpack_from(data, position)
@@ -368,7 +366,7 @@ def _elements(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _set_aside(fields: dict[str, object], data: bytes, plan: _Plan, warnings: list[str]) -> None:
-    """Move what is not of this message to `unknown_elements`; each kind of oddity is told once."""
+    """Move elements of other messages to `unknown_elements`; warn once of each kind of oddity."""
     kept: list[tuple[int, bytes]] = []
     seen: set[int] = set()
     told: dict[str, list[int]] = {}

@@ -1,4 +1,4 @@
-"""Holding a data set whole, for those who want it so, and no more of it than was agreed."""
+"""Collecting a whole data set in memory, up to a limit."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from ..upper_layer.pdu import Buffer
 
 
 class DataSetCollector:
-    """Gathers the chunks of one data set up to `limit` bytes (`Limits.collect`).
+    """Collects the chunks of one data set, up to `limit` bytes (`Limits.collect`).
 
-    A data set that came in one chunk is not copied. Several are: many small views would each keep
-    alive all that was received with them.
+    A single chunk is not copied. Several chunks are: each small view would keep alive all the bytes that
+    were received with it.
     """
 
     def __init__(self, limit: int) -> None:
@@ -21,7 +21,7 @@ class DataSetCollector:
         return len(self._data)
 
     def add(self, data: Buffer) -> bool:
-        """Hold `data`; return False, and let go of everything, if that would be more than the limit."""
+        """Add `data`; beyond the limit drop everything and return False."""
         if self._is_over or len(self._data) + len(data) > self._limit:
             self._is_over = True
             self._data = b""
@@ -36,7 +36,7 @@ class DataSetCollector:
         return True
 
     def collected(self) -> memoryview:
-        """Return the data set, read-only; raises ValueError if it was more than the limit."""
+        """Return the data set, read-only. Raises ValueError if it exceeded the limit."""
         if self._is_over:
             raise ValueError(f"the data set has more than {self._limit} bytes")
         return memoryview(self._data).toreadonly()

@@ -1,12 +1,11 @@
 """The 23 DIMSE messages of PS3.7 9.3 and 10.3 as values, with the DICOM keywords as fields.
 
-A command says what a message is about; its data set, if any, travels apart. Text that a peer
-sent is kept as it came, one character per byte, without the padding that makes a value even:
-a UID that came with a trailing space goes back with it. `sop_class_uid` and
-`sop_instance_uid` give what is meant.
+A command has no data set; that travels apart. Received text stays as it came, one character a byte, without
+the padding to an even length: a UID with a trailing space is echoed with it. `sop_class_uid` and
+`sop_instance_uid` are without padding.
 
-An absent element and an empty one mean the same. In a received request, a mandatory UID or AE
-title that was missing is "" and a missing number 0; `warnings` says so.
+An absent element and an empty one mean the same. In a received request, a missing mandatory UID or AE title
+is "", and a missing number is 0; `warnings` tells of it.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ NO_DATA_SET = 0x0101
 """Command Data Set Type of a message without a data set; any other value means there is one."""
 
 DATA_SET_PRESENT = 0x0001
-"""Command Data Set Type that we send when a data set follows."""
+"""Command Data Set Type of our messages with a data set."""
 
 LOW, MEDIUM, HIGH = 2, 0, 1
 """The values of Priority."""
@@ -32,11 +31,11 @@ ResponseT = TypeVar("ResponseT", bound="Response")
 
 
 class Command(Record):
-    """What all messages have in common.
+    """The base of all messages.
 
-    `unknown_elements` are the (element number, value) pairs of a received command set that do
-    not belong to this message; `foreign_elements` are its bytes from the first element outside
-    group 0000 on. `warnings` lists as "code: detail" what was tolerated in it.
+    `unknown_elements` are the elements of a received command set that do not belong to this message, as
+    (element number, value). `foreign_elements` are its bytes from the first element outside group 0000 on.
+    `warnings` lists the tolerated faults, as "code: detail".
     """
 
     command_field: ClassVar[int]
@@ -74,14 +73,14 @@ class Command(Record):
 
 
 def _shown(field: str, value: Any) -> str:
-    """Return the value of a field as `repr` shows it, without what may be of a patient."""
+    """Return the value of a field for `repr`, without anything that may name a patient."""
     if field == "unknown_elements":
         return repr(tuple(f"(0000,{number:04X}) <{len(raw)} bytes>" for number, raw in value))
     if field == "foreign_elements":
         return f"<{len(value)} bytes>"
     if field == "ErrorComment":
         return f"<{len(value)} characters>"
-    # A status is the same whether it knows its service class or not.
+    # A ServiceStatus has the same text as a Status.
     return repr(int(value) if field == "Status" else value)
 
 
@@ -100,18 +99,18 @@ class Request(Command):
 
     @property
     def type_id(self) -> int | None:
-        """The Action Type ID or Event Type ID; None for requests that have neither."""
+        """The Action Type ID or Event Type ID, or None."""
         return None
 
     def response(self, Status: int = 0, **fields: object) -> Response:
-        """Return the response to this request; each request's own class returns its own class of response.
+        """Return the response to this request, of the class that belongs to it.
 
-        Message ID, SOP Class and Instance UID, event and action type are echoed as they came
-        (some peers compare them byte for byte); `fields` adds or replaces fields.
+        The response echoes Message ID, SOP Class and Instance UID, event and action type as they came, since
+        some peers compare them byte for byte. `fields` adds or replaces fields.
         """
         values: dict[str, object] = {"MessageIDBeingRespondedTo": self.MessageID, "Status": Status}
         for source, target in self._echoed:
-            # A missing UID is "" here and must be absent there.
+            # A missing UID is "" in a request and must be absent in the response.
             value = getattr(self, source)
             values[target] = None if value == "" else value
         values.update(fields)
@@ -119,7 +118,7 @@ class Request(Command):
 
 
 class AnsweredBy(Request, Generic[ResponseT]):
-    """Tells type checkers which response a request has."""
+    """Tells type checkers the class of the response."""
 
     if TYPE_CHECKING:
 
@@ -133,8 +132,8 @@ def _status(value: object) -> object:
 class Response(Command):
     """A message that answers a request; the fields about an error are those of PS3.7 Annex C.
 
-    A number that is given for `Status` becomes a `Status`, which has category and meaning; where a
-    connection received it, those of its service class.
+    A number for `Status` becomes a `Status` with category and meaning. In a received response these are the
+    ones of its service class.
     """
 
     _converters: ClassVar[dict[str, Callable[[object], object]]] = {"Status": _status}
@@ -149,7 +148,7 @@ class Response(Command):
 
     @property
     def status(self) -> StatusCode:
-        """`Status`, under the name that other fields have."""
+        """The same as `Status`."""
         return self.Status
 
     @property
@@ -188,7 +187,7 @@ class CStoreRQ(AnsweredBy[CStoreRSP]):
 
 
 class CFindRSP(Response):
-    """C-FIND-RSP (PS3.7 Table 9.3-4); a pending one has the identifier that matched."""
+    """C-FIND-RSP (PS3.7 Table 9.3-4); a pending response has an identifier that matched."""
 
     command_field = 0x8020
     name = "C-FIND-RSP"
@@ -261,7 +260,7 @@ class CMoveRQ(AnsweredBy[CMoveRSP]):
 
 
 CANCELLABLE = (CFindRQ, CGetRQ, CMoveRQ)
-"""The requests that a C-CANCEL may end, and that pending responses may answer."""
+"""The requests that a C-CANCEL may end, and that may have pending responses."""
 
 
 class CEchoRSP(Response):
@@ -297,7 +296,7 @@ class CCancelRQ(Command):
 
 
 class _NormalizedResponse(Response):
-    """What the responses of the normalized services share."""
+    """The base of the responses of the normalized services."""
 
     data_set_allowed = True
 
@@ -305,7 +304,7 @@ class _NormalizedResponse(Response):
 
 
 class _RequestOfInstance(AnsweredBy[ResponseT]):
-    """What N-GET, N-SET, N-ACTION and N-DELETE requests share."""
+    """The base of N-GET-RQ, N-SET-RQ, N-ACTION-RQ and N-DELETE-RQ."""
 
     _echoed: ClassVar[tuple[tuple[str, str], ...]] = (
         ("RequestedSOPClassUID", "AffectedSOPClassUID"),
@@ -356,7 +355,7 @@ class NGetRSP(_NormalizedResponse):
 
 
 class NGetRQ(_RequestOfInstance[NGetRSP]):
-    """N-GET-RQ (PS3.7 Table 10.3-3); without an attribute identifier list all are asked for."""
+    """N-GET-RQ (PS3.7 Table 10.3-3); without an attribute identifier list it asks for all attributes."""
 
     command_field = 0x0110
     name = "N-GET-RQ"

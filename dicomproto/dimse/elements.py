@@ -1,8 +1,8 @@
 """The command elements of PS3.7 Annex E: tag, keyword, VR and VM.
 
-`ELEMENTS` are the current ones (Table E.1-1), `RETIRED_ELEMENTS` those of ACR-NEMA days
-(Table E.2-1), which no message carries any more and which are passed over without a word.
-All are in group 0000, so a tag is given by its element number.
+`ELEMENTS` are the current elements (Table E.1-1). `RETIRED_ELEMENTS` are those of ACR-NEMA (Table E.2-1):
+no message carries them any more, and they are skipped without a warning. All are in group 0000, so the
+element number stands for the tag.
 """
 
 from __future__ import annotations

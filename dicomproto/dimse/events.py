@@ -1,4 +1,4 @@
-"""What `Connection.next_event()` says about messages."""
+"""The events of `Connection` about messages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .commands import Command, Request, Response
 
 
 class RequestReceived(Record):
-    """The peer's request, as soon as its command set is complete; a data set follows as `DataSetChunk`s."""
+    """A request of the peer whose command set is complete; its data set follows as `DataSetChunk`s."""
 
     context_id: int
     command: Request
@@ -19,8 +19,8 @@ class RequestReceived(Record):
 class ResponseReceived(Record):
     """A response to `request`, one of ours; a data set follows as `DataSetChunk`s.
 
-    After the final one the request is no longer outstanding. `is_early` marks a failure that came
-    while we were still sending the request's data set (PS3.7 9.3.1): end it with
+    After the final response the request is no longer outstanding. `is_early` marks a failure that came while
+    we were sending the data set of the request (PS3.7 9.3.1): end that data set with
     `send_data(b"", last=True)`.
     """
 
@@ -34,16 +34,16 @@ class ResponseReceived(Record):
 
 
 class CancelReceived(Record):
-    """The peer wants request `message_id` to end (C-CANCEL). It still needs its final response."""
+    """The peer cancelled its request `message_id` (C-CANCEL), which still needs a final response."""
 
     message_id: int
 
 
 class DataSetChunk(Record):
-    """Bytes of the data set of the last request or response, as they came; `last` ends it.
+    """Bytes of the data set of the last request or response; `last` marks its end.
 
-    `data` is a read-only view of what was received, and may be empty; neighbouring small fragments that came
-    together are one chunk. Of each kind of warning a data set has one.
+    `data` is a read-only view of received bytes, and may be empty. Small neighbouring fragments that came
+    together are one chunk. A data set has at most one warning of each kind.
     """
 
     context_id: int
@@ -53,19 +53,16 @@ class DataSetChunk(Record):
 
 
 class UnexpectedDataSet(Record):
-    """A message that cannot have a data set, or a response that denied it, came with one of `length` bytes.
-
-    They were dropped.
-    """
+    """A data set of `length` bytes that was dropped: its message cannot have one, or had announced none."""
 
     context_id: int
     length: int
 
 
 class RequestRefused(Record):
-    """A request that the engine refused, and answered, by itself; its data set is dropped.
+    """A request that the engine refused and answered; its data set is dropped.
 
-    `status` is None if it could not be answered, because our A-RELEASE-RQ had been sent.
+    `status` is None if no answer was possible, because our A-RELEASE-RQ had been sent.
     """
 
     context_id: int
@@ -75,7 +72,7 @@ class RequestRefused(Record):
 
 
 class MessageIncomplete(Record):
-    """A message of the peer was cut short by what follows; `command` is None if its command set was."""
+    """The next event cut a message of the peer short; `command` is None if its command set was cut."""
 
     context_id: int
     command: Command | None
@@ -90,4 +87,4 @@ MessageEvent = (
     | RequestRefused
     | MessageIncomplete
 )
-"""What `Connection` says about messages."""
+"""The events of `Connection` about messages."""

@@ -1,7 +1,7 @@
-"""The message of the peer that is under way: its fragments are put together, folded or dropped.
+"""The message of the peer that is under way: its fragments are assembled, joined or dropped.
 
-Small fragments of a data set that are at hand become one chunk, since each event costs as much as a large
-one.
+Small fragments of a data set that came together become one chunk, since the cost of an event does not depend
+on its size.
 """
 
 from __future__ import annotations
@@ -14,30 +14,30 @@ from .assembly import Assembler, CommandReceived
 from .commands import Command
 from .events import DataSetChunk, MessageEvent, MessageIncomplete, UnexpectedDataSet
 
-_SMALL = 1024  # bytes; a piece below that is rather copied than an event of its own
-_MOST_FOLDED = 64  # of them
+_SMALL = 1024  # bytes; to copy a smaller piece costs less than an event of its own
+_MOST_FOLDED = 64  # small pieces that are joined
 
 
 class Inbox:
-    """Takes the PDVs of the peer; command sets are returned, all else goes to `emit`."""
+    """Takes the PDVs of the peer. `take` returns command sets; events go to `emit`."""
 
     def __init__(self, upper: UpperLayer, emit: Callable[[MessageEvent], None]) -> None:
         self.assembler: Assembler = Assembler(upper.limits)
         self._upper = upper
         self._emit = emit
         self._drops_data_set = False
-        self._cut: Command | None = None  # a request whose data set will not be complete any more
+        self._cut: Command | None = None  # a request whose data set was cut short
 
     def is_incomplete(self, command: Command) -> bool:
-        """Tell whether the data set of a command has not come to its end, or never will."""
+        """Tell whether the data set of a command is still to come, in part at least, or was cut short."""
         return command is self.assembler.command or command is self._cut
 
     def drop(self, has_data_set: bool) -> None:
-        """Drop the data set of the command that was returned last, if it has one."""
+        """Drop the data set of the last command, if it has one."""
         self._drops_data_set = has_data_set
 
     def take(self, chunk: PDVChunk) -> CommandReceived | None:
-        """Take a PDV or a part of one; return the command set that it completes. Raises InvalidCommand."""
+        """Take a PDV or a part of one; return the command that it completes. Raises InvalidCommand."""
         assembler = self.assembler
         if chunk.is_command and assembler.lacks_data_set:
             self._end_missing_data_set()
@@ -66,7 +66,7 @@ class Inbox:
         assembler.reset()
 
     def _folded(self, chunk: DataSetChunk) -> DataSetChunk:
-        """Return a small chunk, and those small ones behind it that are at hand, as one."""
+        """Return a small chunk joined with the small chunks after it that have already come."""
         upper, assembler, context_id = self._upper, self.assembler, chunk.context_id
         pieces, warnings, last = [chunk.data], chunk.warnings, False
         while len(pieces) <= _MOST_FOLDED and not last and not assembler.stays_tiny:
@@ -85,10 +85,10 @@ class Inbox:
         return DataSetChunk(context_id=context_id, data=data, last=last, warnings=warnings)
 
     def interrupt(self) -> None:
-        """Report the message that a release or the end cuts short, if there is one."""
+        """Report the message that a release or the end of the association cuts short, if there is one."""
         assembler = self.assembler
         if assembler.context_id is not None:
             if not self._drops_data_set:
                 self._emit(MessageIncomplete(context_id=assembler.context_id, command=assembler.command))
             self._cut = assembler.command
-        assembler.reset()  # of a data set that was not due as well
+        assembler.reset()  # also of a data set that was not due

@@ -1,4 +1,4 @@
-"""Our own requests without a final response: their Message IDs, their window, and the waits for responses."""
+"""Our requests without a final response: their Message IDs, their window, and the waits for responses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _OBJECTS_UNDER_WAY = 2
 
 
 class OutstandingOperation:
-    """A request without its final response; `timer` is the field of `Timeouts` that bounds the next wait."""
+    """A request without a final response; `timer` is the field of `Timeouts` that bounds the next wait."""
 
     __slots__ = ("_patience", "context_id", "deadline", "is_held_up", "is_waiting", "request", "timer")
 
@@ -27,34 +27,34 @@ class OutstandingOperation:
         self._patience = 0
 
     def wait(self) -> None:
-        """Start the wait for the next response, anew; it runs from the next `next_deadline`."""
+        """Start the wait for the next response again; it runs from the next `next_deadline`."""
         self.is_waiting = True
         self.deadline = None
 
     def cancel(self) -> None:
-        """Start the wait for the final response, which no pending one prolongs.
+        """Start the wait for the final response; a pending response does not prolong it.
 
-        The object that a C-GET is sending, and one that it began before it knew, are let come to their end.
+        A C-GET may finish the object that it is sending, and one more that it began before it knew.
         """
         self.timer = "cancel"
         self._patience = _OBJECTS_UNDER_WAY if isinstance(self.request, CGetRQ) else 0
         self.wait()
 
     def hold_up(self) -> bool:
-        """The peer is within a message: the wait begins anew after it. Tells whether it does."""
+        """Suspend the wait during a message of the peer; return False if the wait goes on all the same."""
         if self.timer == "cancel" and not self._patience:
             return False
         self.deadline, self.is_held_up = None, True
         return True
 
     def go_on(self) -> None:
-        """The message that held the wait up is over."""
+        """Resume the wait after that message."""
         self.is_held_up = False
         if self.timer == "cancel":
             self._patience -= 1
 
     def pending(self) -> None:
-        """A pending response came."""
+        """Note a pending response."""
         if self.timer != "cancel":
             self.wait()
 
@@ -65,18 +65,18 @@ class Operations(dict[int, OutstandingOperation]):
     def __init__(self) -> None:
         super().__init__()
         self.window = 1
-        """How many may be outstanding at once (PS3.7 D.3.3.3)."""
+        """Most operations that may be outstanding at once (PS3.7 D.3.3.3)."""
         self._last_message_id = 0
 
     def next_message_id(self) -> int:
-        """Return a Message ID that is not in use, 1 to 65535, the one unused for longest first."""
+        """Return the Message ID, 1 to 65535, that has been out of use the longest."""
         message_id = self._last_message_id % 65535 + 1
         while message_id in self:
             message_id = message_id % 65535 + 1
         return message_id
 
     def add(self, request: Request, context_id: int) -> None:
-        """Remember a request that was sent; it waits from now on if no data set is to follow."""
+        """Add a request that was sent; its wait starts now if no data set is to follow."""
         if request.MessageID == self.next_message_id():
             self._last_message_id = request.MessageID
         operation = self[request.MessageID] = OutstandingOperation(request, context_id)
@@ -84,10 +84,10 @@ class Operations(dict[int, OutstandingOperation]):
             operation.wait()
 
     def next_deadline(self, now: float, timeouts: Timeouts, *, is_receiving: bool) -> float | None:
-        """Return when the first wait is over; a wait begun since the last call starts to run at `now`.
+        """Return when the first wait is over, or None; waits since the last call start to run at `now`.
 
-        While a message of the peer `is_receiving` no response can come, so waits begin anew after it;
-        but not the one for what a C-CANCEL should end, see `OutstandingOperation.cancel`.
+        While a message of the peer comes (`is_receiving`) no response can come, so waits start again after
+        it. The wait after a C-CANCEL does not, see `OutstandingOperation.cancel`.
         """
         earliest = None
         for operation in self.values():
@@ -106,7 +106,7 @@ class Operations(dict[int, OutstandingOperation]):
         return earliest
 
     def expired(self, now: float) -> str | None:
-        """Return the timer of a wait that is over, if one is."""
+        """Return the timer of a wait that is over, or None."""
         for operation in self.values():
             if operation.deadline is not None and operation.deadline <= now:
                 return operation.timer

@@ -1,7 +1,7 @@
 """Messages of ours on their way to the P-DATA level (PS3.7 6.3.1, PS3.8 Annex E).
 
-A message is its command set, then its data set in chunks. One at a time is under way: fragments of two
-never interleave. A response without a data set that becomes due meanwhile waits behind it.
+A message is its command set, then its data set in chunks. One message at a time is under way: fragments of
+two never interleave. A response without a data set that becomes due meanwhile waits until the end of it.
 """
 
 from __future__ import annotations
@@ -14,32 +14,32 @@ from .commands import Command, Response
 
 
 class Outbox:
-    """The message of ours that is under way, and the responses behind it; `pack_pdvs` as for `Connection`."""
+    """Our current message, and the responses that wait for its end; `pack_pdvs` as for `Connection`."""
 
     def __init__(self, upper: UpperLayer, *, pack_pdvs: bool) -> None:
         self._upper = upper
         self._pack_pdvs = pack_pdvs
         self.command: Command | None = None
-        """The command whose data set is under way; None if there is none."""
+        """The command whose data set is under way, or None."""
         self.is_early: bool = False
-        """Whether the peer answered a failure before that data set was complete (PS3.7 9.3.1)."""
+        """Whether the peer answered with a failure before that data set was complete (PS3.7 9.3.1)."""
         self._context_id = 0
-        self._held_command = b""  # that is to travel with the first fragment of its data set
+        self._held_command = b""  # a command set that travels with the first fragment of its data set
         self._odd_byte = b""
         self.waiting: list[tuple[int, int, bytes]] = []
-        """Responses behind that data set: Message ID that is answered, context, encoded command set."""
+        """Responses that wait for the end of it: Message ID of the request, context, encoded command set."""
 
     def has_response_to(self, message_id: int) -> bool:
         """Tell whether a response to a request with that Message ID waits."""
         return any(answered == message_id for answered, _, _ in self.waiting)
 
     def check_free(self, what: str) -> None:
-        """Raise LocalProtocolError, with the name of what is to be sent, if a data set is under way."""
+        """Raise LocalProtocolError if a data set is under way; `what` names the message to send."""
         if self.command is not None:
             raise LocalProtocolError(f"{what} within the data set of a {self.command.name}; end it first")
 
     def send(self, command: Command, context_id: int) -> None:
-        """Queue a command set; its data set, if it has one, is under way from now on."""
+        """Queue a command set; its data set, if it has one, is then under way."""
         encoded = encode_command(command)
         if self._pack_pdvs and command.has_data_set:
             self._upper.check_p_data(context_id, len(encoded))
@@ -50,16 +50,16 @@ class Outbox:
             self.command, self._context_id = command, context_id
 
     def send_in_turn(self, response: Response, context_id: int) -> None:
-        """Queue a response without a data set, behind the data set under way."""
+        """Queue a response without a data set after the current data set, if there is one."""
         if self.command is None:
             self.send(response, context_id)
         else:
-            encoded = encode_command(response)  # raises now what cannot be sent
+            encoded = encode_command(response)  # an error has to be raised now
             self._upper.check_p_data(context_id, len(encoded))
             self.waiting.append((response.MessageIDBeingRespondedTo, context_id, encoded))
 
     def send_data(self, data: Buffer, *, last: bool, pad: bool) -> None:
-        """Queue the next chunk of the data set under way; see `Connection.send_data`."""
+        """Queue the next chunk of the current data set; see `Connection.send_data`."""
         if self.command is None:
             raise LocalProtocolError("send_data() without a request or response that has a data set")
         if isinstance(data, memoryview):
@@ -67,7 +67,7 @@ class Outbox:
         parts: list[Buffer] = [self._odd_byte, data] if self._odd_byte else [data]
         odd_byte = b""
         if last and self.is_early and not any(map(len, parts)):
-            # Nobody looks at it, and not every peer takes a fragment without data.
+            # Some peers do not accept a fragment without data, and nobody looks at these bytes.
             parts = [b"\0\0"]
         if (len(self._odd_byte) + len(data)) & 1:
             if not last:
@@ -90,12 +90,12 @@ class Outbox:
             self._end()
 
     def _end(self) -> None:
-        """End the message under way, and send what waits behind it."""
+        """End the current message, and send the responses that wait for it."""
         self.command, self.is_early = None, False
         waiting, self.waiting = self.waiting, []
         for _, context_id, encoded in waiting:
             self._upper.send_p_data(context_id, (encoded,), is_command=True, is_last=True)
 
     def discard(self) -> None:
-        """Forget the data set under way, since the association has ended."""
+        """Forget the current data set, since the association has ended."""
         self.command = None

@@ -1,8 +1,7 @@
 """Status codes: the category of any code, and its meaning (PS3.7 Annex C).
 
-A code says by its range what it is, so that codes that no table lists still have a category.
-What a code means within one service class is told by `dicomproto.services`, whose `ServiceStatus`
-responses have where the service class is known.
+The range of a code gives its category, so codes that no table lists have one too. The meaning of a code in
+one service class is in `dicomproto.services`: a response has a `ServiceStatus` if its service class is known.
 """
 
 from __future__ import annotations
@@ -11,7 +10,10 @@ from enum import Enum, StrEnum
 
 
 class Category(StrEnum):
-    """What a status means for the operation, equal to its name; only after PENDING more responses follow."""
+    """What a status means for the operation. Only after PENDING more responses follow.
+
+    A category is equal to its name as text.
+    """
 
     SUCCESS = "Success"
     WARNING = "Warning"
@@ -34,8 +36,8 @@ _CATEGORIES = {
 def category_of(code: int) -> Category:
     """Return the category of any status code.
 
-    Codes outside the ranges of PS3.7 Annex C may not be used; they count as failures, which
-    ends the operation and promises nothing.
+    Codes outside the ranges of PS3.7 Annex C are not valid. They count as failures, which end the operation
+    and promise nothing.
     """
     category = _CATEGORIES.get(code)
     if category is not None:
@@ -74,7 +76,7 @@ _MEANINGS = {
     0xFF01: "Pending, with a warning about optional keys",
 }
 
-# The types of status that PS3.7 C.5 leaves to the service classes, by the ranges that all of them use.
+# Status types that PS3.7 C.5 leaves to the service classes; all of them use these ranges.
 _RANGES = {
     0xA700: "Refused: out of resources",
     0xA900: "Data set does not match SOP class",
@@ -82,18 +84,18 @@ _RANGES = {
 
 
 class Status(int):
-    """A status code with its category and its general meaning. Equal to the plain number."""
+    """A status code with its category and general meaning; equal to the plain number."""
 
     __slots__ = ()
 
     @property
     def service_class(self) -> Enum | None:
-        """The service class (`dicomproto.services.ServiceClass`) that explains the code, if known."""
+        """The service class (`dicomproto.services.ServiceClass`) of the response, if known."""
         return None
 
     @property
     def operation(self) -> type | None:
-        """The request that this is a response to, if known."""
+        """The class of the request that the response answers, if known."""
         return None
 
     @property
@@ -103,7 +105,7 @@ class Status(int):
 
     @property
     def meaning(self) -> str:
-        """What the code means in any service class, as far as the standard says."""
+        """The meaning of the code in any service class, as far as the standard says."""
         meaning = _MEANINGS.get(self) or _RANGES.get(self & 0xFF00)
         if meaning:
             return meaning

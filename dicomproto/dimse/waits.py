@@ -1,4 +1,4 @@
-"""How long each wait of an association at the DIMSE level may take; its clock is the caller's."""
+"""The time limits of an association at the DIMSE level; the clock is the caller's."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from ..config import Timeouts
 from .operations import Operations
 
 SLOW_AFTER = 300.0
-"""Seconds of a message after which its rate is judged."""
+"""Seconds after which the rate of a message is judged."""
 
 
 class Watch:
-    """A wait that begins anew whenever something moves on."""
+    """A wait that starts again at each progress."""
 
     def __init__(self) -> None:
         self._progress: object = None
         self.deadline: float | None = None
 
     def look(self, progress: object, duration: float | None, now: float) -> float | None:
-        """Return the deadline, moved to `duration` from `now` if `progress` changed; None if it is None."""
+        """Return the deadline: `duration` after `now` if `progress` changed; None if either is None."""
         if progress != self._progress:
             self._progress = progress
             self.deadline = None if progress is None or duration is None else now + duration
@@ -29,13 +29,13 @@ class Watch:
 
 
 class Pace:
-    """How fast one message comes, over the time in which somebody reads."""
+    """The rate at which one message comes, while somebody reads."""
 
     def __init__(self, message: int, received: int, now: float) -> None:
         self.message = message
-        """Its number."""
+        """Its number among the messages of the peer."""
         self.deadline: float = float("inf")
-        """When it is given up, if nothing more comes."""
+        """When the message is given up, if nothing more comes."""
         self._received_before = received
         self._read_for = 0.0
         self._looked_at = now
@@ -43,8 +43,8 @@ class Pace:
     def look(self, received: int, rate: float, now: float, unread: float) -> float:
         """Return when the message is given up, if nothing more comes.
 
-        `received` counts bytes, `rate` is how many a second are enough. Of the time since the last look,
-        `unread` seconds do not count.
+        `received` counts bytes; `rate` is the least number of bytes a second. `unread` seconds of the time
+        since the last look do not count.
         """
         self._read_for += max(now - self._looked_at - unread, 0.0)
         self._looked_at = now
@@ -73,11 +73,12 @@ class Waits:
         is_idle: bool,
         unread: float = 0.0,
     ) -> float | None:
-        """See what moved since the last look; return when the first wait is over, None if there is none.
+        """Note the progress since the last look; return when the first wait is over, or None.
 
-        `received` counts the bytes consumed so far, `message` the messages of the peer (None if none is under
-        way). `is_answer_held_up` tells whether no response can come before that has ended, `is_idle` whether
-        this side waits for a request. Of the time since the last look `unread` seconds were no wait.
+        `received` counts the bytes consumed so far. `message` is the number of the peer's current message, or
+        None. `is_answer_held_up` tells whether a response has to wait for the end of that message, and
+        `is_idle` whether this side waits for a request. `unread` seconds of the time since the last look were
+        no wait.
         """
         timeouts, operations = self._timeouts, self._operations
         earliest = operations.next_deadline(now, timeouts, is_receiving=is_answer_held_up)
@@ -96,7 +97,7 @@ class Waits:
         return earliest
 
     def expired(self, now: float) -> str | None:
-        """Return the field of `Timeouts` that bounds a wait that is over, if one is."""
+        """Return the field of `Timeouts` whose wait is over, or None."""
         if (timer := self._operations.expired(now)) is not None:
             return timer
         if self._message.is_over(now):

@@ -1,9 +1,9 @@
-"""Bytes to A-ASSOCIATE-RQ and -AC, item by item (PS3.8 9.3.2, 9.3.3, PS3.7 Annex D.3.3).
+"""The decoder of A-ASSOCIATE-RQ and -AC, item by item (PS3.8 9.3.2, 9.3.3, PS3.7 Annex D.3.3).
 
-Decoding never reads outside its parent: each level walks its items with `items`, which checks every
-declared length against what is left of the parent before anything is touched. What the standard lets a
-receiver ignore (reserved bytes, unknown items, disorder) is ignored. What real peers get wrong without harm
-becomes a warning. What cannot be understood is an `InvalidPDU` that names the item and the byte.
+It never reads outside the parent of an item: each level walks its items with `items`, which first checks
+every declared length against the rest of the parent. It ignores what the standard lets a receiver ignore:
+reserved bytes, unknown items, disorder. Harmless errors of real peers become warnings. Data that cannot be
+understood raises `InvalidPDU`, which names the item and the byte.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _PDUS: dict[int, Callable[..., AssociateRQ | AssociateAC]] = {
 
 
 class AssociateDecoder:
-    """Decodes one A-ASSOCIATE-RQ or -AC; gathers fields, counts and warnings on the way."""
+    """Decodes one A-ASSOCIATE-RQ or -AC, and collects its fields, counts and warnings."""
 
     def __init__(self, pdu_type: int, body: bytes, limits: Limits) -> None:
         self.pdu_type = pdu_type
@@ -62,7 +62,7 @@ class AssociateDecoder:
         self.fields: dict[str, object] = {}
         self.lists: dict[str, list[object]] = {}
         self.contexts: list[PresentationContextRQ | PresentationContextAC] = []
-        self.warnings: dict[str, str] = {}  # the first of each kind: items may be many
+        self.warnings: dict[str, str] = {}  # the first of each kind, since there may be many items
         self.items_left: int = limits.items
 
     def decode(self) -> AssociateRQ | AssociateAC:
@@ -93,7 +93,7 @@ class AssociateDecoder:
         return pdu.replace(warnings=tuple(warnings)) if warnings else pdu
 
     def items(self, position: int, end: int, path: str) -> Iterator[tuple[int, int, int]]:
-        """Walk items; yield type and bounds of each value, which lies within [position, end)."""
+        """Yield the type and the bounds of each item's value; all lie within [position, end)."""
         while position < end:
             if end - position < 4:
                 raise invalid(path, position, f"{end - position} bytes are no item header")
@@ -146,7 +146,7 @@ class AssociateDecoder:
         return self.body[start:end].decode("latin-1")
 
     def counted(self, start: int, end: int, path: str) -> tuple[int, int]:
-        """Return the bounds of a value that follows its own 16-bit length within [start, end)."""
+        """Return the bounds of a value that stands behind its 16-bit length, within [start, end)."""
         if end - start < 2:
             raise invalid(path, start, "a 16-bit length is missing")
         (length,) = U16.unpack_from(self.body, start)
@@ -280,7 +280,7 @@ class AssociateDecoder:
             raise invalid(path, start, "its type is missing")
         primary_start, primary_end = self.counted(start + 2, end, path)
         secondary_start, secondary_end = primary_end, primary_end
-        if primary_end != end:  # some peers leave the empty secondary field out
+        if primary_end != end:  # some peers omit an empty secondary field
             secondary_start, secondary_end = self.counted(primary_end, end, path)
         self.surplus(secondary_end, end, path)
         identity = UserIdentityRQ(

@@ -1,7 +1,7 @@
-"""What conformant means: we hold what we send to it, and note where a peer departs from it.
+"""The rules of conformant PDUs: what we send must keep them, and what a peer sends may break them.
 
-The checks raise LocalProtocolError with the field, the rule and its clause, before anything is
-queued. A received PDU is never refused for what they would say: `oddities` makes warnings of it.
+The checks of our PDUs raise LocalProtocolError with the field, the rule and its clause, before anything is
+queued. A received PDU is never refused by these rules: `oddities` makes warnings of its faults.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from .contexts import first_of_each_id, is_usable
 from .pdu import REJECT_REASONS, AssociateAC, AssociateRJ, AssociateRQ
 
 MINIMUM_LENGTH = 128
-"""The smallest maximum length that is worth a conversation; smaller ones only amplify."""
+"""The smallest maximum length that we accept: a smaller one would make us send too many headers."""
 
 
 MAXIMUM_AE_TITLE_LENGTH = 16
@@ -63,7 +63,7 @@ def _check_common(pdu: AssociateRQ | AssociateAC) -> None:
 
 
 def check_associate_rq(pdu: AssociateRQ) -> None:
-    """PS3.8 9.3.2: titles, 1 to 128 contexts with odd and distinct ids, valid UIDs."""
+    """Check AE titles, 1 to 128 contexts with odd and distinct ids, and UIDs (PS3.8 9.3.2)."""
     _check_ae_title(pdu.called_ae_title, "called_ae_title")
     _check_ae_title(pdu.calling_ae_title, "calling_ae_title")
     _check_uid(pdu.application_context_name, "application_context_name")
@@ -90,7 +90,7 @@ def check_associate_rq(pdu: AssociateRQ) -> None:
 
 
 def check_associate_ac(pdu: AssociateAC, request: AssociateRQ) -> None:
-    """PS3.8 9.3.3: one answer to each context that `request` proposes, and to nothing else.
+    """Check that each context of `request`, and no other, has one answer (PS3.8 9.3.3).
 
     The AE titles are reserved and not tested.
     """
@@ -116,13 +116,13 @@ def check_associate_ac(pdu: AssociateAC, request: AssociateRQ) -> None:
 
 
 def check_associate_rj(pdu: AssociateRJ) -> None:
-    """PS3.8 Table 9-21: the combinations that it defines."""
+    """Check that PS3.8 Table 9-21 has the combination of the three fields."""
     if pdu.result not in (1, 2) or (pdu.source, pdu.reason) not in REJECT_REASONS:
         raise LocalProtocolError(f"{pdu} is not in PS3.8 Table 9-21")
 
 
 def oddities(pdu: AssociateRQ | AssociateAC) -> list[str]:
-    """Return as "code: detail" what a received PDU says that a conformant one would not."""
+    """Return where a received PDU is not conformant, as "code: detail"."""
     found = _odd_contexts(pdu)
     if isinstance(pdu, AssociateRQ):
         found += _odd_titles(pdu)
@@ -162,13 +162,13 @@ def _odd_contexts(pdu: AssociateRQ | AssociateAC) -> list[str]:
             found.append("unknown-result: of a presentation context")
     if not contexts:
         found.append("missing-item: presentation context")
-    if not all(map(is_valid_uid, set(uids))):  # the same few, in most proposals
+    if not all(map(is_valid_uid, set(uids))):  # most proposals repeat a few UIDs
         found.append("invalid-uid: in a presentation context")
     return found
 
 
 def _odd_titles(pdu: AssociateRQ) -> list[str]:
-    """Tell of the AE titles; those of an answer are reserved."""
+    """Return the faults of the AE titles of a request; those of an answer are reserved."""
     found = []
     for side, title in (("called", pdu.called_ae_title), ("calling", pdu.calling_ae_title)):
         if not title.strip():
@@ -181,7 +181,7 @@ def _odd_titles(pdu: AssociateRQ) -> list[str]:
 
 
 def _odd_identification(pdu: AssociateRQ | AssociateAC) -> list[str]:
-    """Tell of the application context and of what says who made the peer."""
+    """Return the faults of the application context and of the items that identify the implementation."""
     found = []
     if pdu.application_context_name and not is_valid_uid(pdu.application_context_name):
         found.append("invalid-uid: application context")

@@ -1,4 +1,4 @@
-"""Bytes to PDUs (PS3.8 9.3); `associate` does it for the long ones, A-ASSOCIATE-RQ and -AC."""
+"""The decoder of PDUs (PS3.8 9.3); `associate` decodes the long ones, A-ASSOCIATE-RQ and -AC."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .pdu import PDU, Abort, AssociateRJ, Buffer, PDataTF, PresentationDataValue
 
 
 def decode_pdu(data: Buffer, limits: Limits | None = None) -> PDU:
-    """Return the one PDU that `data` holds; raises InvalidPDU for anything else, trailing bytes included."""
+    """Return the one PDU in `data`. Raises InvalidPDU for anything else, trailing bytes included."""
     if len(data) < 6:
         raise InvalidPDU(f"{len(data)} bytes are no PDU header", offset=0, item_path="PDU", reason=1)
     pdu_type, length = HEADER.unpack_from(data)

@@ -1,4 +1,4 @@
-"""PDUs to bytes (PS3.8 9.3, PS3.7 Annex D)."""
+"""The encoder of PDUs (PS3.8 9.3, PS3.7 Annex D)."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ from .pdu import (
 
 
 def encode_pdu(pdu: PDU) -> bytes:
-    """Return the bytes of `pdu`; raises LocalProtocolError for a value that has no encoding.
+    """Return the bytes of `pdu`. Raises LocalProtocolError for a value that has no encoding.
 
-    What can be encoded need not be conformant; see `conformance`.
+    An encoded PDU need not be conformant; see `conformance`.
     """
     try:
         return _ENCODERS[type(pdu)](pdu)

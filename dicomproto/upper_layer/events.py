@@ -1,4 +1,4 @@
-"""What comes out of `next_event()` besides the PDUs themselves."""
+"""What `next_event()` returns besides PDUs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .pdu import Abort, AssociateAC, AssociateRJ, AssociateRQ, Buffer, ReleaseRP
 
 
 class Role(Enum):
-    """Which side of the association a machine is: the one that proposes it or the one that answers."""
+    """The side of an association: the requestor proposes it, the acceptor answers."""
 
     REQUESTOR = "requestor"
     ACCEPTOR = "acceptor"
@@ -25,17 +25,17 @@ class Signal(Enum):
 
 
 NEED_DATA: Final = Signal.NEED_DATA
-"""Nothing more can be said until more bytes, end of file or time come in: no input is left."""
+"""No input is left: the next event needs more bytes, end of file, or time."""
 
 BUSY: Final = Signal.BUSY
-"""Many fragments were taken in that are no event: let others run, then ask again before more is read."""
+"""Many fragments made no event: let others run, then ask again before you read."""
 
 CLOSED: Final = Signal.CLOSED
-"""The terminal event was given; nothing follows."""
+"""The terminal event has been returned; nothing follows."""
 
 
 class CloseAction(Enum):
-    """What the owner of the transport connection has to do with it now."""
+    """What the caller has to do with the transport connection now."""
 
     NONE = "none"
     SHUTDOWN = "shutdown"
@@ -46,11 +46,11 @@ class CloseAction(Enum):
 
 @final
 class PDVChunk(Record):
-    """Bytes of one PDV as they came: a PDV may arrive in several chunks, `end_of_pdv` marks the last.
+    """Bytes of one PDV. A PDV may come in several chunks; `end_of_pdv` marks the last one.
 
-    `is_command` and `is_last` are the message control header (PS3.8 E.2), the same in all chunks of
-    a PDV; `starts_pdu` marks the first chunk of the first PDV of a P-DATA-TF. `data` is a read-only
-    view of what was received.
+    `is_command` and `is_last` are the message control header (PS3.8 E.2), the same in all chunks of a PDV.
+    `starts_pdu` marks the first chunk of the first PDV of a P-DATA-TF. `data` is a read-only view of received
+    bytes.
     """
 
     context_id: int
@@ -86,10 +86,10 @@ class NotDicom(Record):
 
 
 class ConnectionClosed(Record):
-    """Terminal: the transport connection ended without a word (AA-4, AA-5).
+    """Terminal: the transport connection ended without an A-ABORT or a release (AA-4, AA-5).
 
-    `state` is the state it ended in; `mid_pdu` tells whether a PDU was cut short; `quiet` that no
-    byte ever came, as from a port probe.
+    `state` is the state in which it ended. `mid_pdu` tells whether a PDU was cut short. `quiet` tells whether
+    no byte ever came, as from a port probe.
     """
 
     state: str
@@ -98,14 +98,14 @@ class ConnectionClosed(Record):
 
 
 class TimerExpired(Record):
-    """Terminal: a wait was too long; `timer` is the field of `Timeouts`, `state` where it was reached."""
+    """Terminal: a wait was too long; `timer` is the field of `Timeouts`, `state` the state of the wait."""
 
     timer: str
     state: str
 
 
 class LocallyEnded(Record):
-    """Terminal: what we sent ended it. `pdu` is our A-ABORT, A-ASSOCIATE-RJ or A-RELEASE-RP."""
+    """Terminal: we ended the association. `pdu` is our A-ABORT, A-ASSOCIATE-RJ or A-RELEASE-RP."""
 
     pdu: Abort | AssociateRJ | ReleaseRP
 
@@ -120,7 +120,7 @@ Terminal = (
     | TimerExpired
     | LocallyEnded
 )
-"""Exactly one of these ends every connection. (A ReleaseRP that crosses our own release is not terminal.)"""
+"""Exactly one of these ends each connection. (A ReleaseRP in a release collision is not terminal.)"""
 
 UpperLayerEvent = AssociateRQ | AssociateAC | ReleaseRQ | PDVChunk | Terminal
 """What `UpperLayer.next_event()` returns, besides NEED_DATA and CLOSED."""

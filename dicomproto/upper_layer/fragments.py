@@ -1,4 +1,4 @@
-"""Messages to PDVs that fit the peer's maximum length, each in a P-DATA-TF of its own (PS3.8 9.3.5).
+"""Fragments of messages that fit the peer's maximum length, each a PDV in its own P-DATA-TF (PS3.8 9.3.5).
 
 The caller's buffers are not copied: a long fragment is a header and views of them.
 """
@@ -12,19 +12,19 @@ from .encoding import p_data_header
 from .pdu import Buffer
 
 UNLIMITED_LENGTH = 1 * MIB
-"""Largest P-DATA-TF we send, after its header, to a peer that announces no maximum length."""
+"""Most bytes of a P-DATA-TF after its header, for a peer that announces no maximum length."""
 
-_JOINED = 512  # bytes; up to this size header and data are joined: one buffer, no measurable copy
+_JOINED = 512  # bytes; up to this size header and data share one buffer, since the copy costs nothing
 _COMMAND, _LAST = 0b01, 0b10  # bits of the message control header (PS3.8 Annex E.2)
 
 
 def fragments(
     context_id: int, views: list[memoryview], length: int, control: int, maximum_length: int
 ) -> list[Buffer]:
-    """Return the P-DATA-TFs that carry `length` bytes, those of `views` in order.
+    """Return the P-DATA-TFs that carry `views` in order, which have `length` bytes together.
 
-    `control` is the message control header of the last PDV; the others have no last bit. A PDU has at most
-    `maximum_length` bytes after its header. No byte at all makes one empty PDV.
+    `control` is the message control header of the last PDV; the others are without the last bit. A PDU has at
+    most `maximum_length` bytes after its header. A length of 0 makes one empty PDV.
     """
     room = maximum_length - 6
     if length <= min(room, _JOINED):
@@ -47,18 +47,18 @@ def packed_fragments(
     is_last: bool,
     maximum_length: int,
 ) -> list[Buffer]:
-    """Return the P-DATA-TFs of a command set and of `length` bytes of its data set, those of `views`.
+    """Return the P-DATA-TFs of a command set and of `views`, which are `length` bytes of its data set.
 
-    The command set and the first fragment of the data set share one PDU if it has room for both.
+    The command set and the first fragment of the data set share one PDU if both fit.
     """
     size = min(length, maximum_length - len(command) - 12)
     if size <= 0:
         control = _COMMAND | _LAST
         commands = fragments(context_id, [memoryview(command)], len(command), control, maximum_length)
-        # An empty data set is a PDV all the same.
+        # An empty data set needs a PDV too.
         return commands + fragments(context_id, views, length, is_last << 1, maximum_length)
     header = p_data_header(context_id, _COMMAND | _LAST, len(command), more=size + 6)
-    # What p_data_header gives ends with the header of a PDV.
+    # The header of the second PDV is at the end of what p_data_header returns.
     last = is_last and size == length
     buffers: list[Buffer] = [b"".join((header, command, p_data_header(context_id, last << 1, size)[6:]))]
     queue = deque(views)

@@ -1,9 +1,9 @@
-"""From bytes, however they were cut, to PDUs and PDV chunks.
+"""The framer: it cuts a byte stream into PDUs and PDV chunks.
 
-A PDU other than P-DATA-TF is gathered until it is whole, up to the limit for its type. A
-P-DATA-TF is never gathered: each PDV's bytes leave as views of what was received. Every decision
-is taken on a complete header (6 bytes of a PDU, 6 of a PDV) and on declared lengths, so that it
-cannot depend on how the bytes were cut; nothing is held but what has arrived.
+A PDU other than P-DATA-TF is collected until it is whole, up to the limit of its type. A P-DATA-TF is never
+collected: the bytes of each PDV leave as views of the received buffers. Every decision is taken on a complete
+header (6 bytes of a PDU, 6 of a PDV) and on declared lengths, so that it cannot depend on how the bytes were
+cut. Nothing is held but received bytes.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .pdu import PDU, Buffer
 
 
 class _PDataHeader:
-    """The header of a P-DATA-TF was valid: Evt10 happens now, before its PDVs."""
+    """A valid header of a P-DATA-TF: Evt10 happens at it, before the PDVs."""
 
 
 P_DATA_HEADER: Final = _PDataHeader()
@@ -41,7 +41,7 @@ Item = PDU | PDVChunk | _PDataHeader
 
 
 class Framer:
-    """Cuts a byte stream into PDUs and PDV chunks; raises InvalidPDU with offsets into the stream."""
+    """Cuts a byte stream into PDUs and PDV chunks. Raises InvalidPDU with offsets into the stream."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -49,27 +49,27 @@ class Framer:
         self._view = _NOTHING
         self._position = 0
         self._partial = bytearray()  # a header, or the body of a PDU that is not P-DATA-TF
-        self._body: tuple[int, int] | None = None  # type and length of the PDU being gathered
-        self._pdu_rest = 0  # bytes of the P-DATA-TF not yet consumed
-        self._pdv_rest = 0  # bytes of the PDV not yet given out
+        self._body: tuple[int, int] | None = None  # type and length of the PDU that is collected
+        self._pdu_rest = 0  # bytes of the P-DATA-TF that are not consumed yet
+        self._pdv_rest = 0  # bytes of the PDV that are not returned yet
         self._pdv = (0, False, False)
         self._starts_pdu = False
         self._warnings: tuple[str, ...] = ()
         self.maximum_length = 0
-        """What we announced for P-DATA-TF; 0 means no limit."""
+        """The maximum length that we announced for P-DATA-TF; 0 means no limit."""
         self.consumed: int = 0
         """Bytes of the stream consumed so far."""
         self.pdv_offset: int = 0
-        """Where in the stream the last PDV began: what is wrong with its contents is reported there."""
+        """Offset of the last PDV in the stream; faults of its content are reported there."""
         self.pdu_offset: int = 0
-        """Where in the stream the last PDU began whose header is complete."""
+        """Offset in the stream of the last PDU with a complete header."""
 
     def receive(self, data: Buffer) -> None:
         """Add received bytes, at least one; they must not change afterwards."""
         self._waiting.append(memoryview(data).cast("B").toreadonly())
 
     def discard(self) -> None:
-        """Forget all that is held; nothing of the stream matters any more."""
+        """Forget all bytes, since the rest of the stream does not matter any more."""
         self._waiting.clear()
         self._view = _NOTHING
         self._position = self._pdu_rest = self._pdv_rest = 0
@@ -77,37 +77,37 @@ class Framer:
         self._body = None
 
     def forget_rest(self) -> None:
-        """Forget what was received and not consumed; the same bytes are to be received again."""
+        """Forget the received bytes that are not consumed; the caller will pass them again."""
         self._waiting.clear()
         self._view = _NOTHING
         self._position = 0
 
     @property
     def is_mid_pdu(self) -> bool:
-        """Whether a PDU has begun and is not complete."""
+        """Whether a PDU is under way: begun, and not complete."""
         return bool(self._partial or self._body or self._pdu_rest or self._pdv_rest)
 
     @property
     def is_in_p_data(self) -> bool:
-        """Whether the PDU that has begun is a P-DATA-TF whose header is complete."""
+        """Whether the PDU under way is a P-DATA-TF with a complete header."""
         return bool(self._pdu_rest or self._pdv_rest)
 
     @property
     def begun_at(self) -> int:
-        """Where in the stream the PDU began that is not complete."""
+        """Offset in the stream of the PDU under way."""
         if self._body is not None or self.is_in_p_data:
             return self.pdu_offset
         return self.consumed - len(self._partial)
 
     @property
     def first_bytes(self) -> bytes:
-        """The incomplete or refused header, for telling what else it could be."""
+        """The incomplete or refused header, by which another protocol can be recognized."""
         return bytes(self._partial)
 
     def unread(self) -> tuple[int, list[Buffer]]:
-        """Return how many bytes are still due of the PDU that has begun, and those not consumed yet.
+        """Return how many bytes of the current PDU are still due, and the bytes that are not consumed yet.
 
-        A PDU begins with its whole header; the part of one counts as not consumed.
+        A PDU begins with its whole header; a part of a header counts as not consumed.
         """
         received: list[Buffer] = [self._view[self._position :], *self._waiting]
         begun = self._pdu_rest + self._pdv_rest if self._body is None else self._body[1]
@@ -117,7 +117,7 @@ class Framer:
         return 0, [bytes(self._partial), *received]
 
     def next(self) -> Item | None:
-        """Return the next item, or None when more bytes are needed."""
+        """Return the next item, or None if more bytes are needed."""
         if self._pdv_rest:
             return self._chunk()
         if self._body is not None:
@@ -127,10 +127,10 @@ class Framer:
         return self._pdu_header()
 
     def has_fragment(self, context_id: int, most: int) -> bool:
-        """Tell whether what follows is a whole PDV of a data set with 1 to `most` bytes, all of it right.
+        """Tell whether a whole and valid PDV of a data set, of 1 to `most` bytes, follows.
 
-        That is, `next` would give it as one chunk; for what is not in one piece, or follows a PDV of more
-        bytes, the answer is no.
+        If so, `next` returns it as one chunk. The answer is no for a PDV that is in several pieces, or that
+        stands behind a PDV of more bytes.
         """
         if self.consumed - self.pdv_offset > most + 6:
             return False
@@ -148,16 +148,16 @@ class Framer:
         return fits and its_context_id == context_id and not control & 1
 
     def _available(self) -> int:
-        """Return how many bytes the current view still has, moving on to the next view if it is used up."""
+        """Return how many bytes the current view still has; move on to the next view if it is used up."""
         rest = len(self._view) - self._position
         if rest == 0:
-            self._view = self._waiting.popleft() if self._waiting else _NOTHING  # let go of what is used up
+            self._view = self._waiting.popleft() if self._waiting else _NOTHING  # release a used buffer
             self._position = 0
             rest = len(self._view)
         return rest
 
     def _gather(self, size: int) -> bool:
-        """Move bytes into `_partial` until it holds `size`; tell whether it does."""
+        """Move bytes into `_partial` until it has `size` of them; tell whether it has."""
         while (missing := size - len(self._partial)) and (rest := self._available()):
             taken = min(missing, rest)
             self._partial += self._view[self._position : self._position + taken]
@@ -166,7 +166,7 @@ class Framer:
         return not missing
 
     def _header(self) -> Buffer | None:
-        """Return 6 header bytes, or None; they stay in `_partial` if they came in pieces."""
+        """Return 6 bytes of a header, or None; bytes that came in pieces stay in `_partial`."""
         if not self._partial and (len(self._view) - self._position >= 6 or self._available() >= 6):
             start = self._position
             self._position = end = start + 6
@@ -176,7 +176,7 @@ class Framer:
 
     def _pdu_header(self) -> Item | None:
         if self._position == len(self._view) and not self._waiting:
-            self._view, self._position = _NOTHING, 0  # let go of what is used up
+            self._view, self._position = _NOTHING, 0  # release a used buffer
             return None
         header = self._header()
         if header is None:

@@ -41,5 +41,5 @@ def title_texts(raw: bytes) -> tuple[str, str]:
 
 
 def invalid(path: str, position: int, text: str, reason: int = INVALID_PARAMETER) -> InvalidPDU:
-    """Return the error for byte `position` of a PDU body; the header's 6 bytes come before it."""
+    """Return the error for byte `position` of a PDU body, which begins after the 6 bytes of the header."""
     return InvalidPDU(text, offset=position + 6, item_path=path, reason=reason)

@@ -1,13 +1,12 @@
 """`UpperLayer`: the state machine of PS3.8 on top of the framer, at the level of P-DATA.
 
-Bytes, end of file and time go in; PDUs, PDV chunks and one terminal event come out, and bytes to
-send. Each action of Table 9-10 is one method (`_ae_1` ... `_aa_8`); `_fire` looks the cell up and
-is the only place where the state changes.
+Bytes, end of file and time go in. PDUs, PDV chunks, one terminal event and bytes to send come out. Each
+action of Table 9-10 is one method (`_ae_1` ... `_aa_8`). `_fire` looks up the cell of the table, and is the
+only place where the state changes.
 
-A PDU leaves whole: its header is queued together with its payload, so an A-ABORT always falls on a
-PDU boundary. After the terminal event everything received is discarded unparsed: PS3.8 has AA-7
-answer further PDUs with further A-ABORTs, but nothing may follow our last words on a connection
-whose sending side is being shut down.
+The header of a PDU is queued together with its payload, so an A-ABORT always falls on a PDU boundary. Bytes
+received after the terminal event are discarded unparsed. PS3.8 lets AA-7 answer further PDUs with further
+A-ABORTs, but nothing may follow our last PDU while the sending side is shut down.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ from .violations import violation
 T = TypeVar("T")
 
 Transition = Callable[[str, State, str, State], object]
-"""Takes an event, the state it met, the action of Table 9-10 and the state after it."""
+"""A function of an event, the state before it, the action of Table 9-10 and the state after it."""
 
 _SENT_EVENTS: dict[type, str] = {
     AssociateRQ: "Evt1",
@@ -70,7 +69,7 @@ _RECEIVED_EVENTS: dict[type, tuple[str, str]] = {
 
 
 def _given(name: str, given: T, kind: type[T]) -> T:
-    if not isinstance(given, kind):  # a role that is none would be the acceptor's
+    if not isinstance(given, kind):  # any other value would count as the role of an acceptor
         raise TypeError(f"{name}: a {kind.__name__} is wanted, not {type(given).__name__}")
     return given
 
@@ -92,9 +91,12 @@ class UpperLayer:
         self.answer: AssociateAC | None = None
         """The A-ASSOCIATE-AC that was sent or received."""
         self.peer_maximum_length: int = UNLIMITED_LENGTH
-        """Bytes after the header that a P-DATA-TF of ours may have."""
+        """Most bytes of a P-DATA-TF of ours after its header."""
         self.on_transition: Transition | None = None
-        """Called after each transition, for traces; it must not raise, nor call this object."""
+        """Function that is called after each transition, for traces.
+
+        It must not raise, and must not call this object.
+        """
         self._framer = Framer(self.limits)
         self._events: deque[UpperLayerEvent] = deque()
         self._outbox: list[Buffer] = []
@@ -106,13 +108,13 @@ class UpperLayer:
     # --- bytes ---------------------------------------------------------------------------------
 
     def transport_connected(self) -> None:
-        """The TCP connection stands (Evt2, Evt5)."""
+        """Say that the TCP connection stands (Evt2, Evt5)."""
         event = "Evt2" if self.role is Role.REQUESTOR else "Evt5"
         self._check_local(event, "transport_connected()")
         self._fire(event, None)
 
     def receive_data(self, data: Buffer) -> None:
-        """Take bytes that were received; `data` must not change afterwards. Empty is a no-op."""
+        """Take received bytes; `data` must not change afterwards. Empty data is ignored."""
         if self._terminal is not None or not len(data):
             return
         if self.state in _UNCONNECTED:
@@ -122,13 +124,13 @@ class UpperLayer:
         self._framer.receive(data)
 
     def receive_eof(self) -> None:
-        """The peer closed the connection, or it failed. Idempotent."""
+        """Say that the peer closed the connection, or that it failed. Idempotent."""
         if self.state is State.STA13:
             self._fire("Evt17", None)
         self._eof = True
 
     def data_to_send(self) -> list[Buffer]:
-        """Return, and forget, what is to be sent: headers and the caller's own payload views, in order."""
+        """Return the buffers to send, in order, and forget them: headers and the caller's payload views."""
         outbox, self._outbox = self._outbox, []
         return outbox
 
@@ -137,7 +139,7 @@ class UpperLayer:
     def next_event(self) -> UpperLayerEvent | NeedData | Closed:
         """Return the next event, NEED_DATA or CLOSED. Never raises for anything that the peer does.
 
-        Bounded work: at most two PDU headers, and one PDV or the body of one PDU.
+        The work of one call is bounded: at most two PDU headers, and one PDV or the body of one PDU.
         """
         while True:
             if self._events:
@@ -169,7 +171,7 @@ class UpperLayer:
                 self._fire("Evt17", None)
 
     def has_fragment(self, context_id: int, most: int) -> bool:
-        """Tell whether the next event is a whole PDV of a data set on that context, of 1 to `most` bytes."""
+        """Tell whether the next event is a whole PDV of 1 to `most` bytes of a data set on that context."""
         return self._framer.has_fragment(context_id, most)
 
     def _receive(self, item: Item) -> None:
@@ -177,14 +179,14 @@ class UpperLayer:
         if TRANSITIONS[event, self.state][0] in ("AE-3", "AE-6"):
             assert isinstance(item, (AssociateRQ, AssociateAC))
             if 0 < (item.maximum_length or 0) < MINIMUM_LENGTH:
-                # An amplification: 13 bytes on the wire for each byte or two of data.
+                # An amplification: each byte or two of data would take 13 bytes on the wire.
                 text = f"maximum length {item.maximum_length}, at least {MINIMUM_LENGTH} is needed"
                 self.violate(text, item_path=f"{name} / user information", reason=INVALID_PARAMETER)
                 return
         self._fire(event, item)
 
     def violate(self, text: str, *, item_path: str, reason: int = 0) -> None:
-        """End the association because what the last PDV says breaks a rule (Evt19); for `Connection` too."""
+        """End the association because the content of the last PDV breaks a rule (Evt19)."""
         self._check_local("Evt19", "violate()")
         error = InvalidPDU(text, offset=self._framer.pdv_offset, item_path=item_path, reason=reason)
         self._fire("Evt19", error)
@@ -194,7 +196,7 @@ class UpperLayer:
     def send(self, pdu: PDU) -> None:
         """Queue `pdu` and change state; LocalProtocolError leaves both as they were.
 
-        An Abort is idempotent: after the end it does nothing.
+        An Abort after the end of the association does nothing.
         """
         if isinstance(pdu, Abort) and self._terminal is not None:
             return
@@ -227,7 +229,7 @@ class UpperLayer:
             self._check_pdv(value.context_id, memoryview(value.data).nbytes)
 
     def check_p_data(self, context_id: int, length: int) -> None:
-        """Raise the LocalProtocolError that `send_p_data` would, for a fragment of `length` bytes."""
+        """Raise LocalProtocolError if `send_p_data` would raise it for a fragment of `length` bytes."""
         self._check_local("Evt9", "P-DATA")
         self._check_pdv(context_id, length)
 
@@ -248,9 +250,9 @@ class UpperLayer:
     ) -> None:
         """Queue `parts`, joined in order, as PDVs of one context that fit the peer's maximum length.
 
-        Each PDV travels in a P-DATA-TF of its own. The total must be even; `is_last` marks the last PDV.
-        The buffers must not change until the send that carries them has returned. A whole `command` set
-        goes before them, in one P-DATA-TF with the first PDV if there is room.
+        Each PDV has a P-DATA-TF of its own. The total length must be even; `is_last` marks the last PDV. The
+        buffers must not change until the send that carries them has returned. A whole `command` set is sent
+        before them, in one P-DATA-TF with the first PDV if both fit.
         """
         views = [memoryview(part).cast("B") for part in parts]  # a view of wider items counts items
         length = sum(map(len, views))
@@ -266,9 +268,9 @@ class UpperLayer:
     # --- time ----------------------------------------------------------------------------------
 
     def next_deadline(self, now: float) -> float | None:
-        """Return when `handle_timeout` is to be called, in the clock of `now` (seconds), or None.
+        """Return when to call `handle_timeout`, in the clock of `now` (seconds), or None for never.
 
-        A timer that was armed since the last call starts to run at `now`.
+        Timers that were armed since the last call start to run at `now`.
         """
         return self._timers.next_deadline(now)
 
@@ -278,7 +280,7 @@ class UpperLayer:
             self.expire(timer)
 
     def expire(self, timer: str) -> None:
-        """End the association because a wait was too long; for `Connection`'s own timers too."""
+        """End the association because a wait was too long."""
         event = "Evt18" if self.state in (State.STA2, State.STA13) else "Evt15"
         if (event, self.state) not in TRANSITIONS:
             raise LocalProtocolError(f"nothing is waited for in {self._where()}")
@@ -288,7 +290,7 @@ class UpperLayer:
 
     @property
     def close_action(self) -> CloseAction:
-        """What is to be done with the transport connection now."""
+        """What the caller has to do with the transport connection now."""
         if self._terminal is None:
             return CloseAction.NONE
         if self.state is not State.STA13 or (self._eof and not self._outbox):
@@ -297,18 +299,18 @@ class UpperLayer:
 
     @property
     def is_mid_pdu(self) -> bool:
-        """Whether the peer has begun a PDU and not ended it."""
+        """Whether a PDU of the peer is under way: begun, and not complete."""
         return self._framer.is_mid_pdu
 
     @property
     def bytes_received(self) -> int:
-        """Bytes consumed so far; with `is_mid_pdu`, what tells progress from silence."""
+        """Bytes consumed so far; they tell progress from silence while `is_mid_pdu`."""
         return self._framer.consumed
 
     def unread(self) -> tuple[int, list[Buffer]]:
-        """Return how many bytes are still due of the PDU that has begun, and those not consumed yet.
+        """Return how many bytes of the current PDU are still due, and the bytes that are not consumed yet.
 
-        For a listener that joins in the middle of the byte stream.
+        A listener that joins in the middle of the byte stream needs both.
         """
         return self._framer.unread()
 
@@ -392,7 +394,10 @@ class UpperLayer:
         )
 
     def _set_peer_maximum_length(self, announced: int | None) -> None:
-        """PS3.8 D.1: 0 is no limit; an odd value is rounded down, for fragments have an even length."""
+        """Set the peer's maximum length: 0 is no limit (PS3.8 D.1), and an odd one is rounded down.
+
+        Fragments have an even length.
+        """
         self.peer_maximum_length = min((announced or UNLIMITED_LENGTH) & ~1, UNLIMITED_LENGTH)
 
     # Data transfer (PS3.8 Table 9-7)
@@ -445,7 +450,7 @@ class UpperLayer:
 
     def _aa_2(self, cause: object) -> None:
         if self._terminal is not None:
-            return  # Sta13: only the connection is left to be closed
+            return  # Sta13: only the connection has to be closed
         if isinstance(cause, tuple):
             self._end(LocallyEnded(pdu=cause[0]))
         else:
@@ -471,7 +476,7 @@ class UpperLayer:
         self._abort(cause, source=2)
 
     def _abort(self, cause: object, *, source: int) -> None:
-        """Send A-ABORT and end with what explains it: our own request, a timer, or the peer's fault."""
+        """Send A-ABORT, and end with its cause: our own request, a timer, or a fault of the peer."""
         if isinstance(cause, tuple):
             abort: Abort = cause[0]
             terminal: Terminal = LocallyEnded(pdu=abort)

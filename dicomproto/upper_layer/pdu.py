@@ -1,9 +1,8 @@
 """The seven PDUs and their items as values (PS3.8 9.3, PS3.7 Annex D).
 
-The same classes are sent and received. Text that a peer sent is kept as it came: one
-character per byte (ISO 8859-1), so that nothing is lost and nothing can fail to decode;
-`normalize_ae_title` and `normalize_uid` give what it means. Only the trailing spaces that pad
-an AE title to 16 bytes are left out.
+The same classes are sent and received. Received text stays as it came, one character a byte (ISO 8859-1), so
+that nothing is lost and everything can be decoded. Only the trailing spaces that pad an AE title to 16 bytes
+are removed. `normalize_ae_title` and `normalize_uid` return the significant part of a text.
 """
 
 from __future__ import annotations
@@ -12,16 +11,16 @@ from ..record import Record
 from ..uids import APPLICATION_CONTEXT_NAME
 
 Buffer = bytes | bytearray | memoryview
-"""What bytes come and go in."""
+"""The types of byte buffers that are taken and returned."""
 
 
 def normalize_ae_title(title: str) -> str:
-    """Return `title` without leading and trailing spaces and NULs, none of which is significant."""
+    """Return `title` without leading and trailing spaces and NULs, which are not significant."""
     return title.strip(" \0")
 
 
 class UnknownItem(Record):
-    """An item of a type that the standard does not define, kept raw and otherwise ignored (PS3.8 9.3.1)."""
+    """An item of a type that the standard does not define; it is kept as bytes and ignored (PS3.8 9.3.1)."""
 
     item_type: int
     data: bytes
@@ -57,7 +56,7 @@ class AsynchronousOperationsWindow(Record):
 
 
 class RoleSelection(Record):
-    """Roles that the requestor proposes for itself, or that it is granted (54H; PS3.7 D.3.3.4)."""
+    """Roles that the requestor proposes for itself, or that the acceptor grants it (54H; PS3.7 D.3.3.4)."""
 
     sop_class_uid: str
     scu_role: bool
@@ -81,7 +80,7 @@ class SOPClassCommonExtendedNegotiation(Record):
 
 
 class UserIdentityRQ(Record):
-    """Who the requestor's user is (58H; PS3.7 D.3.3.7.1).
+    """The identity of the requestor's user (58H; PS3.7 D.3.3.7.1).
 
     `identity_type` is 1 user name, 2 user name and passcode, 3 Kerberos ticket, 4 SAML assertion, 5 JWT.
     """
@@ -99,7 +98,7 @@ class UserIdentityAC(Record):
 
 
 class _Associate(Record):
-    """What A-ASSOCIATE-RQ and -AC have in common; `warnings` lists what was tolerated in it."""
+    """The base of A-ASSOCIATE-RQ and -AC; `warnings` lists the tolerated faults."""
 
     called_ae_title: str
     calling_ae_title: str
@@ -117,11 +116,11 @@ class _Associate(Record):
     unknown_user_information: tuple[UnknownItem, ...] = ()
     protocol_version: int = 1
     reserved: bytes = bytes(32)
-    """Bytes 43 to 74, which an A-ASSOCIATE-AC gives back as it got them (PS3.8 Table 9-17)."""
+    """Bytes 43 to 74; an A-ASSOCIATE-AC returns them as they came (PS3.8 Table 9-17)."""
     raw_ae_titles: bytes = b""
     """Bytes 11 to 42, both titles as they came, if they were padded with NULs.
 
-    An A-ASSOCIATE-AC gives them back so: they are sent as long as they mean what the two texts say.
+    An A-ASSOCIATE-AC returns them. They are sent only while they agree with the two texts.
     """
     warnings: tuple[str, ...] = ()
 
@@ -129,14 +128,14 @@ class _Associate(Record):
 class AssociateRQ(_Associate):
     """A-ASSOCIATE-RQ (PS3.8 9.3.2).
 
-    An absent user information item is None; items that belong to the other direction are kept as well.
+    An absent user information item is None. Items that belong to the other direction are kept too.
     """
 
     presentation_contexts: tuple[PresentationContextRQ, ...] = ()
 
 
 class AssociateAC(_Associate):
-    """A-ASSOCIATE-AC (PS3.8 9.3.3). Its AE title fields are reserved: sent as received, never tested."""
+    """A-ASSOCIATE-AC (PS3.8 9.3.3). Its AE titles are reserved: we return them, and never test them."""
 
     presentation_contexts: tuple[PresentationContextAC, ...] = ()
 
@@ -169,7 +168,7 @@ class PresentationDataValue(Record):
 
 
 class PDataTF(Record):
-    """P-DATA-TF, whole (PS3.8 9.3.5). Received ones come out as `PDVChunk`s instead."""
+    """P-DATA-TF (PS3.8 9.3.5), to be sent. A received one becomes `PDVChunk`s."""
 
     values: tuple[PresentationDataValue, ...]
 
@@ -200,7 +199,7 @@ class Abort(Record):
 
 
 PDU = AssociateRQ | AssociateAC | AssociateRJ | PDataTF | ReleaseRQ | ReleaseRP | Abort
-"""The seven of PS3.8 9.3."""
+"""The seven PDUs of PS3.8 9.3."""
 
 _REJECT_SOURCES = {
     1: "service-user",

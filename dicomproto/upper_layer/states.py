@@ -1,13 +1,13 @@
 """The state machine of PS3.8 9.2 as data: Table 9-10, with the standard's names.
 
-Theory of operation. An association is in one of thirteen states. Nineteen events move it: what
-the local user asks for (Evt1, 7, 8, 9, 11, 14, 15), what the transport reports (Evt2, 5, 17),
-what the peer sends (Evt3, 4, 6, 10, 12, 13, 16, and 19 for anything invalid) and the expiry of
-the ARTIM timer (Evt18). Each of the 123 filled cells names one action and the state after it;
-two actions choose between two states. A blank cell cannot happen, or is local misuse.
+Theory of operation. An association is in one of thirteen states. Nineteen events move it: requests of the
+local user (Evt1, 7, 8, 9, 11, 14, 15), reports of the transport (Evt2, 5, 17), PDUs of the peer (Evt3, 4, 6,
+10, 12, 13, 16, and 19 for an invalid one) and the expiry of the ARTIM timer (Evt18). Each of the 123 filled
+cells names one action and the state after it; two actions choose between two states. A blank cell cannot
+happen, or is local misuse.
 
-`UpperLayer` has one method for each action and looks nowhere else for what happens next. The
-documentation's diagram and table are drawn from this module.
+`UpperLayer` has one method for each action; this table alone decides what it does. The diagram and the table
+of the documentation are drawn from this module.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class State(Enum):
     STA12 = "Sta12"
     STA13 = "Sta13"
 
-    __hash__ = object.__hash__  # Enum's own is a Python call, several times a message
+    __hash__ = object.__hash__  # the one of Enum is a Python call, several times a message
 
     @property
     def meaning(self) -> str:
-        """What the state waits for."""
+        """What an association in this state waits for."""
         return _MEANINGS[self.value]
 
 
@@ -81,7 +81,7 @@ EVENTS = MappingProxyType(
     }
 )
 
-# One row per event. `3:AA-8/13` reads: in Sta3 do AA-8, then be in Sta13; `6-12:` is each of Sta6 to Sta12.
+# One row an event. `3:AA-8/13` means: in Sta3 do AA-8, then be in Sta13. `6-12:` means each of Sta6 to Sta12.
 _ROWS = """
 Evt1   1:AE-1/4
 Evt2   4:AE-2/5

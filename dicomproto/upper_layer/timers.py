@@ -1,7 +1,7 @@
 """The timers of one association at the P-DATA level; their clock is the caller's.
 
-A timer is named like the field of `Timeouts` that has its duration, and starts to run at the first
-`next_deadline` after it was armed.
+The name of a timer is the field of `Timeouts` with its duration. An armed timer starts to run at the next
+`next_deadline`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from .framer import Framer
 
 
 class Timers:
-    """The armed timers. The `pdu` timer follows the framer: a PDU may take only so long once it has begun."""
+    """The armed timers. The `pdu` timer follows the framer, and bounds the time of a PDU under way."""
 
     def __init__(self, timeouts: Timeouts, framer: Framer) -> None:
         self._timeouts = timeouts
@@ -23,7 +23,7 @@ class Timers:
         self._progress: tuple[int, int] | None = None
 
     def arm(self, timer: str) -> None:
-        """Arm a timer, or arm it anew; without effect if its duration is None."""
+        """Arm a timer, or arm it again; no effect if its duration is None."""
         if getattr(self._timeouts, timer) is not None:
             self._armed[timer] = None
 
@@ -36,12 +36,12 @@ class Timers:
         self._armed.clear()
 
     def end(self) -> None:
-        """Disarm all timers, and follow the framer no longer: the association has ended."""
+        """Disarm all timers and stop following the framer: the association has ended."""
         self._armed.clear()
         self._is_over = True
 
     def next_deadline(self, now: float) -> float | None:
-        """Return the earliest deadline, or None; a timer armed since the last call starts to run at `now`."""
+        """Return the earliest deadline, or None; timers armed since the last call start to run at `now`."""
         self._watch_pdu()
         timers, earliest = self._armed, None
         for name, deadline in timers.items():
@@ -52,7 +52,7 @@ class Timers:
         return earliest
 
     def expired(self, now: float) -> Iterator[str]:
-        """Disarm each timer whose deadline has come, and yield it; one may be disarmed in between."""
+        """Disarm each timer whose deadline has come, and yield it; others may be disarmed in between."""
         self._watch_pdu()
         for name, deadline in tuple(self._armed.items()):
             if deadline is not None and deadline <= now and name in self._armed:
@@ -60,7 +60,7 @@ class Timers:
                 yield name
 
     def _watch_pdu(self) -> None:
-        """Let the `pdu` timer follow the framer: one PDU, or the last byte of a P-DATA-TF, is one wait."""
+        """Arm the `pdu` timer again for each new PDU, and at each progress within a P-DATA-TF."""
         framer = self._framer
         if self._is_over or not framer.is_mid_pdu:
             self._progress = None

@@ -1,4 +1,4 @@
-"""What a peer does wrong, as the A-ABORT that answers it and the event that reports it."""
+"""Violations of the protocol by a peer: the A-ABORT that answers one, and the event that reports it."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ _SIGNATURES = (
 
 
 def sniff(header: bytes) -> str:
-    """Return which protocol the first 6 bytes of a connection belong to, "unknown" if none of those known."""
+    """Return the protocol of the first 6 bytes of a connection, or "unknown"."""
     return next((kind for signature, kind in _SIGNATURES if header.startswith(signature)), "unknown")
 
 
 def violation(
     error: InvalidPDU, state: str, *, source: int, first_bytes: bytes
 ) -> tuple[Abort, NotDicom | ProtocolViolation]:
-    """Return our A-ABORT from `source` and the terminal event for what was invalid in `state`.
+    """Return our A-ABORT from `source`, and the terminal event, for an error in `state`.
 
-    If not even the first PDU was recognized, `first_bytes` of the connection tell which protocol it is.
+    If the first PDU was not recognized, the `first_bytes` of the connection name another protocol.
     """
     # Source 0, the service-user, has no reasons (PS3.8 Table 9-26).
     abort = Abort(source=source, reason=error.reason if source else 0)
