@@ -1,8 +1,15 @@
 """dicomproto: DICOM networking as a sans-IO protocol engine.
 
-`Connection` speaks DIMSE messages, `UpperLayer` P-DATA; both turn bytes into events and events
-into bytes, and never wait, read a clock, log or open anything. `dicomproto_transports` binds them
-to blocking sockets, trio and anyio.
+`Connection` speaks DIMSE messages, `UpperLayer` P-DATA. Both turn bytes into events and events into bytes.
+They never wait, read a clock, log or open anything. `dicomproto_transports` connects them to blocking
+sockets, trio and anyio.
+
+- association: the agreement of two application entities to exchange messages (PS3.8 7.1).
+- connection: the transport connection that carries it, and the state machine that reads and writes its bytes.
+- context: a presentation context, an abstract syntax with a transfer syntax and an id (PS3.8 7.1.1.13).
+- operation: a request of one side and all responses of the other (PS3.7 7.1).
+- message: a request or a response, a command set with or without a data set (PS3.7 6.3).
+- data set: the data elements behind a command set (PS3.5 7).
 """
 
 from __future__ import annotations

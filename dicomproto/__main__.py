@@ -1,6 +1,6 @@
 """`python -m dicomproto` is the command `dicomproto`.
 
-It is a program on top of the adapters, and lies here for its name alone: the engine knows neither.
+It is a program on top of the adapters, and is in this package only for its name. The engine does not use it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`Limits` and `Timeouts`: every bound the engine and the adapters keep, one docstring a field."""
+"""`Limits` and `Timeouts`: all bounds of the engine and the adapters, one docstring a field."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ MIB = 1024 * 1024
 
 
 class Limits(Record):
-    """What a peer may make us hold or parse. Checked on declared sizes, before anything is buffered."""
+    """Most that a peer can make us hold or parse; declared sizes are checked before anything is buffered."""
 
     associate_length: int = 1 * MIB
     """Bytes of an A-ASSOCIATE-RQ or -AC after its header. Valid ones of 130 KB exist."""
 
     presentation_contexts: int = 256
-    """Presentation context items in one A-ASSOCIATE PDU; 128 are conformant, an id is one byte."""
+    """Presentation context items in one A-ASSOCIATE PDU; at most 128 are conformant."""
 
     transfer_syntaxes: int = 256
     """Transfer syntax sub-items in one presentation context."""
@@ -24,41 +24,41 @@ class Limits(Record):
     """All other items and sub-items of one A-ASSOCIATE PDU together."""
 
     p_data_length: int = 1 * MIB
-    """Bytes of a P-DATA-TF after its header that are always taken, whatever we announced.
+    """Bytes of a P-DATA-TF after its header.
 
-    Four times the announced maximum length is taken if that is more; an announced 0 means no limit.
+    If four times the announced maximum length is more, that counts; an announced 0 means no limit.
     """
 
     empty_fragments: int = 64
     """PDVs without data within one message."""
 
     tiny_fragments: int = 1024
-    """PDVs of one message whose mean is below 64 bytes, or a quarter of the maximum length that we announced.
+    """PDVs of one message with a mean below 64 bytes, or below a quarter of the announced maximum length.
 
-    A message with more of them is refused; one whose fragments are of a decent size may have any number.
+    A message with more PDVs than this is refused if they are so small; otherwise their number is not limited.
     """
 
     command_length: int = 64 * KIB
     """Bytes of one command set."""
 
     outstanding_requests: int = 64
-    """Requests of the peer that are not answered yet; a larger window that was agreed on counts instead."""
+    """Requests of the peer that are not answered yet; a larger negotiated window counts instead."""
 
     collect: int = 512 * MIB
-    """Bytes of a data set that `DataSetCollector` holds, hence of one given whole to a handler."""
+    """Bytes of a data set in a `DataSetCollector`, and so of a data set that a handler gets whole."""
 
     identifier: int = 1 * MIB
-    """Bytes of the identifier of a C-FIND, C-GET or C-MOVE request; `collect` counts as well.
+    """Bytes of the identifier of a C-FIND, C-GET or C-MOVE request; `collect` counts too.
 
-    `dicomproto.encoded.IDENTIFIER_BOUNDS` bounds its elements, items and nested sequences.
+    `dicomproto.encoded.IDENTIFIER_BOUNDS` limits its elements, items and nested sequences.
     """
 
 
 class Timeouts(Record):
-    """How long each wait may last, in seconds, and how slow a message may be; None means no bound."""
+    """The longest time of each wait, in seconds, and the slowest rate of a message; None means no bound."""
 
     connect: float | None = 15.0
-    """For the TCP connection, all addresses of a host together; the next one is tried after 250 ms."""
+    """For the TCP connection, to all addresses of a host together; the next one is tried after 250 ms."""
 
     proxy: float | None = 5.0
     """For the header of the PROXY protocol, where a server expects one."""
@@ -73,10 +73,10 @@ class Timeouts(Record):
     """For the peer's A-ASSOCIATE-RQ, from the moment the connection stands (PS3.8 9.1.5)."""
 
     pdu: float | None = 60.0
-    """For the rest of a PDU once its first byte came; within a message each byte starts it again."""
+    """For the rest of a PDU after its first byte; in a P-DATA-TF each byte starts the time again."""
 
     minimum_rate: float | None = 1024.0
-    """Bytes a second that each message of the peer has to bring on average, judged after 300 s of it; 0: any.
+    """Least bytes a second of each message of the peer, on average, judged after 300 s; 0 for any rate.
 
     Time in which nobody reads does not count.
     """
@@ -85,7 +85,7 @@ class Timeouts(Record):
     """For the peer to take any byte of what we send."""
 
     response: float | None = 60.0
-    """For the response to a request, from the end of sending it."""
+    """For the response to a request, after the last byte of the request."""
 
     action: float | None = 300.0
     """For the response to an N-ACTION, in place of `response`."""
@@ -94,10 +94,10 @@ class Timeouts(Record):
     """For the next response to a C-GET or C-MOVE, in place of `response`."""
 
     cancel: float | None = 10.0
-    """For the final response after a C-CANCEL; a C-MOVE provider may let the object under way end first."""
+    """For the final response after a C-CANCEL; a C-MOVE provider may finish the current object first."""
 
     idle: float | None = 900.0
-    """An acceptor's, between the messages of an established association."""
+    """For the next message of an established association, on the acceptor's side."""
 
     close: float | None = 2.0
-    """For the peer to close the connection after our last words."""
+    """For the peer to close the connection after our last PDU."""

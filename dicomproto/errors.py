@@ -1,7 +1,7 @@
-"""The error tree. Local misuse, what a peer sent, and how an association ended stay apart.
+"""The error tree: local misuse, errors in data, and the ends of associations.
 
-The engine raises `LocalProtocolError` and nothing else: whatever a peer does comes out of
-`next_event()` as data. The adapters turn terminal events into the `AssociationError`s.
+The engine raises only `LocalProtocolError`; everything that a peer does comes out of `next_event()` as data.
+The adapters turn terminal events into `AssociationError`s.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ class DicomProtoError(Exception):
 
 
 class LocalProtocolError(DicomProtoError):
-    """The caller asked for something that the protocol does not allow now, or ever.
+    """The protocol does not allow what the caller asked for, now or ever.
 
-    Neither state nor output changed. The text names what was asked, the state and the remedy.
+    State and output are unchanged. The text names the request, the state and the remedy.
     """
 
 
 class InvalidPDU(DicomProtoError):
-    """Bytes that are no valid PDU, from `decode_pdu`.
+    """Bytes that are not a valid PDU, from `decode_pdu`.
 
-    `offset` counts from the start of the PDU; `item_path` names the item; `reason` is the
-    A-ABORT reason that answers it (PS3.8 Table 9-26).
+    `offset` counts from the start of the PDU; `item_path` names the item; `reason` is the reason of the
+    A-ABORT that answers it (PS3.8 Table 9-26).
     """
 
     def __init__(self, text: str, *, offset: int, item_path: str, reason: int) -> None:
@@ -34,15 +34,15 @@ class InvalidPDU(DicomProtoError):
 
 
 class InvalidCommand(DicomProtoError):
-    """Bytes that are no valid command set, from `decode_command` (PS3.7 6.3)."""
+    """Bytes that are not a valid command set, from `decode_command` (PS3.7 6.3)."""
 
 
 class DataSetError(DicomProtoError):
     """A data set that cannot be encoded, decoded, re-encoded, matched or made as asked.
 
-    From `dicomproto.datasets` and `dicomproto.matching`. If it came with a response, that is the `response`:
-    what was asked for may have been done. If it is about the data set of a request of the peer, that is the
-    `request`.
+    From `dicomproto.datasets` and `dicomproto.matching`. If the data set came with a response, `response` is
+    that response: the operation may have succeeded. If it came with a request of the peer, `request` is that
+    request.
     """
 
     request: object = None
@@ -54,7 +54,7 @@ class DataSetTooLarge(DataSetError):
 
 
 class AssociationError(DicomProtoError):
-    """Base of the errors that say why an association could not be made or has ended."""
+    """Base of the errors for an association that could not be made, or that has ended."""
 
 
 class AssociationRejected(AssociationError):
@@ -81,13 +81,13 @@ class AssociationAborted(AssociationError):
 
 
 class AssociationReleased(AssociationError):
-    """The association was released while something was still expected on it."""
+    """The association was released while a caller still waited for something on it."""
 
 
 class ConnectionLost(AssociationError):
-    """The transport connection could not be made or ended without a word.
+    """The transport connection could not be made, or ended without an A-ABORT or a release.
 
-    `state` is the protocol state it ended in (None before there was a connection).
+    `state` is the protocol state in which it ended, or None if there was no connection.
     """
 
     def __init__(self, text: str, *, state: str | None = None) -> None:
@@ -96,11 +96,11 @@ class ConnectionLost(AssociationError):
 
 
 class TLSFailed(ConnectionLost):
-    """TLS could not be agreed on, or broke; `kind` says why.
+    """The TLS handshake or a TLS connection failed; `kind` is the reason.
 
-    "certificate": the peer's cannot be verified, or is missing. "hostname": it is for another host.
-    "refused": the peer sent an alert, most often about our certificate. "plain": the peer does not speak
-    TLS. "protocol": no version or cipher suite in common, or nonsense.
+    "certificate": the certificate of the peer cannot be verified, or is missing. "hostname": it is for
+    another host. "refused": the peer sent an alert, most often about our certificate. "plain": the peer does
+    not speak TLS. "protocol": there is no common version or cipher suite, or the data was not valid.
     """
 
     def __init__(self, text: str, *, kind: str, state: str | None = None) -> None:
@@ -117,9 +117,9 @@ class TimedOut(AssociationError):
 
 
 class RemoteProtocolError(AssociationError):
-    """The peer violated the protocol and was answered with A-ABORT.
+    """The peer violated the protocol, and we answered with A-ABORT.
 
-    `offset` counts from the first byte of the connection, `item_path` names the item.
+    `offset` counts from the first byte of the connection; `item_path` names the item.
     """
 
     def __init__(self, text: str, *, offset: int, item_path: str) -> None:
@@ -137,4 +137,4 @@ class NotDicomError(AssociationError):
 
 
 class NoAcceptedContext(AssociationError):
-    """No presentation context was accepted, or none fits what is to be sent."""
+    """No presentation context was accepted, or none fits the message to send."""

@@ -1,14 +1,12 @@
 """Immutable, slotted, keyword-only value classes, cheap to import and to create.
 
-The PDUs, events and messages are values. A frozen dataclass would do, at twice the cost per
-instance and five times the cost per class at import; both matter here (a fragment is an
-instance, and `dicomproto echoscu` starts in milliseconds). A `Record` writes its own
-`__init__` from its annotations, as dataclasses do, and stores through slot descriptors. Where many are
-made, `maker_of` gives a function that makes them in two fifths of the time.
+PDUs, events and messages are values. A frozen dataclass would cost twice as much an instance, and five times
+as much a class at import. Both matter: each fragment is an instance, and `dicomproto echoscu` starts in
+milliseconds. A `Record` writes its own `__init__` from its annotations, as dataclasses do, and stores through
+slot descriptors. `maker_of` returns a function that makes records in two fifths of the time.
 
-Two fields are special by name: `warnings` takes no part in equality, so that a tolerated
-oddity does not make a PDU unequal to the clean one; and every bytes-like value is shown by
-its length alone, so that no patient data can reach a log through `repr`.
+The field `warnings` is not compared, so that a PDU with a tolerated fault equals one without. `repr` shows
+only the length of bytes-like values, so that no patient data can reach a log.
 """
 
 from __future__ import annotations
@@ -23,7 +21,7 @@ _MISSING: Any = object()
 def _parameters(
     fields: dict[str, object], converters: dict[str, Any], scope: dict[str, Any]
 ) -> tuple[list[str], list[tuple[str, str]]]:
-    """Return the fields as in a signature, and each with its value; what these use goes to `scope`."""
+    """Return the parameters of `__init__`, and each field with its value; names they use go to `scope`."""
     parameters, values = [], []
     for field, default in fields.items():
         if default is _MISSING:
@@ -42,7 +40,7 @@ def _parameters(
 def _write_init(
     name: str, fields: dict[str, object], slots: dict[str, Any], converters: dict[str, Any]
 ) -> Any:
-    """Return an `__init__` that stores each field, converted, through its slot descriptor."""
+    """Return an `__init__` that converts each field and stores it through its slot descriptor."""
     scope: dict[str, Any] = {f"_set_{field}": slots[field].__set__ for field in fields}
     parameters, values = _parameters(fields, converters, scope)
     stores = [f"    _set_{field}(self, {value})\n" for field, value in values]
@@ -56,15 +54,15 @@ def _write_init(
 def _run(source: str, scope: dict[str, Any]) -> None:
     """Run code that was made here.
 
-    It is compiled first: a KeyboardInterrupt within `exec` of a text makes CPython end the program by that
-    signal later on, whoever caught it.
+    It is compiled first: after a KeyboardInterrupt within `exec` of a text, CPython ends the program with
+    that signal at exit, even if the exception was caught.
     """
     exec(compile(source, "<record>", "exec"), scope)
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 class _RecordType(type):
-    """Turns the annotations of a class body into slots and an `__init__`."""
+    """Makes slots and an `__init__` from the annotations of a class body."""
 
     def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> _RecordType:
         own = [
@@ -103,7 +101,7 @@ class Record(metaclass=_RecordType):
     """Base of all value classes: immutable, compared by value, shown without payloads."""
 
     _converters: ClassVar[dict[str, Callable[[object], object]]] = {}
-    """What the values of some fields go through before they are stored."""
+    """Functions that convert the values of some fields before they are stored."""
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{type(self).__name__} is immutable; use replace({name}=...)")
@@ -130,7 +128,7 @@ class Record(metaclass=_RecordType):
         return _rebuild, (type(self), {f: getattr(self, f) for f in type(self)._fields})
 
     def replace(self, **changes: object) -> Self:
-        """Return a copy with some fields changed; raises TypeError for an unknown field."""
+        """Return a copy with some fields changed. Raises TypeError for an unknown field."""
         kind = type(self)
         return maker_of(kind)(**{f: getattr(self, f) for f in kind._fields} | changes)
 
@@ -145,8 +143,8 @@ RecordT = TypeVar("RecordT", bound=Record)
 def maker_of(kind: type[RecordT]) -> Callable[..., RecordT]:
     """Return a function that makes records of `kind`.
 
-    It takes them by name, or in order if those without a default come first. It fills one of a class with the
-    same slots that can be set, and then makes it a `kind`.
+    It takes the fields by name, or in order if those without a default come first. It fills an instance of a
+    mutable class with the same slots, and then makes it a `kind`.
     """
     maker: Callable[..., RecordT] = _write_maker(kind)
     return maker
@@ -154,7 +152,7 @@ def maker_of(kind: type[RecordT]) -> Callable[..., RecordT]:
 
 @cache
 def _write_maker(kind: type[Record]) -> Any:
-    # Without both of them Python stores each field through a call of `__setattr__`.
+    # Without both of them, Python would store each field through a call of `__setattr__`.
     plain = {"__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
     namespace = {"__slots__": kind.__dict__["__slots__"]} | plain
     blank = type.__new__(_RecordType, kind.__name__, kind.__bases__, namespace)

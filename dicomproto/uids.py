@@ -1,4 +1,4 @@
-"""The UIDs that the protocol itself needs (PS3.6 Annex A), and our own identification."""
+"""The UIDs that the protocol needs (PS3.6 Annex A), and our own identification."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ UNCOMPRESSED_TRANSFER_SYNTAXES = (
     IMPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_BIG_ENDIAN,
 )
-"""The transfer syntaxes of native pixel data, best first: Explicit VR keeps what private elements are."""
+"""The transfer syntaxes of native pixel data, best first: Explicit VR keeps the VRs of private elements."""
 
 IMPLEMENTATION_CLASS_UID = "2.25.309536743520180466219374226474853067201"
-"""Sent in item 52H; derived from a UUID (PS3.5 B.2), so no registered root is claimed."""
+"""Sent in item 52H; derived from a UUID (PS3.5 B.2), so that it needs no registered root."""
 
 IMPLEMENTATION_VERSION_NAME = "DICOMPROTO_010"
 """Sent in item 55H, at most 16 characters (PS3.7 D.3.3.2)."""
@@ -31,13 +31,13 @@ _VALID_UID = re.compile(r"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*")
 
 
 def normalize_uid(uid: str) -> str:
-    """Return `uid` without the trailing NULs and spaces that some peers pad it with."""
+    """Return `uid` without trailing NULs and spaces, with which some peers pad it."""
     try:
         return uid.rstrip("\0 ")
-    except (AttributeError, TypeError):  # which a test beforehand would cost those that are right
+    except (AttributeError, TypeError):  # a test before the call would cost time for every valid UID
         raise TypeError(f"a UID is text, not {type(uid).__name__}") from None
 
 
 def is_valid_uid(uid: str) -> bool:
-    """Tell whether `uid` is conformant: dotted numbers without leading zeros, 64 at most (PS3.5 9.1)."""
+    """Tell whether `uid` is conformant: dotted numbers without leading zeros, up to 64 bytes (PS3.5 9.1)."""
     return len(uid) <= 64 and _VALID_UID.fullmatch(uid) is not None

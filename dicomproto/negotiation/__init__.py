@@ -1,12 +1,11 @@
-"""What an association may carry: proposal + policy -> answer; proposal + answer -> contexts and roles.
+"""Negotiation: proposal and policy give the answer; proposal and answer give contexts and roles.
 
-Pure functions over the PDUs of `upper_layer.pdu`. The acceptor's `negotiate` and the requestor's
-`plan_contexts` and `build_associate_rq` make PDUs; `accepted_contexts` reads the same result out of
-a proposal and its answer on either side, so that both sides agree by construction. UIDs are
-compared without the padding that some peers give them, and come out without it.
+These are pure functions of the PDUs in `upper_layer.pdu`. The acceptor's `negotiate` and the requestor's
+`plan_contexts` and `build_associate_rq` make PDUs. Both sides read the result with `accepted_contexts`, so
+they agree by construction. UIDs are compared and returned without padding, which some peers add.
 
-An association of which every context was rejected is accepted all the same: so says the letter of
-PS3.8 7.1.1, and the requestor learns the reason of each context.
+An association is accepted even if every context was rejected, as PS3.8 7.1.1 says; so the requestor learns
+the reason for each context.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The acceptor's half: proposal and policy in, A-ASSOCIATE-AC or -RJ out."""
+"""The acceptor's half: a proposal and a policy give an A-ASSOCIATE-AC or -RJ."""
 
 from __future__ import annotations
 
@@ -45,8 +45,7 @@ from .agreed import (
 class SupportedContext(Record):
     """An abstract syntax that an acceptor supports, with its transfer syntaxes, preferred first.
 
-    `scu_role` and `scp_role` say whether the requestor is granted that role if it proposes it; None
-    grants it.
+    `scu_role` and `scp_role` tell whether a requestor that proposes this role gets it; None grants it.
     """
 
     abstract_syntax: str
@@ -62,8 +61,8 @@ _NAMES = (1, 2)
 class IdentityVerdict(Record):
     """Whether a user identity is accepted.
 
-    `server_response` is sent if a response was requested, and empty for a user name, with or without
-    passcode, to which there is nothing to say (PS3.7 D.3.3.7.2).
+    `server_response` is sent if a response was requested. It is empty for a user name, with or without
+    passcode (PS3.7 D.3.3.7.2).
     """
 
     accepted: bool
@@ -71,10 +70,10 @@ class IdentityVerdict(Record):
 
 
 def index_supported(contexts: Iterable[SupportedContext]) -> dict[str, SupportedContext]:
-    """Return `contexts` by abstract syntax, as `AcceptorPolicy.supported` wants them; build it once.
+    """Return `contexts` by abstract syntax, for `AcceptorPolicy.supported`; build it once.
 
-    Contexts of one abstract syntax are joined: their transfer syntaxes in order, the last roles that
-    are not None.
+    Contexts of one abstract syntax are joined: all transfer syntaxes in order, and the last roles that are
+    not None.
     """
     index: dict[str, SupportedContext] = {}
     for context in contexts:
@@ -90,76 +89,76 @@ def index_supported(contexts: Iterable[SupportedContext]) -> dict[str, Supported
 
 
 def accept_anything(proposal: PresentationContextRQ) -> SupportedContext:
-    """Support whatever is proposed, in its first transfer syntax: an `AcceptorPolicy.unknown_context`."""
+    """Support any proposal in its first transfer syntax; use it as `AcceptorPolicy.unknown_context`."""
     return SupportedContext(
         abstract_syntax=proposal.abstract_syntax, transfer_syntaxes=proposal.transfer_syntaxes
     )
 
 
 class AcceptorPolicy(Record):
-    """What an acceptor supports and whom it serves; one value serves any number of associations.
+    """What an acceptor supports and whom it serves, for any number of associations.
 
-    The hooks are called by `negotiate`; what they raise goes through to its caller.
+    `negotiate` calls the hooks, and lets their exceptions pass to its caller.
     """
 
     supported: Mapping[str, SupportedContext] = MappingProxyType({})
-    """By abstract syntax, from `index_supported`. A service class UID as abstract syntax stands for every
-    SOP class that the requestor says belongs to it, if `common_extended` accepts that."""
+    """Contexts by abstract syntax, from `index_supported`. A service class UID as abstract syntax stands for
+    every SOP class that the requestor assigns to it, if `common_extended` accepts that."""
 
     unknown_context: Callable[[PresentationContextRQ], SupportedContext | None] | None = None
-    """Asked about each proposal that `supported` does not know; its UIDs come normalized."""
+    """Called with each proposal that is not in `supported`; its UIDs are normalized."""
 
     prefer_proposer_order: bool = False
-    """Choose the first proposed transfer syntax that is supported, not the first supported one."""
+    """Choose the first proposed transfer syntax that is supported, not the first supported and proposed."""
 
     maximum_length: int = DEFAULT_MAXIMUM_LENGTH
-    """Announced to the requestor: bytes of a P-DATA-TF after its header, 0 for any number."""
+    """The maximum length to announce: bytes of a P-DATA-TF after its header, 0 for any number."""
 
     implementation_class_uid: str = IMPLEMENTATION_CLASS_UID
     implementation_version_name: str | None = IMPLEMENTATION_VERSION_NAME
 
     operations_window: AsynchronousOperationsWindow = ONE_OPERATION
-    """How many operations the requestor may have outstanding, and how many we; answered only if asked."""
+    """Most operations that the requestor, and that we, may have outstanding; sent only as an answer."""
 
     called_ae_titles: Set[str] | tuple[str, ...] | None = None
-    """The titles that we answer to, without padding; None for any."""
+    """The accepted called AE titles, without padding; None for any."""
 
     calling_ae_titles: Set[str] | tuple[str, ...] | None = None
-    """The titles of those whom we serve, without padding; None for anyone. A title proves nothing."""
+    """The accepted calling AE titles, without padding; None for any. A title proves nothing."""
 
     any_application_context: bool = False
-    """Accept an application context name that is not the DICOM one."""
+    """Accept any application context name, not only the one of DICOM."""
 
     request: Callable[[AssociateRQ], AssociateRJ | None] | None = None
-    """Sees the whole request, once titles and application context have passed, and may reject it."""
+    """Called with the whole request after titles and application context have passed; may reject it."""
 
     user_identity: Callable[[UserIdentityRQ], IdentityVerdict] | None = None
-    """Judges a user identity; without it every identity is ignored and none is answered."""
+    """Called with the user identity; without it identities are ignored and not answered."""
 
     extended: Callable[[Mapping[str, bytes]], Mapping[str, bytes]] | None = None
-    """Takes the application information by SOP class and returns the answers; only proposed classes count."""
+    """Called with the application information by SOP class; returns the answers for proposed SOP classes."""
 
     common_extended: (
         Callable[[tuple[SOPClassCommonExtendedNegotiation, ...]], Iterable[SOPClassCommonExtendedNegotiation]]
         | None
     ) = None
-    """Returns the items to act on. A SOP class that is not in `supported` is then treated as the first of its
-    related general SOP classes, or as its service class, that is (PS3.7 D.3.3.6). There is no answer, so that
-    `Connection.send` is to be told: see `accepted_common_extended`."""
+    """Returns the items to act on. A SOP class that is not in `supported` then counts as the first of its
+    related general SOP classes, or as its service class, that is supported (PS3.7 D.3.3.6). No PDU has an
+    answer, so pass the items to `Connection.send` too: see `accepted_common_extended`."""
 
 
 def negotiate(rq: AssociateRQ, policy: AcceptorPolicy) -> AssociateAC | AssociateRJ:
-    """Return the answer to `rq`. Nothing in a request makes it raise; what a hook raises goes through.
+    """Return the answer to `rq`. No request makes it raise; exceptions of the hooks pass through.
 
-    Each proposed context is answered once, in order, with one transfer syntax item (which means nothing
-    in a rejection); of several with the same id the first counts. Proposed roles are always answered.
+    Each proposed context has one answer, in order, with one transfer syntax item, which has no meaning in a
+    rejection. If several contexts have one id, the first counts. Proposed roles are always answered.
     """
     rejection = _rejection(rq, policy)
     if rejection is not None:
         return rejection
     identity = _identity(rq.user_identity, policy)
     if identity is not None and not identity.accepted:
-        # PS3.7 D.3.3.7: refused for good, by the service-provider (ACSE related), without a reason.
+        # PS3.7 D.3.3.7: rejected permanently by the service-provider (ACSE related), without a reason.
         return AssociateRJ(result=1, source=2, reason=1)
     positive_response = None
     if identity is not None and rq.user_identity is not None and rq.user_identity.positive_response_requested:
@@ -192,7 +191,7 @@ def accepted_common_extended(
 ) -> dict[str, SOPClassCommonExtendedNegotiation]:
     """Return the common extended negotiation items of `rq` that the policy acts on, by SOP class.
 
-    Their values are what `Connection.send` takes as `common_extended`, beside the answer of `negotiate`.
+    Pass their values to `Connection.send` as `common_extended`, together with the answer of `negotiate`.
     """
     if policy.common_extended is None or not rq.sop_class_common_extended:
         return {}
@@ -235,7 +234,7 @@ def _answer_contexts(
         role = proposed.get(uid)
         if role is not None:
             answer = _answer_role(role, supported)
-            # Several contexts of one SOP class have one answer; that of a supported one counts.
+            # Several contexts of one SOP class share one answer: the one of a supported context counts.
             if supported is not None or uid not in answered_roles:
                 answered_roles[uid] = answer
             if result == ACCEPTANCE and not (answer.scu_role or answer.scp_role):
@@ -251,8 +250,8 @@ def _answer_context(
     policy: AcceptorPolicy,
     common: Mapping[str, SOPClassCommonExtendedNegotiation],
 ) -> tuple[int, str, SupportedContext | None]:
-    """Return the result, the transfer syntax to answer with, and what supports the proposal."""
-    # One of the proposed syntaxes even in a rejection: some requestors refuse the answer without it.
+    """Return the result, the transfer syntax of the answer, and the supported context, if any."""
+    # A rejection has one of the proposed syntaxes too, since some requestors refuse an answer without it.
     filler = next(filter(is_valid_uid, proposal.transfer_syntaxes), IMPLICIT_VR_LITTLE_ENDIAN)
     if not proposal.abstract_syntax:
         return NO_ABSTRACT_SYNTAX, filler, None
@@ -287,7 +286,7 @@ def _supported(
 
 
 def _answer_role(role: RoleSelection, supported: SupportedContext | None) -> RoleSelection:
-    """Grant the proposed roles that are not denied; an SOP class that is not supported has none."""
+    """Grant the proposed roles that are not denied; none of a SOP class that is not supported."""
     return RoleSelection(
         sop_class_uid=normalize_uid(role.sop_class_uid),
         scu_role=supported is not None and role.scu_role and supported.scu_role is not False,
@@ -314,7 +313,7 @@ def _fits(
 ) -> bool:
     """Tell whether the answers fit in a user information item, whose length has 16 bits.
 
-    What was asked came in one as well, but perhaps in a second, too, or without the items that we add.
+    They may not fit, since a request may have two such items, and since we add items of our own.
     """
     size = 256 + sum([8 + len(role.sop_class_uid) for role in roles])
     size += sum([6 + len(item.sop_class_uid) + len(item.application_information) for item in extended])

@@ -1,4 +1,4 @@
-"""What a proposal and its answer amount to: contexts, roles and the window, the same for both sides."""
+"""The result of a proposal and its answer, the same for both sides: contexts, roles and the window."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from ..upper_layer.pdu import (
 )
 
 MAXIMUM_CONTEXTS = 128
-"""Odd numbers from 1 to 255 identify presentation contexts (PS3.8 9.3.2.2)."""
+"""Presentation contexts of an association: their ids are odd and from 1 to 255 (PS3.8 9.3.2.2)."""
 
 DEFAULT_MAXIMUM_LENGTH = 131_072
-"""What we announce unless told otherwise: large enough that PDU headers cost nothing."""
+"""The maximum length that we announce by default: large enough that PDU headers cost nothing."""
 
 CONVERTIBLE_TRANSFER_SYNTAXES = (*UNCOMPRESSED_TRANSFER_SYNTAXES, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN)
-"""Transfer syntaxes of native pixel data, each of which can be re-encoded in each other, best first.
+"""Transfer syntaxes of native pixel data, best first; each can be re-encoded in each other.
 
-Deflated is one of them: only the data set as a whole is compressed, without loss.
+Deflated is one of them: it compresses only the data set as a whole, without loss.
 """
 
 FALLBACK_TRANSFER_SYNTAXES = UNCOMPRESSED_TRANSFER_SYNTAXES[:2]
-"""Proposed for data sets whose own syntax may be refused; Explicit keeps private VRs, so it is first."""
+"""Proposed for data sets whose own syntax may be refused. Explicit is first: it keeps private VRs."""
 
 ACCEPTANCE, USER_REJECTION, NO_REASON, NO_ABSTRACT_SYNTAX, NO_TRANSFER_SYNTAX = range(5)
 """Results of a presentation context (PS3.8 Table 9-18)."""
@@ -52,11 +52,11 @@ ONE_OPERATION = AsynchronousOperationsWindow(maximum_invoked=1, maximum_performe
 
 
 class AcceptedContext(Record):
-    """A presentation context that may be used, with the roles of the association's requestor.
+    """An accepted presentation context, with the roles of the association's requestor.
 
-    The acceptor has the complementary roles: it is SCP where the requestor is SCU. `roles_answered`
-    tells whether roles were both proposed and answered; otherwise the default ones hold, and a
-    proposed SCP role counts as granted.
+    The acceptor has the complementary roles: it is SCP where the requestor is SCU. `roles_answered` tells
+    whether roles were both proposed and answered. If not, the default roles hold, and a proposed SCP role
+    counts as granted.
     """
 
     context_id: int
@@ -66,13 +66,13 @@ class AcceptedContext(Record):
     requestor_is_scp: bool = False
     roles_answered: bool = False
     service_class_uid: str = ""
-    """What SOP class common extended negotiation says the SOP class belongs to (PS3.7 D.3.3.6)."""
+    """The service class of the SOP class, from common extended negotiation (PS3.7 D.3.3.6)."""
 
 
 class RejectedContext(Record):
-    """A proposed presentation context that may not be used.
+    """A proposed presentation context that was not accepted.
 
-    `result` is the answer's (PS3.8 Table 9-18), or None if there was none; `reason` says it in words.
+    `result` is the result in the answer (PS3.8 Table 9-18), or None without an answer; `reason` is its text.
     """
 
     context_id: int
@@ -89,12 +89,12 @@ def accepted_contexts(
     strict_roles: bool = False,
     common_extended: Iterable[SOPClassCommonExtendedNegotiation] = (),
 ) -> dict[int, AcceptedContext]:
-    """Return the usable contexts by id: accepted, and with an id and transfer syntax that were proposed.
+    """Return the usable contexts by id: accepted, with a proposed id and a proposed transfer syntax.
 
-    With `strict_roles` a proposed SCP role that the acceptor did not answer is not granted, as
-    PS3.7 D.3.3.4 has it; many acceptors of C-GET leave the answer out. `common_extended` holds the items of
-    SOP class common extended negotiation that count, which no answer tells: a requestor's own, for an
-    acceptor those that it acts on (`accepted_common_extended`).
+    With `strict_roles` a proposed SCP role without an answer is not granted, as PS3.7 D.3.3.4 says; many
+    acceptors of C-GET omit the answer. `common_extended` are the valid items of SOP class common extended
+    negotiation, since the answer has none: for a requestor its own, for an acceptor those that it acts on
+    (`accepted_common_extended`).
     """
     roles_proposed, roles_answered = proposed_roles(rq), roles_by_class(ac)
     service_classes = {
@@ -125,7 +125,7 @@ def accepted_contexts(
 
 
 def rejected_contexts(rq: AssociateRQ, ac: AssociateAC) -> dict[int, RejectedContext]:
-    """Return the proposed contexts that are not in `accepted_contexts`, by id, with the reason of each."""
+    """Return the proposed contexts that are not in `accepted_contexts`, by id, each with the reason."""
     rejected = {}
     for proposal, answer in answered_contexts(rq, ac):
         if not is_usable(proposal, answer):
@@ -144,9 +144,9 @@ def may_invoke(
 ) -> Literal["yes", "warn", "no"]:
     """Tell whether one side, the requestor or the acceptor, may invoke a request on `context`.
 
-    N-EVENT-REPORT is invoked by the SCP, everything else by the SCU. "warn" is what the letter of
-    PS3.7 D.3.3.4 forbids but real peers do: to use an SCP role that was proposed and not answered, or to
-    report events without role selection. `strict` makes it "no".
+    The SCP invokes N-EVENT-REPORT, and the SCU all other requests. "warn" stands for what PS3.7 D.3.3.4
+    forbids and real peers do: to use a proposed SCP role that was not answered, or to report events without
+    role selection. `strict` makes it "no".
     """
     needs_scp_requestor = by_requestor == is_event_report
     if not (context.requestor_is_scp if needs_scp_requestor else context.requestor_is_scu):
@@ -158,19 +158,19 @@ def may_invoke(
 
 
 def operations_window(rq: AssociateRQ, ac: AssociateAC) -> AsynchronousOperationsWindow:
-    """Return how many operations the requestor may have outstanding, and the acceptor; 0 for any number.
+    """Return how many operations the requestor, and the acceptor, may have outstanding; 0 for any number.
 
-    One of each unless both sides negotiated more (PS3.7 D.3.3.3).
+    It is 1 for each, unless both sides negotiated more (PS3.7 D.3.3.3).
     """
     asked, answered = rq.asynchronous_operations_window, ac.asynchronous_operations_window
     return ONE_OPERATION if asked is None or answered is None else smaller_window(asked, answered)
 
 
 class ContextMatch(Record):
-    """What `find_context` found: the context to use, others to convert for, and why not more.
+    """The result of `find_context`: the context to use, alternatives, and the reasons why others failed.
 
-    `alternatives` are contexts of the same SOP class in other syntaxes that native pixel data can be
-    re-encoded in, best first; empty for compressed data. `reasons` has a line for each near miss.
+    `alternatives` are contexts of the same SOP class in other syntaxes to which native pixel data can be
+    re-encoded, best first; empty for compressed data. `reasons` has a line for each near miss.
     """
 
     context: AcceptedContext | None
@@ -223,7 +223,7 @@ def normalized(uids: Iterable[str]) -> tuple[str, ...]:
 
 
 def roles_by_class(pdu: AssociateRQ | AssociateAC) -> dict[str, RoleSelection]:
-    """Return the roles by SOP class; of several for one class the first counts."""
+    """Return the roles by SOP class; if a class has several, the first counts."""
     roles: dict[str, RoleSelection] = {}
     for role in pdu.role_selections:
         roles.setdefault(normalize_uid(role.sop_class_uid), role)
@@ -231,12 +231,12 @@ def roles_by_class(pdu: AssociateRQ | AssociateAC) -> dict[str, RoleSelection]:
 
 
 def proposed_roles(rq: AssociateRQ) -> dict[str, RoleSelection]:
-    """Return the proposed roles by SOP class; a proposal of neither role is as good as none."""
+    """Return the proposed roles by SOP class, without proposals of neither role."""
     return {uid: role for uid, role in roles_by_class(rq).items() if role.scu_role or role.scp_role}
 
 
 def _refusal(answer: PresentationContextAC | None) -> str:
-    """Return why `answer` does not make a context usable."""
+    """Return the reason why `answer` does not make a context usable."""
     if answer is None:
         return "not answered"
     if answer.result != ACCEPTANCE:
@@ -255,5 +255,5 @@ def smaller_window(
 
 
 def _smaller(one: int, other: int) -> int:
-    """Return the smaller of two bounds, where 0 is no bound."""
+    """Return the smaller of two bounds; 0 is no bound."""
     return min(one, other) if one and other else one or other

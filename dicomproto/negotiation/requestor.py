@@ -1,4 +1,4 @@
-"""The requestor's half: what to propose for the objects that are to be sent, and the PDU that does."""
+"""The requestor's half: the contexts to propose for the objects to send, and the A-ASSOCIATE-RQ."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from .agreed import (
 )
 
 Proposal = PresentationContextRQ | tuple[str, Iterable[str]]
-"""A context to propose: (abstract syntax, transfer syntaxes), or a record whose id is assigned anew."""
+"""A context to propose: (abstract syntax, transfer syntaxes), or a record, which gets a new id."""
 
 
 def propose_contexts(proposals: Iterable[Proposal]) -> tuple[PresentationContextRQ, ...]:
     """Return the contexts with ids 1, 3, 5, ..., without repetitions of the same syntaxes.
 
-    Raises LocalProtocolError if more than 128 remain, or one has no abstract or no transfer syntax.
+    Raises LocalProtocolError if more than 128 remain, or if one has no abstract or no transfer syntax.
     """
     unique: dict[tuple[str, tuple[str, ...]], None] = {}
     for proposal in proposals:
@@ -78,8 +78,8 @@ def build_associate_rq(
 ) -> AssociateRQ:
     """Return an A-ASSOCIATE-RQ that identifies this implementation.
 
-    The contexts get ids and lose repetitions (`propose_contexts`, which also says what it raises). The
-    window of asynchronous operations is not proposed unless given: its presence alone breaks some peers.
+    `propose_contexts` gives ids to the contexts, removes repetitions, and may raise. A window of asynchronous
+    operations is proposed only if it is given, since its presence alone breaks some peers.
     """
     return AssociateRQ(
         calling_ae_title=calling_ae_title,
@@ -97,9 +97,9 @@ def build_associate_rq(
 
 
 class ContextPlan(Record):
-    """What to propose for the objects to be sent, and the (SOP class, transfer syntax) pairs without a place.
+    """The contexts to propose for the objects to send, and the (SOP class, transfer syntax) pairs left out.
 
-    `warnings` says in words what was given up, for a person to read.
+    `warnings` tells people what was given up.
     """
 
     contexts: tuple[PresentationContextRQ, ...]
@@ -110,16 +110,16 @@ class ContextPlan(Record):
 def plan_contexts(
     pairs: Iterable[tuple[str, str]], *, convert: bool = True, limit: int = MAXIMUM_CONTEXTS
 ) -> ContextPlan:
-    """Plan the contexts for objects given as (SOP class, transfer syntax) pairs; repetitions are welcome.
+    """Plan the contexts for objects given as (SOP class, transfer syntax) pairs; pairs may repeat.
 
-    Each pair gets a context of its own, since an acceptor takes one transfer syntax of a context. Unless
+    Each pair gets a context of its own, since an acceptor chooses one transfer syntax of a context. Unless
     `convert` is False, a SOP class with native pixel data also gets a fallback context with Explicit and
-    Implicit VR LE, for objects to be re-encoded in if their own syntax is refused (none where both are there
-    anyway). When that is more than `limit`:
+    Implicit VR LE, unless it has both anyway: its objects are re-encoded if their own syntax is refused. If
+    these are more than `limit`:
 
-    1. fallbacks give way, those of Big Endian and Deflated objects, which are refused most, last;
-    2. then the native pairs of a SOP class share one context, the fallback, beginning where most is gained:
-       what is accepted of it, all of them can be re-encoded in, so that none becomes unsendable;
+    1. fallbacks are dropped; those of Big Endian and Deflated objects, which are refused most, are the last;
+    2. then the native pairs of a SOP class share one context, the fallback. The class with the most pairs is
+       the first. All its objects can be re-encoded in the accepted syntax, so each can still be sent;
     3. then the last pairs are `unplaced`.
     """
     if not 0 < limit <= MAXIMUM_CONTEXTS:
@@ -157,7 +157,7 @@ def plan_contexts(
 def _given_up(
     fallbacks: int, shared: int, unplaced: tuple[tuple[str, str], ...], pairs: int, limit: int
 ) -> tuple[str, ...]:
-    """Return what a plan gives up, in words."""
+    """Return the warnings of a plan: what it gives up."""
     warnings = []
     if fallbacks:
         warnings.append(
@@ -179,7 +179,7 @@ def _given_up(
 
 
 def _shared_classes(pairs: int, native: Mapping[str, list[str]], limit: int) -> set[str]:
-    """Return the SOP classes whose native pairs must share one context to bring `pairs` down to `limit`."""
+    """Return the SOP classes whose native pairs must share a context, so that `pairs` fall to `limit`."""
     shared: set[str] = set()
     for sop_class in sorted(native, key=lambda uid: -len(native[uid])):
         gain = len(native[sop_class]) - 1

@@ -1,12 +1,13 @@
-"""What status codes mean, as PS3.4 tables them: by service class or SOP class, and by operation.
+"""The meanings of status codes, from the tables of PS3.4: by service class or SOP class, and by operation.
 
-A key names one or more of either, then the operations; an x in a code stands for any digit. "Failed:"
-is left out, and what a success means. The table of a SOP class goes before that of its service class.
+A key names one or more service classes or SOP classes, then the operations. An x in a code stands for any
+digit. "Failed:" and the meanings of success are omitted. The table of a SOP class has precedence over that
+of its service class.
 """
 
 from __future__ import annotations
 
-# C.4.1, K.4.1 and V.4.1 differ in the last line alone.
+# C.4.1, K.4.1 and V.4.1 differ only in the last line.
 _FIND = """
     A700 Refused: out of resources
     A900 Error: data set does not match SOP class
@@ -27,7 +28,7 @@ _RETRIEVE = """
 """
 _FAILURES = "B000 Sub-operations complete - one or more failures"
 
-# H.4: what becomes of an image that is too large
+# H.4: an image that is too large
 _IMAGE_SIZE = """
     B604 Image size is larger than image box size, the image has been demagnified
     B609 Image size is larger than the image box size. The image has been cropped to fit
@@ -207,7 +208,7 @@ reference
     """,
 }
 
-# PS3.7 9.1 and 10.1: what any service class may answer. 0122H refuses what was not negotiated.
+# PS3.7 9.1 and 10.1: statuses of any service class. 0122H refuses a SOP class that was not negotiated.
 GENERAL = {
     "C-ECHO": "0000 0122 0210 0211 0212",
     "C-STORE": "0000 0117 0122 0124 0210 0211 0212",

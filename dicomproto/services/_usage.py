@@ -1,7 +1,7 @@
-"""Which requests each SOP class allows, as PS3.4 tables them: service, usage of SCU/SCP (M or U).
+"""The requests that each SOP class allows, from the tables of PS3.4: service, usage of SCU/SCP (M or U).
 
-A service class has a line for all of its SOP classes, and those that differ have one of their own,
-by keyword. What a keyword's last word tells (Find, Get, Move) needs neither.
+A service class has one line for all of its SOP classes. A SOP class that differs has a line of its own, by
+keyword. A keyword that ends with Find, Get or Move needs no line.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ BY_KEYWORD = {
     "PresentationLUT": "N-CREATE M/M, N-DELETE U/M",
     "PrinterConfigurationRetrieval": "N-GET M/M",
     "VOILUTBox": "N-CREATE U/M, N-SET U/M, N-DELETE U/M",  # of PS3.4-1998
-    # Nothing is an operation of a meta SOP class itself (H.3.2.2).
+    # A meta SOP class has no operations of its own (H.3.2.2).
     "BasicGrayscalePrintManagementMeta": "",
     "BasicColorPrintManagementMeta": "",
     # Table CC.2-2
@@ -81,10 +81,10 @@ TYPES: dict[str, dict[str, tuple[int, ...]]] = {
     # KK.2.2.1, KK.2.3.1
     "InventoryCreation": {"N-ACTION": (11, 12, 13, 14, 15), "N-EVENT-REPORT": (11, 12, 13)},
 }
-"""The Action and Event Type IDs that each SOP class defines; of what is not here any may come."""
+"""The Action and Event Type IDs that each SOP class defines; SOP classes without a line may have any."""
 
 MEMBERS = {
-    # H.3.2.2: negotiated as one, the context of the meta SOP class carries all of them
+    # H.3.2.2: the context of the meta SOP class carries all of its members
     "BasicGrayscalePrintManagementMeta": (
         *("BasicFilmSession", "BasicFilmBox", "BasicGrayscaleImageBox", "Printer"),
     ),
@@ -101,4 +101,4 @@ INSTANCE_CLASS = {
     "ModalityPerformedProcedureStepRetrieve": "ModalityPerformedProcedureStep",
     "ModalityPerformedProcedureStepNotification": "ModalityPerformedProcedureStep",
 }
-"""Which SOP class the instances belong to that requests are about, where it is another one."""
+"""The SOP class of the instances that requests name, where it differs from the one of the context."""

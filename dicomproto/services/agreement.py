@@ -1,4 +1,4 @@
-"""The agreement on an association: which requests its presentation contexts carry, and in whose role."""
+"""The result of negotiation: the requests that the presentation contexts carry, and the roles."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .statuses import status_of
 
 
 class Agreement:
-    """The presentation contexts and roles that both sides agreed on; its arguments are `Connection`'s."""
+    """The presentation contexts and roles that both sides agreed on; arguments as for `Connection`."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Agreement:
         answer: AssociateAC,
         common_extended: Iterable[SOPClassCommonExtendedNegotiation],
     ) -> None:
-        """Take over what an A-ASSOCIATE-AC accepts; `common_extended` are the items to act on."""
+        """Take the contexts that an A-ASSOCIATE-AC accepts; `common_extended` are the items to act on."""
         self.contexts = accepted_contexts(
             request, answer, strict_roles=self._strict_roles, common_extended=common_extended
         )
@@ -57,7 +57,7 @@ class Agreement:
     def rejected(
         self, request: AssociateRQ | None, answer: AssociateAC | None
     ) -> Mapping[int, RejectedContext]:
-        """Return the proposed presentation contexts that may not be used, by id; empty before the answer."""
+        """Return the rejected presentation contexts by id; empty before the answer."""
         if self._rejected is None and request and answer:
             self._rejected = rejected_contexts(request, answer)
         return MappingProxyType(self._rejected or {})
@@ -104,10 +104,10 @@ class Agreement:
         )
 
     def explain(self, response: Response, request: Request, context: AcceptedContext) -> None:
-        """Let the status of a response know its service class; as a number it stays what it was."""
+        """Give the status of a response its service class; its number does not change."""
         sop_class = self._sop_classes.find(request.sop_class_uid, context.service_class_uid)
         if sop_class is not None:
-            # A record never changes, but this one nobody has seen yet, and a copy costs five times as much.
+            # Records do not change, but nobody has seen this one yet, and a copy costs five times as much.
             status = status_of(response.Status, sop_class, type(request))
             object.__setattr__(response, "Status", status)
 

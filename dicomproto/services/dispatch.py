@@ -1,22 +1,22 @@
-"""Whether a request may be carried out on the presentation context that it came on.
+"""The check of requests: does the presentation context of a request allow it?
 
-The context says what was negotiated (PS3.8 7.1.1.13), so the SOP class of the context fixes which
-requests are legal, and the request names
+The context was negotiated (PS3.8 7.1.1.13), so its SOP class decides which requests are legal. The request
+names
 
 - the SOP class of the context;
-- or that of the instances, where it is another one: every unified procedure step belongs to the
+- or the SOP class of the instances, if that is another one: every unified procedure step belongs to the
   Push class, whichever of the five is negotiated (PS3.4 CC.3.1);
-- or, on the context of a meta SOP class, one of its members, which fixes the requests instead.
+- or, on the context of a meta SOP class, one of its members; then the member decides.
 
-An N-ACTION or N-EVENT-REPORT also has a type, and the SOP class that fixes the requests defines which:
-a state is changed on a Pull context, and subscribed to on a Watch context (PS3.4 CC.2).
+An N-ACTION or N-EVENT-REPORT also has a type, which the deciding SOP class has to define: a state is changed
+on a Pull context, and subscribed to on a Watch context (PS3.4 CC.2).
 
 A request that names the instance to be stored or created with several UIDs is refused.
 
-Some liberties that many peers take pass with a warning unless `strict`: C-ECHO on any context,
-C-STORE of another storage SOP class, a request that another SOP class of unified procedure steps
-allows, and an action or event of a type that the SOP class does not define. C-CANCEL goes with C-FIND,
-C-GET and C-MOVE; it names no SOP class.
+Many peers take liberties. These pass with a warning unless `strict`: C-ECHO on any context, C-STORE of
+another storage SOP class, a request that another SOP class of unified procedure steps allows, and an action
+or event of a type that the SOP class does not define. C-CANCEL belongs to C-FIND, C-GET and C-MOVE; it names
+no SOP class.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ from .sop_classes import (
 
 
 class Verdict(Record):
-    """What was decided about a request.
+    """The decision about a request.
 
-    `status` is None if it may pass, or the status that refuses it; `text` then says why, in ASCII
-    and short enough for an Error Comment. `warning` is "code: detail" for a liberty taken.
+    `status` is None if the request passes, or the status that refuses it; `text` is then the reason, in ASCII
+    and short enough for an Error Comment. `warning` is "code: detail" for a liberty of the peer.
     """
 
     status: Status | None = None
@@ -71,10 +71,10 @@ def check_request(
 ) -> Verdict:
     """Decide whether `command` may pass on a context of `abstract_syntax`.
 
-    A SOP class that is missing in the request counts as the one of the context. A context of a SOP
-    class that `registry` does not know lets every request pass, unless `service_class_uid`, from
-    common extended negotiation, says what it is. `supported` are the SOP classes of which a request
-    may come on another one's context; None stands for every one that is known.
+    A request without a SOP class counts as one for the SOP class of the context. If `registry` does not know
+    the SOP class of the context, every request passes, unless `service_class_uid`, from common extended
+    negotiation, names its service class. Requests for the `supported` SOP classes may come on the context of
+    another one; None stands for every known SOP class.
     """
     kind, named = type(command), command.sop_class_uid
     if isinstance(command, _MAKING) and "\\" in (command.AffectedSOPInstanceUID or ""):
@@ -102,14 +102,14 @@ def check_request(
 
 
 def _is_stored(named: str, registry: SOPClassRegistry, supported: Container[str] | None) -> bool:
-    """Tell whether objects of a SOP class are taken here: what is supported may also be no storage."""
+    """Tell whether this side stores objects of a SOP class; a supported one need not be of storage."""
     if supported is None:
         return registry.is_storage(named)
     return named in supported and (registry.find(named) is None or registry.is_storage(named))
 
 
 def _check_echo(named: str, context_class: str, strict: bool) -> Verdict:
-    """An echo is an operation of Verification alone (PS3.4 A.4), but asks for no more than an answer."""
+    """Check a C-ECHO: only Verification has it (PS3.4 A.4), but it is harmless on another context."""
     if context_class == VERIFICATION:
         if named in (VERIFICATION, ""):
             return _PASSED
@@ -120,7 +120,7 @@ def _check_echo(named: str, context_class: str, strict: bool) -> Verdict:
 
 
 def _check_type(command: Request, sop_class: SOPClass, strict: bool) -> Verdict:
-    """Known SCUs of unified procedure steps send every action on the context that was accepted first."""
+    """Check the type: known SCUs of unified procedure steps send each action on the first context."""
     kind, type_id = type(command), command.type_id
     if sop_class.carries(kind, type_id):
         return _PASSED
@@ -132,7 +132,7 @@ def _check_type(command: Request, sop_class: SOPClass, strict: bool) -> Verdict:
 def _check_member(
     command: Request, named: str, context: SOPClass, registry: SOPClassRegistry, strict: bool
 ) -> Verdict:
-    """The context of a meta SOP class carries what its members allow (PS3.4 H.3.2.2)."""
+    """Check on the context of a meta SOP class, which carries the requests of its members (PS3.4 H.3.2.2)."""
     kind = type(command)
     member = registry.find(named) if named in context.members else None
     if member is not None:
@@ -143,7 +143,7 @@ def _check_member(
 def _check_procedure_step(
     kind: type[Request], named: str, context: SOPClass, supported: Container[str] | None, strict: bool
 ) -> Verdict:
-    """Some peers send all requests for unified procedure steps on the first context that was accepted."""
+    """Check the kind: some peers send all requests for unified procedure steps on the first context."""
     classes = sop_class_uids(ServiceClass.UNIFIED_PROCEDURE_STEP)
     offered = [uid for uid in classes if supported is None or uid in supported]
     if kind in context.requests:
@@ -167,5 +167,5 @@ def _of_another_class(kind: type[Request]) -> Verdict:
 
 
 def _liberty(refusal: Verdict) -> Verdict:
-    """Let pass with a warning what is refused to the letter."""
+    """Turn a refusal into a warning."""
     return Verdict(warning=f"sop-class-mismatch: {refusal.text}")

@@ -87,7 +87,7 @@ class Invoker:
         message_id = response.MessageIDBeingRespondedTo
         operation = self.operations.get(message_id)
         if operation is None:
-            if self._upper.state is State.STA7:  # too late to matter
+            if self._upper.state is State.STA7:  # a late response does no harm after our A-RELEASE-RQ
                 self._inbox.drop(received.has_data_set)
                 return
             raise InvalidCommand(f"{response.name} to Message ID {message_id}, which is not outstanding")

@@ -1,7 +1,7 @@
 """The performer of operations (PS3.7 6.1): the requests of the peer, and our responses to them.
 
-Requests that must not reach a handler are answered here: those in a role that was not negotiated, and those
-that their presentation context does not allow.
+It refuses requests that must not reach a handler: those in a role that was not negotiated, and those that
+their presentation context does not allow.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _make_request_received = maker_of(RequestReceived)
 
 
 class Performer:
-    """Takes requests, and sends the responses to them; what a handler has to know goes to `emit`."""
+    """Takes requests and sends the responses to them; events for the handlers go to `emit`."""
 
     def __init__(
         self,
@@ -35,11 +35,11 @@ class Performer:
         emit: Callable[[MessageEvent], None],
     ) -> None:
         self.unanswered: dict[int, RequestReceived] = {}
-        """The peer's requests without our final response, by Message ID."""
+        """The peer's requests without a final response of ours, by Message ID."""
         self.cancelled: set[int] = set()
-        """Message IDs of those that the peer has cancelled."""
+        """Message IDs of the unanswered requests that the peer has cancelled."""
         self.limit: int = upper.limits.outstanding_requests
-        """How many there may be."""
+        """Most unanswered requests."""
         self._upper = upper
         self._agreement = agreement
         self._inbox = inbox

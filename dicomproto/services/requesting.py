@@ -1,4 +1,4 @@
-"""On which accepted presentation context a request can be sent."""
+"""The choice of an accepted presentation context for a request."""
 
 from __future__ import annotations
 
@@ -24,12 +24,11 @@ def request_contexts(
 ) -> list[AcceptedContext]:
     """Return the contexts that can carry a request which names `sop_class_uid`, the best first.
 
-    That is a context of the SOP class itself; one of another SOP class that deals with its instances
-    (a unified procedure step of the Push class goes on Pull, Watch, Event and Query contexts, for what
-    each of them allows); or one of a meta SOP class that it is a member of. `meta_uid` insists on the
-    latter. `type_id` is the Action or Event Type ID: where SOP classes share a request, it decides
-    (PS3.4 CC.2); one that none of them defines goes wherever the request does. Contexts on which the
-    role was not negotiated to the letter come last.
+    These are the contexts of the SOP class itself, of other SOP classes that deal with its instances (Pull,
+    Watch, Event and Query contexts carry some requests for unified procedure steps of the Push class), and of
+    meta SOP classes with it as a member. `meta_uid` admits only the context of that meta SOP class. `type_id`
+    is the Action or Event Type ID, which decides where SOP classes share a request (PS3.4 CC.2); a type that
+    none of them defines is ignored. Contexts whose role was not strictly negotiated are the last.
     """
     uid = normalize_uid(sop_class_uid)
     carriers = _carriers(uid, meta_uid)
@@ -58,8 +57,8 @@ def find_request_context(
 ) -> ContextMatch:
     """Return the best of `request_contexts` and the others; if there is none, a reason for each near miss.
 
-    `rejected` are the contexts that were proposed in vain, for the reasons. Where a context that was
-    accepted does not carry the request, the last reason names the SOP classes that do.
+    `rejected` are the rejected contexts, for the reasons. If an accepted context does not carry the request,
+    the last reason names the SOP classes that do.
     """
     found = request_contexts(
         accepted,
@@ -107,7 +106,7 @@ def _why_not(
     *,
     by_requestor: bool,
 ) -> str:
-    """Say why an accepted context that has to do with the SOP class does not do for the request."""
+    """Return the reason why an accepted context, related to the SOP class, does not carry the request."""
     if not _carries(context, request, uid, None, registry):
         return f"{_NOT_CARRIED} {request.name}"
     if not _carries(context, request, uid, _defined(request, uid, type_id, registry), registry):
@@ -116,19 +115,19 @@ def _why_not(
 
 
 def _carriers(uid: str, meta_uid: str | None) -> Mapping[str, int]:
-    """Return which abstract syntaxes have to do with SOP class `uid`, and how far off they are."""
+    """Return the abstract syntaxes that are related to SOP class `uid`, with their distance."""
     return carriers_of(uid) if meta_uid is None else {normalize_uid(meta_uid): 0}
 
 
 def _relatives(uid: str, registry: SOPClassRegistry) -> list[SOPClass]:
-    """Return the SOP classes that deal with the same instances as `uid`, and the meta ones with it."""
+    """Return the SOP classes with the same instances as `uid`, and the meta SOP classes with it."""
     known = registry.find(uid)
     found = [registry.find(other) for other in carriers_of((known and known.instance_class) or uid)]
     return [sop_class for sop_class in found if sop_class is not None]
 
 
 def _defined(request: type[Request], uid: str, type_id: int | None, registry: SOPClassRegistry) -> int | None:
-    """Return the type of a request, or None if no SOP class for these instances defines it."""
+    """Return the type of a request, or None if no SOP class of these instances defines it."""
     is_defined = type_id is not None and any(
         type_id in sop_class.types_of(request) for sop_class in _relatives(uid, registry)
     )
@@ -151,7 +150,7 @@ def _carries(
     type_id: int | None,
     registry: SOPClassRegistry,
 ) -> bool:
-    """Tell whether a request that names `uid` is legal on a context that has to do with it."""
+    """Tell whether a request that names `uid` is legal on a related context."""
     known = registry.find(context.abstract_syntax, context.service_class_uid)
     return known is None or _allows(known, request, uid, type_id, registry)
 
@@ -159,7 +158,7 @@ def _carries(
 def _allows(
     sop_class: SOPClass, request: type[Request], uid: str, type_id: int | None, registry: SOPClassRegistry
 ) -> bool:
-    """Tell whether a context of a SOP class carries a request that names `uid`, maybe one of its members."""
+    """Tell whether a context of a SOP class carries a request that names `uid`, or one of its members."""
     if not sop_class.members:
         return sop_class.carries(request, type_id)
     member = registry.find(uid)

@@ -1,8 +1,8 @@
 """SOP classes by UID and by keyword, the service class of each, and the requests it allows (PS3.4).
 
-The tables hold the SOP classes of all service classes, retired storage included. A SOP class that
-they do not name, such as a private one, has no service class here and nothing is said against any
-request for it, unless an application entity registers it in a `SOPClassRegistry` of its own.
+The tables hold the SOP classes of all service classes, retired storage included. Other SOP classes, such as
+private ones, have no service class and allow any request, unless an application entity registers them in a
+`SOPClassRegistry` of its own.
 
 `from dicomproto.services.sop_classes import CTImageStorage` gives a UID by its keyword.
 """
@@ -58,10 +58,10 @@ class ServiceClass(Enum):
 
 
 class SOPClass(Record):
-    """A SOP class: whose it is, and which requests a presentation context of it carries.
+    """A SOP class: its service class, and the requests that its presentation contexts carry.
 
-    `requests` of a meta SOP class are those of its members. `usage` tells each request's usage for
-    SCU/SCP as PS3.4 does (M or U); empty for what is registered, and for meta SOP classes.
+    The `requests` of a meta SOP class are those of its members. `usage` is the usage of each request for
+    SCU/SCP in PS3.4 (M or U); it is empty for registered and for meta SOP classes.
     """
 
     uid: str
@@ -71,10 +71,10 @@ class SOPClass(Record):
     usage: str = ""
 
     members: tuple[str, ...] = ()
-    """The SOP classes that a meta SOP class is negotiated for (UIDs)."""
+    """UIDs of the SOP classes that a meta SOP class stands for."""
 
     instance_class: str = ""
-    """The SOP class (UID) that requests name, if their instances belong to another one than this."""
+    """UID of the SOP class that requests name, if their instances belong to another SOP class."""
 
     action_types: tuple[int, ...] = ()
     """The Action Type IDs of its N-ACTION; empty for any."""
@@ -83,24 +83,24 @@ class SOPClass(Record):
     """The Event Type IDs of its N-EVENT-REPORT; empty for any."""
 
     def types_of(self, request: type[Request]) -> tuple[int, ...]:
-        """Return the Action or Event Type IDs that a request may have; empty for any, or none."""
+        """Return the Action or Event Type IDs that a request may have; empty for any type or no type."""
         if request is NActionRQ:
             return self.action_types
         return self.event_types if request is NEventReportRQ else ()
 
     def carries(self, request: type[Request], type_id: int | None = None) -> bool:
-        """Tell whether a context of this SOP class carries a request, of an action or event type if given."""
+        """Tell whether a context of this SOP class carries a request, of that type if one is given."""
         types = self.types_of(request)
         return request in self.requests and (type_id is None or not types or type_id in types)
 
     @property
     def scu_requests(self) -> tuple[type[Request], ...]:
-        """What the SCU may send."""
+        """The requests of the SCU."""
         return tuple(kind for kind in self.requests if kind is not NEventReportRQ)
 
     @property
     def scp_requests(self) -> tuple[type[Request], ...]:
-        """What the SCP may send: notifications."""
+        """The requests of the SCP: notifications."""
         return tuple(kind for kind in self.requests if kind is NEventReportRQ)
 
 
@@ -110,7 +110,7 @@ _SERVICE_CLASS_UIDS = {
     "1.2.840.10008.5.1.4.34.6": ServiceClass.UNIFIED_PROCEDURE_STEP,
 }
 
-# Names that are in use elsewhere for what PS3.6 calls differently.
+# Names that other libraries use in place of the keywords of PS3.6.
 _ALIASES = {
     "ColorPaletteInformationModelFind": "1.2.840.10008.5.1.4.39.2",
     "ColorPaletteInformationModelGet": "1.2.840.10008.5.1.4.39.4",
@@ -153,7 +153,7 @@ def _uids() -> dict[str, str]:
     return {**_ALIASES, **{keyword: uid for uid, keyword in INSTANCES.items()}, **known}
 
 
-_made: dict[str, SOPClass] = {}  # what has been asked for, and is in the tables
+_made: dict[str, SOPClass] = {}  # the SOP classes of the tables that were asked for
 
 
 def sop_class(uid: str) -> SOPClass | None:
@@ -169,7 +169,7 @@ def sop_class(uid: str) -> SOPClass | None:
 
 
 def _make(uid: str, keyword: str, service_class: ServiceClass) -> SOPClass:
-    from . import _usage  # read by those who need it, after the import
+    from . import _usage  # on first use: a part of the import time
 
     usage = _usage.BY_KEYWORD.get(keyword, _usage.BY_SERVICE_CLASS.get(service_class.name))
     if usage is None:
@@ -194,7 +194,7 @@ def _make(uid: str, keyword: str, service_class: ServiceClass) -> SOPClass:
 
 @cache
 def _any_of(service_class: ServiceClass) -> SOPClass:
-    """Return a stand-in for a SOP class of which no more is known than its service class."""
+    """Return a stand-in for a SOP class of which only the service class is known."""
     requests: dict[type[Request], None] = {}
     for uid in sop_class_uids(service_class):
         known = sop_class(uid)
@@ -203,9 +203,10 @@ def _any_of(service_class: ServiceClass) -> SOPClass:
 
 
 def carriers_of(uid: str) -> Mapping[str, int]:
-    """Return the SOP classes whose contexts carry requests that name `uid`, itself first, by how far off.
+    """Return the SOP classes whose contexts carry requests that name `uid`, each with its distance.
 
-    0 is itself, 1 a class that deals with its instances, 2 a meta SOP class that it is a member of.
+    The distance is 0 for `uid` itself, 1 for a class that deals with its instances, and 2 for a meta SOP
+    class with it as a member.
     """
     known = sop_class(uid)
     return {uid: 0} if known is None else _carriers(known.uid, known.keyword)
@@ -237,7 +238,7 @@ def storage_sop_classes() -> tuple[str, ...]:
 class SOPClassRegistry(Record):
     """The SOP classes that an application entity knows: those of the standard, and its own.
 
-    `unknown` is the service class of those that neither names; None lets every request for them pass.
+    `unknown` is the service class of all other SOP classes; None lets every request for them pass.
     """
 
     registered: Mapping[str, SOPClass] = MappingProxyType({})
@@ -246,8 +247,8 @@ class SOPClassRegistry(Record):
     def find(self, uid: str, service_class_uid: str = "") -> SOPClass | None:
         """Return a SOP class, or None if nothing is known of it.
 
-        Of one that is in no table `service_class_uid`, from common extended negotiation, may tell the
-        service class.
+        `service_class_uid`, from common extended negotiation, may name the service class of a SOP class that
+        is in no table.
         """
         known = self.registered.get(uid) if self.registered else None
         known = known or sop_class(uid)
@@ -274,10 +275,10 @@ class SOPClassRegistry(Record):
         service_class: ServiceClass | Iterable[type[Request]],
         dimse_msg_type: str = "",
     ) -> SOPClassRegistry:
-        """Return a registry that knows one more, by its service class or by the requests that it allows.
+        """Return a registry with one SOP class more, given its service class or the requests that it allows.
 
-        `dimse_msg_type` ("C-FIND", ...) chooses one of the requests of the service class; those that query
-        and retrieve have a SOP class for each, so there it must be given. Raises ValueError.
+        `dimse_msg_type` ("C-FIND", ...) chooses one of the requests of the service class. It is mandatory for
+        query and retrieve, which have a SOP class for each request. Raises ValueError.
         """
         uid = normalize_uid(uid)
         if not is_valid_uid(uid):
@@ -301,7 +302,7 @@ class SOPClassRegistry(Record):
 
 
 STANDARD = SOPClassRegistry()
-"""The SOP classes of the standard alone."""
+"""The SOP classes of the standard only."""
 
 
 # --- questions about one UID ---------------------------------------------------------------------
@@ -334,7 +335,7 @@ def keyword_of(uid: str) -> str | None:
 def uid_of(keyword: str) -> str | None:
     """Return the UID of a SOP class or well-known SOP instance by its keyword.
 
-    The forms with "SOPClass" and "SOPInstance" at the end are known as well.
+    Keywords that end with "SOPClass" or "SOPInstance" are known too.
     """
     keyword = keyword.removesuffix("SOPClass")
     if keyword.endswith("SOPInstance"):

@@ -1,8 +1,8 @@
 """What a status code means in one service class, for one operation (PS3.4).
 
-The same code may mean different things: C302H refuses to change a unified procedure step, or is a
-query that cannot be processed. So a status is explained by the SOP class and the operation of its
-response, and by the general meaning of PS3.7 Annex C where they say nothing.
+The same code may mean different things: C302H refuses to change a unified procedure step, or says that a
+query cannot be processed. So the SOP class and the operation of its response explain a status. If they do
+not, the general meaning of PS3.7 Annex C does.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ class ServiceStatus(Status):
 
     @property
     def operation(self) -> type[Request]:
-        """The request that this is a response to."""
+        """The class of the request that the response answers."""
         return self._operation
 
     @property
     def meaning(self) -> str:
-        """What the code means in its service class, or else in general."""
+        """The meaning of the code in its service class, or its general meaning."""
         return status_meaning(self, self._sop_class, self._operation)
 
     def __getnewargs_ex__(self) -> tuple[tuple[int, SOPClass, type[Request]], dict[str, object]]:
@@ -57,7 +57,7 @@ class ServiceStatus(Status):
 
 
 def status_of(code: int, sop_class: SOPClass | None, operation: type[Request]) -> Status:
-    """Return the status of a response to an `operation` on a SOP class; None stands for an unknown one."""
+    """Return the status of a response to an `operation` on a SOP class, which is None if it is unknown."""
     return Status(code) if sop_class is None else ServiceStatus(code, sop_class, operation)
 
 
@@ -66,10 +66,10 @@ def status_meaning(
     service_class: ServiceClass | SOPClass | None = None,
     operation: type[Request] | None = None,
 ) -> str:
-    """Return what a code means in a service class, or else its general meaning (PS3.7 Annex C).
+    """Return the meaning of a code in a service class, or its general meaning (PS3.7 Annex C).
 
-    A SOP class says more than its service class. Without `operation` the first one counts that knows the
-    code.
+    A SOP class is more exact than its service class. Without `operation` the first operation with the code
+    counts.
     """
     if service_class is not None:
         for row in _special(service_class, operation):
@@ -92,7 +92,7 @@ def status_table(service_class: ServiceClass | SOPClass, operation: type[Request
 def _special(
     service_class: ServiceClass | SOPClass, operation: type[Request] | None
 ) -> tuple[StatusRange, ...]:
-    """Return what PS3.4 says, that of the SOP class before that of the service class."""
+    """Return the ranges of PS3.4, those of the SOP class before those of the service class."""
     if isinstance(service_class, ServiceClass):
         return _rows("", service_class, operation and _name(operation))
     if service_class.service_class is None:  # registered by its requests alone
@@ -102,7 +102,7 @@ def _special(
 
 @cache
 def _rows(keyword: str, service: ServiceClass, operation: str | None) -> tuple[StatusRange, ...]:
-    from ._status_table import STATUSES  # read by those who need it, after the import
+    from ._status_table import STATUSES  # on first use: a part of the import time
 
     family = "QUERY_RETRIEVE" if service.name.endswith("_QUERY_RETRIEVE") else service.name
     tables: list[list[str]] = [[], []]
@@ -118,7 +118,7 @@ def _rows(keyword: str, service: ServiceClass, operation: str | None) -> tuple[S
         if code:
             first, last = (int(code.replace("x", digit), 16) for digit in "0F")
             rows.setdefault((first, last), StatusRange(first=first, last=last, meaning=meaning))
-    # A code of its own goes before the range that it lies in.
+    # A single code comes before the range that includes it.
     return tuple(sorted(rows.values(), key=lambda row: row.last - row.first))
 
 

@@ -1,7 +1,7 @@
-"""Counting the sub-operations of a C-GET or C-MOVE, and what its responses say of them (PS3.4 C.4.2, C.4.3).
+"""The sub-operations of a C-GET or C-MOVE, counted for its responses (PS3.4 C.4.2, C.4.3).
 
-The counters of a response have 16 bits; a retrieval may have any number of instances, so a count
-that does not fit is sent as 65535.
+A retrieval may have any number of instances, but the counters of a response have 16 bits: a larger count is
+sent as 65535.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _MOST = 0xFFFF
 class SubOperations:
     """The C-STORE sub-operations of one retrieval, of which `total` were announced.
 
-    Every one of them is completed, failed or one with a warning in the end; those that were never
-    tried count as failed, because nothing may be reported as done that was not.
+    In the end each of them is completed, failed, or completed with a warning. Those that were never tried
+    count as failed.
     """
 
     def __init__(self, total: int) -> None:
@@ -33,12 +33,12 @@ class SubOperations:
         self.failed: int = 0
         self.warning: int = 0
         self.not_accepted: int = 0
-        """Of the failed ones, those whose SOP class or transfer syntax the receiver had not accepted."""
+        """Those of `failed` whose SOP class or transfer syntax the receiver had not accepted."""
         self.failed_instances: list[str] = []
-        """The SOP Instance UIDs of those that failed, as far as they are known."""
+        """The SOP Instance UIDs of the failed ones, as far as they are known."""
 
     def done(self, status: int, instance_uid: str) -> None:
-        """Count one that was answered with `status`."""
+        """Count a sub-operation that was answered with `status`."""
         category = category_of(status)
         if category is Category.SUCCESS:
             self.completed += 1
@@ -50,7 +50,7 @@ class SubOperations:
         self.remaining = max(self.remaining - 1, 0)
 
     def fail(self, instance_uid: str = "", *, accepted: bool = True) -> None:
-        """Count one that failed or could not be tried."""
+        """Count a sub-operation that failed or could not be tried."""
         self.failed += 1
         self.not_accepted += not accepted
         self.remaining = max(self.remaining - 1, 0)
@@ -58,13 +58,13 @@ class SubOperations:
             self.failed_instances.append(instance_uid)
 
     def give_up(self) -> None:
-        """Count all that remain as failed."""
+        """Count the remaining ones as failed."""
         self.failed += self.remaining
         self.remaining = 0
 
     @property
     def status(self) -> int:
-        """The status that the outcome so far stands for (PS3.4 Tables C.4-2 and C.4-3)."""
+        """The status for the outcome so far (PS3.4 Tables C.4-2 and C.4-3)."""
         if not self.failed and not self.warning:
             return SUCCESS
         if self.completed or self.warning:
@@ -72,11 +72,11 @@ class SubOperations:
         return UNABLE_TO_PERFORM_SUB_OPERATIONS
 
     def pending(self, request: CGetRQ | CMoveRQ) -> CGetRSP | CMoveRSP:
-        """Return the response that tells how far it is."""
+        """Return a pending response with the counts so far."""
         return request.response(PENDING, **self._counts(remaining=True))
 
     def final(self, request: CGetRQ | CMoveRQ, status: int, **fields: object) -> CGetRSP | CMoveRSP:
-        """Return the last response; only one after a cancel still has a count of those remaining."""
+        """Return the final response; only after a cancel it has the count of the remaining ones."""
         return request.response(status, **self._counts(remaining=status == CANCEL), **fields)
 
     def _counts(self, *, remaining: bool) -> dict[str, object]:
