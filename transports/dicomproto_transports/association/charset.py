@@ -1,6 +1,6 @@
-"""Text of a peer that names no character set for it, or one that it is not in: told in the log, or settled.
+"""Text with a missing or wrong Specific Character Set: a warning in the log, or the set that a setting names.
 
-What to take such text for is a setting, `assume_charset`, of the application entity or of a peer.
+The setting is `assume_charset`, of the application entity or of a peer.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ log: logging.Logger = logging.getLogger("dicomproto.association")
 
 
 class Doubt:
-    """Looks at the data sets that one association receives, before anybody looks at their values."""
+    """Checks the character sets of the data sets that one association receives, before values are decoded."""
 
     __slots__ = ("_assumed", "_told")
 
@@ -25,7 +25,7 @@ class Doubt:
         self._told = False
 
     def settle(self, dataset: Dataset, extended: Set[int], peer_name: str) -> None:
-        """Take text that is in doubt for what the setting says; without it, warn once.
+        """Decode doubtful text by the setting; without the setting, warn once.
 
         `extended` are the tags of the elements that need a character set.
         """

@@ -1,4 +1,4 @@
-"""How a call ends an association: released, aborted, or either at the end of a block."""
+"""Release and abort of an association, and the end of its block."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def abort(session: Session) -> None:
 
 
 async def leave_block(session: Session, *, is_cut: bool) -> None:
-    """Release an association at the end of a block; abort it where an exception has cut that."""
+    """Release an association at the end of its block; abort it if an exception has cut the block short."""
     if is_cut:
         await session.end()
         return
@@ -57,5 +57,5 @@ async def leave_block(session: Session, *, is_cut: bool) -> None:
         await release(session)
     except LocalProtocolError:
         if session.handling.is_free:
-            await session.end()  # nobody could later; another task that uses it can
+            await session.end()  # no later call could; a task that still uses the association can
         raise

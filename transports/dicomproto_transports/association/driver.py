@@ -1,12 +1,11 @@
-"""The driver of an association: bytes between engine and stream, until there is an event.
+"""The driver of an association: it moves bytes between engine and stream until there is an event.
 
-`next_event` is the only place where an association waits. It takes events out of the engine, and
-while there are none it moves bytes: what is queued goes out first, then the next piece of the
-data set under way, and only when there is nothing to send does it read. So whoever waits, for
-whatever, a data set under way goes on leaving, and what the peer says is heard between two pieces.
+`next_event` is the only place where an association waits. It takes events out of the engine. While there are
+none it moves bytes: queued output first, then the next piece of the data set being sent. It reads when there
+is nothing to send. So every wait goes on sending the data set, and reads the peer's messages between pieces.
 
-What the peer says is acted on in its turn. `look_ahead` takes it in before that, but never past a
-release request or the end: the engine must not be further than those who act on its events.
+Events are acted on in their order. `look_ahead` reads earlier than that, but never past a release request or
+the end: the state of the engine must not be ahead of the code that acts on its events.
 
 The terminal event closes the stream as the engine says; from then on `next_event` raises.
 """
@@ -49,19 +48,19 @@ if TYPE_CHECKING:
 
 _TERMINAL_KINDS = frozenset(get_args(Terminal))
 
-# Pieces of a message that are read one after the other, without a look at the deadlines, if they are there.
+# Most reads of available bytes of one message between two checks of the deadlines.
 _MOST_AT_ONCE = 8
 
-# Events that `look_ahead` takes in before their turn, and bytes of data sets after which it reads no more.
+# Limits of `look_ahead`: events, and bytes of data sets.
 _FARTHEST = 64
 _MOST_AHEAD = 1024 * 1024
 
-# However `Timeouts.close` is set, the end of a connection comes.
+# Seconds; the upper bound of `Timeouts.close`.
 _LONGEST_CLOSE = 3600.0
 
 
 class Driver:
-    """Moves the bytes of one association; `on_end` is awaited when it has ended and the stream is closed."""
+    """Moves the bytes of one association; awaits `on_end` after its end, when the stream is closed."""
 
     __slots__ = (
         "ending", "sender", "cancelled", "observer", "close_timeout", "_connection", "_stream", "_backend",
@@ -86,19 +85,19 @@ class Driver:
         self.sender: Sender = Sender(connection, stream, timeouts.write, self.ending, self.end)
         self.cancelled = connection.cancelled
         self.observer: Observer | None = None
-        """Who listens to what passes over the wire; None unless somebody wants to hear of it."""
+        """Reports the bytes, PDUs and messages of the connection; None unless a handler asks for them."""
         self.close_timeout: float | None = timeouts.close
         """Seconds that the end waits for the peer to close the connection."""
         self._turn = Turn(stream.now())
-        self._ahead: deque[ConnectionEvent | Terminal] = deque()  # taken in by `look_ahead`
-        self._held: Buffer = b""  # came, and waits until what came before was told to the observer
-        self._read_at_once = 0  # since the last look at the deadlines
-        self._is_input_over = False  # which the engine is told when all before it was acted on
-        self._is_fresh = False  # nothing was served since the last bytes came
+        self._ahead: deque[ConnectionEvent | Terminal] = deque()  # events read by `look_ahead`
+        self._held: Buffer = b""  # received; waits until the observer has reported all before it
+        self._read_at_once = 0  # reads since the last check of the deadlines
+        self._is_input_over = False  # the engine hears of it after all events before it
+        self._is_fresh = False  # bytes came, and no request was served since
         self._overdue: float | None = None
 
     def listen(self, observer: Observer | None) -> None:
-        """Let an observer hear what passes over the wire from now on, or nobody."""
+        """Report to an observer from now on; None ends that."""
         self.observer = self.sender.observer = observer
 
     # -- waiting ------------------------------------------------------------------------------
@@ -106,7 +105,7 @@ class Driver:
     async def next_event(self, deadline: float | None = None) -> ConnectionEvent:
         """Return the next event that is not terminal.
 
-        Raises TimeoutError if nothing came until `deadline`, and the AssociationError of the end.
+        Raises TimeoutError if no event came until `deadline`, and the AssociationError of the end.
         """
         next_event, ahead, turn = self._connection.next_event, self._ahead, self._turn
         while True:
@@ -135,7 +134,7 @@ class Driver:
                 return event
 
     async def event_at_hand(self) -> ConnectionEvent | None:
-        """Return the next event if it is there without reading; None if not. Raises as `next_event`."""
+        """Return the next event if it needs no read, else None. Raises as `next_event`."""
         while True:
             self._turn.events += MESSAGE
             await self.take_turn()
@@ -160,16 +159,16 @@ class Driver:
         return event
 
     def put_back(self, event: ConnectionEvent) -> None:
-        """Let an event be the next one again."""
+        """Make an event the next one again."""
         self._ahead.appendleft(event)
 
     async def take_turn(self) -> None:
-        """Let others run, if this association has worked for long or taken many events since they did."""
+        """Let other tasks run if the turn of this association is over; see `turns.py`."""
         if self._turn.is_over(self._stream.now()):
             await self._let_others_run()
 
     async def _let_others_run(self) -> float:
-        """Let others run; return the time after that."""
+        """Let other tasks run; return the time after that."""
         await self._backend.checkpoint()
         now = self._stream.now()
         self._turn.begin(now)
@@ -178,7 +177,7 @@ class Driver:
     async def _tell_observed(
         self, observer: Observer, event: ConnectionEvent | NeedData | Busy | Closed
     ) -> None:
-        """Have told what passed over the wire before `event`, which keeps its place if that is cancelled."""
+        """Run the handlers of what came before `event`; a cancellation leaves `event` in its place."""
         try:
             await observer.tell()
             await self.take_turn()
@@ -190,7 +189,7 @@ class Driver:
             raise self.ending.known()
 
     async def move(self, deadline: float | None = None) -> None:
-        """Send what there is to send, else receive once, else let time pass."""
+        """Send if there is output, else receive once, else wait until a deadline."""
         connection, stream, sender = self._connection, self._stream, self.sender
         is_sending = sender.source is not None
         if is_sending and not sender.unsent:
@@ -209,7 +208,7 @@ class Driver:
             now = await self._let_others_run()
         due = connection.next_deadline(now, unread=now - turn.heard_at)
         if due is not None and due <= now:
-            # What we wait for may have come while a handler took its time: one look, then the wait is over.
+            # The bytes may have come while a handler ran: read once more before the deadline counts.
             if self._overdue == due:
                 connection.handle_timeout(now)
                 return
@@ -234,22 +233,22 @@ class Driver:
             turn.hear(now, stream.now())
 
     def _read_on(self) -> bool:
-        """Take in what is there of the message that has begun; tell whether there was something."""
+        """Read available bytes of the message that has begun; tell whether there were any."""
         try:
             data = self._stream.try_receive()
         except OSError as error:
             self._break(error)
             return True
-        if not data:  # the end is for `receive`, which knows what it means
+        if not data:  # `receive` tells what the end of the input means
             return False
         self._read_at_once += 1
         self._take(data)
         return True
 
     def look(self) -> None:
-        """Take in what has arrived while we send.
+        """Read what has arrived during a send.
 
-        Time is not looked at before all is sent, or a response would be waited for while its request leaves.
+        Deadlines are checked after all is sent, or the response timeout would run while its request is sent.
         """
         if self._held:
             self._take(b"")
@@ -263,7 +262,7 @@ class Driver:
             self._take(data)
 
     def _take(self, data: Buffer) -> None:
-        """Give the engine what was received, after what is held; no more at once than the observer takes."""
+        """Give the engine received bytes, held ones first; at most as many at once as the observer takes."""
         if self._held:
             data, self._held = self._held, b""
         elif not data:
@@ -276,22 +275,22 @@ class Driver:
         self._connection.receive_data(data)
 
     def _break(self, error: OSError) -> None:
-        """Take note that the connection broke, where it was read from."""
-        if self.ending.broken is None or isinstance(error, TLSBroken):  # which says why
+        """Note that a read found the connection broken."""
+        if self.ending.broken is None or isinstance(error, TLSBroken):  # the more exact reason
             self.ending.broken = error
         self.ending.is_gone = True
         self._end_input()
 
     def _end_input(self) -> None:
-        """Take note that nothing more can be read; the engine hears of it behind what was."""
+        """Note the end of the input; the engine hears of it after the bytes before it."""
         self._is_input_over = self.ending.is_leaving = True
 
     # -- looking ahead ------------------------------------------------------------------------
 
     def look_ahead(self) -> bool:
-        """Take in what has arrived, so that a C-CANCEL is known of before its turn.
+        """Read what has arrived, so that a C-CANCEL is known at once.
 
-        Tells whether the peer still takes results; what else has come waits for `next_event`.
+        Tells whether the peer still takes results; other events wait for `next_event`.
         """
         ahead, has_looked, ending = self._ahead, False, self.ending
         while not ending.is_leaving:
@@ -309,19 +308,19 @@ class Driver:
                 self.look()
             elif event is CLOSED or event is BUSY:
                 break
-            elif not isinstance(event, CancelReceived):  # which the engine remembers
+            elif not isinstance(event, CancelReceived):  # the engine keeps C-CANCELs
                 ahead.append(event)
                 ending.is_gone = type(event) in _TERMINAL_KINDS
                 ending.is_leaving = ending.is_gone or type(event) is ReleaseRQ
         return not ending.is_leaving
 
     def _is_far_ahead(self) -> bool:
-        """Tell whether so much of a data set was taken in that no more is to be read before its turn."""
+        """Tell whether `look_ahead` holds as much of a data set as it may."""
         sizes = [len(event.data) for event in self._ahead if isinstance(event, DataSetChunk)]
         return sum(sizes) >= _MOST_AHEAD
 
     def notice_overdue(self, now: float) -> None:
-        """Take note, while nobody reads, that the rest of a message does not come in time."""
+        """Note, while no call reads, that the rest of a message is overdue."""
         connection, turn = self._connection, self._turn
         due = connection.next_deadline(now, unread=now - turn.heard_at)
         turn.heard_at = now
@@ -330,15 +329,15 @@ class Driver:
             self.look_ahead()
 
     def _notice_end(self) -> None:
-        """Take note of an end of input that stands behind what is not to be read yet."""
+        """Note an end of the input behind bytes that are not to be read yet."""
         end = glimpse(self._stream)
         self.ending.is_gone |= end == "broken"
         self.ending.is_leaving |= end != ""
 
     async def is_too_late(self) -> bool:
-        """Send the answers to earlier requests, and tell whether nobody can take that to the next one.
+        """Send the answers to earlier requests, and tell whether the peer can take no answer to the next one.
 
-        What was read just now is a sign of life, which costs no look.
+        Bytes read just now show that the peer is there, so there is no further check.
         """
         if self.sender.is_owing:
             await self.sender.send_queued()
@@ -351,13 +350,13 @@ class Driver:
     # -- ending -------------------------------------------------------------------------------
 
     async def end(self, reason: Reason | None = None, abort: Abort | None = None) -> None:
-        """Abort and close; `reason` explains it in place of a plain "aborted from this side"."""
+        """Abort and close; `reason` makes the error in place of a plain "aborted from this side"."""
         ending = self.ending
         if ending.reason is not None:
             return
         ending.is_gone = ending.is_leaving = True
         ending.reason = reason
-        if self._connection.state is State.STA2:  # nobody asked for anything that could be aborted
+        if self._connection.state is State.STA2:  # no association was requested: nothing to abort
             ending.reason = reason or (lambda: ending.explain(LocallyEnded(pdu=Abort())))
             self._connection.receive_eof()
         else:

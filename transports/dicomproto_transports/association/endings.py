@@ -1,8 +1,7 @@
-"""Why an association ended, in words: the terminal events of the engine as exceptions.
+"""The end of an association: terminal events of the engine as exceptions, and the state of one end.
 
-Each text names the peer, what happened and when, so that it can be shown as it is. Text that the
-peer sent is quoted with escapes, since it may hold anything. `Ending` keeps what is known of the end of one
-association, `CutEnds` ends one whose call is cut.
+Each error text names the peer, the event and the state, so that an application can show it unchanged. Text
+from the peer is quoted with escapes. `Ending` holds the state; `CutEnds` ends an association after a cut.
 """
 
 from __future__ import annotations
@@ -43,13 +42,13 @@ if TYPE_CHECKING:
     from ..streams.interface import Stream
 
 Reason = Callable[[], AssociationError]
-"""Makes the error that says why an association ended."""
+"""Makes the error that explains an end."""
 
 
 def explain(
     terminal: Terminal, peer: str, *, broken: OSError | None = None, timeouts: Timeouts | None = None
 ) -> AssociationError:
-    """Return the exception for how an association ended; `broken` is the transport's error, if it had one."""
+    """Return the exception for a terminal event; `broken` is the error of the transport, if there was one."""
     if isinstance(terminal, AssociateRJ):
         return AssociationRejected(
             f"{peer}: {terminal.meaning}",
@@ -96,7 +95,7 @@ def _lost(terminal: ConnectionClosed, peer: str, broken: OSError | None) -> Conn
 
 
 class Ending:
-    """How one association ends, as far as that is known."""
+    """The end of one association, as far as it is known."""
 
     __slots__ = (
         "terminal", "is_leaving", "is_gone", "is_deaf", "broken", "reason", "_connection", "_stream"
@@ -108,18 +107,18 @@ class Ending:
         self.terminal: Terminal | None = None
         """The terminal event of the engine."""
         self.is_leaving: bool = False
-        """Whether the peer takes no more results: it has asked for a release, ends its output, or is gone.
+        """Whether the peer takes no more results: it asked for a release, ended its output, or is gone.
 
-        So it is as well when this side ends the association. Any thread may look at it.
+        True as well when this side ends the association. Any thread may read it.
         """
         self.is_gone: bool = False
-        """Whether the connection broke, or either side aborted: nothing can be answered any more."""
+        """Whether the connection broke, or either side aborted: no request can be answered any more."""
         self.is_deaf: bool = False
-        """Whether the peer takes nothing any more, but may have said why."""
+        """Whether the peer takes no more bytes; the reason may still be there to read."""
         self.broken: OSError | None = None
-        """The error of the transport, if it had one."""
+        """The error of the transport, if there was one."""
         self.reason: Reason | None = None
-        """Makes the error that says why it ended; None as long as it has not."""
+        """Makes the error that explains the end; None before the end."""
 
     @property
     def peer_name(self) -> str:
@@ -133,7 +132,7 @@ class Ending:
 
     @property
     def error(self) -> AssociationError | None:
-        """Why the association ended; None as long as it has not."""
+        """The error that explains the end; None before the end."""
         if self.reason is None:
             return None
         error = self.reason()
@@ -141,25 +140,25 @@ class Ending:
         return error
 
     def known(self) -> AssociationError:
-        """Return why the association ended, which it has."""
+        """Return the error that explains the end, after the end."""
         error = self.error
         assert error is not None
         return error
 
     def explain(self, terminal: Terminal, timeouts: Timeouts | None = None) -> AssociationError:
-        """Return the error for a terminal event, with what the transport says about it."""
+        """Return the error for a terminal event, with the error of the transport."""
         return explain(terminal, self.peer_name, broken=self.broken, timeouts=timeouts)
 
     def lost(self) -> AssociationError:
-        """Return what tells that the connection broke, before its end was acted on."""
+        """Return the error for a broken connection before its terminal event."""
         return self.explain(ConnectionClosed(state=self._connection.state.value, mid_pdu=False, quiet=False))
 
 
 class CutEnds:
     """A block that aborts the association when it is cut, by a cancellation or a shutdown.
 
-    After a response that nobody waits for, or half a data set, there is no way back. An exception changes
-    nothing, nor does a cut for which `when` is false.
+    Half a data set, or a response that no call takes, cannot be undone. An exception does not end the
+    association, nor does a cut while `when` is false.
     """
 
     __slots__ = ("_end", "_when")

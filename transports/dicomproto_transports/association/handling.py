@@ -1,8 +1,7 @@
-"""Who uses an association: one call at a time, or the handlers that it runs.
+"""Exclusive use of an association: by one call at a time, or by a handler that this call runs.
 
-One task uses it at a time, or the handler that this task runs, with no lock, queue or task inside; a second
-one is refused. As long as a handler runs and calls nothing, any thread may look ahead for it, to tell whether
-anybody still waits for its result.
+A second call is refused; there is no queue. While a handler runs without calling the association, any thread
+may read ahead for it, to tell whether the peer still waits for the result.
 """
 
 from __future__ import annotations
@@ -58,15 +57,15 @@ class Handling:
         self.drive: Drive | None = drive
         """How the blocking flavour runs a coroutine; None where handlers may be async."""
         self._clock_offset = stream.now() - monotonic()
-        self._looking = threading.Lock()  # held by whoever looks ahead, from any thread
-        self._is_quiet = False  # a handler runs and has called nothing: what has come may be looked at
+        self._looking = threading.Lock()  # held during `is_cut`, which any thread may call
+        self._is_quiet = False  # a handler runs without a call: `is_cut` may read ahead
         self._busy = False
-        self._user: object = None  # the task that runs a handler, and may use the association meanwhile
+        self._user: object = None  # the task whose handler runs; it may use the association
 
     # -- one call at a time -------------------------------------------------------------------
 
     def enter(self, what: str) -> None:
-        """Take the association for one call, until `leave`; LocalProtocolError if another has it."""
+        """Take the association for one call, until `leave`; LocalProtocolError if another call has it."""
         ending = self._driver.ending
         if ending.reason is not None:
             raise ending.known()
@@ -74,13 +73,13 @@ class Handling:
             raise LocalProtocolError(
                 f"{what}: the association is in use by another call; open one for each task or thread"
             )
-        if self._is_quiet:  # else nobody looks, or begins to
+        if self._is_quiet:  # otherwise no thread reads ahead, nor begins to
             with self._looking:
                 self._is_quiet = False
         self._busy = True
 
     def leave(self) -> None:
-        """Let the next call have the association."""
+        """Free the association for the next call."""
         self._busy = False
         self._is_quiet = self._user is not None
 
@@ -91,7 +90,7 @@ class Handling:
 
     @contextmanager
     def taken_to_abort(self) -> Iterator[None]:
-        """A block that aborts the association; a handler may, whatever it handles."""
+        """A block that aborts the association; a handler may enter it at any time."""
         busy = self._busy
         if self._user == self._backend.current_task():
             self._busy = False
@@ -105,9 +104,9 @@ class Handling:
 
     @contextmanager
     def running(self, *, may_use: bool = True) -> Iterator[None]:
-        """A block in which a handler runs: nobody else may use the association, and it may if `may_use`.
+        """A block in which a handler runs: only the handler may use the association, if `may_use`.
 
-        pydicom, which decodes values when a handler looks at them, does not quote them on stderr or in a log.
+        pydicom decodes values when a handler reads them, and must not quote them on stderr or in a log.
         """
         busy, self._busy = self._busy, not may_use
         user, self._user = self._user, self._backend.current_task()
@@ -121,14 +120,14 @@ class Handling:
             self._busy, self._user = busy, user
 
     async def run(self, bound: Bound, event: object, *, may_use: bool = True) -> object:
-        """Run a handler, with its event or whatever else is its first argument, and return its result."""
+        """Run a handler and return its result; `event` is its first argument."""
         if bound.in_thread:
             return await self.in_thread(lambda: bound.handler(event, *bound.args), may_look=may_use)
         with self.running(may_use=may_use):
             return await call(bound, event, is_blocking=self.drive is not None)
 
     async def in_thread(self, function: Callable[[], T], *, may_look: bool = True) -> T:
-        """Return what a function of a handler returns, run in a worker thread; see `Backend`."""
+        """Run a function of a handler in a worker thread and return its result; see `Backend`."""
         quiet, self._is_quiet = self._is_quiet, may_look
 
         def run() -> T:
@@ -142,7 +141,7 @@ class Handling:
                 self._is_quiet = quiet
 
     def _note_leaving(self) -> None:
-        """Take note that this side is about to end the association."""
+        """Note that this side is about to end the association."""
         self._driver.ending.is_leaving = True
 
     def handlers_of(self, kind: evt.EventKind) -> tuple[Bound, ...]:
@@ -167,9 +166,10 @@ class Handling:
         return good
 
     def explains(self, error: BaseException | None, event: evt.RequestEvent | None = None) -> bool:
-        """Tell whether a handler raised something because this association ended, and is not to blame for it.
+        """Tell whether a handler raised `error` only because this association ended.
 
-        It is or came of an AssociationError, or the handler had seen that its event `is_cancelled`.
+        True if `error` is an AssociationError or was caused by one, or if the handler had read a true
+        `is_cancelled`.
         """
         if not self._driver.ending.is_leaving:
             return False
@@ -179,13 +179,13 @@ class Handling:
             error = error.__cause__ or error.__context__
         return error is not None
 
-    # -- a look for a handler -----------------------------------------------------------------
+    # -- reading ahead for a handler ----------------------------------------------------------
 
     def is_cut(self, message_id: int) -> bool:
-        """Tell whether nobody waits for the result of an operation of the peer any more.
+        """Tell whether the peer no longer waits for the result of its operation.
 
-        Looks at what has arrived, without waiting, while a handler runs and does not use the association.
-        Any thread may ask: a look takes the lock that the association's own thread takes when it goes on.
+        Reads what has arrived, without waiting, while a handler runs and does not use the association.
+        Any thread may call it: it holds a lock, and the thread of the association takes that lock to go on.
         """
         driver = self._driver
         if not driver.ending.is_leaving and self._looking.acquire(blocking=False):
@@ -197,7 +197,7 @@ class Handling:
         return driver.ending.is_leaving or message_id in driver.cancelled
 
     def _notice_time(self) -> None:
-        """Take note that the peer was silent within a message for too long, or that the server ends."""
+        """Note that the rest of a message is overdue, or that the server is shutting down."""
         if self._connection.is_receiving:
             self._driver.notice_overdue(self._now())
         if self.drive is not None:

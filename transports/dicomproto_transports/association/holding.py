@@ -1,8 +1,8 @@
-"""How many bytes of data sets are held for the associations of a server, in all.
+"""A common limit for the bytes of data sets that all associations of a server hold in memory.
 
-What is small is not counted, so that a message costs no more for it; what grows is counted ahead in steps, so
-that it does not cost with each chunk, but by half of what is left at most: the rest is for others. Streamed
-data sets are never held.
+Small data sets are not counted, which keeps a message cheap. Larger ones are counted ahead in steps, not with
+each chunk; a step is at most half of what is left, so that other associations get some. Streamed data sets
+are never held.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ FREE = 64 * 1024
 """Bytes of one data set that are not counted."""
 
 _STEP = 1024 * 1024
-"""Bytes that are counted ahead at most."""
+"""Most bytes that are counted ahead."""
 
 _SILENCE = 60.0
-"""Seconds between two lines that say that too much is held."""
+"""Seconds between two log lines about the limit."""
 
 
 class Holding:
-    """Counts what is held, for any number of threads."""
+    """Counts held bytes; safe in any thread."""
 
     def __init__(self) -> None:
         self.size: int = 0
@@ -32,9 +32,9 @@ class Holding:
         self._told: float | None = None
 
     def grow(self, counted: int, needed: int, most: int | None) -> int | None:
-        """Count more for a data set of which `counted` bytes are counted and `needed` are to be held.
+        """Count a data set further: `counted` bytes are counted, `needed` are to be held.
 
-        Return how many are counted now; None, and no more are, if the sum would be above `most`.
+        Return the new count; None, without a change, if the sum of all would be above `most`.
         """
         with self._lock:
             room = needed if most is None else most - (self.size - counted)
@@ -45,13 +45,13 @@ class Holding:
             return now
 
     def let_go(self, counted: int) -> None:
-        """Count so many bytes no longer."""
+        """Subtract bytes that are no longer held."""
         with self._lock:
             self.size -= counted
 
     def tell(self, most: int, peer: str) -> None:
-        """Log that a data set of a peer is refused for what others hold, once a minute."""
-        now = monotonic()  # a worker thread does not know the time of a stream
+        """Log that a data set was refused because of the limit; at most once a minute."""
+        now = monotonic()  # a worker thread has no access to the clock of a stream
         with self._lock:
             if self._told is not None and now - self._told < _SILENCE:
                 return

@@ -1,4 +1,4 @@
-"""The data set of a message as it comes in: discarded or gathered."""
+"""The data set of an incoming message: discarded, or gathered up to the limits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TOO_MUCH = "too much is being received from all peers together"
 
 
 class Reading(Protocol):
-    """What reads the events of an association."""
+    """Reads and dispatches the events of an association."""
 
     @property
     def peer_name(self) -> str:
@@ -32,13 +32,13 @@ class Reading(Protocol):
         ...
 
     async def dispatch(self, event: ConnectionEvent, /) -> None:
-        """Do what an event asks for that nobody in particular waits for."""
+        """Act on an event that is not what the caller waits for."""
 
 
 class Incoming:
-    """The data set of a message as it comes in.
+    """The data set of an incoming message.
 
-    What is held of it counts for `holding`, of which `most` bytes may be held.
+    Held bytes count in `holding`, up to `most` bytes over all associations.
     """
 
     __slots__ = ("is_complete", "is_over", "counted", "excess", "_reading", "_holding", "_most")
@@ -51,14 +51,14 @@ class Incoming:
         self._most = most
         self.is_complete: bool = False
         self.is_over: bool = False
-        """Whether its request has been served, so that what is kept of it is the handler's own affair."""
+        """Whether its request has been served: bytes that a handler keeps longer do not count."""
         self.counted: int = 0
-        """How many bytes of it count as held."""
+        """Bytes of it that count as held."""
         self.excess: str = ""
-        """What it is too much of, if it is not gathered to its end."""
+        """The limit that it exceeds, for an Error Comment; "" if it does not."""
 
     async def next_chunk(self) -> Buffer | None:
-        """Return the next bytes, None after the last. Raises AssociationError where they are cut short."""
+        """Return the next bytes, None after the last; raises AssociationError if they are cut short."""
         reading = self._reading
         while not self.is_complete:
             event = await reading.next_event()
@@ -68,21 +68,21 @@ class Incoming:
                 if len(event.data):
                     return event.data
             else:
-                # Nothing comes between the chunks of a message but the end of the association.
+                # Between the chunks of a message only the end of the association can come.
                 await reading.dispatch(event)
         return None
 
     async def drain(self) -> None:
-        """Discard what is still to come."""
+        """Discard the rest."""
         while await self.next_chunk() is not None:
             pass
 
     async def gather(self, limit: int, walk: Walk | None = None, *, unwalked: int = 0) -> Buffer | None:
-        """Return the whole data set; None, with the rest still to come and `excess` set, if it is too much.
+        """Return the whole data set; None if it is above `limit` or the limit of all associations.
 
-        That is above `limit`, or above what is left of `maximum_collected`. What was counted counts until
-        `let_go`. Raises DataSetError, with the rest still to come, where the `walk` over it does; one that
-        comes at once, with at most `unwalked` bytes, is not walked.
+        With None, `excess` is set and the rest is not read. The bytes count until `let_go`. Raises the
+        DataSetError of the `walk`, with the rest not read. There is no walk over a data set that arrives at
+        once with at most `unwalked` bytes.
         """
         collector, held, free = DataSetCollector(limit), 0, FREE
         while (chunk := await self.next_chunk()) is not None:
@@ -104,7 +104,7 @@ class Incoming:
         return collector.collected()
 
     def count(self, size: int) -> bool:
-        """Count that so many bytes are held; False, and a line in the log, if that is too much."""
+        """Count held bytes; False, and a line in the log, if the limit is exceeded."""
         if size <= max(self.counted, FREE) or self.is_over:
             return True
         counted = self._holding.grow(self.counted, size, self._most)
@@ -120,7 +120,7 @@ class Incoming:
         self.let_go()
 
     def let_go(self) -> None:
-        """Count it as held no longer."""
+        """Count it no longer."""
         if self.counted:
             self._holding.let_go(self.counted)
             self.counted = 0

@@ -1,4 +1,4 @@
-"""What the log says about an association, at `dicomproto.association`: see `logs.py`."""
+"""Log lines about an association, of the logger `dicomproto.association`: see `logs.py`."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 log: logging.Logger = logging.getLogger("dicomproto.association")
 
-_MOST_ODDITIES = 10  # of one event that are logged, a line each
+_MOST_ODDITIES = 10  # logged for one event, a line each
 
 
 def log_connection(what: str, ending: Ending) -> None:
-    """Log that there is a connection, in words with a %s for the peer."""
+    """Log a new connection; `what` has a %s for the peer."""
     if log.isEnabledFor(logging.DEBUG):
         log.debug(what, ending.peer_name)
 
 
 def log_acceptance(ending: Ending, connection: Connection) -> None:
-    """Log that the association stands."""
+    """Log that the association is established."""
     if log.isEnabledFor(logging.INFO):
         request, accepted = connection.request, connection.accepted_contexts
         proposed = len(request.presentation_contexts) if request else 0
@@ -37,7 +37,7 @@ def log_acceptance(ending: Ending, connection: Connection) -> None:
 
 
 def log_response(peer_name: str, whose: str, response: Response) -> None:
-    """Log what an operation has come to, or that it goes on."""
+    """Log a response: at INFO if it is final, at DEBUG if it is pending."""
     level = logging.DEBUG if response.category is Category.PENDING else logging.INFO
     operation, number = response.name.removesuffix("-RSP"), response.MessageIDBeingRespondedTo
     what = "%s: %s %s %d was answered %s"
@@ -45,7 +45,7 @@ def log_response(peer_name: str, whose: str, response: Response) -> None:
 
 
 def log_oddities(peer_name: str, event: ConnectionEvent) -> None:
-    """Log what was odd about an event and was tolerated."""
+    """Log the tolerated faults of an event."""
     warnings = getattr(event, "warnings", ())
     for warning in warnings[:_MOST_ODDITIES]:
         log.debug("%s: tolerated: %s", peer_name, printable(warning))

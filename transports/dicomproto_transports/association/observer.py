@@ -1,17 +1,16 @@
-"""What passes over the wire, told to those who ask: the events of `evt.OBSERVED`.
+"""The observer of an association: events for bytes, PDUs and messages of both directions (`evt.OBSERVED`).
 
-An `Observer` listens beside the engine. It frames the bytes of both directions once more, with the
-framer, the codec and the assembler of the engine, and keeps what it finds until the association
-has it told. It exists only while a handler of these events is bound; without one, all that is
-left of it is a look at an attribute that is None. It may begin in the middle of an association:
-each direction then with the next PDU, and messages with the next command.
+An `Observer` frames the bytes of both directions a second time, with the framer, the codec and the assembler
+of the engine, and keeps its events until the association runs their handlers. It exists only while a handler
+of these events is bound; otherwise the cost is a check for None. In the middle of an association it begins
+with the next PDU of each direction, and with the next command.
 
-The order is that of the bytes; of one PDU, first its bytes are told (EVT_DATA_*), then the PDU,
-then what it completes: a message, or a step of the association. What is received is told before
-the engine acts on it, what is sent when the stream has taken it.
+Events have the order of the bytes. For one PDU: its bytes (EVT_DATA_*), the PDU, then the message or the step
+of the association that it completes. Events of received bytes come before the engine acts on them, events of
+sent bytes after the stream has taken them.
 
-Memory: a PDU or data set of more than `Limits.collect` bytes is not kept. Data sets are gathered
-only for handlers that read them: one with an attribute `reads_data` that is false does without.
+Memory: a PDU or data set of more than `Limits.collect` bytes is not kept. Data sets are gathered only for
+handlers that read them: a handler with a false attribute `reads_data` does not.
 """
 
 from __future__ import annotations
@@ -40,14 +39,14 @@ if TYPE_CHECKING:
 
 
 MOST_ITEMS = 16
-"""PDU headers, PDUs and fragments that are taken in at once of what was received."""
+"""Most PDU headers, PDUs and fragments of received bytes between two runs of handlers."""
 
 
 class Observer:
-    """Listens to one association, in both directions, from the next event or piece of data on.
+    """Observes one association in both directions.
 
-    `handlers_of` returns the handlers of a kind of event, as they are then; `emit` runs those of one event.
-    `count_unsent` tells how many bytes the stream has not taken yet.
+    `handlers_of` returns the present handlers of a kind of event; `emit` runs the handlers of one event.
+    `count_unsent` returns the number of bytes that the stream has not taken yet.
     """
 
     def __init__(
@@ -68,11 +67,11 @@ class Observer:
         self._outgoing: _Direction | None = None
 
     def start(self) -> tuple[_Direction, _Direction]:
-        """Begin to listen, where both directions are now; by the association's own task."""
+        """Begin at the present place of both directions; called by the association's own task."""
         if self._incoming is None or self._outgoing is None:
             connection = self._connection
             limits = connection.limits
-            # What we send has no limit but those that it was made with.
+            # Our own PDUs need no limit: the engine has made them.
             unlimited = limits.replace(
                 associate_length=1 << 32,
                 presentation_contexts=256,
@@ -86,7 +85,7 @@ class Observer:
             self._incoming = _Direction(self, _RECEIVED, limits, rest)
             self._outgoing = _Direction(self, _SENT, unlimited, self._count_unsent())
             connection.on_transition = self._transition
-            if connection.state is State.STA4:  # the association is made after its request
+            if connection.state is State.STA4:  # the observer starts after the association was requested
                 self._transition("Evt1", State.STA1, "AE-1", State.STA4)
             self._incoming.tiny_below(connection.tiny_below)
             for data in waiting:
@@ -94,20 +93,20 @@ class Observer:
         return self._incoming, self._outgoing
 
     def stop(self) -> None:
-        """Listen no longer."""
+        """End the observation."""
         self._connection.on_transition = None
 
     def received(self, data: Buffer) -> int:
-        """Take what has come, before the engine does; return how many bytes of it were taken.
+        """Take received bytes before the engine does; return the number of bytes taken.
 
-        They are no more than what is told at a time; the rest comes again, when that was told.
+        The rest is given again after the handlers of the events so far have run.
         """
         incoming, _ = self.start()
-        incoming.tiny_below(self._connection.tiny_below)  # known from the answer on
+        incoming.tiny_below(self._connection.tiny_below)  # known after the negotiation
         return incoming.feed(data, MOST_ITEMS)
 
     def sent(self, buffers: Iterable[Buffer], rest: Iterable[Buffer]) -> None:
-        """Take what was sent of `buffers`, all but the `rest`."""
+        """Take the sent bytes: `buffers` without the `rest`."""
         outgoing = self.start()[1]
         left = sum(map(len, buffers)) - sum(map(len, rest))
         for buffer in buffers:
@@ -117,27 +116,27 @@ class Observer:
             left -= len(buffer)
 
     async def tell(self) -> None:
-        """Have everything told that was found so far."""
+        """Run the handlers of all events found so far."""
         self.start()
         while self._found:
             await self._emit(self._found.popleft())
 
     def has_handlers(self, kind: evt.EventKind) -> bool:
-        """Whether anybody wants to hear of a kind of event."""
+        """Tell whether a kind of event has handlers."""
         return bool(self._handlers_of(kind))
 
     def reads_data(self, kind: evt.EventKind) -> bool:
-        """Whether any handler of a kind of event reads the data sets."""
+        """Tell whether a handler of a kind of event reads the data sets."""
         handlers = self._handlers_of(kind)
         return any(getattr(bound.handler, "reads_data", True) for bound in handlers)
 
     def found(self, kind: evt.EventKind, **facts: object) -> None:
-        """Keep an event until it is told, if anybody wants to hear of it."""
+        """Keep an event until its handlers run; without handlers there is none."""
         if self.has_handlers(kind):
             self._found.append(kind.event_class(kind, self._association, **facts))
 
     def transfer_syntax(self, context_id: int) -> str:
-        """Return the transfer syntax of a context, "" if there is none."""
+        """Return the transfer syntax of a context; "" for an unknown context."""
         context = self._connection.accepted_contexts.get(context_id)
         return "" if context is None else context.transfer_syntax
 
@@ -152,7 +151,7 @@ class Observer:
 
 
 class _Kinds(NamedTuple):
-    """The events of one direction."""
+    """The kinds of events of one direction."""
 
     data: evt.EventKind
     pdu: evt.EventKind
@@ -165,7 +164,7 @@ _SENT = _Kinds(evt.EVT_DATA_SENT, evt.EVT_PDU_SENT, evt.EVT_ACSE_SENT, evt.EVT_D
 
 
 class _Direction:
-    """One direction of a byte stream, after the first `passed` bytes: the rest of a PDU that has begun."""
+    """One direction of a byte stream; the first `passed` bytes, the rest of a PDU, are not observed."""
 
     def __init__(self, observer: Observer, kinds: _Kinds, limits: Limits, passed: int) -> None:
         self._observer = observer
@@ -175,7 +174,7 @@ class _Direction:
         self._framer = Framer(limits)
         self._is_lost = False
         self._raw = bytearray()  # the PDU under way, from its first byte on
-        self._raw_at = -1  # where in the stream that is; -1 if nobody wants it
+        self._raw_at = -1  # the offset of that byte in the stream; -1 without handlers of the bytes
         self._assembler = Assembler(limits)
         self._command: CommandReceived | None = None
         self._collector: DataSetCollector | None = None
@@ -183,11 +182,11 @@ class _Direction:
         self._messages: list[Message] = []  # complete with the PDU under way
 
     def tiny_below(self, length: int) -> None:
-        """Take fragments for tiny whose mean is less than `length`, as the engine does."""
+        """Set the mean length below which fragments count as tiny, as in the engine."""
         self._assembler.tiny = length
 
     def feed(self, data: Buffer, most: int | None = None) -> int:
-        """Take the next bytes, up to the end of so many items; return how many were taken."""
+        """Take the next bytes, up to the end of `most` items; return the number of bytes taken."""
         view = memoryview(data)[self._passed :]
         self._passed -= len(data) - len(view)
         if self._is_lost or not len(view):
@@ -203,7 +202,7 @@ class _Direction:
                     self._fragment(item)
                 if not framer.is_mid_pdu:
                     self._pdu(item, view, base)
-        except InvalidPDU:  # for which the engine ends the association
+        except InvalidPDU:  # the engine ends the association for it
             self._is_lost = True
             return len(data)
         rest = len(view) - (framer.consumed - base)
@@ -215,7 +214,7 @@ class _Direction:
     # PDUs and their bytes
 
     def _pdu(self, item: Item, view: memoryview, base: int) -> None:
-        """Tell of the PDU that ends with `item`."""
+        """Add the events of the PDU that ends with `item`."""
         observer, kinds = self._observer, self._kinds
         raw = self._whole(view, base) if self._wants_bytes() else None
         if raw is not None:
@@ -235,7 +234,7 @@ class _Direction:
         return has_handlers(kinds.data) or has_handlers(kinds.pdu)
 
     def _whole(self, view: memoryview, base: int) -> bytes | None:
-        """Return the bytes of the PDU that has just ended; None if they were not kept from its first on."""
+        """Return the bytes of the PDU that has just ended; None if its first bytes were not kept."""
         begun, end = self._framer.pdu_offset, self._framer.consumed
         if end - begun > self._limit:
             return None
@@ -244,7 +243,7 @@ class _Direction:
         return b"".join((self._raw, view[: end - base])) if self._raw_at == begun else None
 
     def _keep(self, view: memoryview, base: int) -> None:
-        """Keep what came of the PDU under way, if it is wanted whole."""
+        """Keep the bytes of the PDU under way, if a handler wants them."""
         framer = self._framer
         begun = framer.begun_at if framer.is_mid_pdu else framer.consumed
         if begun >= base:
@@ -262,11 +261,11 @@ class _Direction:
             assembler.reset()
             return
         if chunk.is_command and assembler.lacks_data_set:
-            self._complete()  # a response announced a data set of which nothing came
+            self._complete()  # a response announced a data set and sent none of it
             assembler.reset()
         try:
             item = assembler.feed(chunk)
-        except InvalidCommand:  # of a message that had begun before; or else the engine ends the association
+        except InvalidCommand:  # its message began before the observation, or the engine ends the association
             assembler.reset()
             return
         if isinstance(item, CommandReceived):
@@ -278,7 +277,7 @@ class _Direction:
         elif isinstance(item, DataSetChunk):
             self._data_length += len(item.data)
             if self._collector is not None:
-                # The first bytes are held as they are given, all others copied.
+                # The collector holds the first bytes as they are and copies all others.
                 self._collector.add(item.data if len(self._collector) else bytes(item.data))
             if item.last:
                 self._complete()

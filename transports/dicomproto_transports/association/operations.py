@@ -1,4 +1,4 @@
-"""Our requests that wait for responses, and the responses that have come."""
+"""Requests of ours with outstanding responses, and the responses received so far."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ R = TypeVar("R", bound=Response)
 
 
 class Reply(Generic[R]):
-    """One response with its data set as it came, and the transfer syntax of that."""
+    """One response with its encoded data set, and the transfer syntax of the data set."""
 
     __slots__ = ("response", "data", "transfer_syntax", "is_final")
 
@@ -26,7 +26,7 @@ class Reply(Generic[R]):
 
 
 class Operation:
-    """A request of ours that somebody waits for, and what has come in answer to it."""
+    """A request of ours with outstanding responses, and the replies received so far."""
 
     __slots__ = ("message_id", "replies", "size")
 
@@ -34,16 +34,16 @@ class Operation:
         self.message_id: int = message_id
         self.replies: deque[Reply[Any]] = deque()
         self.size: int = 0
-        """Bytes of the data sets of the replies that nobody has taken."""
+        """Bytes of the data sets in `replies`."""
 
     def add(self, reply: Reply[Any]) -> None:
-        """Keep a reply until somebody takes it."""
+        """Keep a reply for `take`."""
         self.replies.append(reply)
         if reply.data is not None:
             self.size += len(reply.data)
 
     def take(self) -> Reply[Any]:
-        """Return the first reply that nobody has taken."""
+        """Return the oldest reply and forget it."""
         reply = self.replies.popleft()
         if reply.data is not None:
             self.size -= len(reply.data)
@@ -51,10 +51,10 @@ class Operation:
 
 
 class Unfinished(Protocol):
-    """An iterator of ours that was started: it must end before the next call can begin."""
+    """A started iterator over responses; it must end before the next call begins."""
 
     is_active: bool
-    """Whether a caller further out waits for it just now."""
+    """Whether an outer call waits for it at present."""
 
     async def finish(self, cut: str = "") -> None:
-        """End it; `cut` says what makes that necessary."""
+        """End it; `cut` names the call that makes that necessary."""

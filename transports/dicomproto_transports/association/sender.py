@@ -1,7 +1,7 @@
-"""What leaves over an association: messages, and the data set under way, one piece at a time.
+"""The sending half of an association: messages, and the data set under way, one piece at a time.
 
-Responses that are given while a data set leaves wait behind it in the engine. What the stream has not taken
-is kept for the next time.
+A response that is queued during a data set waits in the engine until the data set is sent. Bytes that the
+stream has not taken are kept for the next send.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from ..streams.interface import Stream
     from .observer import Observer
 
-# Buffers that the peer has not taken yet: more than a piece of a data set in the smallest PDUs has.
+# Most buffers not taken by the peer; a piece of a data set in the smallest PDUs has fewer.
 _MOST_UNSENT = 20_000
 
 
 class Sender:
-    """Sends what the engine has ready, and feeds it the data set under way.
+    """Sends the output of the engine, and feeds the engine the data set under way.
 
-    `end` aborts the association, for the reason that it is given.
+    `end` aborts the association for the given reason.
     """
 
     __slots__ = (
@@ -56,11 +56,11 @@ class Sender:
         self._ending = ending
         self._end = end
         self.source: Source | None = None
-        """Of the data set under way."""
+        """The data set under way; None without one."""
         self.observer: Observer | None = None
-        """Hears what is sent; None unless a handler wants to know."""
+        """Observes the sent bytes; None unless a handler asks for them."""
         self.unsent: list[Buffer] = []
-        """What the stream has not taken yet of what the engine gave."""
+        """Output of the engine that the stream has not taken yet."""
         self.is_owing: bool = False
         """Whether a response was queued and waits for the next send."""
         self._is_reply = False  # the data set under way belongs to a response
@@ -68,18 +68,18 @@ class Sender:
 
     @property
     def has_output(self) -> bool:
-        """Whether something that was begun has not left yet."""
+        """Whether a message is not sent to its end yet."""
         return self.source is not None or bool(self.unsent)
 
     def count_unsent(self) -> int:
-        """Return how many bytes the stream has not taken yet of what the engine gave."""
+        """Return the number of bytes in `unsent`."""
         return sum(map(len, self.unsent))
 
     # -- bytes --------------------------------------------------------------------------------
 
     async def send_queued(self) -> bool:
-        """Send what the engine has ready, once; tell whether something is left for the next time."""
-        observer = self.observer  # one that comes while this waits begins after it
+        """Send the output of the engine, once; tell whether some of it is left for the next time."""
+        observer = self.observer  # an observer that is set during the send begins after it
         if observer is not None:
             observer.start()
         self.is_owing = False
@@ -100,12 +100,12 @@ class Sender:
             self._break(error)
             return False
         except BaseException:
-            # Cancelled within a PDU perhaps: whatever followed, the peer would take for its rest.
+            # The cut may be within a PDU: the peer would take any further bytes for its rest.
             await self._end(None)
             raise
         if len(rest) > _MOST_UNSENT:
             await self._end_flooded()
-        # The time to take something is over only for a peer that took nothing.
+        # The write timeout is over only for a peer that took no byte in that time.
         stalled = len(rest) == len(buffers) and len(rest[0]) == len(buffers[0])
         if stalled and due is not None and stream.now() >= due:
             await self._end_stalled()
@@ -117,9 +117,9 @@ class Sender:
         return bool(self.unsent)
 
     def _break(self, error: OSError) -> None:
-        """Take note that nothing leaves any more.
+        """Note that sending failed.
 
-        What the peer said before it went away is still to be read, its A-ABORT above all.
+        Bytes that the peer sent before can still be read, such as an A-ABORT.
         """
         ending = self._ending
         ending.broken, self.unsent = error, []
@@ -127,13 +127,13 @@ class Sender:
         self._abandon()
 
     async def _end_flooded(self) -> NoReturn:
-        """End because the peer asks on and on and does not take the answers."""
+        """Abort because the peer sends requests and does not take the responses."""
         text = f"{self._ending.peer_name} sends requests and does not take the responses: aborted"
         await self._end(lambda: AssociationAborted(text, source=0, reason=0, by_peer=False))
         raise self._ending.known()
 
     async def _end_stalled(self) -> NoReturn:
-        """End because the peer takes nothing: not even an A-ABORT, so the stream resets the connection."""
+        """End because of the write timeout; the peer would not take an A-ABORT, so the stream resets."""
         peer, seconds = self._ending.peer_name, self._seconds
         self._ending.is_deaf = True
         await self._end(lambda: timed_out(peer, "write", seconds))
@@ -154,7 +154,7 @@ class Sender:
         try:
             piece, last = source.next_piece()
         except OSError as error:
-            # The peer must not take what it has for the whole object.
+            # The peer must not take the part that it has for the whole object.
             text = f"{self._ending.peer_name}: the association was aborted from this side: {error}"
             await self._end(lambda: AssociationAborted(text, source=0, reason=0, by_peer=False))
             raise self._ending.known() from error
@@ -163,16 +163,16 @@ class Sender:
             self.source = None
 
     def stop(self) -> None:
-        """End the data set under way early, because the peer has answered a failure (PS3.7 9.3.1)."""
+        """End the data set under way early: the peer has answered a failure (PS3.7 9.3.1)."""
         if self.source is not None:
             self._connection.send_data(b"", last=True)
             self.source = None
 
     def _abandon(self) -> None:
-        """Forget the data set under way, which nobody takes any more.
+        """Forget the data set under way: the peer takes no more bytes.
 
-        To the engine that of a response has ended, so that it goes on counting what is to be answered; that
-        of a request never does: no answer to it may pass as one to the whole.
+        The engine takes the data set of a response as ended, and goes on counting unanswered requests. The
+        data set of a request never ends: no response may count as an answer to the whole.
         """
         is_sending = self.source is not None and self._connection.is_sending
         self.source = None
@@ -182,15 +182,15 @@ class Sender:
     # -- responses ----------------------------------------------------------------------------
 
     def respond(self, response: Response) -> None:
-        """Queue a response; behind the data set under way, since messages never interleave (PS3.8 E.1).
+        """Queue a response, after the data set under way: messages never interleave (PS3.8 E.1).
 
-        Raises the AssociationError of the end, if a handler has ended the association.
+        Raises the AssociationError of the end if a handler has ended the association.
         """
         ending = self._ending
         if ending.reason is not None:
             raise ending.known()
         if ending.is_gone:
-            # Until its end the engine counts what is to be answered; nothing leaves any more.
+            # Nothing is sent any more, but the engine counts unanswered requests until its end.
             is_due = response.MessageIDBeingRespondedTo in self._connection.unanswered
             if response.category is Category.PENDING or not is_due or self._connection.is_sending:
                 return

@@ -1,10 +1,9 @@
-"""The session: what an association does while somebody waits, requests of both sides, handlers, events.
+"""The session: requests of both sides, handlers and events of one association.
 
-A call begins a request and dispatches events until its response is there. To dispatch is to serve
-the peer's requests, to keep the responses that others wait for, to stop a data set that was refused
-early, to answer a release. A handler that runs inside may call the association that called it,
-which dispatches in its turn. How bytes move meanwhile is `driver.py`; who may call, `handling.py`. What
-the peer's requests get is passed in.
+A call sends a request and dispatches events until its response is there. Dispatching serves the peer's
+requests, keeps responses to other requests, stops a data set that was refused early, and answers a release.
+A handler may call its association, which dispatches again inside. `driver.py` moves the bytes, `handling.py`
+admits the calls. The function that serves the peer's requests is passed in.
 """
 
 from __future__ import annotations
@@ -46,15 +45,14 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound=Response)
 
-# Responses that somebody began to take and does not.
+# Most responses of one operation that are kept until a call takes them.
 _MOST_REPLIES = 4096
 
 
 class Session:
     """The operations of one association, in both directions.
 
-    `serve` answers a request of the peer; `make_association` returns the object that handlers get as
-    `event.assoc`, and is called once.
+    `serve` answers a request of the peer. `make_association` is called once and returns `event.assoc`.
     """
 
     __slots__ = (
@@ -83,33 +81,33 @@ class Session:
         self.connection, self.stream = connection, stream
         self.backend, self.timeouts = backend, timeouts
         self.ae_title: str = ae_title
-        """What this side is called."""
+        """The AE title of this side."""
         self.text: Doubt = text
-        """What is done about text of the peer whose character set is in doubt."""
+        """Checks the character sets of received data sets."""
         self.holding: Holding = holding
-        """Counts what is held of data sets, together with the other associations of a server."""
+        """Counts held bytes of data sets, over all associations of a server."""
         self.maximum_collected: int | None = maximum_collected
-        """How much may be held of data sets by all of these together."""
+        """Most bytes of data sets that all associations of a server may hold."""
         self.data_sets: list[Incoming] = []
-        """Those of the requests that are being served, each while another one waits."""
+        """Message IDs of the requests being served, each inside the one before."""
         self.depth: int = 0
-        """How many requests are being served, each while another one waits."""
+        """Number of requests being served, each inside the one before."""
         self.unfinished: list[Unfinished] = []
         """Iterators that were started and not finished."""
         self.piece_buffers: PieceBuffers = PieceBuffers()
         self.contexts: dict[tuple[object, ...], AcceptedContext] = {}
-        """Where requests and objects are sent, by what they need."""
+        """The contexts found for requests and objects, by their needs."""
         self._serve = serve
         self._awaited: dict[int, Operation] = {}
         self.driver: Driver = Driver(connection, stream, backend, timeouts, self._tell_end)
         self.sender, self.ending = self.driver.sender, self.driver.ending
         self.handling: Handling = Handling(self.driver, connection, stream, backend, handlers, drive)
-        # What the parts do, as it is: to pass each call on would cost one more.
+        # Methods of the parts, bound here: a method that passes them on costs one more call.
         self.next_event, self.end = self.driver.next_event, self.driver.end
         self.send_queued, self.respond = self.sender.send_queued, self.sender.respond
         self.enter, self.leave = self.handling.enter, self.handling.leave
         self.cut_ends: CutEnds = CutEnds(self.end)
-        """A block of a call that cannot be taken up again once it is cut."""
+        """A block of a call that cannot be resumed after a cut: a cut ends the association."""
         self.association = make_association(self)
         self.observe()
         if self.driver.observer is not None:
@@ -126,27 +124,27 @@ class Session:
         return self.ending.reason is None and self.connection.is_established
 
     def is_under_way(self) -> bool:
-        """Tell whether something has begun that is not finished: a message, or a request of the peer."""
+        """Whether a message or a request of the peer is unfinished."""
         return bool(self.depth or self.sender.has_output or self.connection.unanswered)
 
     # -- handlers -----------------------------------------------------------------------------
 
     def bind(self, event: evt.EventKind, handler: evt.Handler, args: Sequence[object] = ()) -> None:
-        """Bind a handler from now on, for this association alone; see `Association.bind`."""
+        """Bind a handler for this association alone; see `Association.bind`."""
         handlers = self.handling.handlers.copy()
         handlers.bind(event, handler, args)
         self.handling.handlers = handlers
         self.observe()
 
     def unbind(self, event: evt.EventKind, handler: evt.Handler) -> None:
-        """Bind a handler no longer, for this association alone."""
+        """Unbind a handler for this association alone."""
         handlers = self.handling.handlers.copy()
         handlers.unbind(event, handler)
         self.handling.handlers = handlers
         self.observe()
 
     def observe(self) -> None:
-        """Have an observer as long as a handler wants to hear of what passes over the wire."""
+        """Start or stop the observer: it runs while a handler of `evt.OBSERVED` is bound."""
         driver, handling = self.driver, self.handling
         if not handling.handlers.are_observing:
             if driver.observer is not None:
@@ -175,7 +173,7 @@ class Session:
             error = self.ending.error
             if isinstance(error, AssociationRejected):
                 await self.notify(evt.EVT_REJECTED)
-            elif self.connection.request is not None:  # of a port probe there is nothing to tell
+            elif self.connection.request is not None:  # a port probe has no events
                 is_released = isinstance(error, AssociationReleased)
                 await self.notify(evt.EVT_RELEASED if is_released else evt.EVT_ABORTED)
             await self.notify(evt.EVT_CONN_CLOSE, address=self.stream.peer_address)
@@ -183,7 +181,7 @@ class Session:
     # -- what comes ---------------------------------------------------------------------------
 
     async def dispatch(self, event: ConnectionEvent) -> None:
-        """Do what an event asks for that nobody in particular waits for."""
+        """Act on an event that is not what the caller waits for."""
         if log.isEnabledFor(logging.DEBUG):
             log_oddities(self.peer_name, event)
         if isinstance(event, ResponseReceived):
@@ -200,11 +198,11 @@ class Session:
             )  # an object is lost
             text = printable(event.text)
             log.log(level, "%s: its %s %d was refused: %s", self.peer_name, name, number, text)
-        # The rest is for information: a C-CANCEL, which the engine remembers, a data set that nobody asked
-        # for, a message that the end cuts short.
+        # Other events need no action: a C-CANCEL is kept by the engine; a data set without a taker is
+        # dropped; a message cut short comes before the end.
 
     async def _serve_request(self, received: RequestReceived) -> None:
-        """Serve a request, and end what its handlers have begun and not finished."""
+        """Serve a request, and end the iterators that its handlers have not finished."""
         known, begun = set(self.unfinished), len(self.data_sets)
         self.depth += 1
         try:
@@ -219,8 +217,8 @@ class Session:
             del self.data_sets[begun:]
 
     async def _answer_release(self) -> None:
-        # To end a data set here would make the peer take half an object for the whole; what was begun may
-        # still be sent (PS3.8 Table 9-10, Sta8 and Evt9).
+        # An end of the data set here would make the peer take half an object for the whole. A message may
+        # still be sent to its end (PS3.8 Table 9-10, Sta8 and Evt9).
         self.ending.is_leaving = True
         await self.send_all()
         self.connection.send(ReleaseRP())
@@ -263,10 +261,10 @@ class Session:
     # -- requests of ours ---------------------------------------------------------------------
 
     async def settle(self, what: str) -> None:
-        """End what the user has left unfinished, before the call named `what` begins.
+        """Finish what the user has left unfinished, before the call named `what` begins.
 
-        That is the rest of a data set that a handler has refused, since nothing else can come before it
-        (the fragments of two messages never interleave), and responses that nobody takes any more.
+        This drains the rest of a data set that a handler has refused (the fragments of two messages never
+        interleave), and ends iterators over responses.
         """
         if self.data_sets and not (incoming := self.data_sets[-1]).is_complete:
             if not incoming.is_refused:
@@ -279,7 +277,7 @@ class Session:
     async def begin_operation(
         self, request: Request, context_id: int, source: Source | None = None
     ) -> Operation:
-        """Send one request, with its data set; `next_reply` returns its responses, `forget` ends it."""
+        """Send one request, with its data set; `next_reply` returns its responses, `forget` drops them."""
         async with self.cut_ends:
             return await self._begin(request, context_id, source)
 
@@ -290,7 +288,7 @@ class Session:
             await self._until_sendable(source)
         piece, last = None, True
         if source is not None:
-            # Read before anything is sent: a file that cannot be read then costs nothing.
+            # Read before anything is sent: an unreadable file then fails only its own request.
             piece, last = source.next_piece()
         operation = Operation(self.connection.send_request(request, context_id))
         self._awaited[operation.message_id] = operation
@@ -299,14 +297,14 @@ class Session:
         return operation
 
     async def _until_sendable(self, source: Source | None) -> None:
-        """Wait until a message can be begun; from then to its beginning nothing may be waited for.
+        """Wait until a message can begin; the caller must not wait again before it begins the message.
 
-        One data set at a time leaves. With one of its own, what has not left of the last file would be
-        read over.
+        One data set is sent at a time. For a message with a data set, all bytes of the last file must be sent
+        as well, since the next file is read into the same buffer.
         """
-        if self.ending.is_deaf and self.depth:  # what else had come is not for this handler to serve
+        if self.ending.is_deaf and self.depth:  # this handler does not serve further requests
             raise self.ending.lost()
-        while self.ending.is_deaf:  # until the end, which says why
+        while self.ending.is_deaf:  # until the end, which raises its error
             await self.dispatch(await self.next_event())
         if source is not None or self.sender.source is not None:
             await self.send_all()
@@ -316,7 +314,7 @@ class Session:
         return (await self.next_of((operation,)))[1]
 
     async def next_of(self, operations: Collection[Operation]) -> tuple[Operation, Reply[Any]]:
-        """Return whichever of the operations has a response first, and that."""
+        """Return the first operation that has a response, and the response."""
         async with self.cut_ends:
             return await self._next_of(operations)
 
@@ -331,7 +329,7 @@ class Session:
             await self.dispatch(await self.next_event())
 
     def forget(self, operation: Operation) -> None:
-        """Let what may still come in answer to an operation pass."""
+        """Drop further responses to an operation."""
         self._awaited.pop(operation.message_id, None)
 
     async def cancel(self, message_id: int) -> None:
@@ -366,7 +364,7 @@ class Session:
                 self.forget(operation)
 
     async def send_all(self) -> None:
-        """Send what was begun and what is queued, to the last byte: between calls nobody would."""
+        """Send all output to the last byte: nothing is sent between calls."""
         driver, sender = self.driver, self.sender
         while sender.source is not None or await sender.send_queued():
             if sender.source is None:
@@ -377,7 +375,7 @@ class Session:
                 await self.dispatch(event)
 
     async def answer(self, response: Response, source: Source | None = None) -> None:
-        """Send a response of ours, with its data set; nothing leaves for a peer that is gone."""
+        """Send a response, with its data set; nothing is sent to a peer that is gone."""
         if source is not None and not self.ending.is_gone:
             await self._until_sendable(source)
         if source is None or self.ending.is_gone:
