@@ -1,4 +1,4 @@
-"""What all services have in common when they answer: refusals, the handler and what it returned."""
+"""Common steps of all service providers: refuse, make the event, run the handler, read its result."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Q = TypeVar("Q", bound="evt.RequestEvent[Any]")
 
 
 async def refuse(session: Session, received: RequestReceived, status: int, comment: str) -> None:
-    """Answer a failure at once, then discard the data set (PS3.7 9.3.1)."""
+    """Send a failure at once, then discard the data set (PS3.7 9.3.1)."""
     session.respond(received.command.response(status, ErrorComment=comment))
     if received.has_data_set:
         await Incoming(session, session.holding, session.maximum_collected).drain()
@@ -52,7 +52,7 @@ async def ask_handler(
     failed: int,
     nonsense: int,
 ) -> tuple[Response, Dataset | None]:
-    """Run the handler; return the response that its result stands for, and the data set beside it."""
+    """Run the handler; return the response and the data set that its result stands for."""
     try:
         result = await session.handling.run(bound, event)
     except Exception as error:
@@ -61,7 +61,7 @@ async def ask_handler(
     try:
         status, dataset = pair_of(result)
         return response_for(request, status), dataset_of(dataset)
-    except Exception as error:  # also of a property that is read here
+    except Exception as error:  # a property of the result may raise as well
         what = "%s: the handler of %s returned %s"
         log.error(what, session.peer_name, event.event.name, printable(str(error)))
         event.deferred = ()
@@ -69,7 +69,7 @@ async def ask_handler(
 
 
 async def run_deferred(session: Session, event: evt.RequestEvent) -> None:
-    """Run what the handler asked for with `event.after_response`, and what that asks for."""
+    """Run the functions given to `event.after_response`, and those that they add."""
     if event.deferred:
         await session.send_all()
     while event.deferred:

@@ -1,8 +1,8 @@
-"""What ends a C-FIND, C-GET or C-MOVE of the peer before its handler does.
+"""The early end of a C-FIND, C-GET or C-MOVE of the peer, by a cancel or the end of the association.
 
-The peer is heard between two results. A C-CANCEL leaves the handler a last word. A release request, the
-end of its output, an abort or a broken connection leave nobody to tell: `PeerLeaves` closes the handler.
-Requests that came before that have their turn then.
+Input is read between two results. After a C-CANCEL the handler may still yield the final status. After a
+release request, the end of the input, an abort or a broken connection the peer takes no result: `PeerLeaves`
+closes the handler. Requests that came before the end are served then.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Yielding(Protocol):
     """A handler that yields results."""
 
     async def next(self) -> object:
-        """Return what the handler yields next, `END` after the last. Raises what the handler raises."""
+        """Return the next result, `END` after the last. Raises the exceptions of the handler."""
         ...
 
 
@@ -40,7 +40,7 @@ class PeerLeaves(Exception):
 
 
 async def give_way(session: Session) -> None:
-    """Hear what the peer has to say, and let others run. Raises PeerLeaves."""
+    """Read the peer's input, and let other tasks run. Raises PeerLeaves."""
     if not session.driver.look_ahead():
         with suppress(AssociationError):
             await _act_on_end(session)
@@ -49,16 +49,16 @@ async def give_way(session: Session) -> None:
 
 
 async def _act_on_end(session: Session) -> None:
-    """Act on the end that is ahead, which raises, unless a request came before it."""
+    """Act on the events up to the end, which raises; a request before the end is put back."""
     while not isinstance(event := await session.next_event(), RequestReceived):
         await session.dispatch(event)
     session.driver.put_back(event)
 
 
 async def last_word(steps: Yielding) -> tuple[object, object]:
-    """Let a handler that was cancelled see that; return the final status, and what comes with it.
+    """Return the final status of a cancelled operation, and the data set beside it.
 
-    It is what the handler yields now; if it goes on, or ends without a word, FE00H and None.
+    The handler may yield both now. If it yields another pending result, or nothing, they are FE00H and None.
     """
     result = await steps.next()
     status, beside = (CANCEL, None) if result is END else pair_of(result)
@@ -66,7 +66,7 @@ async def last_word(steps: Yielding) -> tuple[object, object]:
 
 
 def settle(session: Session, event: evt.RequestEvent, *, is_over: bool = False) -> None:
-    """Keep what `event.is_cancelled` says, for good where it is true or the operation `is_over`."""
+    """Fix the value of `event.is_cancelled` once it is true or the operation `is_over`."""
     if event.verdict is None:
         if session.ending.is_leaving or event.message_id in session.driver.cancelled:
             event.verdict = True
@@ -77,10 +77,10 @@ def settle(session: Session, event: evt.RequestEvent, *, is_over: bool = False) 
 def report_failure(
     session: Session, event: evt.RequestEvent, error: Exception, failed: int
 ) -> tuple[int, str]:
-    """Log that a handler failed; return the status and the Error Comment, after which nothing comes.
+    """Log the failure of a handler; return the final status and the Error Comment.
 
-    The status is `failed`, or C000H of a C-service whose data set cannot be read (PS3.4 B.2.3, C.4). A
-    handler that ends because the association does is not blamed: raises PeerLeaves then.
+    The status is `failed`, or C000H of a C-service whose data set cannot be read (PS3.4 B.2.3, C.4). If the
+    handler failed because the association ended, nothing is logged and PeerLeaves raised.
     """
     event.deferred = ()
     name, peer = event.event.name, session.peer_name

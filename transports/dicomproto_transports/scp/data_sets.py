@@ -1,4 +1,4 @@
-"""The data sets of the peer's requests: judged and decoded, whole or in chunks."""
+"""The data sets of the peer's requests: checked and decoded, whole or in chunks."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ if TYPE_CHECKING:
     from ..association.session import Session
 
 _SMALL = 16 * 1024
-"""Bytes of data sets that are decoded at once."""
+"""Bytes; a data set up to this size is decoded in place of a walk over its headers."""
 
 _PIECE = 256 * 1024
 """Bytes that are inflated at a time."""
 
 
 def _is_readable(transfer_syntax: str) -> bool:
-    """Tell whether the standard says how data sets in this transfer syntax are read."""
+    """Tell whether the encoding of data sets in this transfer syntax is known."""
     if normalize_uid(transfer_syntax) == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
         return True
     return encoding_of(transfer_syntax) is not None
 
 
 class IncomingDataSet(Incoming):
-    """The data set of a request, whole; judged as it comes if it has `bounds`."""
+    """The whole data set of a request; with `bounds`, checked as it arrives."""
 
     __slots__ = ("received", "limit", "bounds", "_session", "_data", "_dataset")
 
@@ -64,10 +64,10 @@ class IncomingDataSet(Incoming):
         return self._session.connection.accepted_contexts[self.received.context_id]
 
     async def collect(self) -> bool:
-        """Gather the whole data set; False, with the rest still to come, if it is above `limit`.
+        """Gather the whole data set; False, with the rest not read, if it is above `limit`.
 
-        Raises DataSetError if it has `bounds` and is not whole, cannot be followed or is beyond them.
-        Decoding judges as well, so a small data set is decoded, not walked, and kept for the handler.
+        With `bounds`, raises DataSetError for a data set that is cut, malformed or beyond them. Decoding
+        checks the same, so a small data set is decoded in place of a walk, and kept for the handler.
         """
         if self._data is not None:
             return True
@@ -79,12 +79,12 @@ class IncomingDataSet(Incoming):
         self._data = await self.gather(self.limit, walk, unwalked=_SMALL if is_readable else 0)
         is_sure = walk.elements and walk.is_checked and not walk.warnings
         if self._data is not None and is_readable and not is_sure:
-            self.dataset  # noqa: B018  # raises what the walk could not tell
+            self.dataset  # noqa: B018  # decoding finds faults that the walk does not
         return self._data is not None
 
     @property
     def has_elements(self) -> bool:
-        """Whether there are some, as far as is known; NULs alone are none."""
+        """Whether the data set has elements, as far as is known; padding alone has none."""
         return len(self._data or b"" if self._dataset is None else self._dataset) > 0
 
     @property
@@ -112,7 +112,7 @@ class IncomingDataSet(Incoming):
         return self._dataset
 
     def _inflated(self) -> Buffer:
-        """Return a deflated data set as it was; a few bytes of it become a thousand times as many."""
+        """Return the inflated data set; inflating may multiply the size by a thousand."""
         given, decompressor, inflated = (
             memoryview(self.data),
             zlib.decompressobj(-zlib.MAX_WBITS),

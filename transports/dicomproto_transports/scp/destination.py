@@ -1,12 +1,12 @@
-"""The association over which a C-MOVE sends: one for all objects, for what is known to come.
+"""The association with the destination of a C-MOVE.
 
-It is negotiated for the objects that are known when the first is to be sent. One that needs a
-context nobody proposed then gets a new association, which is for all that came before as well;
-what the destination refused stays refused.
+It is negotiated before the first object is sent, for all objects known by then. An object that needs another
+context gets a new association, which has the contexts of all earlier objects as well. Contexts that the
+destination refused are not proposed again.
 
-The destination may have ended the association while the handler searched for the next object; that
-costs nothing but a new one. One that ends, or does not answer, while an object is sent is tried once
-more with the next. Meanwhile the peer that asked for the C-MOVE is heard.
+If the destination ends the association between two objects, the next object gets a new one. If that happens
+during an object, or the response times out, that object fails and the next one gets a new association, once.
+The input of the peer that requested the C-MOVE is read during every wait.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ if TYPE_CHECKING:
 log: logging.Logger = logging.getLogger("dicomproto.association")
 
 Address = tuple[str, int, dict[str, Any]]
-"""Host, port, and what else `associate` is to be told."""
+"""Host, port, and keyword arguments of `associate`."""
 
 
 Pair = tuple[str, str]
 """SOP class and transfer syntax."""
 
 _MOST_LOSSES = 2
-"""Associations in a row that may end without an answer to what was sent."""
+"""Associations in a row that may end without a response to an object."""
 
 
 class Unreachable(Exception):
-    """The destination is given up."""
+    """The destination cannot be reached; no further object is tried."""
 
 
 class CancelledMeanwhile(Exception):
@@ -58,7 +58,7 @@ class CancelledMeanwhile(Exception):
 
 
 class Destinations:
-    """Where C-MOVEs may send to: what is `known` by name, and how to `associate` with any."""
+    """The destinations of C-MOVEs: addresses `known` by name, and the function to `associate` with them."""
 
     __slots__ = ("_known", "associate")
 
@@ -67,7 +67,7 @@ class Destinations:
     ) -> None:
         self._known = known
         self.associate: Callable[..., Awaitable[Session]] = associate
-        """Opens an association: takes a backend, host, port, and what `associate` of the flavours takes."""
+        """Opens an association: takes a backend, host, port, and the arguments of `AE.associate`."""
 
     def find(self, result: object) -> Address | None:
         """Return the address that a handler of EVT_C_MOVE gave; None if the destination is unknown.
@@ -93,7 +93,7 @@ def _address_of(result: object) -> Address | None:
 
 
 class Destination:
-    """Where a C-MOVE sends to."""
+    """The destination of one C-MOVE."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class Destination:
         self._options.setdefault("ae_title", request.MoveDestination.strip())
         self._options.setdefault("calling_ae_title", session.ae_title)
         self.plans: bool = "contexts" not in self._options
-        """Whether the contexts are planned from what is to be sent."""
+        """Whether the contexts are planned from the objects."""
 
         self._session: Session | None = None
         self._backend = attentive(session.backend, self._hear_mover)
@@ -120,18 +120,18 @@ class Destination:
         self._losses = 0
 
     async def is_ready_for(self, item: ObjectToSend) -> bool:
-        """Tell whether there is an association for the object, or none will do."""
+        """Tell whether no new association is needed for the object, or none would help."""
         pair = _pair_of(item)
         if await self._is_open():
             return not self.plans or pair in self._proposed
         return pair in self._refused
 
     async def store(self, item: ObjectToSend, upcoming: Iterable[ObjectToSend]) -> int:
-        """Send an object and return the status; `upcoming` are those that are known to come next.
+        """Send an object and return the status; `upcoming` are the next objects, as far as they are known.
 
-        Raises Unreachable if no association can be made, or one after the other is lost, CancelledMeanwhile,
-        and NoAcceptedContext; an AssociationError otherwise means that the object was not answered, unless
-        it is the mover's.
+        Raises Unreachable if no association can be opened, or several in a row are lost, CancelledMeanwhile,
+        and NoAcceptedContext. Another AssociationError means that the object was not answered, or comes from
+        the association of the mover.
         """
         session = await self._association_for(item, upcoming)
         try:
@@ -156,7 +156,7 @@ class Destination:
         return await self._open(list(dict.fromkeys(map(_pair_of, [item, *upcoming]))))
 
     async def _is_open(self) -> bool:
-        """Hear what the destination has said since the last object, and tell whether it is still there."""
+        """Read the destination's input since the last object; tell whether the association still stands."""
         session = self._session
         if session is not None:
             try:
@@ -172,7 +172,7 @@ class Destination:
     async def _open(self, pairs: list[Pair]) -> Session:
         options = dict(self._options)
         if self.plans:
-            # Objects of several kinds may come in turn, one by one: what was needed is needed again.
+            # Kinds of objects may alternate, so earlier contexts are proposed again.
             wanted = dict.fromkeys([*pairs, *self._proposed])
             plan = plan_contexts(wanted)
             options["contexts"] = [(c.abstract_syntax, c.transfer_syntaxes) for c in plan.contexts]
@@ -194,12 +194,12 @@ class Destination:
         return self._session
 
     def _log(self, error: Exception) -> None:
-        """Log how the association with the destination ended, or that there is none."""
+        """Log the end of the association with the destination, or why it could not be opened."""
         log.info("%s: the destination of its C-MOVE: %s", self._mover.peer_name, printable(str(error)))
 
     async def _hear_mover(self) -> None:
-        """Hear the mover while the destination is waited for; its release and its end end the wait."""
-        if self._mover.ending.terminal is not None:  # nobody waits for the destination to be released
+        """Read the mover's input during a wait for the destination; its release or end ends the wait."""
+        if self._mover.ending.terminal is not None:  # the mover has ended: only the release is left
             return
         await give_way(self._mover)
         if self._is_opening and self._request.MessageID in self._mover.driver.cancelled:
@@ -219,23 +219,23 @@ class Destination:
         try:
             reply: Reply[Response] = await session.next_reply(operation)
             return reply.response.Status
-        except BaseException:  # the mover has ended, or is to: nobody waits for the response any more
+        except BaseException:  # the mover has ended, or is about to: no one needs the response
             await session.end()
             raise
         finally:
             session.forget(operation)
 
     async def close(self) -> None:
-        """Release the association, and wait for that no longer than `Timeouts.close`.
+        """Release the association within `Timeouts.close`, or abort it.
 
-        One that does not let itself be released is aborted, and so it is if the mover leaves meanwhile, which
-        is answered first. Raises PeerLeaves then.
+        If the mover requests a release meanwhile, it is answered first, the association is aborted, and
+        PeerLeaves raised.
         """
         session, self._session = self._session, None
         if session is None:
             return
         patience = session.timeouts.close
-        session.driver.close_timeout = 0.0  # who does not answer is not waited for twice
+        session.driver.close_timeout = 0.0  # no second wait for a peer that did not answer
         try:
             await release(session, patience)
         except PeerLeaves:
@@ -250,7 +250,7 @@ def _pair_of(item: ObjectToSend) -> Pair:
 
 
 def _originator_of(mover: Session) -> str | None:
-    """Return the AE title of the peer that sent the C-MOVE-RQ (PS3.7 9.1.1.1.11), if that can be sent."""
+    """Return the AE title of the peer that sent the C-MOVE-RQ (PS3.7 9.1.1.1.11); None if it is not valid."""
     rq = mover.connection.request
     assert rq is not None
     is_acceptor = mover.connection.role is Role.ACCEPTOR

@@ -1,8 +1,8 @@
-"""Providing C-FIND: what the handler yields, one pending response each (PS3.7 9.1.2, PS3.4 C.4.1).
+"""C-FIND as a provider: one pending response for each match of the handler (PS3.7 9.1.2, PS3.4 C.4.1).
 
-The peer is listened to between two matches. A C-CANCEL is answered with FE00H: by the handler, which
-sees `event.is_cancelled` when it is asked for more, or for it, when it yields another match instead.
-A release or the end of the association closes the handler where it is, and nothing more is sent.
+Input is read between two matches. A C-CANCEL is answered with FE00H: the handler may yield that when it sees
+`event.is_cancelled`; if it yields another match, the library sends FE00H instead. A release or the end of the
+association closes the handler, and nothing more is sent.
 """
 
 from __future__ import annotations
@@ -68,20 +68,20 @@ async def _send_matches(
     has_one_at_most: bool,
 ) -> Response:
     """Send the pending responses and return the final one."""
-    only: tuple[Response, MemorySource] | None = None  # of these, until it is known that no other comes
+    only: tuple[Response, MemorySource] | None = None  # the one match, held back until no other follows
     encoding = Encoding(session)
     while True:
         try:
             result = await steps.next()
             await give_way(session)
             if result is END:
-                # What was cancelled may have ended early, so that it is no success.
+                # A cancelled handler may have ended early: that is no success.
                 result = CANCEL if request.MessageID in session.driver.cancelled else 0
             status, dataset = pair_of(result)
             is_pending = category_of(status_of(status)) is Category.PENDING
             if is_pending and request.MessageID in session.driver.cancelled:
                 status, _ = await last_word(steps)
-                dataset = None  # a match that comes too late
+                dataset = None  # a match after a cancel
             final = None
             if category_of(status_of(status)) is not Category.PENDING:
                 final = response_for(request, status, FINAL)
@@ -112,7 +112,7 @@ async def _send_matches(
 
 
 def _unsendable(session: Session, event: evt.RequestEvent, request: Request, error: Exception) -> Response:
-    """Log that a match cannot be sent, and return the final response for that."""
+    """Log that a match cannot be encoded, and return the final response."""
     what = "%s: a match of %s cannot be sent: %s"
     log.error(what, session.peer_name, event.event.name, printable(str(error)))
     event.deferred = ()
@@ -120,7 +120,7 @@ def _unsendable(session: Session, event: evt.RequestEvent, request: Request, err
 
 
 def _tell_unsent(session: Session, event: evt.Event, final: Response) -> None:
-    """Log that what a handler gave beside a final status is not sent."""
+    """Log that a data set beside a final status is not sent."""
     what = "%s: what %s gave beside the final status %s is not sent; a match comes beside FF00H"
     log.warning(what, session.peer_name, event.event.name, f"{final.Status:04X}H")
 

@@ -1,10 +1,9 @@
-"""What the handler of a C-MOVE yields, some of it looked at before its turn.
+"""Results of a C-GET or C-MOVE handler, some of them fetched ahead.
 
-An association is negotiated before anything is sent over it, so what comes next is looked at when one
-is to be opened. Only files are, and they are opened then: it does no harm that the handler moves or
-removes them as it goes on. A data set, or a file that the handler holds open, may be another one once
-it goes on, so it stands still there. The end, a final status and an exception wait for their turn,
-behind the files before them.
+The contexts of an association are negotiated before its first object. So before an association is opened, the
+next results are fetched as long as they are paths. Their files are opened at once: the handler may then move
+or remove them. A data set, or a file that the handler holds open, may change when the handler goes on, so the
+fetching stops there. An end, a final status or an exception is kept until the files before it are sent.
 """
 
 from __future__ import annotations
@@ -28,14 +27,14 @@ if TYPE_CHECKING:
     from ..files.objects import ObjectToSend
 
 _MOST_FILES = 32
-"""Open files; more would tell little more of what is to be negotiated."""
+"""Most files fetched ahead; further ones would add few contexts."""
 
 _LONGEST_LOOK = 0.1
-"""Seconds after which no further result is asked for: what was looked at is waiting to be sent."""
+"""Seconds after which no further result is fetched, since objects are waiting to be sent."""
 
 
 class _Raised:
-    """In place of a result: what the handler raised."""
+    """An exception of the handler, in place of a result."""
 
     def __init__(self, error: Exception) -> None:
         self.error = error
@@ -50,7 +49,7 @@ class StepsAhead:
         self._ahead: deque[object] = deque()
 
     async def next(self) -> object:
-        """Return what the handler yields next, a file that was looked at as a `FileToSend`."""
+        """Return the next result of the handler; a file fetched ahead is a `FileToSend`."""
         if not self._ahead:
             return await self._steps.next()
         result = self._ahead.popleft()
@@ -59,10 +58,10 @@ class StepsAhead:
         return result
 
     async def look_ahead(self, is_over: Callable[[], bool]) -> None:
-        """Look at the files that come next, while `is_over` does not say that none of them will be sent.
+        """Fetch the next results while they are paths, until `is_over` is true.
 
-        To be called when the last result was a file, which has been opened. The peer is heard between two
-        of them: raises as `give_way`.
+        Called when the last result was a path, whose file is open. Input is read between two results: raises
+        as `give_way`.
         """
         ahead, now = self._ahead, self._session.stream.now
         end = now() + _LONGEST_LOOK
@@ -76,12 +75,12 @@ class StepsAhead:
             await give_way(self._session)
 
     def upcoming(self) -> list[FileToSend]:
-        """Return the files that were looked at and not taken yet."""
+        """Return the files that were fetched ahead."""
         files = map(_file_in, self._ahead)
         return [file for file in files if file is not None]
 
     def drop_files(self) -> list[str]:
-        """Forget the files that were looked at, and return their SOP Instance UIDs."""
+        """Drop the files that were fetched ahead, and return their SOP Instance UIDs."""
         names = []
         for file in self.upcoming():
             names.append(file.sop_instance_uid)
@@ -90,18 +89,18 @@ class StepsAhead:
         return names
 
     async def close(self) -> None:
-        """End the handler where it is, and close the files."""
+        """Close the handler and the files."""
         self.drop_files()
         await self._steps.close()
 
 
 def came_as_path(item: ObjectToSend) -> bool:
-    """Tell whether an object is a file that stays open when its handler goes on."""
+    """Tell whether an object came as a path: its file stays open when the handler goes on."""
     return isinstance(item, FileToSend) and item.is_ours
 
 
 def close_file_in(result: object) -> None:
-    """Close the file of a result that was looked at; nothing happens if that is done, or it has none."""
+    """Close the file of a result, if it has one."""
     file = _file_in(result)
     if file is not None:
         file.close()
@@ -112,7 +111,7 @@ def _file_in(result: object) -> FileToSend | None:
 
 
 def _opened(result: object) -> object:
-    """Return a result with its file opened; as it is if it has none, or there is something wrong with it."""
+    """Return a result with its file opened; unchanged if it has no path, or opening fails."""
     if not isinstance(result, tuple) or len(result) != 2:
         return result
     status, item = result
@@ -122,6 +121,6 @@ def _opened(result: object) -> object:
             and category_of(status_of(status)) is Category.PENDING
         ):
             return status, prepare(item)
-    except Exception:  # it comes again when it is its turn
+    except Exception:  # it is raised again when the object is sent
         return result
     return result

@@ -1,4 +1,4 @@
-"""The handlers that have a say in the negotiation of an association (PS3.7 D.3.3)."""
+"""Handlers that take part in the negotiation of an association (PS3.7 D.3.3)."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ T = TypeVar("T")
 
 
 async def intervene(session: Session, rq: AssociateRQ, policy: AcceptorPolicy) -> AcceptorPolicy:
-    """Return the policy with what the handlers say to the extended negotiation items of `rq`.
+    """Return the policy with the handlers' answers to the extended negotiation items of `rq`.
 
-    They are asked here and not from within `negotiate`, because they may be async. What a handler that
-    failed was asked is not answered; a user identity is rejected then.
+    They run here and not within `negotiate`, because they may be async. After a failed handler its item is
+    not answered; a user identity is rejected.
     """
     changes: dict[str, object] = {}
     identity, window = rq.user_identity, rq.asynchronous_operations_window
@@ -60,7 +60,7 @@ async def _ask(
     facts: dict[str, object],
     read: Callable[[object], T],
 ) -> T | None:
-    """Ask the handler of an event, if there is one, and read what it returned."""
+    """Run the handler of an event, if there is one, and read its result."""
     bound = session.handling.handlers.one(kind)
     if bound is None:
         return None

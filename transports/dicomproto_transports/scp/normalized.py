@@ -1,4 +1,4 @@
-"""Providing the normalized services: the response of a handler with its data set (PS3.7 10.1)."""
+"""Normalized services as a provider: the response of a handler with its data set (PS3.7 10.1)."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _created(
     with Quiet():
         uid = None if dataset is None else dataset.get("AffectedSOPInstanceUID")
     if dataset is not None and "AffectedSOPInstanceUID" in dataset:
-        dataset = copied(dataset)  # the handler's own stays as it is
+        dataset = copied(dataset)  # the handler's data set is not changed
         del dataset.AffectedSOPInstanceUID
     if request.sop_instance_uid:
         return response, dataset

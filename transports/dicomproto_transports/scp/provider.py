@@ -1,27 +1,27 @@
-"""What the peer's requests get: an answer for each, whatever the handler does.
+"""The service provider: an answer to each request of the peer, whatever the handler does.
 
-A request is served where it arrives, within whatever call of the association waits; its handler
-may use the association. What goes wrong here becomes a status, and the association stays:
+A request is served by the call of the association that waits when it arrives; its handler may use the
+association. A failure here becomes a status, and the association stays:
 
-| what happened                                         | C-STORE | FIND, GET, MOVE     | C-ECHO, N-services |
+| cause                                                 | C-STORE | FIND, GET, MOVE     | C-ECHO, N-services |
 |-------------------------------------------------------|---------|---------------------|--------------------|
-| the handler gave a status (int, Status, Dataset)      | that    | that                | that               |
+| the handler returned a status (int, Status, Dataset)  | that    | that                | that               |
 | the handler raised (logged: `dicomproto.handlers`)    | C211H   | C311H, C411H, C511H | 0110H              |
-| the handler gave something that is no status          | C002H   | C311H, C411H, C511H | 0110H              |
+| the handler's result is not a valid status            | C002H   | C311H, C411H, C511H | 0110H              |
 | no handler is bound (C-ECHO: 0000H)                   | 0122H   | 0211H               | 0211H              |
 | the data set is larger than `Limits.collect`          | A700H   | A700H               | 0213H              |
-| all that is held is above `maximum_collected`         | A700H   | A700H               | 0213H              |
+| held bytes are above `maximum_collected`              | A700H   | A700H               | 0213H              |
 | an identifier is larger than `Limits.identifier`      |         | A700H               |                    |
-| it has too many elements, items or nested sequences   |         | A700H               | 0213H              |
-| it is cut, or cannot be read as a data set            | C000H   | C000H               | 0110H              |
-| the data set that the service needs is missing        | C000H   | C000H               | 0120H              |
-| handlers have called back eight deep                  | 0213H   | 0213H               | 0213H              |
+| too many elements, items or nested sequences          |         | A700H               | 0213H              |
+| the data set is cut short or malformed                | C000H   | C000H               | 0110H              |
+| a required data set is missing                        | C000H   | C000H               | 0120H              |
+| eight requests are being served, one inside the other | 0213H   | 0213H               | 0213H              |
 
-A status beside which stands what cannot be sent, such as an OffendingElement that is no tag, is none.
-A C-FIND handler may return it as well as yield it, alone or in a pair with None; of C-GET and C-MOVE
-a number alone may be the number of sub-operations, so there it comes in a pair.
+A status with an element that cannot be sent, such as an OffendingElement that is not a tag, is not valid. A
+C-FIND handler may return or yield a status, alone or in a pair with None. A handler of C-GET or C-MOVE gives
+it in a pair, since a number alone may be the number of sub-operations.
 
-An Error Comment says what happened in at most 64 characters, without a word of the data set.
+An Error Comment gives the cause in at most 64 characters, without content of the data set.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ if TYPE_CHECKING:
 log: logging.Logger = logging.getLogger("dicomproto.handlers")
 
 MAXIMUM_DEPTH = 8
-"""Handlers that may be under way at once in one association, each called while another one waits."""
+"""Most requests of one association that are served at once, each inside the one before."""
 
 
 class Service(NamedTuple):
@@ -104,13 +104,13 @@ SERVICES: dict[type[Request], Service] = {
 }
 
 _ASKING = frozenset((CEchoRQ, CFindRQ, CGetRQ, CMoveRQ, NGetRQ))
-"""What changes nothing here: not begun for a peer that is gone, where all else is taken that came whole."""
+"""Requests that change nothing here. They are not begun for a peer that is gone; others still are."""
 
 
 class Provider:
     """Answers the requests of the peer of one association.
 
-    `sop_classes` are those that are known, `destinations` those that a C-MOVE may send to.
+    `sop_classes` are the known SOP classes, `destinations` the destinations of C-MOVEs.
     """
 
     __slots__ = ("_sop_classes", "_destinations")
@@ -180,7 +180,7 @@ class Provider:
 
 
 async def _judge(session: Session, data_set: IncomingDataSet, service: Service) -> tuple[int, str] | None:
-    """Gather a data set; return the status and the comment that refuse it if it is too large or not whole."""
+    """Gather a data set; return the status and the comment to refuse it if it is too large or cut short."""
     try:
         if await data_set.collect():
             is_missing = service.bounds is IDENTIFIER_BOUNDS and not data_set.has_elements

@@ -1,8 +1,8 @@
-"""What handlers return, read: a status with what belongs to it, a data set beside it.
+"""Results of handlers: a status, its further elements, and a data set.
 
-A status is an int, or anything that has a `Status` (a Dataset, a response, a record) and may have
-`ErrorComment`, `OffendingElement`, `ErrorID` and `AttributeIdentifierList` besides. TypeError and
-ValueError say what was returned in its place, without its content.
+A status is an int, or an object with a `Status` (a Dataset, a response, a record) and perhaps with
+`ErrorComment`, `OffendingElement`, `ErrorID` and `AttributeIdentifierList`. TypeError and ValueError name the
+type of another result, without its content.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 _MOST_TAGS = 4096
-"""Tags that may stand in one element of a response: a quarter of a command set of 64 KiB."""
+"""Most tags in one element of a response: a quarter of a command set of 64 KiB."""
 
 _FINAL = frozenset((Category.SUCCESS, Category.WARNING, Category.FAILURE))
 
 
 def comment_on(error: DataSetError) -> str:
-    """Make an Error Comment of what is wrong with a data set of the peer's: where, then what."""
+    """Return an Error Comment for a malformed data set: the place, then the fault."""
     what, _, where = str(error).removeprefix("element ").removesuffix(")").rpartition(" (at byte ")
     return error_comment(f"byte {where}: {what}" if what else where)
 
 
 def status_of(result: object) -> int:
-    """Return the status code that a handler gave."""
+    """Return the status code of a result."""
     status = result if isinstance(result, int) else getattr(result, "Status", None)
     if isinstance(status, bool) or not isinstance(status, int):
         raise TypeError(f"{named(result)}, which is no status and has none")
@@ -44,9 +44,9 @@ def status_of(result: object) -> int:
 
 
 def fields_of(result: object) -> dict[str, object]:
-    """Return the elements that say more about a status (PS3.7 Annex C).
+    """Return the further elements of a status (PS3.7 Annex C).
 
-    A tag is a number, a keyword, or a pair of group and element; one of them, or several in a list.
+    A tag is a number, a keyword, or a pair of group and element; there may be one, or a list.
     """
     fields: dict[str, object] = {}
     if isinstance(result, int):
@@ -79,7 +79,7 @@ def _tags_of(keyword: str, tags: object) -> tuple[int, ...]:
 
 
 def _is_pair(tag: object) -> TypeGuard[tuple[int, int]]:
-    """Tell whether it is (group, element): a tag by number has its group in the upper half."""
+    """Tell whether `tag` is (group, element), and not a list of two tag numbers: those are above FFFFH."""
     return (
         isinstance(tag, tuple)
         and len(tag) == 2
@@ -93,7 +93,7 @@ def _tag_of(keyword: str, tag: object) -> int:
 
         try:
             return int(Tag(tag))
-        except ValueError:  # pydicom's text tells what was given
+        except ValueError:  # pydicom's text quotes the value
             raise ValueError(f"{keyword} with a word that is no keyword") from None
     if isinstance(tag, bool) or not isinstance(tag, int):
         raise TypeError(f"{keyword} with {type(tag).__name__} in place of a tag")
@@ -103,7 +103,7 @@ def _tag_of(keyword: str, tag: object) -> int:
 
 
 def response_for(request: Request, result: object, categories: Iterable[Category] = _FINAL) -> Response:
-    """Return the response for the status that a handler returned, which is of one of the `categories`."""
+    """Return the response for the status in a result; the status must be of one of the `categories`."""
     status = status_of(result)
     if category_of(status) not in categories:
         raise ValueError(f"status {status:#06x}, which cannot end a {request.name}")
@@ -111,7 +111,7 @@ def response_for(request: Request, result: object, categories: Iterable[Category
 
 
 def pair_of(result: object) -> tuple[object, object]:
-    """Return the status and what came with it; a status alone comes with None."""
+    """Return a result as a pair of status and data set; None for a status alone."""
     if isinstance(result, tuple):
         if len(result) != 2:
             raise TypeError(f"a tuple of {len(result)}, in place of (status, data set or None)")
@@ -120,7 +120,7 @@ def pair_of(result: object) -> tuple[object, object]:
 
 
 def dataset_of(result: object) -> Dataset | None:
-    """Return the data set that a handler gave, or None."""
+    """Return the data set of a result, or None."""
     if result is None or is_data_set(result):
         return cast("Dataset | None", result)
     raise TypeError(f"{named(result)} in place of a data set: a pydicom Dataset, or None, is wanted")

@@ -1,13 +1,12 @@
-"""Providing C-GET and C-MOVE: the handler names the objects, each of them is one sub-operation.
+"""C-GET and C-MOVE as a provider: the handler yields the objects, each of them is one sub-operation.
 
-The handler yields, for C-MOVE, first the destination; then how many objects there will be; then
-`(0xFF00, object)` for each, where an object is whatever `send_c_store` takes, a file is streamed
-undecoded. In place of any of these it may yield a final status, beside it None or an identifier of its
-own in place of the Failed SOP Instance UID List.
+The handler yields the destination (C-MOVE only), the number of objects, and `(0xFF00, object)` for each. An
+object is any argument of `send_c_store`; a file is streamed undecoded. In place of any of these it may yield
+a final status, with None or with its own identifier in place of the Failed SOP Instance UID List.
 
-A C-GET sends its objects over the same association, a C-MOVE over one to the destination. One that
-cannot be sent is a failed sub-operation and ends nothing. The final status follows from the counts:
-0000H if all went well, A702H if all failed, B000H otherwise (PS3.4 Tables C.4-2 and C.4-3).
+A C-GET sends the objects over the same association, a C-MOVE over one with the destination. An object that
+cannot be sent is a failed sub-operation, and the next one follows. The final status follows from the counts:
+0000H if all succeeded, A702H if all failed, B000H otherwise (PS3.4 Tables C.4-2 and C.4-3).
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ log: logging.Logger = logging.getLogger("dicomproto.handlers")
 WITHOUT_BULK_DATA = "1.2.840.10008.5.1.4.1.2.5.3"
 
 _LONGEST_LIST = 0xFFFE
-"""Bytes of a value with an explicit VR of the short form, as UI is (PS3.5 7.1.2)."""
+"""Most bytes of a UI value: the length field has 16 bits, and lengths are even (PS3.5 7.1.2)."""
 
 _UID = re.compile(r"[0-9.]{1,64}")
 
@@ -71,7 +70,7 @@ async def serve_retrieve(
         finally:
             await steps.close()
         settle(session, event)
-        await retrieval.close()  # before the last response: who gets it may look for the objects
+        await retrieval.close()  # before the final response: the peer may use the objects then
         await session.answer(*answer)
         await session.send_queued()
     finally:
@@ -123,7 +122,7 @@ class Retrieval:
         except Unreachable as error:
             for instance in self._steps.drop_files():
                 self._counts.fail(instance)
-            self._counts.give_up()  # what was sent before it went away stays sent
+            self._counts.give_up()  # sub-operations completed before stay counted
             return self._final(self._counts.status, ErrorComment=error_comment(str(error)))
         except PeerLeaves:
             raise
@@ -141,7 +140,7 @@ class Retrieval:
         return await self._transfer_all()
 
     async def _first(self) -> object:
-        """Return one of the results that come before the objects."""
+        """Return a result before the objects: the destination or the count."""
         result = await self._steps.next()
         if result is END:
             raise TypeError("the handler yielded too little")
@@ -182,7 +181,7 @@ class Retrieval:
         return self.request.MessageID in self._session.driver.cancelled
 
     async def _last_word(self) -> _Final:
-        """Let a handler that was cancelled see that, and return its last word, FE00H if there is none."""
+        """Return the final status of a cancelled operation; see `last_word`."""
         self._steps.drop_files()
         return _Final(*await last_word(self._steps))
 
@@ -249,7 +248,7 @@ class Retrieval:
         except NoAcceptedContext as error:
             log.info("%s: %s: %s", self._session.peer_name, self.request.name, printable(str(error)))
             counts.fail(instance, accepted=False)
-        except Exception as error:  # whatever is wrong with an object, the next one may be good
+        except Exception as error:  # a fault of one object does not affect the next
             if self._session.ending.terminal is not None and isinstance(error, AssociationError):
                 raise
             what = "%s: %s: an object could not be sent: %s"
@@ -290,14 +289,14 @@ def _count(result: object) -> int:
 
 
 def _instance_of(item: object) -> str:
-    """Return the SOP Instance UID of an object as far as it is known before it is opened."""
+    """Return the SOP Instance UID of an object without opening it; "" if it is not known."""
     if isinstance(item, KnownFile):
         return item.head.sop_instance_uid
     return str(getattr(item, "SOPInstanceUID", ""))
 
 
 def _fitting(uids: list[str]) -> list[str]:
-    """Return as many of the UIDs as one value can hold."""
+    """Return the first UIDs, as many as one value can hold."""
     size, fitting = -1, []
     for uid in uids:
         size += len(uid) + 1

@@ -1,4 +1,4 @@
-"""Providing C-STORE: the object whole, or in chunks as it comes (PS3.7 9.1.1)."""
+"""C-STORE as a provider: the object whole, or in chunks as it arrives (PS3.7 9.1.1)."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def serve_store(session: Session, received: RequestReceived) -> None:
             session.respond(response)
             await store.drain()
         else:
-            # Success or a warning means that all of it was received (PS3.7 9.3.1).
+            # Success or a warning means that the whole data set was received (PS3.7 9.3.1).
             await store.drain()
             session.respond(response)
     finally:

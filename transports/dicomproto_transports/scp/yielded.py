@@ -1,9 +1,8 @@
-"""What a handler yields, one step at a time, whatever kind of iterable it made.
+"""Iteration over the results of a handler, for any kind of iterable.
 
-A sync generator, an async one, a list, a coroutine that returns any of them, or the one result of a
-handler that does not yield, a tuple: each step runs as a handler does, so that it may use the
-association. `close` ends a generator where it is, so that its `finally` runs whatever became of the
-operation.
+A handler may be a sync or async generator, return a list, return any of these from a coroutine, or return one
+result, a tuple. Each step runs like a handler, so it may use the association. `close` closes a generator, so
+that its `finally` runs however the operation ends.
 """
 
 from __future__ import annotations
@@ -25,17 +24,17 @@ if TYPE_CHECKING:
 log: logging.Logger = logging.getLogger("dicomproto.handlers")
 
 END = object()
-"""What comes after the last step."""
+"""Returned after the last result."""
 
 _LONGEST_CLEANUP = 5.0
-"""Seconds that the `finally` of an async generator may take when its association has ended, and that a
-thread may take to be free for that of another."""
+"""Seconds for the `finally` of an async generator after the end of its association; and, for one in a thread,
+seconds until a thread is free to run it."""
 
 
 class Steps:
     """The results of one handler of a C-FIND, C-GET or C-MOVE.
 
-    With `takes_status` a status that the handler returns is its one result; else a number is a count.
+    With `takes_status` a returned number is a status and the only result; without, it is a count.
     """
 
     def __init__(
@@ -50,7 +49,7 @@ class Steps:
         self._is_begun = False
 
     async def next(self) -> object:
-        """Return what the handler yields next, `END` after the last. Raises what the handler raises."""
+        """Return the next result, `END` after the last. Raises the exceptions of the handler."""
         if not self._is_begun:
             self._is_begun = True
             await self._begin()
@@ -72,14 +71,14 @@ class Steps:
                 raise TypeError("an async generator, which the blocking flavour does not run")
             self._async = aiter(cast("AsyncIterator[object]", result))
         elif isinstance(result, tuple) or (self._takes_status and _is_status(result)):
-            self._sync = iter([result])  # one that was returned, not yielded
+            self._sync = iter([result])  # returned, not yielded
         elif isinstance(result, Iterable) and not isinstance(result, (str, bytes)):
             self._sync = iter(result)
         else:
             raise TypeError(f"{named(result)}, where results are to be iterated over")
 
     async def close(self) -> None:
-        """End the handler where it is; nothing happens if it has ended. What it raises is logged."""
+        """Close the handler, if it has not ended. An exception from its cleanup is logged."""
         close: Callable[[], object] | None = getattr(self._sync, "close", None)
         aclose = getattr(self._async, "aclose", None)
         try:
@@ -99,7 +98,7 @@ class Steps:
 
 
 def _is_status(result: object) -> bool:
-    """Tell whether a result is a status, alone; raises ValueError for one that is not final."""
+    """Tell whether a result is a status alone; raises ValueError for a pending one."""
     if not isinstance(result, int) and not hasattr(result, "Status"):
         return False
     if category_of(status_of(result)) is Category.PENDING:

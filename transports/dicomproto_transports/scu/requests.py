@@ -1,4 +1,4 @@
-"""What the requests of a service user have in common: their context, their data set, that of the response."""
+"""Common steps of all service users: the context of a request, its data set, the data set of the response."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def call_of(request: Request) -> str:
 async def ask(
     session: Session, request: AnsweredBy[R], dataset: Dataset | None, meta_uid: str | None
 ) -> tuple[R, Dataset | None]:
-    """Send a request of the normalized services and return its response with the data set of that."""
+    """Send a request of the normalized services; return the response and its data set."""
     if dataset is not None:
         dataset = arguments.data_set(dataset, call_of(request))
     if meta_uid is not None:
@@ -66,7 +66,7 @@ async def ask(
 
 
 def decoded(session: Session, reply: Reply[Any]) -> Dataset | None:
-    """Return the data set of a response; None if there is none, or nothing in it. Raises DataSetError."""
+    """Return the data set of a response; None if there is none, or it is empty. Raises DataSetError."""
     if reply.data is None or not len(reply.data):
         return None
     from dicomproto.datasets import decode_noting_text

@@ -1,8 +1,8 @@
-"""The responses of a C-FIND, C-GET or C-MOVE, one after the other.
+"""The responses to a C-FIND, C-GET or C-MOVE, as an iterator.
 
-An object with a defined end, not an async generator: whoever leaves it early has the operation
-cancelled and the rest of its responses drained, at the end of its block, or before the next call,
-release or exit of the association. `Timeouts.cancel` bounds that.
+The iterator has a defined end, unlike an async generator. If it is left early, the operation is cancelled and
+the rest of the responses drained: at the end of its block, or before the next call, release or exit of the
+association. `Timeouts.cancel` bounds the drain.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ R = TypeVar("R", bound=Response)
 
 
 class Responses(Generic[R]):
-    """The responses of one operation, each with its identifier or None; the last one is final.
+    """The responses to one operation, each with its identifier or None; the last one is final.
 
-    The request is sent when the first response is asked for, when the block is entered, or when this is
-    awaited. `async for status, identifier in responses`: `status` is the response, with its `Status`,
-    and never false; `identifier` a pydicom Dataset. An identifier that cannot be decoded raises
-    DataSetError, after which the next ones can still be had. Raises the AssociationError of the end.
+    The request is sent by the first step of the iteration, by entering the block, or by an await of this
+    object. In `async for status, identifier in responses`, `status` is the response, with its `Status`, and
+    is always true; `identifier` is a pydicom Dataset. An identifier that cannot be decoded raises
+    DataSetError; the iteration may go on after it. Raises the AssociationError of the end.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Responses(Generic[R]):
         self._is_over = False
         self._cut = ""
         self.is_active: bool = False
-        """Whether somebody waits for the next response just now."""
+        """Whether a call waits for the next response at present."""
 
     def __repr__(self) -> str:
         return f"<responses to {self._request.name} {self.message_id or 'not sent yet'}>"
@@ -60,7 +60,7 @@ class Responses(Generic[R]):
 
     @property
     def is_over(self) -> bool:
-        """Whether no more responses come: the final one has, or the association has ended."""
+        """Whether the final response has come, or the association has ended."""
         return self._is_over or self._session.ending.reason is not None
 
     # -- beginning ----------------------------------------------------------------------------
@@ -69,7 +69,7 @@ class Responses(Generic[R]):
         return self.begin().__await__()
 
     async def begin(self) -> Self:
-        """Send the request, if that has not happened."""
+        """Send the request, if it is not sent yet."""
         if self._operation is None and not self._is_over:
             session = self._session
             self._enter()
@@ -80,7 +80,7 @@ class Responses(Generic[R]):
                     self._request, self._context.context_id, source
                 )
                 session.unfinished.append(self)
-                await session.send_queued()  # whoever asked for that may do something else first
+                await session.send_queued()  # the caller may not iterate at once
             finally:
                 self._leave()
         return self
@@ -88,7 +88,7 @@ class Responses(Generic[R]):
     def _enter(self) -> None:
         name = self._request.name
         self._session.enter(name)
-        if self.is_active:  # in a handler that runs while the next response is waited for
+        if self.is_active:  # in a handler that runs during the wait for the next response
             self._session.leave()
             raise LocalProtocolError(
                 f"{name} {self.message_id}: its next response is being waited for by the caller; cancel() is"
@@ -116,7 +116,7 @@ class Responses(Generic[R]):
         return response, decoded(self._session, reply)
 
     async def next_reply(self) -> Reply[Any] | None:
-        """Return the next response with its identifier as it came, undecoded; None after the final one."""
+        """Return the next response with its encoded identifier; None after the final one."""
         if self._cut:
             raise LocalProtocolError(
                 f"{self._request.name} {self.message_id} was cancelled because {self._cut};"
@@ -150,12 +150,12 @@ class Responses(Generic[R]):
     # -- leaving ------------------------------------------------------------------------------
 
     async def cancel(self) -> None:
-        """Send C-CANCEL; responses still come, the final one last (PS3.7 9.3.2.3). Once is enough."""
+        """Send C-CANCEL; further responses may come, up to the final one (PS3.7 9.3.2.3)."""
         if self._operation is not None and not self.is_over:
             await self._session.cancel(self.message_id)
 
     async def close(self) -> None:
-        """Cancel what has not ended, and drain it; raises the AssociationError if that takes too long."""
+        """Cancel the operation and drain its responses; raises AssociationError if that takes too long."""
         if self._operation is not None and not self.is_over:
             self._enter()
             try:
@@ -165,7 +165,7 @@ class Responses(Generic[R]):
         self._end()
 
     async def finish(self, cut: str = "") -> None:
-        """Do what `close` does; `cut` says what made that necessary."""
+        """Close; `cut` names the call that makes that necessary."""
         operation = self._operation
         assert operation is not None
         session = self._session

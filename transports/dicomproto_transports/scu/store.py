@@ -1,4 +1,4 @@
-"""Sending one object with C-STORE: where it is sent, and in which transfer syntax (PS3.7 9.1.1)."""
+"""C-STORE as a user: the presentation context and transfer syntax for one object (PS3.7 9.1.1)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ make_request = maker_of(CStoreRQ)
 def choose_context(
     connection: Connection, item: ObjectToSend, *, by_requestor: bool, never_convert: bool
 ) -> AcceptedContext:
-    """Return the context to send an object on; raises NoAcceptedContext, which names the near misses."""
+    """Return the context to send an object on; raises NoAcceptedContext, which names similar contexts."""
     accepted, sop_class, syntax = connection.accepted_contexts, item.sop_class_uid, item.transfer_syntax_uid
     match = find_context(accepted, sop_class, syntax, by_requestor=by_requestor)
     if match.context is not None:
@@ -70,7 +70,7 @@ async def store(
 
 
 def placed(session: Session, item: ObjectToSend, *, never_convert: bool) -> tuple[AcceptedContext, Source]:
-    """Return the context to send an object on, and its data set as it is to be sent there."""
+    """Return the context to send an object on, and its data set in the transfer syntax of the context."""
     connection = session.connection
     by_requestor = connection.role is Role.REQUESTOR
     key = (item.sop_class_uid, item.transfer_syntax_uid, never_convert)
@@ -85,5 +85,5 @@ def placed(session: Session, item: ObjectToSend, *, never_convert: bool) -> tupl
 
 
 def with_warnings(response: CStoreRSP, item: ObjectToSend) -> CStoreRSP:
-    """Return the response with what was odd about the object that was sent."""
+    """Return the response with the warnings about the sent object."""
     return response.replace(warnings=item.warnings + response.warnings) if item.warnings else response

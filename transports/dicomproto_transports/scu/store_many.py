@@ -1,4 +1,4 @@
-"""Sending many objects over one association, with as many operations outstanding as were negotiated."""
+"""C-STORE of many objects over one association, with as many operations outstanding as were negotiated."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class StoreOutcome(Record):
-    """What became of one object of `store_many`.
+    """The outcome of one object of `store_many`.
 
-    `item` is what was given, `response` the C-STORE response; `error` says why the object was not sent, and
-    there is no response then.
+    `item` is the given object, `response` the C-STORE response. If the object was not sent, `error` is the
+    reason and `response` is None.
     """
 
     item: object
@@ -40,11 +40,11 @@ _make_outcome = maker_of(StoreOutcome)
 
 
 class StoreOutcomes:
-    """The outcomes of `store_many`, as they come in: an async iterator and context manager.
+    """The outcomes of `store_many`, in the order of the responses: an async iterator and context manager.
 
-    Another call of the association waits for the responses to what is under way; their outcomes, and the
-    objects that are left, come afterwards. Left early, no more objects are sent, and those under way are
-    waited for at the end of the block, or before the next call. Raises the AssociationError of the end.
+    Another call of the association waits for the outstanding responses first; the iteration may go on after
+    it. If it is left early, no more objects are sent, and outstanding responses are awaited at the end of the
+    block, or before the next call. Raises the AssociationError of the end.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class StoreOutcomes:
         self._never_convert = never_convert
         self._send_truncated = send_truncated
         self._under_way: dict[Operation, tuple[object, ObjectToSend]] = {}
-        self._leaving: ObjectToSend | None = None  # the last one begun; all before it have left whole
+        self._leaving: ObjectToSend | None = None  # the last object begun; all before it are sent
         self._ready: deque[StoreOutcome] = deque()
         self._is_over = False
         self.is_active: bool = False
@@ -100,7 +100,7 @@ class StoreOutcomes:
 
     def _enter(self) -> None:
         self._session.enter("store_many")
-        if self.is_active:  # in a handler that runs while the next outcome is waited for
+        if self.is_active:  # in a handler that runs during the wait for the next outcome
             self._session.leave()
             raise LocalProtocolError("store_many: its next outcome is being waited for by the caller")
         self.is_active = True
@@ -110,7 +110,7 @@ class StoreOutcomes:
         self._session.leave()
 
     async def _fill(self) -> None:
-        """Begin operations until the window is full, or one object could not be sent."""
+        """Begin operations until the window is full, or an object could not be sent."""
         connection = self._session.connection
         while self._objects is not None and not self._ready:
             if self._under_way and not connection.can_invoke:
@@ -123,7 +123,7 @@ class StoreOutcomes:
 
     async def _begin(self, item: object) -> None:
         if hasattr(item, "readinto"):
-            # It may be the file that is leaving, and to read its head moves it.
+            # It may be the file being sent, and reading its head moves the file position.
             await self._session.send_all()
         try:
             prepared = prepare(item, send_truncated=self._send_truncated)
@@ -162,7 +162,7 @@ class StoreOutcomes:
     # -- leaving ------------------------------------------------------------------------------
 
     async def finish(self, cut: str = "") -> None:
-        """Wait for what is under way; its outcomes, and the objects that are left, can still be had."""
+        """Wait for outstanding responses; the iteration may go on after it."""
         self.is_active = True
         try:
             while self._under_way:
@@ -172,7 +172,7 @@ class StoreOutcomes:
             self._drop()
 
     def _drop(self) -> None:
-        """Wait for nothing any more."""
+        """Forget all outstanding operations."""
         for operation in self._under_way:
             self._session.forget(operation)
         self._under_way.clear()
@@ -186,7 +186,7 @@ class StoreOutcomes:
             self._leaving = None
 
     async def close(self) -> None:
-        """Send no more objects, and wait for the responses to those that are under way."""
+        """Send no more objects, and wait for outstanding responses."""
         session = self._session
         if self in session.unfinished and session.ending.reason is None:
             self._enter()
@@ -215,6 +215,6 @@ class StoreOutcomes:
                 if kind is None:
                     raise
         else:
-            self._is_over = True  # nothing is waited for here; the next call does that
+            self._is_over = True  # the next call waits for outstanding responses
             if self._session.sender.source is None:
                 self._close_file()
