@@ -35,7 +35,7 @@ from ..scp.negotiation import intervene
 from ..server.places import Place, Places
 from ..streams.interface import Displaced
 from ..streams.networks import Networks
-from .admission import Door, is_allowed
+from .admission import Admission, is_allowed
 
 if TYPE_CHECKING:
     from dicomproto.config import Timeouts
@@ -107,7 +107,7 @@ class ServerCore:
         if not self._rules.accept_any_context:
             text = "a server needs presentation contexts: add_supported_context() or contexts="
             raise LocalProtocolError(text)
-        self._door = Door(proxy_protocol_from, ssl_context)
+        self._admission = Admission(proxy_protocol_from, ssl_context)
         self._places, self._holding = places or Places(), holding or Holding()
         self._is_closing = False  # no Event, whose lock a signal handler might find taken
 
@@ -160,14 +160,14 @@ class ServerCore:
         Raises nothing but cancellation or `ServerShutdown`, when the association was aborted and the stream
         closed.
         """
-        await self._serve_connection(stream, self._door.admit, backend, associated, stream.displace)
+        await self._serve_connection(stream, self._admission.admit, backend, associated, stream.displace)
 
     async def serve_stream(self, stream: Stream, backend: Backend) -> None:
         """Run one association over a stream that no server accepted, and close the stream.
 
         It counts from its first byte, and gives way to nobody. Raises as `serve_connection`.
         """
-        await self._serve_connection(stream, self._door.admit_stream, backend, lambda: None, None)
+        await self._serve_connection(stream, self._admission.admit_stream, backend, lambda: None, None)
 
     async def _serve_connection(
         self,

@@ -36,7 +36,7 @@ def _check_proxies(given: object) -> None:
         raise TypeError(f"proxy_protocol_from is {wanted}, not {named(given)}")
 
 
-class Door:
+class Admission:
     """Decides which connections of a server go on, and as which stream."""
 
     def __init__(self, proxies: Network | Iterable[Network], ssl_context: TLSContext | None) -> None:

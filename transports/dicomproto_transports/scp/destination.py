@@ -25,7 +25,7 @@ from ..association.closing import release
 from ..checks import own_title
 from ..files.pieces import read_failure
 from ..scu.store import placed
-from ..streams.polling import attentive
+from ..streams.polling import polling_backend
 from ..words import named, printable
 from .cancelling import PeerLeaves, give_way
 
@@ -113,7 +113,7 @@ class Destination:
         """Whether the contexts are planned from the objects."""
 
         self._session: Session | None = None
-        self._backend = attentive(session.backend, self._hear_mover)
+        self._backend = polling_backend(session.backend, self._poll_mover)
         self._is_opening = False
         self._proposed: dict[Pair, None] = {}  # in order
         self._refused: set[Pair] = set()
@@ -197,7 +197,7 @@ class Destination:
         """Log the end of the association with the destination, or why it could not be opened."""
         log.info("%s: the destination of its C-MOVE: %s", self._mover.peer_name, printable(str(error)))
 
-    async def _hear_mover(self) -> None:
+    async def _poll_mover(self) -> None:
         """Read the mover's input during a wait for the destination; its release or end ends the wait."""
         if self._mover.ending.terminal is not None:  # the mover has ended: only the release is left
             return

@@ -23,25 +23,25 @@ _GLANCE = 0.25
 """Seconds between two looks at the first peer."""
 
 
-def attentive(backend: Backend, hear: Callable[[], Awaitable[None]]) -> Backend:
-    """Return a backend whose connections call `hear` every quarter of a second while they are used."""
+def polling_backend(backend: Backend, poll: Callable[[], Awaitable[None]]) -> Backend:
+    """Return a backend whose connections call `poll` every quarter of a second while they are used."""
 
     async def connect(host: str, port: int, **options: Any) -> Stream:
         stream = await backend.connect(host, port, **options)  # meanwhile nobody is heard
-        return AttentiveStream(stream, hear)
+        return PollingStream(stream, poll)
 
     return ConnectingBackend(backend, connect)
 
 
-class AttentiveStream:
-    """A stream that calls `hear` while it waits to receive, and between two pieces that it sends.
+class PollingStream:
+    """A stream that calls `poll` while it waits to receive, and between two pieces that it sends.
 
     What that raises ends the wait, and the connection, if something was being sent.
     """
 
-    def __init__(self, stream: Stream, hear: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, stream: Stream, poll: Callable[[], Awaitable[None]]) -> None:
         self._stream = stream
-        self._hear = hear
+        self._poll = poll
         self._due = stream.now() + _GLANCE
         self.now = stream.now
         self.try_receive = stream.try_receive
@@ -59,7 +59,7 @@ class AttentiveStream:
     async def receive(self, deadline: float | None) -> bytes:
         """Return what has arrived, as every stream does."""
         while True:
-            await self._hear_if_due()
+            await self._poll_if_due()
             if deadline is not None and deadline <= self._due:
                 return await self._stream.receive(deadline)
             try:
@@ -73,12 +73,12 @@ class AttentiveStream:
 
     async def send(self, buffers: Sequence[Buffer], deadline: float | None) -> list[Buffer]:
         """Send, as every stream does; what is cut is final, so within one call nobody is heard."""
-        await self._hear_if_due()
+        await self._poll_if_due()
         return await self._stream.send(buffers, deadline)
 
-    async def _hear_if_due(self) -> None:
+    async def _poll_if_due(self) -> None:
         if self.now() >= self._due:
-            await self._hear()
+            await self._poll()
             self._due = self.now() + _GLANCE
 
     async def close(self, last_words: Sequence[Buffer], deadline: float) -> None:
