@@ -1,7 +1,7 @@
-"""The bridge to pydicom: data sets to bytes, bytes to data sets, and from one encoding to another.
+"""The bridge to pydicom: data sets are encoded, decoded, and converted from one encoding to another.
 
-pydicom does not swap the bytes of OW, so `encode_data_set` writes in the byte order that the data set has,
-and converts after that.
+pydicom does not swap the bytes of OW, so `encode_data_set` writes in the byte order of the data set, and
+converts the result.
 """
 
 from __future__ import annotations
@@ -65,14 +65,15 @@ def encode_data_set(
 ) -> bytes:
     """Return `dataset` encoded in `transfer_syntax`, without groups 0000 and 0002, odd values padded.
 
-    Text that a program set has to be in the character sets that the data set names; text that was read leaves
-    as it came. `on_warning` is called, once, if such text is in no character set that is named, or if it was
-    read without one and is encoded anew in one that was named since. What a program set over text that was
-    read cannot be told from it, person names apart. What pydicom read from a file that was cut is refused if
-    nobody has looked at the element.
+    Text that a program set must be in the named character sets; text that was read stays as it came.
+    `on_warning` is called once if text that was read is in none of the named character sets, or if it was
+    read without one and is now encoded in one that was named since. Text that a program set in place of read
+    text counts as read, person names excepted. An element of a cut file is refused if nobody has looked at
+    it.
+
     Compressed pixel data cannot be encoded in another syntax, nor native pixel data in a compressed one. The
-    values of OW elements are taken to be in the byte order that the data set was read in; Little Endian if it
-    was made in memory and its `file_meta` does not say Big Endian. Raises DataSetError, which names the
+    values of OW elements count as in the byte order in which the data set was read. For a data set made in
+    memory this is Little Endian, unless its `file_meta` says Big Endian. Raises DataSetError, which names the
     element.
     """
     if not isinstance(dataset, Dataset):
@@ -116,11 +117,11 @@ def decode_data_set(
     file_meta: bool = True,
     bounds: Bounds = DECODED_BOUNDS,
 ) -> Dataset:
-    """Return the pydicom Dataset that `data` holds; a `file_meta`, if asked for, names the transfer syntax.
+    """Return `data` as a pydicom Dataset; its `file_meta`, if asked for, names the transfer syntax.
 
-    What is cut, or cannot be followed, raises DataSetError, and more than `bounds` allow DataSetTooLarge.
-    Values are decoded when they are first used, and may raise then what pydicom raises. A deflated data set
-    of more than `inflate_limit` bytes is refused.
+    Raises DataSetError if `data` is cut or cannot be followed, and DataSetTooLarge if it exceeds `bounds`, or
+    `inflate_limit` bytes after inflating. Values are decoded at their first use, and may then raise any
+    exception of pydicom.
     """
     dataset = decode_noting_text(data, transfer_syntax, inflate_limit=inflate_limit, bounds=bounds).dataset
     if file_meta:
@@ -136,7 +137,7 @@ def decode_noting_text(
     inflate_limit: int = INFLATE_LIMIT,
     bounds: Bounds = DECODED_BOUNDS,
 ) -> Built:
-    """Do as `decode_data_set`, without a `file_meta`; also tell which elements need a character set."""
+    """Do as `decode_data_set`, without `file_meta`, and return which elements need a character set."""
     transfer_syntax = normalize_uid(transfer_syntax)
     syntax = _syntax(transfer_syntax)
     if syntax.is_deflated:
@@ -147,14 +148,14 @@ def decode_noting_text(
             return build_dataset(data, is_explicit=explicit, is_little_endian=little_endian, bounds=bounds)
     except DataSetError:
         raise
-    except Exception as error:  # whatever a character set makes pydicom raise
+    except Exception as error:  # a character set may make pydicom raise anything
         raise DataSetError(f"the data set cannot be decoded as {syntax.name}: {_summary(error)}") from None
 
 
 def name_character_set(dataset: Dataset) -> None:
-    """Say in a data set of a program's that it is in UTF-8, if text needs it and no character set is named.
+    """Name UTF-8 as the character set of a program's data set, if it names none and its text needs one.
 
-    Raises DataSetError if not all text can be encoded, or if a character set is named that there is not.
+    Raises DataSetError if not all text can be encoded, or if the named character set does not exist.
     """
     if not isinstance(dataset, Dataset):
         raise no_data_set(dataset, "name_character_set")
@@ -165,7 +166,7 @@ def name_character_set(dataset: Dataset) -> None:
 
 
 def _texts(dataset: Dataset) -> Iterator[str]:
-    """Yield the text that the character set of a data set is for: not that of items with one of their own."""
+    """Yield the text in the character set of a data set, without items that name one of their own."""
     for tag in list(dataset.keys()):
         element = stored(dataset, tag)
         if element.is_raw:
@@ -193,12 +194,12 @@ def _ignore(_: str) -> None:
 
 
 def use_utf_8(dataset: Dataset) -> None:
-    """Decode the text of a data set and of its items in place, to be encoded in UTF-8 if it is not all ASCII.
+    """Decode the text of a data set and of its items in place, so that it will be encoded in UTF-8.
 
-    Data sets that came in different character sets, as N-CREATE and N-SET may, can then become one (PS3.4
-    F.7.2.2.3, CC.2.6.3): Specific Character Set is UTF-8 or, where all is ASCII, absent. Text that names no
-    character set is taken for Latin-1. Raises DataSetError if a value cannot be read, or text is not in its
-    character set; the data set may be altered then.
+    Then data sets in different character sets can be merged, as after N-CREATE and N-SET (PS3.4 F.7.2.2.3,
+    CC.2.6.3). Specific Character Set becomes UTF-8, or absent if all text is ASCII. Text without a character
+    set counts as Latin-1. Raises DataSetError if a value cannot be read, or if text is not in its character
+    set; the data set may then be changed in part.
     """
     if not isinstance(dataset, Dataset):
         raise no_data_set(dataset, "use_utf_8")
@@ -207,7 +208,7 @@ def use_utf_8(dataset: Dataset) -> None:
     try:
         with Quiet():
             _read_all(dataset, texts, names)
-    except Exception as error:  # whatever bytes that are no value of their VR make pydicom raise
+    except Exception as error:  # bytes that are not valid for their VR may make pydicom raise anything
         raise DataSetError(f"the data set has a value that cannot be read: {_summary(error)}") from None
     text = "".join(texts)
     if text.isascii() and not is_lost(text):
@@ -218,13 +219,13 @@ def use_utf_8(dataset: Dataset) -> None:
 
 
 def _read_all(dataset: Dataset, texts: list[str], names: set[str]) -> None:
-    """Have pydicom decode all elements; collect the text, and take out the names of character sets."""
+    """Let pydicom decode all elements; collect the text, and remove the names of character sets."""
     for tag in sorted(dataset.keys()):
         raw = stored(dataset, tag)
         vr = vr_of_raw(raw, dataset) if isinstance(raw, RawDataElement) else raw.VR
         element = dataset[tag]
         if vr in ("DS", "IS") and isinstance(element.value, str) and element.value:
-            raise ValueError(str(tag))  # which pydicom leaves as it is where it is no number
+            raise ValueError(str(tag))  # pydicom keeps the text of IS and DS that is not a number
         if tag == SPECIFIC_CHARACTER_SET:
             names.update(values_of(dataset, tag))
             del dataset[tag]
@@ -235,7 +236,7 @@ def _read_all(dataset: Dataset, texts: list[str], names: set[str]) -> None:
 
 
 def _read_texts(element: DataElement, encodings: str | Sequence[str]) -> list[str]:
-    """Return the values of text, and take out of the element what pydicom leaves in."""
+    """Return the values of text, without the escape sequences that pydicom leaves in."""
     value = element.value
     texts = [str(one) for one in (value if isinstance(value, MultiValue) else [value])]
     cleared = [without_left_escapes(text, encodings) for text in texts]
@@ -245,10 +246,10 @@ def _read_texts(element: DataElement, encodings: str | Sequence[str]) -> list[st
 
 
 def decompress(data: Buffer, transfer_syntax: str) -> bytes:
-    """Return the data set `data`, whose pixel data is compressed, in Explicit VR Little Endian.
+    """Return the data set `data` with its compressed pixel data decoded, in Explicit VR Little Endian.
 
-    The pixels are decoded by pydicom, which makes RGB of YBR and keeps all UIDs. It needs libraries
-    that the extra `decompress` names. Raises DataSetError.
+    pydicom decodes the pixels, converts YBR to RGB, and keeps all UIDs. It needs the libraries of the extra
+    `decompress`. Raises DataSetError.
     """
     from pydicom.pixels.decoders.base import get_decoder
 
@@ -274,9 +275,9 @@ def decompress(data: Buffer, transfer_syntax: str) -> bytes:
                     image.decompress(generate_instance_uid=False)
     except MemoryError:
         raise
-    except ImportError:  # of numpy, without which pydicom counts a decoder as available
+    except ImportError:  # of numpy: pydicom counts a decoder as available without it
         raise missing from None
-    except Exception as error:  # whatever broken pixel data makes a decoder raise
+    except Exception as error:  # broken pixel data may make a decoder raise anything
         raise DataSetError(f"its pixel data cannot be decompressed: {_summary(error)}") from None
     dataset.file_meta.TransferSyntaxUID = UID(EXPLICIT_VR_LITTLE_ENDIAN)
     return encode_data_set(dataset, EXPLICIT_VR_LITTLE_ENDIAN)
@@ -286,7 +287,7 @@ def decompress(data: Buffer, transfer_syntax: str) -> bytes:
 def _syntax(transfer_syntax: str) -> UID:
     uid = _uid(transfer_syntax)
     try:
-        uid.is_implicit_VR  # noqa: B018  # pydicom raises ValueError for a UID that it does not know
+        uid.is_implicit_VR  # noqa: B018  # pydicom raises ValueError for an unknown UID
     except ValueError:
         text = "is not a transfer syntax that pydicom knows (see pydicom.uid.register_transfer_syntax)"
         raise DataSetError(f"{transfer_syntax!r} {text}") from None
@@ -294,7 +295,7 @@ def _syntax(transfer_syntax: str) -> UID:
 
 
 def _uid(text: str) -> UID:
-    return UID(text, validation_mode=IGNORE)  # else an odd one makes pydicom warn
+    return UID(text, validation_mode=IGNORE)  # pydicom would warn of an invalid one
 
 
 def _is_little_endian(dataset: Dataset, source: UID) -> bool:
@@ -303,7 +304,7 @@ def _is_little_endian(dataset: Dataset, source: UID) -> bool:
 
 
 def _check_pixel_data(dataset: Dataset, source: UID, target: UID) -> None:
-    """Raise DataSetError where the pixel data would have to be compressed or decompressed."""
+    """Raise DataSetError if the pixel data would have to be compressed or decompressed."""
     if PIXEL_DATA not in dataset:
         return
     known = source.is_transfer_syntax
@@ -319,7 +320,7 @@ def _check_pixel_data(dataset: Dataset, source: UID, target: UID) -> None:
         if not compressed:
             raise DataSetError(f"its pixel data is not compressed; it cannot be encoded in {target.name}")
         if isinstance(element, DataElement):
-            element.is_undefined_length = True  # PS3.5 A.4; pydicom's own save_as() sets it as well
+            element.is_undefined_length = True  # PS3.5 A.4; the save_as() of pydicom does the same
 
 
 def _is_encapsulated(element: object) -> bool:
@@ -330,6 +331,6 @@ def _is_encapsulated(element: object) -> bool:
 
 
 def _summary(error: Exception) -> str:
-    """Name an error of pydicom's and its element; the text would tell the value, which may be a patient's."""
+    """Return the name of a pydicom error and its element; its text may contain the name of a patient."""
     element = re.search(r"\([0-9A-Fa-f]{4}, ?[0-9A-Fa-f]{4}\)", str(error))
     return type(error).__name__ + (f" at element {element[0]}" if element else "")

@@ -1,7 +1,7 @@
-"""Walks over encoded data sets: does a data set end where its lengths and delimiters say?
+"""Walks over encoded data sets, which check that a data set ends where its lengths and delimiters say.
 
-`Walk` takes a data set in chunks and decodes nothing; `walk_file` walks over one in a file. `Bounds` tell how
-much a data set may hold.
+`Walk` takes a data set in chunks and decodes nothing. `walk_file` walks over a data set in a file. `Bounds`
+limit the size of a data set.
 """
 
 from __future__ import annotations

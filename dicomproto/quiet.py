@@ -1,9 +1,8 @@
-"""Keeps pydicom from telling what it reads: its warnings and its logger quote values.
+"""Silences pydicom, whose warnings and log records quote values.
 
-Nothing is said while a block `with Quiet()` runs, in the thread or task that runs it; everything else that
-uses pydicom hears it as before, and so does everybody what other modules say in such a block.
-`warnings.catch_warnings` would silence all threads, and is not safe among them; so one filter stands in front
-of the others, and asks who it is that warns.
+A block `with Quiet()` silences pydicom in its own thread or task. Other users of pydicom, and other modules
+in such a block, are not affected. `warnings.catch_warnings` would silence all threads, and is not
+thread-safe; so one filter is in front of the others, and checks which module warns.
 """
 
 from __future__ import annotations
@@ -14,33 +13,33 @@ from contextvars import ContextVar, Token
 from typing import Any
 
 _warnings: Any = warnings
-"""The module, whose `filters` are a list; type checkers take them for a sequence that cannot be changed."""
+"""The module `warnings`. Its `filters` are a list, which type checkers take for an immutable sequence."""
 
 _is_quiet: ContextVar[bool] = ContextVar("dicomproto.quiet", default=False)
 
 
 class _PydicomInQuiet:
-    """Stands for the pattern of a module in a filter of `warnings`: pydicom's, in a quiet block."""
+    """The module pattern of our filter of `warnings`: it matches pydicom in a quiet block."""
 
     def match(self, module: str) -> bool:
         return _is_quiet.get() and module.partition(".")[0] == "pydicom"
 
 
 _FILTER: Any = ("ignore", None, Warning, _PydicomInQuiet(), 0)
-"""It leaves no entry in a `__warningregistry__` either."""
+"""The filter; it leaves no entry in a `__warningregistry__`."""
 
 _IN_FRONT = [_FILTER]
 
 
 class Quiet:
-    """A block in which pydicom says nothing on stderr or in a log."""
+    """A block in which pydicom writes nothing to stderr or to a log."""
 
     __slots__ = ("_token",)
 
     def __enter__(self) -> None:
         filters: list[object] = _warnings.filters
-        # Other threads may change the list at any time: each step here is one that they cannot interrupt.
-        if filters[:1] != _IN_FRONT:  # at first, and after somebody has set another one
+        # Other threads may change the list at any time, so each step here is atomic.
+        if filters[:1] != _IN_FRONT:  # at the first call, and after somebody has set another filter
             try:
                 filters.remove(_FILTER)
             except ValueError:

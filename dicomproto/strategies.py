@@ -1,13 +1,13 @@
-"""Hypothesis strategies for every PDU, item and DIMSE command, for testing what is built on the engine.
+"""Hypothesis strategies for all PDUs, items and DIMSE commands, to test code that uses the engine.
 
-The values that a function named after a class yields can be encoded and decode to equals, but need
-not be conformant: their text is any that a peer may have sent. `proposals` and `answers` yield
-what an association can be made of, `commands` what can be sent on it.
+The values of a function named after a class can be encoded, and decode to equal values. They need not be
+conformant: their text is any text that a peer may have sent. `proposals` and `answers` make associations,
+and `commands` can be sent on them.
 
     @given(strategies.pdus())
     def test_my_proxy_forwards(pdu): ...
 
-Needs Hypothesis (`pip install 'dicomproto[testing]'`), which nothing else here imports.
+Needs Hypothesis (`pip install 'dicomproto[testing]'`); no other module of the package does.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def _own_text(maximum: int) -> SearchStrategy[str]:
 
 
 def _received_uids() -> SearchStrategy[str]:
-    """What stands in a UID's place on the wire: a UID, with or without padding, or anything else."""
+    """The text of a UID on the wire: a UID, with or without padding, or anything else."""
     return st.one_of(_UIDS, _UIDS.map(lambda uid: uid + "\0"), _RECEIVED_TEXT)
 
 
@@ -193,7 +193,7 @@ def user_identity_acs() -> SearchStrategy[UserIdentityAC]:
 def presentation_data_values(
     data: SearchStrategy[bytes] | None = None,
 ) -> SearchStrategy[PresentationDataValue]:
-    """PDV items; `data` are their fragments, of any length if not given."""
+    """PDV items; `data` are their fragments, by default of any length."""
     return st.builds(
         PresentationDataValue,
         context_id=_BYTE,
@@ -244,7 +244,7 @@ def associate_rjs() -> SearchStrategy[AssociateRJ]:
 
 
 def p_data_tfs(data: SearchStrategy[bytes] | None = None) -> SearchStrategy[PDataTF]:
-    """P-DATA-TF PDUs of one to four PDVs; `data` are their fragments, of any length if not given."""
+    """P-DATA-TF PDUs of one to four PDVs; `data` are their fragments, by default of any length."""
     return st.builds(PDataTF, values=_tuples(presentation_data_values(data), minimum=1))
 
 
@@ -276,7 +276,7 @@ def pdus() -> SearchStrategy[PDU]:
     )
 
 
-# --- what can be sent -----------------------------------------------------------------------------
+# --- conformant PDUs ------------------------------------------------------------------------------
 
 
 def _own_fields() -> dict[str, SearchStrategy[object]]:
@@ -358,5 +358,5 @@ def _commands_of(kind: type[Command]) -> SearchStrategy[Command]:
 
 
 def commands(*kinds: type[Command]) -> SearchStrategy[Command]:
-    """Commands of the classes in `kinds` that can be sent; of all 23 if none is given."""
+    """Commands of the classes in `kinds` that can be sent; by default of all 23."""
     return st.one_of([_commands_of(kind) for kind in kinds or COMMANDS.values()])

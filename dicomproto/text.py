@@ -1,7 +1,7 @@
-"""Text whose character set is in doubt: none is named for it, or one that it is not in.
+"""Text whose character set is in doubt: the data set names none for it, or the wrong one.
 
-Some software writes in the character set of its country and names none, or another one. Who knows its peer
-can say which it is, before values are looked at.
+Some software writes in the character set of its country and names none, or another one. A user who knows the
+peer can name the right one, before values are looked at.
 """
 
 from __future__ import annotations
@@ -30,11 +30,10 @@ from .quiet import Quiet
 
 
 def text_in_doubt(dataset: Dataset, *, among: Set[int] | None = None) -> BaseTag | None:
-    """Return the tag of the first text that is not in the character set that is named for it; None if all is.
+    """Return the tag of the first text that is not in its named character set, or None.
 
-    Text that is not ASCII and for which none is named, or one that there is not, counts as well, and what is
-    in items, and text with more than 20,000 escape sequences. Values that were looked at are passed over, and
-    all elements but those `among` them, if any are.
+    This includes text in items, text that is not ASCII without a valid character set, and text with more than
+    20,000 escape sequences. Values that were looked at are skipped. `among` limits the search to these tags.
     """
     if not isinstance(dataset, Dataset):
         raise no_data_set(dataset, "text_in_doubt")
@@ -47,13 +46,13 @@ def text_in_doubt(dataset: Dataset, *, among: Set[int] | None = None) -> BaseTag
 
 
 def assume_character_set(dataset: Dataset, *names: str, among: Set[int] | None = None) -> BaseTag | None:
-    """Take the text of a received data set to be in the character sets of `names`, where it is in doubt.
+    """Set the character sets of a received data set to `names`, if its text is in doubt.
 
-    That is decided for the data set, and for each item with a Specific Character Set of its own, which then
-    has `names` as its values, so that the data set can be sent on or stored as it is. Where other text is
-    right, or text is not in the character sets of `names` either, all is left as it came, and `text_in_doubt`
-    finds it again. To be called before values are looked at. Returns what `text_in_doubt`
-    returned before. Raises DataSetError if there is no such character set.
+    The decision is made for the data set, and for each item with a Specific Character Set of its own. The new
+    value of that element is `names`, so that the data set can be sent on or stored as it is. Nothing changes
+    where other text is in its named character set, or where the text is not in the character sets of `names`
+    either; `text_in_doubt` then finds it again. Call this before values are looked at. Returns what
+    `text_in_doubt` returned before. Raises DataSetError if a character set does not exist.
     """
     if not are_known(names):
         raise DataSetError(f"there is no character set {chr(92).join(names)!r}")
@@ -75,17 +74,17 @@ def assume_character_set(dataset: Dataset, *names: str, among: Set[int] | None =
 
 
 class _Names:
-    """Values of Specific Character Set, and what pydicom decodes with."""
+    """Values of Specific Character Set, and the encodings of pydicom for them."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self.names = list(names)
-        self.encodings: list[str] = []  # none where none is named for more than ASCII
+        self.encodings: list[str] = []  # empty if no set beyond ASCII is named
         if are_known(self.names) and not DEFAULT_REPERTOIRE.issuperset(self.names):
             with Quiet():
                 self.encodings = encodings_of(self.names)
 
     def hold(self, value: bytes) -> bool:
-        """Return whether text that is not ASCII is in the character sets."""
+        """Tell whether text that is not ASCII is in the character sets."""
         return bool(self.encodings) and not is_lost(decode_text(value, self.encodings))
 
 
@@ -98,7 +97,7 @@ class _Scope:
         self.parts: list[Dataset] = []
 
     def assume(self, assumed: _Names) -> None:
-        """Have pydicom decode its text in other character sets, which it then names."""
+        """Name other character sets, and let pydicom decode the text in them."""
         for part in self.parts:
             is_implicit, is_little = part.original_encoding
             part.set_original_encoding(is_implicit, is_little, list(assumed.encodings))
@@ -109,7 +108,7 @@ class _Scope:
 def _texts(
     dataset: Dataset, scope: _Scope, among: Set[int] | None, *, is_read: bool
 ) -> Iterator[tuple[_Scope, BaseTag, bytes]]:
-    """Yield text that is not ASCII and was not looked at; `is_read` says that `dataset` gets its items."""
+    """Yield text that is not ASCII and was not looked at; with `is_read`, items are read into `dataset`."""
     scope.parts.append(dataset)
     for tag in sorted([tag for tag in list(dataset.keys()) if among is None or tag in among]):
         element = stored(dataset, tag)
@@ -126,11 +125,11 @@ def _texts(
 
 
 def _items(dataset: Dataset, element: DataElement | RawDataElement, *, is_read: bool) -> list[Dataset]:
-    """Return the items of a sequence; none if it cannot be read."""
+    """Return the items of a sequence, or none if it cannot be read."""
     try:
         with Quiet():
             if is_read:
                 return items_of(dataset[element.tag])
             return items_of(build_sequence(element, []) if isinstance(element, RawDataElement) else element)
-    except Exception:  # whatever a character set, or bytes that are no sequence, make pydicom raise
+    except Exception:  # a character set, or bytes that are not a sequence, may make pydicom raise anything
         return []

@@ -1,18 +1,18 @@
-"""How much a data set may hold: bounds that are judged while it is walked."""
+"""Bounds of a data set, which are checked during a walk."""
 
 from __future__ import annotations
 
 from ..record import Record
 
 NEVER = 1 << 60
-"""Where something ends that has no length; more than any data set has."""
+"""The end of a part without a length; more than the size of any data set."""
 
 
 class Bounds(Record):
-    """How much a data set may hold; more raises DataSetTooLarge while it is walked."""
+    """The most that a data set may have; a walk raises DataSetTooLarge for more."""
 
     elements: int = NEVER
-    """Elements, those of items and delimiters included."""
+    """Elements, with the elements in items, and delimiters."""
 
     items: int = NEVER
     """Items of all sequences together."""
@@ -24,10 +24,10 @@ class Bounds(Record):
 NO_BOUNDS = Bounds()
 
 DECODED_BOUNDS = Bounds(depth=64)
-"""Of a data set that is decoded, unless others are given."""
+"""The default bounds of a decoded data set."""
 
 IDENTIFIER_BOUNDS = Bounds(elements=2_000, items=1_000, depth=64)
-"""Of an identifier that a peer sends: ten times what services ask for, and each costs time for each match."""
+"""The bounds of a peer's identifier: ten times what services need, since each key costs time per match."""
 
 NORMALIZED_BOUNDS = Bounds(elements=1_000_000, items=100_000, depth=64)
-"""Of a data set that a peer sends with an N-service, or with a response."""
+"""The bounds of a peer's data set with an N-service, or with a response."""

@@ -1,8 +1,8 @@
-"""Text and the character sets of PS3.3 C.12.1.1.2: what a repertoire has, to bytes and back (PS3.5 6.1).
+"""The character sets of PS3.3 C.12.1.1.2: text is encoded and decoded (PS3.5 6.1).
 
-pydicom writes a question mark for what a character set does not have, takes the default repertoire for
-Latin-1, and needs time by the square of the length for text in several sets. So text is encoded and decoded
-here, with pydicom's table of the sets and Python's codecs.
+pydicom writes a question mark for a missing character, takes the default repertoire for Latin-1, and needs
+quadratic time for text in several sets. So this module encodes and decodes text, with pydicom's table of the
+sets and Python's codecs.
 """
 
 from __future__ import annotations
@@ -23,46 +23,46 @@ from pydicom.charset import (
 UTF_8 = "ISO_IR 192"
 
 EXTENDED_VRS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
-"""The VRs that Specific Character Set is about (PS3.5 6.1.2.3)."""
+"""The VRs whose text is in the Specific Character Set (PS3.5 6.1.2.3)."""
 
 DEFAULT_REPERTOIRE = frozenset({"", "ISO_IR 6", "ISO 2022 IR 6"})
 
 MAXIMUM_CHARACTER_SETS = 16
-"""Values of Specific Character Set that are looked at; there are no more sets that can stand together."""
+"""Values of Specific Character Set that are read; no more sets can be combined."""
 
 MAXIMUM_ESCAPES = 20_000
-"""Escape sequences in the text of a data set that is looked through, and in the keys of a query."""
+"""Most escape sequences in the text of a data set that is searched, and in the keys of a query."""
 
 _DEFAULT = "iso8859"
-"""pydicom's name for the default repertoire; it has all of Latin-1, for software that names no set."""
+"""pydicom's name for the default repertoire. It decodes all of Latin-1, for software that names no set."""
 
 _STATEFUL = frozenset({"iso2022_jp", "iso2022_jp_2"})
 """Sets of two bytes in G0, whose codecs write escape sequences of their own."""
 
-_MOST_PIECES = 1000  # that are held before they are joined: each takes more memory than its characters
+_MOST_PIECES = 1000  # decoded pieces before they are joined: each takes more memory than its characters
 _WITH_GAPS = frozenset({"iso_ir_126", "iso_ir_127", "iso_ir_138", "iso_ir_166"})
-"""Sets of one byte that lack some: Python takes long for each that they do not have."""
+"""Sets of one byte with gaps: Python takes long for each byte in a gap."""
 
 _PYTHON_NAMES = frozenset({"ascii", "latin1", "utf_8", *map(str.lower, python_encoding.values())})
 _MISSPELLED = re.compile("ISO[^_]IR|ISO.2022.IR.")
-"""What pydicom takes for a Defined Term that is spelled in another way."""
+"""Spellings that pydicom accepts for a Defined Term."""
 
 _TO_ASCII = b"\x1b(B"
 _ESCAPE = re.compile(b"(%s)" % b"|".join(map(re.escape, CODES_TO_ENCODINGS)))
 _TO_ROMAJI = b"\x1b(J"
 _LOST = "\N{REPLACEMENT CHARACTER}"
 _LEFT_ESCAPE = re.compile(r"\x1b[$)-]")
-"""Escape sequences to sets that have more than ASCII."""
+"""Escape sequences to sets beyond ASCII."""
 
 _DELIMITER = re.compile(rb"[\t\n\f\r\\]")
 _NAME_DELIMITER = re.compile(rb"[\t\n\f\r\\=^]")
-"""What ends the effect of an escape sequence (PS3.5 6.1.2.5.3)."""
+"""The characters that end the effect of an escape sequence (PS3.5 6.1.2.5.3)."""
 
 
 def decode_text(data: bytes, encodings: str | Sequence[str], *, is_name: bool = False) -> str:
-    """Return the text that `data` is in the first of `encodings`, and after escape sequences in the others.
+    """Return `data` as text: in the first of `encodings`, and after escape sequences in the others.
 
-    `encodings` are pydicom's names. What cannot be decoded becomes U+FFFD.
+    `encodings` are pydicom's names. Bytes that cannot be decoded become U+FFFD.
     """
     if b"\x1b" not in data:
         return _decoded(data, (encodings if isinstance(encodings, str) else encodings[0]) or _DEFAULT)
@@ -83,14 +83,14 @@ def decode_text(data: bytes, encodings: str | Sequence[str], *, is_name: bool = 
 def _decode_piece(
     pieces: list[str], escape: bytes, part: bytes, known: Sequence[str], *, is_name: bool
 ) -> None:
-    """Add what stands behind an escape sequence, up to the next one."""
+    """Add the text after an escape sequence, up to the next one."""
     first = known[0] or _DEFAULT
     encoding = CODES_TO_ENCODINGS[escape] if escape else first
-    if escape == _TO_ROMAJI and encoding not in known:  # much software goes back to ASCII by it
+    if escape == _TO_ROMAJI and encoding not in known:  # much software uses it to go back to ASCII
         encoding = _DEFAULT
     if not escape or (encoding not in known and encoding != _DEFAULT):
         pieces.append(_decoded(escape + part, first))
-    elif encoding in _STATEFUL:  # whose codec wants the escape sequence, and ends at the next one
+    elif encoding in _STATEFUL:  # its codec needs the escape sequence, and stops at the next one
         pieces.append((escape + part).decode(encoding, "replace"))
     else:
         end = (_NAME_DELIMITER if is_name else _DELIMITER).search(part)
@@ -106,15 +106,15 @@ def _decoded(data: bytes, encoding: str) -> str:
 
 @lru_cache
 def _table(encoding: str) -> str:
-    """Return what the 256 bytes are in a set of one byte."""
+    """Return the characters of the 256 bytes in a set of one byte."""
     return bytes(range(256)).decode(encoding, "replace")
 
 
 def encodings_of(names: Sequence[str]) -> list[str]:
-    """Return pydicom's names of what text in character sets is decoded with; the default for what is none.
+    """Return pydicom's names of the encodings of character sets; the default for names that do not exist.
 
-    pydicom would ask Python for an unknown name, which keeps for ever what it was asked for, and has codecs
-    for much that is no character set.
+    pydicom would ask Python for an unknown name. Python remembers each such name for ever, and has codecs
+    that are not character sets.
     """
     unknown = "none" if config.settings.reading_validation_mode == config.RAISE else ""
     asked = [name if _may_be_asked_for(name) else unknown for name in names[:MAXIMUM_CHARACTER_SETS]]
@@ -128,15 +128,15 @@ def _may_be_asked_for(name: str) -> bool:
 
 
 def is_lost(text: str) -> bool:
-    """Return whether text that was decoded was not all in the character sets that were named for it.
+    """Tell whether decoded text was not all in its named character sets.
 
-    Bytes that they do not have became U+FFFD, and escape sequences to other sets are still there.
+    Bytes that these do not have became U+FFFD, and escape sequences to other sets are still there.
     """
     return _LOST in text or ("\x1b" in text and _LEFT_ESCAPE.search(text) is not None)
 
 
 def without_left_escapes(text: str, encodings: str | Sequence[str]) -> str:
-    """Return text that pydicom decoded, without the escape sequences that it alone leaves in."""
+    """Return text that pydicom decoded, without the escape sequences that pydicom leaves in."""
     if "\x1b" not in text:
         return text
     text = text.replace("\x1b(J", "")
@@ -144,9 +144,9 @@ def without_left_escapes(text: str, encodings: str | Sequence[str]) -> str:
 
 
 def encode_text(text: str, names: Sequence[str], *, is_name: bool = False) -> bytes:
-    """Return `text` in the character sets that `names`, the values of Specific Character Set, stand for.
+    """Return `text` encoded in the character sets of `names`, the values of Specific Character Set.
 
-    Raises UnicodeEncodeError for what they do not have.
+    Raises UnicodeEncodeError for a character that they do not have.
     """
     if text.isascii():
         return text.encode("ascii")
@@ -159,7 +159,7 @@ def encode_text(text: str, names: Sequence[str], *, is_name: bool = False) -> by
 
 
 def holds(names: Sequence[str], characters: Iterable[str]) -> bool:
-    """Return whether the character sets have all `characters`, each of them alone."""
+    """Tell whether the character sets have each of `characters`."""
     codecs = _codecs(names)
     try:
         if len(codecs) == 1 and codecs[0] != "shift_jis":
@@ -173,9 +173,9 @@ def holds(names: Sequence[str], characters: Iterable[str]) -> bool:
 
 
 def choose_character_set(texts: Iterable[str], *proposals: list[str]) -> list[str]:
-    """Return the first proposed value of Specific Character Set that holds `texts`, else UTF-8.
+    """Return the first proposed value of Specific Character Set that has all `texts`, or else UTF-8.
 
-    None is needed, and the first proposal is as good as any, where all is ASCII.
+    For text that is all ASCII, this is the first proposal.
     """
     characters = {character for text in texts if not text.isascii() for character in text}
     if not characters:
@@ -184,17 +184,17 @@ def choose_character_set(texts: Iterable[str], *proposals: list[str]) -> list[st
 
 
 def is_plain(data: bytes) -> bool:
-    """Return whether text is the same in all character sets: ASCII, and no escape sequences of other sets."""
+    """Tell whether text is the same in all character sets: ASCII without escape sequences to other sets."""
     return data.isascii() and (b"\x1b" not in data or _ESCAPE.search(data) is None)
 
 
 def are_known(names: Sequence[str]) -> bool:
-    """Return whether these are Defined Terms of Specific Character Set, that can stand together."""
+    """Tell whether these are Defined Terms of Specific Character Set that can be combined."""
     return bool(_codecs(names)) and python_encoding.keys() >= set(names)
 
 
 def _codecs(names: Sequence[str]) -> list[str]:
-    """Return the codecs of character sets; none for what is no character set."""
+    """Return the codecs of character sets, without names that do not exist."""
     if len(names) > 1 and not set(names).isdisjoint(STAND_ALONE_ENCODINGS):
         return []
     codecs = ["ascii" if name in DEFAULT_REPERTOIRE else python_encoding.get(name, "") for name in names]
@@ -202,7 +202,7 @@ def _codecs(names: Sequence[str]) -> list[str]:
 
 
 def _encode_with_extensions(text: str, codecs: list[str], delimiters: str) -> bytes:
-    """Encode with escape sequences (PS3.5 6.1.2.5); the first set is in force at the start and the end."""
+    """Encode with escape sequences (PS3.5 6.1.2.5); the first set is active at the start and at the end."""
     initial = codecs[0] if codecs[0] not in ("ascii", *_STATEFUL) else ""
     to_ascii = _TO_ROMAJI if initial == "shift_jis" else _TO_ASCII
     low, high = "", initial  # the sets in G0, "" for ASCII, and in G1
@@ -211,7 +211,7 @@ def _encode_with_extensions(text: str, codecs: list[str], delimiters: str) -> by
         own = "" if character.isascii() else next(_having(character, [low, high, *codecs]), "")
         if low and own != low:
             encoded += to_ascii
-            low, high = "", ""  # readers take it for the end of the set in G1 as well
+            low, high = "", ""  # readers take it for the end of the set in G1 too
         if own in _STATEFUL and own != low:
             encoded += ENCODINGS_TO_CODES[own]
             low = own
@@ -230,7 +230,7 @@ def _having(character: str, codecs: Iterable[str]) -> Iterator[str]:
 
 
 def _encoded(text: str, character: str, codecs: Iterable[str]) -> bytes:
-    """Return a character of `text` in the first of `codecs` that has it; raises UnicodeEncodeError."""
+    """Return a character of `text` in the first of `codecs` that has it. Raises UnicodeEncodeError."""
     for codec in codecs:
         if encoded := _bytes_of(character, codec):
             return encoded
@@ -238,7 +238,7 @@ def _encoded(text: str, character: str, codecs: Iterable[str]) -> bytes:
 
 
 def _bytes_of(character: str, codec: str) -> bytes:
-    """Return a character in a set, without escape sequences; empty if the set does not have it."""
+    """Return the bytes of a character in a set, without escape sequences; none if the set lacks it."""
     try:
         encoded = character.encode(codec)
     except UnicodeEncodeError:
@@ -246,6 +246,6 @@ def _bytes_of(character: str, codec: str) -> bytes:
     if codec in _STATEFUL:
         escape = ENCODINGS_TO_CODES[codec]
         return encoded[len(escape) : len(escape) + 2] if encoded.startswith(escape) else b""
-    if codec == "shift_jis" and not character.isascii():  # of which ISO_IR 13 is the part of one byte
+    if codec == "shift_jis" and not character.isascii():  # ISO_IR 13 is its part of one byte
         return encoded if len(encoded) == 1 and encoded >= b"\x80" else b""
     return encoded

@@ -1,11 +1,11 @@
-"""Data sets from one native encoding to another.
+"""The conversion of data sets from one native encoding to another.
 
-`convert` works on the encoded elements themselves, with no Dataset between: headers are written anew, numbers
-are byte-swapped where the byte order changes, and every value is otherwise passed on as it is. pydicom
-decodes and encodes each value instead, which alters what it cannot read, and does not swap the bytes of
-OW. Of pydicom, `convert` needs the data dictionary alone: for the VRs of Implicit VR Little Endian.
+`convert` works on encoded elements, without a Dataset: it writes new headers, swaps the bytes of numbers if
+the byte order changes, and passes on all other values as they are. pydicom decodes and encodes each value,
+which changes values that it cannot read, and does not swap the bytes of OW. `convert` uses only the data
+dictionary of pydicom, for the VRs of Implicit VR Little Endian.
 
-It has a parser of its own, which makes a tree and is faster at it than a walk; what is cut, it refuses as
+It has a parser of its own, which makes a tree faster than a walk could. It refuses cut data sets as
 `dicomproto.encoding.walk` does.
 """
 
@@ -26,7 +26,7 @@ from .deflated import INFLATE_LIMIT, deflate, inflate
 from .headers import ITEM, ITEM_END, LONG_VRS, NATIVE, PIXEL_DATA, SEQUENCE_END, SHORT_VRS, UNDEFINED
 
 MAXIMUM_DEPTH = DECODED_BOUNDS.depth
-"""Sequences within sequences that are followed."""
+"""Most sequences within each other."""
 
 _BITS_ALLOCATED, _PIXEL_REPRESENTATION = 0x0028_0100, 0x0028_0103
 _WAVEFORM_BITS_ALLOCATED = 0x5400_1004
@@ -36,16 +36,16 @@ _TEXT_VRS = frozenset(
 )
 _UNITS = {"AT": 2, "OW": 2, "SS": 2, "US": 2, "FL": 4, "OF": 4, "OL": 4, "SL": 4, "UL": 4,
           "FD": 8, "OD": 8, "OV": 8, "SV": 8, "UV": 8}  # fmt: skip
-"""Bytes of one number, which stand in the opposite order in the other byte order (PS3.5 7.3)."""
+"""Bytes of one number, which are reversed in the other byte order (PS3.5 7.3)."""
 
 
 def convert(data: Buffer, from_syntax: str, to_syntax: str, *, inflate_limit: int = INFLATE_LIMIT) -> bytes:
-    """Return the data set `data` re-encoded from one transfer syntax of native pixel data in another.
+    """Return the data set `data`, re-encoded from one transfer syntax of native pixel data to another.
 
-    Group lengths are left out (PS3.5 7.2), odd values padded, UN of undefined length becomes SQ. Elements
-    that the data dictionary does not know become UN on the way from Implicit VR. Pixel cells of more than 16
-    bits in OW are refused where the byte order changes, for software disagrees on which bytes to swap.
-    Raises DataSetError.
+    Group lengths are removed (PS3.5 7.2), odd values are padded, and UN of undefined length becomes SQ. From
+    Implicit VR, elements that are not in the data dictionary become UN. If the byte order changes, pixel
+    cells of more than 16 bits in OW are refused, since software disagrees on which bytes to swap. Raises
+    DataSetError.
     """
     from_syntax, to_syntax = normalize_uid(from_syntax), normalize_uid(to_syntax)
     for uid in (from_syntax, to_syntax):
@@ -63,7 +63,7 @@ def convert(data: Buffer, from_syntax: str, to_syntax: str, *, inflate_limit: in
 
 
 class _Encoding:
-    """VR explicit or not, and byte order, with the structs for both."""
+    """Explicit or Implicit VR and a byte order, with the structs for both."""
 
     def __init__(self, explicit: bool, little_endian: bool) -> None:
         order = "<" if little_endian else ">"
@@ -102,7 +102,7 @@ class _Item(NamedTuple):
 
 
 class _Parser:
-    """Makes a tree of the elements of an encoded data set; values stay where they are."""
+    """Makes a tree of the elements of an encoded data set; values are not copied."""
 
     def __init__(self, data: memoryview) -> None:
         self.data = data
@@ -110,12 +110,12 @@ class _Parser:
     def data_set(
         self, position: int, end: int, encoding: _Encoding, *, depth: int, until_delimiter: bool = False
     ) -> tuple[_DataSet, int]:
-        """Parse elements up to `end`, or to the delimiter of the item; return them and where they end."""
+        """Parse elements up to `end`, or to the delimiter of the item; return them and their end."""
         elements: list[_Element] = []
         creators: dict[int, str] = {}
         while position < end:
             if end - position < 8 and depth == 0 and not any(self.data[position:end]):
-                break  # what an odd data set was padded with
+                break  # the padding of an odd data set
             tag, vr, start, length = self.header(position, end, encoding)
             if tag == ITEM_END and until_delimiter:
                 return _DataSet(elements, encoding), start
@@ -137,7 +137,7 @@ class _Parser:
             if vr == "SQ":
                 items, _ = self.items(tag, start, position, encoding, depth + 1, until_delimiter=False)
                 elements.append(_Element(tag, vr, start, start, items))
-            elif tag & 0xFFFF:  # else a group length, which is retired and would no longer be right
+            elif tag & 0xFFFF:  # group lengths are retired, and would be wrong now
                 elements.append(_Element(tag, vr, start, position))
         if until_delimiter:
             raise DataSetError(f"an item has no end (at byte {position})")
@@ -153,7 +153,7 @@ class _Parser:
         *,
         until_delimiter: bool,
     ) -> tuple[list[_Item], int]:
-        """Parse the items of a sequence up to `end`, or to its delimiter; those of UN if `inside` is None."""
+        """Parse the items of a sequence up to `end` or its delimiter; items of UN if `inside` is None."""
         if depth > MAXIMUM_DEPTH:
             raise _error(f"is nested deeper than {MAXIMUM_DEPTH} sequences", tag, position)
         items: list[_Item] = []
@@ -178,7 +178,7 @@ class _Parser:
         return items, position
 
     def inside_un(self, start: int, end: int) -> _Encoding:
-        """Return the encoding of an item of UN, as its first element tells: some are in Explicit VR."""
+        """Return the encoding of an item of UN by its first element: some are in Explicit VR."""
         vr = bytes(self.data[start + 4 : min(start + 6, end)]).decode("latin-1")
         return _EXPLICIT if vr in LONG_VRS or vr in SHORT_VRS else _IMPLICIT
 
@@ -200,7 +200,7 @@ class _Parser:
             return tag, vr, start + 4, encoding.long.unpack_from(self.data, start)[0]
         if is_vr:
             return tag, vr, start, short
-        return tag, "", start, length  # implicit VR among explicit ones, as some software writes it
+        return tag, "", start, length  # some software writes Implicit VR among Explicit VR
 
     def look_up(self, tag: int, start: int, length: int, creators: dict[int, str]) -> str:
         """Return the VR of an element from the data dictionary; `creators` are the private ones so far."""
@@ -213,12 +213,12 @@ class _Parser:
                 return "LO"
             return private_dictionary_VR(tag, creators[group << 8 | number >> 8])
         except KeyError:
-            # A sequence whose length is undefined gives itself away; of any other nothing is known.
+            # Only a sequence of undefined length can be recognized.
             return "SQ" if length == UNDEFINED else "UN"
 
 
 class _Context(NamedTuple):
-    """What decides about ambiguous VRs; items inherit it (PS3.5 Annex A.1, A.2)."""
+    """The values that resolve ambiguous VRs; items inherit them (PS3.5 Annex A.1, A.2)."""
 
     bits_allocated: int
     pixel_representation: int
@@ -226,7 +226,7 @@ class _Context(NamedTuple):
 
 
 class _Writer:
-    """Encodes a tree of elements; what changes is encoded anew, what does not is passed on."""
+    """Encodes a tree of elements; values that do not change are passed on."""
 
     def __init__(self, data: memoryview, target: _Encoding) -> None:
         self.data = data
@@ -257,7 +257,7 @@ class _Writer:
         vr = _resolve(element.vr, tag, context) if len(element.vr) > 2 else element.vr
         length = len(value) + len(value) % 2
         if self.target.explicit and length > 0xFFFF and vr not in LONG_VRS:
-            vr = "UN"  # PS3.5 6.2.2: what is too long for its own VR
+            vr = "UN"  # PS3.5 6.2.2: a value too long for its own VR
         converted: Buffer = value
         if swap and vr in _UNITS:
             if tag == PIXEL_DATA and context.bits_allocated > 16:
@@ -304,18 +304,18 @@ _CONTEXT_FIELDS = {
 
 
 def _resolve(vr: str, tag: int, context: _Context) -> str:
-    """Return which of the VRs that the data dictionary allows an element has."""
+    """Return the VR of an element out of those that the data dictionary allows."""
     if vr == "US or SS":
         return "SS" if context.pixel_representation == 1 else "US"
     if vr == "OB or OW" and tag == PIXEL_DATA:
         return "OW" if context.bits_allocated > 8 else "OB"
     if vr == "OB or OW" and tag >> 16 == 0x5400:
         return "OW" if context.waveform_bits_allocated > 8 else "OB"
-    return "OW"  # of words in any case
+    return "OW"  # all other ambiguous VRs are of words
 
 
 def _swapped(value: memoryview, unit: int) -> bytearray:
-    """Return `value` with the bytes of each number of `unit` bytes in the opposite order."""
+    """Return `value` with the bytes of each number of `unit` bytes reversed."""
     data = bytes(value)
     swapped = bytearray(data)
     whole = len(data) - len(data) % unit

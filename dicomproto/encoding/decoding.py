@@ -1,7 +1,8 @@
-"""What a walk over an encoded data set finds, as a pydicom Dataset.
+"""The decoder: it makes a pydicom Dataset of what a walk finds.
 
-pydicom's own reader takes for whole what ends early, stops at delimiters out of place, and decodes sequences
-of defined length when they are first used. Here the walker reads the headers; pydicom decodes the values.
+The reader of pydicom accepts a data set that ends early, stops at delimiters out of place, and decodes
+sequences of defined length at their first use. Here the walk reads the headers, and pydicom decodes the
+values.
 """
 
 from __future__ import annotations
@@ -28,31 +29,31 @@ from .headers import LITTLE, UNDEFINED
 from .walks import walk_whole
 
 SEQUENCES = frozenset(tag for tag, entry in DicomDictionary.items() if entry[0] == "SQ")
-"""Tags of sequences, which Implicit VR and UN do not tell."""
+"""Tags of sequences; Implicit VR and UN do not mark them."""
 
 _TEXTS = frozenset(tag for tag, entry in DicomDictionary.items() if entry[0] in EXTENDED_VRS)
 _MAYBE_TEXT: frozenset[str | None] = EXTENDED_VRS | {"UN", None}
-_SMALL = 0x10000  # bytes that are looked at all at once
+_SMALL = 0x10000  # bytes that are examined at once
 _HARMLESS = frozenset({"order", "odd length", "group length", "native pixel data", "trailing padding"})
-_new_tuple = tuple.__new__  # a RawDataElement in half of the time
-_LONGEST_NAME = 16  # bytes of a character set; more are no Defined Term
+_new_tuple = tuple.__new__  # makes a RawDataElement in half of the time
+_LONGEST_NAME = 16  # bytes of a Defined Term of Specific Character Set
 _LONGEST = MAXIMUM_CHARACTER_SETS * _LONGEST_NAME
 _KNOWN_SEQUENCE = 0x0008_1110
-"""Stands for a sequence that the walker does not know in Implicit VR, as one of a private dictionary."""
+"""A tag in place of a sequence that the walk does not know in Implicit VR, such as a private one."""
 
 _SPECIFIC_CHARACTER_SET = BaseTag(0x0008_0005)
 
 
 class Built(NamedTuple):
-    """A data set, and what of it needs to know its character set."""
+    """A data set, and its elements that need a character set."""
 
     dataset: Dataset
     extended: set[int]
-    """Tags of elements that may be, or hold, text that is not ASCII or has escape sequences."""
+    """Tags of elements that may be, or contain, text that is not ASCII or has escape sequences."""
 
 
 def build_dataset(data: Buffer, *, is_explicit: bool, is_little_endian: bool, bounds: Bounds) -> Built:
-    """Return the Dataset that is encoded in `data`, in its own VR and byte order if they are others.
+    """Return `data` as a Dataset; the walk may find another VR or byte order than the given one.
 
     Raises DataSetError if it is not whole or cannot be followed, and DataSetTooLarge beyond `bounds`.
     """
@@ -72,7 +73,7 @@ def build_dataset(data: Buffer, *, is_explicit: bool, is_little_endian: bool, bo
 def build_sequence(
     element: RawDataElement, encodings: list[str], bounds: Bounds = DECODED_BOUNDS
 ) -> DataElement:
-    """Return a sequence with its items, of which pydicom has the bytes; text is in `encodings`.
+    """Return a sequence with its items from the bytes that pydicom kept; text is in `encodings`.
 
     Raises DataSetError if it is not whole or cannot be followed, and DataSetTooLarge beyond `bounds`.
     """
@@ -80,7 +81,7 @@ def build_sequence(
     is_explicit, is_little_endian = not element.is_implicit_VR, bool(element.is_little_endian)
     known = tag if is_explicit or tag in SEQUENCES else _KNOWN_SEQUENCE
     order = "<" if is_little_endian else ">"
-    # An element before it shows which VR and byte order it is in.
+    # An element before it shows its VR and byte order.
     if is_explicit:
         head = pack(order + "HH2sHHH2sxxI", 8, 1, b"UL", 0, known >> 16, known & 0xFFFF, b"SQ", len(value))
     else:
@@ -111,26 +112,26 @@ def _encodings(character_set: bytes) -> list[str]:
 
 
 def _are_usual(character_sets: bytes) -> bool:
-    """Return whether these are a few Defined Terms of Specific Character Set."""
+    """Tell whether these are a few Defined Terms of Specific Character Set."""
     return len(character_sets) <= _LONGEST and are_known(
         [name.strip(" \0") for name in character_sets.decode("latin-1").split("\\")]
     )
 
 
 def _first_of(character_sets: bytes) -> bytes:
-    """Return the first values of Specific Character Set, those empty that are too long for one."""
+    """Return the first values of Specific Character Set; values that are too long become empty."""
     names = character_sets[: 4 * _LONGEST].split(b"\\", MAXIMUM_CHARACTER_SETS)[:MAXIMUM_CHARACTER_SETS]
     shorter = [name.strip(b" \0") for name in names]
     return b"\\".join([name if len(name) <= _LONGEST_NAME else b"" for name in shorter])
 
 
 def _is_plain(data: bytes) -> bool:
-    """Return whether all is ASCII without escape sequences, but for the headers of items."""
+    """Tell whether all is ASCII without escape sequences, except the headers of items."""
     return data.replace(LITTLE.item, b"").isascii() and b"\x1b" not in data
 
 
 class _Level(NamedTuple):
-    """What a builder was at when it went into an item."""
+    """The state of a builder before it entered an item."""
 
     elements: dict[BaseTag, DataElement | RawDataElement]
     inherited: str | list[str]
@@ -140,23 +141,23 @@ class _Level(NamedTuple):
 
 
 class _Builder(Sink):
-    """Makes Datasets of elements and items; values are decoded when they are first used.
+    """Makes Datasets of elements and items; values are decoded at their first use.
 
-    So are sequences of defined length if it `keeps_raw`: pydicom reads plain ones as the walker does.
+    With `keeps_raw`, sequences of defined length are too: pydicom reads plain ones as the walk does.
     """
 
     def __init__(self, data: bytes, *, is_little_endian: bool, keeps_raw: bool = True) -> None:
         self.data = data
         self.is_extended = len(data) > _SMALL or not _is_plain(data)
         self.extended: set[int] = set()
-        self.raw_sequence = 0  # the tag of the one that the walk is in
+        self.raw_sequence = 0  # tag of the raw sequence that the walk is in
         self.keeps_raw = keeps_raw
         self.has_raw_sequences = False
-        self.is_plain = True  # what is within raw sequences
+        self.is_plain = True  # whether the content of raw sequences is plain
         self.depth = 0  # within a raw sequence
         self.is_little_endian = is_little_endian
         self.elements: dict[BaseTag, DataElement | RawDataElement] = {}
-        self.private: list[int] = []  # of them, what a creator may call a sequence
+        self.private: list[int] = []  # private elements in it that their creator may call sequences
         self.inherited: str | list[str] = default_encoding
         self.empty: dict[str | None, bytes | None] = {None: None}
         self.sequences: list[tuple[BaseTag, int, bool, list[Dataset]]] = []
@@ -172,12 +173,12 @@ class _Builder(Sink):
         return made
 
     def encoding(self) -> str | list[str]:
-        """Return the encoding of the text here and, unless they say otherwise, in items (PS3.5 7.5.3)."""
+        """Return the encoding of text here, and in items that name no other one (PS3.5 7.5.3)."""
         element = self.elements.get(_SPECIFIC_CHARACTER_SET)
         if element is None:
             return self.inherited
         value = element.value or b""
-        if len(value) > _LONGEST_NAME:  # items ask for it again and again, and each keeps what it gets
+        if len(value) > _LONGEST_NAME:  # each item would keep a copy
             value = _first_of(value)
         return _encodings(value).copy()
 
@@ -192,12 +193,12 @@ class _Builder(Sink):
         if not self.depth:
             self.raw(tag, vr, start, length)
         elif tag == _SPECIFIC_CHARACTER_SET and not _are_usual(self.data[start : start + length]):
-            self.is_plain = False  # pydicom would ask Python for them, see `encodings_of`
+            self.is_plain = False  # pydicom would ask Python for these names, see `encodings_of`
         if self.is_extended and length and vr in _MAYBE_TEXT:
             self.note(tag, vr, self.data[start : start + length])
 
     def note(self, tag: int, vr: str | None, value: bytes) -> None:
-        """Note which element of the data set is, or holds, what may be text and is not plain ASCII."""
+        """Note an element of the data set that may be, or contain, text that is not plain ASCII."""
         if value.isascii() and b"\x1b" not in value:
             return
         if vr in EXTENDED_VRS or tag & 0x1_0000 or tag in _TEXTS or tag not in DicomDictionary:
@@ -221,7 +222,7 @@ class _Builder(Sink):
             self.is_plain = False
             return
         value = self.data[start:stop]
-        # Implicit VR does not have it, but some data sets do: only pixel data gets here without a VR.
+        # Only pixel data has no VR here: Implicit VR does not allow fragments, but some data sets have them.
         self.elements[BaseTag(tag)] = RawDataElement(
             BaseTag(tag), vr or "OB or OW", UNDEFINED, value, start, vr is None, self.is_little_endian
         )
@@ -280,7 +281,10 @@ class _Builder(Sink):
             return False
 
     def keep_bytes(self, tag: BaseTag) -> None:
-        """Keep pydicom from reading as a sequence what was not walked: no items, or a creator behind them."""
+        """Keep pydicom from reading an element that was not walked as a sequence.
+
+        It has no items, or its private creator follows behind it.
+        """
         element = self.elements[tag]
         if isinstance(element, RawDataElement) and element.VR in (None, "UN"):
             self.elements[tag] = DataElement(tag, "UN", element.value)

@@ -9,7 +9,7 @@ from ..errors import DataSetError, DataSetTooLarge
 from ..upper_layer.pdu import Buffer
 
 INFLATE_LIMIT = Limits().collect
-"""Bytes that a data set may have when it is inflated, unless another limit is given."""
+"""Most bytes of an inflated data set, by default."""
 
 
 def deflate(encoded: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""What the walker asks the data dictionary (PS3.6), which is loaded when it is first asked."""
+"""The questions of a walk to the data dictionary (PS3.6), which is loaded at the first one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import lru_cache
 
 @lru_cache(256)
 def is_known_sequence(tag: int) -> bool:
-    """Tell whether the data dictionary says that an element is a sequence."""
+    """Tell whether an element is a sequence in the data dictionary."""
     from pydicom.datadict import dictionary_VR
 
     try:
@@ -17,7 +17,7 @@ def is_known_sequence(tag: int) -> bool:
 
 
 def familiarity(tag: int) -> int:
-    """Return 2 for a tag of the data dictionary or a group length there, 1 for a curve or overlay, else 0."""
+    """Return 2 for a tag or group length of the data dictionary, 1 for a curve or overlay, else 0."""
     from pydicom.datadict import dictionary_has_tag, repeater_has_tag
 
     if dictionary_has_tag(tag) if tag & 0xFFFF else has_group(tag >> 16):

@@ -1,10 +1,9 @@
-"""Writes pydicom data sets: what was read leaves as it came, what a program set as its character set has it.
+"""The encoder of pydicom data sets: read elements leave as they came, new text in its character set.
 
-Elements that were read and not looked at are bytes, and stay so: a header is written, and an odd value is
-padded. pydicom writes what is a value of Python's; text in the VRs that Specific Character Set is about is
-encoded here. Text that a program set is held to the character sets that the data set names (PS3.3
-C.12.1.1.2, PS3.5 6.1.2). Which text was read is known by what pydicom keeps: elements have the position that
-they were read at, person names their bytes.
+Elements that were read and not looked at are bytes, and stay so: they get a header, and an odd value is
+padded. pydicom writes Python values. This module encodes the text of VRs that have a Specific Character Set.
+Text that a program set must be in the named character sets (PS3.3 C.12.1.1.2, PS3.5 6.1.2). pydicom marks
+text that was read: elements keep their position in the file, and person names their bytes.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ _ASCII_VRS = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "U
 _PADDED_BY_SPACES = EXTENDED_VRS | _ASCII_VRS - {"UI"}
 _UNITS = {"AT": 2, "OW": 2, "SS": 2, "US": 2, "FL": 4, "OF": 4, "OL": 4, "SL": 4, "UL": 4,
           "FD": 8, "OD": 8, "OV": 8, "SV": 8, "UV": 8}  # fmt: skip
-"""Bytes of one number, which stand in the opposite order in the other byte order (PS3.5 7.3)."""
+"""Bytes of one number, which are reversed in the other byte order (PS3.5 7.3)."""
 
 _NUMBERS = {
     "FD": "a value of VR FD is a number that 64 bits hold",
@@ -58,36 +57,36 @@ _NUMBERS = {
         for sign, low, high in (("U", 0, 2**bits - 1), ("S", -(2 ** (bits - 1)), 2 ** (bits - 1) - 1))
     },
 }
-"""What numbers there may be (PS3.5 6.2)."""
+"""The valid numbers of each VR, for errors (PS3.5 6.2)."""
 
 _DELIMITERS = b"\xfe\xff\xe0\xdd"
 """The bytes of items and delimiters that are not ASCII."""
 
 _ODD = frozenset({"odd length"})
 _NOT_CONVERTED = _ODD | {"delimiter"}
-"""What a walk tells of sequences that cannot leave as they came, or that `convert` does not take."""
+"""Kinds of warnings of a walk about sequences that cannot leave as they came, or that `convert` refuses."""
 
 _SYNTAXES = {
     (True, True): IMPLICIT_VR_LITTLE_ENDIAN,
     (False, True): EXPLICIT_VR_LITTLE_ENDIAN,
     (False, False): EXPLICIT_VR_BIG_ENDIAN,
 }
-"""By what pydicom keeps of an element: is the VR implicit, is it Little Endian."""
+"""Transfer syntaxes by the flags of a RawDataElement: Implicit VR, Little Endian."""
 
 _TWO_BYTES = re.compile(r"\x1b\$\(?[BD]")
-"""Escape sequences of the sets of two bytes in G0, which end at another one."""
+"""Escape sequences to the sets of two bytes in G0; only another escape sequence ends these."""
 
 _REMEDY = "say what it is in by dicomproto.text.assume_character_set"
 _BITS_ALLOCATED, _PIXEL_REPRESENTATION, _WAVEFORM_BITS = 0x0028_0100, 0x0028_0103, 0x5400_1004
 
 
 class Encoder:
-    """Encodes data sets with explicit VR or without, in one byte order.
+    """Encodes data sets in Explicit or Implicit VR, in one byte order.
 
-    `unnamed` collects the tags of text that was read, is not ASCII, and leaves as it came though it is in no
-    character set that is named; `assumed` those of text that was read without one and was encoded anew, as if
-    it had been Latin-1. `syntax` names, for errors, what is encoded in; the result `is_converted` to it by
-    `convert` after that.
+    `unnamed` collects the tags of read text that is not ASCII and leaves as it came, though no character set
+    is named for it. `assumed` collects the tags of text that was read without a character set and was encoded
+    again, as if it had been Latin-1. `syntax` is the transfer syntax for errors. `is_converted` tells that
+    `convert` will convert the result to it.
     """
 
     def __init__(
@@ -105,9 +104,9 @@ class Encoder:
         self._header = Struct(order + "HHI").pack
 
     def data_set(self, dataset: Dataset, outer: Scope | None = None) -> bytes:
-        """Return a data set, or an item in one, without group lengths (PS3.5 7.2).
+        """Return a data set, or an item of `outer`, encoded without group lengths (PS3.5 7.2).
 
-        Groups 0000 and 0002 are left out where nothing is around it. Raises DataSetError.
+        Groups 0000 and 0002 of a data set are omitted. Raises DataSetError.
         """
         scope = Scope(dataset, outer)
         parts: list[bytes] = []
@@ -118,7 +117,7 @@ class Encoder:
                 self._element(tag, scope, parts)
             except (DataSetError, MemoryError):
                 raise
-            except Exception as error:  # whatever a value of the wrong type makes pydicom raise
+            except Exception as error:  # a value of the wrong type may make pydicom raise anything
                 raise self._error(tag, type(error).__name__) from None
         return b"".join(parts)
 
@@ -155,7 +154,7 @@ class Encoder:
         self._put(parts, tag, vr, value, is_undefined)
 
     def _put(self, parts: list[bytes], tag: BaseTag, vr: str, value: bytes, is_undefined: bool) -> None:
-        """Add an element; an odd value is padded, and one too long for its VR becomes UN (PS3.5 6.2.2)."""
+        """Add an element; pad an odd value, and make a value too long for its VR UN (PS3.5 6.2.2)."""
         length = len(value)
         padding = b""
         if length & 1:
@@ -180,7 +179,7 @@ class Encoder:
     # --- what was read --------------------------------------------------------------------------
 
     def _raw(self, element: RawDataElement, vr: str, value: bytes, scope: Scope) -> bytes:
-        """Return the bytes of a value, as they came unless the character set is another one now."""
+        """Return the bytes of a value as they came, unless the character set has changed."""
         if vr in EXTENDED_VRS and not is_plain(value):
             return self._read_text(element.tag, value, scope, is_name=vr == "PN")
         if element.is_little_endian is not self.is_little_endian and vr in _UNITS:
@@ -189,7 +188,7 @@ class Encoder:
         return value
 
     def _read_text(self, tag: BaseTag, value: bytes, scope: Scope, *, is_name: bool) -> bytes:
-        """Return the bytes of text as they came unless the character set is another one now."""
+        """Return the bytes of text as they came, unless the character set has changed."""
         if scope.is_unchanged:
             if not scope.is_named:
                 self.unnamed[tag] = None
@@ -206,7 +205,7 @@ class Encoder:
         return encoded
 
     def _raw_sequence(self, element: RawDataElement, scope: Scope) -> bytes | DataElement:
-        """Return a sequence that was not looked at: encoded if it may leave as it came, or its items."""
+        """Return a sequence that was not looked at: its bytes if it may leave as it came, else its items."""
         value = element.value or b""
         is_implicit, is_little = bool(element.is_implicit_VR), bool(element.is_little_endian)
         syntax = _SYNTAXES.get((is_implicit, is_little))
@@ -249,7 +248,7 @@ class Encoder:
             buffer.is_implicit_VR = not self.is_explicit
             try:
                 write(buffer, element, *([] if number_format is None else [number_format]))
-            except OSError as error:  # pydicom's for numbers that will not do
+            except OSError as error:  # pydicom raises it for invalid numbers
                 raise self._error(element.tag, _NUMBERS.get(vr) or type(error).__name__) from None
             encoded = buffer.getvalue()
         if vr in _ASCII_VRS and not encoded.isascii():
@@ -264,7 +263,7 @@ class Encoder:
         return b"\\".join([self._one_text(one, element, vr, scope) for one in values])
 
     def _one_text(self, value: Any, element: DataElement, vr: str, scope: Scope) -> bytes:
-        """Return one value: the bytes that it was read from, or its text in the character sets."""
+        """Return one value: the bytes that it was read from, or its text encoded in the character sets."""
         if value is None:
             return b""
         if isinstance(value, bytes):
@@ -288,14 +287,14 @@ class Encoder:
         return self._set_text(element.tag, text, scope, is_name=vr == "PN")
 
     def _seen_text(self, tag: BaseTag, text: str, scope: Scope, *, is_name: bool) -> bytes:
-        """Return text that was read and looked at, but may also be what a program set in its place."""
+        """Return text that was read and looked at, or that a program set in place of such text."""
         is_unchanged = scope.is_unchanged
-        has_escapes = not is_unchanged and is_lost(text)  # to sets that were not named
+        has_escapes = not is_unchanged and is_lost(text)  # escape sequences to sets that were not named
         if scope.is_named and not has_escapes and (scope.encodings[0] != "iso8859" or is_unchanged):
             try:
                 return encode_text(text, scope.names, is_name=is_name)
             except UnicodeEncodeError:
-                pass  # so it did not come in these sets, or it was set
+                pass  # it was not read in these sets, or a program set it
         try:
             value = text.encode(scope.encodings[0])
         except UnicodeEncodeError:
@@ -312,7 +311,7 @@ class Encoder:
     def _set_text(
         self, tag: BaseTag, text: str, scope: Scope, *, is_name: bool, is_assumed: bool = False
     ) -> bytes:
-        """Return text that the character sets have to hold; raises DataSetError."""
+        """Return text encoded in the character sets. Raises DataSetError."""
         try:
             return encode_text(text, scope.names, is_name=is_name)
         except UnicodeEncodeError:
@@ -321,15 +320,15 @@ class Encoder:
 
 
 def _was_read(element: DataElement, value: Any, scope: Scope) -> bool:
-    """Return whether a value may be what was read: names that a program made do not have their bytes."""
+    """Tell whether a value may have been read; names that a program made are without their bytes."""
     is_made = isinstance(value, PersonName) and not isinstance(value.original_string, bytes)
     return not is_made and element.file_tell is not None and scope.dataset.original_encoding[0] is not None
 
 
 def _is_lost(text: str) -> bool:
-    """Return whether text shows that bytes were lost when pydicom read it.
+    """Tell whether text shows that bytes were lost when pydicom read it.
 
-    pydicom takes out the escape sequence to ASCII even where it leaves in that to a set of two bytes.
+    pydicom removes the escape sequence to ASCII, even if it leaves in the one to a set of two bytes.
     """
     return LOST in text or ("\x1b" in text and _TWO_BYTES.search(text) is not None)
 
@@ -342,7 +341,7 @@ def _lost(tag: BaseTag) -> DataSetError:
 
 
 def _unfit(names: list[str]) -> str:
-    """Say that character sets do not have some text, or that there are none of these names."""
+    """Return the error text for character sets that do not have some text, or that do not exist."""
     if not any(names):
         remedy = f"set SpecificCharacterSet = {UTF_8!r} (UTF-8)"
         return f"the data set names no Specific Character Set, so that its text is ASCII; {remedy}"
@@ -354,11 +353,11 @@ def _unfit(names: list[str]) -> str:
 
 
 def _resolved(vr: str, tag: BaseTag, scope: Scope) -> str:
-    """Return which of the VRs of the dictionary an element has (PS3.5 Annex A.1, A.2)."""
+    """Return the VR of an element out of those of the dictionary (PS3.5 Annex A.1, A.2)."""
     if vr == "US or SS":
         return "SS" if scope.number(_PIXEL_REPRESENTATION, 0) == 1 else "US"
     if vr == "OB or OW" and tag == PIXEL_DATA:
         return "OW" if scope.number(_BITS_ALLOCATED, 16) > 8 else "OB"
     if vr == "OB or OW" and tag.group == 0x5400:
         return "OW" if scope.number(_WAVEFORM_BITS, 16) > 8 else "OB"
-    return "OW"  # of words in any case
+    return "OW"  # all other ambiguous VRs are of words

@@ -1,4 +1,4 @@
-"""What a walk tells of a data set: warnings, one of each kind, and the places that errors name. No value."""
+"""The warnings of a walk, one of each kind, and the places that its errors name; never a value."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .headers import PIXEL_DATA
 
 
 class Findings:
-    """The warnings of one walk; `is_native` tells whether its transfer syntax is."""
+    """The warnings of one walk; `is_native` tells whether its transfer syntax has native pixel data."""
 
     def __init__(self, *, is_native: bool) -> None:
         self._is_native = is_native
@@ -31,7 +31,7 @@ class Findings:
             self._texts[kind] = told(frames, tag, at, text)
 
     def note(self, tag: int, previous: int, length: int, at: int, frames: list[Frame]) -> None:
-        """Warn of what is odd about an element; `previous` is the tag before it."""
+        """Warn of the faults of an element; `previous` is the tag before it."""
         if tag <= previous:
             self.warn("order", "is out of order, or there twice", frames, tag, at)
         if length & 1:
@@ -47,7 +47,7 @@ class Findings:
 
 
 def told(frames: Iterable[Frame], tag: int | None, at: int, text: str) -> str:
-    """Say where it is that `text` is about: items that it is in, element, offset; no value.
+    """Return `text` with its place: the enclosing items, the element and the offset, without a value.
 
     The first of `frames` is the data set.
     """

@@ -1,4 +1,4 @@
-"""The parts of a data set that a walk is in, and the interface for what it finds there."""
+"""The parts of a data set that a walk is in, and the interface for its findings."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ ELEMENTS, SEQUENCE, FRAGMENTS, PADDING = range(4)
 
 
 class Sink(Protocol):
-    """Takes what a walk finds in a data set that is fed whole; positions are indices into it."""
+    """Takes the elements and items of a walk over a data set that is fed whole; positions are indices."""
 
     is_little_endian: bool
-    """Whether the numbers of the elements are Little Endian; the walk changes it if it finds otherwise."""
+    """Whether numbers are Little Endian; the walk corrects it."""
 
     def element(self, tag: int, vr: str | None, start: int, length: int) -> None:
         """Take an element with its value; the VR is None in Implicit VR."""
 
     def fragments(self, tag: int, vr: str | None, start: int, stop: int) -> None:
-        """Take an element of undefined length that is no sequence; `stop` is where its delimiter stands."""
+        """Take an element of undefined length that is not a sequence; its delimiter begins at `stop`."""
 
     def begin_sequence(self, tag: int, vr: str | None, start: int, length: int) -> None:
         """Begin a sequence whose items follow."""
@@ -41,7 +41,7 @@ class Sink(Protocol):
 
 
 class Frame:
-    """What a walk is in: the data set, an item, or a sequence or fragments between their items."""
+    """A part that a walk is in: the data set, an item, a sequence, or fragments."""
 
     __slots__ = (
         "at", "end", "explicit", "has_vr", "is_guess", "is_sure", "is_undefined", "items", "kind", "order",
@@ -52,14 +52,14 @@ class Frame:
         self.kind: int = kind
         self.order: Order = order
         self.explicit: bool = explicit
-        self.has_vr: bool = False  # so far
-        self.end: int = end  # at the latest
-        self.is_undefined: bool = False  # it ends at a delimiter
+        self.has_vr: bool = False  # whether an element so far had a VR
+        self.end: int = end  # the latest possible end
+        self.is_undefined: bool = False  # whether it ends at a delimiter
         self.tag: int = 0  # of the sequence or the fragments
         self.vr: str | None = None
-        self.at: int = 0  # where its header stands
-        self.start: int = 0  # where its value begins
+        self.at: int = 0  # offset of its header
+        self.start: int = 0  # offset of its value
         self.previous: int = -1  # the tag before
-        self.items: int = 0  # of a sequence: so far; of an item: its number
-        self.is_guess: bool = False  # something in it was guessed
-        self.is_sure: bool = True  # that a sequence is one, or that an item has the VR of what it is in
+        self.items: int = 0  # of a sequence: items so far; of an item: its number
+        self.is_guess: bool = False  # whether something in it was guessed
+        self.is_sure: bool = True  # whether it certainly is a sequence, or an item with the VR of its parent

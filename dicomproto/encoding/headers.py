@@ -1,4 +1,4 @@
-"""How the headers of data elements and items are written (PS3.5 7.1, 7.5)."""
+"""The headers of data elements and items (PS3.5 7.1, 7.5)."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from ..uids import (
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFE_E000, 0xFFFE_E00D, 0xFFFE_E0DD
 PIXEL_DATA = 0x7FE0_0010
 UNDEFINED = 0xFFFF_FFFF
-"""The length of a value that ends at a delimiter (PS3.5 7.1.1)."""
+"""The length in the header of a value that ends at a delimiter (PS3.5 7.1.1)."""
 
 LONG_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"})
-"""VRs whose headers have lengths of 32 bits in Explicit VR (PS3.5 Table 7.1-1)."""
+"""VRs with lengths of 32 bits in Explicit VR (PS3.5 Table 7.1-1)."""
 
 SHORT_VRS = frozenset(
     {"AE", "AS", "AT", "CS", "DA", "DS", "DT", "FD", "FL", "IS", "LO",
      "LT", "PN", "SH", "SL", "SS", "ST", "TM", "UI", "UL", "US"}
 )  # fmt: skip
-"""VRs whose headers have lengths of 16 bits in Explicit VR (PS3.5 Table 7.1-2)."""
+"""VRs with lengths of 16 bits in Explicit VR (PS3.5 Table 7.1-2)."""
 
 NATIVE = {
     IMPLICIT_VR_LITTLE_ENDIAN: (False, True),
     EXPLICIT_VR_LITTLE_ENDIAN: (True, True),
     EXPLICIT_VR_BIG_ENDIAN: (True, False),
 }
-"""Whether the VR is explicit and whether the bytes are Little Endian, where pixel data is native."""
+"""Transfer syntaxes of native pixel data: whether they have Explicit VR, and are Little Endian."""
 
 _DEFLATED = frozenset({"1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"})  # JPIP deflated
 _ENCAPSULATED = (
@@ -44,11 +44,11 @@ _ENCAPSULATED = (
 
 
 Unpack = Callable[[bytes | memoryview, int], tuple[Any, ...]]
-"""What `Struct.unpack_from` is."""
+"""The type of `Struct.unpack_from`."""
 
 
 class Run:
-    """Elements of short VRs, one behind the other, with nothing odd about any of them."""
+    """Neighbouring elements of short VRs without any fault."""
 
     __slots__ = ("count", "first", "headers", "last", "mask", "misses", "size")
 
@@ -57,26 +57,26 @@ class Run:
         self.size: int = size
         self.first: int = 0  # tag
         self.last: int = last
-        self.misses: int = 0  # how often it was looked for in vain, since it was found
-        self.mask: int = 0  # the bits of all headers, in the bytes of the run as one number
-        self.headers: int = 0  # that number without the values
+        self.misses: int = 0  # failed searches since it was last found
+        self.mask: int = 0  # selects the bits of all headers, if the run is read as one number
+        self.headers: int = 0  # that number, masked
 
 
 class Runs:
-    """Runs that former data sets had: those of a series are alike, and to compare takes a tenth of the time.
+    """Known runs: the data sets of a series have equal runs, and to compare takes a tenth of the time.
 
-    A run is kept when it has come twice. Only headers are kept, of `MOST` runs at most.
+    A run is known after it has come twice. Only headers are kept, of at most `MOST` runs.
     """
 
     MOST = 16
     LENGTHS = range(16, 1024)
-    """How many elements a run has."""
+    """The number of elements in a run."""
 
     MEAN = 64
-    """Bytes of an element on average, at most: to compare longer ones takes longer than to walk."""
+    """Most bytes of an element, on average: to compare longer ones takes longer than to walk."""
 
     PATIENCE = 4
-    """How many runs that begin alike may differ, one after the other, before none is kept."""
+    """Most different runs in succession with the same beginning; after them none is kept."""
 
     def __init__(self, unpack: Unpack) -> None:
         self._unpack = unpack
@@ -93,7 +93,7 @@ class Runs:
         return run if previous < run.first else None
 
     def add(self, data: bytes | memoryview, position: int, run: Run) -> None:
-        """Take notice of a run that is at `position`."""
+        """Note the run at `position`."""
         if run.count not in self.LENGTHS or run.size > self.MEAN * run.count:
             return
         first = bytes(data[position : position + 8])
@@ -122,7 +122,7 @@ class Runs:
 
 
 class Order:
-    """Headers in one byte order; VRs are numbers here, which are found faster than text."""
+    """Headers in one byte order; VRs are numbers here, since to look up a number is faster."""
 
     def __init__(self, sign: str) -> None:
         self.explicit = Struct(sign + "HHHH").unpack_from
@@ -146,9 +146,9 @@ LITTLE, BIG = Order("<"), Order(">")
 
 
 def encoding_of(transfer_syntax: str) -> tuple[bool, bool] | None:
-    """Return whether the VR is explicit and whether the bytes are Little Endian; None if that is not known.
+    """Return whether a transfer syntax has Explicit VR, and whether it is Little Endian; None if unknown.
 
-    Deflated data sets count as not known, for they are no elements before they are inflated.
+    Deflated ones count as unknown, since their data has to be inflated before it is walked.
     """
     uid = transfer_syntax if transfer_syntax in NATIVE else normalize_uid(transfer_syntax)
     if uid in NATIVE:
@@ -157,7 +157,7 @@ def encoding_of(transfer_syntax: str) -> tuple[bool, bool] | None:
 
 
 def looks_implicit(letters: bytes, short: int) -> bool:
-    """Tell whether VR and length of 16 bits are rather one length of 32 bits, as in Implicit VR."""
+    """Tell whether the VR and the length of 16 bits are more likely one length of 32 bits (Implicit VR)."""
     if letters == b"\xff\xff":
         return short == 0xFFFF
     return not short and not all(0x20 <= letter < 0x7F for letter in letters)

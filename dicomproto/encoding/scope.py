@@ -1,4 +1,4 @@
-"""The character sets that a data set or an item has, and those that it was read in (PS3.3 C.12.1.1.2)."""
+"""The character sets of a data set or item, as they are now and as they were read (PS3.3 C.12.1.1.2)."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from .stored import values_of
 
 SPECIFIC_CHARACTER_SET = 0x0008_0005
 LOST = "\N{REPLACEMENT CHARACTER}"
-"""What a decoder puts in the place of bytes that mean nothing."""
+"""The character that a decoder puts in place of invalid bytes."""
 
 _TERM = re.compile(r"(ISO[ _]|GB)[A-Z0-9 _]{0,16}")
 
 
 class Scope:
-    """A data set or an item, what it is in, and its character sets, read when text needs them."""
+    """A data set or an item, its parent, and its character sets, which are read when text needs them."""
 
     def __init__(self, dataset: Dataset, outer: Scope | None) -> None:
         self.dataset = dataset
@@ -39,18 +39,18 @@ class Scope:
 
     @property
     def is_named(self) -> bool:
-        """Whether a character set is named that there is, and that has more than the default repertoire."""
+        """Whether a character set is named that exists and has more than the default repertoire."""
         return are_known(self.names) and not DEFAULT_REPERTOIRE.issuperset(self.names)
 
     @property
     def encodings(self) -> list[str]:
-        """What pydicom decodes text of this data set with."""
+        """The encodings in which pydicom decodes text of this data set."""
         original = self.dataset.original_character_set or "iso8859"
         return [original] if isinstance(original, str) else list(original)
 
     @property
     def is_unchanged(self) -> bool:
-        """Whether the character sets are those that the data set was read in, if it was read."""
+        """Whether the character sets are still those in which the data set was read, if it was read."""
         if self._is_unchanged is None:
             self._is_unchanged = (
                 not self.dataset.original_character_set or encodings_of(self.names) == self.encodings
@@ -58,20 +58,20 @@ class Scope:
         return self._is_unchanged
 
     def has(self, value: bytes) -> bool:
-        """Whether bytes are text in the character sets that are named."""
+        """Tell whether bytes are text in the named character sets."""
         if is_plain(value):
             return True
         return self.is_named and not is_lost(decode_text(value, encodings_of(self.names)))
 
     def was_unnamed(self, value: bytes) -> bool:
-        """Whether text was read for which no character set was named, or none that there is."""
+        """Tell whether text was read without a character set, or with one that does not exist."""
         first, *others = self.encodings
         return first == "iso8859" and LOST in decode_text(value, ["ascii", *others])
 
     def is_repaired_for(self, value: bytes) -> bool:
-        """Whether text has the character sets now that it was read in, and had not in those named then.
+        """Tell whether text is valid in the character sets of now, and was not valid in those of then.
 
-        Where none was named, they have to be one in which most sequences of bytes mean nothing.
+        If none was named then, one of now has to be a set in which most byte sequences are invalid.
         """
         names = self.names
         is_told = not set(names).isdisjoint(STAND_ALONE_ENCODINGS) and self.was_unnamed(value)
@@ -80,11 +80,11 @@ class Scope:
         return not is_lost(decode_text(value, encodings_of(names)))
 
     def ancestors(self) -> list[Dataset]:
-        """Return the data set and those around it, the nearest first."""
+        """Return the data set and its parents, the nearest first."""
         return [self.dataset, *(self.outer.ancestors() if self.outer else ())]
 
     def number(self, tag: int, default: int) -> int:
-        """Return a number of VR US of the nearest data set that has it."""
+        """Return a number of VR US from the nearest data set that has it."""
         for dataset in self.ancestors():
             value = dataset[tag].value if tag in dataset else None
             if isinstance(value, int):
@@ -93,5 +93,5 @@ class Scope:
 
 
 def shown_names(names: Iterable[str]) -> str:
-    """Return names of character sets to be shown; what is none may be anything, a patient's name as well."""
+    """Return names of character sets to show, with "..." for invalid ones: they may be patient data."""
     return "\\".join(name if not name or _TERM.fullmatch(name) else "..." for name in names)

@@ -1,4 +1,4 @@
-"""Elements as a data set has them: read and not looked at, or values of Python's; nothing is converted."""
+"""Elements as a data set stores them: bytes that were read, or Python values. Nothing is converted."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from .headers import LONG_VRS, SHORT_VRS
 
 
 def no_data_set(given: object, call: str) -> TypeError:
-    """Return what is raised where `call` was given no data set; what was given is not told, but its type."""
+    """Return the error for an argument of `call` that is not a data set; it names only the type."""
     what = f"the class {given.__name__}" if isinstance(given, type) else type(given).__name__
     return TypeError(f"{call}: a pydicom Dataset is wanted, not {what}")
 
 
 def stored(dataset: Dataset, tag: int) -> DataElement | RawDataElement:
-    """Return an element as the data set has it; only what pydicom left in a file is read.
+    """Return an element as the data set stores it; a value that pydicom left in the file is read.
 
-    `Dataset.get_item` takes empty values for such, and decodes them, which may raise anything, and shows no
-    longer that the file was cut.
+    `Dataset.get_item` would also read empty values and decode them, which may raise anything, and hides that
+    the file was cut.
     """
     element: DataElement | RawDataElement = dataset.get_item(tag, keep_deferred=True)
     if isinstance(element, RawDataElement) and element.value is None and element.length:
@@ -34,12 +34,12 @@ def stored(dataset: Dataset, tag: int) -> DataElement | RawDataElement:
 
 
 def items_of(element: DataElement | RawDataElement) -> list[Dataset]:
-    """Return the items of an element, none if it is no sequence, or was not looked at."""
+    """Return the items of an element; none if it is not a sequence, or was not looked at."""
     return list(element.value or ()) if element.VR == "SQ" and isinstance(element, DataElement) else []
 
 
 def values_of(dataset: Dataset, tag: int) -> list[str]:
-    """Return the values of an element whose text is ASCII, a few at most; none if it is absent or empty."""
+    """Return the first few values of an element of ASCII text; none if it is absent or empty."""
     value = stored(dataset, tag).value if tag in dataset else None
     if isinstance(value, bytes):
         value = value.decode("latin-1").split("\\", MAXIMUM_CHARACTER_SETS)
@@ -49,7 +49,7 @@ def values_of(dataset: Dataset, tag: int) -> list[str]:
 
 
 def vr_of_raw(element: RawDataElement, dataset: Dataset) -> str:
-    """Return the VR that was read, else that or those of the dictionary; UN where there is none."""
+    """Return the VR that was read, or the VRs of the dictionary, or UN."""
     vr = element.VR
     if vr in SHORT_VRS or vr in LONG_VRS:
         return vr if type(vr) is str else str(vr)

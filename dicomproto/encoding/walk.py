@@ -1,15 +1,16 @@
-"""The one walker of encoded data sets: does a data set end where its lengths and delimiters say?
+"""The walk over an encoded data set, which checks that it ends where its lengths and delimiters say.
 
-`Walk` takes an encoded data set in chunks, cut anywhere, and looks at the headers of its elements and items.
-Values are skipped and nothing is decoded; all it holds is a part of a header and the sequences that it is in.
-How the data set was cut changes nothing.
+`Walk` takes an encoded data set in chunks, cut anywhere, and reads the headers of its elements and items. It
+skips values and decodes nothing; it holds only a part of a header and the sequences that it is in. The result
+does not depend on how the data set was cut.
 
-A walk raises DataSetError for what *certainly* ends early: a value, item or sequence that is shorter than its
-length or without its delimiter, or a header that was cut (PS3.5 7.1.1, 7.5, A.4). All else passes, odd things
-with a warning: NULs behind the last element, trailing padding, group lengths, odd lengths, elements out of
-order, delimiters out of place, VRs that are none. That a data set is in another VR or byte order than its
-transfer syntax is a guess. Where a guess leads astray, or something cannot be followed, the rest of the
-innermost item or sequence whose length is sure passes unchecked, and `is_checked` is False.
+A walk raises DataSetError for a part that *certainly* ends early: a value, item or sequence that is shorter
+than its length or without its delimiter, or a cut header (PS3.5 7.1.1, 7.5, A.4). Everything else passes.
+These pass with a warning: NULs behind the last element, trailing padding, group lengths, odd lengths,
+elements out of order, delimiters out of place, invalid VRs. A walk has to guess whether a data set is in
+another VR or byte order than its transfer syntax. If a guess turns out wrong, or a part cannot be followed,
+then the rest of the innermost item or sequence with a sure length passes unchecked, and `is_checked` is
+False.
 """
 
 from __future__ import annotations
@@ -38,22 +39,22 @@ from .headers import (
 )
 
 MAXIMUM_PADDING = 4096
-"""NULs that may stand behind the last element."""
+"""Most NULs behind the last element."""
 
-_DEEPEST = 512  # sequences within each other that are followed without `Bounds`
+_DEEPEST = 512  # most sequences within each other, without `Bounds`
 _MORE = -1  # a header is not complete yet
-_LONG_RUN = 128  # bytes of elements that may be worth to be remembered
-_LOOK = 24  # more than the longest header and the look at what follows it
+_LONG_RUN = 128  # fewest bytes of a run that is remembered
+_LOOK = 24  # more than the longest header and the bytes that are examined behind it
 
 
 class Walk:
     """A walk over one data set in `transfer_syntax`: `feed` it, then `finish`.
 
-    Values need not be fed: `skippable` tells how many of the next bytes `skip` may pass over. `warnings` are
-    of the form "kind: what and where", one a kind; `elements` and `items` count what was walked. `is_checked`
-    is False if the transfer syntax is deflated or unknown, or if a part could not be followed. Raises
-    DataSetError, and DataSetTooLarge beyond `bounds`. A `sink` takes what is found in a data set of `size`
-    bytes that is fed whole.
+    Values need not be fed: `skippable` is the number of next bytes that `skip` may pass over. `warnings` have
+    the form "kind: what and where", one for each kind. `elements` and `items` are counts. `is_checked` is
+    False if the transfer syntax is deflated or unknown, or if a part could not be followed. Raises
+    DataSetError, and DataSetTooLarge beyond `bounds`. A `sink` takes the elements and items of a data set of
+    `size` bytes that is fed whole.
     """
 
     def __init__(
@@ -73,24 +74,24 @@ class Walk:
         self._sink = sink
         is_native = transfer_syntax in NATIVE or normalize_uid(transfer_syntax) in NATIVE
         self._findings = Findings(is_native=is_native)
-        # Group of pixel data, which is odd where it should be encapsulated.
+        # Pixel data of defined length gets a warning in an encapsulated transfer syntax.
         self._highest_plain = 0x7FE0 if is_native else 0x7FDF
         order = LITTLE if little_endian else BIG
         self._frame = self._top = Frame(ELEMENTS, order, explicit=explicit, end=size)
         self._outer: list[Frame] = []
-        self._base = 0  # where the chunk at hand begins
-        self._offset = 0  # where it ends
+        self._base = 0  # offset of the current chunk
+        self._offset = 0  # offset of its end
         self._rest = b""  # a part of a header
-        self._skip = 0  # bytes of a value that are to come
-        self._value = (0, 0, 0)  # its tag, where its header stands, its length
+        self._skip = 0  # bytes of a value that are still to come
+        self._value = (0, 0, 0)  # its tag, the offset of its header, its length
         self._padding = 0
-        self._is_recognized = False  # the first header
+        self._is_recognized = False  # whether the first header was examined
         if encoding is None:
             self._pass()
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """The warnings, of the form "kind: what and where", one a kind."""
+        """The warnings, of the form "kind: what and where", one for each kind."""
         return self._findings.warnings
 
     @property
@@ -100,12 +101,12 @@ class Walk:
 
     @property
     def is_explicit(self) -> bool:
-        """Whether the data set seems to be in Explicit VR, whatever its transfer syntax says."""
+        """Whether the data set seems to be in Explicit VR; its transfer syntax may say otherwise."""
         return self._top.explicit
 
     @property
     def skippable(self) -> int:
-        """Bytes that may be skipped now; very many once the rest is not checked."""
+        """Bytes that may be skipped now; a huge number if the rest is not checked."""
         return self._skip
 
     def skip(self, count: int) -> None:
@@ -115,7 +116,7 @@ class Walk:
             self._skip -= count
 
     def feed(self, chunk: Buffer) -> None:
-        """Walk on over `chunk`."""
+        """Walk over the next `chunk`."""
         data = chunk if type(chunk) is bytes else memoryview(chunk).cast("B")
         size, position = len(data), self._skip
         if position >= size:
@@ -134,7 +135,7 @@ class Walk:
         self._keep(data, self._walk(data, position, base))
 
     def finish(self) -> None:
-        """Say that the data set ends here; raises DataSetError if that is certainly too early."""
+        """Say that the data set ends here. Raises DataSetError if that is certainly too early."""
         if self._skip >= NEVER or not (self._skip or self._rest or self._outer):
             return
         self._base = self._offset
@@ -158,7 +159,7 @@ class Walk:
         self._skip = min(position - size, NEVER) if position > size else 0
 
     def _walk(self, data: bytes | memoryview, position: int, base: int) -> int:
-        """Return where the first header stands that is not complete, or where a value ends beyond `data`."""
+        """Return the position of the first incomplete header, or of the end of a value beyond `data`."""
         size = len(data)
         self._base = base
         if not self._is_recognized and size >= 8:
@@ -185,7 +186,7 @@ class Walk:
     # --- elements -------------------------------------------------------------------------------
 
     def _explicit(self, data: bytes | memoryview, position: int, frame: Frame) -> int:
-        """Walk the elements of known VRs whose headers are there; return where the next one stands."""
+        """Walk over complete headers of known VRs without oddities; return the position after them."""
         order, sink, previous, base = frame.order, self._sink, frame.previous, self._base
         unpack, unpack_long, highest = order.explicit, order.long, self._highest_plain
         short_vrs, long_vrs = order.short_vrs, order.plain_long_vrs
@@ -196,7 +197,7 @@ class Walk:
             position += known.size
             self._count(known.count)
         begin = position
-        plain = known  # what was walked before something odd came
+        plain = known  # the run before the first odd element
         walked = 0
         for walked in range(self._bounds.elements - self.elements + 1):
             start = position + 8
@@ -235,7 +236,7 @@ class Walk:
         return position
 
     def _implicit(self, data: bytes | memoryview, position: int, frame: Frame) -> int:
-        """Do as `_explicit`; a value that begins as an item does may be a sequence, so it is not plain."""
+        """Do as `_explicit` in Implicit VR, but stop at a value that begins as an item, maybe a sequence."""
         order, sink, previous, base = frame.order, self._sink, frame.previous, self._base
         unpack, unpack_long, highest = order.implicit, order.long, self._highest_plain
         (item,) = unpack_long(order.item)
@@ -268,7 +269,7 @@ class Walk:
         return position
 
     def _element(self, data: bytes | memoryview, position: int, frame: Frame) -> int:
-        """Walk one element that is not plain, or the delimiter of the item."""
+        """Walk over one element that is not plain, or the delimiter of the item."""
         at = self._base + position
         have, left = len(data) - position, frame.end - at
         if have < 8 or left < 8:
@@ -308,7 +309,7 @@ class Walk:
     def _header(
         self, data: bytes | memoryview, position: int, frame: Frame, tag: int
     ) -> tuple[str | None, int, int] | None:
-        """Return VR (None if it is implicit), start of the value and length; None if bytes are missing."""
+        """Return the VR (None in Implicit VR), start and length of a value; None if bytes are missing."""
         order, at = frame.order, self._base + position
         _, _, code, short = order.explicit(data, position)
         vr = order.vrs.get(code)
@@ -318,7 +319,8 @@ class Walk:
         if vr is None:
             letters = bytes(data[position + 4 : position + 6])
             is_vr = letters.isalpha() and letters.isupper()
-            has_none = not frame.has_vr and (frame.previous >= 0 or not frame.is_sure)  # of those before
+            # Whether no element before it had a VR.
+            has_none = not frame.has_vr and (frame.previous >= 0 or not frame.is_sure)
             is_length = (looks_implicit(letters, short) or (has_none and not short)) and not is_vr
             if is_length and (any(letters) or not frame.is_sure):
                 if not frame.is_sure:
@@ -328,7 +330,7 @@ class Walk:
                     frame.explicit = frame.has_vr
                 return None, position + 8, order.long(data, position + 4)[0]
             self._warn("VR", "has a VR that is none", tag, at)
-            # PS3.5 Table 7.1-1: a VR that may come to be defined has a length of 32 bits behind two NULs.
+            # PS3.5 Table 7.1-1: a future VR has a length of 32 bits behind two NULs.
             vr, is_long = "UN", is_vr and not short
             frame.is_guess = frame.is_guess or not is_long
             frame.has_vr = frame.has_vr or not is_length
@@ -345,7 +347,7 @@ class Walk:
     def _is_sequence(
         self, data: bytes | memoryview, tag: int, vr: str | None, start: int, length: int, frame: Frame
     ) -> bool | None:
-        """Tell whether an element of defined length is a sequence; None if bytes are missing."""
+        """Tell whether an element of defined length is a sequence; return None if bytes are missing."""
         if vr == "SQ":
             return True
         if vr not in (None, "UN") or length < 8:
@@ -359,11 +361,11 @@ class Walk:
         return is_known_sequence(tag)
 
     def _stump(self, data: bytes | memoryview, position: int, left: int) -> int:
-        """Wait for the rest of a header, unless what the element is in ends before that."""
+        """Wait for the rest of a header, unless the item or data set ends before it."""
         if left >= 8 or left > len(data) - position:
             return _MORE
         stump = bytes(data[position : position + left])
-        # Padding makes a length even; a NUL that makes it odd may be the first byte of a header.
+        # Padding makes a length even; a NUL that makes it odd may be the start of a cut header.
         is_cut = self._sink is not None and left == 1 and len(data) & 1
         if any(stump) or is_cut:
             return self._cut_header(stump, self._base + position)
@@ -371,7 +373,7 @@ class Walk:
         return position + left
 
     def _delimiter(self, tag: int, position: int, frame: Frame) -> int:
-        """Walk the delimiter of an item; one that is out of place ends nothing."""
+        """Walk over the delimiter of an item; one that is out of place has no effect."""
         at = self._base + position
         self._count(1)
         if tag == ITEM_END and frame.is_undefined:
@@ -383,7 +385,7 @@ class Walk:
         return position + 8
 
     def _pad(self, data: bytes | memoryview, position: int) -> int:
-        """Walk NULs behind the last element."""
+        """Walk over NULs behind the last element."""
         _, at, _ = self._value
         nuls = bytes(data[position : position + MAXIMUM_PADDING + 1 - self._padding])
         self._warn("padding", "NULs stand behind the last element", None, at)
@@ -399,7 +401,7 @@ class Walk:
     def _open(
         self, kind: int, frame: Frame, tag: int, vr: str | None, at: int, start: int, length: int = UNDEFINED
     ) -> int:
-        """Go into a sequence, or fragments, whose value begins at `start`."""
+        """Enter a sequence, or fragments, whose value begins at `start`."""
         self._count(1)
         self._note(tag, frame.previous, 0, at)
         frame.previous = tag
@@ -429,13 +431,13 @@ class Walk:
         return inner
 
     def _item(self, data: bytes | memoryview, position: int, frame: Frame) -> int:
-        """Walk the header of an item, or a fragment, or the delimiter of the sequence."""
+        """Walk over the header of an item or a fragment, or the delimiter of the sequence."""
         at = self._base + position
         left = frame.end - at
         if left < 8 or len(data) - position < 8:
             return self._stump(data, position, left)
         if not frame.items and bytes(data[position : position + 4]) in LITTLE.items:
-            frame.order = LITTLE  # as the items of UN have it (PS3.5 6.2.2)
+            frame.order = LITTLE  # the byte order of items in UN (PS3.5 6.2.2)
         group, number, length = frame.order.implicit(data, position)
         tag = group << 16 | number
         self._count(1)
@@ -484,7 +486,7 @@ class Walk:
         return position
 
     def _close(self, position: int) -> None:
-        """Leave an item, a sequence or fragments that end at `position`, where the delimiter may stand."""
+        """Leave an item, a sequence or fragments that end at `position`, before any delimiter."""
         frame, sink = self._frame, self._sink
         self._frame = self._outer.pop()
         if frame.is_undefined and frame.is_guess:
@@ -498,10 +500,10 @@ class Walk:
         else:
             sink.fragments(frame.tag, frame.vr, frame.start, position)
 
-    # --- what is told ---------------------------------------------------------------------------
+    # --- warnings and errors --------------------------------------------------------------------
 
     def _recognize(self, data: bytes | memoryview) -> None:
-        """Look at the first header for another byte order or VR than that of the transfer syntax."""
+        """Examine the first header for another byte order or VR than that of the transfer syntax."""
         top = self._top
         group, number, code, short = top.order.explicit(data, 0)
         if group in (2, 8) and (code in top.order.vrs) == top.explicit:
@@ -541,7 +543,7 @@ class Walk:
         return told([*self._outer, self._frame], tag, at, text)
 
     def _cut_header(self, stump: bytes, at: int) -> int:
-        """Tell that the data ends within a header, or behind one whose value was looked for."""
+        """Report that the data ends within a header, or between a header and its value."""
         frame = self._frame
         if frame.kind != ELEMENTS:
             return self._early(frame.tag, at, "ends within the header of an item")
@@ -558,7 +560,7 @@ class Walk:
         return self._early(tag, at, f"declares {length} bytes, {len(stump) - start} are left")
 
     def _unended(self) -> int:
-        """Tell that the data ends where an item, a sequence or fragments do not."""
+        """Report that the data ends before an item, a sequence or fragments do."""
         frame = self._frame
         missing = "has no delimiter" if frame.is_undefined else "is shorter than its length"
         if frame.kind == ELEMENTS:
@@ -566,13 +568,13 @@ class Walk:
         return self._early(frame.tag, frame.at, missing)
 
     def _early(self, tag: int | None, at: int, text: str) -> int:
-        """Refuse what ends early; if that rests on a guess, give up following."""
+        """Refuse a part that ends early; if that depends on a guess, stop checking."""
         if self._frame.is_guess:
             return self._unfollowed(tag, at, text)
         raise DataSetError(self._told(tag, at, text))
 
     def _unfollowed(self, tag: int | None, at: int, text: str) -> int:
-        """Let pass what cannot be followed, up to the end of the innermost part whose length is sure."""
+        """Skip a part that cannot be followed, to the end of the innermost part with a sure length."""
         if self._sink is not None:
             raise DataSetError(self._told(tag, at, text))
         self.is_checked = False
@@ -592,7 +594,7 @@ class Walk:
 
 
 def _is_swapped(data: bytes | memoryview, order: Order) -> bool:
-    """Tell whether the first header makes more sense in the other byte order: known tag, small length."""
+    """Tell whether the first header is more plausible in the other byte order: known tag, small length."""
     other = BIG if order is LITTLE else LITTLE
     group, number, code, short = order.explicit(data, 0)
     swapped_group, swapped_number, _, swapped_short = other.explicit(data, 0)

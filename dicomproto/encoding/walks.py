@@ -1,4 +1,4 @@
-"""Walks over whole data sets: those in files, whose values are not read, and those in memory."""
+"""Walks over whole data sets, in files without reading their values, and in memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PIECE = 8192  # bytes that `walk_file` reads at once
 
 
 class SeekableFile(Protocol):
-    """What `walk_file` reads."""
+    """A file that `walk_file` can read."""
 
     def read(self, size: int, /) -> bytes:
         """Return at most `size` bytes."""
@@ -28,7 +28,7 @@ class SeekableFile(Protocol):
 def walk_file(file: SeekableFile, start: int, size: int, transfer_syntax: str) -> Walk:
     """Return a finished walk over the data set of `size` bytes at `start` of `file`; values are not read.
 
-    Raises DataSetError if the data set certainly ends early, and what `file` raises.
+    Raises DataSetError if the data set certainly ends early, and the exceptions of `file`.
     """
     walk = Walk(transfer_syntax)
     position, end = start, start + size
@@ -50,9 +50,9 @@ def walk_file(file: SeekableFile, start: int, size: int, transfer_syntax: str) -
 def walk_whole(
     data: Buffer, *, is_explicit: bool, is_little_endian: bool, sink: Sink, bounds: Bounds = NO_BOUNDS
 ) -> Walk:
-    """Return a finished walk over all of a data set, of which `sink` takes what is found.
+    """Return a finished walk over a whole data set; `sink` takes its elements and items.
 
-    What cannot be followed raises DataSetError as well, for it cannot be decoded.
+    A part that cannot be followed raises DataSetError too, since it cannot be decoded.
     """
     syntax = EXPLICIT_VR_LITTLE_ENDIAN if is_explicit else IMPLICIT_VR_LITTLE_ENDIAN
     syntax = syntax if is_little_endian else EXPLICIT_VR_BIG_ENDIAN

@@ -1,4 +1,4 @@
-"""PS3.4 C.2.2.2: what a C-FIND identifier asks for, what matches it, and how to answer; a bridge to pydicom.
+"""Matching (PS3.4 C.2.2.2): which entities match a C-FIND identifier, and the responses; uses pydicom.
 
 For the SCP of a worklist, of Query/Retrieve or of UPS, with entities as pydicom Datasets::
 
@@ -11,28 +11,29 @@ and for the SCU::
 
     identifier = make_identifier(QueryRetrieveLevel="STUDY", PatientName="Doe*", StudyInstanceUID=None)
 
-Where the standard leaves a choice, this is what is done, for a conformance statement:
+These are the choices where the standard leaves one, for a conformance statement:
 
-- Text is compared by characters, whatever the character sets of query and entity. Spaces that do not count
-  (PS3.5 6.2) are left out. Case counts, but in person names.
-- Person names are compared by component groups; empty components at the end do not count. A key of one group
-  matches any group of the entity's name; one of several matches each in its place, and an empty group
-  anything. `*` runs over `^`, never over `=`. A name of more than 256 characters is compared as it is.
-- Dates and times are compared by meaning. One that leaves open its end (`2024` in DT, `1030` in TM) stands
-  for all that it leaves open. One that cannot be understood is compared as text. Values of DT that name no
-  time zone are in that of their data set (Timezone Offset From UTC), else in `timezone`.
-- IS and DS are compared by number.
-- Several values in a key, or several items, mean any of them, as most archives have it; with
-  `multiple_values`, all of them.
-- An absent or empty value in the entity is unknown and matches universal keys only (K.2.2.1.1.1).
-- Private elements are found by their private creator. Where one side alone tells the VR (Implicit VR does
-  not, if no dictionary knows the creator), it is that; where neither does, a line of text is LO, items
-  are SQ, and all else is compared as it is. A key that no creator owns is ignored, as is one of a group
-  length, and at the top level what says how to answer rather than what to look for (level, view, time
-  zone, Retrieve AE Title, availability, media). The hierarchy of C.4.1.2 is for the caller to check.
+- Text is compared by characters; the character sets of query and entity may differ. Spaces that are not
+  significant (PS3.5 6.2) are ignored. Case is significant, except in person names.
+- Person names are compared by component groups; empty components at the end are ignored. A key of one group
+  matches any group of the entity's name. A key of several groups matches each group in its place, and an
+  empty group matches anything. `*` extends over `^`, never over `=`. A name of more than 256 characters is
+  compared as it is.
+- Dates and times are compared by meaning. A value without its last parts (`2024` in DT, `1030` in TM) stands
+  for all values that begin so. An invalid value is compared as text. Values of DT without a time zone are in
+  the one of their data set (Timezone Offset From UTC), or else in `timezone`.
+- IS and DS are compared as numbers.
+- Several values in a key, or several items, mean any of them, as in most archives; with `multiple_values`,
+  all of them.
+- An absent or empty value in the entity is unknown, and matches only universal keys (K.2.2.1.1.1).
+- Private elements are found by their private creator. Implicit VR does not give their VR if no dictionary has
+  the creator. If only one side gives the VR, it counts. If neither does, a line of text is LO, items are SQ,
+  and all else is compared as it is. A key without a creator is ignored, and a group length too. Keys of the
+  top level that only say how to answer are not matched: level, view, time zone, Retrieve AE Title,
+  availability, media. The caller has to check the hierarchy of C.4.1.2.
 
-A query costs time in proportion to its size, and to the entity's: no pattern makes it backtrack. No step
-takes long: what is too much in the keys of one identifier, or in one entity for so many keys, raises
+The time of a query is proportional to its size and to the size of the entity: no pattern backtracks. No step
+takes long: an identifier with too many keys, or an entity with too many values for them, raises
 DataSetError.
 """
 

@@ -1,4 +1,4 @@
-"""What the keys of one query may cost in time and memory, counted while they are read."""
+"""The cost of the keys of a query in time and memory, counted while they are read."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .values import SINGLE_VALUED, TEXT_VRS, read, told_vr
 
 
 class Count:
-    """What the keys have so far of what costs time and memory."""
+    """The parts of the keys read so far that cost time and memory."""
 
     def __init__(self) -> None:
         self.items = self.values = self.escapes = self.names = self.wild_cards = self.hidden = 0
@@ -32,7 +32,7 @@ class Count:
         self._others: dict[str, Count] = {}
 
     def of(self, vr: str) -> Count:
-        """Return the count of those keys that an entity tells to have this VR."""
+        """Return the count of the keys that have this VR in an entity."""
         return self._others.setdefault(vr, Count())
 
     def add_item(self) -> None:
@@ -40,7 +40,7 @@ class Count:
         _check(self.items, MAXIMUM_ITEMS, "items")
 
     def read(self, identifier: Dataset, tag: int, vr: str) -> list[Any]:
-        """Return the values of a key; they are counted before they are decoded, which takes long."""
+        """Return the values of a key; they are counted before they are decoded, which may take long."""
         encoded = stored(identifier, tag).value if tag in identifier else None
         if isinstance(encoded, bytes):
             self._add_encoded(encoded, vr)

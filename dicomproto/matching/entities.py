@@ -29,7 +29,7 @@ class Sought(Protocol):
 
 
 class Work:
-    """What has been done so far to compare one entity."""
+    """The steps taken so far to compare one entity."""
 
     def __init__(self) -> None:
         self.steps: int = 0
@@ -43,7 +43,7 @@ class Work:
 class Entity:
     """An entity, or an item in it, and the offset from UTC of its times.
 
-    What was read of it is kept, for the items of a key may be many.
+    Values that were read are kept, since a key may have many items.
     """
 
     def __init__(self, dataset: Dataset, offset: int, work: Work) -> None:
@@ -54,7 +54,7 @@ class Entity:
         self._found: dict[tuple[BaseTag, str], list[Any]] = {}
 
     def place(self, key: Sought) -> BaseTag:
-        """Return the tag that the entity has for a key: a private block may lie elsewhere (PS3.5 7.8.1)."""
+        """Return the tag of a key in the entity: a private block may have another place (PS3.5 7.8.1)."""
         if not key.creator:
             return key.tag
         if self._private is None:

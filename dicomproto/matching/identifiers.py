@@ -1,4 +1,4 @@
-"""Identifiers for the SCU, from keywords and Python values."""
+"""Identifiers of an SCU, made of keywords and Python values."""
 
 from __future__ import annotations
 
@@ -60,20 +60,20 @@ WORKLIST_RETURN_KEYS = (
     "Allergies",
     "SpecialNeeds",
 )
-"""What a modality asks a worklist for: the return keys of types 1 and 2 of PS3.4 Table K.6-1, and more."""
+"""Return keys of a modality worklist: those of types 1 and 2 in PS3.4 Table K.6-1, and more."""
 
 
 def make_identifier(**keys: object) -> Dataset:
     """Return an identifier with a key for each DICOM keyword, in the order of their tags.
 
-    None asks for the attribute, whatever its value (universal matching). A list has several values, UIDs say.
-    A tuple of two is a range of DA, TM or DT, with None for an open end; dates, times and datetimes are
-    written as the VR has them, datetimes with a time zone in UTC. A mapping, or a Dataset, is the item of a
-    sequence. Text may have the wild cards `*` and `?`, and ranges as in PS3.4 C.2.2.2.5.
+    None asks for the attribute with any value (universal matching). A list has several values, such as UIDs.
+    A tuple of two is a range of DA, TM or DT, with None for an open end. Dates, times and datetimes are
+    written in the format of the VR, datetimes with a time zone in UTC. A mapping, or a Dataset, is the item
+    of a sequence. Text may have the wild cards `*` and `?`, and ranges as in PS3.4 C.2.2.2.5.
 
     Specific Character Set is UTF-8 if some text needs it, unless it is among the keys. Raises DataSetError
-    for an unknown keyword, for a value that the VR cannot have, such as a date that is none, and for text
-    that the given character set does not hold::
+    for an unknown keyword, for a value that is not valid for the VR, such as an impossible date, and for text
+    that the given character set does not have::
 
         make_identifier(
             QueryRetrieveLevel="STUDY",
@@ -90,10 +90,10 @@ def make_identifier(**keys: object) -> Dataset:
 
 
 def worklist_query(*, return_keys: Iterable[str] = WORKLIST_RETURN_KEYS, **keys: object) -> Dataset:
-    """Return an identifier for a modality worklist (PS3.4 K.6), asking for `return_keys`.
+    """Return an identifier for a modality worklist (PS3.4 K.6) that asks for `return_keys`.
 
-    Keys are as in `make_identifier`; those of a scheduled procedure step are put into the item of its
-    sequence. Raises DataSetError as that does::
+    Keys are as in `make_identifier`; the keys of a scheduled procedure step go into the item of its sequence.
+    Raises DataSetError as `make_identifier` does::
 
         worklist_query(ScheduledStationAETitle="CT1", ScheduledProcedureStepStartDate=(today, today))
     """
@@ -120,7 +120,7 @@ def _fill(dataset: Dataset, keys: Mapping[str, object]) -> None:
                 dataset[tag] = DataElement(tag, vr, "\\".join(map(str, values)), already_converted=True)
             else:
                 dataset[tag] = element_of(tag, vr, values)
-        except Exception as error:  # whatever a value of the wrong type makes pydicom raise
+        except Exception as error:  # a value of the wrong type may make pydicom raise anything
             raise DataSetError(f"{keyword} cannot have this value: {type(error).__name__}") from None
 
 

@@ -1,6 +1,6 @@
-"""Which text can be the value of a key: one value, a range, or a pattern (PS3.5 6.2, PS3.4 C.2.2.2).
+"""The valid text of a key: one value, a range, or a pattern (PS3.5 6.2, PS3.4 C.2.2.2).
 
-What is no value of its VR finds nothing with any peer, and looks as if there were nothing to find.
+Text that is not valid for its VR matches nothing at any peer, as if there were nothing to find.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PATTERNS = {
     "TM": re.compile(r"[0-9.*?-]+"),
     "UI": re.compile(r"[0-9.*?]+"),
 }
-"""Wild cards are for other VRs in the standard, but some archives take them everywhere."""
+"""Patterns that find invalid text. The standard has no wild cards in these VRs, but some archives do."""
 
 _LONGEST = {"DS": 16 + 1 + 16, "UI": 64}
 _TOLD = {
@@ -45,10 +45,10 @@ _TOLD = {
 
 
 def fault_of(vr: str, text: str) -> str | None:
-    r"""Return what the values of a key of VR `vr` have to be if one in `text` is not; None if all will do.
+    r"""Return the rule for values of VR `vr` if one in `text` breaks it; None if all are valid.
 
-    Values are separated by `\`. Empty ones and asterisks stand for anything. Known are AS, DA, DS, DT, IS, TM
-    and UI.
+    Values are separated by `\`. Empty values and asterisks stand for anything. The VRs AS, DA, DS, DT, IS, TM
+    and UI are checked.
     """
     if vr not in _VALUES or all(_will_do(vr, value.strip(" \0")) for value in text.split("\\")):
         return None
@@ -56,7 +56,7 @@ def fault_of(vr: str, text: str) -> str | None:
 
 
 def is_number(text: str) -> bool:
-    """Return whether the key of a number is one, and no pattern or range."""
+    """Tell whether the key of a number is a number, not a pattern or a range."""
     return re.fullmatch(_DECIMAL, text.strip(" \0")) is not None
 
 

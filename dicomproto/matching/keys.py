@@ -44,17 +44,17 @@ RETRIEVE_AE_TITLE = 0x0008_0054
 _VIEW, _AVAILABILITY, _FILE_SET_ID, _FILE_SET_UID = 0x0008_0053, 0x0008_0056, 0x0088_0130, 0x0088_0140
 
 _NOT_ANSWERED = ({SPECIFIC_CHARACTER_SET, LEVEL, _VIEW}, {SPECIFIC_CHARACTER_SET})
-"""What is no key at all, at the top and below (PS3.4 C.2.2.2, C.4.1.1.3.1)."""
+"""Attributes that are not keys, at the top level and in items (PS3.4 C.2.2.2, C.4.1.1.3.1)."""
 
 _NOT_MATCHED = (
     {TIMEZONE_OFFSET, RETRIEVE_AE_TITLE, _AVAILABILITY, _FILE_SET_ID, _FILE_SET_UID},
     {TIMEZONE_OFFSET},
 )
-"""What may be asked for, but is no property of the entity."""
+"""Attributes that are only returned, since they are not properties of the entity."""
 
 
 class Key(NamedTuple):
-    """A key: either `rule` says which values match, or an item has to match one of `items`."""
+    """A key: `rule` decides which values match, or an item has to match one of `items`."""
 
     tag: BaseTag
     vr: str
@@ -64,12 +64,12 @@ class Key(NamedTuple):
 
     @property
     def is_universal(self) -> bool:
-        """PS3.4 C.2.2.2.3, C.2.2.2.6; an item of nothing but empty keys asks for attributes, not items."""
+        """Whether it matches anything (PS3.4 C.2.2.2.3, C.2.2.2.6); an item with only empty keys does."""
         return self.rule is None and (not self.items or any(item.is_universal for item in self.items))
 
     @property
     def has_unknown(self) -> bool:
-        """Whether the VR of a key within it is not known, so that only an entity tells what is universal."""
+        """Whether the VR of a key in its items is unknown, so that only an entity shows what is universal."""
         return bool(self.items) and any(item.has_unknown for item in self.items)
 
     def match(self, entity: Entity) -> bool:
@@ -82,7 +82,7 @@ class Key(NamedTuple):
         return any(keys.match(item) for item in entity.items(self) for keys in self.items)
 
     def answer(self, entity: Entity, copier: Copier, answer: Dataset) -> None:
-        """Put into `answer` what the entity has for the key."""
+        """Put the values of the entity for this key into `answer`."""
         if self.vr != "SQ":
             copier.copy(entity.dataset, entity.place(self), self.creator, answer, self.tag, self.vr)
             return
@@ -97,7 +97,7 @@ class Key(NamedTuple):
 
 
 class UnknownKey:
-    """A key of which nothing tells the VR, as of private elements in Implicit VR: the entity may tell it."""
+    """A key of unknown VR, such as a private element in Implicit VR; the entity may give the VR."""
 
     def __init__(self, likely: Key, key_as: Callable[[str], Key]) -> None:
         self.tag, self.vr, self.creator = likely.tag, likely.vr, likely.creator
@@ -107,7 +107,7 @@ class UnknownKey:
         self._keys: dict[str, Key] = {}
 
     def _for(self, entity: Entity) -> Key:
-        """Return the key in the VR that the entity has, or in the likely one if that tells none either."""
+        """Return the key in the VR of the entity, or in the likely VR if the entity gives none."""
         vr = told_vr(entity.dataset, entity.place(self))
         if vr is None:
             return self._likely
@@ -128,7 +128,7 @@ class UnknownKey:
 
 
 _NEVER = Rule(lambda _: False)
-"""The rule for a key that is no value of the VR that the entity has."""
+"""The rule for a key that is not valid in the VR of the entity."""
 
 
 class Keys:
@@ -195,7 +195,7 @@ def _key_as(
 
 
 class _Pair(NamedTuple):
-    """A date and a time that are matched as one (PS3.4 C.2.2.2.5.4)."""
+    """A date and a time that are matched as one moment (PS3.4 C.2.2.2.5.4)."""
 
     date: Key
     time: Key
@@ -214,7 +214,7 @@ class _Pair(NamedTuple):
 def _combine(
     identifier: Dataset, keys: list[Key | UnknownKey], options: Options
 ) -> tuple[list[_Pair], list[Key | UnknownKey]]:
-    """Take the rules out of the keys that make pairs: `...Date` and `...Time`, ranges of the same form."""
+    """Replace the rules of `...Date` and `...Time` by a pair, if both are ranges of the same form."""
     pairs: list[_Pair] = []
     by_tag = {int(key.tag): key for key in keys}
     for date in keys:

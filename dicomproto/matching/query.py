@@ -1,4 +1,4 @@
-"""A query: the keys of an identifier, compiled once and put to one entity after the other (PS3.4 C.2.2.2)."""
+"""A query: the keys of an identifier, compiled once and compared with many entities (PS3.4 C.2.2.2)."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from .values import SPECIFIC_CHARACTER_SET, TIMEZONE_OFFSET, Copier, read_if_pos
 
 
 class Query:
-    """What the identifier of a C-FIND request asks for; see the text of the module for the choices made.
+    """The keys of a C-FIND request; see `dicomproto.matching` for the choices made.
 
-    `combined_datetime`, `multiple_values` and `empty_values` (the key `""`) are matching that needs extended
-    negotiation (PS3.4 C.2.2.2.5.4, C.2.2.2.8, C.2.2.2.7). `timezone` (`+HHMM`) is the offset from UTC of data
-    sets that name none; without it they are taken to be in UTC. Raises DataSetError if the identifier cannot
-    be read, has over 64 sequences within each other, wild cards in more than 1024 characters, or in all over
-    2000 values of text, 200,000 binary numbers, 10,000 wild cards, 20,000 escape sequences, 100,000
-    characters of names or 1000 items.
+    `combined_datetime`, `multiple_values` and `empty_values` (the key `""`) are kinds of matching that need
+    extended negotiation (PS3.4 C.2.2.2.5.4, C.2.2.2.8, C.2.2.2.7). `timezone` (`+HHMM`) is the offset from
+    UTC of data sets without one; by default they are in UTC. Raises DataSetError if the identifier cannot be
+    read, has more than 64 sequences within each other or a key with wild cards of more than 1024 characters,
+    or has in total more than 2000 values of text, 200,000 binary numbers, 10,000 wild cards, 20,000 escape
+    sequences, 100,000 characters of names or 1000 items.
     """
 
     def __init__(
@@ -47,22 +47,23 @@ class Query:
             self._keys = Keys(identifier, options, depth=0, count=count)
 
     def matches(self, entity: Dataset) -> bool:
-        """Return whether an entity matches every key. What cannot be read of the entity is unknown.
+        """Tell whether an entity matches every key. Unreadable values of the entity are unknown.
 
-        Raises DataSetError if it would take long: thousands of values or items, put to as many keys, or text
-        of a million characters, put to dozens of wild cards. So do too many values or items of keys of which
-        only the entity tells the VR.
+        Raises DataSetError if it would take long: thousands of values or items for as many keys, or text of a
+        million characters for dozens of wild cards; also for too many values or items of keys whose VR only
+        the entity gives.
         """
         with Quiet():
             return self._keys.match(Entity(entity, self._offset_of(entity), Work()))
 
     def response(self, entity: Dataset, *, retrieve_ae_title: str | None = None) -> Dataset:
-        """Return the identifier that answers the query with an entity that matches (PS3.4 C.4.1.1.3.2).
+        """Return the identifier of the response for a matching entity (PS3.4 C.4.1.1.3.2).
 
-        It has what was asked for and nothing else: an attribute that the entity lacks is empty, of a sequence
-        the items that match are there. Query/Retrieve Level is that of the query. Specific Character Set is
-        the entity's or the query's, if that holds the text, or else UTF-8. Raises DataSetError if the entity
-        has more than 64 sequences within each other, or takes long, as in `matches`.
+        It has the attributes that the query asks for and no others. Attributes that the entity lacks are
+        empty, and sequences have the items that match. Query/Retrieve Level is that of the query. Specific
+        Character Set is the one of the entity or of the query, if it has all the text, or else UTF-8. Raises
+        DataSetError if the entity has more than 64 sequences within each other, or takes long, as in
+        `matches`.
         """
         with Quiet():
             return self._response(entity, retrieve_ae_title)
@@ -101,7 +102,7 @@ class Negotiated(TypedDict, total=False):
 
 
 def matches(identifier: Dataset, entity: Dataset, **options: Unpack[Negotiated]) -> bool:
-    """Return what `Query(identifier, **options).matches(entity)` does."""
+    """Return the result of `Query(identifier, **options).matches(entity)`."""
     return Query(identifier, **options).matches(entity)
 
 
@@ -112,5 +113,5 @@ def response_identifier(
     retrieve_ae_title: str | None = None,
     **options: Unpack[Negotiated],
 ) -> Dataset:
-    """Return what `Query(identifier, **options).response(entity)` does."""
+    """Return the result of `Query(identifier, **options).response(entity)`."""
     return Query(identifier, **options).response(entity, retrieve_ae_title=retrieve_ae_title)

@@ -1,4 +1,4 @@
-"""How the values of a key are compared with those of an entity, for each VR (PS3.4 C.2.2.2)."""
+"""The rules that compare the values of a key with those of an entity, for each VR (PS3.4 C.2.2.2)."""
 
 from __future__ import annotations
 
@@ -15,53 +15,53 @@ from ..errors import DataSetError
 from .values import DATE_VRS, TEXT_VRS
 
 MAXIMUM_PATTERN = 1024
-"""Characters of a key with wild cards; the values of most VRs are shorter."""
+"""Most characters of a key with wild cards; the values of most VRs are shorter."""
 
 MAXIMUM_WILD_CARDS = 10_000
-"""Wild cards in all keys of an identifier together; what stands between them is looked for one by one."""
+"""Most wild cards in all keys of an identifier; each piece of text between them is searched for."""
 
 MAXIMUM_VALUES = 2000
-"""Values of text and tags in all keys of an identifier together; UIDs may be any number."""
+"""Most values of text and tags in all keys of an identifier; the number of UIDs is not limited."""
 
 MAXIMUM_NUMBERS = 200_000
-"""Binary numbers in all keys of an identifier together: two bytes become some sixty."""
+"""Most binary numbers in all keys of an identifier: two bytes become about sixty in memory."""
 
 MAXIMUM_ITEMS = 1000
-"""Items of all sequences of an identifier, each of which is put to each item of an entity."""
+"""Most items of all sequences of an identifier; each is compared with each item of an entity."""
 
 MAXIMUM_HIDDEN = 65_536
-"""Bytes of keys in an identifier that are sequences though nothing tells it: they are walked once more."""
+"""Most bytes of keys that are sequences of unknown VR: they are walked a second time."""
 
 MAXIMUM_NAME = 256
-"""Characters of a person name that is taken apart; the standard has 3 groups of 64 (PS3.5 6.2)."""
+"""Most characters of a person name that is split; the standard allows 3 groups of 64 (PS3.5 6.2)."""
 
 MAXIMUM_NAMES = 100_000
-"""Characters of the person names in all keys of an identifier together."""
+"""Most characters of the person names in all keys of an identifier."""
 
 MAXIMUM_STEPS = 20_000_000
-"""What one entity may cost, of some nanoseconds each: keys times values, and patterns times text."""
+"""Most steps for one entity, of some nanoseconds each: keys times values, and patterns times text."""
 
 _CALL, _PARSE, _NORMALIZE = 100, 1000, 60
-"""Steps that a comparison takes, the parsing of a value, and a character of a name."""
+"""Steps of a comparison, of the parsing of a value, and of a character of a name."""
 
 BUILD = 5000
 """Steps to build an item of an entity's sequence that came as bytes."""
 
 WILD_CARD_VRS = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
 _MULTIPLE_VALUE_VRS = frozenset({"AE", "AS", "AT", "CS", "LO", "PN", "SH", "UC"})
-"""PS3.4 C.2.2.2.8."""
+"""The VRs of multiple value matching (PS3.4 C.2.2.2.8)."""
 
 EMPTY = '""'
 """The key that an empty value matches, if that was negotiated (PS3.4 C.2.2.2.7)."""
 
 Test = Callable[[Any], bool]
-"""Whether one value of an entity matches, in the form that `prepared` gives it."""
+"""A function that tells whether one value of an entity, from `prepared`, matches."""
 
 
 class Rule(NamedTuple):
-    """Whether the values of an entity match, and what it costs to find out.
+    """The rule for the values of an entity, and its cost.
 
-    Each value is put to `tests` tests, and each character of it is compared with `width` characters.
+    Each value takes `tests` tests, and each of its characters is compared with `width` characters.
     """
 
     match: Callable[[list[Any]], bool]
@@ -76,19 +76,19 @@ class Rule(NamedTuple):
 
 
 def _size(value: Any) -> int:
-    """Return the characters of text, or of a name that is taken apart."""
+    """Return the number of characters of text, or of a name that is split."""
     return len(value) if isinstance(value, str) else sum(map(len, value))
 
 
 def steps_to_prepare(vr: str, values: list[Any]) -> int:
-    """Return what `prepared` costs."""
+    """Return the cost of `prepared`."""
     if vr == "PN":
         return sum([_PARSE + _NORMALIZE * len(value) for value in values if len(value) <= MAXIMUM_NAME])
     return len(values) * (_PARSE if vr in DATE_VRS else _CALL if vr in ("DS", "IS") else 0)
 
 
 class Options(NamedTuple):
-    """What was negotiated, and the offset from UTC, in microseconds, of what names none."""
+    """The negotiated options, and the offset from UTC, in microseconds, of values without one."""
 
     combined_datetime: bool
     multiple_values: bool
@@ -97,9 +97,9 @@ class Options(NamedTuple):
 
 
 def prepared(vr: str, values: list[Any], offset: int) -> list[Any]:
-    """Return what the rules for VR `vr` compare: once for each value, however many keys it is put to.
+    """Return values in the form that the rules for VR `vr` compare, without empty ones.
 
-    `offset` is that of the entity from UTC. Empty values are left out.
+    A value is prepared once, for any number of keys. `offset` is the offset of the entity from UTC.
     """
     if vr == "PN":
         return [_groups(value) for value in values if value]
@@ -121,8 +121,8 @@ def rule_for(vr: str, keys: list[Any], options: Options) -> Rule | None:
     if options.empty_values and keys == [EMPTY]:
         return Rule(lambda values: not values)
     if vr not in WILD_CARD_VRS and any(not key.strip("*") for key in keys):
-        return None  # many send an asterisk for "anything" where C.2.2.2.4 knows no wild cards
-    if vr not in WILD_CARD_VRS | DATE_VRS:  # C.2.2.2.2: a long list is not gone through for each entity
+        return None  # many peers send an asterisk for "anything" in VRs without wild cards (C.2.2.2.4)
+    if vr not in WILD_CARD_VRS | DATE_VRS:  # C.2.2.2.2: a set is faster than a long list
         return _rule_for_any_of(prepared(vr, keys, 0), every=every) if keys else None
     if not every and any(not key.strip("*") for key in keys):
         return None
@@ -139,9 +139,9 @@ def rule_for(vr: str, keys: list[Any], options: Options) -> Rule | None:
 
 
 def _width(key: str) -> int:
-    """Return how many characters of a key each character of a value may be compared with.
+    """Return with how many characters of a key each character of a value may be compared.
 
-    That is more than one for a question mark between asterisks, which is looked for at every place.
+    It is more than one for a question mark between asterisks, which is tried at each position.
     """
     if "*" not in key:
         return 0
@@ -149,7 +149,7 @@ def _width(key: str) -> int:
 
 
 def _rule_for_any_of(keys: list[Any], *, every: bool) -> Rule:
-    """Return the rule for values that are equal or not; with `every`, all of `keys` have to be there."""
+    """Return the rule for values that equal any of `keys`; with `every`, all of them have to be there."""
     wanted = frozenset(keys)
     if every:
         return Rule(wanted.issubset)
@@ -157,7 +157,7 @@ def _rule_for_any_of(keys: list[Any], *, every: bool) -> Rule:
 
 
 def _as_stored(value: Any) -> object:
-    """Return a number of VR FL as it comes out of its encoding, which rounds it."""
+    """Return a number of VR FL as its encoding rounds it."""
     try:
         return struct.unpack("<f", struct.pack("<f", value))[0]
     except (OverflowError, struct.error):
@@ -186,7 +186,7 @@ def _test_for_text(key: str) -> Test | None:
     *middle, last = others
 
     def test(value: str) -> bool:
-        """Look for each stretch once, from left to right: a later find could not help the rest."""
+        """Search for each stretch once, from left to right: a later match could not help the rest."""
         position, end = first.length, len(value) - last.length
         if position > end or not first.is_at(value, 0) or not last.is_at(value, end):
             return False
@@ -200,7 +200,7 @@ def _test_for_text(key: str) -> Test | None:
 
 
 class _Stretch:
-    """What stands between the asterisks of a key; a question mark in it is any character."""
+    """The text between two asterisks of a key; a question mark in it is any character."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -214,7 +214,7 @@ class _Stretch:
         return self.pattern.match(value, position) is not None
 
     def find(self, value: str, start: int, end: int) -> int:
-        """Return where the first such stretch of `value` ends; -1 if there is none."""
+        """Return the end of the first match in `value`, or -1."""
         if self.is_plain:
             found = value.find(self.text, start, end)
             return -1 if found < 0 else found + self.length
@@ -225,7 +225,7 @@ class _Stretch:
 
     @property
     def pattern(self) -> re.Pattern[str]:
-        """Made when a value is long enough to be looked through: most are not, and a pattern is dear."""
+        """The compiled pattern, made for the first long value: most are short, and to compile is slow."""
         if self._pattern is None:
             parts = map(re.escape, self.text.split("?"))
             self._pattern = re.compile(".".join(parts), re.DOTALL)
@@ -247,9 +247,9 @@ def _test_for_name(key: str) -> Test | None:
 
 
 def _groups(name: str) -> list[str]:
-    """Return the component groups in a form to compare, without the empty ones at the end (PS3.5 6.2.1).
+    """Return the component groups in a form to compare, without empty ones at the end (PS3.5 6.2.1).
 
-    What is too long for a name is compared as it is: to normalize it takes time by the square of its length.
+    Text too long for a name is compared as it is, since to normalize it takes quadratic time.
     """
     if len(name) > MAXIMUM_NAME:
         return [name]
@@ -263,7 +263,7 @@ def _groups(name: str) -> list[str]:
 
 
 def _test_for_group(key: str) -> Test | None:
-    """Return the test for a component group; empty components at its end come and go with the key's."""
+    """Return the test for a component group; empty components at the end of key and value are ignored."""
     matches = _test_for_text(key) if key else None
     carets = key.count("^")
     if matches is None or not carets or ("*" not in key and "?" not in key):
@@ -283,7 +283,7 @@ def _number(text: str) -> Decimal | str:
 # --- dates and times ----------------------------------------------------------------------------
 
 Interval = tuple[int, int]
-"""The first and the last microsecond that a value stands for."""
+"""The first and the last microsecond of a value."""
 
 _HOUR, _MINUTE, _SECOND = 3_600_000_000, 60_000_000, 1_000_000
 _DAY = 24 * _HOUR
@@ -294,11 +294,11 @@ _FORMATS = {
     "DT": re.compile(rf"([0-9]{{4}})(?:([0-9]{{2}})(?:([0-9]{{2}})(?:{_TIME})?)?)?([+-][0-9]{{4}})?"),
 }
 _LONGEST = 64
-"""Characters of a range of DT, with offsets, and some spaces."""
+"""Most characters of a range of DT with offsets and some spaces."""
 
 
 def parse_offset(text: str) -> int | None:
-    """Return the microseconds of an offset from UTC, `+HHMM`; None if it is none."""
+    """Return the microseconds of an offset from UTC, `+HHMM`; None if it is not valid."""
     match = re.fullmatch(r"([+-])([0-9]{2})([0-9]{2})", text)
     if match is None:
         return None
@@ -307,7 +307,7 @@ def parse_offset(text: str) -> int | None:
 
 
 def interval(vr: str, text: str, offset: int) -> Interval | None:
-    """Return what a value of DA, TM or DT stands for, in UTC if it is DT; None if it is no such value."""
+    """Return the interval of a value of DA, TM or DT, in UTC for DT; None if it is not valid."""
     match = _FORMATS[vr].fullmatch(text)
     if match is None:
         return None
@@ -355,10 +355,10 @@ def date_and_time(day: str, hour: str) -> str:
 
 
 def split_range(vr: str, key: str) -> tuple[str, str] | None:
-    """Return both ends of a range of DA, TM or DT, an open end empty; None if the key is no range.
+    """Return both ends of a range of DA, TM or DT, with "" for an open end; None if the key is not a range.
 
-    In DT a hyphen may also belong to an offset: it is one of a range if that is a range, from earlier to
-    later.
+    In DT a hyphen may also belong to an offset. It counts as the hyphen of a range if this gives a range from
+    earlier to later.
     """
     if len(key) > _LONGEST or key.count("-") > (3 if vr == "DT" else 1):
         return None
@@ -374,14 +374,14 @@ def split_range(vr: str, key: str) -> tuple[str, str] | None:
 
 
 def range_rule(vr: str, start: str, end: str, offset: int) -> Callable[[Interval], bool]:
-    """Return whether a moment lies in a range whose ends `split_range` or `interval` understood."""
+    """Return the test whether an interval lies in a range; `split_range` or `interval` accepted its ends."""
     first = interval(vr, start, offset)
     last = interval(vr, end, offset)
     return lambda moment: (not first or first[0] <= moment[0]) and (not last or moment[0] <= last[1])
 
 
 def _test_for_date(vr: str, key: str, offset: int) -> Test:
-    """C.2.2.2.1.3 and C.2.2.2.5; a single value is the range of all that it stands for."""
+    """Return the test for a value or a range (C.2.2.2.1.3, C.2.2.2.5); a value is its interval."""
     ends = split_range(vr, key) or (key, key)
     if ends[0] == key and interval(vr, key, offset) is None:
         return lambda moment: moment == key

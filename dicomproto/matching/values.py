@@ -1,8 +1,8 @@
-"""The values of a data set, read without complaint, and the character set that holds them.
+"""The values of a data set, read without warnings, and the copies of them in an answer.
 
-pydicom validates the text that it decodes and warns, with the value in full, of what is no value of its VR:
-of wild cards in CS, say, which are legal in a key (PS3.4 C.2.2.2). So text is decoded here from the raw
-element.
+pydicom validates the text that it decodes. It warns of values that are not valid for their VR, and quotes
+them: for example of wild cards in CS, which are legal in a key (PS3.4 C.2.2.2). So this module decodes text
+from the raw element.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from ..errors import DataSetError, DataSetTooLarge
 SPECIFIC_CHARACTER_SET, TIMEZONE_OFFSET = 0x0008_0005, 0x0008_0201
 
 MAXIMUM_DEPTH = 64
-"""Sequences within sequences that a query has and an answer copies."""
+"""Most sequences within each other in a query, and in an answer."""
 
 TEXT_VRS = frozenset(
     {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT"}
@@ -46,11 +46,11 @@ _LEADING_SPACES_COUNT = frozenset({"LT", "ST", "UC", "UR", "UT"})
 
 
 class Unreadable(DataSetError):
-    """The bytes of an element are no value of its VR."""
+    """The bytes of an element are not valid for its VR."""
 
 
 def vr_of(dataset: Dataset, tag: int, creator: str) -> str:
-    """Return the VR that the dictionary knows, else the one that the element has, else UN."""
+    """Return the VR of the dictionary, or else the VR of the element, or else UN."""
     try:
         known = private_dictionary_VR(tag, creator) if creator else dictionary_VR(tag)
     except KeyError:
@@ -61,13 +61,13 @@ def vr_of(dataset: Dataset, tag: int, creator: str) -> str:
 
 
 def told_vr(dataset: Dataset, tag: int) -> str | None:
-    """Return the VR that an element has by itself; None if it is not there or has none."""
+    """Return the VR that was read with an element; None if the element is absent or has none."""
     vr = stored(dataset, tag).VR if tag in dataset else None
     return vr if vr in _KNOWN_VRS else None
 
 
 def likely_vr(dataset: Dataset, tag: int, vr: str) -> str:
-    """Return what UN stands for: SQ for bytes that begin as an item, LO for a line of text, else `vr`."""
+    """Return the likely VR of UN: SQ for bytes that begin as an item, LO for a line of text, else `vr`."""
     value = stored(dataset, tag).value
     if vr != "UN" or not isinstance(value, bytes):
         return vr
@@ -79,9 +79,9 @@ def likely_vr(dataset: Dataset, tag: int, vr: str) -> str:
 def read(dataset: Dataset, tag: int, vr: str) -> list[Any]:
     """Return the values of an element of VR `vr`; none if it is absent or empty.
 
-    Text and UN come as str without the spaces that do not count, the items of a sequence as Datasets,
-    everything else as pydicom has it. Raises Unreadable, and DataSetTooLarge for a sequence that came as
-    bytes and has more items than an identifier may have.
+    Text and UN are returned as str without insignificant spaces, the items of a sequence as Datasets, and all
+    else in the types of pydicom. Raises Unreadable, and DataSetTooLarge for a sequence of bytes with more
+    items than an identifier may have.
     """
     try:
         if tag not in dataset:
@@ -90,7 +90,7 @@ def read(dataset: Dataset, tag: int, vr: str) -> list[Any]:
         if element.VR == "SQ" and vr != "SQ":
             raise TypeError
         if vr == "AT" and isinstance(element.value, bytes) and len(element.value) % 4:
-            raise ValueError  # pydicom drops the rest: nothing would be left of a short key
+            raise ValueError  # pydicom drops an incomplete number: a short key would become empty
         if vr in TEXT_VRS or vr == "UN":
             return _texts(element.value, vr, dataset.original_character_set)
         value = dataset[tag].value
@@ -101,19 +101,19 @@ def read(dataset: Dataset, tag: int, vr: str) -> list[Any]:
         return [one for one in _as_list(value) if one not in (b"", "", None)]
     except DataSetTooLarge:
         raise
-    except Exception as error:  # whatever bytes that are no value of their VR make pydicom raise
+    except Exception as error:  # bytes that are not valid for their VR may make pydicom raise anything
         raise Unreadable(f"element {BaseTag(tag)} cannot be read: {type(error).__name__}") from None
 
 
 def _items_of(value: Any) -> list[Dataset]:
     items: list[Dataset] = list(value) if value else []
     if not all(isinstance(item, Dataset) for item in items):
-        raise TypeError  # text, say, which has no items: else it would match everything
+        raise TypeError  # text, for example, has no items, and would match everything
     return items
 
 
 def _as_vr(value: bytes, tag: int, vr: str, character_set: str | Sequence[str]) -> object:
-    """Return the value that bytes of unknown VR are in VR `vr`: Little Endian, as UN is (PS3.5 6.2.2)."""
+    """Return bytes of unknown VR as a value of VR `vr`; they are Little Endian, as UN is (PS3.5 6.2.2)."""
     element = RawDataElement(BaseTag(tag), vr, len(value), value, 0, True, True)
     if vr != "SQ":
         return convert_value(vr, element) if vr in _KNOWN_VRS else value
@@ -122,13 +122,13 @@ def _as_vr(value: bytes, tag: int, vr: str, character_set: str | Sequence[str]) 
 
 
 def items_within(items: list[Dataset]) -> int:
-    """Return how many items there are, with those in their sequences, which have been built."""
+    """Return the number of items, including the built items in their sequences."""
     inner = [items_of(element) for item in items for element in item.values()]
     return len(items) + sum(map(items_within, inner))
 
 
 def read_if_possible(dataset: Dataset, tag: int, vr: str) -> list[Any]:
-    """Return the same, and no values if they cannot be read."""
+    """Return the same as `read`, or no values if they cannot be read."""
     try:
         return read(dataset, tag, vr)
     except Unreadable:
@@ -140,10 +140,10 @@ def is_private_creator(tag: BaseTag) -> bool:
 
 
 def owned_elements(dataset: Dataset) -> Iterator[tuple[BaseTag, str]]:
-    """Yield the tags of a data set with the private creators that own them, "" for those that need none.
+    """Yield the tags of a data set with their private creators, "" for standard elements.
 
-    Group lengths, the groups that are no part of a data set, and private elements without a creator are left
-    out.
+    Group lengths, groups that do not belong to a data set, and private elements without a creator are
+    skipped.
     """
     creators: dict[tuple[int, int], str] = {}
     for tag in sorted(dataset.keys()):
@@ -178,7 +178,7 @@ def _texts(value: object, vr: str, character_set: str | Sequence[str]) -> list[s
 
 
 def _decode(data: bytes, vr: str, character_set: str | Sequence[str]) -> str:
-    """Decode the whole before it is split: in some sets the byte of the backslash is half a character."""
+    """Decode all values before they are split: in some sets the byte of a backslash is half a character."""
     if vr not in EXTENDED_VRS:
         return data.decode("latin-1")
     return decode_text(data, character_set, is_name=vr == "PN")
@@ -197,7 +197,7 @@ def date_text(value: date | time, vr: str) -> str:
     text = ""
     if isinstance(value, datetime) and value.tzinfo is not None and vr == "DT":
         value = value.astimezone(UTC)
-        text = "+0000"  # a negative offset would make a range of it (PS3.4 C.2.2.2.1.3, notes 3 and 4)
+        text = "+0000"  # a negative offset would look like a range (PS3.4 C.2.2.2.1.3, notes 3 and 4)
     if isinstance(value, (datetime, time)) and vr != "DA":
         fraction = f".{value.microsecond:06}" if value.microsecond else ""
         text = f"{value.hour:02}{value.minute:02}{value.second:02}{fraction}{text}"
@@ -210,13 +210,13 @@ def date_text(value: date | time, vr: str) -> str:
 
 
 _uid = partial(str.__new__, UID)
-"""Makes a UID of text, without the checks that make up most of its cost: lists of UIDs are long."""
+"""Makes a UID of text without checks, which take most of the time: lists of UIDs are long."""
 
 
 def element_of(tag: int, vr: str, values: list[Any]) -> DataElement:
-    """Return an element, without the validation that warns of wild cards.
+    """Return an element without validation, which would warn of wild cards.
 
-    Raises what pydicom raises for values that the VR cannot have.
+    Raises any exception of pydicom for values that are not valid for the VR.
     """
     if vr == "UI" and len(values) > 1 and set(map(type, values)) == {str}:
         return DataElement(tag, vr, MultiValue(_uid, values), already_converted=True)
@@ -230,16 +230,16 @@ def too_deep() -> DataSetError:
 
 
 class Copier:
-    """Puts copies of elements into data sets, and keeps the text that a character set has to hold."""
+    """Puts copies of elements into data sets, and collects their text to choose a character set."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
 
     def put(self, dataset: Dataset, tag: int, vr: str, values: list[Any]) -> None:
-        """Put values into a data set; an empty element if the VR cannot have them."""
+        """Put values into a data set; make an empty element if they are not valid for the VR."""
         try:
             dataset[tag] = element_of(tag, vr, values)
-        except Exception:  # text that is no number, say, which the entity has all the same
+        except Exception:  # the entity may have invalid values, such as text in place of a number
             dataset[tag] = element_of(tag, vr, [])
         if vr in EXTENDED_VRS:
             self.texts.extend(values)
@@ -247,7 +247,7 @@ class Copier:
     def copy(
         self, source: Dataset, place: int, creator: str, target: Dataset, tag: int, vr: str, depth: int = 0
     ) -> None:
-        """Copy the element at `place` to `tag`; an empty one, of `vr`, if none is there or can be read."""
+        """Copy the element at `place` to `tag`; make an empty one of `vr` if it cannot be read."""
         if place in source:
             vr = vr_of(source, place, creator)
         values = read_if_possible(source, place, "OB" if vr == "UN" else vr)  # UN would be read as text
@@ -255,10 +255,10 @@ class Copier:
             values = [self.copy_of(item, depth + 1) for item in values]
         self.put(target, tag, vr, values)
         if vr in EXTENDED_VRS and any("\N{REPLACEMENT CHARACTER}" in one for one in values):
-            target[tag].file_tell = 0  # it was read: text whose bytes are lost must not pass for text
+            target[tag].file_tell = 0  # marks it as read, so that the encoder finds text with lost bytes
 
     def copy_of(self, dataset: Dataset, depth: int = 1) -> Dataset:
-        """Return a copy of an item, `depth` sequences down."""
+        """Return a copy of an item at this `depth` of sequences."""
         if depth > MAXIMUM_DEPTH:
             raise too_deep()
         copy = Dataset()

@@ -92,12 +92,12 @@ MEMBERS = {
 }
 
 INSTANCE_CLASS = {
-    # CC.3.1: every unified procedure step is an instance of the Push class, whoever handles it
+    # CC.3.1: every unified procedure step is an instance of the Push class
     "UnifiedProcedureStepPull": "UnifiedProcedureStepPush",
     "UnifiedProcedureStepWatch": "UnifiedProcedureStepPush",
     "UnifiedProcedureStepEvent": "UnifiedProcedureStepPush",
     "UnifiedProcedureStepQuery": "UnifiedProcedureStepPush",
-    # F.8.1, F.9.1: these look at the steps that the first one made
+    # F.8.1, F.9.1: these SOP classes read the steps that the first one made
     "ModalityPerformedProcedureStepRetrieve": "ModalityPerformedProcedureStep",
     "ModalityPerformedProcedureStepNotification": "ModalityPerformedProcedureStep",
 }
