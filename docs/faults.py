@@ -1,6 +1,6 @@
-"""The fault table: what a peer may do wrong, and what it gets for it.
+"""The fault table: the faults of a peer, and the answer to each.
 
-The documentation prints these rows; a test provokes each of them and compares what happens with it.
+The documentation prints these rows. A test provokes each fault and compares the answer.
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ IDENTITY = UserIdentityRQ(identity_type=2, primary_field=b"me", secondary_field=
 
 PROPOSALS = Section(
     "Proposals",
-    "A-ASSOCIATE-RJ as PS3.8 Table 9-21 has it. The version is the engine's to judge, everything else "
-    "`negotiate()` with the policy that the caller gave it.",
+    "The answer is an A-ASSOCIATE-RJ of PS3.8 Table 9-21. The engine checks the version. `negotiate()` checks "
+    "everything else, with the policy of the caller.",
     (
         Negotiation(
             "protocol version 1 not among the proposed ones",
@@ -166,8 +166,8 @@ NO_ROLES = index_supported(
 
 CONTEXTS = Section(
     "Presentation contexts",
-    "The result of one context in the A-ASSOCIATE-AC (PS3.8 Table 9-18). An association of which every "
-    "context is rejected is accepted all the same, as PS3.8 7.1.1 has it.",
+    "The answer is the result of one context in the A-ASSOCIATE-AC (PS3.8 Table 9-18). The association is "
+    "accepted even if every context is rejected (PS3.8 7.1.1).",
     (
         Negotiation(
             "none of its roles is granted",
@@ -221,7 +221,7 @@ def fails(event: object) -> object:
 
 HANDLERS = Section(
     "Requests that reach the adapters",
-    "The association stays in each case, and the reason goes out as Error Comment.",
+    "The association stays in each case. The Error Comment of the response has the reason.",
     (
         Handling("C-STORE, and no handler is bound", list, STORE, Outcome(0x0122, "")),
         Handling("the C-STORE handler raised", bound_to("EVT_C_STORE", fails), STORE, Outcome(0xC211, "")),
@@ -247,7 +247,7 @@ HANDLERS = Section(
             "PS3.7 9.3.1",
         ),
         Handling(
-            "the EVT_C_STORE handler reads a data set that is cut",
+            "the EVT_C_STORE handler reads a truncated data set",
             bound_to("EVT_C_STORE", lambda event: event.dataset),
             STORE,
             Outcome(0xC000, ""),
@@ -255,7 +255,7 @@ HANDLERS = Section(
             data=IDENTIFIER[:-2],
         ),
         Handling(
-            "the identifier of a C-FIND is cut within an element",
+            "the identifier of a C-FIND ends within an element",
             bound_to("EVT_C_FIND", lambda event: iter(())),
             CFindRQ(AffectedSOPClassUID=FIND, CommandDataSetType=DATA_SET_PRESENT),
             Outcome(0xC000, ""),
@@ -283,8 +283,8 @@ HANDLERS = Section(
 
 SERVERS = Section(
     "Servers",
-    "Connections without an accepted association have a limit of their own; the oldest of the address that"
-    " has most of them is dropped first.",
+    "Connections without an accepted association have their own limit. The oldest connection of the address"
+    " with most of them is dropped first.",
     (
         *(
             Crowding(
@@ -312,7 +312,7 @@ ABORTED = Outcome(Abort(source=0, reason=0), "TimerExpired")
 
 WAITS = Section(
     "Waits",
-    "Each ends at a field of `Timeouts`. The abort is the local user's, so it has no reason.",
+    "A field of `Timeouts` ends each wait. The abort is that of the local user, so it has no reason.",
     (
         Wait(
             "no A-ASSOCIATE-RQ",
@@ -324,8 +324,8 @@ WAITS = Section(
         ),
         Wait("no answer to the A-ASSOCIATE-RQ", awaiting_answer, b"", ABORTED, "", "association"),
         Wait("no answer to the A-RELEASE-RQ", releasing, b"", ABORTED, "", "association"),
-        Wait("a PDU that does not go on", serving, b"\x05\0\0\0", ABORTED, "", "pdu"),
-        Wait("a message that does not go on", serving, p_data(STORE_COMMAND), ABORTED, "", "pdu"),
+        Wait("no further byte of a PDU", serving, b"\x05\0\0\0", ABORTED, "", "pdu"),
+        Wait("no further byte of a message", serving, p_data(STORE_COMMAND), ABORTED, "", "pdu"),
         Wait(
             "a message of less than 1 KiB a second, on average over 300 s or more",
             serving,
@@ -346,9 +346,9 @@ WAITS = Section(
             "retrieve",
         ),
         Wait("no final response after a C-CANCEL", cancelling, b"", ABORTED, "", "cancel"),
-        Wait("nothing at all, to an acceptor", serving, b"", ABORTED, "", "idle"),
+        Wait("no bytes to an acceptor", serving, b"", ABORTED, "", "idle"),
         Wait(
-            "the connection not closed after our last words", aborted, b"", Outcome(None, ""), "AA-2", "close"
+            "the connection not closed after our last PDU", aborted, b"", Outcome(None, ""), "AA-2", "close"
         ),
     ),
 )
@@ -367,7 +367,7 @@ RAISED = (
     ),
     (NotDicom(kind="http", abort=Abort()), NotDicomError),
 )
-"""What the adapters make of each terminal event."""
+"""The exception that the adapters raise for each terminal event."""
 
 SECTIONS = (
     FRAMING,

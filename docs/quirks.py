@@ -1,6 +1,6 @@
-"""What real peers do against the letter of the standard, and is taken all the same.
+"""The tolerated deviations of real peers from the standard.
 
-The documentation prints these rows; a test lets a peer do each of them and compares.
+The documentation prints these rows. A test lets a peer do each of them and compares.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from dicomproto.uids import APPLICATION_CONTEXT_NAME, IMPLICIT_VR_LITTLE_ENDIAN,
 
 
 class Quirk(NamedTuple):
-    """Something odd that is tolerated: the events that it leads to, and the codes of their warnings."""
+    """A tolerated deviation: the resulting events, and the codes of their warnings."""
 
     quirk: str
     given: Callable[[Limits], Connection]
@@ -46,7 +46,7 @@ class Quirk(NamedTuple):
     warnings: tuple[str, ...] = ()
 
     def provoke(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Let a peer do it; return what came of it."""
+        """Let a peer do it; return the names of the events and the codes of the warnings."""
         connection = self.given(Limits())
         connection.data_to_send()
         connection.receive_data(self.sends)
@@ -142,7 +142,7 @@ ASSOCIATION = (
         ("blank-ae-title",),
     ),
     Quirk(
-        "UIDs padded with NULs or spaces; they come out as they came and are compared without padding",
+        "UIDs padded with NULs or spaces; they stay unchanged and are compared without padding",
         awaiting_request,
         proposal(NAME, context(1, VERIFICATION + "\0", IMPLICIT + b" "), USER),
         REQUEST,
@@ -156,7 +156,7 @@ ASSOCIATION = (
         ("missing-item",),
     ),
     Quirk(
-        "AE titles padded with NULs; they are read without padding, and go back as they came",
+        "AE titles padded with NULs; they are read without padding, and go back unchanged",
         awaiting_request,
         padded_titles(),
         REQUEST,
@@ -204,7 +204,7 @@ ASSOCIATION = (
         REQUEST,
     ),
     Quirk(
-        "context ids that are even, in disorder or used twice; of the same ids the first counts",
+        "context ids that are even, in disorder or used twice; the first use of an id counts",
         awaiting_request,
         proposal(NAME, context(8, CT, IMPLICIT), ECHO_CONTEXT, ECHO_CONTEXT, USER),
         REQUEST,
@@ -226,7 +226,8 @@ ASSOCIATION = (
 
 MESSAGES = (
     Quirk(
-        "a P-DATA-TF longer than announced, up to the greater of four times that and `Limits.p_data_length`",
+        "a P-DATA-TF above the announced maximum, up to the greater of four times that maximum"
+        " and `Limits.p_data_length`",
         serving,
         p_data(STORE_COMMAND) + p_data((3, 2, bytes(20_000))),
         ("RequestReceived", "DataSetChunk"),
@@ -253,7 +254,7 @@ MESSAGES = (
         ("RequestReceived", "DataSetChunk", "DataSetChunk"),
     ),
     Quirk(
-        "a false group length or none, elements in disorder",
+        "a wrong or missing group length, elements in disorder",
         serving,
         p_data((1, 3, SHUFFLED)),
         ("RequestReceived",),
@@ -267,7 +268,7 @@ MESSAGES = (
         ("foreign-elements",),
     ),
     Quirk(
-        "missing elements, but for Command Field, Message ID and Status",
+        "missing elements, except Command Field, Message ID and Status",
         serving,
         p_data((1, 3, BARE)),
         ("RequestReceived",),
@@ -281,7 +282,7 @@ MESSAGES = (
         ("wrong-length",),
     ),
     Quirk(
-        "a C-ECHO that claims to have a data set, and one that has",
+        "a C-ECHO that announces a data set, and a C-ECHO with one",
         serving,
         p_data((1, 3, CLAIMING_ECHO)) + p_data((1, 2, IDENTIFIER)),
         ("RequestReceived", "UnexpectedDataSet"),
@@ -310,7 +311,7 @@ MESSAGES = (
         ("sop-class-mismatch",),
     ),
     Quirk(
-        "an action on a unified procedure step that belongs on the context of another of their SOP classes,"
+        "an action on a unified procedure step that belongs on the context of another one of their SOP classes,"
         " and any action or event that its SOP class does not define (refused with `strict_dispatch`)",
         serving,
         message(SUBSCRIBE, 11),
@@ -325,14 +326,14 @@ MESSAGES = (
         ("other-context",),
     ),
     Quirk(
-        "a response that announces a data set of which nothing comes",
+        "a response that announces a data set and has none",
         waiting_for_get,
         p_data((7, 3, encode_command(CLAIMS_DATA))) + message(FINAL, 7),
         ("ResponseReceived", "DataSetChunk", "ResponseReceived"),
         ("missing-data-set",),
     ),
     Quirk(
-        "a response that denies the data set which comes with it",
+        "a response that announces no data set and has one",
         waiting_for_get,
         message(CGetRSP(MessageIDBeingRespondedTo=1, Status=0xFF00), 7) + p_data((7, 2, IDENTIFIER)),
         ("ResponseReceived", "UnexpectedDataSet"),

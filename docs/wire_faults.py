@@ -65,7 +65,7 @@ def refused(status: int) -> Outcome:
 
 FRAMING = Section(
     "Other protocols and PDU headers",
-    "The type is looked at before the length, and the length before anything is buffered.",
+    "The engine checks the type before the length, and the length before it buffers anything.",
     (
         Wire("TLS on the plain port", awaiting_request, b"\x16\x03\x01\x02\x00\x01\x00", NOT_DICOM),
         Wire("HTTP", awaiting_request, b"GET / HTTP/1.1\r\n", NOT_DICOM),
@@ -99,7 +99,7 @@ FRAMING = Section(
             INVALID,
         ),
         Wire(
-            "P-DATA-TF that declares more than `Limits.p_data_length` and than four times what was announced",
+            "P-DATA-TF that declares more than `Limits.p_data_length` and than four times the announced maximum",
             serving,
             b"\x04\0\xff\xff\xff\xff",
             INVALID,
@@ -109,7 +109,7 @@ FRAMING = Section(
 
 ASSOCIATE = Section(
     "Items of A-ASSOCIATE PDUs",
-    "Every declared length is checked against what is left of its parent. In an A-ASSOCIATE-RQ the same "
+    "The engine checks every declared length against the rest of its parent. In an A-ASSOCIATE-RQ the same "
     "faults are answered with source 0, reason 0 (PS3.8 9.2.3, AA-1).",
     (
         Wire(
@@ -167,7 +167,7 @@ ASSOCIATE = Section(
             INVALID,
         ),
         Wire(
-            "role selection whose UID length lies",
+            "role selection with a wrong UID length",
             awaiting_answer,
             answer_with(item(0x54, counted(b"1.2", 65535), b"\1\1")),
             INVALID,
@@ -176,25 +176,25 @@ ASSOCIATE = Section(
             "role selection without roles", awaiting_answer, answer_with(item(0x54, counted(b"1.2"))), INVALID
         ),
         Wire(
-            "extended negotiation whose UID length lies",
+            "extended negotiation with a wrong UID length",
             awaiting_answer,
             answer_with(item(0x56, counted(b"1.2", 4))),
             INVALID,
         ),
         Wire(
-            "common extended negotiation whose inner length lies",
+            "common extended negotiation with a wrong inner length",
             awaiting_answer,
             answer_with(item(0x57, counted(b"1.2"), counted(b"1.3"), counted(counted(b"1.4", 9)))),
             INVALID,
         ),
         Wire(
-            "user identity whose field length lies",
+            "user identity with a wrong field length",
             awaiting_answer,
             answer_with(item(0x58, b"\1\0", counted(b"me", 3))),
             INVALID,
         ),
         Wire(
-            "user identity response whose length lies",
+            "user identity response with a wrong length",
             awaiting_answer,
             answer_with(item(0x59, counted(b"", 1))),
             INVALID,
@@ -225,7 +225,7 @@ ASSOCIATE = Section(
 
 P_DATA = Section(
     "P-DATA-TF",
-    "What was delivered before the fault stays delivered; the message is reported as `MessageIncomplete`.",
+    "Data from before the fault stays delivered. The engine reports the message as `MessageIncomplete`.",
     (
         Wire("no PDV", serving, b"\x04\0\0\0\0\0", INVALID, "PS3.8 9.3.5"),
         Wire("PDV length 0 or 1", serving, b"\x04\0\0\0\0\x06\0\0\0\1\1\3", INVALID),
@@ -259,7 +259,7 @@ P_DATA = Section(
             limits=Limits(command_length=256),
         ),
         Wire(
-            "data set fragment, a command was due",
+            "data set fragment in place of a command",
             serving,
             p_data((1, 0, bytes(4))),
             MESSAGE_FAULT,
@@ -282,7 +282,7 @@ P_DATA = Section(
 
 MESSAGES = Section(
     "Messages",
-    "A request that cannot be understood cannot be answered either. What is odd but understood is tolerated "
+    "A request that cannot be understood cannot be answered. Understood deviations are tolerated "
     "(:doc:`quirks`).",
     (
         Wire(
@@ -343,7 +343,7 @@ MESSAGES = Section(
 
 SEQUENCE = Section(
     "PDUs out of sequence",
-    "Table 9-10 of PS3.8 rules (:doc:`states`); these are the cells that peers are seen to reach.",
+    "Table 9-10 of PS3.8 determines the answer (:doc:`states`). Peers do reach these cells of the table.",
     (
         Wire(
             "P-DATA-TF before the A-ASSOCIATE-RQ", awaiting_request, message(ECHO, 1), EARLY_VIOLATION, "AA-1"
@@ -355,7 +355,7 @@ SEQUENCE = Section(
         ),
         Wire("a second A-ASSOCIATE-RQ", serving, encode_pdu(PROPOSAL), UNEXPECTED, "AA-8"),
         Wire("A-ASSOCIATE-AC to an acceptor", serving, encode_pdu(ANSWER), UNEXPECTED, "AA-8"),
-        Wire("A-RELEASE-RP that nobody asked for", serving, RELEASE_RP, UNEXPECTED, "AA-8"),
+        Wire("A-RELEASE-RP without a request", serving, RELEASE_RP, UNEXPECTED, "AA-8"),
         Wire(
             "A-RELEASE-RQ in the middle of a message",
             serving,
@@ -384,8 +384,8 @@ SEQUENCE = Section(
 
 REFUSALS = Section(
     "Requests that the engine refuses",
-    "`Connection` answers them by itself and reports them as `RequestRefused`; their data sets are dropped "
-    "and the association stays.",
+    "`Connection` answers these requests itself and reports them as `RequestRefused`. Their data sets are "
+    "dropped, and the association stays.",
     (
         Wire(
             "Message ID of a request that is not answered yet",
@@ -398,14 +398,14 @@ REFUSALS = Section(
             "in a role that was not negotiated", calling, message(ECHO, 1), refused(0x0122), "PS3.7 D.3.3.4"
         ),
         Wire(
-            "no operation of the context's SOP class",
+            "an operation that the context's SOP class does not have",
             serving,
             message(CFindRQ(MessageID=1, AffectedSOPClassUID=CT), 3, IDENTIFIER),
             refused(0x0211),
             "PS3.7 C.5.25",
         ),
         Wire(
-            "C-STORE of something that is no storage SOP class",
+            "C-STORE of a SOP class that is not a storage SOP class",
             serving,
             message(STORE.replace(AffectedSOPClassUID=FIND), 3, IDENTIFIER),
             refused(0x0122),
