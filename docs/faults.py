@@ -87,8 +87,8 @@ IDENTITY = UserIdentityRQ(identity_type=2, primary_field=b"me", secondary_field=
 
 PROPOSALS = Section(
     "Proposals",
-    "The answer is an A-ASSOCIATE-RJ of PS3.8 Table 9-21. The engine checks the version. `negotiate()` checks "
-    "everything else, with the policy of the caller.",
+    "The answer is an A-ASSOCIATE-RJ of PS3.8 Table 9-21. The engine checks the version. `negotiate()` "
+    "checks everything else, with the policy of the caller.",
     (
         Negotiation(
             "protocol version 1 not among the proposed ones",

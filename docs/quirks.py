@@ -311,8 +311,9 @@ MESSAGES = (
         ("sop-class-mismatch",),
     ),
     Quirk(
-        "an action on a unified procedure step that belongs on the context of another one of their SOP classes,"
-        " and any action or event that its SOP class does not define (refused with `strict_dispatch`)",
+        "an action on a unified procedure step that belongs on the context of another one of their SOP"
+        " classes, and any action or event that its SOP class does not define"
+        " (refused with `strict_dispatch`)",
         serving,
         message(SUBSCRIBE, 11),
         ("RequestReceived",),

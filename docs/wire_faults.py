@@ -99,7 +99,7 @@ FRAMING = Section(
             INVALID,
         ),
         Wire(
-            "P-DATA-TF that declares more than `Limits.p_data_length` and than four times the announced maximum",
+            "P-DATA-TF that declares more than `Limits.p_data_length` and four times the announced maximum",
             serving,
             b"\x04\0\xff\xff\xff\xff",
             INVALID,
