@@ -33,9 +33,9 @@ class Limits(Record):
     """PDVs without data within one message."""
 
     tiny_fragments: int = 1024
-    """PDVs of one message with a mean below 64 bytes, or below a quarter of the announced maximum length.
+    """PDVs of one message, if their mean length is below 64 bytes; otherwise their number is not limited.
 
-    A message with more PDVs than this is refused if they are so small; otherwise their number is not limited.
+    A quarter of the announced maximum length counts in place of 64 bytes, if that is less.
     """
 
     command_length: int = 64 * KIB

@@ -61,7 +61,7 @@ class Assembler:
 
     @property
     def stays_tiny(self) -> bool:
-        """Whether the message has as many tiny fragments as it may have: another one ends it."""
+        """Whether the message has too many tiny fragments, so that another one ends it."""
         return self._fragments > self._most_tiny and self._length < self._fragments * self.tiny
 
     def reset(self) -> None:

@@ -251,7 +251,7 @@ _SHORTS = {_HEADER.pack(0, e.number, 2): e.keyword for e in ELEMENTS.values() if
 
 
 def decode_command(data: Buffer) -> Command:
-    """Return the command that a command set encodes, with `warnings` for what was tolerated.
+    """Return the command in a command set; its `warnings` list the tolerated faults.
 
     Raises InvalidCommand, and nothing else: if the first element is outside group 0000, if an element of
     group 0000 runs beyond the data, if the Command Field is missing or unknown, or if the Message ID (Being

@@ -157,9 +157,6 @@ class Response(Command):
         return category_of(self.Status)
 
 
-# --- the composite services (PS3.7 9.3) ---------------------------------------------------
-
-
 class CStoreRSP(Response):
     """C-STORE-RSP (PS3.7 Table 9.3-2)."""
 
@@ -281,18 +278,12 @@ class CEchoRQ(AnsweredBy[CEchoRSP]):
 
 
 class CCancelRQ(Command):
-    """C-CANCEL-FIND-RQ, C-CANCEL-GET-RQ and C-CANCEL-MOVE-RQ (PS3.7 Tables 9.3-5, -8, -11).
-
-    It has no Message ID of its own and no response.
-    """
+    """C-CANCEL-RQ (PS3.7 Tables 9.3-5, -8, -11); it has no Message ID of its own and no response."""
 
     command_field = 0x0FFF
     name = "C-CANCEL-RQ"
 
     MessageIDBeingRespondedTo: int
-
-
-# --- the normalized services (PS3.7 10.3) -------------------------------------------------
 
 
 class _NormalizedResponse(Response):

@@ -1,7 +1,7 @@
 """Messages of ours on their way to the P-DATA level (PS3.7 6.3.1, PS3.8 Annex E).
 
 A message is its command set, then its data set in chunks. One message at a time is under way: fragments of
-two never interleave. A response without a data set that becomes due meanwhile waits until the end of it.
+two never interleave. A response without a data set that becomes due meanwhile waits until it has ended.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Outbox:
         self._held_command = b""  # a command set that travels with the first fragment of its data set
         self._odd_byte = b""
         self.waiting: list[tuple[int, int, bytes]] = []
-        """Responses that wait for the end of it: Message ID of the request, context, encoded command set."""
+        """Responses that wait for its end: Message ID of the request, context, encoded command set."""
 
     def has_response_to(self, message_id: int) -> bool:
         """Tell whether a response to a request with that Message ID waits."""

@@ -10,7 +10,7 @@ from enum import Enum, StrEnum
 
 
 class Category(StrEnum):
-    """What a status means for the operation. Only after PENDING more responses follow.
+    """The outcome of an operation. Only after PENDING more responses follow.
 
     A category is equal to its name as text.
     """

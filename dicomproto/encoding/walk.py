@@ -329,7 +329,7 @@ class Walk:
                     self._guess(frame, "implicit VR", "has no VR", tag, at)
                     frame.explicit = frame.has_vr
                 return None, position + 8, order.long(data, position + 4)[0]
-            self._warn("VR", "has a VR that is none", tag, at)
+            self._warn("VR", "has an invalid VR", tag, at)
             # PS3.5 Table 7.1-1: a future VR has a length of 32 bits behind two NULs.
             vr, is_long = "UN", is_vr and not short
             frame.is_guess = frame.is_guess or not is_long

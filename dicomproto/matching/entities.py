@@ -16,7 +16,7 @@ _NOWHERE = BaseTag(0)
 
 
 class Sought(Protocol):
-    """A key, as far as an entity is asked about it."""
+    """The part of a key that an entity needs."""
 
     @property
     def tag(self) -> BaseTag: ...

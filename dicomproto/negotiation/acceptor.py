@@ -96,7 +96,7 @@ def accept_anything(proposal: PresentationContextRQ) -> SupportedContext:
 
 
 class AcceptorPolicy(Record):
-    """What an acceptor supports and whom it serves, for any number of associations.
+    """The contexts and peers that an acceptor accepts, for any number of associations.
 
     `negotiate` calls the hooks, and lets their exceptions pass to its caller.
     """

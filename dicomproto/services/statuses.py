@@ -1,4 +1,4 @@
-"""What a status code means in one service class, for one operation (PS3.4).
+"""The meaning of a status code in one service class, for one operation (PS3.4).
 
 The same code may mean different things: C302H refuses to change a unified procedure step, or says that a
 query cannot be processed. So the SOP class and the operation of its response explain a status. If they do
@@ -17,7 +17,7 @@ from .sop_classes import ServiceClass, SOPClass
 
 
 class StatusRange(Record):
-    """The codes from `first` to `last`, and what they mean."""
+    """The codes from `first` to `last`, and their meaning."""
 
     first: int
     last: int
