@@ -1,9 +1,9 @@
-"""Addresses of the two ends of a connection, and how a peer is called by its own."""
+"""Addresses of the two ends of a connection, and the names of peers in messages."""
 
 from __future__ import annotations
 
 Address = tuple[str, int] | tuple[str, int, int, int] | None
-"""What `getsockname()` and `getpeername()` return; None when the transport has no addresses."""
+"""The address of one end, as `getsockname()` returns it; None if the transport has no addresses."""
 
 
 def plain_address(address: Address | str) -> Address:

@@ -1,4 +1,4 @@
-"""What streams and backends take from anyio."""
+"""The waits, clock and byte streams of anyio."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ except ImportError as error:
     raise missing_extra("dicomproto_transports.anyio", "anyio", error) from error
 
 OfAnyio = anyio.abc.ByteStream
-"""What `wrap_stream` takes."""
+"""The streams that `wrap_stream` takes."""
 
 T = TypeVar("T")
 

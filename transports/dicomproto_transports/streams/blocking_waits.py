@@ -1,7 +1,7 @@
-"""How the blocking flavour waits: in `poll`, on the socket and the server's wake pipe.
+"""The waits of the blocking flavour: `poll` on the socket and on the server's wake pipe.
 
-The high level is the same `async def` code that trio and anyio run. Here its streams wait inside,
-so a coroutine runs from start to end without ever suspending, and `run` is all the event loop there is.
+The association logic is the same `async def` code in all flavours. In this flavour the streams wait inside
+their methods. So a coroutine runs to its end and never suspends, and `run` replaces the event loop.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from .tcp import SocketStream, connect
 T = TypeVar("T")
 
 LONGEST_POLL = 1e9
-"""Milliseconds; the longest wait that `poll` is asked for at a time."""
+"""Milliseconds of one call of `poll` at most."""
 
 
 def run(coroutine: Coroutine[object, object, T]) -> T:
-    """Run a coroutine over blocking streams to its end, in this thread, and return its result."""
+    """Run a coroutine over blocking streams to its end in this thread, and return its result."""
     try:
         coroutine.send(None)
     except StopIteration as stop:
@@ -42,9 +42,9 @@ def run(coroutine: Coroutine[object, object, T]) -> T:
 
 
 class Wake:
-    """Tells the threads of a server, from any thread, that they are to end.
+    """Tells the threads of a server to end; any thread may set it.
 
-    Once set it stays readable, so that every wait of every thread sees it.
+    It stays readable once it is set, so that every wait of every thread sees it.
     """
 
     def __init__(self) -> None:
@@ -53,29 +53,29 @@ class Wake:
         self.is_set: bool = False
 
     def fileno(self) -> int:
-        """What to wait on."""
+        """The descriptor to poll."""
         return self._reader.fileno()
 
     def set(self) -> None:
-        """Wake all waits, those that are still to come included."""
+        """End all waits, those that begin later as well."""
         self.is_set = True
         with suppress(OSError):
             self._writer.send(b"\0")
 
     def wait(self, seconds: float) -> None:
-        """Return when it is set, or after so many seconds."""
+        """Wait until it is set, for so many seconds at most."""
         poll = select.poll()  # select() knows no descriptors above 1023
         poll.register(self, select.POLLIN)
         poll.poll(seconds * 1000)
 
     def close(self) -> None:
-        """Give the descriptors back, when no thread waits any more."""
+        """Close the descriptors, when no thread waits any more."""
         self._reader.close()
         self._writer.close()
 
 
 class PollWaiter:
-    """Waits in `poll` for one socket, and for the wake pipe if there is one."""
+    """Polls one socket, and the wake pipe if there is one."""
 
     is_checkpoint_cheap = True
 
@@ -101,13 +101,13 @@ class PollWaiter:
         self._wait(select.POLLIN | select.POLLOUT, deadline)
 
     async def checkpoint(self) -> None:
-        """Notice that the server shuts down, also on a connection that never has to wait."""
+        """Raise `ServerShutdown` if the server shuts down, also on a connection that never has to wait."""
         if self._wake is not None and self._wake.is_set:
             raise ServerShutdown
 
     @contextmanager
     def shield(self) -> Iterator[None]:
-        """A block that a shutdown does not end."""
+        """A block that a shutdown does not interrupt."""
         wake, self._wake, self._polls = self._wake, None, {}
         try:
             yield
@@ -135,7 +135,7 @@ class PollWaiter:
 
 
 class BlockingBackend:
-    """The blocking `Backend`; with the wake of a server, its shutdown ends what waits on the streams."""
+    """The blocking `Backend`. With the wake pipe of a server, a shutdown ends all waits on its streams."""
 
     def __init__(self, wake: Wake | None = None) -> None:
         self._wake = wake
@@ -148,7 +148,7 @@ class BlockingBackend:
         return monotonic()
 
     async def checkpoint(self) -> None:
-        """Notice that the server shuts down; threads need no turns."""
+        """Raise `ServerShutdown` if the server shuts down; threads need no turns."""
         if self._wake is not None and self._wake.is_set:
             raise ServerShutdown
 
@@ -157,7 +157,7 @@ class BlockingBackend:
         return threading.get_ident()
 
     def shield(self, seconds: float) -> AbstractContextManager[object]:
-        """A block that nothing ends: what is called here does not suspend."""
+        """A block that nothing interrupts, since blocking calls do not suspend."""
         return nullcontext()
 
     async def in_thread(self, function: Callable[[], T], cancelled: Callable[[], object] | None = None) -> T:
@@ -166,7 +166,7 @@ class BlockingBackend:
 
 
 async def _resolve(host: str, port: int, deadline: float | None) -> list[AddressInfo]:
-    """Look a name up in a thread of its own, because getaddrinfo(3) knows no deadline."""
+    """Look a name up in a thread of its own, because getaddrinfo(3) takes no deadline."""
     found: list[AddressInfo] = []
     failure: list[BaseException] = []
 
@@ -193,7 +193,7 @@ BACKEND = BlockingBackend()
 def wrap_stream(stream: socket.socket) -> SocketStream:
     """Return a `Stream` over a connected socket, TCP or Unix, which it owns from now on.
 
-    Raises TypeError for what is none, and for an `ssl.SSLSocket`: TLS is laid over a plain one.
+    Raises TypeError for other objects and for an `ssl.SSLSocket`: give a plain socket, and `ssl_context=`.
     """
     given: object = stream
     if not isinstance(given, socket.socket) or given.type != socket.SOCK_STREAM or hasattr(given, "cipher"):

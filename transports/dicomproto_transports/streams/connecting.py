@@ -1,9 +1,9 @@
 """Connecting to whichever address of a host answers first (RFC 8305, "happy eyeballs").
 
-A name often stands for several addresses, and one of them may swallow packets. The next attempt begins
-after 250 ms, or as soon as one has failed, and those before it go on; the first that stands is taken and
+A name often stands for several addresses, and one of them may drop packets. The next attempt begins after
+250 ms, or as soon as one has failed, and the earlier ones go on. The first connection that stands is taken,
 the others are closed. There is no task and no thread: one loop begins attempts, waits for all of them at
-once and looks what has become of them. From a fixed source port only one attempt can be made at a time.
+once and checks their results. From a fixed source port only one attempt can be made at a time.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from math import inf
 from typing import Protocol
 
 HEAD_START = 0.25
-"""Seconds that an attempt has for itself before the next one begins (RFC 8305 5)."""
+"""Seconds between an attempt and the next one (RFC 8305 5)."""
 
 _GLANCE = 0.05
-"""Seconds after which older attempts are looked at where the system cannot wait for all of them."""
+"""Interval of the checks of older attempts, on systems that cannot wait for all of them."""
 
 AddressInfo = tuple[int, int, int, str, tuple[object, ...]]
-"""What `socket.getaddrinfo` returns a list of."""
+"""An item of the list that `socket.getaddrinfo` returns."""
 
 
 class Waiting(Protocol):
-    """The waits of a `Waiter` that are needed here; each raises TimeoutError at its deadline."""
+    """The waits of a `Waiter` that connecting needs; each raises TimeoutError at its deadline."""
 
     async def readable(self, deadline: float | None) -> None: ...
     async def writable(self, deadline: float | None) -> None: ...
@@ -39,7 +39,7 @@ MakeWaiting = Callable[[socket.socket | int], Waiting]
 
 
 def is_fixed(bind_address: tuple[str, int] | None) -> bool:
-    """Tell whether a connection is to come from one port and no other."""
+    """Tell whether a connection must come from one port."""
     return bind_address is not None and bind_address[1] != 0
 
 
@@ -51,9 +51,9 @@ def interleaved(found: Sequence[AddressInfo]) -> list[AddressInfo]:
 
 
 class Attempts:
-    """Attempts to connect to the addresses of one host; as a context manager it closes what is left of them.
+    """Attempts to connect to the addresses of one host; as a context manager it closes those that are left.
 
-    `reasons` tells of each address why there is no connection, once `first` has returned None.
+    `reasons` holds the reason of failure for each address, once `first` has returned None.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Attempts:
         return None
 
     def _until(self) -> float | None:
-        """Return how long the attempt that begins now is alone: there must be time for those behind it."""
+        """Return the time of the next attempt, so that there is time left for all of them."""
         left = len(self._waiting)
         if left == 1:
             return self._deadline
@@ -101,7 +101,7 @@ class Attempts:
         return None if head_start == inf else time + head_start
 
     async def _wait(self, until: float | None, failed: int) -> socket.socket | None:
-        """Return the first connection that stands; None when the next attempt is to begin, or all is over.
+        """Return the first connection that stands; None if the next attempt should begin or none is left.
 
         The next one begins at `until`, or when more attempts than the `failed` ones have failed.
         """
@@ -143,7 +143,7 @@ class Attempts:
             self._fail(sock, os.strerror(code))
 
     async def _any_settled(self, deadline: float | None) -> None:
-        """Wait until one of the attempts has come to something, or may have."""
+        """Wait until one of the attempts has ended, or may have."""
         *older, newest = self._pending
         if not older:
             await self._make_waiter(newest).writable(deadline)
@@ -184,7 +184,7 @@ class Attempts:
 
 
 def reason_of(error: OSError) -> str:
-    """Say in words what a system call failed of."""
+    """Return the reason of a failed system call, in words."""
     return error.strerror or str(error)
 
 

@@ -1,7 +1,7 @@
-"""How trio and anyio wait: for sockets, for connections, for worker threads.
+"""The waits of trio and anyio: for sockets, connections and worker threads.
 
-The two libraries offer the same things under slightly different names. `Library` is that common
-part, `trio.py` and `anyio.py` fill it in, and all that is built on it is written here once.
+The two libraries have the same functions under slightly different names. `Library` is that common part;
+`trio_library.py` and `anyio_library.py` implement it. All that uses it is written here once.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ T = TypeVar("T")
 
 
 PATIENCE = 5.0
-"""Seconds that what was cancelled gives its worker thread to end, so that a handler that is writing a file or
-asking a database is through when its server has ended. One that hangs is left alone then; the interpreter
-waits for it in the end where its library does (anyio on asyncio)."""
+"""Seconds that a cancelled call waits for its worker thread, so that a handler finishes its file or query
+before its server has ended. A thread that takes longer is abandoned; anyio on asyncio waits for it when
+the interpreter exits."""
 
 
 def refuse_with(what: str) -> NoReturn:
-    """Raise TypeError for `with` where it must be `async with`."""
+    """Raise TypeError for `with` in place of `async with`."""
     raise TypeError(f"{what} of this flavour is entered with `async with`, not `with`")
 
 
 class Scope(Protocol):
-    """The part of a cancel scope that is used here."""
+    """The part of a cancel scope that the adapters use."""
 
     @property
     def cancelled_caught(self) -> bool: ...
@@ -53,7 +53,7 @@ class Scope(Protocol):
 
 
 class Group(Protocol):
-    """The part of a nursery or task group that is used here."""
+    """The part of a nursery or task group that the adapters use."""
 
     def start_soon(
         self, function: Callable[..., Coroutine[Any, Any, object]], /, *args: object
@@ -61,14 +61,14 @@ class Group(Protocol):
 
 
 class Event(Protocol):
-    """The part of an event that is used here."""
+    """The part of an event that the adapters use."""
 
     def set(self) -> object: ...
     async def wait(self) -> object: ...
 
 
 class Library(Protocol):
-    """What trio and anyio both give."""
+    """The functions that trio and anyio both have."""
 
     def now(self) -> float: ...
     async def checkpoint(self) -> None: ...
@@ -138,7 +138,7 @@ class AsyncWaiter:
             raise TimeoutError
 
     def shield(self) -> AbstractContextManager[object]:
-        """A block that cancellation does not end."""
+        """A block that a cancellation does not interrupt."""
         return self._library.scope(shield=True)
 
 
@@ -155,7 +155,7 @@ class AsyncBackend:
         )
 
     def shield(self, seconds: float) -> AbstractContextManager[object]:
-        """A block that a cancellation does not end, only the time."""
+        """A block that only its time limit ends, and no cancellation."""
         return self._library.scope(self._library.now() + seconds, shield=True)
 
     async def in_thread(self, function: Callable[[], T], cancelled: Callable[[], object] | None = None) -> T:

@@ -1,4 +1,4 @@
-"""Listening sockets, bound here or handed in by the caller or by systemd, and what comes from them."""
+"""Listening sockets, bound here or given by the caller or by systemd, and the connections from them."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from .addresses import Address, plain_address
 from .tcp import MakeWaiter, SocketStream, StreamOwner
 
 BACKLOG = 1024
-"""Connections that the kernel holds for us; it may have a lower limit of its own."""
+"""Connections that the kernel may keep for us; it may have a lower limit."""
 
 ListenOn = tuple[str, int] | socket.socket | Sequence[socket.socket]
-"""Where a server listens: (host, port), or sockets that it owns from then on."""
+"""The address of a server: (host, port), or sockets that it owns from then on."""
 
 _GONE = (
     errno.ECONNABORTED, errno.ECONNRESET, errno.EPROTO, errno.EPERM, errno.ENETDOWN, errno.ENETUNREACH,
     errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENOPROTOOPT, errno.EOPNOTSUPP, errno.ETIMEDOUT,
 )  # fmt: skip
-"""What accept(2) reports about the connection that was to be accepted, not about the listener."""
+"""Errors of accept(2) about the new connection, not about the listener."""
 
 _NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
@@ -30,9 +30,9 @@ _FIRST_DESCRIPTOR = 3  # SD_LISTEN_FDS_START
 
 
 def listeners(where: ListenOn, *, reuse_port: bool = False) -> list[socket.socket]:
-    """Return the sockets that `where` stands for, listening and non-blocking.
+    """Return the sockets for `where`, listening and non-blocking.
 
-    Raises OSError, and TypeError or ValueError for what cannot listen; sockets that were handed in are then
+    Raises OSError, and TypeError or ValueError for an argument that cannot listen; given sockets then stay
     the caller's.
     """
     checked("reuse_port", truth, reuse_port)
@@ -119,16 +119,15 @@ def _listen_at(
 
 
 def addresses_of(listening: Sequence[socket.socket]) -> list[Address]:
-    """Return where sockets listen; None for a Unix socket."""
+    """Return the addresses of sockets; None for a Unix socket."""
     return [plain_address(listener.getsockname()) for listener in listening]
 
 
 def systemd_sockets() -> list[socket.socket]:
     """Return the listening sockets that systemd gave this process, in the order of its socket unit.
 
-    Empty where it gave none (sd_listen_fds(3)). LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES are taken out of
-    the environment, so that nobody else takes the sockets. Raises ValueError or OSError if they say what is
-    not so.
+    Empty if it gave none (sd_listen_fds(3)). LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES are removed from
+    the environment, so that nobody else takes the sockets. Raises ValueError or OSError if they are wrong.
     """
     told = {name: os.environ.pop(name, None) for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")}
     count, process = told["LISTEN_FDS"], told["LISTEN_PID"]
@@ -144,7 +143,7 @@ def systemd_sockets() -> list[socket.socket]:
 def accept(
     listener: socket.socket, make_waiter: MakeWaiter, owner: StreamOwner | None = None
 ) -> SocketStream | None:
-    """Accept one connection, None when none waits; raises OSError when the system refuses."""
+    """Accept one connection, None if none waits; raises OSError if the system refuses."""
     while True:
         try:
             sock = listener.accept()[0]

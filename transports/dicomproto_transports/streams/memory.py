@@ -1,4 +1,4 @@
-"""A connection in memory, with the face of two non-blocking sockets, and what can go wrong on it."""
+"""A connection in memory, in the shape of two non-blocking sockets, and its faults."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from dicomproto.upper_layer.pdu import Buffer
 
 CAPACITY = 64 * 1024
-"""Bytes that a pipe holds before its writer must wait, by default."""
+"""Bytes that a pipe holds before its writer must wait."""
 
 
 class Faults(Record):
-    """What goes wrong on one direction of a pipe."""
+    """The faults of one direction of a pipe."""
 
     chunk: int | None = None
     """A read returns at most so many bytes; 1 delivers byte by byte."""
@@ -29,7 +29,7 @@ class Faults(Record):
     """A write takes at most so many bytes, so that sends are partial."""
 
     cut_after: int | None = None
-    """Only so many bytes arrive; `how` says what comes then."""
+    """Only so many bytes arrive; `how` says what follows."""
 
     how: Literal["eof", "reset", "stall"] = "eof"
     """"eof": the end of the stream, and what is still written vanishes. "reset": the connection
@@ -68,7 +68,7 @@ class _Channel:
         return self.size > 0 and not self.is_cut
 
     def take(self, most: int, *, keep: bool) -> bytes:
-        """Return up to `most` bytes of what is there, from its first piece."""
+        """Return up to `most` bytes from the first piece."""
         if self.left is not None:
             most = min(most, self.left)
         if self.faults.chunk is not None:
@@ -86,7 +86,7 @@ class _Channel:
 
 
 class MemorySocket:
-    """One end of a connection in memory, with the face of a non-blocking socket."""
+    """One end of a connection in memory, in the shape of a non-blocking socket."""
 
     family: int = int(socket.AF_UNIX)
 
@@ -106,7 +106,7 @@ class MemorySocket:
         """It never blocks."""
 
     def setsockopt(self, level: int, option: int, value: int | bytes, /) -> None:
-        """Only the wish to reset on `close` means something here."""
+        """Note that `close` shall reset; other options have no effect."""
         if (level, option) == (socket.SOL_SOCKET, socket.SO_LINGER):
             self._lingers = False
 
@@ -123,7 +123,7 @@ class MemorySocket:
         return inward.is_ended or self._is_broken()
 
     def glimpse(self) -> str:
-        """Tell how the input ends, behind what is unread; see `SocketStream`."""
+        """Return the end of the input, behind the unread bytes; see `SocketStream`."""
         if self._is_broken():
             return "broken"
         return "ended" if self._inward.is_ended and not self._inward.is_cut else ""
@@ -134,7 +134,7 @@ class MemorySocket:
         return self._inward.is_reset and not self._inward.is_cut
 
     def recv(self, size: int, flags: int = 0, /) -> bytes:
-        """Return what is there; raises BlockingIOError when nothing is."""
+        """Return bytes that have arrived; raises BlockingIOError if there are none."""
         if self._is_closed:
             raise OSError(errno.EBADF, "the socket is closed")
         if self._inward.has_data():
@@ -146,7 +146,7 @@ class MemorySocket:
         raise BlockingIOError
 
     def sendmsg(self, buffers: Sequence[Buffer], /) -> int:
-        """Take what there is room for; raises BlockingIOError when there is none."""
+        """Take as many bytes as there is room for; raises BlockingIOError if there is none."""
         if self._is_closed:
             raise OSError(errno.EBADF, "the socket is closed")
         if self._is_broken() or not self._outward.is_read:
@@ -173,7 +173,7 @@ class MemorySocket:
             self._inward.is_ended = True
 
     def close(self) -> None:
-        """End the connection; a reset if input is left unread, as TCP does it, or by wish."""
+        """End the connection: with a reset if input is unread, as TCP does, or if `SO_LINGER` asked."""
         if self._is_closed:
             return
         self._is_closed = True

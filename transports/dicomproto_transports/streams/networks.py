@@ -1,4 +1,4 @@
-"""Networks that addresses lie in or not."""
+"""IP networks, and the addresses in them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 class Networks:
-    """One or some IP networks; a Unix socket has no address and lies in none.
+    """One or several IP networks. A Unix socket has no address and lies in no network.
 
-    Raises TypeError or ValueError for what is none.
+    Raises TypeError or ValueError if an argument is not a network.
     """
 
     def __init__(self, networks: Network | Iterable[Network]) -> None:

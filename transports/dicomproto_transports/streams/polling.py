@@ -1,8 +1,8 @@
-"""Streams to a second peer that hear the first one while they wait.
+"""Streams to a second peer that poll the first one while they wait.
 
-A C-MOVE waits for its destination, in a TLS handshake, for the answer to its request and for each
-response. One task serves both, so that every such wait is cut into short ones, and between two of them
-the peer that asked for the C-MOVE is heard.
+A C-MOVE waits for its destination: in a TLS handshake, for the answer to its request and for each
+response. One task serves both peers. So every such wait is split into short ones, and between two of them
+the input of the peer that asked for the C-MOVE is read.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from .interface import Backend, Stream
 
 _GLANCE = 0.25
-"""Seconds between two looks at the first peer."""
+"""Seconds between two polls of the first peer."""
 
 
 def polling_backend(backend: Backend, poll: Callable[[], Awaitable[None]]) -> Backend:
     """Return a backend whose connections call `poll` every quarter of a second while they are used."""
 
     async def connect(host: str, port: int, **options: Any) -> Stream:
-        stream = await backend.connect(host, port, **options)  # meanwhile nobody is heard
+        stream = await backend.connect(host, port, **options)  # which does not poll
         return PollingStream(stream, poll)
 
     return ConnectingBackend(backend, connect)
@@ -36,7 +36,7 @@ def polling_backend(backend: Backend, poll: Callable[[], Awaitable[None]]) -> Ba
 class PollingStream:
     """A stream that calls `poll` while it waits to receive, and between two pieces that it sends.
 
-    What that raises ends the wait, and the connection, if something was being sent.
+    An exception of `poll` ends the wait, and the connection if a send was under way.
     """
 
     def __init__(self, stream: Stream, poll: Callable[[], Awaitable[None]]) -> None:
@@ -48,16 +48,16 @@ class PollingStream:
 
     @property
     def local_address(self) -> Address:
-        """Where this end is bound."""
+        """The address of this end."""
         return self._stream.local_address
 
     @property
     def peer_address(self) -> Address:
-        """Where the other end is bound."""
+        """The address of the other end."""
         return self._stream.peer_address
 
     async def receive(self, deadline: float | None) -> bytes:
-        """Return what has arrived, as every stream does."""
+        """Return the bytes that have arrived; see `Stream`."""
         while True:
             await self._poll_if_due()
             if deadline is not None and deadline <= self._due:
@@ -68,11 +68,11 @@ class PollingStream:
                 pass
 
     def glimpse(self) -> str:
-        """Tell how the input below ends, behind what is unread, as streams do that can."""
+        """Return the end of the input of the stream below; see `glimpse`."""
         return glimpse(self._stream)
 
     async def send(self, buffers: Sequence[Buffer], deadline: float | None) -> list[Buffer]:
-        """Send, as every stream does; what is cut is final, so within one call nobody is heard."""
+        """Send; see `Stream`. A failed send is final, so there is no poll within one call."""
         await self._poll_if_due()
         return await self._stream.send(buffers, deadline)
 
@@ -82,5 +82,5 @@ class PollingStream:
             self._due = self.now() + _GLANCE
 
     async def close(self, last_words: Sequence[Buffer], deadline: float) -> None:
-        """Close, as every stream does."""
+        """Close; see `Stream`."""
         await self._stream.close(last_words, deadline)

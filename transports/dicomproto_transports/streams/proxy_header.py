@@ -1,10 +1,10 @@
-"""The PROXY protocol, versions 1 and 2: who is at the other end of a proxy.
+"""The PROXY protocol, versions 1 and 2: the peer at the other end of a proxy.
 
 A load balancer that forwards TCP opens each connection with a header that names the original peer
-(HAProxy's proxy-protocol.txt). A header proves nothing, so one is read from named networks only, where
-it has to come; it is never looked for elsewhere. `parse_header` is a pure function that either knows
-the header or says how many bytes more certainly belong to it. So the reader never takes a byte of what
-comes after, whatever that is: a TLS hello as well as an A-ASSOCIATE-RQ.
+(HAProxy's proxy-protocol.txt). A header proves nothing. So it is read from named networks only, and must come
+from there. `parse_header` is a pure function: it returns the header, or the number of bytes that certainly
+still belong to it. So the reader never takes a byte behind the header, be it of a TLS hello or an
+A-ASSOCIATE-RQ.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ _LINE = re.compile(rb"PROXY TCP(4|6) ([0-9A-Fa-f.:]+) ([0-9A-Fa-f.:]+) (0|[1-9]\
 
 
 class ProxyHeader(Record):
-    """What a header says; `source` is the original peer, None if that is the proxy itself or not known."""
+    """The content of a header; `source` is the original peer, None for the proxy itself or if unknown."""
 
     source: Address
 
 
 def parse_header(data: bytes) -> ProxyHeader | int:
-    """Return the header that `data` is, or how many bytes more belong to it at least.
+    """Return the header in `data`, or the least number of bytes that are missing.
 
     Raises ValueError, with a reason, as soon as it cannot become a header any more.
     """
@@ -102,7 +102,7 @@ def _from(family: int, packed: bytes, port: int) -> ProxyHeader:
 async def read_header(stream: SocketStream, deadline: float | None) -> ProxyHeader:
     """Read the header of a connection, and nothing after it.
 
-    Raises ValueError for what is no header, EOFError where the connection ends before it does, TimeoutError
+    Raises ValueError for other bytes, EOFError if the connection ends within the header, TimeoutError
     at the deadline and OSError when the connection breaks.
     """
     data = b""

@@ -1,14 +1,14 @@
 """TLS over any stream: a `Handshake` makes a `TlsStream` of it, which is a `Stream` again.
 
-The cipher works in memory (`ssl.MemoryBIO`), and the stream below moves what it makes, with its own waits,
-deadlines and rules. So sockets of every flavour, pipes of the tests and tunnels have the same TLS.
+The cipher works in memory (`ssl.MemoryBIO`), and the stream below moves the ciphertext with its own waits,
+deadlines and rules. So sockets of all flavours, pipes of the tests and tunnels have the same TLS.
 
 - Small buffers are joined before they are encrypted, at most `PIECE` bytes at a time. They count as sent
-  when the ciphertext has left, in proportion, so that "what was not sent" means the same as without TLS.
-- All records that came with one read are decrypted at once: nobody waits for input that is there already.
-- The cipher may want to write when we read (key update) and to read when we write (renegotiation).
-- A connection that ends without close_notify breaks. After a release nobody reads any more, so that does
-  no harm; in the midst of an association it is lost.
+  when the ciphertext has left, in proportion, so that the unsent rest means the same as without TLS.
+- All records of one read are decrypted at once: nobody waits for input that is there already.
+- The cipher may have to write during a read (key update) and to read during a write (renegotiation).
+- A connection that ends without close_notify counts as broken. After a release nobody reads any more, so
+  that does no harm; during an association the connection is lost.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ _HOSTNAME_MISMATCH, _ADDRESS_MISMATCH = 62, 64  # X509_V_ERR_...
 
 
 class _NotTLS(Exception):
-    """The first byte is none of TLS; says what is spoken."""
+    """The first byte is not TLS; the text names the protocol."""
 
 
 class Handshake:
-    """One handshake. Made before there is a connection, so that wrong settings are found first."""
+    """One handshake. It is made before the connection, so that wrong settings are found first."""
 
     def __init__(
         self, context: Context, *, server_side: bool = False, server_hostname: str | None = None
@@ -65,10 +65,10 @@ class Handshake:
 
     @classmethod
     def with_server(cls, arguments: TLSArguments, host: str) -> Handshake:
-        """Return the handshake of a client; `host` is what it calls the server, unless the arguments say.
+        """Return the handshake of a client; `host` is the server's name unless the arguments have one.
 
-        Raises ConnectionLost for a host that cannot be one, TLSFailed for such a name in the arguments, and
-        TypeError or ValueError for what are none.
+        Raises ConnectionLost for an impossible host name, TLSFailed for one in the arguments, and
+        TypeError or ValueError if they are not valid TLS arguments.
         """
         context: object = arguments
         name = None
@@ -86,7 +86,7 @@ class Handshake:
             raise TLSFailed(text, kind="hostname") from error
 
     async def run(self, stream: Stream, peer: str, timeouts: Timeouts) -> TlsStream:
-        """Shake hands with `peer` within `Timeouts.tls`; on failure the stream is closed.
+        """Do the handshake with `peer` within `Timeouts.tls`; on failure the stream is closed.
 
         Raises TimedOut, TLSFailed and, if the connection ends meanwhile, ConnectionLost.
         """
@@ -106,7 +106,7 @@ class Handshake:
     def _failed(
         self, error: OSError | EOFError | _NotTLS, peer: str, timeouts: Timeouts
     ) -> tuple[list[Buffer], AssociationError]:
-        """Return what to tell the peer, and what to raise."""
+        """Return the last words for the peer, and the error to raise."""
         words: list[Buffer] = []
         where = "in the TLS handshake"
         if not self.has_heard and not self._engine.server_side:
@@ -155,7 +155,7 @@ class Handshake:
 
 
 class TlsStream:
-    """A `Stream` over a stream whose handshake is done; it owns both."""
+    """A `Stream` over a stream whose handshake is done; it owns that stream."""
 
     def __init__(
         self, inner: Stream, engine: ssl.SSLObject, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO
@@ -178,17 +178,17 @@ class TlsStream:
 
     @property
     def local_address(self) -> Address:
-        """Where this end is bound."""
+        """The address of this end."""
         return self._inner.local_address
 
     @property
     def peer_address(self) -> Address:
-        """Where the other end is bound."""
+        """The address of the other end."""
         return self._inner.peer_address
 
     @property
     def peer_certificate(self) -> Mapping[str, object] | None:
-        """What `ssl.SSLSocket.getpeercert` returns: {} for a certificate that was not verified."""
+        """The result of `ssl.SSLSocket.getpeercert`: {} for a certificate that was not verified."""
         return self._engine.getpeercert()
 
     @property
@@ -199,7 +199,7 @@ class TlsStream:
     # Receiving
 
     def try_receive(self) -> bytes | None:
-        """Return what has arrived, None if nothing, b"" at the end; see `Stream`."""
+        """Return the bytes that have arrived, None if there are none, b"" at the end; see `Stream`."""
         if (data := self._at_hand()) is None:
             raw = self._inner.try_receive()
             if raw is None:
@@ -209,11 +209,11 @@ class TlsStream:
         return data
 
     def glimpse(self) -> str:
-        """Tell how the input below ends, behind what is unread, as streams do that can."""
+        """Return the end of the input of the stream below; see `glimpse`."""
         return glimpse(self._inner)
 
     async def receive(self, deadline: float | None) -> bytes:
-        """Return what has arrived, b"" at the end; see `Stream`."""
+        """Return the bytes that have arrived, b"" at the end; see `Stream`."""
         while (data := self._at_hand()) is None:
             if self._outgoing.pending or (self._pending and not self._ahead):
                 await self._answer(deadline)
@@ -228,7 +228,7 @@ class TlsStream:
         return bool(self._kept) or self._failure is not None or self._eof
 
     async def _answer(self, deadline: float | None) -> None:
-        """Send what the cipher itself has to say."""
+        """Send the cipher's own records."""
         try:
             await self._flush(deadline)
         except OSError as error:
@@ -251,7 +251,7 @@ class TlsStream:
             self._failure = ConnectionAbortedError(errno.ECONNABORTED, "it ended TLS without close_notify")
 
     def _decrypt(self, raw: bytes) -> None:
-        """Keep the plaintext that comes with `raw`, and behind it the end or a failure."""
+        """Keep the plaintext in `raw`, and the end or the failure behind it."""
         left = memoryview(raw)
         parts = []
         while True:
@@ -276,7 +276,7 @@ class TlsStream:
     # Sending
 
     async def send(self, buffers: Sequence[Buffer], deadline: float | None) -> list[Buffer]:
-        """Send some of the buffers, `PIECE` bytes at most, and return what was not sent; see `Stream`."""
+        """Send some of the buffers, `PIECE` bytes at most, and return the unsent rest; see `Stream`."""
         rest = list(buffers)
         while not self._ahead and not self._encrypt(rest):  # the peer began a renegotiation
             if self._kept or self._eof or self._failure:
@@ -296,7 +296,7 @@ class TlsStream:
         return rest
 
     def _encrypt(self, buffers: Sequence[Buffer]) -> bool:
-        """Encrypt a piece of the buffers; False if the cipher must hear from the peer first."""
+        """Encrypt a piece of the buffers; False if the cipher needs input of the peer first."""
         views, room = [], PIECE
         for buffer in buffers:
             views.append(memoryview(buffer)[:room])
@@ -362,7 +362,7 @@ def _one_sided() -> OSError:
 
 
 def _usable(given: object, *, server_side: bool) -> ssl.SSLContext:
-    """Return the context for the next connection; raises TypeError and ValueError for what is none."""
+    """Return the context for the next connection; raises TypeError or ValueError if it cannot be used."""
     context = given.context if isinstance(given, ReloadingContext) else given
     setting, maker = ("ssl_context", "server_context()") if server_side else ("tls_args", "client_context()")
     if not isinstance(context, ssl.SSLContext):

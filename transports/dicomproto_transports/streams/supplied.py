@@ -1,6 +1,6 @@
-"""What users supply in place of ours is checked where it is given: it has all that will be asked of it.
+"""Backends and streams of users are checked when they are given: they must have all methods.
 
-Otherwise what is missing would be missed late, in the middle of an association, or by nobody.
+Otherwise a missing method would be found late, in the middle of an association, or never.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ T = TypeVar("T")
 def check_supplied(
     given: T, methods: Iterable[str], where: str, advice: str, attributes: Iterable[str] = ()
 ) -> T:
-    """Return what was given if it has these; TypeError says where it was given and what it lacks."""
+    """Return an object that has these members; TypeError says where it was given and what it lacks."""
     if isinstance(given, type):
         raise TypeError(f"{where}: this is the class {given.__name__}, give an object: {given.__name__}()")
     lacking = [name for name in methods if not callable(getattr(given, name, None))]

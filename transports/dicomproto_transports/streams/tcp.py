@@ -1,17 +1,16 @@
-"""The non-blocking socket, driven once: try, wait, resume.
+"""The non-blocking TCP socket, the same for all flavours: try, wait, resume.
 
-Every flavour uses this one class; what differs is how one waits, and that is the `Waiter` that it
-supplies. A call tries the system call first and waits only when the kernel says EAGAIN, so that a
-busy association costs one system call per message and no trip through a scheduler.
+A flavour only has its own `Waiter`. A call tries the system call first and waits only when the kernel says
+EAGAIN, so that a busy association costs one system call per message and no trip through a scheduler.
 
-- Output leaves through `sendmsg`, many buffers at a time; after a partial count the rest is found
-  by index, nothing is copied or sliced twice.
+- Output leaves through `sendmsg`, many buffers at a time. After a partial count the rest is found
+  by index; nothing is copied or sliced twice.
 - TCP_NODELAY is set. On Linux TCP_QUICKACK is armed before every receive, in both roles: a peer
   that leaves Nagle's algorithm on (DCMTK's tools) waits for our acknowledgement between the two
-  writes of a message, and 40 ms of delayed ACK turn into 23 round trips a second.
-- Keepalive is on: an idle peer whose machine is gone is found within two minutes, and does not hold its
-  place among the associations of a server until that has been idle for too long.
-- TLS is laid over it: see `streams/secure.py`.
+  writes of a message, and 40 ms of delayed ACK limit it to 23 round trips a second.
+- Keepalive is on: it finds an idle peer whose machine is gone within two minutes, so that this peer does not
+  hold its place in a server until the idle timeout.
+- TLS lies over it, see `secure.py`.
 """
 
 from __future__ import annotations
@@ -42,10 +41,10 @@ SMALL_READ, LARGE_READ = 64 * 1024, 256 * 1024
 maps a block of 128 KiB or more afresh, 9 microseconds against 1 for a short message."""
 
 YIELD_BYTES, YIELD_CALLS = 256 * 1024, 64
-"""An association that never has to wait lets others run after so much."""
+"""Bytes and calls after which an association that never waits lets others run."""
 
 _COURTESY = 0.1
-"""Seconds that a peer is given to close first, where that spares our port."""
+"""Seconds for a peer to close first, where that keeps our port usable."""
 
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 _RESET = struct.pack("ii", 1, 0)
@@ -70,7 +69,7 @@ _OPTIONS = [
 
 
 class RawSocket(Protocol):
-    """What a `SocketStream` drives: a non-blocking `socket.socket`, or a pipe in memory."""
+    """The socket below a `SocketStream`: a non-blocking `socket.socket`, or a pipe in memory."""
 
     @property
     def family(self) -> int: ...
@@ -85,7 +84,7 @@ class RawSocket(Protocol):
 
 
 class Waiter(Protocol):
-    """How one flavour waits for one socket; every wait raises TimeoutError at its deadline."""
+    """The waits of one flavour for one socket; each raises TimeoutError at its deadline."""
 
     is_checkpoint_cheap: bool
     """Whether every receive may make a checkpoint."""
@@ -104,10 +103,10 @@ class Waiter(Protocol):
         """Wait until a receive or a send would not block."""
 
     async def checkpoint(self) -> None:
-        """Let others run, and notice that the association is to end."""
+        """Let others run, and notice that the association should end."""
 
     def shield(self) -> AbstractContextManager[object]:
-        """A block whose waits are not ended from outside."""
+        """A block whose waits nothing interrupts."""
         ...
 
 
@@ -116,7 +115,7 @@ Resolve = Callable[[str, int, "float | None"], Awaitable[Sequence[AddressInfo]]]
 
 
 class StreamOwner(Protocol):
-    """What wants to know of the end of a stream."""
+    """The server of a stream, which is told of its end."""
 
     def dissociate(self, stream: SocketStream) -> object:
         """The association has ended; from now on the stream waits for its peer to close."""
@@ -132,10 +131,10 @@ class StreamOwner(Protocol):
 
 
 class SocketStream:
-    """A `Stream` over a connected stream socket, which it owns from now on.
+    """A `Stream` over a connected stream socket; it owns the socket.
 
-    Who closes a connection first cannot use its two ports again for a minute (TIME_WAIT, RFC 9293 3.6). With
-    `spares_port` the stream leaves that to the peer, for as long as it may wait and 0.1 s at least, and
+    The side that closes a connection first cannot use its two ports again for a minute (TIME_WAIT, RFC 9293
+    3.6). With `spares_port` the stream waits for the peer to close, until the deadline and 0.1 s at least, and
     then resets the connection.
     """
 
@@ -171,7 +170,7 @@ class SocketStream:
     # Receiving
 
     def try_receive(self) -> bytes | None:
-        """Return what has arrived, None if nothing, b"" at the end; see `Stream`."""
+        """Return the bytes that have arrived, None if there are none, b"" at the end; see `Stream`."""
         try:
             if self._quickack is not None:
                 self._sock.setsockopt(socket.IPPROTO_TCP, self._quickack, 1)
@@ -187,7 +186,7 @@ class SocketStream:
         return data
 
     async def receive(self, deadline: float | None) -> bytes:
-        """Return what has arrived, b"" at the end; see `Stream`."""
+        """Return the bytes that have arrived, b"" at the end; see `Stream`."""
         if self._waiter.is_checkpoint_cheap:
             await self._waiter.checkpoint()
         else:
@@ -201,12 +200,12 @@ class SocketStream:
         return data
 
     async def read(self, size: int, deadline: float | None) -> bytes:
-        """Return at most `size` bytes, b"" at the end: for what comes before the protocol, see `receive`."""
+        """Return at most `size` bytes, b"" at the end: for a header before the protocol, see `receive`."""
         self._read_size = size
         return await self.receive(deadline)
 
     def comes_through_proxy(self, source: Address) -> None:
-        """From now on the address of the peer counts, as a proxy told it, and not that of the proxy."""
+        """Replace the address of the proxy by that of the peer, as the proxy told it."""
         self.peer_address = source
 
     async def _let_others_run(self) -> None:
@@ -218,7 +217,7 @@ class SocketStream:
     # Sending
 
     async def send(self, buffers: Sequence[Buffer], deadline: float | None) -> list[Buffer]:
-        """Send the buffers and return what was not sent; see `Stream`."""
+        """Send the buffers and return the unsent rest; see `Stream`."""
         await self._let_others_run()
         rest = list(buffers)
         self._cut = True  # an exception leaves it so
@@ -273,7 +272,7 @@ class SocketStream:
         return True
 
     def glimpse(self) -> str:
-        """Tell how the input ends, behind what is unread: "broken", "ended", or "" if it goes on."""
+        """Return the end of the input, behind the unread bytes: "broken", "ended", or "" if it goes on."""
         sock: Any = self._sock
         if not isinstance(sock, socket.socket):
             return str(sock.glimpse())
@@ -324,7 +323,7 @@ class SocketStream:
         self._cut = self._cut and not self._eof
 
     def close_now(self) -> None:
-        """Close without a word; a connection that was cut within a send is reset."""
+        """Close at once; a connection whose send failed is reset."""
         self._closed = True
         if self._owner is not None:
             self._owner.remove(self)
@@ -334,20 +333,20 @@ class SocketStream:
         self._sock.close()
 
     def displace(self) -> None:
-        """Raise `Displaced` in whoever waits for input, now or later; may be called by another thread."""
+        """Raise `Displaced` in the next wait for input; any thread may call this."""
         if self._owner is not None:
             self._owner.displace(self)
 
     def stop_reading(self) -> None:
-        """Do so now; the caller, as `owner`, sees to it that the socket is not closed meanwhile."""
+        """Do so now; the caller, as `owner`, keeps the socket from being closed meanwhile."""
         self._is_displaced = True
         with suppress(OSError):
             self._sock.shutdown(socket.SHUT_RD)
 
     def drop(self) -> None:
-        """End the connection under its user, who sees EOF; may be called by another thread.
+        """End the connection, so that its user reads EOF; any thread may call this.
 
-        The caller, as `owner`, sees to it that the socket is not closed meanwhile.
+        The caller, as `owner`, keeps the socket from being closed meanwhile.
         """
         with suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
@@ -362,7 +361,7 @@ def _peer_name(sock: RawSocket) -> Address:
 
 
 def resolve_numeric(host: str, port: int) -> Sequence[AddressInfo] | None:
-    """Return the one address of a host given in digits, None if it is a name."""
+    """Return the address of a host given in digits, None for a name."""
     try:
         return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except socket.gaierror:

@@ -1,4 +1,4 @@
-"""What streams and backends take from trio."""
+"""The waits, clock and byte streams of trio."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ except ImportError as error:
     raise missing_extra("dicomproto_transports.trio", "trio", error) from error
 
 OfTrio = trio.abc.Stream
-"""What `wrap_stream` takes."""
+"""The streams that `wrap_stream` takes."""
 
 T = TypeVar("T")
 

@@ -1,9 +1,9 @@
-"""`WrappedStream`: a `Stream` over any byte stream of trio or anyio, so that users bring their own tunnels.
+"""`WrappedStream`: a `Stream` over any byte stream of trio or anyio, such as a tunnel.
 
-Such a stream cannot be asked whether input waits, and a send on it goes through or not, so two
-things differ from a socket. Output leaves in joined pieces of 64 KiB, and while one is on its way
-input is read beside it and kept; that is what `try_receive` returns, and what keeps two peers that
-both send from stalling each other. A connection that was cut within a send is closed by force.
+Such a stream does not tell whether input waits, and its send is all or nothing. So two things differ from
+a socket. Output leaves in joined pieces of 64 KiB, and during each piece input is read beside it and kept:
+`try_receive` returns that, and two peers that both send do not stall each other. A connection whose send
+failed is closed by force.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ READ = 256 * 1024
 
 
 class ByteStream(Protocol):
-    """What a flavour makes of the library's stream; failures are OSErrors."""
+    """The stream of a library in one shape; failures are OSErrors."""
 
     local_address: Address
     peer_address: Address
@@ -40,7 +40,7 @@ class ByteStream(Protocol):
         """Send all of it."""
 
     async def send_eof(self) -> bool:
-        """Shut down writing; False where the stream cannot do that alone."""
+        """Shut down writing; False if the stream cannot do that without closing."""
         ...
 
     async def close(self) -> None:
@@ -51,7 +51,7 @@ class ByteStream(Protocol):
 
 
 class WrappedStream:
-    """A `Stream` over a `ByteStream`, which it owns from now on."""
+    """A `Stream` over a `ByteStream`; it owns the byte stream."""
 
     def __init__(self, library: Library, raw: ByteStream) -> None:
         self._library = library
@@ -69,7 +69,7 @@ class WrappedStream:
         return f"<WrappedStream {self.local_address} - {self.peer_address}>"
 
     def try_receive(self) -> bytes | None:
-        """Return what came while the last send was under way, None if nothing did; see `Stream`."""
+        """Return the bytes that came during the last send, None if there are none; see `Stream`."""
         if self._kept:
             data = self._kept.popleft()
             self._kept_size -= len(data)
@@ -79,7 +79,7 @@ class WrappedStream:
         return b"" if self._eof else None
 
     async def receive(self, deadline: float | None) -> bytes:
-        """Return what has arrived, b"" at the end; see `Stream`."""
+        """Return the bytes that have arrived, b"" at the end; see `Stream`."""
         data = self.try_receive()
         if data is not None:
             return data
@@ -91,7 +91,7 @@ class WrappedStream:
         return data
 
     async def send(self, buffers: Sequence[Buffer], deadline: float | None) -> list[Buffer]:
-        """Send the buffers and return what was not sent, if input came meanwhile; see `Stream`."""
+        """Send the buffers and return the rest if input came meanwhile; see `Stream`."""
         rest = list(buffers)
         index = 0
         failure: OSError | None = None
