@@ -78,7 +78,7 @@ class Cancelled(BaseException):
 
 
 class _Wait:
-    """What a coroutine yields: a condition and a deadline."""
+    """A condition and a deadline, which a coroutine yields."""
 
     def __init__(self, what: str, ready: Callable[[], bool], deadline: float | None) -> None:
         self.what = what
@@ -106,7 +106,7 @@ class Task(Generic[T]):
 
     @property
     def result(self) -> T:
-        """What the coroutine returned; raises RuntimeError if it has not."""
+        """The result of the coroutine; raises RuntimeError while it has none."""
         if not self._outcome:
             raise RuntimeError(f"{self!r} has no result")
         return self._outcome[0]
@@ -267,7 +267,7 @@ class LockstepBackend:
         self._world = world
         self._connections = 0
         self.to_server: Faults = Faults()
-        """What goes wrong on connections that are still to be made, from here to the server."""
+        """The faults of later connections, in the direction of the server."""
         self.to_client: Faults = Faults()
         """The same for the other direction."""
         self.capacity = CAPACITY
@@ -334,10 +334,10 @@ class LockstepServer(Serving):
         await self.shutdown()
 
     async def shutdown(self, grace: float = 0.0, *, refuse: bool = False) -> None:
-        """Accept no more associations, give those that run `grace` seconds, abort what is left.
+        """Accept no more associations, give the running ones `grace` seconds, abort the rest.
 
-        What asks for an association meanwhile finds nobody listening; with `refuse` it is rejected as
-        temporary congestion (2, 3, 1), until the last association has ended or the grace is over.
+        New connections are refused meanwhile. With `refuse` newcomers are rejected as temporary congestion
+        (2, 3, 1), until the last association has ended or the grace is over.
         """
         self._associations.begin_shutdown()
         if not refuse:

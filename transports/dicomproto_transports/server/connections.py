@@ -1,11 +1,10 @@
-"""What the servers of all flavours share: their connections, with a limit for those without an association.
+"""The connections of a server, with a limit for those without an association.
 
-Nothing that a peer does may stop the accept loop: it takes connections and hands them on, never
-reads, and survives running out of file descriptors. A connection without an association is cheap for
-a peer to make and to keep, whether it has none yet (it is silent, or in a TLS handshake) or none any
-more (its peer does not close). So these have a limit of their own, and when it is passed the oldest of
-the address that has most of them gives way: a thousand silent connections cost a bounded number of
-places, and a real one is still served.
+No peer may stop the accept loop: the loop takes connections and passes them on, never reads, and continues
+when file descriptors run out. A connection without an association costs a peer nothing, be it before the
+association (silent, or in a TLS handshake) or after it (the peer does not close). So these connections have a
+limit of their own. Above it the oldest one of the address with most of them is dropped: a thousand silent
+connections hold a bounded number of descriptors, and a real peer is still served.
 """
 
 from __future__ import annotations
@@ -21,17 +20,17 @@ if TYPE_CHECKING:
     from ..streams.tcp import SocketStream
 
 MAXIMUM_PENDING = 256
-"""Connections without an association that a server keeps, by default."""
+"""Connections without an association in one server."""
 
 PAUSE = 0.1
-"""Seconds until the next try when the system has no file descriptor or memory for a connection."""
+"""Seconds until the next attempt when the system has no file descriptor or memory for a connection."""
 
 
 class Connections:
     """The connections of a server: those with an association, and the pending ones, oldest first.
 
-    At most `maximum_pending` are kept. `current_user` tells the running task or thread. `on_idle` is called,
-    by any thread, when there are no associations any more but those of the tasks and threads in `spared`.
+    At most `maximum_pending` are kept. `current_user` returns the running task or thread. Any thread calls
+    `on_idle` when the last association has ended, but for those of the tasks and threads in `spared`.
     Each stream has this object as its `owner`.
     """
 
@@ -47,30 +46,30 @@ class Connections:
         self._current_user = current_user
         self._on_idle = on_idle
         self._lock = Lock()
-        self._pending: dict[Stream, tuple[SocketStream, str | None]] = {}  # with what its address counts as
-        self._by_host: dict[str | None, int] = {}  # how many of those each has
+        self._pending: dict[Stream, tuple[SocketStream, str | None]] = {}  # with its host
+        self._by_host: dict[str | None, int] = {}  # the pending connections of each
         self._associated: dict[Stream, object] = {}
 
     @property
     def pending(self) -> int:
-        """How many have no association, not yet or not any more."""
+        """The number of connections without an association."""
         return len(self._pending)
 
     @property
     def is_idle(self) -> bool:
-        """Whether no association is left but spared ones.
+        """Whether only spared associations are left.
 
-        Looks at a copy, made in one step, and holds no lock: a signal handler may interrupt the thread that
-        asks, and wait for associations to end, which they cannot while somebody else holds it.
+        It reads a copy, made in one step, and takes no lock: a signal handler may interrupt the thread that
+        asks, and wait for associations to end, which need the lock.
         """
         return self.spared.issuperset(list(self._associated.values()))
 
     def spare_current_user(self) -> None:
-        """Count the association that the running task or thread serves no longer: it waits for the others."""
+        """Ignore the association of the running task or thread, which waits for the others."""
         self.spared.add(self._current_user())
 
     def add(self, stream: SocketStream) -> None:
-        """Count a connection as pending; drops one when there are too many."""
+        """Count a connection as pending; drop the oldest if there are too many."""
         host = stream.peer_address[0] if stream.peer_address else None
         with self._lock:
             self._pending[stream] = stream, host
@@ -79,7 +78,7 @@ class Connections:
             self.drop_oldest()
 
     def associate(self, stream: Stream) -> None:
-        """Count a connection as pending no longer: it has its association."""
+        """Count a connection as associated."""
         with self._lock:
             if self._take(stream):
                 self._associated[stream] = self._current_user()
@@ -101,7 +100,7 @@ class Connections:
             self._tell_if_idle()
 
     def displace(self, stream: SocketStream) -> None:
-        """Have the user of a stream with an association see that its place is needed."""
+        """Tell the user of a stream with an association that its place is needed."""
         with self._lock:  # so that it is not closed meanwhile
             if stream in self._associated:
                 stream.stop_reading()
@@ -111,9 +110,9 @@ class Connections:
             self._on_idle()
 
     def drop_oldest(self) -> None:
-        """End the oldest pending one of the address that has most of them, if there is one, to make room.
+        """Drop the oldest pending connection of the address with most of them, if there is one.
 
-        So a peer that floods us throws out its own connections and not those of others.
+        So a peer that floods a server loses its own connections and not those of others.
         """
         with self._lock:  # held while dropping, so that its owner cannot close it meanwhile
             most = max(self._by_host.values(), default=0)
@@ -124,7 +123,7 @@ class Connections:
                 oldest.drop()
 
     def _take(self, stream: Stream) -> bool:
-        """Count a connection as pending no longer, and tell whether it was; the caller holds the lock."""
+        """Remove a pending connection; False if it was not pending. The caller holds the lock."""
         taken = self._pending.pop(stream, None)
         if taken is None:
             return False

@@ -1,10 +1,10 @@
-"""The places of a server: how many associations it serves at once, and which of them gives way to a newcomer.
+"""The places of a server: the limit of its associations, and which of them gives way to a newcomer.
 
-A place costs a peer nothing to hold: an association stands as long as a byte comes now and then. So when all
-are taken, a newcomer gets that of the association which has been idle longest, at the address that holds
-most places, as long as its own address holds fewer. That one is only promised to it until policy and handlers
-have accepted the newcomer: who is rejected ends nobody. Those who share an address (behind a proxy, or in
-containers) are not kept apart by that, so there is no limit per address by default.
+A place costs a peer nothing: an association stands as long as a byte comes now and then. So when all places
+are taken, a newcomer gets the place of the association that has been idle longest, at the address with most
+places, if its own address has fewer. The place is only promised until policy and handlers have accepted the
+newcomer: a rejected newcomer ends no association. Peers may share an address (behind a proxy, in containers).
+So there is no limit per address by default.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ log: logging.Logger = logging.getLogger("dicomproto.server")
 
 _IN_ALL = "maximum_associations"
 _FOR_SOME = ("maximum_associations_per_ae_title", "maximum_associations_per_address")
-"""The settings that bound how many associations there are, in all and with something in common."""
+"""The settings that limit the number of associations, in all and with one title or address."""
 
 _SILENCE = 60.0
-"""Seconds between two lines that say that a limit is reached."""
+"""Seconds between two log lines on one reached limit."""
 
 
 class PlaceSettings(Protocol):
-    """The settings of an application entity that say how many associations a server has; see `AE`."""
+    """The settings of an application entity that limit its associations; see `AE`."""
 
     maximum_associations: int | None
     maximum_associations_per_address: int | None
@@ -61,28 +61,28 @@ class Place:
         self.associated: Callable[[], object] = associated
         """Tells the server that the connection has its association."""
         self.displace: Callable[[], object] | None = displace
-        """Ends the next wait of the association with `Displaced`; None for one that does not give way."""
+        """Ends the next wait of the association with `Displaced`; None if it does not give way."""
         self.host, _ = host_and_port(session.stream.peer_address)
-        # A Unix socket has no host: no two are alike then.
+        # A Unix socket has no host: no two connections are alike then.
         self.alike: tuple[str, str | Session] = (normalize_ae_title(calling_ae_title), self.host or session)
-        """What those of one calling AE title, and those of one address, have in common."""
+        """The calling AE title and the address, which the limits count."""
         self.idle: list[float] = []
-        """When the last operation ended; empty while there is one, and before the association stands."""
+        """The end of the last operation; empty during an operation and before the association stands."""
         self.leaver: Place | None = None
-        """Who gives way to it once it is accepted."""
+        """The place that gives way once this association is accepted."""
         self.is_given_up: bool = False
-        """Whether it counts no longer, because a newcomer has it."""
+        """Whether a newcomer has taken it."""
 
     @property
     def is_live(self) -> bool:
-        """Whether it counts."""
+        """Whether it counts towards the limits."""
         return self.session.ending.terminal is None and not self.is_given_up
 
     def begin_operation(self) -> bool:
         """Note that an operation begins; False if the place is given up.
 
-        The thread of the association and that of a newcomer both take the one item of `idle`, in one step:
-        who finds it may go on, so that nothing is ended in the middle of an operation.
+        The thread of the association and that of a newcomer both take the one item of `idle`, in one step.
+        The one that gets it goes on. So no association is ended during an operation.
         """
         try:
             self.idle.pop()
@@ -91,20 +91,20 @@ class Place:
         return True
 
     def give_up(self) -> bool:
-        """Give it up; False if an operation is under way. Its association is still to be told."""
+        """Give it up; False if an operation is under way. The caller still tells the association."""
         self.is_given_up = self.begin_operation()
         return self.is_given_up
 
     def seconds_idle(self, now: float) -> float:
-        """Return for how long there has been no operation."""
+        """Return the seconds since the last operation, 0 during one."""
         return now - next(iter(self.idle), now)  # which its own thread may change meanwhile
 
 
 class Places:
     """The places of one server; any thread may take one.
 
-    The lock is held over nothing that calls code of others: handlers of the log, or the policy. What only
-    looks at the associations needs no lock, because a signal handler may do so at any time.
+    No foreign code runs under the lock: no handlers of the log, no policy. Reading the associations takes no
+    lock, because a signal handler may do so at any time.
     """
 
     def __init__(self) -> None:
@@ -118,7 +118,7 @@ class Places:
         return list(self._taken)  # one step
 
     def take(self, place: Place) -> bool:
-        """Take a place, or be promised that of another; False, with a line in the log, if there is none."""
+        """Take a place, or be promised one; False, with a log line, if there is none."""
         now = place.session.stream.now()
         with self._lock:
             reached, place.leaver = self._look(place, now)
@@ -129,9 +129,9 @@ class Places:
         return reached is None
 
     def settle(self, place: Place) -> bool:
-        """Have another one give way to an association that is about to be accepted; False as in `take`.
+        """Let an idle association give way to one that is about to be accepted; False as in `take`.
 
-        Nobody does if there is room by now; if an operation of `leaver` has begun, it may be another.
+        None gives way if there is room by now. If `leaver` has begun an operation, another one may give way.
         """
         if place.leaver is None:
             return True
@@ -150,7 +150,7 @@ class Places:
         return reached is None
 
     def refuse(self, place: Place) -> None:
-        """Log that nobody gives way to a newcomer that would not be accepted."""
+        """Log that no association gives way to a newcomer that is rejected anyway."""
         self._tell(_IN_ALL, place, "was rejected")
 
     def leave(self, session: Session) -> None:
@@ -159,7 +159,7 @@ class Places:
             self._taken.pop(session, None)
 
     def _look(self, place: Place, now: float) -> tuple[str | None, Place | None]:
-        """Return the limit that leaves no place, if one does, and who has to give way otherwise."""
+        """Return the limit that leaves no place, or the place that has to give way."""
         live = [other for other in self._taken.values() if other.is_live and other is not place]
         for index, name in enumerate(_FOR_SOME):
             limit = getattr(place.settings, name)
@@ -189,7 +189,7 @@ class Places:
 
 
 def _leaver(holders: list[Place], newcomer: Place, now: float) -> Place | None:
-    """Return who gives way: idle longest, at the address that holds most places; None if nobody does."""
+    """Return the place that gives way: idle longest, at the address with most places; None if none does."""
     enough = newcomer.settings.give_way_after
     if not enough:
         return None

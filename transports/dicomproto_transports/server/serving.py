@@ -1,4 +1,4 @@
-"""The base of all servers, and what they need of the acceptor's side of an application entity."""
+"""The base of all servers, and the interface to the acceptor's side of an application entity."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 class ConnectionServer(Protocol):
-    """What a server needs to know of the acceptor's side."""
+    """The acceptor's side of an application entity, as a server uses it."""
 
     handlers: Handlers
 
     @property
     def active_associations(self) -> list[object]:
-        """The associations that are being served now, as their handlers see them."""
+        """The associations with a place, as their handlers see them."""
         ...
 
     async def serve_connection(
@@ -31,28 +31,27 @@ class ConnectionServer(Protocol):
     ) -> None:
         """Run one association to its end and close the stream.
 
-        `associated` is called as soon as a requested association has its place, and before it is judged.
-        Until then, and again from the end of the association, the connection counts as pending, and the
-        oldest pending ones are dropped when there are too many. With `backend` its handlers open others, as
-        for a C-MOVE; the waits of one that a server gives may end when that shuts down.
+        `associated` is called when a requested association gets its place, before policy and handlers decide.
+        Until then, and again after the end of the association, the connection counts as pending, and the
+        oldest pending ones are dropped when there are too many. Handlers open other associations with
+        `backend`, as for a C-MOVE; a shutdown of the server may end its waits.
 
-        Raises nothing but cancellation or `ServerShutdown`, and those only after the stream has
-        been closed.
+        Raises only a cancellation or `ServerShutdown`, after the stream was closed.
         """
 
     def begin_shutdown(self) -> None:
-        """The server is about to end all associations; no new ones are accepted."""
+        """Accept no more associations, since the server is about to end."""
 
     def bind(self, kind: EventKind, handler: Handler, args: Sequence[object]) -> None:
         """Bind a handler, for the associations that are being served now as well."""
 
     def unbind(self, kind: EventKind, handler: Handler) -> None:
-        """Bind a handler no longer, for the associations that are being served now neither."""
+        """Unbind a handler, for the associations that are being served now as well."""
 
 
 @known_as("Server")
 class Serving:
-    """What every server tells about itself, and its handlers."""
+    """The addresses, associations and handlers of a server."""
 
     def __init__(self, core: ConnectionServer, addresses: list[Address]) -> None:
         self._core = core
@@ -72,7 +71,7 @@ class Serving:
 
     @property
     def addresses(self) -> list[Address]:
-        """Where the server listens; None for a Unix socket."""
+        """The addresses on which the server listens; None for a Unix socket."""
         return self._addresses
 
     @property
@@ -101,7 +100,7 @@ class Serving:
         self._core.bind(event, handler, args)
 
     def unbind(self, event: EventKind, handler: Handler) -> None:
-        """Bind a handler no longer, for associations that run now neither."""
+        """Unbind a handler, for associations that run now as well."""
         self._core.unbind(event, handler)
 
     def get_handlers(self, event: EventKind) -> list[tuple[Handler, tuple[object, ...]]]:
@@ -114,7 +113,7 @@ class Serving:
 
 
 def report(stream: Stream) -> None:
-    """Log the exception that is being handled; a connection's failure stays its own."""
+    """Log the current exception: the failure of one connection ends no other."""
     import logging
 
     logging.getLogger("dicomproto.server").exception("serving %s failed", stream.peer_address)

@@ -57,7 +57,7 @@ class Server(Serving):
             refuse_with("start_server")
 
         def __exit__(self, *error: object) -> None:
-            """Be there, so that `__enter__` is called."""
+            """Exist, so that `with` calls `__enter__`."""
 
     async def __aenter__(self) -> Self:
         await self._running.__aenter__()
@@ -77,15 +77,15 @@ class Server(Serving):
             await self._ended.wait()
 
     async def shutdown(self, grace: float = 0.0, *, refuse: bool = False) -> None:
-        """Accept no more associations, give those that run `grace` seconds, abort what is left.
+        """Accept no more associations, give the running ones `grace` seconds, abort the rest.
 
-        What asks for an association meanwhile finds nobody listening; with `refuse` it is rejected as
-        temporary congestion (2, 3, 1), and the server listens until the last association has ended or the
-        grace is over. Called again meanwhile, the shorter of both times counts.
+        New connections are refused by the system meanwhile. With `refuse` the server listens until the last
+        association has ended or the grace is over, and rejects newcomers as temporary congestion (2, 3, 1).
+        Called again meanwhile, the shorter of both times counts.
 
-        Each is aborted and closed within `Timeouts.close`, or at most 15 seconds later when a handler in a
-        thread does not return: such a one is left alone, and what it returns is not used. A handler may call
-        this; its own association is not waited for, and is among those that are aborted.
+        Each association is aborted and closed within `Timeouts.close`, or at most 15 seconds later when a
+        handler in a thread does not return: such a handler is left alone, and its result is not used. A
+        handler may call this; its own association is not waited for, and is aborted with the rest.
         """
         self._associations.begin_shutdown()
         if not self._entered:

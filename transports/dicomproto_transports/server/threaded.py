@@ -21,12 +21,12 @@ from .connections import MAXIMUM_PENDING, PAUSE, Connections
 from .serving import ConnectionServer, Serving, report
 
 _LAST_WAIT = 15.0
-"""Seconds that `Server.shutdown` gives threads to end that were told to; each needs `Timeouts.close`
-at most, unless it is within a handler."""
+"""Seconds that `Server.shutdown` waits for its threads; each needs `Timeouts.close` at most, unless it is
+within a handler."""
 
 _GLANCE = 0.2
-"""Seconds after which a shutdown that waits looks again: the handler of a second signal may have had the
-notice, between a look and a wait of the thread that it interrupted."""
+"""Poll interval of a waiting shutdown: a signal handler may consume the notification between the check and
+the wait."""
 
 
 class Server(Serving):
@@ -95,15 +95,15 @@ class Server(Serving):
             self._close()
 
     def shutdown(self, grace: float = 0.0, *, refuse: bool = False) -> None:
-        """Accept no more associations, give those that run `grace` seconds, abort what is left.
+        """Accept no more associations, give the running ones `grace` seconds, abort the rest.
 
-        What asks for an association meanwhile finds nobody listening; with `refuse` it is rejected as
-        temporary congestion (2, 3, 1), and the server listens until the last association has ended or the
-        grace is over. Called again meanwhile, the shorter of both times counts.
+        New connections are refused by the system meanwhile. With `refuse` the server listens until the last
+        association has ended or the grace is over, and rejects newcomers as temporary congestion (2, 3, 1).
+        Called again meanwhile, the shorter of both times counts.
 
         Returns when all have ended, each aborted and closed within `Timeouts.close`, or after 15
-        seconds when a handler does not return. The association that this is called from, by a
-        handler, is not waited for; it ends after the handler.
+        seconds when a handler does not return. A handler may call this; its own association is not
+        waited for, and ends after the handler.
         """
         shut_down([self], grace, refuse=refuse)
 
@@ -146,7 +146,7 @@ class Server(Serving):
                 self._changed.notify_all()
 
     def _close_when_done(self) -> None:
-        """Close what is left of a server that was shut down; the caller holds `_changed`."""
+        """Close the sockets of a server that was shut down; the caller holds `_changed`."""
         is_last = self._acceptor is None and not self._threads
         if self._end.is_set and is_last and not self._closed:
             self._closed = True

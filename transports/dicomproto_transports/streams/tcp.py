@@ -134,8 +134,8 @@ class SocketStream:
     """A `Stream` over a connected stream socket; it owns the socket.
 
     The side that closes a connection first cannot use its two ports again for a minute (TIME_WAIT, RFC 9293
-    3.6). With `spares_port` the stream waits for the peer to close, until the deadline and 0.1 s at least, and
-    then resets the connection.
+    3.6). With `spares_port` the stream waits for the peer to close, until the deadline and 0.1 s at least,
+    and then resets the connection.
     """
 
     def __init__(
