@@ -17,9 +17,9 @@ from typing import TypeVar
 try:
     from hypothesis import strategies as st
     from hypothesis.strategies import SearchStrategy
-except ModuleNotFoundError as error:
-    text: str = f"{__name__} needs {error.name}, which is not installed: pip install 'dicomproto[testing]'"
-    raise ModuleNotFoundError(text, name=error.name) from error
+except ModuleNotFoundError as _error:
+    _text = f"{__name__} needs {_error.name}, which is not installed: pip install 'dicomproto[testing]'"
+    raise ModuleNotFoundError(_text, name=_error.name) from _error
 
 from .dimse.commands import COMMANDS, DATA_SET_PRESENT, NO_DATA_SET, Command
 from .dimse.elements import ELEMENTS

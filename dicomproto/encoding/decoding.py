@@ -28,7 +28,7 @@ from .frames import Sink
 from .headers import LITTLE, UNDEFINED
 from .walks import walk_whole
 
-SEQUENCES = frozenset(tag for tag, entry in DicomDictionary.items() if entry[0] == "SQ")
+SEQUENCES: frozenset[int] = frozenset(tag for tag, entry in DicomDictionary.items() if entry[0] == "SQ")
 """Tags of sequences; Implicit VR and UN do not mark them."""
 
 _TEXTS = frozenset(tag for tag, entry in DicomDictionary.items() if entry[0] in EXTENDED_VRS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from struct import Struct
-from typing import Any
+from typing import Any, Final
 
 from ..uids import (
     EXPLICIT_VR_BIG_ENDIAN,
@@ -125,9 +125,9 @@ class Order:
     """Headers in one byte order; VRs are numbers here, since to look up a number is faster."""
 
     def __init__(self, sign: str) -> None:
-        self.explicit = Struct(sign + "HHHH").unpack_from
-        self.implicit = Struct(sign + "HHI").unpack_from
-        self.long = Struct(sign + "I").unpack_from
+        self.explicit: Final = Struct(sign + "HHHH").unpack_from
+        self.implicit: Final = Struct(sign + "HHI").unpack_from
+        self.long: Final = Struct(sign + "I").unpack_from
         code = Struct(sign + "H").unpack
         self.vrs: dict[Any, str] = {code(vr.encode())[0]: vr for vr in SHORT_VRS | LONG_VRS}
         self.short_vrs: frozenset[Any] = frozenset(

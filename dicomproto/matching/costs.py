@@ -27,8 +27,13 @@ class Count:
     """The parts of the keys read so far that cost time and memory."""
 
     def __init__(self) -> None:
-        self.items = self.values = self.escapes = self.names = self.wild_cards = self.hidden = 0
+        self.items: int = 0
+        self.values: int = 0
         self.numbers: int = 0
+        self.escapes: int = 0
+        self.names: int = 0
+        self.wild_cards: int = 0
+        self.hidden: int = 0
         self._others: dict[str, Count] = {}
 
     def of(self, vr: str) -> Count:

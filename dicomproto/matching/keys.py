@@ -100,8 +100,11 @@ class UnknownKey:
     """A key of unknown VR, such as a private element in Implicit VR; the entity may give the VR."""
 
     def __init__(self, likely: Key, key_as: Callable[[str], Key]) -> None:
-        self.tag, self.vr, self.creator = likely.tag, likely.vr, likely.creator
-        self.is_universal, self.has_unknown = likely.is_universal, True
+        self.tag: BaseTag = likely.tag
+        self.vr: str = likely.vr
+        self.creator: str = likely.creator
+        self.is_universal: bool = likely.is_universal
+        self.has_unknown: bool = True
         self._likely = likely
         self._key_as = key_as
         self._keys: dict[str, Key] = {}

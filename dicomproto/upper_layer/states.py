@@ -12,6 +12,7 @@ of the documentation are drawn from this module.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 from types import MappingProxyType
 
@@ -33,7 +34,7 @@ class State(Enum):
     STA12 = "Sta12"
     STA13 = "Sta13"
 
-    __hash__ = object.__hash__  # the one of Enum is a Python call, several times a message
+    __hash__: Callable[..., int] = object.__hash__  # Enum's is a Python call, several times a message
 
     @property
     def meaning(self) -> str:

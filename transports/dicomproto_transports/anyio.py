@@ -5,6 +5,8 @@ Deadlines and cancellation are the library's own.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from . import evt
 from .asynchronous import LibraryAE
 from .entity.association import Association
@@ -17,6 +19,10 @@ from .server.tasks import Server
 from .streams.anyio_library import BACKEND, LIBRARY, wrap_stream
 from .streams.listening import systemd_sockets
 
+if TYPE_CHECKING:
+    from .streams.event_loop import Library
+    from .streams.interface import Backend
+
 __all__ = [
     "AE", "Association", "BACKEND", "InvalidFile", "KnownFile", "NotPart10", "Responses", "Server",
     "StoreOutcome", "StoreOutcomes", "TruncatedFile", "debug_logger", "evt",
@@ -27,5 +33,5 @@ __all__ = [
 class AE(LibraryAE):
     __doc__ = LibraryAE.__doc__
 
-    backend = BACKEND
-    library = LIBRARY
+    backend: Backend = BACKEND
+    library: Library = LIBRARY

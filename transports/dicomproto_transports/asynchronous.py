@@ -16,7 +16,7 @@ from .arguments import Context
 from .entity.acceptor import ServerCore
 from .entity.ae import Requestor
 from .entity.association import Association
-from .entity.facade import Entity, StreamServer
+from .entity.facade import Entity, StreamServer, in_its_place
 from .server.connections import MAXIMUM_PENDING
 from .server.tasks import Server
 from .streams.event_loop import Library, refuse_with
@@ -99,8 +99,11 @@ class AsyncAE(Entity):
     backend: Backend
     """What connects and waits. A subclass may have one of its own."""
 
-    associate = _awaitable(Requestor.associate)
-    serve_stream = _served(StreamServer.serve_stream)
+    @in_its_place(_awaitable(Requestor.associate))
+    def associate(self) -> None: ...
+
+    @in_its_place(_served(StreamServer.serve_stream))
+    def serve_stream(self) -> None: ...
 
     def __init_subclass__(cls, **options: object) -> None:
         super().__init_subclass__(**options)

@@ -30,7 +30,7 @@ from .entity.acceptor import ServerCore
 from .entity.ae import Requestor
 from .entity.association import Association as Coroutines
 from .entity.base_association import BaseAssociation
-from .entity.facade import Entity, StreamServer
+from .entity.facade import Entity, StreamServer, in_its_place
 from .files.objects import KnownFile
 from .files.part10 import InvalidFile, NotPart10, TruncatedFile
 from .logs import debug_logger
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from dicomproto.dimse.commands import Response
     from dicomproto.negotiation import SupportedContext
 
+    from .association.handling import Drive
     from .association.session import Session
     from .checks import Network
     from .streams.interface import Connect
@@ -175,27 +176,59 @@ class Association(BaseAssociation):
     As a context manager it is released at the end of the block; with an exception it is aborted.
     """
 
-    send_c_echo = _blocking(Coroutines.send_c_echo)
-    send_c_store = _blocking(Coroutines.send_c_store)
-    store_many = _iterating(Coroutines.store_many)
-    send_c_find = _answered(Coroutines.send_c_find)
-    send_c_get = _answered(Coroutines.send_c_get)
-    send_c_move = _answered(Coroutines.send_c_move)
-    send_c_cancel = _blocking(Coroutines.send_c_cancel)
-    send_n_event_report = _blocking(Coroutines.send_n_event_report)
-    send_n_get = _blocking(Coroutines.send_n_get)
-    send_n_set = _blocking(Coroutines.send_n_set)
-    send_n_action = _blocking(Coroutines.send_n_action)
-    send_n_create = _blocking(Coroutines.send_n_create)
-    send_n_delete = _blocking(Coroutines.send_n_delete)
-    serve = _blocking(Coroutines.serve)
-    release = _blocking(Coroutines.release)
-    abort = _blocking(Coroutines.abort)
+    @in_its_place(_blocking(Coroutines.send_c_echo))
+    def send_c_echo(self) -> None: ...
+
+    @in_its_place(_blocking(Coroutines.send_c_store))
+    def send_c_store(self) -> None: ...
+
+    @in_its_place(_iterating(Coroutines.store_many))
+    def store_many(self) -> None: ...
+
+    @in_its_place(_answered(Coroutines.send_c_find))
+    def send_c_find(self) -> None: ...
+
+    @in_its_place(_answered(Coroutines.send_c_get))
+    def send_c_get(self) -> None: ...
+
+    @in_its_place(_answered(Coroutines.send_c_move))
+    def send_c_move(self) -> None: ...
+
+    @in_its_place(_blocking(Coroutines.send_c_cancel))
+    def send_c_cancel(self) -> None: ...
+
+    @in_its_place(_blocking(Coroutines.send_n_event_report))
+    def send_n_event_report(self) -> None: ...
+
+    @in_its_place(_blocking(Coroutines.send_n_get))
+    def send_n_get(self) -> None: ...
+
+    @in_its_place(_blocking(Coroutines.send_n_set))
+    def send_n_set(self) -> None: ...
+
+    @in_its_place(_blocking(Coroutines.send_n_action))
+    def send_n_action(self) -> None: ...
+
+    @in_its_place(_blocking(Coroutines.send_n_create))
+    def send_n_create(self) -> None: ...
+
+    @in_its_place(_blocking(Coroutines.send_n_delete))
+    def send_n_delete(self) -> None: ...
+
+    @in_its_place(_blocking(Coroutines.serve))
+    def serve(self) -> None: ...
+
+    @in_its_place(_blocking(Coroutines.release))
+    def release(self) -> None: ...
+
+    @in_its_place(_blocking(Coroutines.abort))
+    def abort(self) -> None: ...
 
     def __enter__(self) -> Self:
         return self
 
-    __exit__ = _blocking(Coroutines.__aexit__)
+    @in_its_place(_blocking(Coroutines.__aexit__))
+    def __exit__(self, *_: object) -> None: ...
 
 
 def _opened(
@@ -224,7 +257,7 @@ def _served(
 class AE(Entity):
     __doc__ = Entity.__doc__
 
-    drive = staticmethod(run)
+    drive: Drive | None = staticmethod(run)
 
     _servers: WeakSet[Server]
 
@@ -239,8 +272,11 @@ class AE(Entity):
         super().__init__(ae_title, limits=limits, timeouts=timeouts, connect=connect)
         vars(self).update(_servers=WeakSet())
 
-    associate = _opened(Requestor.associate)
-    serve_stream = _served(StreamServer.serve_stream)
+    @in_its_place(_opened(Requestor.associate))
+    def associate(self) -> None: ...
+
+    @in_its_place(_served(StreamServer.serve_stream))
+    def serve_stream(self) -> None: ...
 
     def make_association(self, session: Session) -> Association:
         """Return the object that users and handlers get for a session."""

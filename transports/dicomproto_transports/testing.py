@@ -50,7 +50,7 @@ from .logs import debug_logger
 from .server.connections import MAXIMUM_PENDING, Connections
 from .server.serving import ConnectionServer, Serving
 from .streams.addresses import Address
-from .streams.interface import Connect, Stream
+from .streams.interface import Backend, Connect, Stream
 from .streams.memory import CAPACITY, Faults, MemorySocket, connected
 from .streams.tcp import SocketStream
 
@@ -386,7 +386,7 @@ class AE(AsyncAE):
     ) -> None:
         super().__init__(ae_title, limits=limits, timeouts=timeouts, connect=connect)
         vars(self).update(_world=world)
-        self.backend = world.backend
+        self.backend: Backend = world.backend
 
     def start_server(
         self,

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Set
 from typing import TYPE_CHECKING, cast, get_args
 
 from dicomproto.dimse.events import CancelReceived, DataSetChunk
@@ -83,7 +83,7 @@ class Driver:
         self._on_end = on_end
         self.ending: Ending = Ending(connection, stream)
         self.sender: Sender = Sender(connection, stream, timeouts.write, self.ending, self.end)
-        self.cancelled = connection.cancelled
+        self.cancelled: Set[int] = connection.cancelled
         self.observer: Observer | None = None
         """Reports the bytes, PDUs and messages of the connection; None unless a handler asks for them."""
         self.close_timeout: float | None = timeouts.close

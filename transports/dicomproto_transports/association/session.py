@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from dicomproto.dimse.commands import AnsweredBy, CStoreRQ, Request, Response
 from dicomproto.dimse.events import RequestReceived, RequestRefused, ResponseReceived
@@ -38,10 +38,13 @@ if TYPE_CHECKING:
     from dicomproto.negotiation import AcceptedContext
     from dicomproto.upper_layer.pdu import Buffer
 
+    from ..events.any_association import AnyAssociation
     from ..events.handlers import Handlers
     from ..streams.interface import Backend, Stream
     from .charset import Doubt
+    from .endings import Ending
     from .holding import Holding
+    from .sender import Sender
 
 R = TypeVar("R", bound=Response)
 
@@ -78,8 +81,10 @@ class Session:
         holding: Holding,
         maximum_collected: int | None,
     ) -> None:
-        self.connection, self.stream = connection, stream
-        self.backend, self.timeouts = backend, timeouts
+        self.connection: Connection = connection
+        self.stream: Stream = stream
+        self.backend: Backend = backend
+        self.timeouts: Timeouts = timeouts
         self.ae_title: str = ae_title
         """The AE title of this side."""
         self.text: Doubt = text
@@ -100,15 +105,19 @@ class Session:
         self._serve = serve
         self._awaited: dict[int, Operation] = {}
         self.driver: Driver = Driver(connection, stream, backend, timeouts, self._tell_end)
-        self.sender, self.ending = self.driver.sender, self.driver.ending
+        self.sender: Sender = self.driver.sender
+        self.ending: Ending = self.driver.ending
         self.handling: Handling = Handling(self.driver, connection, stream, backend, handlers, drive)
         # Methods of the parts, bound here: a method that passes them on costs one more call.
-        self.next_event, self.end = self.driver.next_event, self.driver.end
-        self.send_queued, self.respond = self.sender.send_queued, self.sender.respond
-        self.enter, self.leave = self.handling.enter, self.handling.leave
+        self.next_event: Final = self.driver.next_event
+        self.end: Final = self.driver.end
+        self.send_queued: Final = self.sender.send_queued
+        self.respond: Final = self.sender.respond
+        self.enter: Final = self.handling.enter
+        self.leave: Final = self.handling.leave
         self.cut_ends: CutEnds = CutEnds(self.end)
         """A block of a call that cannot be resumed after a cut: a cut ends the association."""
-        self.association = make_association(self)
+        self.association: AnyAssociation = make_association(self)
         self.observe()
         if self.driver.observer is not None:
             self.driver.observer.start()

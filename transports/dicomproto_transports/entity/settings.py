@@ -185,7 +185,7 @@ class Settings(NamedTimeouts):
         vars(self).update(DEFAULTS, _requested=[], _supported={}, _revision=None, _settled=None)
         self.ae_title = ae_title
         self.limits = Limits() if limits is None else limits
-        self.timeouts = Timeouts() if timeouts is None else timeouts
+        self.timeouts: Timeouts = Timeouts() if timeouts is None else timeouts
         self.move_destinations = {}
         self.connect = connect
 

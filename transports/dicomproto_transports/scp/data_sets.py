@@ -57,7 +57,8 @@ class IncomingDataSet(Incoming):
         self._data: Buffer | None = None
         self._dataset: Dataset | None = None
         if not received.has_data_set:
-            self._data, self.is_complete = b"", True
+            self._data = b""
+            self.is_complete: bool = True
 
     @property
     def context(self) -> AcceptedContext:

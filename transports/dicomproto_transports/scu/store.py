@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from dicomproto.dimse.commands import LOW, CStoreRQ, CStoreRSP
 from dicomproto.errors import NoAcceptedContext
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..association.session import Session
     from ..files.objects import ObjectToSend
 
-make_request = maker_of(CStoreRQ)
+make_request: Final = maker_of(CStoreRQ)
 
 
 def choose_context(

@@ -9,7 +9,7 @@ from math import inf
 from typing import TypeVar
 
 from ..extras import missing_extra
-from .addresses import plain_address
+from .addresses import Address, plain_address
 from .connecting import AddressInfo
 from .event_loop import AsyncBackend, Event, Group, Library, Scope
 from .supplied import check_supplied
@@ -20,8 +20,8 @@ try:
     import anyio.abc
     import anyio.lowlevel
     import anyio.to_thread
-except ImportError as error:
-    raise missing_extra("dicomproto_transports.anyio", "anyio", error) from error
+except ImportError as _error:
+    raise missing_extra("dicomproto_transports.anyio", "anyio", _error) from _error
 
 OfAnyio = anyio.abc.ByteStream
 """The streams that `wrap_stream` takes."""
@@ -81,8 +81,8 @@ class AnyioByteStream:
     def __init__(self, stream: anyio.abc.ByteStream) -> None:
         self._stream = stream
         attribute = anyio.abc.SocketAttribute
-        self.local_address = plain_address(stream.extra(attribute.local_address, None))
-        self.peer_address = plain_address(stream.extra(attribute.remote_address, None))
+        self.local_address: Address = plain_address(stream.extra(attribute.local_address, None))
+        self.peer_address: Address = plain_address(stream.extra(attribute.remote_address, None))
 
     async def receive(self, size: int, /) -> bytes:
         try:

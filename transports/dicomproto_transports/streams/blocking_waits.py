@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from functools import partial
 from math import ceil
 from time import monotonic
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from .connecting import AddressInfo
 from .interface import ServerShutdown
@@ -139,7 +139,7 @@ class BlockingBackend:
 
     def __init__(self, wake: Wake | None = None) -> None:
         self._wake = wake
-        self.connect = partial(
+        self.connect: Final = partial(
             connect, resolve=_resolve, make_waiter=partial(PollWaiter, wake=wake), now=monotonic
         )
 

@@ -14,7 +14,7 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from functools import partial
 from math import inf
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, Self, TypeVar
 
 from .connecting import AddressInfo
 from .tcp import connect
@@ -92,8 +92,8 @@ class AsyncWaiter:
     def __init__(self, library: Library, sock: socket.socket | int) -> None:
         self._library = library
         self._sock = sock
-        self.now = library.now
-        self.checkpoint = library.checkpoint
+        self.now: Final = library.now
+        self.checkpoint: Final = library.checkpoint
 
     async def readable(self, deadline: float | None) -> None:
         """Wait until a receive would not block."""
@@ -147,10 +147,10 @@ class AsyncBackend:
 
     def __init__(self, library: Library) -> None:
         self._library = library
-        self.now = library.now
-        self.checkpoint = library.checkpoint
-        self.current_task = library.current_task
-        self.connect = partial(
+        self.now: Final = library.now
+        self.checkpoint: Final = library.checkpoint
+        self.current_task: Final = library.current_task
+        self.connect: Final = partial(
             connect, resolve=self._resolve, make_waiter=partial(AsyncWaiter, library), now=library.now
         )
 

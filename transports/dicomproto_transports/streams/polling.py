@@ -8,7 +8,7 @@ the input of the peer that asked for the C-MOVE is read.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from .interface import glimpse
 from .supplied import ConnectingBackend
@@ -43,8 +43,8 @@ class PollingStream:
         self._stream = stream
         self._poll = poll
         self._due = stream.now() + _GLANCE
-        self.now = stream.now
-        self.try_receive = stream.try_receive
+        self.now: Final = stream.now
+        self.try_receive: Final = stream.try_receive
 
     @property
     def local_address(self) -> Address:

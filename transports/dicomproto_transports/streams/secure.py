@@ -16,7 +16,7 @@ from __future__ import annotations
 import errno
 import ssl
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from dicomproto.errors import AssociationError, ConnectionLost, TLSFailed
 from dicomproto.upper_layer.violations import sniff
@@ -163,7 +163,7 @@ class TlsStream:
         self._inner = inner
         self._engine = engine
         self._incoming, self._outgoing = incoming, outgoing
-        self.now = inner.now
+        self.now: Final = inner.now
         self._eof = self._closed = False
         self._failure: OSError | None = None
         self._kept = b""

@@ -6,7 +6,7 @@ Otherwise a missing method would be found late, in the middle of an association,
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from dicomproto.errors import ConnectionLost, TimedOut
 
@@ -52,11 +52,11 @@ class ConnectingBackend:
 
     def __init__(self, backend: Backend, connect: Callable[..., Awaitable[Stream]]) -> None:
         self._connect = connect
-        self.now = backend.now
-        self.checkpoint = backend.checkpoint
-        self.current_task = backend.current_task
-        self.shield = backend.shield
-        self.in_thread = backend.in_thread
+        self.now: Final = backend.now
+        self.checkpoint: Final = backend.checkpoint
+        self.current_task: Final = backend.current_task
+        self.shield: Final = backend.shield
+        self.in_thread: Final = backend.in_thread
 
     async def connect(
         self,

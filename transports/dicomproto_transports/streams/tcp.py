@@ -22,7 +22,7 @@ from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from dicomproto.errors import ConnectionLost, TimedOut
 
@@ -148,7 +148,7 @@ class SocketStream:
     ) -> None:
         self._sock = sock
         self._waiter = waiter
-        self.now = waiter.now
+        self.now: Final = waiter.now
         self.local_address: Address = plain_address(sock.getsockname())
         self.peer_address: Address = plain_address(_peer_name(sock))
         self._read_size = SMALL_READ

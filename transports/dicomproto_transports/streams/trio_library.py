@@ -9,7 +9,7 @@ from math import inf
 from typing import TypeVar
 
 from ..extras import missing_extra
-from .addresses import plain_address
+from .addresses import Address, plain_address
 from .connecting import AddressInfo
 from .event_loop import AsyncBackend, Event, Group, Library, Scope
 from .supplied import check_supplied
@@ -17,8 +17,8 @@ from .wrapped import WrappedStream
 
 try:
     import trio
-except ImportError as error:
-    raise missing_extra("dicomproto_transports.trio", "trio", error) from error
+except ImportError as _error:
+    raise missing_extra("dicomproto_transports.trio", "trio", _error) from _error
 
 OfTrio = trio.abc.Stream
 """The streams that `wrap_stream` takes."""
@@ -78,8 +78,8 @@ class TrioByteStream:
     def __init__(self, stream: trio.abc.Stream) -> None:
         self._stream = stream
         sock = getattr(stream, "socket", None)
-        self.local_address = plain_address(sock.getsockname()) if sock else None
-        self.peer_address = plain_address(sock.getpeername()) if sock else None
+        self.local_address: Address = plain_address(sock.getsockname()) if sock else None
+        self.peer_address: Address = plain_address(sock.getpeername()) if sock else None
 
     async def receive(self, size: int, /) -> bytes:
         try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from .addresses import Address
 
@@ -58,7 +58,7 @@ class WrappedStream:
         self._raw = raw
         self.local_address: Address = raw.local_address
         self.peer_address: Address = raw.peer_address
-        self.now = library.now
+        self.now: Final = library.now
         self._kept: deque[bytes] = deque()
         self._kept_size = 0
         self._failure: OSError | None = None
