@@ -9,6 +9,8 @@ in one round, new by old, and a row fails when three quarters of its ratios lie 
 C-ECHO, C-FIND and C-STORE: provider and requestor are both of the revision, and their handlers do next to
 nothing; association and warm-up are not counted. `storescp` is fed, and `storescu` is answered, by peers on
 bare sockets (`wire.py`), which are the same for both revisions; the start of the programs is not counted.
+Associations, whole ones without a message, are counted. The import of the blocking flavour and the start of
+`echoscu` are processes of their own.
 """
 
 from __future__ import annotations
@@ -194,6 +196,24 @@ class FileRow(Row):
         self.bound = BOUND_OF_TOOLS
 
 
+class ProgramRow(Row):
+    """A row of processes that begin and end: each takes a tenth of a second or so."""
+
+    most = 8
+
+    def __init__(self, title: str, *arguments: str) -> None:
+        def take(side: Side, count: int) -> float:
+            environment = os.environ | side.environment
+            started = time.perf_counter()
+            for _ in range(count):
+                subprocess.run(
+                    [sys.executable, *arguments], env=environment, check=True, stdout=subprocess.DEVNULL
+                )
+            return time.perf_counter() - started
+
+        super().__init__(title, take, 4)
+
+
 def quartiles(values: list[float]) -> tuple[float, float, float]:
     """Return the lower quartile, the median and the upper quartile."""
     lower, median, upper = statistics.quantiles(values, n=4, method="inclusive")
@@ -241,8 +261,18 @@ def rows(folder: Path) -> dict[str, Row]:
             20,
             "operations a second",
         ),
+        "store40KB": Row("C-STORE, 40 KB", store(40 * KB), 200),
         "store525KB": Row("C-STORE, 525 KB", store(525 * KB), 100),
         "store8MB": Row("C-STORE, 8 MB", store(8 * MB), 10),
+        "associations": Row(
+            "associations",
+            lambda side, count: side.ask("associate", side.port, **with_warm_up(count)),
+            50,
+        ),
+        "import": ProgramRow("import of the blocking flavour", "-c", "import dicomproto_transports.blocking"),
+        "echoscu": ProgramRow(
+            "echoscu --version", "-m", "dicomproto_transports.apps", "echoscu", "--version"
+        ),
         "storescp": FileRow(f"storescp, 40 KB of {ELEMENTS} elements", tools.receive),
         "storescu": FileRow(f"storescu, 40 KB of {ELEMENTS} elements", tools.send),
     }
@@ -326,7 +356,10 @@ def show(row: Row) -> None:
 
 def main(arguments: list[str]) -> int:
     """Measure, print, and tell by the exit status whether every row keeps its bound."""
-    names = ["echo", "find", "worklist", "store525KB", "store8MB", "storescp", "storescu"]
+    names = [
+        "echo", "find", "worklist", "store40KB", "store525KB", "store8MB", "associations", "import",
+        "echoscu", "storescp", "storescu",
+    ]  # fmt: skip
     parser = argparse.ArgumentParser(prog="make bench AGAINST=REVISION", description=__doc__)
     parser.add_argument("revision", help="what git knows the other revision by")
     parser.add_argument("--pairs", type=int, default=FEWEST_PAIRS, help="how many, at least 15")

@@ -109,6 +109,19 @@ def echo(port: int, warm_up: int, count: int) -> float:
     return on_an_association(port, warm_up, count, one)
 
 
+def associate(port: int, warm_up: int, count: int) -> float:
+    """Open and release associations."""
+    ae = AE("REQUESTOR")
+    for abstract_syntax in (VERIFICATION, CT, FIND, WORKLIST):
+        ae.add_requested_context(abstract_syntax, EXPLICIT)
+    started = 0.0
+    for number in range(warm_up + count):
+        if number == warm_up:
+            started = time.perf_counter()
+        ae.associate("127.0.0.1", port).release()
+    return time.perf_counter() - started
+
+
 def store(port: int, path: str, warm_up: int, count: int) -> float:
     """Send a file, again and again."""
 
@@ -157,6 +170,7 @@ def run_storescu(port: int, path: str, warm_up: str) -> float:
 
 
 JOBS: dict[str, Callable[..., float]] = {
+    "associate": associate,
     "echo": echo,
     "find": query,
     "worklist": worklist,
