@@ -1,6 +1,6 @@
-"""What users may pass to calls: judged before anything is done, and refused in words.
+"""The arguments of calls: checked before anything is done, and refused in words.
 
-Of what is no data set, path or number only the type is told: it may hold anything, patients included.
+Error texts show text and numbers. Of other objects they show the type, since these may hold patients' data.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ T = TypeVar("T")
 
 
 def is_data_set(given: object) -> bool:
-    """Tell whether something is a pydicom data set, and no class or element of one."""
+    """Tell whether something is a pydicom data set, not a class or an element."""
     return hasattr(given, "to_json_dict") and hasattr(given, "get_item") and not isinstance(given, type)
 
 
 def data_set(given: object, call: str) -> Dataset:
-    """Return what was given to `call` as a data set; TypeError says what it is, without its content."""
+    """Return the argument of `call` as a data set; TypeError names its type, not its content."""
     if is_data_set(given):
         return cast("Dataset", given)
     advice = "; make_identifier(**keywords) makes one" if isinstance(given, Mapping) else ""
@@ -43,7 +43,7 @@ def data_set(given: object, call: str) -> Dataset:
 
 
 def objects(given: Iterable[T]) -> Iterable[T]:
-    """Return what `store_many` is to send, if it is several."""
+    """Return the objects for `store_many`, if they are several."""
     if isinstance(given, str | bytes) or is_data_set(given) or not isinstance(given, Iterable):
         raise TypeError(
             f"store_many: several objects are wanted, as a list or a generator, not {named(given)};"
@@ -70,13 +70,13 @@ def check_address(host: object, port: object) -> int:
 
 
 def check_bind_address(given: object) -> None:
-    """Check the local end of a connection, which may be left to the system."""
+    """Check the local address of a connection; None leaves it to the system."""
     if given is not None and not is_local_address(given):
         raise TypeError(f"bind_address: {wrong('(address, port), with port 0 for any', given)}")
 
 
 def is_local_address(given: object) -> TypeGuard[tuple[str, int]]:
-    """Tell whether something is (host, port), where 0 is any port; raises ValueError for no port."""
+    """Tell whether something is (host, port), with port 0 for any; raises ValueError for a wrong port."""
     if not isinstance(given, tuple) or len(given) != 2 or not isinstance(given[0], str):
         return False
     number = _number(given[1])
@@ -96,13 +96,13 @@ def _number(given: Any) -> int | None:
 
 
 def maximum_length(given: object) -> None:
-    """Check a maximum length that stands in place of the entity's."""
+    """Check a maximum length that replaces the setting."""
     if given is not None:
         checked("max_pdu", whole(), given)
 
 
 def timeouts_of(given: object, defaults: Timeouts) -> Timeouts:
-    """Return the timeouts of one association: all of them, or those that differ by name."""
+    """Return the timeouts of one association, given whole or as a mapping of those that differ."""
     if given is None:
         return defaults
     if isinstance(given, Timeouts):
@@ -119,7 +119,7 @@ def timeouts_of(given: object, defaults: Timeouts) -> Timeouts:
 
 
 def listed(name: str, wanted: str, given: object) -> Iterable[object]:
-    """Return what is to be gone through: no text, which would be gone through by letters."""
+    """Return an iterable that is not text, whose items would be letters."""
     if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
         raise TypeError(f"{name}: {wrong(wanted, given)}")
     return given
@@ -133,13 +133,13 @@ def check_window(given: object) -> None:
 
 
 def check_flag(name: str, given: object, *, or_none: bool = False) -> None:
-    """Check what is True or False."""
+    """Check True or False, or None if allowed."""
     if not isinstance(given, bool) and not (or_none and given is None):
         raise TypeError(f"{name}: {wrong('True or False', given)}")
 
 
 def number(name: str, given: object) -> int:
-    """Return the number that a call was given as its argument `name`; what it may be, the command says."""
+    """Return the argument `name` of a call as a number; the command checks its range."""
     found = _number(given)
     if found is None:
         raise TypeError(f"{name}: {wrong('a whole number', given)}")
@@ -147,14 +147,14 @@ def number(name: str, given: object) -> int:
 
 
 def uid(name: str, given: object) -> str:
-    """Return the UID that a call was given as its argument `name`."""
+    """Return the argument `name` of a call as a UID."""
     if not isinstance(given, str) or not given:
         raise TypeError(f"{name}: {wrong('a UID, as text', given)}")
     return given
 
 
 def tags_of(given: object) -> tuple[int, ...]:
-    """Return the tags that are given as numbers, (group, element) pairs or keywords; none for None."""
+    """Return tags from numbers, (group, element) pairs or keywords; () for None."""
     from pydicom.tag import Tag
 
     if given is None:
@@ -177,7 +177,7 @@ def ae_titles(given: str | bytes | Sequence[str | bytes]) -> frozenset[str]:
 
 
 def supported_index(contexts: Iterable[Context | SupportedContext]) -> dict[str, SupportedContext]:
-    """Return contexts by UID, from whatever form they have."""
+    """Return contexts of any form by UID."""
     records = []
     for context in contexts:
         uid, syntaxes = proposal_of(context)
@@ -188,7 +188,7 @@ def supported_index(contexts: Iterable[Context | SupportedContext]) -> dict[str,
 
 
 def proposal_of(context: object) -> tuple[str, tuple[str, ...]]:
-    """Return the SOP class and transfer syntaxes of a context, from whatever form it has."""
+    """Return the SOP class and transfer syntaxes of a context of any form."""
     if isinstance(context, PresentationContextRQ | SupportedContext):
         return context_uid(context.abstract_syntax), transfer_syntaxes(context.transfer_syntaxes)
     if isinstance(context, str):

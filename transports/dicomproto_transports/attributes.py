@@ -1,8 +1,8 @@
-"""Which attributes may be set on application entities, servers and associations; others raise AttributeError.
+"""The attributes that programs may set on application entities, servers and associations.
 
-A server or an association does not look again at what it was made with: to set that afterwards would have no
-effect, and nobody would know. A program may keep what it likes on these objects, under names that are not
-nearly called as a setting is.
+Other names raise AttributeError. A server or an association does not read its arguments again: to set them
+later would silently have no effect. A program may keep attributes of its own on these objects, under names
+that are not similar to a setting.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from .checks import SETTINGS, hint, nearest
 _OF_SERVERS = frozenset(
     ("evt_handlers", "contexts", "ssl_context", "proxy_protocol_from", "maximum_pending", "reuse_port")
 )
-"""Arguments of `start_server` that are no settings."""
+"""Arguments of `start_server` besides the settings."""
 
 _OF_ASSOCIATIONS = (
     "contexts", "max_pdu", "ext_neg", "bind_address", "tls_args", "evt_handlers", "calling_ae_title",
     "operations_window", "pack_pdvs",
 )  # fmt: skip
-"""Arguments of `associate` that are no settings."""
+"""Arguments of `associate` besides the settings."""
 
 
 def is_ours(kind: type) -> bool:
@@ -30,7 +30,7 @@ def is_ours(kind: type) -> bool:
 
 
 def refuse_on_entity(ae: object, name: str, value: object) -> None:
-    """Raise AttributeError for an attribute that nobody reads, or that is not to be set from outside."""
+    """Raise AttributeError for an attribute that is not read, or that belongs to the library."""
     kind = type(ae)
     if name.startswith("__") and name.endswith("__"):
         return
@@ -53,7 +53,7 @@ def _annotated(kind: type) -> Mapping[str, object]:
 
 
 def refuse_on_server(name: str) -> None:
-    """Raise AttributeError for what a server is not told by itself."""
+    """Raise AttributeError for settings and arguments, which a server does not take."""
     if name in _OF_SERVERS:
         raise AttributeError(f"{name} of a server is settled when it starts: give it to start_server")
     near = nearest(name, SETTINGS)
@@ -63,7 +63,7 @@ def refuse_on_server(name: str) -> None:
 
 
 def refuse_on_association(name: str) -> None:
-    """Raise AttributeError for what an association is not told any more."""
+    """Raise AttributeError for settings and arguments, which an association does not take any more."""
     near = nearest(name, (*SETTINGS, *_OF_ASSOCIATIONS))
     if near is not None:
         _refuse(name, near)

@@ -1,7 +1,7 @@
-"""What the settings of an application entity may be, and which setting a name that is none was meant to be.
+"""The checks of settings, and the setting that a misspelled name means.
 
-Each check takes what was given and returns what is kept: a sequence becomes a tuple, so that nobody changes
-it unnoticed. What will not do raises TypeError or ValueError that says what is wanted.
+Each check takes a given value and returns the value to keep: a sequence becomes a tuple, so that nobody
+changes it unnoticed. A wrong value raises TypeError or ValueError with the values that are allowed.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ T = TypeVar("T")
 Check = Callable[[object], object]
 
 _NEAR = 0.85
-"""From this likeness on (`difflib`, 1 for the same), a name was meant to be another one."""
+"""The likeness (`difflib`, 1 for the same) from which a name counts as a misspelled setting."""
 
 _RELATED = 0.6
-"""From this likeness on, another name is worth to be told."""
+"""The likeness from which an error text suggests a name."""
 
 _SMALLEST_PDU = 128
 
 
 def wrong(wanted: str, value: object) -> str:
-    """Say that a value is not what is wanted; of what may hold anything, patients included, only its type."""
+    """Say what is allowed and what was given; of an object only its type, as it may hold patients."""
     return f"must be {wanted}, not {shown(value)}"
 
 
 def checked(name: str, check: Callable[[object], T], value: object) -> T:
-    """Return what is kept of a setting or argument; raises TypeError or ValueError that names it."""
+    """Return the value to keep of a setting or argument; raises TypeError or ValueError with its name."""
     try:
         return check(value)
     except (TypeError, ValueError) as error:
@@ -52,7 +52,7 @@ def checked(name: str, check: Callable[[object], T], value: object) -> T:
 
 
 def truth(value: object) -> bool:
-    """Check what is True or False."""
+    """Check True or False."""
     if not isinstance(value, bool):
         raise TypeError(wrong("True or False", value))
     return value
@@ -88,7 +88,7 @@ def seconds(value: object) -> float:
 
 
 def seconds_or_none(value: object) -> float | None:
-    """Check a length of time that may be without bound."""
+    """Check a length of time, or None for no bound."""
     return None if value is None else seconds(value)
 
 
@@ -154,14 +154,14 @@ def title_of(value: object) -> str:
 
 
 def several(value: object) -> Iterable[Any]:
-    """Check what is to be gone through, such as a list of presentation contexts."""
+    """Check an iterable, such as a list of presentation contexts."""
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):
         raise TypeError(wrong("a list of SOP classes or presentation contexts", value))
     return value
 
 
 def names(value: object) -> object:
-    """Check one AE title or several, which may be none."""
+    """Check one AE title, several, or an empty list."""
     if isinstance(value, str | bytes):
         own_title(value)
         return value
@@ -176,7 +176,7 @@ def names(value: object) -> object:
 
 
 def names_or_truth(value: object) -> object:
-    """Check AE titles, or whether there are any."""
+    """Check True, False or AE titles."""
     if isinstance(value, bool):
         return value
     try:
@@ -188,8 +188,8 @@ def names_or_truth(value: object) -> object:
 def parsed_networks(networks: Any) -> list[IPv4Network | IPv6Network]:
     """Return one or several IP networks, from a `Network` or several.
 
-    Raises TypeError or ValueError for what is none. IPv4 networks that are mapped into IPv6
-    ("::ffff:10.0.0.0/104") count as IPv4 networks, for such a peer has an IPv4 address here.
+    Raises TypeError or ValueError if an argument is not a network. IPv4 networks that are mapped into IPv6
+    ("::ffff:10.0.0.0/104") count as IPv4 networks, since such a peer has an IPv4 address here.
     """
     import ipaddress  # not at the top: it takes milliseconds to import
 
@@ -228,7 +228,7 @@ def networks(value: object) -> object:
 
 
 def window(value: object) -> object:
-    """Check how many operations may be outstanding."""
+    """Check the number of outstanding operations."""
     wanted = "a number of operations from 0 to 65535, or two of them"
     given = tuple(value) if isinstance(value, Iterable) else value
     try:
@@ -250,14 +250,14 @@ def sop_classes(value: object) -> SOPClassRegistry:
 
 
 def function_or_none(value: object) -> object:
-    """Check what is called, if anything."""
+    """Check a function, or None."""
     if value is not None and not callable(value):
         raise TypeError(wrong("a function, or None", value))
     return value
 
 
 def connect_or_none(value: object) -> object:
-    """Check a function that connects in place of the library."""
+    """Check a function that connects in place of TCP, or None."""
     wanted = "a function of (host, port, *, bind_address, deadline), which may be async, or None"
     if value is None:
         return None
@@ -275,7 +275,7 @@ def connect_or_none(value: object) -> object:
 
 
 def destinations(value: object) -> object:
-    """Check addresses by name; the dictionary is kept itself, and may change."""
+    """Check addresses by AE title; the dictionary itself is kept, and may change."""
     wanted = "a dictionary of (host, port) or (host, port, options of associate) by AE title"
     if not isinstance(value, dict):
         raise TypeError(wrong(wanted, value))
@@ -308,7 +308,7 @@ def charset_or_none(value: object) -> str | None:
 def window_of(operations: Any) -> AsynchronousOperationsWindow:
     """Return the window of (operations invoked, operations performed) by the requestor, 0 for any number.
 
-    Raises TypeError for what are no two whole numbers and ValueError for those that no PDU can hold.
+    Raises TypeError for other things than two whole numbers, and ValueError for numbers that no PDU can hold.
     """
     invoked, performed = map(operator.index, operations)
     if not (0 <= invoked <= 0xFFFF and 0 <= performed <= 0xFFFF):
@@ -317,9 +317,9 @@ def window_of(operations: Any) -> AsynchronousOperationsWindow:
 
 
 def own_title(title: str | bytes) -> str:
-    """Return an AE title without padding; raises ValueError for one that PS3.5 Table 6.2-1 does not allow.
+    """Return an AE title without padding.
 
-    What is no text raises TypeError.
+    Raises ValueError for one that PS3.5 Table 6.2-1 does not allow, and TypeError for other things than text.
     """
     if not isinstance(title, str | bytes):
         raise TypeError(f"an AE title is str or bytes, not {named(title)}")
@@ -355,20 +355,20 @@ CHECKS: dict[str, Check] = {
     "move_destinations": destinations,
     "connect": connect_or_none,
 }
-"""The settings that are kept as they are given."""
+"""The settings that are kept as they are given, each with its check."""
 
 SETTINGS = (
     *CHECKS, "ae_title", "acse_timeout", "dimse_timeout", "network_timeout", "connection_timeout",
     "requested_contexts", "supported_contexts",
 )  # fmt: skip
-"""The names of all settings; those that stand only here are properties of an application entity."""
+"""The names of all settings; those without a check are properties of an application entity."""
 
 
 # --- names --------------------------------------------------------------------------------------
 
 
 def nearest(name: str, known: Iterable[str], likeness: float = _NEAR) -> str | None:
-    """Return the known name that `name` is most like, None if none is very much so."""
+    """Return the known name that `name` is most like, None if no name is near enough."""
     from difflib import get_close_matches  # in a moment when something is wrong
 
     if _bare(name) == "connected":  # a state, and not how one comes there
@@ -378,13 +378,13 @@ def nearest(name: str, known: Iterable[str], likeness: float = _NEAR) -> str | N
 
 
 def hint(name: str, known: Iterable[str]) -> str:
-    """Return the name that was meant, as the end of an error text; nothing if there is none like it."""
+    """Return the end of an error text with the name that was meant, "" if there is no such name."""
     found = nearest(name, known, _RELATED)
     return "" if found is None else f"; did you mean {found}?"
 
 
 def _bare(name: str) -> str:
-    """Return a name in small letters, without underscores before it or the class that mangled it."""
+    """Return a name in small letters, without leading underscores or the class of a mangled name."""
     if name.startswith("_") and "__" in name[1:] and not name.startswith("__"):
         name = name[1:].partition("__")[2]
     return name.strip("_").lower()

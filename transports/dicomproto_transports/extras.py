@@ -1,12 +1,12 @@
-"""What is not installed, named with the command that installs it."""
+"""The error for a library that is not installed, with the command that installs it."""
 
 from __future__ import annotations
 
 
 def missing_extra(user: str, extra: str, error: ImportError) -> ImportError:
-    """Return what to raise in place of `error`, which the import of the library named as its extra raised.
+    """Return the error to raise in place of `error`, which the import of the library of an extra raised.
 
-    A library that is there and lacks something itself keeps its own error.
+    If the library is installed and itself lacks something, its own error stays.
     """
     if error.name != extra:
         return error

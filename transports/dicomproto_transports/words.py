@@ -1,4 +1,4 @@
-"""The words of messages and errors: what peers wait for, and text from elsewhere made fit to be shown."""
+"""The words of messages and errors, and foreign text in printable form."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def printable(text: str) -> str:
 
 
 def uid_named(uid: str) -> str:
-    """Return a UID with the keyword of what it names, if that is known."""
+    """Return a UID, with its keyword if that is known."""
     from dicomproto.services import keyword_of  # a table that is seldom needed
     from dicomproto.services._sop_class_table import TRANSFER_SYNTAXES
 
@@ -29,7 +29,7 @@ def uid_named(uid: str) -> str:
 
 
 def named(given: object) -> str:
-    """Say what kind of thing something is, without its content, such as "a list" or "the class Dataset"."""
+    """Return the kind of an object without its content, such as "a list" or "the class Dataset"."""
     if given is None:
         return "None"
     if isinstance(given, type):
@@ -41,7 +41,7 @@ def named(given: object) -> str:
 
 
 def known_as(name: str) -> Callable[[type[T]], type[T]]:
-    """Let Python tell of wrong arguments of a class's methods under the name that users know it by."""
+    """Name the methods of a class in Python's own errors by the class that users know."""
 
     def decorate(kind: type[T]) -> type[T]:
         for method in vars(kind).values():
@@ -53,7 +53,7 @@ def known_as(name: str) -> Callable[[type[T]], type[T]]:
 
 
 def shown(given: object) -> str:
-    """Return how an argument is shown: of what may hold anything, patients included, only what it is."""
+    """Return an argument as an error text shows it; of an object only its type, as it may hold patients."""
     return repr(given)[:80] if _is_plain(given) else named(given)
 
 
@@ -102,12 +102,12 @@ PROTOCOLS = {
 
 
 def during(state: str) -> str:
-    """Say in words what was going on in a state of PS3.8 Table 9-10."""
+    """Describe a state of PS3.8 Table 9-10."""
     return _DURING.get(state, "during a release")
 
 
 def timed_out(peer: str, phase: str, seconds: float | None, state: str = "") -> TimedOut:
-    """Return the error for a wait that took longer than the field `phase` of `Timeouts` allows."""
+    """Return the error of a wait that passed the field `phase` of `Timeouts`."""
     awaited = _WAITS.get(phase, phase)
     if phase == "association" and state == "Sta5":
         awaited = "its answer to the association request"
