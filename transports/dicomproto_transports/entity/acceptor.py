@@ -1,7 +1,7 @@
 """The acceptor's side of an application entity: one association from its first byte to its last.
 
-`ServerCore` decides whom a server serves; what listens and accepts calls `serve_connection` for
-each connection, in a task or thread of its own. Whatever a connection does stays within it.
+A server listens and accepts, and calls `ServerCore.serve_connection` for each connection, in a task or thread
+of its own. A failure of one connection does not affect others.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _CONGESTION = AssociateRJ(result=2, source=3, reason=1)  # temporary congestion
 
 
 class Rules:
-    """What holds for one association with a server, by the settings of its application entity then."""
+    """The rules for one association with a server, from the settings at its request."""
 
     def __init__(
         self, settings: Settings, ae_title: str | None, contexts: Iterable[SupportedContext] | None
@@ -70,19 +70,18 @@ class Rules:
 
     @property
     def accept_any_context(self) -> bool:
-        """Whether there is a presentation context that is accepted at all."""
+        """Whether any presentation context can be accepted."""
         return bool(self.policy.supported) or self.policy.unknown_context is not None
 
 
 class ServerCore:
-    """What a server knows of associations: whom it accepts, for what, and how many at once.
+    """The associations of a server: peers, contexts and limits.
 
-    A connection counts as an association from the moment that its request came until it was rejected,
-    released or aborted, however long its peer then takes to close. The one too many, in all, of one address
-    or of one calling AE title, is rejected (2, 3, 2). `associated` is called for those that have a
-    place, before the handlers judge them: neither newcomers nor a shutdown with a grace cut that short. One
-    that they reject counts as pending again: to request associations without end, and to be rejected, is as
-    cheap for a peer as to be silent.
+    A connection counts as an association from its request until its rejection, release or abort; the time
+    that the peer takes to close does not count. Above a limit (of all, of one address, of one calling AE
+    title) a request is rejected (2, 3, 2). `associated` is called when a request has a place, before the
+    handlers see it: new connections or a shutdown with a grace do not cut them short. A rejected connection
+    counts as pending again, so a peer cannot hold places by being rejected in a loop.
     """
 
     def __init__(
@@ -109,10 +108,10 @@ class ServerCore:
             raise LocalProtocolError(text)
         self._admission = Admission(proxy_protocol_from, ssl_context)
         self._places, self._holding = places or Places(), holding or Holding()
-        self._is_closing = False  # no Event, whose lock a signal handler might find taken
+        self._is_closing = False  # not an Event: a signal handler could block on its lock
 
     def rules(self) -> Rules:
-        """Return what holds for an association that is requested now."""
+        """Return the rules for an association that is requested now."""
         settings, rules = self._ae.settled(), self._rules
         if rules.settings is not settings:
             rules = self._rules = Rules(settings, self._ae_title, self._contexts)
@@ -120,7 +119,7 @@ class ServerCore:
 
     @property
     def active_associations(self) -> list[object]:
-        """The associations that are being served now."""
+        """The associations being served."""
         served = self._places.sessions()
         return [session.association for session in served if session.ending.terminal is None]
 
@@ -129,22 +128,22 @@ class ServerCore:
         self._is_closing = True
 
     def bind(self, kind: evt.EventKind, handler: evt.Handler, args: Sequence[object]) -> None:
-        """Bind a handler, for the associations that are being served now as well."""
+        """Bind a handler, for associations being served as well."""
         everyone = self._all_handlers()
-        for handlers in everyone:  # what one of them refuses is bound to none
+        for handlers in everyone:  # check all before binding: one refusal binds none
             handlers.copy().bind(kind, handler, args)
         for handlers in everyone:
             handlers.bind(kind, handler, args)
         self._observe()
 
     def unbind(self, kind: evt.EventKind, handler: evt.Handler) -> None:
-        """Bind a handler no longer, for the associations that are being served now neither."""
+        """Unbind a handler, for associations being served as well."""
         for handlers in self._all_handlers():
             handlers.unbind(kind, handler)
         self._observe()
 
     def _all_handlers(self) -> list[Handlers]:
-        """Return the handlers of all associations; they share ours until they are given some of their own."""
+        """Return the handlers of all associations; most share ours, some have a changed copy."""
         others = [session.handling.handlers for session in self._places.sessions()]
         return [self.handlers, *(handlers for handlers in others if handlers is not self.handlers)]
 
@@ -157,15 +156,14 @@ class ServerCore:
     ) -> None:
         """Run one association to its end and close the stream; see `ConnectionServer`.
 
-        Raises nothing but cancellation or `ServerShutdown`, when the association was aborted and the stream
-        closed.
+        Raises only cancellation or `ServerShutdown`, after the association was aborted and the stream closed.
         """
         await self._serve_connection(stream, self._admission.admit, backend, associated, stream.displace)
 
     async def serve_stream(self, stream: Stream, backend: Backend) -> None:
         """Run one association over a stream that no server accepted, and close the stream.
 
-        It counts from its first byte, and gives way to nobody. Raises as `serve_connection`.
+        It counts from its first byte, and is never ended for another one. Raises as `serve_connection`.
         """
         await self._serve_connection(stream, self._admission.admit_stream, backend, lambda: None, None)
 
@@ -197,11 +195,11 @@ class ServerCore:
             ae_title=self._ae_title,
             holding=self._holding,
         )
-        session.enter("the server")  # from now on handlers may use it, and nobody else
+        session.enter("the server")  # from now on only handlers may use it
         try:
             await self._serve(session, associated, displace)
         except AssociationError:
-            pass  # how it ended has been logged
+            pass  # the end is logged already
         except Displaced:
             await session.end(partial(_displaced, session.peer_name))
         except Exception:
@@ -222,10 +220,10 @@ class ServerCore:
         await session.notify(evt.EVT_CONN_OPEN, address=session.stream.peer_address)
         rq = await session.next_event()
         assert isinstance(rq, AssociateRQ)
-        rules = self.rules()  # who is served, and for what, may have changed since the connection came
+        rules = self.rules()  # the settings may have changed since the connection was accepted
         place = Place(session, rq.calling_ae_title, rules.settings, associated, displace)
         answer, policy = await self._answer(place, rq, rules)
-        await session.backend.checkpoint()  # what is to be aborted now is not accepted first
+        await session.backend.checkpoint()  # a shutdown must come before the acceptance
         if session.ending.terminal is None:
             if isinstance(answer, AssociateAC) and not self._places.settle(place):
                 answer = _TOO_MANY
@@ -248,31 +246,31 @@ class ServerCore:
                 await session.dispatch(event)
 
     def _enter(self, place: Place) -> AssociateRJ | None:
-        """Count a new association, or return what tells its requestor that it is one too many."""
+        """Count a new association, or return the rejection for a reached limit."""
         if (congestion := self._congestion()) is not None:
             return congestion
         if not self._places.take(place):
             return _TOO_MANY
-        place.session.observe()  # a handler may have been bound since it was made
+        place.session.observe()  # a handler may have been bound to the server meanwhile
         place.associated()
-        return self._congestion()  # a shutdown may have looked just before
+        return self._congestion()  # a shutdown may have begun just before
 
     def _congestion(self) -> AssociateRJ | None:
-        """Return what newcomers are told once the server is to end."""
+        """Return the rejection during a shutdown; None without one."""
         return _CONGESTION if self._is_closing else None
 
     async def _answer(
         self, place: Place, rq: AssociateRQ, rules: Rules
     ) -> tuple[AssociateAC | AssociateRJ, AcceptorPolicy]:
-        """Return the answer to a request, and the policy after the handlers that have a say in it."""
+        """Return the answer to a request, and the policy after the handlers of the negotiation."""
         session, policy = place.session, rules.policy
         if not is_allowed(session.stream.peer_address, rules.allowed):
             await session.end()
-            return _CONGESTION, policy  # which nobody hears
+            return _CONGESTION, policy  # not sent: the connection is closed
         refusal = self._enter(place)
         if refusal is not None:
             return refusal, policy
-        # Those whom the policy turns away without them are not shown to the handlers.
+        # Handlers do not see requests that the policy rejects by itself.
         answer = negotiate(rq, policy)
         if isinstance(answer, AssociateRJ):
             if place.leaver is None:
@@ -284,13 +282,13 @@ class ServerCore:
         if event.rejection is not None:
             result, source, reason = event.rejection
             return AssociateRJ(result=result, source=source, reason=reason), policy
-        if not good:  # it might have rejected
+        if not good:  # the failed handler might have rejected
             return _CONGESTION, policy
         asked = await intervene(session, rq, policy)
         return answer if asked is policy else negotiate(rq, asked), asked
 
 
 def _displaced(peer: str) -> AssociationError:
-    """Say why an association was ended for another one."""
+    """Return the error of an association that was ended for another one."""
     text = "the association was aborted from this side: a newcomer needs its place (give_way_after)"
     return AssociationAborted(f"{peer}: {text}", source=0, reason=0, by_peer=False)

@@ -1,8 +1,8 @@
-"""What a connection passes before a byte of DICOM is read: its proxy, the allowed networks, TLS.
+"""Admission of connections before the first byte of DICOM: PROXY header, allowed networks, TLS.
 
-What comes from a proxy begins with a header that names the original peer, and it is that address which
-counts from then on, for this decision and for all others. A connection from an address that is not
-allowed is closed without a word: its peer gets no answer to learn from.
+A connection from a proxy begins with a header that names the original peer. This address counts from then on,
+here and everywhere else. A connection from an address outside the allowed networks is closed without an
+answer, which would tell its peer something.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ def _check_proxies(given: object) -> None:
 
 
 class Admission:
-    """Decides which connections of a server go on, and as which stream."""
+    """Admits the connections of a server, and returns the stream to serve."""
 
     def __init__(self, proxies: Network | Iterable[Network], ssl_context: TLSContext | None) -> None:
         _check_proxies(proxies)
         self._proxies = Networks(proxies) if proxies else None
         self._ssl_context = ssl_context
         if ssl_context is not None:
-            _handshake(ssl_context)  # raises now what it would raise for each connection
+            _handshake(ssl_context)  # a bad context raises here, not for each connection
 
     async def admit(
         self, arrived: SocketStream, allowed: Networks | None, timeouts: Timeouts
     ) -> Stream | None:
-        """Return the stream of a connection, once it is known who it is from; None if it was closed."""
+        """Read the header of a proxy, if there is one, and return the stream; None if it was closed."""
         from_proxy = self._proxies is not None and arrived.peer_address in self._proxies
         if from_proxy and not await self._learn_source(arrived, timeouts.proxy):
             return None
@@ -58,7 +58,7 @@ class Admission:
     async def admit_stream(
         self, arrived: Stream, allowed: Networks | None, timeouts: Timeouts
     ) -> Stream | None:
-        """Return the stream of a connection that no proxy forwards; None if it was closed."""
+        """Return the stream of a connection without a PROXY header; None if it was closed."""
         if not is_allowed(arrived.peer_address, allowed):
             await arrived.close([], arrived.now())
             return None
@@ -67,7 +67,7 @@ class Admission:
         return await self._secure(arrived, self._ssl_context, timeouts)
 
     async def _learn_source(self, stream: SocketStream, seconds: float | None) -> bool:
-        """Read the header of a proxy; tell whether there was one, or else close the stream."""
+        """Read the header of a proxy; without a valid one, close the stream and return False."""
         from ..streams.proxy_header import read_header  # few servers stand behind a proxy
 
         proxy = name_of("", stream.peer_address)
@@ -78,7 +78,7 @@ class Admission:
         except ValueError as error:
             log.info("%s: %s", proxy, error)
         except (EOFError, OSError) as error:
-            log.debug("%s: %s", proxy, error)  # it may have looked whether we are alive
+            log.debug("%s: %s", proxy, error)  # perhaps a health check
         else:
             if header.source is not None:
                 log.debug("%s comes through %s", name_of("", header.source), proxy)
@@ -88,7 +88,7 @@ class Admission:
         return False
 
     async def _secure(self, stream: Stream, context: TLSContext, timeouts: Timeouts) -> Stream | None:
-        """Return the stream with TLS on it, None if that failed and the stream is closed."""
+        """Return the stream with TLS; None if the handshake failed and the stream is closed."""
         handshake = _handshake(context)
         try:
             return await handshake.run(stream, name_of("", stream.peer_address), timeouts)
@@ -100,7 +100,7 @@ class Admission:
 
 
 def is_allowed(address: Address, allowed: Networks | None) -> bool:
-    """Tell whether an address lies in one of the allowed networks; logs that it does not."""
+    """Tell whether an address is in the allowed networks; logs an address that is not."""
     if allowed is None or address in allowed:
         return True
     log.info("%s is in none of the allowed networks: closed", name_of("", address))

@@ -1,7 +1,7 @@
-"""The application entity: its settings, and the associations that it opens.
+"""The application entity: its settings, and the associations that it requests.
 
-`AECore` opens associations; `ServerCore` answers them, one call of `serve_connection` each. A flavour
-derives its `AE` from `AECore` and supplies the backend, the listening and the accepting.
+`AECore` requests associations; `ServerCore` serves them. A flavour derives its `AE` from `AECore` and
+supplies the backend, and the code that listens and accepts.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class AECore(Settings):
     """How the blocking flavour runs a coroutine; None where handlers may be async."""
 
     _sessions: set[ref[Session]]
-    """Changed by any thread, in one step."""
+    """Changed by any thread, by atomic operations."""
 
     def __init__(
         self,
@@ -62,12 +62,12 @@ class AECore(Settings):
     # -- associations -------------------------------------------------------------------------
 
     def bind(self, bindings: Iterable[evt.Binding] | None) -> Handlers:
-        """Check handlers and return them; raises TypeError, with a reason, for one that cannot be run."""
+        """Check handlers and return them; raises TypeError, with a reason, for one that cannot run."""
         return Handlers(bindings, allow_async=type(self).drive is None)
 
     @property
     def active_associations(self) -> list[object]:
-        """The associations that are established now, those that were requested and those of all servers."""
+        """The established associations, requested ones and those of all servers."""
         known = [reference() for reference in self._sessions.copy()]
         return [one.association for one in known if one is not None and one.is_established]
 
@@ -86,7 +86,7 @@ class AECore(Settings):
     ) -> Session:
         """Return the session of an engine and a stream, with `settings` that do not change any more.
 
-        What is given besides goes before them.
+        The other arguments replace single settings.
         """
         if assume_charset is None:
             assume_charset = settings.assume_charset
@@ -109,17 +109,17 @@ class AECore(Settings):
         return session
 
     def make_association(self, session: Session) -> evt.AnyAssociation:
-        """Return the object that users and handlers get for a session; a flavour may have its own."""
+        """Return the association object of a session; a flavour may have its own class."""
         return Association(session, self)
 
     async def open_session(self, backend: Backend, *args: Any, **options: Any) -> Session:
-        """Associate with a peer; takes what `associate` takes."""
+        """Associate with a peer; takes the arguments of `associate`."""
         return await Requestor(self, backend).associate(*args, **options)
 
 
 @known_as("AE")
 class Requestor:
-    """What requests the associations of an application entity, over the connections of a backend."""
+    """Requests the associations of an application entity, over connections of a backend."""
 
     def __init__(self, ae: AECore, backend: Backend) -> None:
         self._ae = ae
@@ -146,19 +146,19 @@ class Requestor:
     ) -> Session:
         """Associate with a peer.
 
-        `contexts` replaces the requested ones; `max_pdu` the `maximum_pdu_size`; `ext_neg` holds items of the
-        extended negotiation. `tls_args` is an `ssl.SSLContext`, or one and the host name that the peer's
-        certificate must be for, in place of `addr`. `calling_ae_title`, `timeouts`, `strict_roles` and
-        `assume_charset` go before the settings of this entity, `timeouts` also as a mapping of those that
-        differ. `bind_address` is where the connection comes from, (address, port), with port 0 for any; a
-        port that is given can be used again at once. `operations_window` is proposed unless `ext_neg` holds
-        one; `pack_pdvs` sends a command and the beginning of its data set in one PDU; `Peer.options` gives
-        what a peer table says.
+        `contexts` replaces the `requested_contexts`, `max_pdu` the `maximum_pdu_size`; `ext_neg` holds items
+        of the extended negotiation. `tls_args` is an `ssl.SSLContext`, or a pair of one and the host name to
+        check in the peer's certificate, in place of `addr`. `calling_ae_title`, `timeouts`, `strict_roles`
+        and `assume_charset` replace the settings of this entity; `timeouts` may be a mapping of those that
+        differ. `bind_address` is the local (address, port), with port 0 for any; a fixed port can be used
+        again at once. `operations_window` is proposed unless `ext_neg` holds one. `pack_pdvs` sends a command
+        and the beginning of its data set in one PDU. `Peer.options` returns the arguments for a peer of a
+        peer table.
 
-        Raises an AssociationError that says who and why: ConnectionLost, TLSFailed, TimedOut,
-        AssociationRejected, AssociationAborted, or NoAcceptedContext (after an abort) if nothing that was
-        proposed is accepted; LocalProtocolError for what cannot be proposed, and TypeError or ValueError for
-        an argument that is none, before anything is done.
+        Raises an AssociationError that names the peer and the reason: ConnectionLost, TLSFailed, TimedOut,
+        AssociationRejected, AssociationAborted, or NoAcceptedContext (after an abort) if no proposed context
+        is accepted. Raises LocalProtocolError for a proposal that is not allowed, and TypeError or ValueError
+        for an argument that is not valid, before connecting.
         """
         port = arguments.check_address(addr, port)
         arguments.check_bind_address(bind_address)
@@ -193,4 +193,4 @@ class Requestor:
         return session
 
 
-del Requestor.associate.__annotations__["return"]  # what users get is another object in each flavour
+del Requestor.associate.__annotations__["return"]  # each flavour returns another object

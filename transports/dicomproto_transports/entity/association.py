@@ -1,8 +1,8 @@
-"""The association as its users hold it, written once as `async def`, for requestor and acceptor alike.
+"""The public association, written once as `async def`, for requestor and acceptor alike.
 
-Each `send_*` is one operation of ours; how it waits for its responses, and what happens meanwhile,
-is `association/session.py`. What does not wait is in `base_association.py`, for all flavours. The
-coroutines use nothing but the session, so that the blocking flavour can run them for its own association.
+Each `send_*` is one operation; `association/session.py` waits for the responses and serves the peer.
+Methods that do not wait are in `base_association.py`. The coroutines use only the session, so that the
+blocking flavour can run them for its own association.
 """
 
 from __future__ import annotations
@@ -73,18 +73,18 @@ _make_echo = maker_of(CEchoRQ)
 class Association(BaseAssociation):
     """One association, from its first byte to its last.
 
-    Not created by hand: `AE.associate` gives the requestor's, handlers find the acceptor's in
-    `event.assoc`. The `send_*` methods return the response, with its `Status`; they raise
-    `AssociationError`, which says who and why, when the association ends before it came.
+    Not created by hand: `AE.associate` returns the requestor's, `event.assoc` is the acceptor's. The `send_*`
+    methods return the response, with its `Status`. If the association ends before the response, they raise an
+    `AssociationError` that names the peer and the reason.
     """
 
     # -- the user's calls ---------------------------------------------------------------------
 
     async def send_c_echo(self, msg_id: int | None = None) -> CEchoRSP:
-        """Ask the peer for a sign of life (PS3.7 9.1.5).
+        """Verify that the peer answers, with C-ECHO (PS3.7 9.1.5).
 
-        `msg_id` is the Message ID, allotted if None. Raises NoAcceptedContext if no context for Verification
-        was accepted.
+        `msg_id` is the Message ID; None lets the library choose one. Raises NoAcceptedContext if no context
+        for Verification was accepted.
         """
         session = session_of(self)
         session.enter("send_c_echo")
@@ -108,18 +108,17 @@ class Association(BaseAssociation):
     ) -> CStoreRSP:
         """Send a composite SOP instance for storage (PS3.7 9.1.1).
 
-        `dataset` is a pydicom data set, the path of a DICOM file, a binary file that can seek, or a
-        `KnownFile`, whose head was read before. A file is streamed as it is. If its transfer syntax was not
-        accepted but another one was for the SOP class, and its pixel data is native, it is re-encoded,
-        unless `never_convert`. `originator_aet` and `originator_id` name the C-MOVE that this is a part of.
-        `warnings` of the result tells what was odd.
+        `dataset` is a pydicom data set, the path of a DICOM file, a seekable binary file, or a `KnownFile`,
+        whose head was read before. A file is streamed unchanged. If its transfer syntax was not accepted,
+        another one was accepted for the SOP class, and its pixel data is native, it is re-encoded, unless
+        `never_convert`. `originator_aet` and `originator_id` name the C-MOVE that this is a part of.
+        `warnings` of the response lists tolerated faults.
 
-        Raises NoAcceptedContext, InvalidFile for what is no DICOM file, ValueError for a data set that is no
-        object, and OSError if the file cannot be read; the association stays. A file that changes or fails
-        midway ends in AssociationAborted. One whose data set certainly ends early, within a value, an item or
-        a sequence (PS3.5 7.1.1, 7.5, A.4), is a TruncatedFile (a DataSetError and ValueError) before anything
-        is sent, unless `send_truncated`. What cannot be followed, such as a deflated data set, is not looked
-        at.
+        Raises NoAcceptedContext, InvalidFile for a file that is not DICOM, ValueError for a data set without
+        the UIDs of an object, and OSError if the file cannot be read; the association stays. A file that
+        changes or fails midway ends in AssociationAborted. A file whose data set certainly ends early, within
+        a value, an item or a sequence (PS3.5 7.1.1, 7.5, A.4), raises TruncatedFile (a DataSetError and
+        ValueError) before anything is sent, unless `send_truncated`. A deflated data set is not checked.
         """
         if not (never_convert is False is send_truncated):
             arguments.check_flag("never_convert", never_convert)
@@ -153,9 +152,9 @@ class Association(BaseAssociation):
     ) -> StoreOutcomes:
         """Send many objects for storage, as many at once as the asynchronous operations window allows.
 
-        Returns an iterator over `StoreOutcome`s, in the order of the responses; `objects`, each of them what
-        `send_c_store` takes, are asked for as they are needed. One that cannot be sent is an outcome
-        with its error, and the others go on. Raises the AssociationError of the end.
+        Returns an iterator over `StoreOutcome`s, in the order of the responses. `objects` are arguments of
+        `send_c_store`, taken one by one as they are needed. The outcome of an object that cannot be sent has
+        its error, and the next ones follow. Raises the AssociationError of the end.
         """
         arguments.check_flag("never_convert", never_convert)
         arguments.check_flag("send_truncated", send_truncated)
@@ -170,11 +169,12 @@ class Association(BaseAssociation):
     def send_c_find(
         self, dataset: Dataset, query_model: str, msg_id: int | None = None, priority: int = LOW
     ) -> Responses[CFindRSP]:
-        """Ask for what matches an identifier (PS3.7 9.1.2).
+        """Query for matches of an identifier (PS3.7 9.1.2).
 
         `query_model` is the SOP class of the information model, such as Study Root Query/Retrieve - FIND.
-        Returns the responses, to be iterated over: (response, identifier) for each match, pending, and at
-        last (response, None). Raises NoAcceptedContext, and DataSetError if the identifier cannot be encoded.
+        Returns an iterator over the responses: a pending (response, identifier) for each match, then the
+        final (response, None). Raises NoAcceptedContext, and DataSetError for an identifier that cannot be
+        encoded.
         """
         request = CFindRQ(
             MessageID=_message_id(msg_id),
@@ -186,12 +186,12 @@ class Association(BaseAssociation):
     def send_c_get(
         self, dataset: Dataset, query_model: str, msg_id: int | None = None, priority: int = LOW
     ) -> Responses[CGetRSP]:
-        """Have the objects that match an identifier sent over this association (PS3.7 9.1.3).
+        """Retrieve the objects that match an identifier, over this association (PS3.7 9.1.3).
 
-        They come as C-STORE requests while the responses are iterated over, and are handled by EVT_C_STORE or
-        EVT_C_STORE_STREAM; their SOP classes must have been proposed with the SCP role. Returns and raises
-        as `send_c_find`; the responses count the sub-operations, the identifier of the last lists those that
-        failed.
+        They come as C-STORE requests during the iteration over the responses, for the handler of EVT_C_STORE
+        or EVT_C_STORE_STREAM. Their SOP classes must have been proposed with the SCP role. Returns and raises
+        as `send_c_find`. The responses count the sub-operations; the identifier of the final one lists those
+        that failed.
         """
         request = CGetRQ(
             MessageID=_message_id(msg_id),
@@ -208,7 +208,7 @@ class Association(BaseAssociation):
         msg_id: int | None = None,
         priority: int = LOW,
     ) -> Responses[CMoveRSP]:
-        """Have the objects that match an identifier sent to the AE `move_aet` (PS3.7 9.1.4).
+        """Let the peer send the objects that match an identifier to the AE `move_aet` (PS3.7 9.1.4).
 
         Returns and raises as `send_c_get`.
         """
@@ -223,10 +223,10 @@ class Association(BaseAssociation):
     async def send_c_cancel(
         self, msg_id: int, context_id: int | None = None, query_model: str | None = None
     ) -> None:
-        """Ask the peer to end a C-FIND, C-GET or C-MOVE of ours (PS3.7 9.3.2.3); its final response comes.
+        """Cancel a C-FIND, C-GET or C-MOVE of ours (PS3.7 9.3.2.3); its final response still comes.
 
-        `context_id` and `query_model` are not needed: the request is known. Raises LocalProtocolError if no
-        such operation is outstanding.
+        `context_id` and `query_model` are ignored: the request is known. Raises LocalProtocolError if no such
+        operation is outstanding.
         """
         await session_of(self).cancel(arguments.number("msg_id", msg_id))
 
@@ -241,9 +241,9 @@ class Association(BaseAssociation):
     ) -> tuple[NEventReportRSP, Dataset | None]:
         """Report an event about a SOP instance, as its SCP (PS3.7 10.1.1).
 
-        `meta_uid` names the SOP class of the context, where that is not the instance's: a meta SOP class, for
-        one. Returns the response and its Event Reply, None if there is none. Raises NoAcceptedContext, and
-        DataSetError for what cannot be encoded or decoded; the association stays.
+        `meta_uid` is the SOP class of the context, if it is not the instance's, such as a meta SOP class.
+        Returns the response and its Event Reply or None. Raises NoAcceptedContext, and DataSetError for a
+        data set that cannot be encoded or decoded; the association stays.
         """
         request = NEventReportRQ(
             MessageID=_message_id(msg_id),
@@ -261,7 +261,7 @@ class Association(BaseAssociation):
         msg_id: int | None = None,
         meta_uid: str | None = None,
     ) -> tuple[NGetRSP, Dataset | None]:
-        """Ask for attributes of a SOP instance (PS3.7 10.1.2), by tag or keyword; None or [] for all.
+        """Get attributes of a SOP instance (PS3.7 10.1.2), by tag or keyword; None or [] for all.
 
         Returns the response and its Attribute List; otherwise as `send_n_event_report`.
         """
@@ -281,7 +281,7 @@ class Association(BaseAssociation):
         msg_id: int | None = None,
         meta_uid: str | None = None,
     ) -> tuple[NSetRSP, Dataset | None]:
-        """Change attributes of a SOP instance to those of a Modification List (PS3.7 10.1.3).
+        """Set attributes of a SOP instance to those of a Modification List (PS3.7 10.1.3).
 
         Returns the response and its Attribute List; otherwise as `send_n_event_report`, and raises
         LocalProtocolError without a list.
@@ -302,7 +302,7 @@ class Association(BaseAssociation):
         msg_id: int | None = None,
         meta_uid: str | None = None,
     ) -> tuple[NActionRSP, Dataset | None]:
-        """Have something done to a SOP instance (PS3.7 10.1.4); `dataset` is the Action Information.
+        """Request an action on a SOP instance (PS3.7 10.1.4); `dataset` is the Action Information.
 
         Returns the response and its Action Reply; otherwise as `send_n_event_report`.
         """
@@ -346,10 +346,10 @@ class Association(BaseAssociation):
         return (await ask(session_of(self), request, None, meta_uid))[0]
 
     async def serve(self, timeout: float | None = None, until: Callable[[], object] | None = None) -> bool:
-        """Handle what the peer sends, for `timeout` seconds or until `until()` is true.
+        """Serve requests of the peer, for `timeout` seconds or until `until()` is true.
 
-        What was begun is finished first. Returns True if `until()` became true or, where none was given, the
-        peer released the association; False otherwise. Raises AssociationError if it ends in another way.
+        Unfinished iterations are ended first. Returns True if `until()` became true or, without `until`, the
+        peer released the association; False otherwise. Raises AssociationError for another end.
         """
         checked("timeout", seconds_or_none, timeout)
         if until is not None and not callable(until):
@@ -358,7 +358,7 @@ class Association(BaseAssociation):
         session.enter("serve")
         deadline = None if timeout is None else session.stream.now() + timeout
         try:
-            # Cut between two messages, nothing is lost and the association stays.
+            # A cut between two messages loses nothing, so the association stays.
             async with CutEnds(session.end, session.is_under_way):
                 await session.settle("serve")
                 while until is None or not until():
@@ -375,21 +375,21 @@ class Association(BaseAssociation):
             session.leave()
 
     async def release(self, timeout: float | None = None) -> None:
-        """Release the association in order (PS3.8 7.2); nothing happens if it has ended.
+        """Release the association in order (PS3.8 7.2); does nothing after its end.
 
-        A peer that has not answered after `timeout` seconds is aborted; `Timeouts.association` holds anyway.
+        If the peer does not answer within `timeout` seconds, or `Timeouts.association`, it is aborted.
 
-        A peer that closes or aborts in place of an answer cuts nothing short, so that is no error, but
-        `is_released` is false then. Raises TimedOut and RemoteProtocolError, and LocalProtocolError in a
-        handler, whose request is still to be answered.
+        A peer that closes or aborts in place of an answer cuts nothing short: that is not an error, but
+        `is_released` is false. Raises TimedOut and RemoteProtocolError; in a handler, whose request is still
+        unanswered, LocalProtocolError.
         """
         checked("timeout", seconds_or_none, timeout)
         await release(session_of(self), timeout)
 
     async def abort(self) -> None:
-        """Abort the association (PS3.8 7.3); nothing happens if it has ended.
+        """Abort the association (PS3.8 7.3); does nothing after its end.
 
-        Then waits for the peer to close the connection, no longer than `Timeouts.close`.
+        Then waits for the peer to close the connection, for at most `Timeouts.close`.
         """
         await abort(session_of(self))
 
@@ -412,11 +412,11 @@ def _responses(session: Session, request: AnsweredBy[R], dataset: Dataset) -> Re
 
 
 def _message_id(given: int | None) -> int:
-    """Return the Message ID that a call was given, 0 for one that is to be allotted."""
+    """Return the Message ID given to a call; 0 lets the engine choose one."""
     return 0 if given is None else arguments.number("msg_id", given)
 
 
 def _uid(**argument: str) -> str:
-    """Return the one argument of a call, which is a UID; TypeError names it."""
+    """Check one keyword argument, a UID, and return it; TypeError names it."""
     ((name, given),) = argument.items()
     return arguments.uid(name, given)

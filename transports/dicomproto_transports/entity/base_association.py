@@ -1,4 +1,4 @@
-"""What an association tells of itself, and its handlers: the part that does not wait, for all flavours."""
+"""The part of an association that does not wait, for all flavours: state, negotiation, handlers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @known_as("Association")
 class BaseAssociation:
-    """What an association tells of itself, and its handlers: the part that does not wait."""
+    """The part of an association that does not wait: state, negotiation, handlers."""
 
     def __init__(self, session: Session, ae: Settings) -> None:
         self._session = session
@@ -39,10 +39,10 @@ class BaseAssociation:
 
     @property
     def ae(self) -> Settings:
-        """The application entity that it was made by."""
+        """The application entity of this side."""
         return self._ae
 
-    # -- what it is ---------------------------------------------------------------------------
+    # -- state and negotiation ----------------------------------------------------------------
 
     @property
     def is_established(self) -> bool:
@@ -61,12 +61,12 @@ class BaseAssociation:
 
     @property
     def is_aborted(self) -> bool:
-        """Whether it ended in any other way: aborted by either side, lost, or timed out."""
+        """Whether it ended otherwise: aborted by either side, lost, or timed out."""
         return not isinstance(self.ending, AssociationReleased | AssociationRejected | None)
 
     @property
     def ending(self) -> AssociationError | None:
-        """Why the association ended; None as long as it has not."""
+        """The error that explains the end of the association; None before the end."""
         return self._session.ending.error
 
     @property
@@ -81,26 +81,26 @@ class BaseAssociation:
 
     @property
     def accepted_contexts(self) -> list[AcceptedContext]:
-        """The presentation contexts that can be used."""
+        """The accepted presentation contexts."""
         return list(self._session.connection.accepted_contexts.values())
 
     @property
     def rejected_contexts(self) -> list[RejectedContext]:
-        """The presentation contexts that were refused, each with the reason."""
+        """The rejected presentation contexts, each with the reason."""
         return list(self._session.connection.rejected_contexts.values())
 
     @property
     def peer_certificate(self) -> Mapping[str, object] | None:
-        """The peer's certificate, as `ssl.SSLSocket.getpeercert` returns it; None if there is none.
+        """The peer's certificate, as `ssl.SSLSocket.getpeercert` returns it; None without one.
 
-        It is empty if it was not verified, because the context did not ask for that.
+        It is empty if the TLS context does not verify certificates.
         """
         certificate: Mapping[str, object] | None = getattr(self._session.stream, "peer_certificate", None)
         return certificate
 
     @property
     def peer_certificate_der(self) -> bytes | None:
-        """The peer's certificate in DER, verified or not; None if there is none."""
+        """The peer's certificate in DER, verified or not; None without one."""
         certificate: bytes | None = getattr(self._session.stream, "peer_certificate_der", None)
         return certificate
 
@@ -118,16 +118,16 @@ class BaseAssociation:
         address = session.stream.peer_address if self.is_requestor else session.stream.local_address
         return acceptor_of(session.connection.request, session.connection.answer, address)
 
-    # -- how long it waits: settled when it was made, also under the names of pynetdicom ---------
+    # -- timeouts: fixed when it was made, also under the names of pynetdicom -----------------
 
     @property
     def timeouts(self) -> Timeouts:
-        """How long each wait may last."""
+        """The timeouts of this association."""
         return self._session.timeouts
 
     @property
     def acse_timeout(self) -> float | None:
-        """Seconds for an association to be requested, answered and released."""
+        """Seconds for the negotiation and for the release."""
         return self._session.timeouts.association
 
     @property
@@ -145,25 +145,25 @@ class BaseAssociation:
         """Seconds for the TCP connection."""
         return self._session.timeouts.connect
 
-    if not TYPE_CHECKING:  # a checker would take any name for one that may be set
+    if not TYPE_CHECKING:  # with it, a checker would allow any name to be set
 
         def __setattr__(self, name: str, value: object) -> None:
-            if not name.startswith("_"):  # as our own are
+            if not name.startswith("_"):  # our own attributes
                 refuse_on_association(name)
             super().__setattr__(name, value)
 
     # -- handlers -----------------------------------------------------------------------------
 
     def bind(self, event: evt.EventKind[E], handler: evt.HandlerOf[E], args: Sequence[object] = ()) -> None:
-        """Bind a handler from now on, for this association alone.
+        """Bind a handler for this association alone.
 
-        It is called as `handler(event, *args)`, and takes the place of the one before where the event asks
-        for a decision. Raises TypeError, with a reason, for one that cannot be run.
+        It is called as `handler(event, *args)`. An intervention event has one handler: a new one replaces it.
+        Raises TypeError, with a reason, for a handler that cannot run.
         """
         self._session.bind(event, handler, args)
 
     def unbind(self, event: evt.EventKind, handler: evt.Handler) -> None:
-        """Bind a handler no longer, for this association alone; nothing happens if it is not bound."""
+        """Unbind a handler for this association alone; does nothing if it is not bound."""
         self._session.unbind(event, handler)
 
     def get_events(self) -> list[evt.EventKind]:
@@ -171,9 +171,9 @@ class BaseAssociation:
         return self._session.handling.handlers.get_events()
 
     def get_handlers(self, event: evt.EventKind) -> list[tuple[evt.Handler, tuple[object, ...]]]:
-        """Return the handlers of an event, each with its extra arguments, in the order they were bound."""
+        """Return the handlers of an event, each with its extra arguments, in the order of binding."""
         return self._session.handling.handlers.get_handlers(event)
 
 
 session_of: Callable[[BaseAssociation], Session] = attrgetter("_session")
-"""Returns the session of an association. Not a function of ours, which would cost a call for each message."""
+"""Returns the session of an association; a C function, which saves a Python call for each message."""

@@ -1,6 +1,6 @@
-"""What the application entities of all flavours have in common.
+"""The common base of the application entities of all flavours.
 
-A flavour shows the coroutines of `Requestor` and `StreamServer` as methods of its `AE`, with their signatures
+A flavour makes the coroutines of `Requestor` and `StreamServer` methods of its `AE`, with their signatures
 and docstrings.
 """
 
@@ -40,12 +40,12 @@ class Entity(AECore):
     __doc__ = AECore.__doc__
 
     _served: tuple[Places, Holding]
-    """What the streams hold that are being served: all count together."""
+    """The limits of all streams served by `serve_stream`, which count together."""
 
 
 @known_as("AE")
 class StreamServer:
-    """What serves streams for an application entity, whoever accepted them."""
+    """Serves streams for an application entity that its user accepted."""
 
     def __init__(self, ae: Entity, backend: Backend) -> None:
         self._ae = ae
@@ -62,15 +62,14 @@ class StreamServer:
     ) -> None:
         """Serve one association over a stream that you accepted, to its end, and close the stream.
 
-        What holds for servers holds here: settings, contexts, handlers and limits. The streams that one
-        application entity serves at a time count together, as the associations of one server.
-        `allowed_networks` judges `Stream.peer_address`; a stream without an address lies in no network. An
-        association that is idle does not give way (`give_way_after`). `ae_title` and `contexts` replace those
-        of this entity, and `ssl_context` lays TLS over the stream.
+        Settings, contexts, handlers and limits are those of a server. The streams that one application entity
+        serves at a time count together, as the associations of one server. `allowed_networks` is compared
+        with `Stream.peer_address`; a stream without an address is in no network. `give_way_after` does not
+        apply. `ae_title` and `contexts` replace those of this entity; `ssl_context` adds TLS to the stream.
 
-        How an association ends is logged, and its handlers are told; nothing is raised but a cancellation.
-        Raises TypeError for what is no `Stream`, and LocalProtocolError if nothing is supported, before
-        anything is done.
+        The end of the association is logged, and its handlers run; only a cancellation is raised. Raises
+        TypeError for an object that is not a `Stream`, and LocalProtocolError if no context is supported,
+        before the stream is used.
         """
         check_stream(stream, "serve_stream()")
         places, holding = vars(self._ae).setdefault("_served", (Places(), Holding()))

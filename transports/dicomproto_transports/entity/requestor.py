@@ -1,4 +1,4 @@
-"""The requestor's side of an application entity: what it asks for, the connection, and the answer."""
+"""The requestor's side of an application entity: the request, the connection, and the answer."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def request_of(
     items: Iterable[object],
     operations_window: AsynchronousOperationsWindow | None,
 ) -> AssociateRQ:
-    """Return the A-ASSOCIATE-RQ that asks for what is given, and else for what the settings say."""
+    """Return the A-ASSOCIATE-RQ from the arguments, and from the settings where an argument is None."""
     proposals = settings.proposals(contexts)
     if not proposals:
         raise LocalProtocolError(
@@ -90,7 +90,7 @@ async def connected_stream(
     called: str,
     timeouts: Timeouts,
 ) -> Stream:
-    """Return the stream of a new connection to a peer, secured if there are arguments for TLS."""
+    """Return the stream of a new connection to a peer, with TLS if there are arguments for it."""
     wait = timeouts.connect
     deadline = None if wait is None else backend.now() + wait
     handshake = None if tls_args is None else _handshake(tls_args, addr)
@@ -108,7 +108,7 @@ def _handshake(arguments: TLSArguments, host: str) -> Handshake:
 
 
 async def establish(session: Session) -> None:
-    """Have the association of a new connection accepted; one of which nothing is accepted is aborted."""
+    """Request the association on a new connection; aborts it if no context is accepted."""
     connection = session.connection
     log_connection("%s: connected", session.ending)
     try:

@@ -1,9 +1,8 @@
-"""The settings of an application entity: what it asks of others, what it offers, and whom it serves.
+"""The settings of an application entity: its requests, its services, and the peers that it serves.
 
-A server reads none of them twice for one association: it takes `Settings.settled`, which stay as they are,
-and what was set since then is in force with the next association. Names that are none raise AttributeError,
-so that what was meant to close a door does not leave it open; what the library keeps beside the settings it
-puts into `vars(self)`.
+A server reads them once for each association, as `Settings.settled`, which does not change; a new value holds
+from the next association on. Unknown names raise AttributeError, so that a misspelt restriction is noticed.
+The library keeps its own attributes in `vars(self)`.
 """
 
 from __future__ import annotations
@@ -86,93 +85,93 @@ DEFAULTS: dict[str, object] = {
     "unknown_context": None,
     "sop_classes": STANDARD,
 }
-"""What settings are that nobody has set, but for those that are made anew for each entity."""
+"""The default values, except of settings that are made anew for each entity."""
 
 T = TypeVar("T")
 
 
 @known_as("AE")
 class Settings(NamedTimeouts):
-    """An application entity: its name, and what it asks of others and offers to them.
+    """An application entity: its AE title, its requests and its services.
 
-    What is set here holds for the associations that are requested afterwards, of servers that run already as
-    well; one that stands keeps to what held when it began. What no setting can be raises TypeError or
-    ValueError, and a name that is none AttributeError. A subclass may have attributes of its own, but none
-    that is nearly called as a setting is.
+    A setting holds for associations that are requested after it was set, with running servers as well. An
+    established association keeps the settings of its beginning. A value that is not valid raises TypeError or
+    ValueError, an unknown name AttributeError. A subclass may have attributes of its own, unless their names
+    are similar to that of a setting.
     """
 
     limits: Limits
-    """What a peer may make us hold or parse: :doc:`limits`."""
+    """The limits for memory and parsing that a peer can cause: :doc:`limits`."""
     maximum_pdu_size: int
-    """Announced to peers: bytes of a P-DATA-TF after its header, 0 for any number."""
+    """The maximum length announced to peers: bytes of a P-DATA-TF after its header, 0 for any number."""
     maximum_associations: int | None
-    """Of one server at once; more are rejected (2, 3, 2). None for any number."""
+    """Most associations of one server at once; more are rejected (2, 3, 2). None for any number."""
     maximum_associations_per_address: int | None
-    """Of those, from one IP address."""
+    """Most of them from one IP address."""
     maximum_associations_per_ae_title: int | None
-    """Of those, with one calling AE title."""
+    """Most of them with one calling AE title."""
     give_way_after: float
-    """Seconds without an operation after which an association may lose its place to a newcomer, where
+    """Seconds without an operation after which an association may be ended for a new one, while
     `maximum_associations` are being served; 0 for never. See :doc:`servers`."""
     maximum_collected: int | None
-    """Bytes of data sets that a server holds at once for all its associations, from their first chunk to
-    the end of their handlers; what passes it is refused (A700H, 0213H). None for any number. A data set
-    of up to 64 KiB does not count, nor one that EVT_C_STORE_STREAM takes in chunks."""
+    """Most bytes of data sets that a server holds for all its associations, from the first chunk to the end
+    of the handler; a data set above it is refused (A700H, 0213H). None for any number. A data set of up to
+    64 KiB does not count, nor one that EVT_C_STORE_STREAM takes in chunks."""
     require_called_aet: bool | str | bytes | Sequence[str | bytes]
-    """Whether a server rejects (1, 1, 7) those that call it by another name.
+    """The called AE titles that a server accepts; others are rejected (1, 1, 7).
 
-    True for its own name; names for several.
+    True for its own title, False for any; or one or several titles.
     """
     require_calling_aet: str | bytes | Sequence[str | bytes]
-    """The names of those that a server serves, others are rejected (1, 1, 3); empty for anyone.
+    """The calling AE titles that a server accepts; others are rejected (1, 1, 3). Empty for any.
 
-    A name proves nothing.
+    An AE title proves nothing.
     """
     allowed_networks: Network | Sequence[Network]
-    """Where those come from that a server serves, as "10.0.0.0/8"; empty for anywhere.
+    """The networks that a server serves, such as "10.0.0.0/8"; empty for all.
 
-    A connection from elsewhere is closed without a word.
+    A connection from another address is closed without an answer.
     """
     maximum_operations: int | tuple[int, int]
-    """What a server agrees to where an asynchronous operations window is proposed (PS3.7 D.3.3.3): how
-    many operations a requestor may have outstanding, and after those how many we, 1 if that is not given.
+    """The asynchronous operations window that a server accepts (PS3.7 D.3.3.3): operations that the
+    requestor may have outstanding, and those that we may, 1 by default.
 
-    0 is any number. The smaller of what is proposed and this holds; the handler of EVT_ASYNC_OPS goes
-    before it.
+    0 is any number. The smaller one of this and the proposed number holds. A handler of EVT_ASYNC_OPS
+    replaces it.
     """
     implementation_class_uid: str
-    """What we are, told to peers (PS3.7 D.3.3.2.1)."""
+    """Our Implementation Class UID (PS3.7 D.3.3.2.1)."""
     implementation_version_name: str | None
-    """Which version of that we are, in at most 16 characters; None tells none."""
+    """Our Implementation Version Name, at most 16 characters; None sends none (PS3.7 D.3.3.2.3)."""
     strict_roles: bool
-    """Hold peers to the letter of role selection (PS3.7 D.3.3.4)."""
+    """Apply the rules of role selection strictly (PS3.7 D.3.3.4)."""
     assume_charset: str | None
-    """The character set that received text is taken to be in where none is named, or one that it is not
-    in: a value of Specific Character Set. None warns of such text."""
+    """The character set for received text whose Specific Character Set is missing or wrong, as a value of
+    that element. None warns of such text."""
     strict_dispatch: bool
     """Refuse requests for a SOP class other than that of their presentation context."""
     idle_release: bool
-    """Release an association that was idle for too long, where it would be aborted."""
+    """Release an association after the idle timeout, in place of an abort."""
     unrestricted_storage: bool
     """Let servers accept every context of a storage, private or unknown SOP class as storage, in its
-    first transfer syntax and in both roles; what else they support stays as it is."""
+    first transfer syntax and in both roles; their other contexts stay as they are."""
     unknown_context: Callable[[PresentationContextRQ], SupportedContext | None] | None
-    """Asked by servers about each proposal of a SOP class that is not among `supported_contexts`; returns
-    what supports it, or None. `unrestricted_storage` goes before it."""
+    """Called by servers for each proposed SOP class that is not among `supported_contexts`; returns a
+    supported context, or None. `unrestricted_storage` comes before it."""
     sop_classes: SOPClassRegistry
-    """The SOP classes that are known: those of the standard, and what `register_uid` added."""
+    """The known SOP classes: those of the standard, and those added by `register_uid`."""
     move_destinations: dict[str, tuple[str, int] | tuple[str, int, dict[str, object]]]
-    """Where a handler of EVT_C_MOVE may send to by name: (host, port[, options of `associate`])."""
+    """The destinations of C-MOVEs by AE title: (host, port[, options of `associate`])."""
     connect: Connect | None
-    """How to connect, in place of TCP: a function of (host, port, bind_address=, deadline=), which may be
-    async, and returns a `Stream`. See :doc:`transports`."""
+    """A function that connects in place of TCP, of (host, port, bind_address=, deadline=); it may be async,
+    and returns a `Stream`. See :doc:`transports`."""
 
     _ae_title: str
     _requested: list[tuple[str, tuple[str, ...]]]
     _supported: dict[str, SupportedContext]
-    _revision: object  # another one after each change
+    _revision: object  # replaced at each change
     _settled: tuple[object, Settings] | None
-    """The settings as they were at some revision."""
+    """A copy of the settings, with its revision."""
 
     def __init__(
         self,
@@ -201,7 +200,7 @@ class Settings(NamedTimeouts):
                     text = f"set {near} on an application entity, as in __init__, not in its class"
                     raise TypeError(f"{cls.__name__}.{name}: {text}")
 
-    if not TYPE_CHECKING:  # a checker would take any name for one that may be set
+    if not TYPE_CHECKING:  # with it, a checker would allow any name to be set
 
         def __setattr__(self, name: str, value: object) -> None:
             check = CHECKS.get(name)
@@ -221,12 +220,12 @@ class Settings(NamedTimeouts):
         vars(self)["_revision"] = object()
 
     def settled(self) -> Settings:
-        """Return the settings as they are now, which stay so; the same object as long as nothing changes."""
+        """Return an unchanging copy of the settings; the same object until a setting changes."""
         revision, settled = self._revision, self._settled
         if (
             settled is not None
             and settled[0] is revision
-            and settled[1].move_destinations == self.move_destinations  # which may be changed in place
+            and settled[1].move_destinations == self.move_destinations  # may change in place
         ):
             return settled[1]
         values = {name: value for name, value in vars(self).copy().items() if name in _KEPT}
@@ -239,7 +238,7 @@ class Settings(NamedTimeouts):
 
     @property
     def ae_title(self) -> str:
-        """Our name, without padding. Set as str or ASCII bytes."""
+        """Our AE title, without padding. Set as str or ASCII bytes."""
         return self._ae_title
 
     @ae_title.setter
@@ -250,7 +249,7 @@ class Settings(NamedTimeouts):
 
     @property
     def requested_contexts(self) -> list[PresentationContext]:
-        """What `associate` proposes by default. Set from any `Context`s."""
+        """The presentation contexts that `associate` proposes by default. Set from any `Context`s."""
         return [
             PresentationContext(context_id=2 * i + 1, abstract_syntax=uid, transfer_syntaxes=syntaxes)
             for i, (uid, syntaxes) in enumerate(self._requested)
@@ -263,9 +262,9 @@ class Settings(NamedTimeouts):
     def add_requested_context(
         self, abstract_syntax: str, transfer_syntax: str | Iterable[str] | None = None
     ) -> None:
-        """Propose a SOP class, by default in the uncompressed transfer syntaxes.
+        """Add a SOP class to propose, by default in the uncompressed transfer syntaxes.
 
-        An acceptor takes one transfer syntax of each context: where it matters which, add a context for each.
+        An acceptor accepts one transfer syntax of each context; to get several, add a context for each.
         """
         self._requested.append((context_uid(abstract_syntax), transfer_syntaxes(transfer_syntax)))
         self._note_change()
@@ -273,18 +272,18 @@ class Settings(NamedTimeouts):
     def remove_requested_context(
         self, abstract_syntax: str, transfer_syntax: str | Iterable[str] | None = None
     ) -> None:
-        """Propose a SOP class no longer, or no longer in some transfer syntaxes."""
+        """Remove a SOP class from the requested contexts, or some of its transfer syntaxes."""
         uid, gone = context_uid(abstract_syntax), given_syntaxes(transfer_syntax)
         left = [(a, without(s, gone) if a == uid else s) for a, s in self._requested]
         self.requested_contexts = [(a, s) for a, s in left if s]
 
     def proposals(self, contexts: Iterable[Context] | None = None) -> list[tuple[str, tuple[str, ...]]]:
-        """Return the SOP classes and transfer syntaxes of `contexts`, or of those that are requested."""
+        """Return the SOP classes and transfer syntaxes of `contexts`, or of the requested contexts."""
         return self._requested if contexts is None else _proposals("contexts", contexts)
 
     @property
     def supported_contexts(self) -> list[SupportedContext]:
-        """What servers accept, by UID. Set from any `Context`s or `SupportedContext`s."""
+        """The contexts that servers accept, sorted by UID. Set from `Context`s or `SupportedContext`s."""
         return [self._supported[uid] for uid in sorted(self._supported)]
 
     @supported_contexts.setter
@@ -298,10 +297,10 @@ class Settings(NamedTimeouts):
         scu_role: bool | None = None,
         scp_role: bool | None = None,
     ) -> None:
-        """Accept a SOP class, by default in the uncompressed transfer syntaxes, the preferred one first.
+        """Add a SOP class to accept, by default in the uncompressed transfer syntaxes.
 
-        Added again, it gets more transfer syntaxes. The roles say whether a requestor that proposes
-        them for itself is granted them; None grants.
+        `transfer_syntax` has the preferred one first. A second call for a SOP class adds transfer syntaxes.
+        The roles say whether a requestor that proposes them for itself is granted them; None grants.
         """
         for name, role in (("scu_role", scu_role), ("scp_role", scp_role)):
             if role is not None:
@@ -319,7 +318,7 @@ class Settings(NamedTimeouts):
     def remove_supported_context(
         self, abstract_syntax: str, transfer_syntax: str | Iterable[str] | None = None
     ) -> None:
-        """Accept a SOP class no longer, or no longer in some transfer syntaxes."""
+        """Remove a SOP class from the supported contexts, or some of its transfer syntaxes."""
         uid, gone = context_uid(abstract_syntax), given_syntaxes(transfer_syntax)
         context = self._supported.pop(uid, None)
         left = () if context is None else without(context.transfer_syntaxes, gone)
@@ -334,11 +333,11 @@ class Settings(NamedTimeouts):
         service_class: ServiceClass | Iterable[type[Request]],
         dimse_msg_type: str = "",
     ) -> None:
-        """Make a private SOP class known, by its service class or by the requests that it allows.
+        """Register a private SOP class, with its service class or with the requests that it allows.
 
         Associations then refuse other requests for it, and statuses have the meanings of its service class.
-        `dimse_msg_type` ("C-FIND", "C-GET" or "C-MOVE") says which request of a query/retrieve service class
-        it has. Raises ValueError.
+        `dimse_msg_type` ("C-FIND", "C-GET" or "C-MOVE") is its request, in a query/retrieve service class.
+        Raises ValueError.
         """
         self.sop_classes = self.sop_classes.with_sop_class(uid, keyword, service_class, dimse_msg_type)
 
@@ -351,15 +350,15 @@ class Settings(NamedTimeouts):
         strict_roles: bool | None = None,
         pack_pdvs: bool = False,
     ) -> Connection:
-        """Return an engine with this application entity's settings, but for those that are given.
+        """Return an engine with the settings of this application entity, except for those given.
 
-        The SOP classes are an acceptor's.
+        `supported_sop_classes` is for acceptors only.
         """
         sop_classes = self.sop_classes
         if self.unrestricted_storage and role is Role.ACCEPTOR:
             sop_classes = sop_classes.replace(unknown=ServiceClass.STORAGE)
         if self.unrestricted_storage or self.unknown_context is not None:
-            supported_sop_classes = None  # nobody can tell which
+            supported_sop_classes = None  # `unknown_context` may accept any
         return Connection(
             role,
             limits=self.limits,
@@ -373,7 +372,7 @@ class Settings(NamedTimeouts):
         )
 
     def connecting(self, backend: Backend) -> Backend:
-        """Return what associations are opened with: a backend, or one that connects by `connect`."""
+        """Return the backend for requested associations: the given one, or one that uses `connect`."""
         return backend if self.connect is None else connecting_by(self.connect, backend)
 
     def policy(
@@ -381,7 +380,7 @@ class Settings(NamedTimeouts):
         ae_title: str | bytes | None = None,
         contexts: Iterable[Context | SupportedContext] | None = None,
     ) -> AcceptorPolicy:
-        """Return what a server accepts, from whom."""
+        """Return the policy of a server: the contexts and AE titles that it accepts."""
         supported = self._supported
         if contexts is not None:
             supported = supported_index(checked("contexts", several, contexts))
@@ -408,16 +407,16 @@ class Settings(NamedTimeouts):
 # --- names and values ---------------------------------------------------------------------------
 
 _KEPT = frozenset(CHECKS) | {"_ae_title", "_requested", "_supported"}
-"""The attributes that are settings, or what the properties among those keep."""
+"""The attributes that hold settings, those behind properties included."""
 
 
 def _proposals(name: str, given: object) -> list[tuple[str, tuple[str, ...]]]:
-    """Return what the contexts that are given as `name` propose, from whatever form they have."""
+    """Return SOP classes and transfer syntaxes of contexts in any form; `name` is that of the argument."""
     return [proposal_of(context) for context in checked(name, several, given)]
 
 
 def _any_storage(sop_classes: SOPClassRegistry, proposal: PresentationContextRQ) -> SupportedContext | None:
-    """Support a SOP class that is storage or not known, in the first transfer syntax and both roles."""
+    """Support a storage or unknown SOP class, in its first transfer syntax and in both roles."""
     uid = proposal.abstract_syntax
     is_other = sop_classes.find(uid) is not None and not sop_classes.is_storage(uid)
     return None if is_other else accept_anything(proposal)

@@ -1,4 +1,4 @@
-"""The timeouts of an application entity, also under the names that pynetdicom's users know."""
+"""The timeouts of an application entity, also under the names of pynetdicom."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from ..checks import checked, seconds_or_none
 
 
 class NamedTimeouts:
-    """How long each wait may last."""
+    """The timeouts of an application entity."""
 
     timeouts: Timeouts
-    """How long each wait may last: :doc:`limits`."""
+    """The longest time of each wait: :doc:`limits`."""
 
     @property
     def acse_timeout(self) -> float | None:
-        """Seconds for an association to be requested, answered and released: `association` and `artim`."""
+        """Seconds for the negotiation and for the release: `association` and `artim`."""
         return self.timeouts.association
 
     @acse_timeout.setter

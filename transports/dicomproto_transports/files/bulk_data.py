@@ -1,4 +1,4 @@
-"""Objects as Composite Instance Retrieve Without Bulk Data sends them (PS3.4 Z.1.3)."""
+"""Objects without bulk data, for Composite Instance Retrieve Without Bulk Data (PS3.4 Z.1.3)."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _BULK_DATA = (
 )
 
 _REPEATING = ((0x5000, 0x200C), (0x5000, 0x3000), (0x6000, 0x3000))
-"""Audio Sample Data, Curve Data, Overlay Data: groups 50xx and 60xx."""
+"""Audio Sample Data, Curve Data and Overlay Data, of groups 50xx and 60xx."""
 
 
 _MOST_READ = 1024 * 1024
-"""Bytes of a value in a file above which it is read only if it is to be sent."""
+"""Bytes; a larger value in a file is read only if it is sent."""
 
 
 def without_bulk_data(item: object, accepted: Container[tuple[str, str]]) -> Dataset:
-    """Return a data set, or the one in a file, without the attributes that PS3.4 Z.1.3 leaves out.
+    """Return a data set, or that of a file, without the attributes that PS3.4 Z.1.3 excludes.
 
-    `accepted` are the SOP classes and transfer syntaxes in which it could be sent: where that of compressed
-    pixel data is not among them, the data set without it goes in a native one.
+    `accepted` are the accepted SOP classes and transfer syntaxes. If the compressed transfer syntax of the
+    object is not among them, the data set without its pixel data is sent in a native one.
     """
     from dicomproto.quiet import Quiet
 
@@ -57,7 +57,7 @@ def _without_bulk_data(item: object, accepted: Container[tuple[str, str]]) -> Da
 
 
 def _settle_syntax(light: Dataset, accepted: Container[tuple[str, str]]) -> None:
-    """Declare a native transfer syntax, if that of the pixel data that was left out cannot be used."""
+    """Declare a native transfer syntax, if that of the excluded pixel data was not accepted."""
     from pydicom.uid import UID
 
     syntax = (getattr(light, "file_meta", None) or {}).get("TransferSyntaxUID")
@@ -80,10 +80,10 @@ def _read(item: object) -> Dataset:
     from pydicom import dcmread
 
     path = item.path if isinstance(item, KnownFile) else item
-    is_path = isinstance(path, str | PathLike)  # what is left out can be read later then
+    is_path = isinstance(path, str | PathLike)  # then pydicom can read large values later
     file = None if is_path else cast("BinaryIO", item)
     start = 0 if file is None else file.tell()
-    # One that ends early is an error: it would look as if something was left out.
+    # A file that ends early is an error: it would look like one with excluded attributes.
     prepare(cast("BinaryIO", path)).close()
     if file is not None:
         file.seek(start)
@@ -91,12 +91,12 @@ def _read(item: object) -> Dataset:
 
 
 def copied(dataset: Dataset) -> Dataset:
-    """Return a data set of its own with the same elements, undecoded where they are."""
+    """Return a new data set with the same elements; undecoded ones stay undecoded."""
     from pydicom.dataset import Dataset
 
     from dicomproto.quiet import Quiet
 
-    with Quiet():  # what pydicom left in a file is read and decoded
+    with Quiet():  # large values left in a file are read and decoded here
         copy = Dataset({tag: dataset.get_item(tag) for tag in list(dataset.keys())})
     if hasattr(dataset, "file_meta"):
         copy.file_meta = dataset.file_meta

@@ -1,8 +1,8 @@
-"""What `send_c_store` is given, made ready to be sent: a data set, a path or an open file.
+"""Objects for C-STORE: a data set, a path or an open file, prepared for sending.
 
-A file goes out as it lies on the disk; its head is read, for the UIDs and the transfer syntax, and
-the headers of its elements, so that none leaves that certainly ends early. Nothing is decoded unless the
-peer refused that transfer syntax and the pixel data is native: then it is re-encoded, if that is allowed.
+The data set of a file is sent unchanged. Its head is read for the UIDs and the transfer syntax, and the
+headers of its elements, to find a file that ends early. It is decoded only if the peer did not accept its
+transfer syntax and the pixel data is native: then it is re-encoded, if that is allowed.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class ObjectToSend(Protocol):
     warnings: tuple[str, ...]
 
     def source(self, size: int, buffers: PieceBuffers, peer: Peer) -> Source:
-        """Return the data set as it is, in pieces of `size` bytes."""
+        """Return the data set unchanged, in pieces of `size` bytes."""
         ...
 
     def converted(self, transfer_syntax: str, size: int, peer: Peer) -> Source:
@@ -57,20 +57,20 @@ class ObjectToSend(Protocol):
         ...
 
     def close(self) -> None:
-        """Close what was opened for it."""
+        """Close the file, if it was opened here."""
 
 
 class KnownFile(Record):
-    """A DICOM file whose head was read before it is sent, so that it need not be read twice.
+    """A DICOM file with its head, which need not be read again.
 
-    Plans for many files are made from their heads. `send_c_store` takes this in place of the path, and
-    reads the head again only if the file has changed since.
+    The heads of many files tell which contexts to propose. `send_c_store` takes a `KnownFile` in place of the
+    path, and reads the head again only if the file has changed since.
     """
 
     path: str
     head: FileHead
     stamp: Stamp | None
-    """What the file was like before the head was read."""
+    """The stamp of the file before the head was read."""
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> KnownFile:
@@ -81,7 +81,7 @@ class KnownFile(Record):
 
 
 class FileToSend:
-    """The object in a file, which is not decoded.
+    """An object in a file, undecoded.
 
     Raises TruncatedFile if its data set certainly ends early, unless `send_truncated`.
     """
@@ -98,10 +98,10 @@ class FileToSend:
         self._file = file
         self._name = name
         self.is_ours = is_ours
-        """Whether it was opened here, and not by the user."""
+        """Whether the file was opened here, and not by the user."""
 
         try:
-            # Before the head is read: what is written in between is noticed, too.
+            # Taken before the head is read, so that a write in between is noticed.
             self._stamp = stamp_of(file)
             head = known.head if known and known.stamp == self._stamp else read_head(file)
             oddities = _walked(file, name, head, send_truncated=send_truncated)
@@ -135,7 +135,7 @@ class FileToSend:
 
 
 def _walked(file: ObjectFile, name: str, head: FileHead, *, send_truncated: bool) -> tuple[str, ...]:
-    """Return what is odd about the encoding of a file's data set; raises TruncatedFile."""
+    """Return warnings about the encoding of a file's data set; raises TruncatedFile."""
     syntax = head.transfer_syntax_uid
     try:
         walk = walk_file(file, head.data_set_offset, head.data_set_length, syntax)
@@ -176,7 +176,7 @@ class DatasetToSend:
 
 
 def _transfer_syntax_of(dataset: Dataset) -> str:
-    """Return the transfer syntax that a data set says it has, or was read in."""
+    """Return the transfer syntax that a data set declares, or was read in."""
     meta = getattr(dataset, "file_meta", None)
     uid = None if meta is None else meta.get("TransferSyntaxUID")
     if uid:
@@ -184,15 +184,15 @@ def _transfer_syntax_of(dataset: Dataset) -> str:
     is_implicit, is_little_endian = dataset.original_encoding
     if is_implicit:
         return IMPLICIT_VR_LITTLE_ENDIAN
-    # One that was made in memory has no encoding; any that is accepted will do.
+    # A data set made in memory has no encoding yet; any accepted one will do.
     return EXPLICIT_VR_BIG_ENDIAN if is_little_endian is False else EXPLICIT_VR_LITTLE_ENDIAN
 
 
 def prepare(what: object, *, send_truncated: bool = False) -> ObjectToSend:
     """Return the object to send; close it afterwards. Raises OSError, ValueError and TypeError.
 
-    `what` is what `send_c_store` takes. A file whose data set certainly ends early is a ValueError,
-    TruncatedFile, unless `send_truncated`.
+    `what` is an argument of `send_c_store`. A file whose data set certainly ends early raises TruncatedFile
+    (a ValueError), unless `send_truncated`.
     """
     if isinstance(what, (str, os.PathLike, KnownFile)):
         known = what if isinstance(what, KnownFile) else None
@@ -212,12 +212,12 @@ def prepare(what: object, *, send_truncated: bool = False) -> ObjectToSend:
 
 
 def _is_text(what: object) -> bool:
-    """Tell whether something is a file in text mode, or what stands for one."""
+    """Tell whether `what` is a file in text mode, or an object like one."""
     return hasattr(what, "read") and hasattr(what, "encoding")
 
 
 def _advised(what: object) -> str:
-    """Say what kind of thing was given in place of an object, and what to do."""
+    """Return the type of an argument that is not an object to send, with advice, for an error text."""
     if _is_text(what):
         return "a file in text mode: open it in binary mode, open(path, 'rb')"
     several = isinstance(what, Iterable) and not isinstance(what, bytes | type | Mapping)

@@ -1,12 +1,12 @@
 """The head of a DICOM file, read without a full parse, and the File Meta Information of a new one.
 
-To send a file, its transfer syntax and the two SOP UIDs are needed, and where its data set lies; they
-stand in group 0002 and before (0008,0018), within the first few hundred bytes. A full parse costs twenty
-times as much. Whatever the bytes are, reading ends in a `FileHead` or an `InvalidFile` after at most 1 MiB.
+Sending a file needs its transfer syntax, two SOP UIDs and the offset of its data set. They are in group 0002
+and up to (0008,0018), within the first few hundred bytes. A full parse costs twenty times as much. For any
+bytes, reading ends in a `FileHead` or an `InvalidFile` after at most 1 MiB.
 
-The UIDs of the data set rule, for they are what the peer will find in it; File Meta is the fallback
-(PS3.10 7.1 wants both the same). Files without preamble or File Meta, as old software writes them, are
-read by what their first element looks like.
+The UIDs of the data set come before those of File Meta, since the peer receives the data set (PS3.10 7.1
+requires equal ones). For files without preamble or File Meta, as old software writes them, the first element
+tells the transfer syntax.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ _NAMES = {_SOP_CLASS: "SOP Class UID", _SOP_INSTANCE: "SOP Instance UID"}
 
 
 class FileHead(Record):
-    """What sending a file needs to know; offsets and lengths in bytes, counted from the start of the file.
+    """The data for sending a file; offsets and lengths in bytes, from the start of the file.
 
-    The data set is everything after group 0002, as it lies in the file. UIDs come without padding.
+    The data set is everything after group 0002, unchanged. UIDs are without padding.
     """
 
     sop_class_uid: str
@@ -63,7 +63,7 @@ _make_head = maker_of(FileHead)
 
 
 class InvalidFile(DicomProtoError, ValueError):
-    """A file that cannot be sent; its text is `name`, `reason` and the byte `offset` where reading ended."""
+    """A file that cannot be sent; its text has `name`, `reason` and the byte `offset` where reading ended."""
 
     def __init__(self, name: str, reason: str, offset: int) -> None:
         super().__init__(f"{name}: {reason} (at byte {offset})")
@@ -73,14 +73,14 @@ class InvalidFile(DicomProtoError, ValueError):
 
 
 class NotPart10(InvalidFile):
-    """A file that is nothing like a DICOM file."""
+    """A file of another format."""
 
 
 _META_GROUP = b"\x02\x00"
 
 
 class TruncatedFile(DataSetError, ValueError):
-    """A file whose data set certainly ends early; its text is `name` and `reason`, which says where."""
+    """A file whose data set certainly ends early; its text has `name` and `reason`, with the place."""
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(f"{name}: {reason}")
@@ -89,7 +89,7 @@ class TruncatedFile(DataSetError, ValueError):
 
 
 class _Short(Exception):
-    """The bytes end within an element; `found` has the wanted values before it."""
+    """The bytes end within an element; `found` holds the wanted values before it."""
 
     def __init__(self, position: int, found: dict[int, bytes]) -> None:
         self.position = position
@@ -120,7 +120,7 @@ def read_head(source: str | os.PathLike[str] | BinaryFile) -> FileHead:
 def find_data_set(data: bytes, name: str = "file") -> tuple[str, int]:
     """Return transfer syntax and offset of the data set of a file that is wholly in memory.
 
-    It need not be an object: no UID is looked for. Raises InvalidFile.
+    It need not be an object: UIDs are not required. Raises InvalidFile.
     """
     _, syntax, offset = _Head(data, len(data), name).place()
     return syntax, offset
@@ -133,7 +133,7 @@ def _read_file(file: BinaryFile, name: str) -> FileHead:
     while True:
         file.seek(start)
         data = _read_exactly(file, min(wanted, size))
-        # A file that shrinks meanwhile, or whose size is not known (/proc), is as long as what could be read.
+        # For a file that shrinks meanwhile, or has no known size (/proc), the bytes read tell the size.
         size = len(data) if len(data) < min(wanted, size) else size
         try:
             head = _Head(data, size, name).parse()
@@ -152,7 +152,7 @@ def _read_exactly(file: BinaryFile, count: int) -> bytes:
 
 
 class _Head:
-    """Parses the first bytes of a file of `size` bytes; `parse` raises _Short when more of it would help."""
+    """Parses the first bytes of a file of `size` bytes; `parse` raises _Short if more bytes would help."""
 
     def __init__(self, data: bytes, size: int, name: str) -> None:
         self.data = data
@@ -203,16 +203,16 @@ class _Head:
             if not self.is_whole:
                 raise
             rest = self.data[short.position : short.position + 2]
-            if rest != _META_GROUP[: len(rest)] or not rest:  # a data set, however little there is of it
+            if rest != _META_GROUP[: len(rest)] or not rest:  # the beginning of a data set
                 return short.found, short.position
             raise InvalidFile(self.name, "the file ends within its File Meta", short.position) from None
 
     def data_set(self, offset: int, syntax: str) -> tuple[dict[int, bytes], str]:
-        """Return the SOP UIDs of the data set, as far as they are there, and what kept it from being read."""
+        """Return the SOP UIDs of the data set, as far as they are there, and the reason of a read failure."""
         if syntax != DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
             return self.elements(self.data, offset, syntax, is_whole=self.is_whole)
         try:
-            data = self.inflated(offset, FIRST_READ // 4)  # nearly always enough
+            data = self.inflated(offset, FIRST_READ // 4)  # usually enough
             try:
                 return self.elements(data, 0, syntax, is_whole=False)
             except _Short:
@@ -239,7 +239,7 @@ class _Head:
             found = short.found
             at = short.position - position
             problem = "" if short.position == len(data) else f"it cannot be read beyond its byte {at}"
-        is_private = not syntax.startswith("1.2.840.10008.")  # then either may be right
+        is_private = not syntax.startswith("1.2.840.10008.")  # then the encoding is not known
         if explicit == (syntax == IMPLICIT_VR_LITTLE_ENDIAN) and len(data) > position and not is_private:
             kind = "Explicit" if explicit else "Implicit"
             self.warnings.append(
@@ -275,7 +275,7 @@ def _is_like_a_uid(text: str) -> bool:
 
 
 def _quoted(text: str) -> str:
-    """Return a UID for a message. Of anything else only what it is: that may be a patient's name."""
+    """Return a UID for an error text; for any other value only its kind, as it may be a patient's name."""
     if _is_like_a_uid(text):
         return repr(text)
     kind = "digits and dots" if set(text) <= set("0123456789.") else "other text"
@@ -298,7 +298,7 @@ def _guess(data: bytes, offset: int) -> str:
     """Return the uncompressed transfer syntax that the first element at `offset` looks like."""
     if not _is_vr(data[offset + 4 : offset + 6]):
         return IMPLICIT_VR_LITTLE_ENDIAN
-    # No data set begins with a group as high as this, but group 0004H or 0008H reads so in the wrong order.
+    # No data set begins with so high a group, but 0004H or 0008H in the wrong byte order looks like one.
     return EXPLICIT_VR_BIG_ENDIAN if data[offset + 1] >= 0x04 else EXPLICIT_VR_LITTLE_ENDIAN
 
 
@@ -309,9 +309,9 @@ def _is_vr(value: bytes) -> bool:
 def _read_elements(
     data: bytes, position: int, first: int, last: int, wanted: tuple[int, ...], order: str, *, explicit: bool
 ) -> tuple[dict[int, bytes], int]:
-    """Walk the elements with tags from `first` to `last`; return the values of those wanted and the end.
+    """Walk the elements with tags from `first` to `last`; return the wanted values and the end offset.
 
-    Raises _Short when `data` ends before that.
+    Raises _Short if `data` ends before that.
     """
     found: dict[int, bytes] = {}
     size = len(data)
@@ -319,7 +319,7 @@ def _read_elements(
     unpack, short_vrs = headers.explicit, headers.short_vrs
     while position + 8 <= size:
         group, element, vr, length = unpack(data, position)
-        if explicit and vr in short_vrs and group != 0xFFFE:  # nearly all of them
+        if explicit and vr in short_vrs and group != 0xFFFE:  # most elements
             tag, start = group << 16 | element, position + 8
         else:
             tag, start, length = _read_header(data, position, order, explicit)
@@ -342,9 +342,9 @@ def _read_elements(
 
 
 def _end_of_sequence(data: bytes, position: int, order: str, explicit: bool) -> int:
-    """Return where the sequence of undefined length ends whose first item is at `position`.
+    """Return the end offset of a sequence of undefined length, whose first item is at `position`.
 
-    That is beyond the end of `data` when it does not end there, or is nested deeper than MAXIMUM_DEPTH.
+    It is beyond the end of `data` if the sequence has no end there, or is nested deeper than MAXIMUM_DEPTH.
     """
     size = len(data)
     open_levels = [explicit]  # of each sequence and item that a delimiter will end: is its VR explicit?
@@ -379,7 +379,7 @@ def _read_header(data: bytes, position: int, order: str, explicit: bool) -> tupl
             start += 4
         elif _is_vr(vr):
             length = length >> 16 if order == "<" else length & 0xFFFF
-        # else an element with implicit VR among explicit ones, as some software writes them
+        # else an element with implicit VR among explicit ones: some software writes them
     return group << 16 | element, start, length
 
 
@@ -392,10 +392,10 @@ def file_meta_bytes(
     implementation_version_name: str = IMPLEMENTATION_VERSION_NAME,
     source_ae_title: str = "",
 ) -> bytes:
-    """Return the start of a DICOM file, up to where its data set follows (PS3.10 7.1).
+    """Return the start of a DICOM file, up to its data set (PS3.10 7.1).
 
-    The preamble is zero: what a peer sends can then never be run as a program. `source_ae_title` is that of
-    the AE that sent the object; none is written if it is empty.
+    The preamble is zero, so that the file cannot be run as a program. `source_ae_title` is the AE title of
+    the sender; if it is empty, the element is not written.
     """
     elements = [
         _meta_element(0x0001, b"OB", b"\x00\x01"),
@@ -425,7 +425,7 @@ _SHORT_META, _LONG_META = struct.Struct("<HH2sH"), struct.Struct("<HH2sxxI")
 
 
 def _ascii(text: str) -> bytes:
-    """Return what a peer may have sent as one value of the default repertoire (PS3.5 6.1.2)."""
+    """Encode text of a peer as one value of the default repertoire (PS3.5 6.1.2)."""
     if text.isascii() and text.isprintable() and "\\" not in text:
         return text.encode("ascii")
     return "".join([c if " " <= c <= "~" and c != "\\" else "?" for c in text]).encode("ascii")

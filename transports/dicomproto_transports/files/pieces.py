@@ -1,8 +1,7 @@
-"""Where the data set of a message under way comes from: memory or a file, one piece at a time.
+"""Sources of outgoing data sets: memory or a file, one piece at a time.
 
-A piece is about 1 MiB, so that between two of them there is time to look for what the peer says,
-and a whole number of fragments. Files are read into two buffers in turn: what was given to the
-engine must stay as it is until the send that carries it has returned.
+A piece is about 1 MiB, a whole number of fragments; the peer's input is read between two pieces. Files are
+read into two buffers in turn, since a piece must not change until the send that carries it has returned.
 """
 
 from __future__ import annotations
@@ -25,11 +24,11 @@ PIECE = 1024 * 1024
 _SMALL = 128 * 1024
 
 Stamp = tuple[int, int, int, int]
-"""Device, inode, size and time of the last change of a file."""
+"""Device, inode, size and modification time of a file."""
 
 
 class SourceChanged(OSError):
-    """A file was written to while it was sent; its text is `name` and `reason`."""
+    """A file that changed while it was sent; its text has `name` and `reason`."""
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(f"{name} {reason}")
@@ -38,18 +37,18 @@ class SourceChanged(OSError):
 
 
 def read_failure(error: Exception) -> OSError | None:
-    """Return why an object could not be read to its end, if an association ended because of that."""
+    """Return the OSError of reading an object, if it was the cause of the end of an association."""
     cause = error.__cause__
     is_ours = isinstance(error, AssociationAborted) and not error.by_peer
     return cause if is_ours and isinstance(cause, OSError) else None
 
 
 class Peer(Protocol):
-    """Whom data sets are for."""
+    """The receiver of a data set."""
 
     @property
     def peer_name(self) -> str:
-        """How it is called in the log."""
+        """Its name for the log."""
         ...
 
 
@@ -62,7 +61,7 @@ class ObjectFile(BinaryFile, Protocol):
 
 
 class Source(Protocol):
-    """A data set on its way out; `pad` says that an odd length gets one NUL."""
+    """An outgoing data set; with `pad`, an odd length gets one NUL."""
 
     pad: bool
 
@@ -72,13 +71,13 @@ class Source(Protocol):
 
 
 def piece_size(peer_maximum_length: int) -> int:
-    """Return how many bytes to give at once, so that only the last fragment is not full."""
+    """Return the bytes of a piece, a multiple of a full fragment."""
     room = peer_maximum_length - 6  # PS3.8 9.3.5.1: length, context id and control header of the PDV
     return max(PIECE // room, 1) * room
 
 
 class Encoding:
-    """Encodes the data sets of one operation; what is odd about their text is told once in the log."""
+    """Encodes the data sets of one operation; logs a warning about their text once."""
 
     __slots__ = ("_peer", "_told")
 
@@ -87,7 +86,7 @@ class Encoding:
         self._told = False
 
     def encode(self, dataset: Dataset, transfer_syntax: str) -> bytes:
-        """Return a data set in a transfer syntax; raises DataSetError."""
+        """Return an encoded data set; raises DataSetError."""
         from dicomproto.datasets import encode_data_set
 
         return encode_data_set(dataset, transfer_syntax, on_warning=self._warn)
@@ -117,7 +116,7 @@ class MemorySource:
 
 
 class PieceBuffers:
-    """The two buffers of an association, made when a file first needs them and then used for all files."""
+    """The two buffers of an association, made for the first file and used for all files."""
 
     __slots__ = ("_buffers", "_turn")
 
@@ -126,7 +125,7 @@ class PieceBuffers:
         self._turn = 0
 
     def next_buffer(self, size: int) -> memoryview:
-        """Return a view of `size` bytes of the buffer that was not used last."""
+        """Return a view of `size` bytes of the buffer not used last."""
         turn = self._turn = 1 - self._turn
         if len(self._buffers[turn]) < size:
             self._buffers[turn] = bytearray(max(size, _SMALL))
@@ -136,8 +135,8 @@ class PieceBuffers:
 class FileSource:
     """`length` bytes of an open file from its current position on.
 
-    That the file is still what it was when it had the `stamp` is checked before the last piece is
-    given away: a peer never gets an object whole that was cut or mixed.
+    The `stamp` is compared before the last piece is returned, so that a peer never receives a changed file as
+    a whole object.
     """
 
     __slots__ = ("pad", "_file", "_left", "_size", "_buffers", "_name", "_stamp")
@@ -145,7 +144,7 @@ class FileSource:
     def __init__(
         self, file: ObjectFile, length: int, size: int, buffers: PieceBuffers, name: str, stamp: Stamp | None
     ) -> None:
-        self.pad: bool = True  # PS3.5: files of odd length exist, data sets of odd length do not
+        self.pad: bool = True  # a file may have an odd length, a data set must not (PS3.5 7.1.1)
         self._file = file
         self._left = length
         self._size = size
@@ -171,7 +170,7 @@ class FileSource:
 
 
 def stamp_of(file: ObjectFile) -> Stamp | None:
-    """Return what tells whether a file was written to; None where there is no file below."""
+    """Return the stamp of a file, to notice changes; None for an object without a file descriptor."""
     try:
         status = os.fstat(file.fileno())
     except (OSError, ValueError, AttributeError):  # io.UnsupportedOperation is the first two
