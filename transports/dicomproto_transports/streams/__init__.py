@@ -12,12 +12,11 @@ if TYPE_CHECKING:
     from .addresses import Address as Address
     from .interface import Backend as Backend
     from .interface import Connect as Connect
-    from .interface import Displaced as Displaced
     from .interface import ServerShutdown as ServerShutdown
     from .interface import Stream as Stream
     from .wrapping import wrap_stream as wrap_stream
 
-__all__ = ["Address", "Backend", "Connect", "Displaced", "ServerShutdown", "Stream", "wrap_stream"]
+__all__ = ["Address", "Backend", "Connect", "ServerShutdown", "Stream", "wrap_stream"]
 
 _HOMES = {"Address": "addresses", "wrap_stream": "wrapping"}
 """The modules of names that do not stand in `interface`."""
