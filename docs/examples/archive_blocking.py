@@ -1,4 +1,4 @@
-"""An archive, and a viewer that asks it for images, over blocking sockets."""
+"""An archive, and a viewer that retrieves its images, over blocking sockets."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ MOVE = sop_classes.StudyRootQueryRetrieveInformationModelMove
 IMAGES = [CTImageStorage, MRImageStorage]
 FILES = "CT_small.dcm", "MR_small.dcm", "693_J2KI.dcm"
 
-# What could not be sent is logged; here nobody reads that.
+# Objects that could not be sent are logged; nobody reads the log here.
 logging.getLogger("dicomproto").addHandler(logging.NullHandler())
 
 
 # [provider]
 PATHS = [get_testdata_file(name) for name in FILES]
 CATALOGUE = {path: dcmread(path) for path in PATHS}
-UIDS = [CATALOGUE[path].SOPInstanceUID for path in PATHS]  # a C-FIND tells them
+UIDS = [CATALOGUE[path].SOPInstanceUID for path in PATHS]  # as from a C-FIND
 
 
 def wanted(event):
-    """A retrieval names what it wants: an empty key would be everything (PS3.4 C.4.3.1.3)."""
+    """Return the named objects; an empty key would be all of them (PS3.4 C.4.3.1.3)."""
     uids = event.identifier.get("SOPInstanceUID")
     if not uids:
         return None
@@ -61,7 +61,7 @@ def handle_get(event):
         return
     yield len(found)
     for path in found:
-        yield 0xFF00, path  # goes out as it lies on the disk
+        yield 0xFF00, path  # streamed from the disk unchanged
 
 
 def handle_move(event):
@@ -86,7 +86,7 @@ def find(assoc):
         else:
             print(f"{status.Status:04X}", status.status.meaning)
 
-    # Left early, it is cancelled when the block ends.
+    # Leaving the loop early cancels at the end of the block.
     with assoc.send_c_find(ct, FIND) as responses:
         for _, match in responses:
             print(match.PatientID, "is enough")
@@ -95,7 +95,7 @@ def find(assoc):
 
 # [get]
 def show(event):
-    print("got", event.dataset.PatientID)  # a viewer that shows it, and keeps nothing
+    print("got", event.dataset.PatientID)  # show the object, store nothing
     return 0x0000
 
 

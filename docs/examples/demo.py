@@ -1,9 +1,9 @@
-"""Send every DICOM object that pydicom's test files hold through `storescu` to `storescp`.
+"""Send every DICOM object of pydicom's test files through `storescu` to `storescp`.
 
-Both are the command line applications, each a process of its own, connected over the loopback
-interface. Afterwards the data sets that were written are compared with those that were sent, byte
-for byte. Exit status 0 only if every object arrived. Two of the files are cut short on purpose, which neither
-program takes unless it is told to.
+Both are command line applications, each in its own process, connected over the loopback
+interface. Afterwards the written data sets are compared with the sent ones, byte
+for byte. The exit status is 0 only if every object arrived. Two of the files are truncated on purpose;
+the programs send and keep them only with an option.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 import pydicom
 
 APPLICATION = [sys.executable, "-m", "dicomproto_transports.apps"]
-QUIET = ["-ll", "error"]  # what is odd about a file would be a warning
+QUIET = ["-ll", "error"]  # odd files give warnings
 TEST_FILES = Path(pydicom.__file__).parent / "data" / "test_files"
 
 
@@ -36,7 +36,7 @@ class Object:
 
     @classmethod
     def read(cls, path: Path) -> Object | None:
-        """Read a Part 10 file; None if it is none, or lacks what C-STORE needs to know."""
+        """Read a Part 10 file; None if it is not one, or lacks attributes that C-STORE needs."""
         content = path.read_bytes()
         if content[128:132] != b"DICM":
             return None
@@ -98,7 +98,7 @@ def transfer(objects: list[Object], directory: Path) -> dict[str, object]:
 
 
 def compare(sent: list[Object], directory: Path) -> tuple[dict[Path, str], list[str]]:
-    """Return how each object arrived, and the names of files that nobody sent.
+    """Return how each object arrived, and the names of files that were not sent.
 
     Objects with the same SOP Instance UID are told apart by what they hold; the receiver keeps
     identical ones once.

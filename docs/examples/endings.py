@@ -1,4 +1,4 @@
-"""How connections end: one terminal event each, and what is then to be done with the transport."""
+"""The ends of connections: one terminal event each, and the next action on the transport."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dicomproto import CLOSED, NEED_DATA, Connection, Limits, LocalProtocolError
 
 
 def ending(peer: Callable[[Connection], None]) -> None:
-    """Let a peer misbehave towards an acceptor; print how that ends."""
+    """Let a peer misbehave towards an acceptor; print the end."""
     connection = Connection(
         Role.ACCEPTOR, limits=Limits(associate_length=64 * 1024), timeouts=Timeouts(artim=10.0)
     )

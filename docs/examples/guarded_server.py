@@ -1,4 +1,4 @@
-"""A server that chooses whom it serves, and says why not."""
+"""A server that chooses its peers, and gives reasons for a rejection."""
 
 from __future__ import annotations
 

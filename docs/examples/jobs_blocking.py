@@ -1,4 +1,4 @@
-"""Jobs on a server, by the normalized services and a SOP class of one's own, over blocking sockets."""
+"""Jobs on a server, by the normalized services and a private SOP class, over blocking sockets."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def handle_get(event):
     for tag in tags or list(job.keys()):
         if tag in job:
             answer[tag] = job[tag]
-    if "SpecificCharacterSet" in job:  # which the names are encoded in
+    if "SpecificCharacterSet" in job:  # of the text in it
         answer.SpecificCharacterSet = job.SpecificCharacterSet
     return 0x0000, answer
 

@@ -1,4 +1,4 @@
-"""A handler tested in memory: a peer that says nothing for 15 minutes, and one that vanishes in an object."""
+"""A handler tested in memory: a peer that is silent for 15 minutes, and one that is lost during an object."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def handle_store(event):
 
 
 async def session(world):
-    """Store an object, then do nothing until the server has had enough."""
+    """Store an object, then do nothing until the server aborts."""
     scp, scu = application_entities(world)
     handlers = [(evt.EVT_C_STORE, handle_store)]
     async with (

@@ -1,4 +1,4 @@
-"""Many objects with several of them under way at once, over blocking sockets."""
+"""Many objects, with several operations outstanding, over blocking sockets."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def agree(event):
     return min(event.nr_invoked or 8, 8), 1
 
 
-def discard(event):  # a real one would keep the object
+def discard(event):  # a product would store the object
     return 0x0000
 
 

@@ -1,4 +1,4 @@
-"""Many objects with several of them under way at once, over trio."""
+"""Many objects, with several operations outstanding, over trio."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def agree(event):
     return min(event.nr_invoked or 8, 8), 1
 
 
-async def discard(event):  # a real one would keep the object
+async def discard(event):  # a product would store the object
     return 0x0000
 
 

@@ -1,4 +1,4 @@
-"""How a query without end is ended from outside, over blocking sockets."""
+"""Ways to end an endless query from outside, over blocking sockets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def handle_find(event):
         for number in count():
             yield 0xFF00, make_identifier(PatientID=str(number))
     finally:
-        # However it ends, the handler is closed here.
+        # Every end of the query closes the handler here.
         reason = event.assoc.ending
         ENDINGS.append(type(reason).__name__ if reason else "cancelled")
 
@@ -30,7 +30,7 @@ def handle_find(event):
 def use(assoc):
     identifier = make_identifier(PatientID=None)
 
-    # Asked to stop, the peer sends a last response.
+    # After a C-CANCEL the peer sends a final response.
     responses = assoc.send_c_find(identifier, FIND)
     for status, match in responses:
         if match is None:
@@ -38,7 +38,7 @@ def use(assoc):
         elif match.PatientID == "2":
             responses.cancel()
 
-    # Another call ends a query that was not taken to its end.
+    # Another call ends an unfinished query.
     responses = assoc.send_c_find(identifier, FIND)
     for _ in responses:
         break
@@ -49,7 +49,7 @@ def use(assoc):
     except LocalProtocolError as error:
         print(error)
 
-    # After an abort there is nothing more to come.
+    # After an abort no more responses come.
     responses = assoc.send_c_find(identifier, FIND)
     try:
         for _ in responses:

@@ -1,4 +1,4 @@
-"""How a query without end is ended from outside, over trio."""
+"""Ways to end an endless query from outside, over trio."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def handle_find(event):
         for number in count():
             yield 0xFF00, make_identifier(PatientID=str(number))
     finally:
-        # However it ends, the handler is closed here.
+        # Every end of the query closes the handler here.
         reason = event.assoc.ending
         ENDINGS.append(type(reason).__name__ if reason else "cancelled")
 
@@ -32,7 +32,7 @@ async def handle_find(event):
 async def use(assoc):
     identifier = make_identifier(PatientID=None)
 
-    # Asked to stop, the peer sends a last response.
+    # After a C-CANCEL the peer sends a final response.
     responses = assoc.send_c_find(identifier, FIND)
     async for status, match in responses:
         if match is None:
@@ -40,7 +40,7 @@ async def use(assoc):
         elif match.PatientID == "2":
             await responses.cancel()
 
-    # Another call ends a query that was not taken to its end.
+    # Another call ends an unfinished query.
     responses = assoc.send_c_find(identifier, FIND)
     async for _ in responses:
         break
@@ -51,7 +51,7 @@ async def use(assoc):
     except LocalProtocolError as error:
         print(error)
 
-    # After an abort there is nothing more to come.
+    # After an abort no more responses come.
     responses = assoc.send_c_find(identifier, FIND)
     try:
         async for _ in responses:

@@ -1,4 +1,4 @@
-"""Modality Performed Procedure Step (PS3.4 Annex F): a modality says what it does, and a manager keeps it."""
+"""Modality Performed Procedure Step (PS3.4 Annex F): a modality reports its steps, a manager keeps them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ REQUIRED = (
     "PerformedProcedureStepStartTime",
     "Modality",
 )
-"""What an N-CREATE has to have a value for, besides the status (PS3.4 Table F.7.2-1, type 1)."""
+"""Attributes that need a value in an N-CREATE, besides the status (PS3.4 Table F.7.2-1, type 1)."""
 
 FIXED = (
     *REQUIRED,
@@ -51,19 +51,19 @@ FIXED = (
     "PerformedLocation",
     "StudyID",
 )
-"""What an N-SET may not change (PS3.4 Table F.7.2-1, "Not allowed")."""
+"""Attributes that an N-SET may not change (PS3.4 Table F.7.2-1, "Not allowed")."""
 
 FINAL = ("PerformedSeriesSequence", "PerformedProcedureStepEndDate", "PerformedProcedureStepEndTime")
-"""What has to have a value when the step ends, either way (PS3.4 Table F.7.2-1)."""
+"""Attributes that need a value at either end of the step (PS3.4 Table F.7.2-1)."""
 
 FINAL_OF_SERIES = ("ProtocolName", "SeriesInstanceUID")
 """The same of each series."""
 
-SPECIFIC_CHARACTER_SET = 0x00080005  # which text that is all ASCII does not need
+SPECIFIC_CHARACTER_SET = 0x00080005  # ASCII text does not need it
 
 
 def failure(status, comment, error_id=None):
-    """Return a status with what says more about it."""
+    """Return a status with further elements."""
     result = Dataset()
     result.Status = status
     result.ErrorComment = comment
@@ -73,7 +73,7 @@ def failure(status, comment, error_id=None):
 
 
 class Manager:
-    """Performed procedure steps by SOP Instance UID; each association has a thread of its own."""
+    """Performed procedure steps by SOP Instance UID; each association has its own thread."""
 
     def __init__(self):
         self.steps = {}
@@ -108,7 +108,7 @@ class Manager:
             if step is None:
                 return 0x0112, None  # no such SOP instance
             if step.PerformedProcedureStepStatus != "IN PROGRESS":
-                # PS3.4 Table F.7.2-2: the step has come to its end.
+                # PS3.4 Table F.7.2-2: the step has ended.
                 return failure(0x0110, "the step may no longer be updated", error_id=0xA710), None
             if any(keyword in changes for keyword in FIXED):
                 return failure(0x0105, "what identifies the patient and the step stays as it is"), None
@@ -146,7 +146,7 @@ class Manager:
 
 
 def begun():
-    """Return what is known when the step begins, for the N-CREATE."""
+    """Return the attributes at the beginning of the step, for the N-CREATE."""
     scheduled = Dataset()
     scheduled.StudyInstanceUID = generate_uid(entropy_srcs=["study"])
     scheduled.AccessionNumber = "1001"
@@ -183,7 +183,7 @@ def begun():
 
 
 def completed():
-    """Return what is known when the step is over, for the N-SET."""
+    """Return the attributes at the end of the step, for the N-SET."""
     image = Dataset()
     image.ReferencedSOPClassUID = CTImageStorage
     image.ReferencedSOPInstanceUID = generate_uid(entropy_srcs=["image"])

@@ -1,4 +1,4 @@
-"""A server whose handlers judge a user and answer the extended negotiation, and a requestor that asks."""
+"""A server that checks a user and answers the extended negotiation, and a requestor that proposes both."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def check_user(event):  # (bool, bytes or None)
 
 def answer_extended(event):  # {SOP class UID: application information}
     relational = event.app_info.get(FIND, b"\0")[:1]  # PS3.4 C.5.1.1.1
-    return {FIND: relational + b"\0"}  # whatever else was asked for is not there
+    return {FIND: relational + b"\0"}  # no other proposed option is supported
 
 
 def take_common(event):  # some of event.items
@@ -71,7 +71,7 @@ def ask(port, passcode):
     ]
     with ae.associate("127.0.0.1", port, ext_neg=items) as assoc:
         acceptor = assoc.acceptor
-        if acceptor.user_identity is None:  # no answer: it took no notice of who we are
+        if acceptor.user_identity is None:  # no answer: it ignored our identity
             raise PermissionError("the archive does not know its users")  # which aborts
         print("the user is accepted")
         print("application information:", acceptor.sop_class_extended[FIND].hex())

@@ -1,4 +1,4 @@
-"""Associations on connections that a program accepted itself, here with a server of asyncio."""
+"""Associations on connections that a program accepted itself, with a server of asyncio."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dicomproto_transports.anyio import AE, evt, wrap_stream
 
 
 class Accepted(ByteStream):
-    """What asyncio gives for a connection, as a byte stream of anyio."""
+    """A connection of asyncio, as a byte stream of anyio."""
 
     def __init__(self, reader, writer):
         self.reader, self.writer = reader, writer

@@ -1,4 +1,4 @@
-"""A transport of one's own: the four things that a driver does, on a plain blocking socket."""
+"""A driver with its four duties, on a plain blocking socket."""
 
 from __future__ import annotations
 
@@ -48,17 +48,17 @@ class Driver:
                         self.receive()
                 elif event is CLOSED:
                     break
-                elif event is not BUSY:  # where others wait for their turn, let them run
+                elif event is not BUSY:  # an event loop would let other tasks run here
                     yield event
             self.say_last_words()
 
     def flush(self) -> bool:
-        """Send what there is to send, and tell whether the connection stands."""
+        """Send the queued bytes, and tell whether the connection is open."""
         self.sock.settimeout(self.connection.timeouts.write)
         try:
             for buffer in self.connection.data_to_send():
                 self.sock.sendall(buffer)
-        except OSError:  # also one that takes nothing any more
+        except OSError:  # also a timeout of the send
             self.connection.receive_eof()  # 2. a broken connection is an end of file
             return False
         return True
@@ -81,12 +81,12 @@ class Driver:
 
     def say_last_words(self) -> None:
         connection = self.connection
-        if connection.close_action is CloseAction.SHUTDOWN and self.flush():  # 4. the rest
+        if connection.close_action is CloseAction.SHUTDOWN and self.flush():  # 4. do what `close_action` says
             try:
                 self.sock.shutdown(socket.SHUT_WR)
             except OSError:
                 return
-            # Until the peer has closed, or `Timeouts.close` is over.
+            # Wait for the peer to close, at most for `Timeouts.close`.
             while connection.close_action is CloseAction.SHUTDOWN:
                 self.receive()
 

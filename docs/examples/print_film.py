@@ -1,7 +1,7 @@
 """Print management (PS3.4 Annex H) through the Basic Grayscale meta SOP class: a film of two images.
 
 The printer is one of paper: each film becomes a portable graymap, `film-1.pgm` and so on. It takes images of
-8-bit grayscale only; the workstation makes them of what it is given.
+8-bit grayscale only. The workstation converts its images to them.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ RESOURCE_LIMITATION = 0x0213
 EMPTY_SESSION, EMPTY_FILM_BOX, NO_FILM_BOX = 0xB602, 0xB603, 0xC600
 IMAGE_TOO_LARGE, OUT_OF_MEMORY = 0xC603, 0xC605
 
-PAPER = 4096  # the pixels of a film in each direction, which its image boxes share out
-FILM_BOXES, MEMORY = 100, 64 << 20  # how many, and bytes of images, an association may keep here
+PAPER = 4096  # pixels of a film in each direction, shared by its image boxes
+FILM_BOXES, MEMORY = 100, 64 << 20  # film boxes, and bytes of images, per association
 INVERSE = bytes(range(255, -1, -1))
 
 
@@ -54,7 +54,7 @@ def is_printable(image):
     """Tell whether an image is grayscale, and has one byte for each pixel."""
     area = (image.get("Rows") or 0) * (image.get("Columns") or 0)
     return (
-        0 < area <= len(image.get("PixelData") or b"") <= area + 1  # which may be made even
+        0 < area <= len(image.get("PixelData") or b"") <= area + 1  # with the padding byte
         and image.get("PhotometricInterpretation") in ("MONOCHROME1", "MONOCHROME2")
         and image.get("BitsAllocated") == image.get("BitsStored") == 8
         and image.get("SamplesPerPixel", 1) == 1
@@ -63,7 +63,7 @@ def is_printable(image):
 
 
 class ImageBox:
-    """A place on a film, and the image that an N-SET has put there: its size and its bytes."""
+    """A place on a film, and its image from an N-SET: the size and the bytes."""
 
     def __init__(self, position, columns, rows):
         self.position = position
@@ -72,7 +72,7 @@ class ImageBox:
         self.size, self.pixels, self.is_inverse = (0, 0), b"", False
 
     def set(self, changes, memory):
-        """PS3.4 H.4.3.1.2.1; `memory` is what may be kept here, in bytes."""
+        """PS3.4 H.4.3.1.2.1; `memory` is the bound of the kept images, in bytes."""
         if not changes.get("ImageBoxPosition"):
             return MISSING_ATTRIBUTE
         polarity = changes.get("Polarity") or self.polarity
@@ -84,25 +84,25 @@ class ImageBox:
             if others or not is_printable(image):
                 return INVALID_VALUE
             if image.Columns > self.columns or image.Rows > self.rows:
-                return IMAGE_TOO_LARGE  # it is neither cropped nor decimated
+                return IMAGE_TOO_LARGE  # this printer neither crops nor decimates
             area = image.Columns * image.Rows
             if area > memory:
                 return OUT_OF_MEMORY
             self.size, self.pixels = (image.Columns, image.Rows), image.PixelData[:area]
             self.is_inverse = image.PhotometricInterpretation == "MONOCHROME1"
         elif images is not None:
-            self.size, self.pixels = (0, 0), b""  # a sequence without items takes the image away
+            self.size, self.pixels = (0, 0), b""  # a sequence without items removes the image
         self.polarity = polarity
         return SUCCESS
 
     def shown(self):
-        """Return the bytes of the image as they look: MONOCHROME1 has white at 0, REVERSE swaps both."""
+        """Return the bytes of the image with black at 0: MONOCHROME1 has white at 0, REVERSE swaps both."""
         is_inverse = self.is_inverse is not (self.polarity == "REVERSE")
         return self.pixels.translate(INVERSE) if is_inverse else self.pixels
 
 
 class FilmBox:
-    """A film to come: its image boxes by UID, which are counted from the left, line by line."""
+    """An unprinted film: its image boxes by UID, counted from the left, line by line."""
 
     def __init__(self, columns, rows):
         self.columns, self.rows = columns, rows
@@ -112,7 +112,7 @@ class FilmBox:
         }
 
     def expose(self):
-        """Return the pixels of a line, and those of the film; it is black where there is no image."""
+        """Return the pixels of a line, and those of the film; places without an image are black."""
         sizes = [image_box.size for image_box in self.image_boxes.values()]
         width, height = (max(lengths) for lengths in zip(*sizes, strict=True))
         paper = bytearray(width * self.columns * height * self.rows)
@@ -126,7 +126,7 @@ class FilmBox:
 
 
 class FilmSession:
-    """The one film session that an association has at a time, and its film boxes by UID."""
+    """The film session of an association, and its film boxes by UID."""
 
     def __init__(self):
         self.uid = None
@@ -142,7 +142,7 @@ class FilmSession:
 
 
 class FilmPrinter:
-    """Keeps the film session of each association until that ends; counts its films."""
+    """Keeps the film session of each association until the association ends; counts the films."""
 
     def __init__(self, directory):
         self.directory = directory
@@ -174,7 +174,7 @@ class FilmPrinter:
         sop_class = event.request.AffectedSOPClassUID
         uid = event.request.AffectedSOPInstanceUID or generate_uid()
         if sop_class == BasicFilmSession:
-            if session.uid is not None:  # there is one at a time on an association (PS3.4 H.4.1.2.1.3)
+            if session.uid is not None:  # an association has one at a time (PS3.4 H.4.1.2.1.3)
                 return DUPLICATE_INSTANCE, None
             session.uid = uid
         elif sop_class == BasicFilmBox:
@@ -189,7 +189,7 @@ class FilmPrinter:
         return SUCCESS, reply
 
     def lay_out(self, session, uid, wanted):
-        """Make a film box, and the image boxes that its display format asks for (PS3.4 Table H.4-6)."""
+        """Make a film box, and the image boxes of its display format (PS3.4 Table H.4-6)."""
         if uid in session.film_boxes:
             return DUPLICATE_INSTANCE
         if not wanted.get("ReferencedFilmSessionSequence"):
@@ -220,9 +220,9 @@ class FilmPrinter:
             return image_box.set(changes, MEMORY - kept), None
         if not session.has(sop_class, uid):
             return NO_SUCH_INSTANCE, None
-        if "ImageDisplayFormat" in changes:  # it is fixed once there are image boxes
+        if "ImageDisplayFormat" in changes:  # fixed once the image boxes exist
             return INVALID_VALUE, None
-        return SUCCESS, None  # the rest makes no difference to this printer
+        return SUCCESS, None  # this printer ignores the other attributes
 
     def act(self, event):
         session = self.made[event.assoc]
@@ -256,7 +256,7 @@ class FilmPrinter:
         sop_class, uid = event.request.RequestedSOPClassUID, event.request.RequestedSOPInstanceUID
         if not session.has(sop_class, uid):
             return NO_SUCH_INSTANCE
-        # All that hangs on it goes with it (PS3.4 H.4.1.2.3 and H.4.2.2.3).
+        # Its film boxes and image boxes are deleted too (PS3.4 H.4.1.2.3 and H.4.2.2.3).
         if sop_class == BasicFilmSession:
             self.made[event.assoc] = FilmSession()
         else:
@@ -283,7 +283,7 @@ class FilmPrinter:
 
 
 def values_of(source):
-    """Return the stored values of the first frame, as PS3.5 8.1.1 lays them out."""
+    """Return the stored values of the first frame, in the layout of PS3.5 8.1.1."""
     if (
         source.SamplesPerPixel != 1
         or source.PhotometricInterpretation not in ("MONOCHROME1", "MONOCHROME2")
@@ -299,7 +299,7 @@ def values_of(source):
 
 
 def image_of(path):
-    """Return an image in 8 bits, its values from the least to the greatest; which is black stays as it is."""
+    """Return an image in 8 bits, its values from the least to the greatest; black stays black."""
     source = dcmread(path)
     values = values_of(source)
     least, greatest = min(values), max(values)
@@ -321,13 +321,13 @@ def show(what, response):
 
 
 class Workstation:
-    """Prints on an association; everything goes on the context of the meta SOP class."""
+    """Prints on an association; all requests go on the context of the meta SOP class."""
 
     def __init__(self, assoc):
         self.assoc = assoc
 
     def create(self, sop_class, **values):
-        """N-CREATE; return the UID that the printer has chosen, and its attributes."""
+        """N-CREATE; return the UID of the printer's choice, and its attributes."""
         wanted = Dataset()
         for keyword, value in values.items():
             setattr(wanted, keyword, value)

@@ -1,4 +1,4 @@
-"""Two connections wired back to back: an association, a C-ECHO and a release without any socket."""
+"""Two connections back to back: an association, a C-ECHO and a release without any socket."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ POLICY = AcceptorPolicy(
 
 
 def pull(connection: Connection, data: bytes) -> None:
-    """Give a connection what its peer sent, and take all events that come of it."""
+    """Give a connection the bytes of its peer, and take all resulting events."""
     connection.receive_data(data)
     while (event := connection.next_event()) is not NEED_DATA and event is not CLOSED:
         if event is not BUSY:
@@ -38,7 +38,7 @@ def pull(connection: Connection, data: bytes) -> None:
 
 
 def react(connection: Connection, event: object) -> None:
-    """Do what an acceptor does."""
+    """Answer the event as an acceptor."""
     if isinstance(event, AssociateRQ):
         connection.send(negotiate(event, POLICY))
     elif isinstance(event, RequestReceived):

@@ -1,11 +1,11 @@
-"""Associations over TLS: who is known by a certificate, who is turned away, how certificates are renewed."""
+"""Associations over TLS: identities by certificate, rejections, and renewal of certificates."""
 
 from __future__ import annotations
 
 import tempfile
 from pathlib import Path
 
-import trustme  # a certification authority for tests; yours is a file of its certificate
+import trustme  # a certification authority for tests; yours is a file with its certificate
 
 from dicomproto.errors import TLSFailed
 from dicomproto.uids import VERIFICATION

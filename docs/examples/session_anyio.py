@@ -1,4 +1,4 @@
-"""One session over anyio, on asyncio and on trio."""
+"""One program over anyio, on asyncio and on trio."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One session over blocking sockets."""
+"""One program over blocking sockets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One session over trio."""
+"""One program over trio."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Storage commitment (PS3.4 Annex J): an archive answers for objects before a modality deletes its own.
+"""Storage commitment (PS3.4 Annex J): an archive commits to objects before a modality deletes its own.
 
 The answer is an N-EVENT-REPORT. It comes on the association of the request, or on a new one, which the
 archive opens in the role of SCP.
@@ -31,7 +31,7 @@ FAILURE_REASONS = {  # PS3.3 C.14.1.1
     0x0131: "duplicate transaction UID",
     0x0213: "resource limitation",
 }
-TRIES = 3  # of a report on associations of its own
+TRIES = 3  # of a report, each on a new association
 
 log = logging.getLogger("archive")
 
@@ -53,7 +53,7 @@ def is_reference(item):
 
 
 class Report:
-    """What a modality is to be told; `due` says when to try again."""
+    """A report for a modality; `due` is the time of the next try."""
 
     def __init__(self, title, event_type, information):
         self.title = title
@@ -66,9 +66,9 @@ class Report:
 
 
 class Archive:
-    """Knows which objects it keeps (SOP class by SOP instance), and where to find the modalities.
+    """Has the kept objects (SOP class by SOP instance), and the addresses of the modalities.
 
-    What it owes lives in memory; a real one keeps it on disk from before it answers the request. A report
+    It keeps the pending reports in memory. A product keeps them on disk before it answers. A report
     that could not be delivered is tried again after `retry_after` seconds.
     """
 
@@ -79,15 +79,15 @@ class Archive:
         self.retry_after = retry_after
         self.ae = AE(ae_title="ARCHIVE")
         self.ae.add_supported_context(StorageCommitmentPushModel)
-        self.owed = {}  # what is to be reported on the association of its request, by association
-        self.reports = Queue()  # what is to be reported on a new one
+        self.owed = {}  # reports for the association of the request, by association
+        self.reports = Queue()  # reports for a new association
         self.answers = []
 
     def handlers(self):
         return [(evt.EVT_N_ACTION, self.handle_action), (evt.EVT_CONN_CLOSE, self.handle_close)]
 
     def handle_action(self, event):
-        """Take a request for commitment; the answer is given once the response has left."""
+        """Take a request for commitment; the report follows the response."""
         if event.request.RequestedSOPInstanceUID != StorageCommitmentPushModelInstance:
             return 0x0112, None  # no such SOP instance
         if event.action_type != REQUEST_COMMITMENT:
@@ -98,8 +98,8 @@ class Archive:
             return 0x0115, None  # invalid argument value
         title = event.assoc.requestor.ae_title
         if not self.at_once and title not in self.modalities:
-            # A success would be the promise of a report (PS3.4 J.3.2.1.3), and it could not come. One that
-            # may come on this association is promised to anyone: who leaves before it deletes nothing.
+            # A success would promise a report (PS3.4 J.3.2.1.3), and there is no address for it. A report on
+            # this association is promised to anyone: a modality that leaves before it deletes nothing.
             return 0x0124, None  # not authorized
         report = Report(title, *self.check(information))
         if self.at_once:
@@ -110,9 +110,9 @@ class Archive:
         return 0x0000, None
 
     def handle_close(self, event):
-        """Put what could not be reported on an association with what needs a new one.
+        """Put the reports that an ended association did not get into the queue for a new one.
 
-        The modality is free to release right after the response to its request (PS3.4 J.3.3.1.2).
+        The modality may release right after the response to its request (PS3.4 J.3.3.1.2).
         """
         for report in self.owed.pop(event.assoc, ()):
             self.reports.put(report)
@@ -138,7 +138,7 @@ class Archive:
         return FAILURES_EXIST if failed else SUCCESS, report
 
     def report_on(self, assoc, report):
-        """Send a report on an association, whoever opened it; return whether the modality took it."""
+        """Send a report on an association of either side; return whether the modality accepted it."""
         response, _ = assoc.send_n_event_report(
             report.information,
             report.event_type,
@@ -149,12 +149,12 @@ class Archive:
         return response.Status == 0x0000
 
     def report_at_once(self, assoc, report):
-        """Report on the association of the request; what fails is owed until it ends."""
+        """Report on the association of the request; a failed report is kept until the association ends."""
         if self.report_on(assoc, report):
             self.owed[assoc].discard(report)
 
     def report_anew(self, report):
-        """Send a report on a new association; return whether the modality took it."""
+        """Send a report on a new association; return whether the modality accepted it."""
         address = self.modalities.get(report.title)
         if address is None:
             log.warning("%s: there is no address", report)
@@ -168,12 +168,12 @@ class Archive:
                 ext_neg=[build_role(StorageCommitmentPushModel, scp_role=True)],
             ) as assoc:
                 is_taken = self.report_on(assoc, report)
-        except Exception as error:  # whatever it is, the other reports are still to be sent
-            log.warning("%s: %s", report, type(error).__name__)  # its text may quote what the peer sent
+        except Exception as error:  # the other reports are still to be sent
+            log.warning("%s: %s", report, type(error).__name__)  # its text may quote the peer's values
         return is_taken
 
     def report_later(self):
-        """Send the reports that wait, each on a new association, until there is None."""
+        """Send the queued reports, each on a new association, until there is None."""
         failed = deque()  # all wait equally long, so the first is due first
         while True:
             wait = failed[0].due - monotonic() if failed else None
@@ -206,7 +206,7 @@ def reason_of(item):
 
 
 class Modality:
-    """Asks for commitment, and remembers what for until the answer comes."""
+    """Asks for commitment, and keeps the requested objects until the report comes."""
 
     def __init__(self):
         self.ae = AE(ae_title="CT1")
@@ -226,12 +226,12 @@ class Modality:
             information, REQUEST_COMMITMENT, StorageCommitmentPushModel, StorageCommitmentPushModelInstance
         )
         if response.Status != 0x0000:
-            self.transactions.pop(information.TransactionUID, None)  # no answer will come
+            self.transactions.pop(information.TransactionUID, None)  # no report will come
         print(f"modality: the request was answered with {response.Status:04X}")
         return information.TransactionUID
 
     def handle_report(self, event):
-        """Take the archive's answer; an object is safe only if it is named as kept, and not as failed."""
+        """Take the archive's report; an object is safe only if it is named as kept, and not as failed."""
         if event.event_type not in (SUCCESS, FAILURES_EXIST):
             return 0x0113, None  # no such event type
         report = event.event_information
@@ -245,12 +245,12 @@ class Modality:
         }
         transaction = report.get("TransactionUID")
         asked = self.transactions.get(transaction, set())
-        # All of it shall be in the report (PS3.4 J.3.3.1.2), but who deletes objects does not rely on that.
+        # A report shall have all objects (PS3.4 J.3.3.1.2), but before deleting do not rely on that.
         lost = sorted(pair[1] for pair in asked if pair not in kept or pair[1] in failed)
         if event.event_type == FAILURES_EXIST and not lost:
             return 0x0115, None  # invalid argument value: the report contradicts itself
         if self.transactions.pop(transaction, None) is None:
-            return 0x0115, None  # nor is it for something that waits for an answer
+            return 0x0115, None  # nor is it for a pending transaction
         if lost:
             reasons = [f"{instance} ({failed.get(instance, 'not accounted for')})" for instance in lost]
             self.answers.put(f"{len(asked) - len(lost)} objects are kept, but not {', '.join(reasons)}")
@@ -263,7 +263,7 @@ OBJECTS = [(CTImageStorage, generate_uid(entropy_srcs=[str(number)])) for number
 
 
 def on_the_same_association(archive_port, modality):
-    """The modality stays until the answer has come."""
+    """The modality waits for the report on its own association."""
     with modality.ae.associate(
         HOST, archive_port, ae_title="ARCHIVE", evt_handlers=modality.handlers
     ) as assoc:
@@ -274,7 +274,7 @@ def on_the_same_association(archive_port, modality):
 
 
 def on_a_new_association(archive_port, modality):
-    """The modality has a server of its own, on which the answer comes, today or tomorrow."""
+    """The modality has its own server, and the report comes there, today or tomorrow."""
     with modality.ae.associate(HOST, archive_port, ae_title="ARCHIVE") as assoc:
         modality.request(assoc, OBJECTS)
     print("modality:", modality.answers.get(timeout=30))

@@ -1,4 +1,4 @@
-"""A storage SCP that writes while it receives, and refuses what is cut or too much."""
+"""A storage SCP that writes while it receives, and refuses truncated and too large objects."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ ROOM = 20_000
 
 
 def store(event, folder):
-    """EVT_C_STORE_STREAM: runs at the command set; the data set is still to come."""
+    """EVT_C_STORE_STREAM: runs at the command set, before the data set."""
     uid = UID(event.request.sop_instance_uid)
-    if not uid.is_valid:  # it becomes a file name, and comes from outside
+    if not uid.is_valid:  # the UID comes from the peer and becomes a file name
         return 0xC000
-    walk = Walk(event.context.transfer_syntax)  # notices where the data set is cut
-    with tempfile.NamedTemporaryFile(dir=folder, prefix=".") as file:  # gone, unless it was whole
+    walk = Walk(event.context.transfer_syntax)  # finds a truncated data set
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".") as file:  # deleted, unless the object is whole
         file.write(event.encoded_file_meta)
         for chunk in event.chunks:
             if file.tell() + len(chunk) > ROOM:
-                event.refuse(0xA700)  # answered now; the rest is drained
+                event.refuse(0xA700)  # answers now; the rest is dropped
                 return 0xA700
             file.write(chunk)
             walk.feed(chunk)

@@ -1,4 +1,4 @@
-"""A data set of 8 MiB out and in, a piece at a time: neither side ever holds more than one piece."""
+"""A data set of 8 MiB out and in, piece by piece: neither side ever holds more than one piece."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PIECE = 256 * 1024
 
 
 class Receiver:
-    """A storage SCP that keeps a digest of what it gets, and nothing else."""
+    """A storage SCP that keeps only a digest of each object."""
 
     def __init__(self) -> None:
         self.connection = Connection(Role.ACCEPTOR)
@@ -35,7 +35,7 @@ class Receiver:
         self.largest = 0
 
     def receive(self, data: bytes) -> None:
-        """Take what came; answer it."""
+        """Take the received bytes and answer."""
         self.connection.receive_data(data)
         while (event := self.connection.next_event()) is not NEED_DATA and event is not CLOSED:
             if isinstance(event, AssociateRQ):
@@ -56,7 +56,7 @@ scu = Connection(Role.REQUESTOR)
 
 
 def flush() -> None:
-    """Send what the SCU has to send, and let it receive what comes back."""
+    """Carry the output of the SCU to the SCP, and the answer back."""
     for buffer in scu.data_to_send():
         scp.receive(bytes(buffer))
     for buffer in scp.connection.data_to_send():
@@ -73,7 +73,7 @@ print("P-DATA-TF of at most", scu.peer_maximum_length, "bytes")
 scu.send_request(CStoreRQ(AffectedSOPClassUID=CT_IMAGE_STORAGE, AffectedSOPInstanceUID="1.2.3"), 1)
 sent = hashlib.sha256()
 for number in range(32):
-    piece = bytes([number]) * PIECE  # a read of a file, in real life
+    piece = bytes([number]) * PIECE  # a program would read a file here
     sent.update(piece)
     scu.send_data(piece, last=number == 31)
     flush()  # now `piece` may be used again

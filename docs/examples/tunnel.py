@@ -1,4 +1,4 @@
-"""An association through a tunnel: any trio stream in place of the sockets that the flavour opens."""
+"""An association through a tunnel: any trio stream in place of the flavour's own sockets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dicomproto_transports.trio import AE, evt, wrap_stream
 
 async def connect(host, port, *, bind_address, deadline):
     with trio.move_on_at(inf if deadline is None else deadline):
-        # Whatever gives a trio stream: SSH, TLS with a policy of its own, a proxy.
+        # Open any trio stream here: SSH, TLS with its own policy, a proxy.
         return wrap_stream(await trio.open_tcp_stream(host, port))
     raise TimeoutError
 

@@ -1,4 +1,4 @@
-"""Unified Procedure Steps (PS3.4 Annex CC): one who orders, one who performs, one who watches, and a manager.
+"""Unified Procedure Steps (PS3.4 Annex CC): a scheduler, a performer, a watcher, and a manager.
 
 Every message about a step names the Push SOP class, on contexts of the Pull, Watch and Event classes as well.
 """
@@ -60,7 +60,7 @@ REQUIRED = (
     "ProcedureStepLabel", "ScheduledProcedureStepPriority", "ScheduledProcedureStepStartDateTime",
     "InputReadinessState",
 )  # fmt: skip
-"""What always has a value, besides the state (PS3.4 Table CC.2.5-3, type 1)."""
+"""Attributes that always have a value, besides the state (PS3.4 Table CC.2.5-3, type 1)."""
 
 FIXED = (
     "SOPClassUID", "SOPInstanceUID", "PatientName", "PatientID", "IssuerOfPatientID",
@@ -68,13 +68,13 @@ FIXED = (
     "IssuerOfAdmissionIDSequence", "AdmittingDiagnosesDescription", "AdmittingDiagnosesCodeSequence",
     "ReferencedRequestSequence", "ReplacedProcedureStepSequence", "ProcedureStepState",
 )  # fmt: skip
-"""What an N-SET may not change (PS3.4 Table CC.2.5-3, "Not allowed")."""
+"""Attributes that an N-SET may not change (PS3.4 Table CC.2.5-3, "Not allowed")."""
 
 CANCEL_DETAILS = (
     "ReasonForCancellation", "ProcedureStepDiscontinuationReasonCodeSequence", "ContactURI",
     "ContactDisplayName",
 )  # fmt: skip
-"""What is passed on of a request to cancel (PS3.4 Table CC.2.4-1)."""
+"""Attributes of a request to cancel that are passed on (PS3.4 Table CC.2.4-1)."""
 
 PERFORMED = "UnifiedProcedureStepPerformedProcedureSequence"
 PROGRESS = "ProcedureStepProgressInformationSequence"
@@ -87,14 +87,14 @@ FINAL = {
     )),
     "CANCELED": (PROGRESS, (DISCONTINUED_FOR,)),
 }  # fmt: skip
-"""Which sequence has items at the end, and what each has a value for (PS3.4 Table CC.2.5-3, P and X)."""
+"""Sequences with items at the end, and the attributes of each item (PS3.4 Table CC.2.5-3, P and X)."""
 
 UNSPECIFIED_REASON = "110513", "Discontinued for unspecified reason"
-SPECIFIC_CHARACTER_SET = 0x00080005  # which text that is all ASCII does not need
+SPECIFIC_CHARACTER_SET = 0x00080005  # ASCII text does not need it
 
 
 def part(dataset, tags):
-    """Return some attributes of a data set, and the character set that they are encoded in."""
+    """Return some attributes of a data set, and their character set."""
     found = Dataset()
     for tag in (SPECIFIC_CHARACTER_SET, *tags):
         if tag in dataset:
@@ -117,22 +117,22 @@ def objection(uid, step):
 
 
 def has(item, keyword):
-    """Tell whether there is a value, and if it is of items, that none is empty."""
+    """Tell whether there is a value. A sequence may have no empty item."""
     return bool(item.get(keyword)) and all(item.get(keyword))
 
 
 def is_final(step, state):
-    """Tell whether a step has what it needs for a final state."""
+    """Tell whether a step has the attributes of a final state."""
     sequence, keywords = FINAL[state]
     return has(step, sequence) and all(
         all(has(item, keyword) for keyword in keywords)
-        and (state == "CANCELED" or "OutputInformationSequence" in item)  # which may have no items
+        and (state == "CANCELED" or "OutputInformationSequence" in item)  # the sequence may be empty
         for item in step.get(sequence)
     )
 
 
 def canceled(*parts):
-    """Return progress information, the last part of which prevails, with when and why a step was canceled."""
+    """Merge progress information; the last part prevails. Add the time and reason of a cancellation."""
     made, now = Dataset(), datetime.now(UTC).strftime("%Y%m%d%H%M%S%z")
     for attributes in parts:
         made.update(attributes)
@@ -142,9 +142,9 @@ def canceled(*parts):
 
 
 class Manager:
-    """Procedure steps by SOP Instance UID, who has claimed them, and who wants to hear of them.
+    """Procedure steps by SOP Instance UID, with their performers and subscribers.
 
-    `addresses` says where AE titles listen: (host, port).
+    `addresses` has the addresses of AE titles: (host, port).
     """
 
     def __init__(self, addresses):
@@ -152,9 +152,9 @@ class Manager:
         self.steps = {}
         self.claims = {}  # the Transaction UID of each step in progress
         self.subscribers = {}  # for each step: AE titles, and the deletion lock of each
-        self.everywhere = {}  # the same of those who are subscribed globally, for steps to come
+        self.everywhere = {}  # the global subscribers, for future steps
         self.reports = Queue()
-        self.lock = Lock()  # each association has a thread of its own
+        self.lock = Lock()  # each association has its own thread
         self.ae = AE(ae_title="MANAGER")
         for uid in (UnifiedProcedureStepPush, UnifiedProcedureStepPull, UnifiedProcedureStepWatch):
             self.ae.add_supported_context(uid)
@@ -206,7 +206,7 @@ class Manager:
     def set(self, event):
         uid, changes = event.request.RequestedSOPInstanceUID, event.modification_list
         try:
-            use_utf_8(changes)  # PS3.4 CC.2.6.3: the step keeps text that came in other character sets
+            use_utf_8(changes)  # PS3.4 CC.2.6.3: the step keeps text in other character sets
         except DataSetError:
             return INVALID_VALUE, None
         with self.lock:
@@ -223,7 +223,7 @@ class Manager:
                 return NO_SUCH_ATTRIBUTE, None
             if any(keyword in changes and not changes.get(keyword) for keyword in REQUIRED):
                 return MISSING_VALUE, None
-            changes.pop("TransactionUID", None)  # it is the performer's secret
+            changes.pop("TransactionUID", None)  # the performer's secret
             readiness = step.InputReadinessState
             step.update(changes)
             if step.InputReadinessState != readiness:
@@ -292,7 +292,7 @@ class Manager:
         if step.ProcedureStepState == "CANCELED":
             return ALREADY_CANCELED
         if step.ProcedureStepState == "IN PROGRESS" and not self.subscribers[uid]:
-            return PERFORMER_OUT_OF_REACH  # for it does not listen
+            return PERFORMER_OUT_OF_REACH  # the performer has no address
         use_utf_8(event.action_information)
         request = part(event.action_information, CANCEL_DETAILS)
         request.RequestingAE = event.assoc.requestor.ae_title
@@ -306,7 +306,7 @@ class Manager:
                 self.tell_of_state(uid)
         return SUCCESS
 
-    # What follows is PS3.4 Table CC.2.3-2. No step is deleted here; a manager that does looks at the locks.
+    # PS3.4 Table CC.2.3-2. This manager deletes no step. One that does has to respect the locks.
 
     def subscribe(self, uid, event):
         title, lock = event.action_information.ReceivingAE, event.action_information.get("DeletionLock")
@@ -318,7 +318,7 @@ class Manager:
             return SUCCESS
         self.everywhere[title] = lock
         for known, subscribers in self.subscribers.items():
-            subscribers.setdefault(title, lock)  # what was asked for one step takes precedence
+            subscribers.setdefault(title, lock)  # a subscription to one step takes precedence
             if lock == "TRUE":  # PS3.4 CC.2.4.3
                 self.tell_of_state(known, [title])
         return SUCCESS
@@ -330,7 +330,7 @@ class Manager:
         return SUCCESS
 
     def suspend(self, uid, event):
-        """Subscribe to no further steps; those that are subscribed to remain so."""
+        """End the subscription to future steps; subscriptions to existing steps remain."""
         self.everywhere.pop(event.action_information.ReceivingAE, None)
         return SUCCESS
 
@@ -342,12 +342,12 @@ class Manager:
         self.tell(uid, STATE_REPORT, report, titles)
 
     def tell(self, uid, event_type, report, titles=None):
-        """Leave a report for those who are subscribed to a step."""
+        """Queue a report for the subscribers of a step."""
         for title in sorted(self.subscribers[uid] if titles is None else titles):
             self.reports.put((title, uid, event_type, report))
 
     def deliver(self):
-        """Send the reports in their order, each on an association in the role of SCP, until there is None."""
+        """Send the reports in order, each on an association in the role of SCP, until there is None."""
         while (waiting := self.reports.get()) is not None:
             title, uid, event_type, report = waiting
             try:
@@ -355,8 +355,8 @@ class Manager:
                 proposal = {"contexts": [UnifiedProcedureStepEvent], "ae_title": title, "ext_neg": [role]}
                 with self.ae.associate(*self.addresses[title], **proposal) as assoc:
                     assoc.send_n_event_report(report, event_type, UnifiedProcedureStepPush, uid)
-            except (DicomProtoError, ValueError, OSError) as error:  # a real one would try again later
-                print(f"manager: no report to {title}: {type(error).__name__}")  # the text may tell values
+            except (DicomProtoError, ValueError, OSError) as error:  # a product would try again later
+                print(f"manager: no report to {title}: {type(error).__name__}")  # the text may quote values
 
 
 # --- those who use it: the SCUs -----------------------------------------------------------------
@@ -388,7 +388,7 @@ def change_state(assoc, uid, state, transaction):
 
 
 def claim(assoc, transaction):
-    """Pull: C-FIND what is to be done, and N-ACTION to be the one who does it; return the step's UID."""
+    """Pull: find a scheduled step by C-FIND, and claim it by N-ACTION; return the step's UID."""
     identifier = make_identifier(
         ProcedureStepState="SCHEDULED", WorklistLabel="PLAN*", ProcedureStepLabel=None, SOPInstanceUID=None,
         ScheduledProcedureStepStartDateTime="20240115-20240116",
@@ -405,7 +405,7 @@ def claim(assoc, transaction):
 
 
 def rival(assoc, uid):
-    """Pull: what another one can do to a step that is claimed already."""
+    """Pull: the requests of another performer on a claimed step."""
     other = generate_uid()
     change_state(assoc, uid, "IN PROGRESS", other)
     change_state(assoc, uid, "CANCELED", other)
@@ -414,7 +414,7 @@ def rival(assoc, uid):
 
 
 def performed():
-    """Return what is known when the step is over (PS3.4 Table CC.2.5-3); nothing came of it."""
+    """Return the attributes at the end of the step (PS3.4 Table CC.2.5-3); it has no output."""
     return information(
         PerformedStationNameCodeSequence=[code("PLAN1", "Planning workstation", "99HOSPITAL")],
         PerformedProcedureStepStartDateTime="20240115103500",
@@ -438,7 +438,7 @@ def perform(assoc, uid, transaction):
 
 
 class Watcher:
-    """Watch: subscribes with N-ACTION; Event: has a server for the N-EVENT-REPORTs."""
+    """Watch: subscribes by N-ACTION. Event: has a server for the N-EVENT-REPORTs."""
 
     def __init__(self):
         self.ae = AE(ae_title="WATCHER")
@@ -474,7 +474,7 @@ class Watcher:
 
 
 def connected(title, sop_class, manager_port):
-    """Return an association of somebody's with the manager."""
+    """Return an association with the manager, under an AE title."""
     ae = AE(ae_title=title)
     ae.add_requested_context(sop_class)
     return ae.associate(HOST, manager_port, ae_title="MANAGER")

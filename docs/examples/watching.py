@@ -1,4 +1,4 @@
-"""What passes over the wire: as events for a handler, and as a log."""
+"""An association on the wire: as events for a handler, and as a log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A storage SCP that keeps no object whose data set was cut."""
+"""A storage SCP that keeps no truncated object."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from dicomproto_transports.blocking import AE, evt
 
 
 def store(event, folder):
-    """EVT_C_STORE: write the object as it came, if it is whole."""
+    """EVT_C_STORE: write the received object, if it is whole."""
     uid = UID(event.request.sop_instance_uid)
-    if not uid.is_valid:  # it becomes a file name, and comes from outside
+    if not uid.is_valid:  # the UID comes from the peer and becomes a file name
         return 0xC000
     walk = Walk(event.context.transfer_syntax)
     try:
@@ -25,7 +25,7 @@ def store(event, folder):
     except DataSetError as error:
         print("refused:", error)
         return 0xC000
-    if walk.is_checked and not walk.elements:  # it is empty
+    if walk.is_checked and not walk.elements:  # an empty data set
         return 0xC000
     (folder / f"{uid}.dcm").write_bytes(event.encoded_dataset())
     return 0x0000

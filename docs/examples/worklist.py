@@ -1,4 +1,4 @@
-"""A modality worklist (PS3.4 Annex K): a schedule, and the modalities that ask for their part of it."""
+"""A modality worklist (PS3.4 Annex K): a schedule, and modalities that query it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HOST = "127.0.0.1"
 
 
 def scheduled(name, patient_id, accession_number, station, modality, day, time, description):
-    """Return an entry of the worklist: one scheduled procedure step with all that belongs to it."""
+    """Return an entry of the worklist: one scheduled procedure step, with its patient and its order."""
     step = Dataset()
     step.ScheduledStationAETitle = station
     step.Modality = modality
@@ -76,7 +76,7 @@ def department():
 
 
 def ask(assoc, title, identifier):
-    """Send a C-FIND and show what comes."""
+    """Send a C-FIND and show the matches."""
     print(title)
     for response, entry in assoc.send_c_find(identifier, ModalityWorklistInformationModelFind):
         if entry is None:

@@ -14,7 +14,7 @@ HOST = "127.0.0.1"
 
 
 async def entries():
-    """Yield the entries of the worklist as a database would, which takes its time."""
+    """Yield the entries of the worklist slowly, as a database would."""
     for number, station in enumerate(("CT1", "MR1", "CT1", "CT1"), 1001):
         await trio.lowlevel.checkpoint()
         yield make_identifier(
@@ -48,7 +48,7 @@ async def main():
         async for response, entry in assoc.send_c_find(identifier, ModalityWorklistInformationModelFind):
             print(f"{response.Status:04X}", entry.PatientName if entry else "that is all")
 
-        # Whoever has seen enough leaves: what is still to come is cancelled.
+        # Leaving the loop cancels the rest of the query.
         async with assoc.send_c_find(identifier, ModalityWorklistInformationModelFind) as responses:
             async for _, entry in responses:
                 print(f"{entry.PatientName} is enough")
