@@ -65,7 +65,7 @@ def is_named_after(test: Path, changed: str) -> bool:
     """Tell whether the words of a file's name stand in the name of a test."""
     if changed.startswith("tests/"):
         return False
-    words = PurePosixPath(changed).stem.strip("_")
+    words = PurePosixPath(changed).stem.strip("_").lower()
     return f"_{words}_" in f"{test.stem}_"
 
 
@@ -93,7 +93,7 @@ def nearest_tests(changed: Sequence[str], root: Path) -> list[str]:
 
     A test is one step away from a module that it imports or that its name contains, and from a file of
     another kind whose name, or whose folder's name, it has in quotes. Of tests as many steps away, those in
-    a folder of the same name as a changed file's are the nearer ones.
+    a folder of the same name as a changed file's are the nearer ones, and then those named after one.
     """
     modules = modules_of(root)
     name_of = {path.relative_to(root).as_posix(): name for name, path in modules.items()}
@@ -106,8 +106,9 @@ def nearest_tests(changed: Sequence[str], root: Path) -> list[str]:
             steps[name] = min(1, steps.get(name, 1))
     folders = {PurePosixPath(file).parent.name for file in changed}
 
-    def order(name: str) -> tuple[int, bool, str]:
-        return steps[name], tests[name].parent.name not in folders, name
+    def order(name: str) -> tuple[int, bool, bool, str]:
+        is_named = any(is_named_after(tests[name], file) for file in changed)
+        return steps[name], tests[name].parent.name not in folders, not is_named, name
 
     ordered = sorted(steps, key=order)
     return [tests[name].relative_to(root).as_posix() for name in ordered]
