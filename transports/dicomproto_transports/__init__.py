@@ -1,9 +1,9 @@
 """DICOM networking over real connections: the adapters of `dicomproto`.
 
-`blocking`, `trio` and `anyio` have the same names: `AE`, `Association`, `Server` and the events in
-`evt`. Import them from the flavour that you use; `testing` has a network in memory with a clock
-that jumps. Nothing is imported here before it is used, so that no flavour pays for another: the
-names of `contexts`, such as `VerificationPresentationContexts`, and `debug_logger` are found here as well.
+`blocking`, `trio` and `anyio` have the same names: `AE`, `Association`, `Server` and the events in `evt`.
+Import them from the flavour that you use. `testing` has a network in memory with a virtual clock. The names
+of `contexts`, such as `VerificationPresentationContexts`, and `debug_logger` are found here as well. Nothing
+is imported here before its first use, so that a program loads one flavour only.
 
 Seven words have one meaning each:
 

@@ -1,7 +1,7 @@
-"""The application entity of the flavours that are awaited.
+"""The application entity of the asynchronous flavours.
 
-`Association` is the association that users hold, since its methods are awaited as they are. What `associate`
-returns can be awaited or entered.
+Their association is `entity.association.Association`, whose methods are coroutines. The result of `associate`
+can be awaited or entered.
 """
 
 from __future__ import annotations
@@ -36,23 +36,23 @@ P = ParamSpec("P")
 
 
 class Associating:
-    """An association that is about to be requested: `await` it, or enter it with `async with`.
+    """An association to be requested by `await` or `async with`.
 
-    Leaving the block releases the association; with an exception or a cancellation it is aborted.
+    The end of the block releases the association; an exception or a cancellation aborts it.
     """
 
     def __init__(self, opening: Coroutine[Any, Any, Session]) -> None:
         self._opening = opening
         self._association: Association | None = None
 
-    if not TYPE_CHECKING:  # a checker knows by itself
+    if not TYPE_CHECKING:  # a checker finds the mistake by itself
 
         def __enter__(self) -> NoReturn:
             self._opening.close()
             refuse_with("associate")
 
         def __exit__(self, *error: object) -> None:
-            """Be there, so that `__enter__` is called."""
+            """Exists so that Python calls `__enter__`."""
 
     def __await__(self) -> Generator[Any, Any, Association]:
         association = (yield from self._opening.__await__()).association
@@ -97,7 +97,7 @@ class AsyncAE(Entity):
     __doc__ = Entity.__doc__
 
     backend: Backend
-    """What connects and waits. A subclass may have one of its own."""
+    """The backend that connects and waits. A subclass may have its own."""
 
     @in_its_place(_awaitable(Requestor.associate))
     def associate(self) -> None: ...
@@ -110,7 +110,7 @@ class AsyncAE(Entity):
         if "backend" in vars(cls):
             check_backend(cls.backend, f"{cls.__name__}.backend")
 
-    if not TYPE_CHECKING:  # a checker would take any name for one that may be set
+    if not TYPE_CHECKING:  # with it, a checker would allow any name to be set
 
         def __setattr__(self, name: str, value: object) -> None:
             if name == "backend":
@@ -138,15 +138,15 @@ class LibraryAE(AsyncAE):
     ) -> Server:
         """Return a server that listens on (host, port), to be entered with `async with`.
 
-        Port 0 lets the system choose one, "" or "::" as host mean all addresses, IPv6 and IPv4. In place of
-        an address there may be a stream socket or a list of them, which are the server's from then on.
+        Port 0 lets the system choose one; "" or "::" as host is all addresses, IPv6 and IPv4. In place of an
+        address there may be a stream socket or a list of them, which the server owns from then on.
         `reuse_port` sets SO_REUSEPORT, so that several processes may listen there.
 
-        `ae_title` and `contexts` replace those of this entity. `ssl_context` makes all associations secure.
-        From the networks `proxy_protocol_from` every connection has to begin with a header of the PROXY
-        protocol, which tells who it is from. Of the connections without an association, `maximum_pending`
-        are kept. Raises OSError, ValueError for what is no network or cannot listen, and
-        LocalProtocolError if nothing is supported.
+        `ae_title` and `contexts` replace those of this entity. `ssl_context` adds TLS. Connections from the
+        networks `proxy_protocol_from` must begin with a header of the PROXY protocol, which names their
+        source. At most `maximum_pending` connections without an association are kept. Raises OSError,
+        ValueError for a network or socket that is not valid, and LocalProtocolError if no context is
+        supported.
         """
         return Server(
             ServerCore(self, evt_handlers, ae_title, contexts, ssl_context, proxy_protocol_from),

@@ -67,7 +67,7 @@ R = TypeVar("R", bound="Response")
 
 
 class _Iterating(Protocol[T_co]):
-    """What the flavours with `async for` have."""
+    """The iterators of the flavours with `async for`."""
 
     async def __anext__(self) -> T_co: ...
     async def close(self) -> None: ...
@@ -90,9 +90,9 @@ def _blocking(
 
 
 class Iterating(Generic[T]):
-    """Results that come one after the other, as an iterator and context manager.
+    """An iterator over results, and a context manager.
 
-    Left early, it is closed at the end of its block or before the next call of the association.
+    If it is left early, it is closed at the end of its block or before the next call of the association.
     """
 
     def __init__(self, core: _Iterating[T]) -> None:
@@ -111,7 +111,7 @@ class Iterating(Generic[T]):
             raise StopIteration from None
 
     def close(self) -> None:
-        """End it: what is outstanding is cancelled or waited for."""
+        """End the iteration: outstanding operations are cancelled or awaited."""
         run(self._core.close())
 
     def __enter__(self) -> Self:
@@ -127,10 +127,11 @@ class Iterating(Generic[T]):
 
 
 class Responses(Iterating[tuple[R, "Dataset | None"]], Generic[R]):
-    """The responses of one C-FIND, C-GET or C-MOVE, each with its identifier or None; the last one is final.
+    """The responses to one C-FIND, C-GET or C-MOVE, each with its identifier or None; the last one is final.
 
-    `status` of `for status, identifier in responses` is the response, with its `Status`, and never false.
-    Left early, it sends C-CANCEL and drains, at the end of its block or before the next call.
+    In `for status, identifier in responses`, `status` is the response, with its `Status`, and is always true.
+    If the iteration is left early, the operation is cancelled and its responses drained, at the end of the
+    block or before the next call.
     """
 
     _core: CoreResponses[R]
@@ -142,11 +143,11 @@ class Responses(Iterating[tuple[R, "Dataset | None"]], Generic[R]):
 
     @property
     def is_over(self) -> bool:
-        """Whether no more responses come: the final one has, or the association has ended."""
+        """Whether the final response has come, or the association has ended."""
         return self._core.is_over
 
     def cancel(self) -> None:
-        """Send C-CANCEL; responses still come, the final one last (PS3.7 9.3.2.3)."""
+        """Send C-CANCEL; further responses may come, up to the final one (PS3.7 9.3.2.3)."""
         run(self._core.cancel())
 
 
@@ -171,9 +172,9 @@ def _answered(
 
 
 class Association(BaseAssociation):
-    """One association; `AE.associate` returns the requestor's, handlers find theirs in `event.assoc`.
+    """One association; `AE.associate` returns the requestor's, `event.assoc` is that of a handler.
 
-    As a context manager it is released at the end of the block; with an exception it is aborted.
+    As a context manager it is released at the end of the block, or aborted by an exception.
     """
 
     @in_its_place(_blocking(Coroutines.send_c_echo))
@@ -279,7 +280,7 @@ class AE(Entity):
     def serve_stream(self) -> None: ...
 
     def make_association(self, session: Session) -> Association:
-        """Return the object that users and handlers get for a session."""
+        """Return the association object of a session."""
         return Association(session, self)
 
     @overload
@@ -325,19 +326,18 @@ class AE(Entity):
         reuse_port: bool = False,
         maximum_pending: int = MAXIMUM_PENDING,
     ) -> Server | None:
-        """Listen on (host, port) and serve; a thread for each association.
+        """Listen on (host, port) and serve, with a thread for each association.
 
-        With `block` the caller's thread accepts, until `shutdown` is called or Ctrl-C comes;
-        without, a thread does, and the server is returned. Port 0 lets the system choose one, ""
-        or "::" as host mean all addresses, IPv6 and IPv4. In place of an address there may be a stream
-        socket or a list of them, which are the server's from then on. `reuse_port` sets SO_REUSEPORT, so
-        that several processes may listen there.
+        With `block` the caller's thread accepts until `shutdown` or Ctrl-C; without, a new thread accepts,
+        and the server is returned. Port 0 lets the system choose one; "" or "::" as host is all addresses,
+        IPv6 and IPv4. In place of an address there may be a stream socket or a list of them, which the server
+        owns from then on. `reuse_port` sets SO_REUSEPORT, so that several processes may listen there.
 
-        `ae_title` and `contexts` replace those of this entity. `ssl_context` makes all associations secure.
-        From the networks `proxy_protocol_from` every connection has to begin with a header of the PROXY
-        protocol, which tells who it is from. Of the connections without an association, `maximum_pending`
-        are kept. Raises OSError, ValueError for what is no network or cannot listen, and
-        LocalProtocolError if nothing is supported.
+        `ae_title` and `contexts` replace those of this entity. `ssl_context` adds TLS. Connections from the
+        networks `proxy_protocol_from` must begin with a header of the PROXY protocol, which names their
+        source. At most `maximum_pending` connections without an association are kept. Raises OSError,
+        ValueError for a network or socket that is not valid, and LocalProtocolError if no context is
+        supported.
         """
         checked("block", truth, block)
         core = ServerCore(self, evt_handlers, ae_title, contexts, ssl_context, proxy_protocol_from)
@@ -351,8 +351,8 @@ class AE(Entity):
         return None
 
     def shutdown(self, grace: float = 0.0, *, refuse: bool = False) -> None:
-        """Shut down all servers of this application entity, side by side; see `Server.shutdown`.
+        """Shut down all servers of this application entity at the same time; see `Server.shutdown`.
 
-        The associations that it requested are in the hands of others, and stay.
+        Associations that it requested stay.
         """
         shut_down(list(self._servers), grace, refuse=refuse)

@@ -1,18 +1,18 @@
-"""The kinds of events that handlers are bound to, and the events that they receive.
+"""The kinds of events that handlers are bound to, and the events that handlers receive.
 
-A handler is bound as `(event, handler)` or `(event, handler, [args])`, in `associate` or
-`start_server`. *Intervention* events ask the handler for a decision and have one handler each;
-*notification* events tell, and have any number. The handler receives one event, then the args.
+A handler is bound as `(event, handler)` or `(event, handler, [args])`, in `associate` or `start_server`. It
+is called with the event, then the args. An *intervention* event has one handler, which makes a decision; a
+*notification* event has any number of handlers.
 
 Each kind of event has a class: the handler of EVT_C_STORE receives a `StoreEvent`. A type checker refuses a
-binding whose handler takes an event of another class. It knows the methods of `event.assoc` in the handler's
-flavour where the class names it, as `StoreEvent[Association]` does.
+binding whose handler takes an event of another class. With `StoreEvent[Association]` it knows the methods of
+`event.assoc` in that flavour.
 
-What a handler of a notification event raises is logged and changes nothing, with one exception: an
-acceptor whose handler of EVT_REQUESTED fails rejects the association (2, 3, 1).
+An exception from a handler of a notification event is logged and changes nothing, with one exception: if a
+handler of EVT_REQUESTED fails, the acceptor rejects the association (2, 3, 1).
 
-In trio and anyio a handler may be `async`; a sync one runs inline and must not wait, unless it
-is bound as `in_thread(handler)`. The blocking flavour has sync handlers only.
+In trio and anyio a handler may be `async`. A sync handler runs inline and must not wait, unless it is bound
+as `in_thread(handler)`. The blocking flavour has sync handlers only.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Networks in memory, with a clock that jumps: test handlers and protocols without waiting.
+"""Networks in memory with a virtual clock: tests of handlers and protocols without waiting.
 
-`Lockstep` runs coroutines in turns, always in the same order, in one thread. When all of them
-wait, its clock jumps to the next deadline, so a timeout of 15 minutes takes no time and a run is
-the same run every time. When all wait and none has a deadline, `Deadlock` says who waits for what.
+`Lockstep` runs coroutines in turns, always in the same order, in one thread. When all of them wait, its clock
+jumps to the next deadline: a timeout of 15 minutes takes no time, and each run is the same. When all wait and
+none has a deadline, it raises `Deadlock`, which lists the waits.
 
     with Lockstep() as world:
         left, right = world.pair()
@@ -13,8 +13,8 @@ the same run every time. When all wait and none has a deadline, `Deadlock` says 
 
         assert world.run(talk()) == b"hello"
 
-`AE` lives in such a world, with servers and associations as in trio and anyio, so handlers are
-tested as they are:
+`AE` works in such a network, with servers and associations as in trio and anyio, so handlers are tested
+unchanged:
 
     async def store() -> int:
         async with scp.start_server(evt_handlers=[(evt.EVT_C_STORE, handler)]) as server:
@@ -26,8 +26,8 @@ tested as they are:
         ...
         assert world.run(store()) == 0x0000
 
-What travels goes through pipes of bounded capacity, driven by the same `SocketStream` that drives
-real sockets; `Faults` make them slow, cut them or break them.
+The bytes go through pipes of bounded capacity, by the same `SocketStream` as for real sockets. `Faults` make
+the pipes slow, cut them or break them.
 """
 
 from __future__ import annotations
@@ -70,11 +70,11 @@ T = TypeVar("T")
 
 
 class Deadlock(RuntimeError):
-    """Every coroutine waits for another, and no deadline will end it."""
+    """Every coroutine waits for another, without a deadline."""
 
 
 class Cancelled(BaseException):
-    """A coroutine was cancelled, as trio and anyio cancel: every wait raises it again."""
+    """A coroutine was cancelled, as in trio and anyio: every wait raises it again."""
 
 
 class _Wait:
@@ -90,7 +90,7 @@ class _Wait:
 
 
 class Task(Generic[T]):
-    """A coroutine that a `Lockstep` runs."""
+    """A coroutine in a `Lockstep`."""
 
     def __init__(self, coroutine: Coroutine[Any, None, T], name: str) -> None:
         self.name = name
@@ -117,9 +117,9 @@ class Task(Generic[T]):
 
 
 class Lockstep:
-    """A scheduler with a virtual clock, and the network in memory that lives in it.
+    """A scheduler with a virtual clock and a network in memory.
 
-    As a context manager it cancels at the end of the block what still runs.
+    As a context manager it cancels running coroutines at the end of the block.
     """
 
     def __init__(self) -> None:
@@ -150,7 +150,7 @@ class Lockstep:
         return self._now
 
     def spawn(self, coroutine: Coroutine[Any, None, T], name: str = "") -> Task[T]:
-        """Run a coroutine beside the others; what it raises, `run` raises."""
+        """Run a coroutine beside the others; `run` raises its exceptions."""
         task = Task(coroutine, name or getattr(coroutine, "__qualname__", "task"))
         self._tasks.append(task)
         return task
@@ -160,7 +160,7 @@ class Lockstep:
         return self.run_all(coroutine)[0]
 
     def run_all(self, *coroutines: Coroutine[Any, None, T]) -> list[T]:
-        """Run coroutines side by side to their ends and return their results, in order."""
+        """Run coroutines beside each other to their ends; return their results, in order."""
         tasks = [self.spawn(coroutine) for coroutine in coroutines]
         while not all(task.done for task in tasks):
             self._turn()
@@ -194,7 +194,7 @@ class Lockstep:
             task._shields -= 1
 
     def _turn(self) -> None:
-        """Give every coroutine that can go on one step, or let time pass."""
+        """Run one step of every coroutine that can go on, or advance the clock."""
         ready = [task for task in self._tasks if self._can_go_on(task)]
         if not ready:
             deadlines = [task._wait.deadline for task in self._tasks if task._wait.deadline is not None]
@@ -202,7 +202,7 @@ class Lockstep:
                 raise Deadlock(f"all wait for ever: {self._tasks}")
             self._now = min(deadlines)
         for task in ready:
-            if self._can_go_on(task):  # an earlier one in this turn may have changed that
+            if self._can_go_on(task):  # an earlier step of this turn may have changed that
                 self._step(task)
 
     def _can_go_on(self, task: Task[Any]) -> bool:
@@ -284,7 +284,7 @@ class LockstepBackend:
         bind_address: tuple[str, int] | None = None,
         deadline: float | None = None,
     ) -> Stream:
-        """Connect to the server that listens on the port, whatever the host is called."""
+        """Connect to the server that listens on the port; `host` may be any name."""
         await self._world.checkpoint()
         server = self._world._ports.get(port)
         if server is None:
@@ -300,11 +300,11 @@ class LockstepBackend:
         await self._world.checkpoint()
 
     def current_task(self) -> object:
-        """Return the `Task` that has its turn."""
+        """Return the `Task` that runs."""
         return self._world._current
 
     def shield(self, seconds: float) -> AbstractContextManager[object]:
-        """A block in which a cancellation takes no effect; the time is not looked at."""
+        """A block in which a cancellation takes no effect; `seconds` is ignored."""
         return self._world.shield()
 
     async def in_thread(self, function: Callable[[], T], cancelled: Callable[[], object] | None = None) -> T:
@@ -359,7 +359,7 @@ class LockstepServer(Serving):
                 None,
                 "cancelled associations to end",
             )
-        await self._world.checkpoint()  # ends a handler that called this
+        await self._world.checkpoint()  # cancels a handler that called this
 
     def _take(self, sock: MemorySocket) -> None:
         stream = self._world._stream(sock, self._connections)

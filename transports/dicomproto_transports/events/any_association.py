@@ -1,4 +1,4 @@
-"""The association of an event, as far as all flavours agree on it."""
+"""The association of an event: the interface that all flavours share."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ E = TypeVar("E")
 class AnyAssociation(Protocol):
     """The `Association` of any flavour: `event.assoc` unless a type names the flavour's own.
 
-    A method that waits is to be awaited in trio and anyio, so its result is not known here. With
-    `StoreEvent[Association]` for `StoreEvent` a type checker knows the flavour.
+    Methods that wait are coroutines in trio and anyio only, so their result type is not known here. With
+    `StoreEvent[Association]` in place of `StoreEvent` a type checker knows the flavour.
     """
 
     @property

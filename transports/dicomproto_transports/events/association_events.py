@@ -1,4 +1,4 @@
-"""The events of an association: its connection, its negotiation, its end, and what passes over the wire."""
+"""The events of an association: its connection, negotiation and end, and its bytes, PDUs and messages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .event_kind import EventKind
     from .message import Message
 
-# --- its states ---------------------------------------------------------------------------------
+# --- states -------------------------------------------------------------------------------------
 
 
 class ConnectionEvent(Event[A_co]):
@@ -32,7 +32,7 @@ class ConnectionEvent(Event[A_co]):
 
 
 class StateEvent(Event[A_co]):
-    """The association stands or has ended.
+    """The association was accepted, established or rejected, or has ended.
 
     EVT_ACCEPTED, EVT_REJECTED, EVT_ESTABLISHED, EVT_RELEASED and EVT_ABORTED.
     """
@@ -40,7 +40,7 @@ class StateEvent(Event[A_co]):
     __slots__ = ()
 
 
-# --- its negotiation ----------------------------------------------------------------------------
+# --- negotiation --------------------------------------------------------------------------------
 
 
 class NegotiationEvent(Event[A_co]):
@@ -62,7 +62,7 @@ class RequestedEvent(NegotiationEvent[A_co]):
     __slots__ = ("rejection",)
 
     rejection: tuple[int, int, int] | None
-    """What `reject` was called with: result, source and reason."""
+    """The arguments of `reject`: result, source and reason; None without a call."""
 
     def __init__(self, kind: EventKind[object], assoc: A_co, associate_request: AssociateRQ) -> None:
         super().__init__(kind, assoc, associate_request)
@@ -71,7 +71,7 @@ class RequestedEvent(NegotiationEvent[A_co]):
     def reject(self, result: int = 1, source: int = 1, reason: int = 1) -> None:
         """Reject the association, with values of PS3.8 Table 9-21.
 
-        Raises LocalProtocolError for values that do not stand there.
+        Raises LocalProtocolError for other values.
         """
         check_associate_rj(AssociateRJ(result=result, source=source, reason=reason))
         self.rejection = (result, source, reason)
@@ -165,11 +165,11 @@ class UserIdentityEvent(NegotiationEvent[A_co]):
         self.secondary_field = secondary_field
 
 
-# --- what passes over the wire ------------------------------------------------------------------
+# --- bytes, PDUs and messages -------------------------------------------------------------------
 
 
 class ACSEEvent(Event[A_co]):
-    """A PDU that makes or ends the association came or was sent (EVT_ACSE_RECV, EVT_ACSE_SENT)."""
+    """A PDU that opens or ends the association was received or sent (EVT_ACSE_RECV, EVT_ACSE_SENT)."""
 
     __slots__ = ("primitive",)
 
@@ -182,7 +182,7 @@ class ACSEEvent(Event[A_co]):
 
 
 class MessageEvent(Event[A_co]):
-    """A message came or was sent, its data set included (EVT_DIMSE_RECV, EVT_DIMSE_SENT)."""
+    """A message was received or sent, its data set included (EVT_DIMSE_RECV, EVT_DIMSE_SENT)."""
 
     __slots__ = ("message",)
 
@@ -195,7 +195,7 @@ class MessageEvent(Event[A_co]):
 
 
 class PDUEvent(Event[A_co]):
-    """A PDU came or was sent (EVT_PDU_RECV, EVT_PDU_SENT)."""
+    """A PDU was received or sent (EVT_PDU_RECV, EVT_PDU_SENT)."""
 
     __slots__ = ("pdu",)
 
@@ -208,7 +208,7 @@ class PDUEvent(Event[A_co]):
 
 
 class DataEvent(Event[A_co]):
-    """The bytes of a PDU came or were sent (EVT_DATA_RECV, EVT_DATA_SENT)."""
+    """The bytes of a PDU were received or sent (EVT_DATA_RECV, EVT_DATA_SENT)."""
 
     __slots__ = ("data",)
 
@@ -226,11 +226,11 @@ class TransitionEvent(Event[A_co]):
     __slots__ = ("fsm_event", "current_state", "action", "next_state")
 
     fsm_event: str
-    """What caused the transition, such as "Evt10"."""
+    """The event of the state machine, such as "Evt10"."""
     current_state: str
     """The state before the transition, such as "Sta6"."""
     action: str
-    """The action that was taken, such as "DT-2"."""
+    """The action of the transition, such as "DT-2"."""
     next_state: str
     """The state after the transition, such as "Sta6"."""
 

@@ -1,8 +1,7 @@
-"""A-ASSOCIATE PDUs and DIMSE messages in words, line by line, for logs.
+"""Dumps of A-ASSOCIATE PDUs and DIMSE messages, line by line, for logs.
 
-Whatever a peer sent is escaped, so that no text of its can pass for another line. Of bytes only
-the number is shown, user identities above all; values of data sets come out of `dataset_lines`
-alone, and Error Comments only where they are asked for.
+Text from a peer is escaped, so that it cannot look like another line. For bytes, such as user identities,
+only the number is shown. Only `dataset_lines` shows values of data sets; Error Comments are shown on request.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ _IDENTITIES = {
     5: "JSON Web Token",
 }
 _PRIORITIES: dict[object, str] = {LOW: "low", MEDIUM: "medium", HIGH: "high"}
-_MOST_SHOWN = 32  # elements that no message has, and tags of a list
+_MOST_SHOWN = 32  # unexpected elements, and tags of a list
 _LONGEST = 128  # characters of a value
 _HIDDEN = {"CommandDataSetType", "unknown_elements", "foreign_elements", "warnings"}
 
@@ -63,7 +62,7 @@ _HIDDEN = {"CommandDataSetType", "unknown_elements", "foreign_elements", "warnin
 
 
 def association_lines(pdu: PDU, way: str, request: AssociateRQ | AssociateAC | None) -> Iterator[str]:
-    """Yield the lines for a PDU that makes or ends an association; `request` is what an answer is to."""
+    """Yield the lines for a PDU that opens or ends an association; `request` belongs to an answer."""
     name = _NAMES[type(pdu)]
     if isinstance(pdu, AssociateRJ | Abort):
         yield f"{name} {way}: {pdu.meaning}"
@@ -135,9 +134,9 @@ def _window(window: AsynchronousOperationsWindow) -> str:
 
 
 def message_lines(message: Message, way: str, *, with_comment: bool = False) -> Iterator[str]:
-    """Yield the lines for a message that went `way`: its command, and how large its data set is.
+    """Yield the lines for a message: its command, and the size of its data set.
 
-    In an Error Comment people write what they like, names of patients too.
+    `way` is "to" or "from" and the peer. An Error Comment may hold any text, names of patients included.
     """
     command = message.command
     yield f"{command.name} {way}, context {message.context_id}"
@@ -181,7 +180,7 @@ def dataset_lines(message: Message) -> Iterator[str]:
             lines = str(message.dataset or "").splitlines()
     except DataSetError as error:
         lines = [str(error)]
-    except Exception as error:  # whatever a value that cannot be decoded makes pydicom raise
+    except Exception as error:  # pydicom may raise anything for a malformed value
         lines = [f"the data set cannot be shown: {type(error).__name__}"]
     for line in lines:
         yield f"    {printable(line)}"

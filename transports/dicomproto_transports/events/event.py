@@ -1,4 +1,4 @@
-"""The class of all events: when one came, of which kind, and whose association it is."""
+"""The base class of all events: association, kind and time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from types import GenericAlias
 from typing import TYPE_CHECKING, Any, Generic
 
 if TYPE_CHECKING:
-    from typing_extensions import TypeVar  # with a default, which that of Python 3.12 does not have
+    from typing_extensions import TypeVar  # that of Python 3.12 has no default
 
     from .any_association import AnyAssociation
     from .event_kind import EventKind
@@ -20,14 +20,14 @@ else:
     A_co = TypeVar("A_co", covariant=True)
 
 _READ_FROM = {"message_id": "request", "reject": "associate_request"}
-"""Where a member is read from: the message about a missing one names that, if it is missing too."""
+"""The attribute behind a member: if it is missing, the error for a missing member names it."""
 
 
 class Event(Generic[A_co]):
     """What a handler receives; each kind of event has a class of its own.
 
-    A member of another kind raises AttributeError. A type checker takes `assoc` for the `Association` of the
-    flavour where the class names it: `StoreEvent[Association]`.
+    A member of another kind raises AttributeError. A type checker takes the flavour of `assoc` from the
+    parameter of the class: `StoreEvent[Association]`.
     """
 
     __slots__ = ("assoc", "event", "_came")
@@ -49,21 +49,21 @@ class Event(Generic[A_co]):
 
     @property
     def timestamp(self) -> datetime:
-        """When the event came, as an aware local time."""
+        """The time of the event, as an aware local time."""
         return datetime.fromtimestamp(self._came).astimezone()
 
     if not TYPE_CHECKING:
-        # Parameters may be left out, as their defaults are none to Python 3.12.
+        # Allows fewer parameters: Python 3.12 does not know their defaults.
         __class_getitem__ = classmethod(GenericAlias)
 
-        # A checker would take any name for a member.
+        # With it, a checker would allow any name.
         def __getattr__(self, name: str) -> object:
-            if hasattr(type(self), name):  # a property raised AttributeError: let it say why once more
+            if hasattr(type(self), name):  # a property raised AttributeError: raise its own error again
                 return object.__getattribute__(self, name)
             raise AttributeError(self._without(name))
 
     def _without(self, name: str) -> str:
-        """Say that the event has no such member."""
+        """Return the error text for a missing member."""
         source = _READ_FROM.get(name, name)
         missing = name if hasattr(type(self), source) else source
         return f"an {self.event.name} event has no {missing!r}"

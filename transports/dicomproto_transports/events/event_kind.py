@@ -1,4 +1,4 @@
-"""A kind of event, and what is bound to it."""
+"""A kind of event, and the types of its handlers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Concatenate, Generic
 
 if TYPE_CHECKING:
-    from typing_extensions import TypeVar  # with a default, which that of Python 3.12 does not have
+    from typing_extensions import TypeVar  # that of Python 3.12 has no default
 
     E_co = TypeVar("E_co", covariant=True, default=Any)
 else:
@@ -20,13 +20,13 @@ Handler = Callable[..., object]
 """A handler of any kind of event."""
 
 HandlerOf = Callable[Concatenate[E, ...], object]
-"""A handler of one class of events: it takes the event, then the arguments that it was bound with."""
+"""A handler of one class of events: it takes the event, then the arguments of its binding."""
 
 
 class EventKind(Generic[E_co]):
     """One of the `EVT_*` constants; compared by identity.
 
-    To a type checker an `EventKind[StoreEvent]` is what a handler of `StoreEvent`s is bound to.
+    A type checker allows only handlers of `StoreEvent`s to be bound to an `EventKind[StoreEvent]`.
     """
 
     __slots__ = ("name", "event_class", "is_intervention")
@@ -34,9 +34,9 @@ class EventKind(Generic[E_co]):
     name: str
     """The name of the constant."""
     event_class: Callable[..., E_co]
-    """What a handler receives is of this class."""
+    """The class of the events that handlers receive."""
     is_intervention: bool
-    """Whether the event asks for a decision; others only tell."""
+    """Whether the handler makes a decision; notification events have no result."""
 
     def __init__(self, name: str, event_class: Callable[..., E_co], *, is_intervention: bool = False) -> None:
         self.name = name
@@ -45,7 +45,7 @@ class EventKind(Generic[E_co]):
 
     @property
     def is_notification(self) -> bool:
-        """Whether the event only tells."""
+        """Whether the results of handlers are ignored."""
         return not self.is_intervention
 
     def __repr__(self) -> str:

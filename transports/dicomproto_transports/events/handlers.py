@@ -1,4 +1,4 @@
-"""The handlers of an association or server: how they are bound, kept and called."""
+"""The handlers of an association or server: bindings, lookup and calls."""
 
 from __future__ import annotations
 
@@ -80,15 +80,15 @@ if TYPE_CHECKING:
         | _BindingOf[NCreateEvent[Any]]
         | _BindingOf[NDeleteEvent[Any]]
     )
-else:  # the same without the classes, which only a checker looks at
+else:  # only a checker needs the classes
     Binding = tuple[EventKind, Handler] | tuple[EventKind, Handler, Sequence[object]]
 
-_STORES = (EVT_C_STORE, EVT_C_STORE_STREAM)  # of which one may be bound
+_STORES = (EVT_C_STORE, EVT_C_STORE_STREAM)  # only one of them may be bound
 _IS_ASYNC = 0x80 | 0x200  # CO_COROUTINE and CO_ASYNC_GENERATOR, of functions made by `async def`
 
 
 class InThread(Generic[P]):
-    """A sync handler that is to run in a worker thread; made by `in_thread`."""
+    """A sync handler to run in a worker thread; made by `in_thread`."""
 
     __slots__ = ("handler",)
 
@@ -102,10 +102,10 @@ class InThread(Generic[P]):
 def in_thread(handler: Callable[P, object]) -> InThread[P]:
     """Mark a sync handler that waits (for a disk, a database), so that it runs in a worker thread.
 
-    In the blocking flavour each association has a thread of its own already, and the mark means
-    nothing. The handler must not use the association; it may look at `event.is_cancelled`. Each step of a
-    generator may run in another thread: what belongs to one, as an sqlite3 connection does by default, must
-    not outlive a `yield`.
+    In the blocking flavour each association has its own thread already, and the mark has no effect. The
+    handler must not use the association, except `event.is_cancelled`. Each step of a generator may run in
+    another thread: an object that belongs to one thread, such as an sqlite3 connection by default, must not
+    be used across a `yield`.
     """
     if is_coroutine_function(handler):
         raise TypeError(f"in_thread: {_name(handler)} is async; bind it as it is")
@@ -115,12 +115,12 @@ def in_thread(handler: Callable[P, object]) -> InThread[P]:
 def is_coroutine_function(handler: object) -> bool:
     """Tell whether `handler` is an `async def`, also through `partial`, methods and `__call__`.
 
-    By hand, since `inspect` takes longer to import than all of this package.
+    Without `inspect`, whose import takes longer than that of this package.
     """
     while isinstance(handler, partial):
         handler = handler.func
     if not hasattr(handler, "__code__") and not hasattr(handler, "__func__"):
-        handler = getattr(type(handler), "__call__", None)  # noqa: B004 - its code, not whether there is any
+        handler = getattr(type(handler), "__call__", None)  # noqa: B004 - its code is needed
     code = getattr(getattr(handler, "__func__", handler), "__code__", None)
     return isinstance(code, CodeType) and bool(code.co_flags & _IS_ASYNC)
 
@@ -134,7 +134,7 @@ def _name(handler: object) -> str:
 
 
 class Bound(Record):
-    """One handler with its extra arguments; `in_thread` says where it runs."""
+    """One handler with its extra arguments; with `in_thread`, it runs in a worker thread."""
 
     handler: Handler
     args: tuple[object, ...] = ()
@@ -142,10 +142,7 @@ class Bound(Record):
 
 
 class Handlers:
-    """The handlers of one association or server, by event kind. Empty for most kinds, so cheap to ask.
-
-    Any thread may bind and unbind.
-    """
+    """The handlers of one association or server, by event kind; any thread may bind and unbind."""
 
     __slots__ = ("_bound", "_allow_async", "_lock")
 
@@ -157,7 +154,7 @@ class Handlers:
             self.bind(*binding)
 
     def bind(self, kind: EventKind[object], handler: Handler, args: Sequence[object] = ()) -> None:
-        """Bind `handler`; in place of the one before where the kind is an intervention."""
+        """Bind `handler`; for an intervention event, it replaces the one before."""
         _check_kind(kind)
         if not callable(handler):
             raise TypeError(f"{kind.name}: {shown(handler)} is not callable")
@@ -181,7 +178,7 @@ class Handlers:
             self._bound[kind] = (*before, bound)
 
     def unbind(self, kind: EventKind[object], handler: Handler) -> None:
-        """Bind `handler` no longer; nothing happens if it is not bound."""
+        """Unbind `handler`; does nothing if it is not bound."""
         _check_kind(kind)
         gone = _unmarked(handler)
         with self._lock:
@@ -192,14 +189,14 @@ class Handlers:
                 self._bound.pop(kind, None)
 
     def copy(self) -> Handlers:
-        """Return the same handlers, to be changed apart from these."""
+        """Return an independent copy."""
         copied = Handlers(allow_async=self._allow_async)
         copied._bound = self._bound.copy()
         return copied
 
     @property
     def are_observing(self) -> bool:
-        """Whether any handler wants to hear of what passes over the wire."""
+        """Whether a handler of `OBSERVED` is bound."""
         return not OBSERVED.isdisjoint(self._bound)
 
     def one(self, kind: EventKind[object]) -> Bound | None:
@@ -208,7 +205,7 @@ class Handlers:
         return bound[0] if bound else None
 
     def all(self, kind: EventKind[object]) -> tuple[Bound, ...]:
-        """Return the handlers of a notification event, in the order they were bound."""
+        """Return the handlers of a notification event, in the order of binding."""
         return self._bound.get(kind, ())
 
     def get_events(self) -> list[EventKind[Any]]:
@@ -216,13 +213,13 @@ class Handlers:
         return list(self._bound)
 
     def get_handlers(self, kind: EventKind[object]) -> list[tuple[Handler, tuple[object, ...]]]:
-        """Return the handlers of a kind, each with its extra arguments, in the order they were bound."""
+        """Return the handlers of a kind, each with its extra arguments, in the order of binding."""
         _check_kind(kind)
         return [(bound.handler, bound.args) for bound in self._bound.get(kind, ())]
 
 
 def _listed(bindings: object) -> list[Sequence[Any]]:
-    """Return bindings, each of the right length; TypeError says what was given in place of a list of them."""
+    """Return bindings, each of the right length; TypeError names the type of anything else."""
     if bindings is None:
         return []
     wanted = "a list of (event, handler) or (event, handler, [args])"

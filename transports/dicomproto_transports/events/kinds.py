@@ -1,7 +1,6 @@
-"""The kinds of events: what handlers are bound to.
+"""The kinds of events, the `EVT_*` constants that handlers are bound to.
 
-*Intervention* events ask their one handler for a decision. *Notification* events tell any number of
-handlers.
+An *intervention* event has one handler, which makes a decision. A *notification* event has any number.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ from .request_events import (
 )
 
 EVT_CONN_OPEN: EventKind[ConnectionEvent[Any]] = EventKind("EVT_CONN_OPEN", ConnectionEvent)
-"""The transport connection stands."""
+"""The transport connection is open."""
 EVT_CONN_CLOSE: EventKind[ConnectionEvent[Any]] = EventKind("EVT_CONN_CLOSE", ConnectionEvent)
 """The transport connection is closed."""
 EVT_REQUESTED: EventKind[RequestedEvent[Any]] = EventKind("EVT_REQUESTED", RequestedEvent)
@@ -53,22 +52,22 @@ EVT_ESTABLISHED: EventKind[StateEvent[Any]] = EventKind("EVT_ESTABLISHED", State
 EVT_RELEASED: EventKind[StateEvent[Any]] = EventKind("EVT_RELEASED", StateEvent)
 """The association is released."""
 EVT_ABORTED: EventKind[StateEvent[Any]] = EventKind("EVT_ABORTED", StateEvent)
-"""The association ended in any other way."""
+"""The association ended in another way."""
 
 EVT_ACSE_RECV: EventKind[ACSEEvent[Any]] = EventKind("EVT_ACSE_RECV", ACSEEvent)
-"""A PDU that makes or ends the association came."""
+"""A PDU that opens or ends the association was received."""
 EVT_ACSE_SENT: EventKind[ACSEEvent[Any]] = EventKind("EVT_ACSE_SENT", ACSEEvent)
-"""A PDU that makes or ends the association was sent."""
+"""A PDU that opens or ends the association was sent."""
 EVT_DIMSE_RECV: EventKind[MessageEvent[Any]] = EventKind("EVT_DIMSE_RECV", MessageEvent)
-"""A message came, its data set included."""
+"""A message was received, its data set included."""
 EVT_DIMSE_SENT: EventKind[MessageEvent[Any]] = EventKind("EVT_DIMSE_SENT", MessageEvent)
 """A message was sent, its data set included."""
 EVT_PDU_RECV: EventKind[PDUEvent[Any]] = EventKind("EVT_PDU_RECV", PDUEvent)
-"""A PDU came."""
+"""A PDU was received."""
 EVT_PDU_SENT: EventKind[PDUEvent[Any]] = EventKind("EVT_PDU_SENT", PDUEvent)
 """A PDU was sent."""
 EVT_DATA_RECV: EventKind[DataEvent[Any]] = EventKind("EVT_DATA_RECV", DataEvent)
-"""The bytes of a PDU came."""
+"""The bytes of a PDU were received."""
 EVT_DATA_SENT: EventKind[DataEvent[Any]] = EventKind("EVT_DATA_SENT", DataEvent)
 """The bytes of a PDU were sent."""
 EVT_FSM_TRANSITION: EventKind[TransitionEvent[Any]] = EventKind("EVT_FSM_TRANSITION", TransitionEvent)
@@ -87,14 +86,15 @@ OBSERVED: frozenset[EventKind[Any]] = frozenset(
         EVT_FSM_TRANSITION,
     }
 )
-"""The events about what passes over the wire. Their handlers may abort the association, no more."""
+"""The events of bytes, PDUs and messages. Their only allowed use of the association is an abort."""
 
 EVT_ASYNC_OPS: EventKind[AsyncOpsEvent[Any]] = EventKind("EVT_ASYNC_OPS", AsyncOpsEvent, is_intervention=True)
 """An asynchronous operations window is proposed (PS3.7 D.3.3.3).
 
-`event.nr_invoked` and `event.nr_performed` say what. The handler returns (invoked, performed): how many
-operations the requestor may have outstanding, and how many we, 0 for any number. The smaller of what was
-proposed and returned holds. Without a handler, and if it fails, `AE.maximum_operations` is what is returned.
+`event.nr_invoked` and `event.nr_performed` are the proposed numbers. The handler returns (invoked,
+performed): the numbers of operations that the requestor and that we may have outstanding, 0 for any. The
+smaller one of the proposed and the returned number holds. Without a handler, and if it fails, the numbers of
+`AE.maximum_operations` are used.
 """
 EVT_SOP_COMMON: EventKind[SOPCommonEvent[Any]] = EventKind(
     "EVT_SOP_COMMON", SOPCommonEvent, is_intervention=True
@@ -102,9 +102,9 @@ EVT_SOP_COMMON: EventKind[SOPCommonEvent[Any]] = EventKind(
 """SOP class common extended negotiation is proposed (PS3.7 D.3.3.6).
 
 `event.items` holds the proposed `SOPClassCommonExtendedNegotiation`s by SOP class UID. The handler returns
-those of them, in the same form, that the server is to act on: their SOP classes are accepted like the general
-ones they name and have the services of the service class they name. Without a handler, and if it fails, none.
-There is no answer to the requestor.
+those to accept, in the same form: their SOP classes are accepted like the general ones that they name, and
+have the services of the named service class. Without a handler, and if it fails, none is accepted. The
+requestor gets no answer.
 """
 EVT_SOP_EXTENDED: EventKind[SOPExtendedEvent[Any]] = EventKind(
     "EVT_SOP_EXTENDED", SOPExtendedEvent, is_intervention=True
@@ -112,46 +112,46 @@ EVT_SOP_EXTENDED: EventKind[SOPExtendedEvent[Any]] = EventKind(
 """SOP class extended negotiation is proposed (PS3.7 D.3.3.5).
 
 `event.app_info` holds the Service Class Application Information, bytes, by SOP class UID. The handler returns
-the answers in the same form, of proposed SOP classes; one that is not in it is not answered. Without a
-handler, and if it fails, none is.
+the answers in the same form; a proposed SOP class without one is not answered. Without a handler, and if it
+fails, none is answered.
 """
 EVT_USER_ID: EventKind[UserIdentityEvent[Any]] = EventKind(
     "EVT_USER_ID", UserIdentityEvent, is_intervention=True
 )
 """A user identity is presented (PS3.7 D.3.3.7).
 
-`event.user_id_type`, `event.primary_field` and `event.secondary_field` hold it. The handler returns (bool,
-bytes or None): whether the user is accepted, and the server response, which is sent for Kerberos, SAML and
-JWT where the requestor asked for a positive response; or the bool alone. A user who is not accepted is
-rejected (1, 2, 1), and so is one whose handler fails. Without a handler identities are ignored and not
+`event.user_id_type`, `event.primary_field` and `event.secondary_field` hold it. The handler returns a bool,
+whether the user is accepted, or a pair of the bool and the server response, bytes or None. The response is
+sent for Kerberos, SAML and JWT if the requestor asked for a positive response. Without acceptance, and if the
+handler fails, the association is rejected (1, 2, 1). Without a handler, identities are ignored and not
 answered.
 """
 
 EVT_C_ECHO: EventKind[EchoEvent[Any]] = EventKind("EVT_C_ECHO", EchoEvent, is_intervention=True)
-"""A C-ECHO request came."""
+"""A C-ECHO request was received."""
 EVT_C_STORE: EventKind[StoreEvent[Any]] = EventKind("EVT_C_STORE", StoreEvent, is_intervention=True)
-"""A C-STORE request and its whole data set came."""
+"""A C-STORE request and its whole data set were received."""
 EVT_C_STORE_STREAM: EventKind[StoreStreamEvent[Any]] = EventKind(
     "EVT_C_STORE_STREAM", StoreStreamEvent, is_intervention=True
 )
-"""A C-STORE request came, its data set follows in chunks."""
+"""A C-STORE request was received; its data set follows in chunks."""
 EVT_C_FIND: EventKind[FindEvent[Any]] = EventKind("EVT_C_FIND", FindEvent, is_intervention=True)
-"""A C-FIND request came."""
+"""A C-FIND request was received."""
 EVT_C_GET: EventKind[GetEvent[Any]] = EventKind("EVT_C_GET", GetEvent, is_intervention=True)
-"""A C-GET request came."""
+"""A C-GET request was received."""
 EVT_C_MOVE: EventKind[MoveEvent[Any]] = EventKind("EVT_C_MOVE", MoveEvent, is_intervention=True)
-"""A C-MOVE request came."""
+"""A C-MOVE request was received."""
 EVT_N_EVENT_REPORT: EventKind[EventReportEvent[Any]] = EventKind(
     "EVT_N_EVENT_REPORT", EventReportEvent, is_intervention=True
 )
-"""An N-EVENT-REPORT request came."""
+"""An N-EVENT-REPORT request was received."""
 EVT_N_GET: EventKind[NGetEvent[Any]] = EventKind("EVT_N_GET", NGetEvent, is_intervention=True)
-"""An N-GET request came."""
+"""An N-GET request was received."""
 EVT_N_SET: EventKind[NSetEvent[Any]] = EventKind("EVT_N_SET", NSetEvent, is_intervention=True)
-"""An N-SET request came."""
+"""An N-SET request was received."""
 EVT_N_ACTION: EventKind[NActionEvent[Any]] = EventKind("EVT_N_ACTION", NActionEvent, is_intervention=True)
-"""An N-ACTION request came."""
+"""An N-ACTION request was received."""
 EVT_N_CREATE: EventKind[NCreateEvent[Any]] = EventKind("EVT_N_CREATE", NCreateEvent, is_intervention=True)
-"""An N-CREATE request came."""
+"""An N-CREATE request was received."""
 EVT_N_DELETE: EventKind[NDeleteEvent[Any]] = EventKind("EVT_N_DELETE", NDeleteEvent, is_intervention=True)
-"""An N-DELETE request came."""
+"""An N-DELETE request was received."""

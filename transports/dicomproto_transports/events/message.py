@@ -1,4 +1,4 @@
-"""A DIMSE message as it passed over the wire."""
+"""A DIMSE message that was received or sent."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 class Message:
-    """A DIMSE message as it passed over the wire: `event.message`.
+    """A DIMSE message that was received or sent: `event.message`.
 
     `command` is its command set, `context_id` its presentation context and `transfer_syntax` that of the
-    context. `data_length` counts the bytes of its data set, 0 if it has none; `data` has them, or is None if
-    they are more than `Limits.collect` or no handler reads them.
+    context. `data_length` is the length of its data set in bytes, 0 without one; `data` is the encoded data
+    set, or None if it is longer than `Limits.collect` or no handler reads it.
     """
 
     __slots__ = ("command", "context_id", "transfer_syntax", "data", "data_length", "_limit", "_dataset")
@@ -43,7 +43,7 @@ class Message:
 
     @property
     def dataset(self) -> Dataset | None:
-        """The data set, decoded by pydicom when first asked for; None without `data`. Raises DataSetError."""
+        """The data set, decoded by pydicom at first use; None without `data`. Raises DataSetError."""
         if self._dataset is None and self.data is not None and self.data_length:
             from dicomproto.datasets import decode_data_set
 

@@ -1,4 +1,4 @@
-"""What the event of a request needs of others: the data set, and whoever runs its handler."""
+"""The interfaces that the event of a request uses: its data set, and the runner of its handler."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Handling(Protocol):
     """Runs the handlers of an association."""
 
     def is_cut(self, message_id: int, /) -> bool:
-        """Tell whether nobody waits for the result of an operation any more."""
+        """Tell whether the peer no longer waits for the result of an operation."""
         ...
 
 
@@ -24,7 +24,7 @@ class RequestData(Protocol):
 
     @property
     def dataset(self) -> Dataset:
-        """The data set, decoded by pydicom when first asked for."""
+        """The data set, decoded by pydicom at first use."""
         ...
 
 
@@ -33,26 +33,26 @@ class StoreData(RequestData, Protocol):
 
     @property
     def data(self) -> Buffer:
-        """The data set as it came."""
+        """The encoded data set, as received."""
         ...
 
     @property
     def file_meta(self) -> FileMetaDataset:
-        """A File Meta Information for it."""
+        """File Meta Information for it."""
         ...
 
     @property
     def head(self) -> bytes:
-        """What stands before it in a Part 10 file."""
+        """The bytes before it in a Part 10 file."""
         ...
 
     def encoded(self, include_meta: bool, /) -> bytes:
-        """Return it as it came, with its head if `include_meta`."""
+        """Return it as received, after its head if `include_meta`."""
         ...
 
 
 class StreamedData(StoreData, Protocol):
-    """The data set of a C-STORE request in chunks, read-only views: `for`, in trio and anyio `async for`."""
+    """The data set of a C-STORE request in chunks, read-only views; see `StoreStreamEvent.chunks`."""
 
     def __iter__(self) -> Iterator[Buffer]: ...
     def __next__(self) -> Buffer: ...
@@ -60,5 +60,5 @@ class StreamedData(StoreData, Protocol):
     async def __anext__(self) -> Buffer: ...
 
     def refuse(self, status: int, comment: str | None = None, /) -> None:
-        """Answer a failure before the data set is complete."""
+        """Send a failure before the data set is complete."""
         ...

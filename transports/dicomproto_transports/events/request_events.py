@@ -50,16 +50,16 @@ class RequestEvent(Event[A_co], Generic[A_co, Q_co, D_co]):
     request: Q_co
     """The request, with its command elements as attributes.
 
-    `sop_class_uid` and `sop_instance_uid` are there whatever the service calls them, Affected or Requested.
+    `sop_class_uid` and `sop_instance_uid` are the Affected or the Requested ones, by service.
     """
     context: AcceptedContext
     """The accepted presentation context that the request came on."""
     warnings: tuple[str, ...]
-    """What was odd about the request and was tolerated, as "code: detail"."""
+    """The tolerated faults of the request, as "code: detail"."""
     deferred: tuple[tuple[Handler, tuple[object, ...]], ...]
-    """What `after_response` was given and has not run."""
+    """The functions given to `after_response` that have not run yet."""
     verdict: bool | None
-    """What `is_cancelled` says for good; None as long as that may change."""
+    """The final value of `is_cancelled`; None while it may change."""
     _handling: Handling
     _data: D_co
 
@@ -88,26 +88,26 @@ class RequestEvent(Event[A_co], Generic[A_co, Q_co, D_co]):
         return self.request.MessageID
 
     def after_response(self, function: Handler, *args: object) -> None:
-        """Run `function(assoc, *args)` once the response to this request has left.
+        """Run `function(assoc, *args)` after the response to this request is sent.
 
-        It may use the association, to report an event on it for one (PS3.4 J.3.3), and may be async in trio
-        and anyio. What it raises is logged. It runs whatever status the handler returned, but not if the
-        handler raised, or what it returned could not be sent: the peer was told of a failure then. Functions
-        that `function` itself gives to `after_response` run after it.
+        It may use the association, such as to report an event (PS3.4 J.3.3), and may be async in trio and
+        anyio. Its exceptions are logged. It runs for any status that the handler returns, but not if the
+        handler raised or its result could not be sent, since the response is a failure then. It may itself
+        call `after_response`.
         """
         self.deferred += ((function, args),)
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether nobody waits for the result any more.
+        """Whether the peer no longer waits for the result.
 
-        The peer has cancelled the operation (C-FIND, C-GET, C-MOVE), it has asked for a release or ended its
-        output, the connection broke, or the association was aborted by either side, timed out, or ends with
-        its server. It stays so.
+        True once the peer has cancelled the operation (C-FIND, C-GET, C-MOVE), asked for a release or ended
+        its output, the connection broke, or the association was aborted by either side, timed out, or ends
+        with its server.
 
-        Looks at what has arrived, without waiting, and may be asked in any thread, also after the handler. A
-        handler that sees it yields `(0xFE00, None)`, or returns; one that goes on is closed at its next
-        result, and a cancel is answered all the same.
+        Reads what has arrived, without waiting, in any thread, also after the handler. When it is true, a
+        handler yields `(0xFE00, None)` or returns. A handler that goes on is closed at its next result, and
+        the library answers a cancel.
         """
         if self.verdict is None:
             if not self._handling.is_cut(self.request.MessageID):
@@ -126,18 +126,18 @@ class EchoEvent(RequestEvent[A_co, CEchoRQ, "RequestData"]):
 
 
 class AnyStoreEvent(RequestEvent[A_co, CStoreRQ, S_co], Generic[A_co, S_co]):
-    """A C-STORE request, whether its data set comes whole or in chunks."""
+    """A C-STORE request, with its whole data set or with chunks."""
 
     __slots__ = ()
 
     @property
     def file_meta(self) -> FileMetaDataset:
-        """A File Meta Information for the data set, made from the request."""
+        """File Meta Information for the data set, made from the request."""
         return self._data.file_meta
 
     @property
     def encoded_file_meta(self) -> bytes:
-        """What stands before the data set in a Part 10 file: preamble, prefix, File Meta."""
+        """The bytes before the data set in a Part 10 file: preamble, prefix, File Meta."""
         return self._data.head
 
 
@@ -148,16 +148,16 @@ class StoreEvent(AnyStoreEvent[A_co, "StoreData"]):
 
     @property
     def data(self) -> Buffer:
-        """The data set as it came, in the context's transfer syntax."""
+        """The encoded data set as received, in the context's transfer syntax."""
         return self._data.data
 
     @property
     def dataset(self) -> Dataset:
-        """The data set, decoded by pydicom when first asked for."""
+        """The data set, decoded by pydicom at first use."""
         return self._data.dataset
 
     def encoded_dataset(self, include_meta: bool = True) -> bytes:
-        """Return the data set as it came, as the content of a Part 10 file by default."""
+        """Return the data set as received, by default as the content of a Part 10 file."""
         return self._data.encoded(include_meta)
 
     def _without(self, name: str) -> str:
@@ -172,17 +172,17 @@ class StoreStreamEvent(AnyStoreEvent[A_co, "StreamedData"]):
 
     @property
     def chunks(self) -> StreamedData:
-        """The data set as it comes, an iterator of read-only views.
+        """The chunks of the data set as they arrive, an iterator of read-only views.
 
-        `for` in the blocking flavour, `async for` in trio and anyio. A view is valid for as long as it is
-        referenced. Raises an AssociationError where the object is cut short.
+        Iterate with `for` in the blocking flavour, with `async for` in trio and anyio. A view stays valid
+        while it is referenced. The iteration raises an AssociationError if the data set is cut short.
         """
         return self._data
 
     def refuse(self, status: int, comment: str | None = None) -> None:
-        """Answer a failure now; what still comes of the data set is discarded (PS3.7 9.3.1).
+        """Send a failure now; the rest of the data set is discarded (PS3.7 9.3.1).
 
-        The handler should return soon; what it returns is not used. LocalProtocolError if `status` is no
+        The handler should return soon; its result is ignored. Raises LocalProtocolError if `status` is not a
         failure.
         """
         self._data.refuse(status, comment)
@@ -203,7 +203,7 @@ class IdentifierEvent(RequestEvent[A_co, Q_co, "RequestData"], Generic[A_co, Q_c
 
     @property
     def identifier(self) -> Dataset:
-        """The identifier, decoded by pydicom when first asked for."""
+        """The identifier, decoded by pydicom at first use."""
         return self._data.dataset
 
 
@@ -256,7 +256,7 @@ class NGetEvent(RequestEvent[A_co, NGetRQ, "RequestData"]):
 
     @property
     def attribute_identifiers(self) -> list[int]:
-        """The tags that were asked for; empty for all there are."""
+        """The requested tags; empty for all attributes."""
         return list(self.request.AttributeIdentifierList or ())
 
 

@@ -1,4 +1,4 @@
-"""One end of an association, as it is known to the other."""
+"""One end of an association, as the other end knows it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from dicomproto.upper_layer.pdu import (
 class ServiceUser(Record):
     """One end of an association: its name, its address and what it sent in the negotiation.
 
-    `maximum_length` is how many bytes of a P-DATA-TF it takes (0 for any number), `primitive` the
-    PDU that it sent, None as long as it has sent none. What was not sent is None or empty.
+    `primitive` is the A-ASSOCIATE PDU that it sent, None before that. Values that it did not send are None or
+    empty.
     """
 
     ae_title: str
@@ -35,17 +35,17 @@ class ServiceUser(Record):
 
     @property
     def implementation_class_uid(self) -> str | None:
-        """Item 52H."""
+        """The Implementation Class UID, of item 52H (PS3.7 D.3.3.2.1)."""
         return None if self.primitive is None else self.primitive.implementation_class_uid
 
     @property
     def implementation_version_name(self) -> str | None:
-        """Item 55H."""
+        """The Implementation Version Name, of item 55H (PS3.7 D.3.3.2.3)."""
         return None if self.primitive is None else self.primitive.implementation_version_name
 
     @property
     def asynchronous_operations(self) -> AsynchronousOperationsWindow | None:
-        """The window that this end proposed or answered."""
+        """The asynchronous operations window that this end proposed or answered."""
         return None if self.primitive is None else self.primitive.asynchronous_operations_window
 
     @property
