@@ -1,8 +1,8 @@
-"""Ready-made presentation contexts: lists by service class, and what makes one of one's own.
+"""Presentation contexts: ready-made lists by service class, and functions to build one.
 
-Every name gives a list of its own, to slice, join and change at will; nothing is made before it is
-asked for. Deflated is among the default transfer syntaxes, as users of pynetdicom expect: objects
-are stored as they come, and identifiers are inflated up to `Limits.collect` and no further.
+Each access to a name makes a new list, which the program may slice, join and change. Deflated Explicit VR
+Little Endian is among the default transfer syntaxes, as in pynetdicom: objects are stored as received, and
+identifiers are inflated up to `Limits.collect`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from dicomproto.upper_layer.pdu import PresentationContextRQ, RoleSelection
 class PresentationContext(PresentationContextRQ):
     """A SOP class with transfer syntaxes, to be proposed or supported.
 
-    `context_id` is 0 as long as it is not among the `requested_contexts` of an application entity.
+    `context_id` is 0 unless it is one of the `requested_contexts` of an application entity.
     """
 
     context_id: int = 0
@@ -160,7 +160,7 @@ def build_context(
 ) -> PresentationContext:
     """Return a presentation context, by default with the `DEFAULT_TRANSFER_SYNTAXES`.
 
-    Raises TypeError or ValueError for what is no UID.
+    Raises TypeError or ValueError for a UID that is not valid.
     """
     syntaxes: tuple[str, ...] = _DEFAULT
     if transfer_syntax is not None:
@@ -173,16 +173,16 @@ def build_context(
 
 
 def build_role(uid: str, scu_role: bool = False, scp_role: bool = False) -> RoleSelection:
-    """Return the item of `ext_neg` that proposes roles for ourselves (PS3.7 D.3.3.4).
+    """Return the item of `ext_neg` that proposes roles for the requestor (PS3.7 D.3.3.4).
 
-    Raises TypeError or ValueError for what is no UID.
+    Raises TypeError or ValueError for a UID that is not valid.
     """
     return RoleSelection(
         sop_class_uid=plain_uid(ABSTRACT_SYNTAX, uid), scu_role=bool(scu_role), scp_role=bool(scp_role)
     )
 
 
-# --- what is a UID ---------------------------------------------------------------------------
+# --- UIDs ------------------------------------------------------------------------------------
 
 ABSTRACT_SYNTAX = "an abstract syntax"
 TRANSFER_SYNTAX = "a transfer syntax"
@@ -191,8 +191,8 @@ TRANSFER_SYNTAX = "a transfer syntax"
 def plain_uid(what: str, given: object) -> str:
     """Return a UID without padding; `what` is `ABSTRACT_SYNTAX` or `TRANSFER_SYNTAX`.
 
-    Any digits and dots will do, as some peers use what is no UID by the letter. Raises TypeError, or
-    ValueError for other text, which says what was meant.
+    Any text of digits and dots is allowed, as some peers use UIDs that PS3.5 does not allow. Raises
+    TypeError, or ValueError for other text, with a suggestion.
     """
     if not isinstance(given, str):
         from .words import shown
@@ -207,8 +207,8 @@ def plain_uid(what: str, given: object) -> str:
 
 
 def _meant(what: str, name: str) -> str:
-    """Return what a name is like, as the end of an error text, or an example."""
-    from difflib import get_close_matches  # in a moment when something is wrong
+    """Return a suggestion for the end of an error text: a similar name, or an example."""
+    from difflib import get_close_matches  # only needed for an error
 
     if what == TRANSFER_SYNTAX:
         known = {keyword: f"{uid!r} ({keyword})" for uid, keyword in tables.TRANSFER_SYNTAXES.items()}

@@ -1,21 +1,20 @@
-"""What the adapters log, through the standard `logging`, and dumps for those who ask for them.
+"""Log records of the adapters, through the standard `logging`, and dumps on request.
 
-The loggers, none of which shows anything until the application says so:
+The loggers show nothing until the application configures them:
 
-| logger                      | level | what                                                        |
+| logger                      | level | records                                                     |
 |-----------------------------|-------|-------------------------------------------------------------|
-| `dicomproto.association`    | ERROR | what handlers of notification events raised                 |
-|                             | INFO  | associations and how they ended, operations and their status |
-|                             | DEBUG | connections, pending responses, what was odd but tolerated  |
-| `dicomproto.handlers`       | ERROR | what handlers of requests raised, and results that are none |
-| `dicomproto.server`         | ERROR | what failed in a server outside its associations            |
+| `dicomproto.association`    | ERROR | exceptions from handlers of notification events             |
+|                             | INFO  | associations and their ends, operations and their status    |
+|                             | DEBUG | connections, pending responses, tolerated faults            |
+| `dicomproto.handlers`       | ERROR | exceptions from handlers of requests, invalid results       |
+| `dicomproto.server`         | ERROR | failures of a server outside its associations               |
 | `dicomproto.dumps`          | DEBUG | the PDUs of associations, the commands of messages          |
 | `dicomproto.dumps.datasets` | DEBUG | the values of data sets, and Error Comments                 |
 
-The last two are made only where they are asked for by name: if the logger's own level, not that of
-one above it, is DEBUG when an association is made. The last alone holds values of data sets, and Error
-Comments, in which people write what they like; none holds a user identity. Text that a peer sent is
-escaped. A dump has at most `MOST_LINES` lines.
+A dump is made only if its logger's own level, not that of a parent, is DEBUG when the association begins.
+Only the last logger gets values of data sets, and Error Comments, which may hold any text. No logger gets a
+user identity. Text from a peer is escaped. A dump has at most `MOST_LINES` lines.
 """
 
 from __future__ import annotations
@@ -35,21 +34,21 @@ if TYPE_CHECKING:
 __all__ = ["debug_logger", "log_associations", "log_datasets", "log_messages"]
 
 _ROOT = logging.getLogger("dicomproto")
-_ROOT.addHandler(logging.NullHandler())  # an application that says nothing hears nothing
+_ROOT.addHandler(logging.NullHandler())  # without configuration nothing is shown
 _DUMPS = logging.getLogger("dicomproto.dumps")
 _DATASETS = logging.getLogger("dicomproto.dumps.datasets")
 
 _RECEIVED = (evt.EVT_ACSE_RECV, evt.EVT_DIMSE_RECV)
 
 MOST_LINES = 1000
-"""Lines of one dump: a peer's own words do not decide how much is written."""
+"""Most lines of one dump, so that a peer cannot fill the log."""
 
 
 def debug_logger(*, datasets: bool = False) -> None:
-    """Show all that is logged on stderr, with dumps of associations and messages.
+    """Show all log records on stderr, with dumps of associations and messages.
 
-    `datasets` adds the values of their data sets, which may name patients. Associations that exist
-    already are not dumped. To be called again changes `datasets` and nothing else.
+    `datasets` adds the values of their data sets, which may name patients. There are no dumps of associations
+    that exist already. A second call changes `datasets` only.
     """
     for handler in _ROOT.handlers[:]:
         if isinstance(handler, _DebugHandler):
@@ -60,13 +59,13 @@ def debug_logger(*, datasets: bool = False) -> None:
 
 
 def dump_from_now_on(*, datasets: bool = False) -> None:
-    """Ask for dumps of the associations that are still to be made; where they are shown is another matter."""
+    """Turn on dumps of future associations; the application chooses where they are shown."""
     _DUMPS.setLevel(logging.DEBUG)
     _DATASETS.setLevel(logging.DEBUG if datasets else logging.NOTSET)
 
 
 def record_lines(record: logging.LogRecord) -> list[str]:
-    """Return what a record says, line by line: dumps alone have several, other line ends are a peer's."""
+    """Return the lines of a record; only dumps have several, another line end comes from a peer."""
     text = record.getMessage()
     return text.splitlines() if record.name in (_DUMPS.name, _DATASETS.name) else [text]
 
@@ -85,7 +84,7 @@ class _DebugHandler(logging.StreamHandler[TextIO]):
 
 
 def log_associations(event: evt.ACSEEvent) -> None:
-    """Log what makes or ends an association: a handler for EVT_ACSE_RECV and EVT_ACSE_SENT."""
+    """Log a PDU that opens or ends an association: a handler for EVT_ACSE_RECV and EVT_ACSE_SENT."""
     if _DUMPS.isEnabledFor(logging.DEBUG):
         from .events.dumps import association_lines
 
@@ -126,7 +125,7 @@ def _log(logger: logging.Logger, lines: Iterator[str]) -> None:
 
 
 def _way(event: evt.Event) -> str:
-    """Say where what is told of came from or went to."""
+    """Return "from" or "to" with the name of the peer."""
     association = event.assoc
     peer = association.acceptor if association.is_requestor else association.requestor
     where = None if peer.address is None else (peer.address, peer.port or 0)
@@ -134,7 +133,7 @@ def _way(event: evt.Event) -> str:
 
 
 def with_dumps(handlers: Handlers) -> Handlers:
-    """Return handlers for a new association, with those for the dumps that are asked for by name."""
+    """Return handlers for a new association, with those for the dumps that are turned on."""
     if not _is_asked_for(_DUMPS):
         return handlers
     handlers = handlers.copy()

@@ -1,24 +1,24 @@
-"""The peer table: a TOML file that says, once, how each peer is reached and what it needs.
+"""The peer table: a TOML file with the addresses, AE titles and options of peers.
 
     [pacs]                          # the name: letters, digits, "-" and "_"
     host = "pacs.example.org"
     port = 11112
-    ae_title = "PACS"               # how it is called; ANY-SCP if it is left out, which C-MOVE cannot name
-    calling_ae_title = "VIEWER"     # what we call ourselves towards it
+    ae_title = "PACS"               # the called AE title; ANY-SCP by default, which C-MOVE cannot use
+    calling_ae_title = "VIEWER"     # our AE title towards it
     max_pdu = 65536                 # bytes of a P-DATA-TF that we announce; 0: unlimited
     window = 8                      # requests that may be outstanding, proposed to the peer
-    strict_roles = true             # hold it to the letter of role selection
+    strict_roles = true             # apply the rules of role selection strictly
     pack_pdvs = true                # send a command and the beginning of its data set in one PDU
-    assume_charset = "ISO_IR 100"   # what its text is in where it names no character set, or a wrong one
+    assume_charset = "ISO_IR 100"   # the character set of its text if it names none, or a wrong one
     [pacs.timeouts]                 # seconds, 0: no limit; the fields of `Timeouts`
     response = 120
-    [pacs.tls]                      # TLS, with the settings that differ from the usual ones
+    [pacs.tls]                      # TLS, with the settings that differ from the defaults
     ca = "hospital-ca.pem"          # paths are relative to this file
     cert = "viewer.pem"
     key = "viewer-key.pem"
 
-What is not understood is an error that names the file, the table and the key: a misspelt setting for TLS
-must not mean that there is none.
+An unknown key or value is an error that names the file, the table and the key: a misspelt setting for TLS
+must not turn it off.
 """
 
 from __future__ import annotations
@@ -46,66 +46,66 @@ _ANY = "ANY-SCP"
 
 
 class InvalidPeers(DicomProtoError, ValueError):
-    """A peer table that cannot be read or understood; the text names the file, the table and the key."""
+    """A peer table that is not readable or not valid; the text names the file, the table and the key."""
 
 
 class PeerTLS(Record):
-    """How a connection to a peer is secured: the arguments of `tls.client_context`, with absolute paths."""
+    """TLS for connections to a peer: the arguments of `tls.client_context`, with absolute paths."""
 
     ca: str | None = None
-    """PEM file or folder of the certificates that are trusted; those of the system if None."""
+    """PEM file or folder of the trusted certificates; those of the system if None."""
     crl: str | None = None
-    """PEM file of the certificates that are revoked."""
+    """PEM file of certificate revocation lists."""
     crl_check: CRLCheck = "leaf"
-    """Whether the peer's certificate alone is looked up there, or those of authorities as well ("chain")."""
+    """The certificates to look up there: the peer's alone ("leaf"), or those of authorities too ("chain")."""
     cert: str | None = None
-    """PEM file of our certificate, with those between it and the authority."""
+    """PEM file of our certificate, with the intermediate certificates."""
     key: str | None = None
     """PEM file of our private key; None if it is in `cert`."""
     password_file: str | None = None
-    """File whose first line decrypts the key."""
+    """File whose first line is the password of the key."""
     profile: Profile = "bcp195"
     """The security profile."""
     server_name: str | None = None
-    """The name that the certificate must be for; the host if None."""
+    """The name to check in the certificate; the host if None."""
     check_host_name: bool = True
-    """Whether the certificate must be for that name, or may be for any."""
+    """Whether the certificate must be for that name."""
     verify: bool = True
-    """Whether the certificate is verified at all. Without, anybody may stand between."""
+    """Whether the certificate is verified. Without, an attacker may read and change the connection."""
 
 
 class Peer(Record):
-    """A peer: its name in the table, where it is, and what differs from the settings of the `AE`."""
+    """A peer: its name in the table, its address, and options that differ from the settings of the `AE`."""
 
     name: str
     host: str
     port: int
     ae_title: str = _ANY
-    """How it is called; "ANY-SCP" stands for a title that is not known."""
+    """The called AE title; "ANY-SCP" if it is not known."""
     calling_ae_title: str | None = None
-    """What we call ourselves; the title of the `AE` if None."""
+    """Our AE title; that of the `AE` if None."""
     max_pdu: int | None = None
-    """Bytes of a P-DATA-TF after its header that we announce, 0 for any number."""
+    """The maximum length that we announce: bytes of a P-DATA-TF after its header, 0 for any number."""
     window: int | None = None
     """Requests of ours that may be outstanding, proposed in the negotiation; None proposes nothing."""
     strict_roles: bool | None = None
-    """Whether the peer is held to the letter of role selection."""
+    """Whether the rules of role selection are applied strictly."""
     pack_pdvs: bool | None = None
     """Whether a command and the beginning of its data set are sent in one PDU."""
     assume_charset: str | None = None
-    """The character set of its text where it names none, or one that the text is not in."""
+    """The character set of its text if it names none, or a wrong one."""
     timeouts: tuple[tuple[str, float | None], ...] = ()
     """The fields of `Timeouts` that differ, in seconds."""
     tls: PeerTLS | None = None
-    """How the connection is secured; None for plain TCP."""
+    """TLS for connections to it; None for plain TCP."""
 
     def options(self, timeouts: Timeouts | None = None) -> dict[str, Any]:
-        """Return the keyword arguments with which `AE.associate` reaches this peer.
+        """Return the keyword arguments of `AE.associate` for this peer.
 
-        `ae.associate(**peers["pacs"].options())`; what is not here is the AE's own. `timeouts` are those that
-        the peer's go before, the AE's if None; `ext_neg` is left to the caller.
+        Used as `ae.associate(**peers["pacs"].options())`; other options are those of the AE. The peer's own
+        timeouts replace those of `timeouts`, or of the AE if None. `ext_neg` is left to the caller.
 
-        Raises InvalidPeers if a file for TLS will not do.
+        Raises InvalidPeers for a TLS file that is not valid.
         """
         options: dict[str, Any] = {"addr": self.host, "port": self.port, "ae_title": self.ae_title}
         for name in ("max_pdu", "calling_ae_title", "strict_roles", "pack_pdvs", "assume_charset"):
@@ -122,7 +122,7 @@ class Peer(Record):
         return options
 
     def tls_args(self) -> TLSArguments | None:
-        """Return what `AE.associate` takes as `tls_args`; raises InvalidPeers for files that will not do."""
+        """Return `tls_args` for `AE.associate`; raises InvalidPeers for files that are not valid."""
         settings = self.tls
         if settings is None:
             return None
@@ -157,12 +157,12 @@ class Peer(Record):
         return self.ae_title
 
     def move_destination(self) -> tuple[str, int, dict[str, Any]]:
-        """Return what `AE.move_destinations` holds for this peer."""
+        """Return the entry of `AE.move_destinations` for this peer."""
         options = self.options()
         return options.pop("addr"), options.pop("port"), options
 
     def timeouts_over(self, timeouts: Timeouts) -> Timeouts:
-        """Return `timeouts` with those of this peer in their places."""
+        """Return `timeouts`, some of them replaced by those of this peer."""
         changed: Timeouts = timeouts.replace(**dict(self.timeouts))
         return changed
 
@@ -170,8 +170,8 @@ class Peer(Record):
 def default_peers_path() -> str | None:
     """Return the path of the user's peer table, or None if there is none.
 
-    $DICOMPROTO_PEERS names it, if that is set; else it is `dicomproto/peers.toml` in $XDG_CONFIG_HOME, which
-    is ~/.config if it is not set, as long as the file is there.
+    It is $DICOMPROTO_PEERS if that is set; else `dicomproto/peers.toml` in $XDG_CONFIG_HOME (by default
+    ~/.config), if that file exists.
     """
     named = os.environ.get("DICOMPROTO_PEERS")
     if named is not None:
@@ -193,7 +193,7 @@ def load_peers(path: str | os.PathLike[str]) -> dict[str, Peer]:
         raise InvalidPeers(f"{shown}: {error.strerror}") from None
     except RecursionError:
         raise InvalidPeers(f"{shown}: its brackets or names are nested too deeply") from None
-    except ValueError as error:  # TOMLDecodeError, UnicodeDecodeError, and of int() for thousands of digits
+    except ValueError as error:  # TOMLDecodeError, UnicodeDecodeError, or int() of thousands of digits
         raise InvalidPeers(f"{shown}: this is no TOML: {error}") from None
     reader = _Reader(shown, os.path.dirname(os.path.abspath(path)))
     return {name: reader.peer(name, table) for name, table in tables.items()}
@@ -202,9 +202,9 @@ def load_peers(path: str | os.PathLike[str]) -> dict[str, Peer]:
 def move_destinations(
     peers: Mapping[str, Peer],
 ) -> dict[str, tuple[str, int] | tuple[str, int, dict[str, object]]]:
-    """Return what `AE.move_destinations` is to be, so that a C-MOVE may name each of `peers` by its AE title.
+    """Return a value for `AE.move_destinations` with each of `peers` under its AE title.
 
-    Raises InvalidPeers if a peer has no AE title, if two have the same one, or if a file for TLS will not do.
+    Raises InvalidPeers if a peer has no AE title, if two have the same one, or for an invalid TLS file.
     """
     names: dict[str, str] = {}
     for peer in peers.values():
@@ -218,7 +218,7 @@ def move_destinations(
 
 
 class _Reader:
-    """Reads the tables of one file, with its name for the errors and its folder for relative paths."""
+    """Reads the tables of one file; knows its name for errors, and its folder for relative paths."""
 
     def __init__(self, shown: str, folder: str) -> None:
         self._shown = shown
@@ -262,7 +262,7 @@ class _Reader:
     def _fields(
         self, place: str, table: object, checks: Mapping[str, Callable[[object], object]]
     ) -> dict[str, Any]:
-        """Return what a table says, checked; every key of it must be known."""
+        """Return the checked fields of a table; every key must be known."""
         if not isinstance(table, dict):
             raise InvalidPeers(f"{self._shown}: {place} must be a table, [{place}]")
         fields = {}
@@ -285,7 +285,7 @@ class _Reader:
 
 
 def _shown(value: object) -> str:
-    """Show a value of the wrong kind; not a long text, which may be a secret in the wrong place."""
+    """Return a wrong value for an error text; of text only the type, as it may be a secret."""
     is_short = isinstance(value, (bool, float)) or (isinstance(value, int) and value.bit_length() <= 64)
     return repr(value) if is_short else f"this {type(value).__name__}"
 
@@ -299,7 +299,7 @@ def _text(value: object) -> str:
 def _host(value: object) -> str:
     host = _text(value)
     try:
-        host.encode("idna")  # no empty label, none of more than 63 letters
+        host.encode("idna")  # refuses empty labels, and those of more than 63 letters
     except UnicodeError:
         host = ""
     if not host or not host.isprintable() or " " in host:

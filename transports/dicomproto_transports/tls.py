@@ -1,15 +1,15 @@
-"""TLS contexts for the security profiles of DICOM, from the files that administrators have.
+"""TLS contexts for the security profiles of DICOM, from PEM files.
 
-`client_context` and `server_context` return plain `ssl.SSLContext`s, set up for a profile of PS3.15
-Annex B that can be kept with OpenSSL and Python:
+`client_context` and `server_context` return plain `ssl.SSLContext`s for those profiles of PS3.15 Annex B that
+OpenSSL and Python support:
 
 - "bcp195": the BCP 195 RFC 8996, 9325 TLS Secure Transport Connection Profile (PS3.15 B.12). TLS 1.2 with
   the four cipher suites that RFC 9325 4.2 recommends, and TLS 1.3, which is preferred.
-- "bcp195-tls13": the same without TLS 1.2, for networks where every peer knows TLS 1.3.
+- "bcp195-tls13": the same without TLS 1.2, for networks where every peer supports TLS 1.3.
 
 The modified profile (PS3.15 B.13) is not offered: its servers shall support cipher suites (Camellia in GCM,
-AES in CCM with TLS 1.3) that OpenSSL lacks or Python cannot turn on. The older profiles are retired. Who
-needs something else makes an `ssl.SSLContext`; the adapters take any.
+AES in CCM with TLS 1.3) that OpenSSL lacks or Python cannot turn on. The older profiles are retired. The
+adapters take any other `ssl.SSLContext` as well.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ Path = str | PathLike[str]
 Paths = Path | Sequence[Path]
 
 Profile = Literal["bcp195", "bcp195-tls13"]
-"""A security profile, see the head of this module."""
+"""A security profile; see the docstring of this module."""
 
 PeerCertificate = Literal["require", "verify", "ignore"]
-"""What becomes of a peer by its certificate, as with DCMTK's options -rc, -vc and -ic.
+"""The rule for the peer's certificate, as with DCMTK's options -rc, -vc and -ic.
 
-"require": it must show one that can be verified. "verify": one that it shows must be verified, it may
-show none. "ignore": whatever it shows is taken, so nothing is known of who it is.
+"require": the peer must send a certificate that verifies. "verify": it may send none; one that it sends must
+verify. "ignore": any certificate or none, so the identity of the peer is not known.
 """
 
 CRLCheck = Literal["leaf", "chain"]
-"""Which certificates are looked up in the lists of `crl_file`, as with DCMTK's options +crv and +cra.
+"""The certificates to look up in the lists of `crl_file`, as with DCMTK's options +crv and +cra.
 
-"leaf": that of the peer; a list of its issuer must be there. "chain": those of the authorities between it and
-the root as well, and the list of each issuer must be there.
+"leaf": that of the peer; a list of its issuer must be there. "chain": those of the authorities up to the root
+as well; the list of each issuer must be there.
 """
 
 PROFILES: dict[Profile, ssl.TLSVersion] = {
@@ -57,7 +57,7 @@ PROFILES: dict[Profile, ssl.TLSVersion] = {
 _AES_128 = ("ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256")
 _AES_256 = ("ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384")
 
-# RFC 9325 4.5: RSA keys of 2048 bits at least, no signatures with SHA-1.
+# RFC 9325 4.5: RSA keys of at least 2048 bits, no signatures with SHA-1.
 _STRENGTH = "@SECLEVEL=2"
 
 _VERIFY: dict[PeerCertificate, ssl.VerifyMode] = {
@@ -85,20 +85,20 @@ def client_context(
     peer_certificate: PeerCertificate = "require",
     check_hostname: bool = True,
 ) -> ssl.SSLContext:
-    """Return a context for those who request associations.
+    """Return a context for requestors of associations.
 
-    All files are PEM. `ca_file` (one or several) and `ca_path` (a folder as made by `openssl rehash`) hold
-    the certificates that are trusted; without either those of the system are. `cert` is our own certificate
-    with the chain up to its CA, and `key` its private key (None: in the same file), for servers that ask for
-    one; `password` decrypts it. With `crl_file` (one or several) a peer's certificate that is revoked is
-    refused, and with `crl_check="chain"` one whose authority is; a certificate whose issuer has no list there
-    is refused, too. `check_hostname` compares the certificate with the name or address that was called;
-    DCMTK's tools do not. A server always shows a certificate, so "verify" means "require".
+    All files are PEM. `ca_file` (one or several) and `ca_path` (a folder made by `openssl rehash`) hold the
+    trusted certificates; without either, the system's are used. `cert` is our own certificate with the chain
+    up to its CA, for servers that ask for one; `key` is its private key (None: in the same file), which
+    `password` decrypts. `crl_file` (one or several) holds revocation lists: a revoked certificate of a peer
+    is refused, with `crl_check="chain"` also that of an authority, and a certificate whose issuer has no list
+    there. `check_hostname` compares the certificate with the called name or address; DCMTK's tools do not.
+    A server always sends a certificate, so "verify" means "require".
 
-    Raises OSError for a file that cannot be read and ValueError for one that does not hold what it should.
+    Raises OSError for an unreadable file and ValueError for a file with other content.
     """
     context = _context(ssl.PROTOCOL_TLS_CLIENT, profile, _AES_128 + _AES_256)
-    if not isinstance(check_hostname, bool):  # what is false by accident would let everybody in
+    if not isinstance(check_hostname, bool):  # a false value by accident would let anyone in
         raise TypeError(f"check_hostname must be True or False, not {shown(check_hostname)}")
     checked = _verify_mode(peer_certificate) != ssl.CERT_NONE
     context.check_hostname = check_hostname and checked
@@ -124,10 +124,10 @@ def server_context(
 ) -> ssl.SSLContext:
     """Return a context for a server; the files are those of `client_context`.
 
-    `peer_certificate` is about the certificates of clients: by default "require" (mutual authentication)
-    where `ca_file` or `ca_path` says which are trusted, and "ignore" where nothing does.
+    `peer_certificate` is the rule for the certificates of clients: by default "require" (mutual
+    authentication) with `ca_file` or `ca_path`, "ignore" without them.
 
-    Raises OSError for a file that cannot be read and ValueError for one that does not hold what it should.
+    Raises OSError for an unreadable file and ValueError for a file with other content.
     """
     is_trusting = ca_file is not None or ca_path is not None
     if peer_certificate is None:
@@ -137,18 +137,18 @@ def server_context(
         raise ValueError("certificates of clients are verified with ca_file or ca_path; there is neither")
     context = _context(ssl.PROTOCOL_TLS_SERVER, profile, _AES_256 + _AES_128)
     context.verify_mode = verify_mode
-    context.num_tickets = 0  # sessions are not resumed; a client that only sends would find them unread
+    context.num_tickets = 0  # sessions are not resumed; a client that only sends would leave tickets unread
     _load_own(context, cert, key, password)
     _load_trusted(context, ca_file, ca_path, crl_file, crl_check)
     return context
 
 
 class ReloadingContext:
-    """A context whose files can be read again: give it where an `ssl.SSLContext` is taken.
+    """A context whose files can be read again, for use in place of an `ssl.SSLContext`.
 
         context = ReloadingContext(lambda: server_context("cert.pem", "key.pem", ca_file="ca.pem"))
 
-    `reload` makes the context anew, for connections that come afterwards; those that stand are not touched.
+    `reload` makes a new context for later connections; existing ones do not change.
     """
 
     def __init__(self, make: Callable[[], ssl.SSLContext]) -> None:
@@ -161,17 +161,17 @@ class ReloadingContext:
         return self._context
 
     def reload(self) -> None:
-        """Read the files again; raises what making the context raised, and then keeps the old one."""
+        """Read the files again; keeps the old context and raises the error if that fails."""
         self._context = self._make()
 
 
 Context = ssl.SSLContext | ReloadingContext
-"""What servers take as `ssl_context`."""
+"""The type of `ssl_context` of servers."""
 
 TLSArguments = Context | tuple[Context, str | None]
-"""What `associate` takes as `tls_args`: a context, and what the server's certificate must be for.
+"""The type of `tls_args` of `associate`: a context, or a context and the name to check in the certificate.
 
-That is by default the address that is called; it goes to the server as well (SNI) if it is a name.
+The name is by default the called address. If it is a host name, it is sent to the server as well (SNI).
 """
 
 
@@ -180,7 +180,7 @@ def _context(protocol: int, profile: Profile, ciphers: Iterable[str]) -> ssl.SSL
         raise ValueError(f"there is no TLS profile {profile!r}; there are {', '.join(PROFILES)}")
     context = ssl.SSLContext(protocol)
     context.minimum_version = PROFILES[profile]
-    context.set_ciphers(":".join([*ciphers, _STRENGTH]))  # of TLS 1.2; all suites of TLS 1.3 will do
+    context.set_ciphers(":".join([*ciphers, _STRENGTH]))  # of TLS 1.2; all suites of TLS 1.3 are allowed
     context.options |= ssl.OP_NO_RENEGOTIATION  # RFC 9325 3.5
     return context
 
@@ -240,7 +240,7 @@ def _load_trusted(
     trusted, revoked = _several(ca_file), _several(crl_file)
     for paths, mark, what in ((trusted, _CERTIFICATE, "certificate"), (revoked, _REVOKED, "revocation list")):
         for path in paths:
-            content = _read(path)  # OpenSSL takes what there is, whatever it is for
+            content = _read(path)  # OpenSSL loads any PEM object without complaint
             if mark not in content:
                 raise ValueError(f"{fspath(path)} holds no {what} in PEM")
             if _CERTIFICATE in content and path not in trusted:
@@ -255,7 +255,7 @@ def _load_trusted(
                 ) from error
     if ca_path is not None:
         _check_path(ca_path)
-        os.listdir(ca_path)  # OpenSSL looks into it later, and is silent if it is not there
+        os.listdir(ca_path)  # OpenSSL reads it later, and ignores a missing folder
         context.load_verify_locations(capath=ca_path)
     if revoked:
         context.verify_flags |= _CRL_CHECK[crl_check]
@@ -270,7 +270,7 @@ def _several(paths: Paths | None) -> Sequence[Path]:
 
 
 def _check_path(path: object) -> None:
-    if not isinstance(path, str | PathLike):  # a number would be an open file, such as standard output
+    if not isinstance(path, str | PathLike):  # `open` takes a number as a file descriptor
         raise TypeError(f"a file for TLS is given as its path, not {shown(path)}")
 
 
