@@ -109,7 +109,7 @@ class AcceptorPolicy(Record):
     """Called with each proposal that is not in `supported`; its UIDs are normalized."""
 
     prefer_proposer_order: bool = False
-    """Choose the first proposed transfer syntax that is supported, not the first supported and proposed."""
+    """Choose the first supported one of the proposed transfer syntaxes; by default, our order decides."""
 
     maximum_length: int = DEFAULT_MAXIMUM_LENGTH
     """The maximum length to announce: bytes of a P-DATA-TF after its header, 0 for any number."""
