@@ -38,8 +38,11 @@ test-all: .venv/.developer
 bench: .venv/.developer
 	@$(BIN)/python -m tests.benchmarks$(if $(AGAINST),.against $(AGAINST) $(if $(PAIRS),--pairs $(PAIRS)) $(if $(ROWS),--rows $(ROWS)))
 
-lint types docs: .venv/.developer
+lint docs: .venv/.developer
 	@$(BIN)/python tests/gates.py --only $@
+
+types: .venv/.developer
+	@$(BIN)/python tests/gates.py --only types --only pyright
 
 format: .venv/.developer
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .

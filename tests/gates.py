@@ -63,13 +63,14 @@ def run(
     env: dict[str, str] | None = None,
     timeout: float = OVERALL_TIMEOUT,
     passing: tuple[int, ...] = (0,),
+    cwd: Path = ROOT,
 ) -> None:
-    """Run a command from the root of the tree; on a timeout end its whole process group."""
+    """Run a command, from the root of the tree unless `cwd` is given; on a timeout end its process group."""
     arguments = [str(part) for part in command]
     say("$", " ".join(arguments))
     with subprocess.Popen(
         arguments,
-        cwd=ROOT,
+        cwd=cwd,
         env=os.environ | (env or {}),
         stdin=subprocess.DEVNULL,
         stdout=said.get(),
@@ -90,9 +91,9 @@ def run(
         raise GateFailed(f"{Path(arguments[0]).name} ended with status {status}")
 
 
-def tool(*command: str | Path) -> None:
+def tool(*command: str | Path, env: dict[str, str] | None = None, cwd: Path = ROOT) -> None:
     """Run a module of the developers' environment."""
-    run(sys.executable, "-m", *command)
+    run(sys.executable, "-m", *command, env=env, cwd=cwd)
 
 
 def gate_peers() -> None:
@@ -121,6 +122,30 @@ def gate_lint() -> None:
 def gate_types() -> None:
     """Both packages, and programs of users with types in each flavour."""
     tool("mypy", "--strict", *PACKAGES, "tests/typed")
+
+
+def gate_pyright(python: Path) -> None:
+    """The same with pyright, and whether both packages, as `python` imports them, say the type of each name.
+
+    pyright looks for the first `python` of PATH, and for a package with types in the folders of its
+    `sys.path`, among which the one of an editable install is none. It takes a package for the source tree
+    where that lies around it, so the last two run elsewhere.
+    """
+    quiet = {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}  # or it asks PyPI for a newer version of itself
+    tool("pyright", "--warnings", env=quiet | before_path(Path(sys.executable)))
+    env = quiet | before_path(python)
+    if python == Path(sys.executable):
+        env["PYTHONPATH"] = os.pathsep.join(str((ROOT / package).parent) for package in PACKAGES)
+    with tempfile.TemporaryDirectory(prefix="dicomproto-") as folder:
+        for package in PACKAGES:
+            # pydicom has no types to verify.
+            options = "--ignoreexternal", "--verifytypes", Path(package).name
+            tool("pyright", *options, env=env, cwd=Path(folder))
+
+
+def before_path(python: Path) -> dict[str, str]:
+    """Return the environment in which a program finds that interpreter first."""
+    return {"PATH": os.pathsep.join([str(python.parent), os.environ.get("PATH", os.defpath)])}
 
 
 def gate_wheel() -> None:
@@ -217,6 +242,7 @@ def main() -> int:
     chosen = parser.parse_args()
     seed = random.SystemRandom().randrange(2**32) if chosen.seed is None else chosen.seed
     tests = Tests(seed, chosen.all)
+    has_wheel = not chosen.only or "wheel" in chosen.only
     gates: dict[str, Callable[[], None]] = {
         "peers": gate_peers,
         "wheel": gate_wheel,
@@ -225,11 +251,15 @@ def main() -> int:
         "docs": gate_docs,
         "engine": tests.engine,
         "others": tests.others,
+        "pyright": lambda: gate_pyright(FRESH / "bin" / "python" if has_wheel else Path(sys.executable)),
         "fuzz": lambda: gate_fuzz(600 if chosen.all else 20),
         "serial": tests.serial,
     }
     # What runs beside a gate that does not keep the machine busy; tests that measure run alone.
-    beside = {"wheel": ("lint", "types", "docs"), "others": () if chosen.all else ("fuzz",)}
+    beside = {
+        "wheel": ("lint", "types", "docs"),
+        "others": ("pyright",) if chosen.all else ("fuzz", "pyright"),
+    }
     if unknown := set(chosen.only or ()) - set(gates):
         parser.error(f"no such gate: {', '.join(sorted(unknown))}")
     BUILD.mkdir(exist_ok=True)
