@@ -43,7 +43,7 @@ ENGINE = [
 ADAPTERS = [
     {
         "tls": "TLS contexts from the files of administrators",
-        "words": "the names of peers, waits and endings",
+        "error_text": "the words of errors: peers, waits and endings",
         "checks": "the checks of settings",
         "attributes": "the attributes that users may set on entities, servers and associations",
         "arguments": "the checks of arguments",

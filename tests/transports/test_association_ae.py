@@ -40,7 +40,7 @@ from dicomproto.upper_layer.pdu import (
 )
 from dicomproto_transports.association.endings import explain
 from dicomproto_transports.entity.ae import AECore
-from dicomproto_transports.entity.parties import acceptor_of, requestor_of
+from dicomproto_transports.entity.service_users import acceptor_of, requestor_of
 from dicomproto_transports.streams.addresses import name_of
 from tests.associations import CT_IMAGE, MR_IMAGE, associated, make_ae, make_server, open_association
 from tests.backends import Lockstep

@@ -22,7 +22,7 @@ from dicomproto.uids import (
 from dicomproto_transports import evt
 from dicomproto_transports.entity.association import Association
 from dicomproto_transports.files.objects import KnownFile
-from dicomproto_transports.files.pieces import FileSource, MemorySource, PieceBuffers, piece_size, stamp_of
+from dicomproto_transports.files.sources import FileSource, MemorySource, PieceBuffers, piece_size, stamp_of
 from dicomproto_transports.trio import InvalidFile, NotPart10, TruncatedFile
 from tests.associations import (
     CT_IMAGE,

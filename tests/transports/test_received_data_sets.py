@@ -35,7 +35,7 @@ from dicomproto.uids import (
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
 from dicomproto_transports import evt
-from dicomproto_transports.files.pieces import MemorySource
+from dicomproto_transports.files.sources import MemorySource
 from tests.associations import CT_IMAGE, associated, make_ae, make_server
 from tests.backends import AnyBackend, Lockstep
 from tests.data_sets import UNDEFINED, explicit, implicit, item
@@ -338,7 +338,7 @@ class Answering:
     """Makes the data sets of a provider leave cut by one byte."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        from dicomproto_transports.files import pieces as _outgoing
+        from dicomproto_transports.files import sources as _outgoing
 
         class Cut(_outgoing.MemorySource):
             def __init__(self, data: bytes, size: int) -> None:

@@ -77,7 +77,7 @@ def test_what_all_associations_hold_is_bounded(backend: AnyBackend, caplog: pyte
         async with backend.serving(core) as server:
             first, second, third = [await requestor(backend, server.port) for _ in range(3)]
             await begin(first, data_set(2 * MIB))
-            while core._holding.size < 2 * MIB:  # all of it has been sent, and is about to be read
+            while core._held_bytes.size < 2 * MIB:  # all of it has been sent, and is about to be read
                 await backend.backend.checkpoint()
             await begin(second, data_set(MIB * 3 // 2))
             assert await end(second) == (0xA700, "too much is being received from all peers together")

@@ -16,7 +16,7 @@ from dicomproto.upper_layer.pdu import AsynchronousOperationsWindow, Presentatio
 
 from .checks import checked, own_title, seconds_or_none, timeouts, whole, wrong
 from .contexts import ABSTRACT_SYNTAX, TRANSFER_SYNTAX, plain_uid
-from .words import named, shown
+from .error_text import named, shown
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

@@ -16,13 +16,13 @@ from .arguments import Context
 from .entity.acceptor import ServerCore
 from .entity.ae import Requestor
 from .entity.association import Association
-from .entity.facade import Entity, StreamServer, in_its_place
+from .entity.base_entity import Entity, StreamServer, in_its_place
+from .error_text import known_as
 from .server.connections import MAXIMUM_PENDING
 from .server.tasks import Server
 from .streams.event_loop import Library, refuse_with
 from .streams.listening import ListenOn
 from .streams.supplied import check_backend
-from .words import known_as
 
 if TYPE_CHECKING:
     from dicomproto.negotiation import SupportedContext

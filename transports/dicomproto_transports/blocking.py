@@ -30,7 +30,7 @@ from .entity.acceptor import ServerCore
 from .entity.ae import Requestor
 from .entity.association import Association as Coroutines
 from .entity.base_association import BaseAssociation
-from .entity.facade import Entity, StreamServer, in_its_place
+from .entity.base_entity import Entity, StreamServer, in_its_place
 from .files.objects import KnownFile
 from .files.part10 import InvalidFile, NotPart10, TruncatedFile
 from .logs import debug_logger
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from dicomproto.dimse.commands import Response
     from dicomproto.negotiation import SupportedContext
 
-    from .association.handling import Drive
+    from .association.handler_runner import Drive
     from .association.session import Session
     from .checks import Network
     from .streams.interface import Connect

@@ -17,7 +17,7 @@ from dicomproto.uids import is_valid_uid
 from dicomproto.upper_layer.conformance import is_valid_ae_title
 from dicomproto.upper_layer.pdu import AsynchronousOperationsWindow, normalize_ae_title
 
-from .words import named, shown
+from .error_text import named, shown
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network

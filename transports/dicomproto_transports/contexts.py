@@ -195,7 +195,7 @@ def plain_uid(what: str, given: object) -> str:
     TypeError, or ValueError for other text, with a suggestion.
     """
     if not isinstance(given, str):
-        from .words import shown
+        from .error_text import shown
 
         raise TypeError(f"{what} must be a UID, as text, not {shown(given)}")
     uid = normalize_uid(str(given))

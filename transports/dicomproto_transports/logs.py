@@ -25,8 +25,8 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, TextIO
 
 from . import evt
+from .error_text import printable
 from .streams.addresses import name_of
-from .words import printable
 
 if TYPE_CHECKING:
     from .events.handlers import Handlers

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Sequence
 from os import PathLike, fspath
 from typing import Literal
 
-from .words import shown
+from .error_text import shown
 
 __all__ = [
     "client_context", "server_context", "ReloadingContext",

@@ -12,7 +12,7 @@ from dicomproto.errors import (
 )
 from dicomproto.upper_layer.pdu import ReleaseRQ
 
-from ..words import timed_out
+from ..error_text import timed_out
 
 if TYPE_CHECKING:
     from .session import Session
@@ -44,7 +44,7 @@ async def release(session: Session, timeout: float | None = None) -> None:
 async def abort(session: Session) -> None:
     """Abort an association; see `Association.abort`."""
     if session.ending.reason is None:
-        with session.handling.taken_to_abort():
+        with session.runner.aborting():
             await session.end()
 
 
@@ -56,6 +56,6 @@ async def leave_block(session: Session, *, is_cut: bool) -> None:
     try:
         await release(session)
     except LocalProtocolError:
-        if session.handling.is_free:
+        if session.runner.is_free:
             await session.end()  # no later call could; a task that still uses the association can
         raise

@@ -31,12 +31,12 @@ from dicomproto.upper_layer.events import (
 from dicomproto.upper_layer.pdu import Abort, Buffer, ReleaseRQ
 from dicomproto.upper_layer.states import State
 
+from ..error_text import printable
 from ..streams.interface import TLSBroken, glimpse
-from ..words import printable
 from .endings import Ending, Reason
 from .log_lines import log
+from .scheduling import MESSAGE, Turn
 from .sender import Sender
-from .turns import MESSAGE, Turn
 
 if TYPE_CHECKING:
     from dicomproto.config import Timeouts
@@ -163,7 +163,7 @@ class Driver:
         self._ahead.appendleft(event)
 
     async def take_turn(self) -> None:
-        """Let other tasks run if the turn of this association is over; see `turns.py`."""
+        """Let other tasks run if the turn of this association is over; see `scheduling.py`."""
         if self._turn.is_over(self._stream.now()):
             await self._let_others_run()
 

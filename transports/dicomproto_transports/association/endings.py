@@ -32,9 +32,9 @@ from dicomproto.upper_layer.events import (
 )
 from dicomproto.upper_layer.pdu import Abort, AssociateRJ, ReleaseRP
 
+from ..error_text import PROTOCOLS, during, timed_out
 from ..streams.addresses import name_of
 from ..streams.interface import TLSBroken
-from ..words import PROTOCOLS, during, timed_out
 
 if TYPE_CHECKING:
     from dicomproto.connection import Connection

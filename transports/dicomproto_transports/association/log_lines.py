@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dicomproto.dimse.events import MessageIncomplete, UnexpectedDataSet
 from dicomproto.dimse.status import Category
 
-from ..words import printable
+from ..error_text import printable
 
 if TYPE_CHECKING:
     from dicomproto.connection import Connection, ConnectionEvent

@@ -14,7 +14,7 @@ from dicomproto.dimse.commands import NO_DATA_SET
 from dicomproto.dimse.status import Category
 from dicomproto.errors import AssociationAborted
 
-from ..words import timed_out
+from ..error_text import timed_out
 from .endings import Ending, Reason
 from .log_lines import log, log_response
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dicomproto.dimse.commands import Response
     from dicomproto.upper_layer.pdu import Buffer
 
-    from ..files.pieces import Source
+    from ..files.sources import Source
     from ..streams.interface import Stream
     from .observer import Observer
 

@@ -2,8 +2,8 @@
 
 A call sends a request and dispatches events until its response is there. Dispatching serves the peer's
 requests, keeps responses to other requests, stops a data set that was refused early, and answers a release.
-A handler may call its association, which dispatches again inside. `driver.py` moves the bytes, `handling.py`
-admits the calls. The function that serves the peer's requests is passed in.
+A handler may call its association, which dispatches again inside. `driver.py` moves the bytes,
+`handler_runner.py` admits the calls. The function that serves the peer's requests is passed in.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from dicomproto.errors import (
 from dicomproto.upper_layer.pdu import ReleaseRP, ReleaseRQ
 
 from .. import evt
-from ..files.pieces import PieceBuffers, Source
-from ..words import printable
+from ..error_text import printable
+from ..files.sources import PieceBuffers, Source
 from .driver import Driver
 from .endings import CutEnds
-from .handling import Drive, Handling
-from .incoming import Incoming
+from .handler_runner import Drive, HandlerRunner
+from .incoming_data_set import Incoming
 from .log_lines import log, log_oddities, log_response
 from .operations import Operation, Reply, Unfinished
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from ..streams.interface import Backend, Stream
     from .charset import Doubt
     from .endings import Ending
-    from .holding import Holding
+    from .held_bytes import HeldBytes
     from .sender import Sender
 
 R = TypeVar("R", bound=Response)
@@ -59,9 +59,9 @@ class Session:
     """
 
     __slots__ = (
-        "connection", "stream", "backend", "timeouts", "driver", "sender", "ending", "handling",
-        "association", "ae_title", "text", "holding", "maximum_collected", "data_sets", "depth", "unfinished",
-        "piece_buffers", "contexts", "cut_ends", "next_event", "end",
+        "connection", "stream", "backend", "timeouts", "driver", "sender", "ending", "runner",
+        "association", "ae_title", "text", "held_bytes", "maximum_collected", "data_sets", "depth",
+        "unfinished", "piece_buffers", "contexts", "cut_ends", "next_event", "end",
         "send_queued", "respond", "enter", "leave", "_serve", "_awaited", "__weakref__",
     )  # fmt: skip
 
@@ -78,7 +78,7 @@ class Session:
         ae_title: str,
         drive: Drive | None,
         text: Doubt,
-        holding: Holding,
+        held_bytes: HeldBytes,
         maximum_collected: int | None,
     ) -> None:
         self.connection: Connection = connection
@@ -89,7 +89,7 @@ class Session:
         """The AE title of this side."""
         self.text: Doubt = text
         """Checks the character sets of received data sets."""
-        self.holding: Holding = holding
+        self.held_bytes: HeldBytes = held_bytes
         """Counts held bytes of data sets, over all associations of a server."""
         self.maximum_collected: int | None = maximum_collected
         """Most bytes of data sets that all associations of a server may hold."""
@@ -107,14 +107,14 @@ class Session:
         self.driver: Driver = Driver(connection, stream, backend, timeouts, self._tell_end)
         self.sender: Sender = self.driver.sender
         self.ending: Ending = self.driver.ending
-        self.handling: Handling = Handling(self.driver, connection, stream, backend, handlers, drive)
+        self.runner: HandlerRunner = HandlerRunner(self.driver, connection, stream, backend, handlers, drive)
         # Methods of the parts, bound here: a method that passes them on costs one more call.
         self.next_event: Final = self.driver.next_event
         self.end: Final = self.driver.end
         self.send_queued: Final = self.sender.send_queued
         self.respond: Final = self.sender.respond
-        self.enter: Final = self.handling.enter
-        self.leave: Final = self.handling.leave
+        self.enter: Final = self.runner.enter
+        self.leave: Final = self.runner.leave
         self.cut_ends: CutEnds = CutEnds(self.end)
         """A block of a call that cannot be resumed after a cut: a cut ends the association."""
         self.association: AnyAssociation = make_association(self)
@@ -140,22 +140,22 @@ class Session:
 
     def bind(self, event: evt.EventKind, handler: evt.Handler, args: Sequence[object] = ()) -> None:
         """Bind a handler for this association alone; see `Association.bind`."""
-        handlers = self.handling.handlers.copy()
+        handlers = self.runner.handlers.copy()
         handlers.bind(event, handler, args)
-        self.handling.handlers = handlers
+        self.runner.handlers = handlers
         self.observe()
 
     def unbind(self, event: evt.EventKind, handler: evt.Handler) -> None:
         """Unbind a handler for this association alone."""
-        handlers = self.handling.handlers.copy()
+        handlers = self.runner.handlers.copy()
         handlers.unbind(event, handler)
-        self.handling.handlers = handlers
+        self.runner.handlers = handlers
         self.observe()
 
     def observe(self) -> None:
         """Start or stop the observer: it runs while a handler of `evt.OBSERVED` is bound."""
-        driver, handling = self.driver, self.handling
-        if not handling.handlers.are_observing:
+        driver, runner = self.driver, self.runner
+        if not runner.handlers.are_observing:
             if driver.observer is not None:
                 driver.observer.stop()
                 driver.listen(None)
@@ -166,19 +166,19 @@ class Session:
                 Observer(
                     self.connection,
                     self.association,
-                    handling.handlers_of,
-                    handling.tell,
+                    runner.handlers_of,
+                    runner.tell,
                     self.sender.count_unsent,
                 )
             )
 
     async def notify(self, kind: evt.EventKind, **facts: object) -> None:
         """Run the handlers of a notification event."""
-        if self.handling.handlers.all(kind):
-            await self.handling.tell(kind.event_class(kind, self.association, **facts))
+        if self.runner.handlers.all(kind):
+            await self.runner.tell(kind.event_class(kind, self.association, **facts))
 
     async def _tell_end(self) -> None:
-        if self.handling.handlers.get_events():
+        if self.runner.handlers.get_events():
             error = self.ending.error
             if isinstance(error, AssociationRejected):
                 await self.notify(evt.EVT_REJECTED)
@@ -250,7 +250,7 @@ class Session:
                 await self._end_for(f"{self.peer_name} sent {what}: aborted")
 
     async def _response_data(self, *, is_wanted: bool) -> Buffer | None:
-        incoming = Incoming(self, self.holding, self.maximum_collected)
+        incoming = Incoming(self, self.held_bytes, self.maximum_collected)
         if not is_wanted:
             await incoming.drain()
             return None

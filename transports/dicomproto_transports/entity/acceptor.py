@@ -27,7 +27,7 @@ from dicomproto.upper_layer.pdu import (
 
 from .. import evt
 from ..arguments import Context, supported_index
-from ..association.holding import Holding
+from ..association.held_bytes import HeldBytes
 from ..association.log_lines import log, log_acceptance, log_connection
 from ..association.session import Session
 from ..checks import checked, own_title, several
@@ -94,7 +94,7 @@ class ServerCore:
         proxy_protocol_from: Network | Iterable[Network] = (),
         *,
         places: Places | None = None,
-        holding: Holding | None = None,
+        held_bytes: HeldBytes | None = None,
     ) -> None:
         self.handlers: Handlers = ae.bind(evt_handlers)
         self._ae = ae
@@ -107,7 +107,7 @@ class ServerCore:
             text = "a server needs presentation contexts: add_supported_context() or contexts="
             raise LocalProtocolError(text)
         self._admission = Admission(proxy_protocol_from, ssl_context)
-        self._places, self._holding = places or Places(), holding or Holding()
+        self._places, self._held_bytes = places or Places(), held_bytes or HeldBytes()
         self._is_closing = False  # not an Event: a signal handler could block on its lock
 
     def rules(self) -> Rules:
@@ -144,7 +144,7 @@ class ServerCore:
 
     def _all_handlers(self) -> list[Handlers]:
         """Return the handlers of all associations; most share ours, some have a changed copy."""
-        others = [session.handling.handlers for session in self._places.sessions()]
+        others = [session.runner.handlers for session in self._places.sessions()]
         return [self.handlers, *(handlers for handlers in others if handlers is not self.handlers)]
 
     def _observe(self) -> None:
@@ -193,7 +193,7 @@ class ServerCore:
             self.handlers,
             settings,
             ae_title=self._ae_title,
-            holding=self._holding,
+            held_bytes=self._held_bytes,
         )
         session.enter("the server")  # from now on only handlers may use it
         try:
@@ -278,7 +278,7 @@ class ServerCore:
             self._places.refuse(place)
             return _TOO_MANY, policy
         event = evt.RequestedEvent(evt.EVT_REQUESTED, session.association, rq)
-        good = await session.handling.tell(event)
+        good = await session.runner.tell(event)
         if event.rejection is not None:
             result, source, reason = event.rejection
             return AssociateRJ(result=result, source=source, reason=reason), policy

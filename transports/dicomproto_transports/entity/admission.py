@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from dicomproto.errors import AssociationError
 
+from ..error_text import named, timed_out
 from ..streams.addresses import name_of
 from ..streams.networks import Networks
-from ..words import named, timed_out
 
 if TYPE_CHECKING:
     from dicomproto.config import Timeouts

@@ -20,15 +20,15 @@ from dicomproto.upper_layer.pdu import (
 from .. import arguments, evt
 from ..arguments import Context
 from ..association.charset import Doubt
-from ..association.handling import Drive
-from ..association.holding import Holding
+from ..association.handler_runner import Drive
+from ..association.held_bytes import HeldBytes
 from ..association.session import Session
 from ..checks import charset_or_none, checked
+from ..error_text import known_as
 from ..events.handlers import Handlers
 from ..logs import with_dumps
 from ..scp.destination import Destinations
 from ..scp.provider import Provider
-from ..words import known_as
 from .association import Association
 from .requestor import NegotiationItem, connected_stream, establish, request_of
 from .settings import Settings
@@ -82,7 +82,7 @@ class AECore(Settings):
         timeouts: Timeouts | None = None,
         ae_title: str | None = None,
         assume_charset: str | None = None,
-        holding: Holding | None = None,
+        held_bytes: HeldBytes | None = None,
     ) -> Session:
         """Return the session of an engine and a stream, with `settings` that do not change any more.
 
@@ -102,7 +102,7 @@ class AECore(Settings):
             ae_title=ae_title or settings.ae_title,
             drive=type(self).drive,
             text=Doubt(assume_charset),
-            holding=holding or Holding(),
+            held_bytes=held_bytes or HeldBytes(),
             maximum_collected=settings.maximum_collected,
         )
         self._sessions.add(ref(session, self._sessions.discard))

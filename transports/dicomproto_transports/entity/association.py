@@ -45,13 +45,13 @@ from .. import arguments
 from ..association.closing import abort, leave_block, release
 from ..association.endings import CutEnds
 from ..checks import checked, own_title, seconds_or_none, wrong
+from ..error_text import known_as
 from ..files.objects import KnownFile, prepare
-from ..files.pieces import Encoding
+from ..files.sources import Encoding
 from ..scu.requests import ask, call_of, context_for
 from ..scu.responses import Responses
 from ..scu.store import store
 from ..scu.store_many import StoreOutcomes
-from ..words import known_as
 from .base_association import BaseAssociation, session_of
 
 if TYPE_CHECKING:

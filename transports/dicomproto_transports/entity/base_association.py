@@ -10,9 +10,9 @@ from dicomproto.errors import AssociationError, AssociationRejected, Association
 from dicomproto.upper_layer.events import Role
 
 from ..attributes import refuse_on_association
+from ..error_text import known_as
 from ..events.service_user import ServiceUser
-from ..words import known_as
-from .parties import acceptor_of, requestor_of
+from .service_users import acceptor_of, requestor_of
 
 if TYPE_CHECKING:
     from dicomproto.config import Timeouts
@@ -168,11 +168,11 @@ class BaseAssociation:
 
     def get_events(self) -> list[evt.EventKind]:
         """Return the events that have a handler."""
-        return self._session.handling.handlers.get_events()
+        return self._session.runner.handlers.get_events()
 
     def get_handlers(self, event: evt.EventKind) -> list[tuple[evt.Handler, tuple[object, ...]]]:
         """Return the handlers of an event, each with its extra arguments, in the order of binding."""
-        return self._session.handling.handlers.get_handlers(event)
+        return self._session.runner.handlers.get_handlers(event)
 
 
 session_of: Callable[[BaseAssociation], Session] = attrgetter("_session")

@@ -21,9 +21,9 @@ from .. import arguments, evt
 from ..arguments import Context
 from ..association.log_lines import log_acceptance, log_connection
 from ..checks import own_title
+from ..error_text import shown, uid_named
 from ..streams.addresses import name_of
 from ..streams.supplied import check_stream
-from ..words import shown, uid_named
 from .settings import Settings
 
 if TYPE_CHECKING:

@@ -51,8 +51,8 @@ from ..checks import (
     window_of,
 )
 from ..contexts import PresentationContext
+from ..error_text import known_as
 from ..streams.supplied import connecting_by
-from ..words import known_as
 from .timeouts import NamedTimeouts
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from dicomproto.upper_layer.pdu import (
     ReleaseRQ,
 )
 
-from ..words import printable, uid_named
+from ..error_text import printable, uid_named
 
 if TYPE_CHECKING:
     from dicomproto.dimse.commands import Command

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from dicomproto.record import Record
 
-from ..words import named, shown
+from ..error_text import named, shown
 from .event import Event
 from .event_kind import EventKind, Handler, HandlerOf
 from .kinds import EVT_C_STORE, EVT_C_STORE_STREAM, OBSERVED

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from dicomproto.upper_layer.pdu import Buffer
 
 
-class Handling(Protocol):
+class HandlerRunner(Protocol):
     """Runs the handlers of an association."""
 
     def is_cut(self, message_id: int, /) -> bool:

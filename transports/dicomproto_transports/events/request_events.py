@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from dicomproto.upper_layer.pdu import Buffer
 
     from .event_kind import EventKind, Handler
-    from .request_data import Handling, RequestData, StoreData, StreamedData
+    from .request_data import HandlerRunner, RequestData, StoreData, StreamedData
 
     Q_co = TypeVar("Q_co", bound=Request, covariant=True, default=Request)
     D_co = TypeVar("D_co", bound=RequestData, covariant=True, default=RequestData)
@@ -45,7 +45,7 @@ else:
 class RequestEvent(Event[A_co], Generic[A_co, Q_co, D_co]):
     """A request of the peer, of any DIMSE service."""
 
-    __slots__ = ("request", "context", "warnings", "deferred", "verdict", "_handling", "_data")
+    __slots__ = ("request", "context", "warnings", "deferred", "verdict", "_runner", "_data")
 
     request: Q_co
     """The request, with its command elements as attributes.
@@ -60,7 +60,7 @@ class RequestEvent(Event[A_co], Generic[A_co, Q_co, D_co]):
     """The functions given to `after_response` that have not run yet."""
     verdict: bool | None
     """The final value of `is_cancelled`; None while it may change."""
-    _handling: Handling
+    _runner: HandlerRunner
     _data: D_co
 
     def __init__(
@@ -70,7 +70,7 @@ class RequestEvent(Event[A_co], Generic[A_co, Q_co, D_co]):
         request: Q_co,
         context: AcceptedContext,
         warnings: tuple[str, ...],
-        handling: Handling,
+        runner: HandlerRunner,
         data: D_co,
     ) -> None:
         super().__init__(kind, assoc)
@@ -79,7 +79,7 @@ class RequestEvent(Event[A_co], Generic[A_co, Q_co, D_co]):
         self.warnings = warnings
         self.deferred = ()
         self.verdict = None
-        self._handling = handling
+        self._runner = runner
         self._data = data
 
     @property
@@ -110,7 +110,7 @@ class RequestEvent(Event[A_co], Generic[A_co, Q_co, D_co]):
         the library answers a cancel.
         """
         if self.verdict is None:
-            if not self._handling.is_cut(self.request.MessageID):
+            if not self._runner.is_cut(self.request.MessageID):
                 return False
             self.verdict = True
         return self.verdict

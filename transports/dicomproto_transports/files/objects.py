@@ -21,9 +21,9 @@ from dicomproto.uids import (
 )
 
 from ..arguments import is_data_set
-from ..words import named
+from ..error_text import named
 from .part10 import FileHead, TruncatedFile, read_head
-from .pieces import (
+from .sources import (
     Encoding,
     FileSource,
     MemorySource,

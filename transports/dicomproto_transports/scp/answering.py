@@ -10,9 +10,9 @@ from dicomproto.dimse.events import RequestReceived
 from dicomproto.errors import AssociationError
 
 from .. import evt
-from ..association.incoming import Incoming
+from ..association.incoming_data_set import Incoming
+from ..error_text import printable
 from ..events.handlers import Bound
-from ..words import printable
 from .cancelling import report_failure
 from .results import dataset_of, pair_of, response_for
 
@@ -31,7 +31,7 @@ async def refuse(session: Session, received: RequestReceived, status: int, comme
     """Send a failure at once, then discard the data set (PS3.7 9.3.1)."""
     session.respond(received.command.response(status, ErrorComment=comment))
     if received.has_data_set:
-        await Incoming(session, session.holding, session.maximum_collected).drain()
+        await Incoming(session, session.held_bytes, session.maximum_collected).drain()
 
 
 def event_of(
@@ -40,7 +40,7 @@ def event_of(
     """Return the event of a request, for the handler of its kind."""
     context = session.connection.accepted_contexts[received.context_id]
     return kind.event_class(
-        kind, session.association, received.command, context, received.warnings, session.handling, data_set
+        kind, session.association, received.command, context, received.warnings, session.runner, data_set
     )
 
 
@@ -54,7 +54,7 @@ async def ask_handler(
 ) -> tuple[Response, Dataset | None]:
     """Run the handler; return the response and the data set that its result stands for."""
     try:
-        result = await session.handling.run(bound, event)
+        result = await session.runner.run(bound, event)
     except Exception as error:
         code, comment = report_failure(session, event, error, failed)
         return request.response(code, ErrorComment=comment), None
@@ -75,12 +75,12 @@ async def run_deferred(session: Session, event: evt.RequestEvent) -> None:
     while event.deferred:
         (function, args), event.deferred = event.deferred[0], event.deferred[1:]
         try:
-            await session.handling.run(Bound(handler=function, args=args), session.association)
+            await session.runner.run(Bound(handler=function, args=args), session.association)
         except Exception as error:
             if session.ending.terminal is not None and isinstance(error, AssociationError):
                 raise
             peer, name = session.peer_name, event.event.name
-            if session.handling.explains(error):
+            if session.runner.explains(error):
                 what = "%s: what was to happen after the response to %s ended with the association (%s)"
                 log.info(what, peer, name, type(error).__name__)
             else:

@@ -16,9 +16,9 @@ from dicomproto.dimse.events import RequestReceived
 from dicomproto.dimse.status import CANCEL, CANNOT_UNDERSTAND, Category, category_of
 from dicomproto.errors import AssociationError, DataSetError
 
-from ..words import printable
+from ..error_text import printable
+from .result_iterator import END
 from .results import comment_on, pair_of, status_of
-from .yielded import END
 
 if TYPE_CHECKING:
     from .. import evt
@@ -39,7 +39,7 @@ class PeerLeaves(Exception):
     """The peer takes no more results; the operation ends without a response."""
 
 
-async def give_way(session: Session) -> None:
+async def poll_peer(session: Session) -> None:
     """Read the peer's input, and let other tasks run. Raises PeerLeaves."""
     if not session.driver.look_ahead():
         with suppress(AssociationError):
@@ -55,12 +55,12 @@ async def _act_on_end(session: Session) -> None:
     session.driver.put_back(event)
 
 
-async def last_word(steps: Yielding) -> tuple[object, object]:
+async def final_result(results: Yielding) -> tuple[object, object]:
     """Return the final status of a cancelled operation, and the data set beside it.
 
     The handler may yield both now. If it yields another pending result, or nothing, they are FE00H and None.
     """
-    result = await steps.next()
+    result = await results.next()
     status, beside = (CANCEL, None) if result is END else pair_of(result)
     return (CANCEL, None) if category_of(status_of(status)) is Category.PENDING else (status, beside)
 
@@ -84,7 +84,7 @@ def report_failure(
     """
     event.deferred = ()
     name, peer = event.event.name, session.peer_name
-    if session.handling.explains(error, event):
+    if session.runner.explains(error, event):
         log.info("%s: the handler of %s ended with the association (%s)", peer, name, type(error).__name__)
         raise PeerLeaves
     if isinstance(error, DataSetError) and error.request is event.request:

@@ -18,7 +18,7 @@ from dicomproto.negotiation import AcceptedContext
 from dicomproto.uids import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, normalize_uid
 from dicomproto.upper_layer.pdu import Buffer
 
-from ..association.incoming import TOO_MUCH, Incoming
+from ..association.incoming_data_set import TOO_MUCH, Incoming
 from ..files.part10 import file_meta_bytes
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class IncomingDataSet(Incoming):
     __slots__ = ("received", "limit", "bounds", "_session", "_data", "_dataset")
 
     def __init__(self, session: Session, received: RequestReceived, bounds: Bounds | None = None) -> None:
-        super().__init__(session, session.holding, session.maximum_collected)
+        super().__init__(session, session.held_bytes, session.maximum_collected)
         self._session = session
         self.received: RequestReceived = received
         limits = session.connection.limits
@@ -219,12 +219,12 @@ class IncomingStore(IncomingDataSet):
         return chunk
 
     def __iter__(self) -> Iterator[Buffer]:
-        if self._session.handling.drive is None:
+        if self._session.runner.drive is None:
             raise TypeError("use `async for` over event.chunks; a sync handler cannot wait here")
         return self
 
     def __next__(self) -> Buffer:
-        drive = self._session.handling.drive
+        drive = self._session.runner.drive
         assert drive is not None
         chunk = drive(self._next_streamed())
         if chunk is None:

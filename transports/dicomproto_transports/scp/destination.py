@@ -23,11 +23,11 @@ from dicomproto.upper_layer.pdu import normalize_ae_title
 
 from ..association.closing import release
 from ..checks import own_title
-from ..files.pieces import read_failure
+from ..error_text import named, printable
+from ..files.sources import read_failure
 from ..scu.store import placed
 from ..streams.polling import polling_backend
-from ..words import named, printable
-from .cancelling import PeerLeaves, give_way
+from .cancelling import PeerLeaves, poll_peer
 
 if TYPE_CHECKING:
     from dicomproto.dimse.commands import Response
@@ -201,7 +201,7 @@ class Destination:
         """Read the mover's input during a wait for the destination; its release or end ends the wait."""
         if self._mover.ending.terminal is not None:  # the mover has ended: only the release is left
             return
-        await give_way(self._mover)
+        await poll_peer(self._mover)
         if self._is_opening and self._request.MessageID in self._mover.driver.cancelled:
             raise CancelledMeanwhile
 

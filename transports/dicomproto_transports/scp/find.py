@@ -16,11 +16,11 @@ from dicomproto.dimse.status import CANCEL, Category, category_of
 from dicomproto.services import ServiceClass
 
 from .. import evt
-from ..files.pieces import Encoding, MemorySource, piece_size
-from ..words import printable
-from .cancelling import PeerLeaves, give_way, last_word, report_failure, settle
+from ..error_text import printable
+from ..files.sources import Encoding, MemorySource, piece_size
+from .cancelling import PeerLeaves, final_result, poll_peer, report_failure, settle
+from .result_iterator import END, ResultIterator
 from .results import dataset_of, fields_of, pair_of, response_for, status_of
-from .yielded import END, Steps
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -49,12 +49,12 @@ async def serve_find(
     sop_classes: SOPClassRegistry,
 ) -> None:
     """Answer one C-FIND request, to its final response."""
-    steps = Steps(session, bound, event, takes_status=True)
+    results = ResultIterator(session, bound, event, takes_status=True)
     has_one_at_most = _has_one_at_most(sop_classes, event.context)
     try:
-        response = await _send_matches(session, received.command, steps, event, failed, has_one_at_most)
+        response = await _send_matches(session, received.command, results, event, failed, has_one_at_most)
     finally:
-        await steps.close()
+        await results.close()
     settle(session, event)
     session.respond(response)
 
@@ -62,7 +62,7 @@ async def serve_find(
 async def _send_matches(
     session: Session,
     request: Request,
-    steps: Steps,
+    results: ResultIterator,
     event: evt.RequestEvent,
     failed: int,
     has_one_at_most: bool,
@@ -72,15 +72,15 @@ async def _send_matches(
     encoding = Encoding(session)
     while True:
         try:
-            result = await steps.next()
-            await give_way(session)
+            result = await results.next()
+            await poll_peer(session)
             if result is END:
                 # A cancelled handler may have ended early: that is no success.
                 result = CANCEL if request.MessageID in session.driver.cancelled else 0
             status, dataset = pair_of(result)
             is_pending = category_of(status_of(status)) is Category.PENDING
             if is_pending and request.MessageID in session.driver.cancelled:
-                status, _ = await last_word(steps)
+                status, _ = await final_result(results)
                 dataset = None  # a match after a cancel
             final = None
             if category_of(status_of(status)) is not Category.PENDING:

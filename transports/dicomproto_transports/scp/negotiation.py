@@ -27,7 +27,7 @@ async def intervene(session: Session, rq: AssociateRQ, policy: AcceptorPolicy) -
     """
     changes: dict[str, object] = {}
     identity, window = rq.user_identity, rq.asynchronous_operations_window
-    if identity is not None and session.handling.handlers.one(evt.EVT_USER_ID):
+    if identity is not None and session.runner.handlers.one(evt.EVT_USER_ID):
         facts: dict[str, object] = {
             "user_id_type": identity.identity_type,
             "primary_field": identity.primary_field,
@@ -61,14 +61,14 @@ async def _ask(
     read: Callable[[object], T],
 ) -> T | None:
     """Run the handler of an event, if there is one, and read its result."""
-    bound = session.handling.handlers.one(kind)
+    bound = session.runner.handlers.one(kind)
     if bound is None:
         return None
     event = kind.event_class(kind, session.association, rq, **facts)
     try:
-        return read(await session.handling.run(bound, event))
+        return read(await session.runner.run(bound, event))
     except Exception as error:
-        if session.handling.explains(error):
+        if session.runner.explains(error):
             what = "%s: the handler of %s ended with the association (%s)"
             log.info(what, session.peer_name, kind.name, type(error).__name__)
         else:

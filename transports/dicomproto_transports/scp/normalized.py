@@ -11,8 +11,8 @@ from dicomproto.dimse.status import PROCESSING_FAILURE, Category
 from dicomproto.uids import is_valid_uid
 
 from .. import evt
-from ..files.pieces import Encoding, MemorySource, piece_size
-from ..words import printable
+from ..error_text import printable
+from ..files.sources import Encoding, MemorySource, piece_size
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

@@ -139,7 +139,7 @@ class Provider:
             log.debug("%s: its %s has no answer", session.peer_name, request.name)
 
     async def _serve(self, session: Session, received: RequestReceived, service: Service) -> None:
-        request, bound = received.command, session.handling.handlers.one(service.event)
+        request, bound = received.command, session.runner.handlers.one(service.event)
         if bound is None:
             if service.event is evt.EVT_C_ECHO:
                 session.respond(request.response())

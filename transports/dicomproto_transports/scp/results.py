@@ -16,7 +16,7 @@ from dicomproto.dimse.status import Category, category_of
 from dicomproto.errors import DataSetError
 
 from ..arguments import is_data_set
-from ..words import named
+from ..error_text import named
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

@@ -25,15 +25,15 @@ from dicomproto.uids import IMPLICIT_VR_LITTLE_ENDIAN
 
 from .. import evt
 from ..arguments import is_data_set
+from ..error_text import named, printable
 from ..files.objects import FileToSend, KnownFile, prepare
-from ..files.pieces import Encoding, MemorySource, Source, SourceChanged, piece_size
+from ..files.sources import Encoding, MemorySource, Source, SourceChanged, piece_size
 from ..scu.store import store
-from ..words import named, printable
-from .cancelling import PeerLeaves, give_way, last_word, report_failure, settle
+from .cancelling import PeerLeaves, final_result, poll_peer, report_failure, settle
 from .destination import CancelledMeanwhile, Destination, Destinations, Unreachable
-from .lookahead import StepsAhead, came_as_path, close_file_in
+from .prefetch import PrefetchedResults, came_as_path, close_file_in
+from .result_iterator import END
 from .results import dataset_of, fields_of, pair_of, status_of
-from .yielded import END
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -62,13 +62,13 @@ async def serve_retrieve(
     destinations: Destinations,
 ) -> None:
     """Answer one C-GET or C-MOVE request, to its final response."""
-    steps = StepsAhead(session, bound, event)
-    retrieval = Retrieval(session, received, event, steps, failed, destinations)
+    results = PrefetchedResults(session, bound, event)
+    retrieval = Retrieval(session, received, event, results, failed, destinations)
     try:
         try:
             answer = await retrieval.run()
         finally:
-            await steps.close()
+            await results.close()
         settle(session, event)
         await retrieval.close()  # before the final response: the peer may use the objects then
         await session.answer(*answer)
@@ -97,14 +97,14 @@ class Retrieval:
         session: Session,
         received: RequestReceived,
         event: evt.RequestEvent,
-        steps: StepsAhead,
+        results: PrefetchedResults,
         failed: int,
         destinations: Destinations,
     ) -> None:
         self.request: CGetRQ | CMoveRQ = cast("CGetRQ | CMoveRQ", received.command)
         self._session = session
         self._event = event
-        self._steps = steps
+        self._results = results
         self._failed = failed
         self._destinations = destinations
         self._counts = SubOperations(0)
@@ -120,7 +120,7 @@ class Retrieval:
             except _Final as final:
                 return self._ended_by_handler(final)
         except Unreachable as error:
-            for instance in self._steps.drop_files():
+            for instance in self._results.drop_files():
                 self._counts.fail(instance)
             self._counts.give_up()  # sub-operations completed before stay counted
             return self._final(self._counts.status, ErrorComment=error_comment(str(error)))
@@ -141,7 +141,7 @@ class Retrieval:
 
     async def _first(self) -> object:
         """Return a result before the objects: the destination or the count."""
-        result = await self._steps.next()
+        result = await self._results.next()
         if result is END:
             raise TypeError("the handler yielded too little")
         is_pair = isinstance(result, tuple) and len(result) == 2 and result[0] is not None
@@ -156,9 +156,9 @@ class Retrieval:
     async def _transfer_all(self) -> Answer:
         counts, session = self._counts, self._session
         while True:
-            result = await self._steps.next()
+            result = await self._results.next()
             try:
-                await give_way(session)
+                await poll_peer(session)
                 if result is END and counts.remaining and self._is_cancelled:
                     return self._final(CANCEL)
                 if result is END:
@@ -168,7 +168,7 @@ class Retrieval:
                 if category_of(status_of(status)) is not Category.PENDING:
                     raise _Final(status, item)
                 if self._is_cancelled:
-                    raise await self._last_word()
+                    raise await self._final_result()
                 await self._transfer(item)
             finally:
                 close_file_in(result)
@@ -180,10 +180,10 @@ class Retrieval:
     def _is_cancelled(self) -> bool:
         return self.request.MessageID in self._session.driver.cancelled
 
-    async def _last_word(self) -> _Final:
-        """Return the final status of a cancelled operation; see `last_word`."""
-        self._steps.drop_files()
-        return _Final(*await last_word(self._steps))
+    async def _final_result(self) -> _Final:
+        """Return the final status of a cancelled operation; see `final_result`."""
+        self._results.drop_files()
+        return _Final(*await final_result(self._results))
 
     def _ended_by_handler(self, final: _Final) -> Answer:
         code = status_of(final.status)
@@ -270,13 +270,13 @@ class Retrieval:
         if destination is None:
             return (await store(self._session, item, priority=self.request.Priority)).Status
         if destination.plans and came_as_path(item) and not await destination.is_ready_for(item):
-            await self._steps.look_ahead(lambda: self._is_cancelled)
+            await self._results.prefetch(lambda: self._is_cancelled)
             if self._is_cancelled:
-                raise await self._last_word()
+                raise await self._final_result()
         try:
-            return await destination.store(item, self._steps.upcoming())
+            return await destination.store(item, self._results.upcoming())
         except CancelledMeanwhile:
-            raise await self._last_word() from None
+            raise await self._final_result() from None
 
 
 def _count(result: object) -> int:

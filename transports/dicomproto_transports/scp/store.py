@@ -21,7 +21,7 @@ STORE_STATUS_UNKNOWN = 0xC002
 
 async def serve_store(session: Session, received: RequestReceived) -> None:
     """Answer one C-STORE request, its data set included."""
-    handlers = session.handling.handlers
+    handlers = session.runner.handlers
     bound = handlers.one(evt.EVT_C_STORE_STREAM)
     kind = evt.EVT_C_STORE_STREAM if bound else evt.EVT_C_STORE
     bound = bound or handlers.one(kind)

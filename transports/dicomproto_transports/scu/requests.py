@@ -9,8 +9,8 @@ from dicomproto.encoded import NORMALIZED_BOUNDS
 from dicomproto.errors import DataSetError, LocalProtocolError, NoAcceptedContext
 
 from .. import arguments
-from ..files.pieces import Encoding, MemorySource, piece_size
-from ..words import uid_named
+from ..error_text import uid_named
+from ..files.sources import Encoding, MemorySource, piece_size
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

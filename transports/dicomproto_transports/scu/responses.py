@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from dicomproto.dimse.commands import AnsweredBy, Response
 from dicomproto.errors import AssociationError, LocalProtocolError
 
-from ..files.pieces import MemorySource, piece_size
+from ..files.sources import MemorySource, piece_size
 from .requests import decoded
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from dicomproto.negotiation import AcceptedContext, ContextMatch, find_context
 from dicomproto.record import maker_of
 from dicomproto.upper_layer.events import Role
 
-from ..files.pieces import Source, piece_size
-from ..words import uid_named
+from ..error_text import uid_named
+from ..files.sources import Source, piece_size
 
 if TYPE_CHECKING:
     from dicomproto.connection import Connection

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from ..attributes import refuse_on_server
-from ..words import known_as
+from ..error_text import known_as
 
 if TYPE_CHECKING:
     from ..events.event_kind import E, EventKind, Handler, HandlerOf

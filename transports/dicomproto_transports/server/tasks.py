@@ -9,10 +9,10 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, Self
 
+from ..error_text import known_as
 from ..streams.event_loop import AsyncWaiter, Group, Library, refuse_with
 from ..streams.listening import ListenOn, accept, addresses_of, listeners
 from ..streams.tcp import SocketStream
-from ..words import known_as
 from .connections import MAXIMUM_PENDING, PAUSE, Connections
 from .serving import ConnectionServer, Serving, report
 

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Final
 from dicomproto.errors import AssociationError, ConnectionLost, TLSFailed
 from dicomproto.upper_layer.violations import sniff
 
+from ..error_text import PROTOCOLS, timed_out
 from ..tls import ReloadingContext
-from ..words import PROTOCOLS, timed_out
 from .addresses import Address
 from .interface import Stream, TLSBroken, glimpse
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from threading import Lock
 from typing import TextIO
 
-from ...words import printable
+from ...error_text import printable
 
 CRITICAL, ERROR, WARN, INFO, DEBUG = 50, 40, 30, 20, 10
 

@@ -21,7 +21,7 @@ from dicomproto.upper_layer.pdu import Buffer, PresentationContextRQ
 
 from ... import evt
 from ...blocking import AE
-from ...words import uid_named
+from ...error_text import uid_named
 from ..acceptor import Acceptor, association_of
 from ..cli.console import ERROR, INFO, WARN, Console, size
 from ..cli.options import preferred_syntaxes

@@ -28,7 +28,7 @@ from dicomproto.record import Record, maker_of
 from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN
 
 from ...files.part10 import TruncatedFile, file_meta_bytes, read_head
-from ...files.pieces import SourceChanged, read_failure
+from ...files.sources import SourceChanged, read_failure
 from ..cli.console import Console
 from ..cli.progress import Progress
 from ..requestor import facts

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 from dicomproto.dimse.status import Category, category_of
 
 from .. import evt
-from ..words import named
+from ..error_text import named
 from .results import status_of
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _LONGEST_CLEANUP = 5.0
 seconds until a thread is free to run it."""
 
 
-class Steps:
+class ResultIterator:
     """The results of one handler of a C-FIND, C-GET or C-MOVE.
 
     With `takes_status` a returned number is a status and the only result; without, it is a count.
@@ -55,19 +55,19 @@ class Steps:
             await self._begin()
         iterator = self._async
         if iterator is not None:
-            with self._session.handling.running():
+            with self._session.runner.running():
                 return await anext(iterator, END)
         sync = self._sync
         assert sync is not None
         if self.bound.in_thread:
-            return await self._session.handling.in_thread(lambda: next(sync, END))
-        with self._session.handling.running():
+            return await self._session.runner.in_thread(lambda: next(sync, END))
+        with self._session.runner.running():
             return next(sync, END)
 
     async def _begin(self) -> None:
-        result = await self._session.handling.run(self.bound, self._event)
+        result = await self._session.runner.run(self.bound, self._event)
         if hasattr(result, "__aiter__"):
-            if self._session.handling.drive is not None:
+            if self._session.runner.drive is not None:
                 raise TypeError("an async generator, which the blocking flavour does not run")
             self._async = aiter(cast("AsyncIterator[object]", result))
         elif isinstance(result, tuple) or (self._takes_status and _is_status(result)):
@@ -83,16 +83,16 @@ class Steps:
         aclose = getattr(self._async, "aclose", None)
         try:
             if aclose is not None:
-                with self._session.backend.shield(_LONGEST_CLEANUP), self._session.handling.running():
+                with self._session.backend.shield(_LONGEST_CLEANUP), self._session.runner.running():
                     await aclose()
             elif close is not None and self.bound.in_thread:
                 with self._session.backend.shield(_LONGEST_CLEANUP):
-                    await self._session.handling.in_thread(close)
+                    await self._session.runner.in_thread(close)
             elif close is not None:
-                with self._session.handling.running():
+                with self._session.runner.running():
                     close()
         except Exception as error:
-            if not self._session.handling.explains(error, self._event):
+            if not self._session.runner.explains(error, self._event):
                 what = "%s: the handler of %s failed when it was closed"
                 log.exception(what, self._session.peer_name, self._event.event.name)
 

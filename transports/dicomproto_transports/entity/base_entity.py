@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeVar
 
-from ..association.holding import Holding
+from ..association.held_bytes import HeldBytes
+from ..error_text import known_as
 from ..server.places import Places
 from ..streams.supplied import check_stream
-from ..words import known_as
 from .acceptor import ServerCore
 from .ae import AECore
 
@@ -39,7 +39,7 @@ def in_its_place(made: F) -> Callable[[object], F]:
 class Entity(AECore):
     __doc__ = AECore.__doc__
 
-    _served: tuple[Places, Holding]
+    _served: tuple[Places, HeldBytes]
     """The limits of all streams served by `serve_stream`, which count together."""
 
 
@@ -72,8 +72,8 @@ class StreamServer:
         before the stream is used.
         """
         check_stream(stream, "serve_stream()")
-        places, holding = vars(self._ae).setdefault("_served", (Places(), Holding()))
+        places, held_bytes = vars(self._ae).setdefault("_served", (Places(), HeldBytes()))
         core = ServerCore(
-            self._ae, evt_handlers, ae_title, contexts, ssl_context, places=places, holding=holding
+            self._ae, evt_handlers, ae_title, contexts, ssl_context, places=places, held_bytes=held_bytes
         )
         await core.serve_stream(stream, self._backend)

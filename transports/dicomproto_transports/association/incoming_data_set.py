@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Protocol
 from dicomproto.dimse.collector import DataSetCollector
 from dicomproto.dimse.events import DataSetChunk
 
-from .holding import FREE
+from .held_bytes import FREE
 
 if TYPE_CHECKING:
     from dicomproto.connection import ConnectionEvent
     from dicomproto.encoded import Walk
     from dicomproto.upper_layer.pdu import Buffer
 
-    from .holding import Holding
+    from .held_bytes import HeldBytes
 
 TOO_MUCH = "too much is being received from all peers together"
 
@@ -38,16 +38,16 @@ class Reading(Protocol):
 class Incoming:
     """The data set of an incoming message.
 
-    Held bytes count in `holding`, up to `most` bytes over all associations.
+    Held bytes count in `held_bytes`, up to `most` bytes over all associations.
     """
 
-    __slots__ = ("is_complete", "is_over", "counted", "excess", "_reading", "_holding", "_most")
+    __slots__ = ("is_complete", "is_over", "counted", "excess", "_reading", "_held_bytes", "_most")
 
     is_refused = True
 
-    def __init__(self, reading: Reading, holding: Holding, most: int | None) -> None:
+    def __init__(self, reading: Reading, held_bytes: HeldBytes, most: int | None) -> None:
         self._reading = reading
-        self._holding = holding
+        self._held_bytes = held_bytes
         self._most = most
         self.is_complete: bool = False
         self.is_over: bool = False
@@ -107,10 +107,10 @@ class Incoming:
         """Count held bytes; False, and a line in the log, if the limit is exceeded."""
         if size <= max(self.counted, FREE) or self.is_over:
             return True
-        counted = self._holding.grow(self.counted, size, self._most)
+        counted = self._held_bytes.grow(self.counted, size, self._most)
         if counted is None:
             assert self._most is not None
-            self._holding.tell(self._most, self._reading.peer_name)
+            self._held_bytes.tell(self._most, self._reading.peer_name)
             return False
         self.counted = counted
         return True
@@ -122,7 +122,7 @@ class Incoming:
     def let_go(self) -> None:
         """Count it no longer."""
         if self.counted:
-            self._holding.let_go(self.counted)
+            self._held_bytes.let_go(self.counted)
             self.counted = 0
 
     def end(self) -> None:

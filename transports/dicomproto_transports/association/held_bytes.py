@@ -23,7 +23,7 @@ _SILENCE = 60.0
 """Seconds between two log lines about the limit."""
 
 
-class Holding:
+class HeldBytes:
     """Counts held bytes; safe in any thread."""
 
     def __init__(self) -> None:

@@ -32,7 +32,7 @@ Drive = Callable[[Coroutine[object, object, object]], object]
 T = TypeVar("T")
 
 
-class Handling:
+class HandlerRunner:
     """Runs the handlers of one association, and admits one call at a time."""
 
     __slots__ = (
@@ -89,7 +89,7 @@ class Handling:
         return not self._busy and self._user in (None, self._backend.current_task())
 
     @contextmanager
-    def taken_to_abort(self) -> Iterator[None]:
+    def aborting(self) -> Iterator[None]:
         """A block that aborts the association; a handler may enter it at any time."""
         busy = self._busy
         if self._user == self._backend.current_task():

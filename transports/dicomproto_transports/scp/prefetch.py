@@ -17,9 +17,9 @@ from dicomproto.dimse.status import Category, category_of
 
 from .. import evt
 from ..files.objects import FileToSend, KnownFile, prepare
-from .cancelling import give_way
+from .cancelling import poll_peer
+from .result_iterator import ResultIterator
 from .results import status_of
-from .yielded import Steps
 
 if TYPE_CHECKING:
     from ..association.session import Session
@@ -40,28 +40,28 @@ class _Raised:
         self.error = error
 
 
-class StepsAhead:
+class PrefetchedResults:
     """The results of one handler of a C-GET or C-MOVE."""
 
     def __init__(self, session: Session, bound: Bound, event: evt.RequestEvent) -> None:
         self._session = session
-        self._steps = Steps(session, bound, event)
+        self._results = ResultIterator(session, bound, event)
         self._ahead: deque[object] = deque()
 
     async def next(self) -> object:
         """Return the next result of the handler; a file fetched ahead is a `FileToSend`."""
         if not self._ahead:
-            return await self._steps.next()
+            return await self._results.next()
         result = self._ahead.popleft()
         if isinstance(result, _Raised):
             raise result.error
         return result
 
-    async def look_ahead(self, is_over: Callable[[], bool]) -> None:
+    async def prefetch(self, is_over: Callable[[], bool]) -> None:
         """Fetch the next results while they are paths, until `is_over` is true.
 
         Called when the last result was a path, whose file is open. Input is read between two results: raises
-        as `give_way`.
+        as `poll_peer`.
         """
         ahead, now = self._ahead, self._session.stream.now
         end = now() + _LONGEST_LOOK
@@ -69,10 +69,10 @@ class StepsAhead:
             if ahead and _file_in(ahead[-1]) is None:
                 break
             try:
-                ahead.append(_opened(await self._steps.next()))
+                ahead.append(_opened(await self._results.next()))
             except Exception as error:
                 ahead.append(_Raised(error))
-            await give_way(self._session)
+            await poll_peer(self._session)
 
     def upcoming(self) -> list[FileToSend]:
         """Return the files that were fetched ahead."""
@@ -91,7 +91,7 @@ class StepsAhead:
     async def close(self) -> None:
         """Close the handler and the files."""
         self.drop_files()
-        await self._steps.close()
+        await self._results.close()
 
 
 def came_as_path(item: ObjectToSend) -> bool:
