@@ -52,7 +52,7 @@ def objects(given: Iterable[T]) -> Iterable[T]:
     return given
 
 
-# --- where and to whom ----------------------------------------------------------------------------
+# --- addresses ------------------------------------------------------------------------------------
 
 
 def check_address(host: object, port: object) -> int:
@@ -64,7 +64,7 @@ def check_address(host: object, port: object) -> int:
     number = _number(port)
     if number is None:
         raise TypeError(f"a port is a number from 1 to 65535, not {shown(port)}")
-    if not 0 < number < 65536:  # getaddrinfo(3) would take what is left of it after a division
+    if not 0 < number < 65536:  # getaddrinfo(3) would take it modulo 65536
         raise ValueError(f"a port is a number from 1 to 65535, not {number}")
     return number
 

@@ -371,7 +371,7 @@ def nearest(name: str, known: Iterable[str], likeness: float = _NEAR) -> str | N
     """Return the known name that `name` is most like, None if no name is near enough."""
     from difflib import get_close_matches  # in a moment when something is wrong
 
-    if _bare(name) == "connected":  # a state, and not how one comes there
+    if _bare(name) == "connected":  # a state, not the setting `connect`
         return None
     found = get_close_matches(_bare(name), list(known), 1, likeness)
     return found[0] if found else None

@@ -63,7 +63,7 @@ def _is_plain(given: object) -> bool:
     return given is None or isinstance(given, str | bytes | int | float)
 
 
-# --- how an association went on, and what it waited for --------------------------------------------
+# --- states and timeouts ---------------------------------------------------------------------------
 
 _DURING = {
     "Sta2": "before it requested an association",

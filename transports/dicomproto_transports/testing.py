@@ -336,7 +336,7 @@ class LockstepServer(Serving):
     async def shutdown(self, grace: float = 0.0, *, refuse: bool = False) -> None:
         """Accept no more associations, give the running ones `grace` seconds, abort the rest.
 
-        New connections are refused meanwhile. With `refuse` newcomers are rejected as temporary congestion
+        New connections are refused. With `refuse` new associations are rejected as temporary congestion
         (2, 3, 1), until the last association has ended or the grace is over.
         """
         self._associations.begin_shutdown()

@@ -240,7 +240,7 @@ def _load_trusted(
     trusted, revoked = _several(ca_file), _several(crl_file)
     for paths, mark, what in ((trusted, _CERTIFICATE, "certificate"), (revoked, _REVOKED, "revocation list")):
         for path in paths:
-            content = _read(path)  # OpenSSL loads any PEM object without complaint
+            content = _read(path)  # OpenSSL loads any PEM object without an error
             if mark not in content:
                 raise ValueError(f"{fspath(path)} holds no {what} in PEM")
             if _CERTIFICATE in content and path not in trusted:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 log: logging.Logger = logging.getLogger("dicomproto.association")
 
 
-class Doubt:
+class CharsetCheck:
     """Checks the character sets of the data sets that one association receives, before values are decoded."""
 
     __slots__ = ("_assumed", "_told")

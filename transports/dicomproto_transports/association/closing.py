@@ -24,7 +24,7 @@ async def release(session: Session, timeout: float | None = None) -> None:
         return
     session.enter("release")
     try:
-        async with session.cut_ends:
+        async with session.abort_on_cut:
             await session.settle("release")
             while (event := await session.driver.event_at_hand()) is not None:
                 await session.dispatch(event)

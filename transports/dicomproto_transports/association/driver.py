@@ -52,7 +52,7 @@ _TERMINAL_KINDS = frozenset(get_args(Terminal))
 _MOST_AT_ONCE = 8
 
 # Limits of `look_ahead`: events, and bytes of data sets.
-_FARTHEST = 64
+_MOST_EVENTS_AHEAD = 64
 _MOST_AHEAD = 1024 * 1024
 
 # Seconds; the upper bound of `Timeouts.close`.
@@ -177,7 +177,7 @@ class Driver:
     async def _tell_observed(
         self, observer: Observer, event: ConnectionEvent | NeedData | Busy | Closed
     ) -> None:
-        """Run the handlers of what came before `event`; a cancellation leaves `event` in its place."""
+        """Run the observer's handlers up to `event`; after a cancellation `event` is still the next one."""
         try:
             await observer.tell()
             await self.take_turn()
@@ -214,12 +214,12 @@ class Driver:
                 return
             self._overdue = due
         until = due if deadline is None or (due is not None and due < deadline) else deadline
-        if self.ending.is_deaf:
+        if self.ending.has_send_failed:
             until = now + self._close_time()
         try:
             data = await stream.receive(until)
         except TimeoutError:
-            if self.ending.is_deaf:
+            if self.ending.has_send_failed:
                 self._end_input()
             elif until is deadline:
                 raise
@@ -294,7 +294,7 @@ class Driver:
         """
         ahead, has_looked, ending = self._ahead, False, self.ending
         while not ending.is_leaving:
-            if len(ahead) >= _FARTHEST:
+            if len(ahead) >= _MOST_EVENTS_AHEAD:
                 self._notice_end()
                 break
             event = self._connection.next_event()
@@ -394,7 +394,7 @@ class Driver:
         sender.unsent = []
         self._connection.receive_eof()
         if observer is not None:
-            observer.sent([] if ending.is_deaf else words, [])
+            observer.sent([] if ending.has_send_failed else words, [])
             await observer.tell()
         await self._on_end()
 

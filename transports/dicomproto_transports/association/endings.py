@@ -1,7 +1,7 @@
 """The end of an association: terminal events of the engine as exceptions, and the state of one end.
 
 Each error text names the peer, the event and the state, so that an application can show it unchanged. Text
-from the peer is quoted with escapes. `Ending` holds the state; `CutEnds` ends an association after a cut.
+from the peer is quoted with escapes. `Ending` holds the state; `AbortOnCut` ends an association after a cut.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class Ending:
     """The end of one association, as far as it is known."""
 
     __slots__ = (
-        "terminal", "is_leaving", "is_gone", "is_deaf", "broken", "reason", "_connection", "_stream"
+        "terminal", "is_leaving", "is_gone", "has_send_failed", "broken", "reason", "_connection", "_stream"
     )  # fmt: skip
 
     def __init__(self, connection: Connection, stream: Stream) -> None:
@@ -113,7 +113,7 @@ class Ending:
         """
         self.is_gone: bool = False
         """Whether the connection broke, or either side aborted: no request can be answered any more."""
-        self.is_deaf: bool = False
+        self.has_send_failed: bool = False
         """Whether the peer takes no more bytes; the reason may still be there to read."""
         self.broken: OSError | None = None
         """The error of the transport, if there was one."""
@@ -154,7 +154,7 @@ class Ending:
         return self.explain(ConnectionClosed(state=self._connection.state.value, mid_pdu=False, quiet=False))
 
 
-class CutEnds:
+class AbortOnCut:
     """A block that aborts the association when it is cut, by a cancellation or a shutdown.
 
     Half a data set, or a response that no call takes, cannot be undone. An exception does not end the

@@ -149,7 +149,7 @@ class HandlerRunner:
         return self.handlers.all(kind)
 
     async def tell(self, event: evt.Event) -> bool:
-        """Run the handlers of a notification event; tell whether none failed, which is logged."""
+        """Run the handlers of a notification event and log failures; tell whether all succeeded."""
         good, may_use, ending = True, event.event not in evt.OBSERVED, self._driver.ending
         for bound in self.handlers.all(event.event):
             had_ended = ending.is_leaving

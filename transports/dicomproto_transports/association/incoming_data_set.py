@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 TOO_MUCH = "too much is being received from all peers together"
 
 
-class Reading(Protocol):
+class EventReader(Protocol):
     """Reads and dispatches the events of an association."""
 
     @property
@@ -45,7 +45,7 @@ class Incoming:
 
     is_refused = True
 
-    def __init__(self, reading: Reading, held_bytes: HeldBytes, most: int | None) -> None:
+    def __init__(self, reading: EventReader, held_bytes: HeldBytes, most: int | None) -> None:
         self._reading = reading
         self._held_bytes = held_bytes
         self._most = most

@@ -86,7 +86,7 @@ class Sender:
         buffers = self._connection.data_to_send()
         if self.unsent:
             buffers = self.unsent + buffers
-        if not buffers or self._ending.is_deaf:
+        if not buffers or self._ending.has_send_failed:
             return False
         stream, due = self._stream, self._due
         if due is None and self._seconds is not None:
@@ -123,7 +123,7 @@ class Sender:
         """
         ending = self._ending
         ending.broken, self.unsent = error, []
-        ending.is_deaf = ending.is_gone = ending.is_leaving = True
+        ending.has_send_failed = ending.is_gone = ending.is_leaving = True
         self._abandon()
 
     async def _end_flooded(self) -> NoReturn:
@@ -135,7 +135,7 @@ class Sender:
     async def _end_stalled(self) -> NoReturn:
         """End because of the write timeout; the peer would not take an A-ABORT, so the stream resets."""
         peer, seconds = self._ending.peer_name, self._seconds
-        self._ending.is_deaf = True
+        self._ending.has_send_failed = True
         await self._end(lambda: timed_out(peer, "write", seconds))
         raise self._ending.known() from None
 

@@ -26,7 +26,7 @@ from .. import evt
 from ..error_text import printable
 from ..files.sources import PieceBuffers, Source
 from .driver import Driver
-from .endings import CutEnds
+from .endings import AbortOnCut
 from .handler_runner import Drive, HandlerRunner
 from .incoming_data_set import Incoming
 from .log_lines import log, log_oddities, log_response
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from ..events.any_association import AnyAssociation
     from ..events.handlers import Handlers
     from ..streams.interface import Backend, Stream
-    from .charset import Doubt
+    from .charset import CharsetCheck
     from .endings import Ending
     from .held_bytes import HeldBytes
     from .sender import Sender
@@ -61,7 +61,7 @@ class Session:
     __slots__ = (
         "connection", "stream", "backend", "timeouts", "driver", "sender", "ending", "runner",
         "association", "ae_title", "text", "held_bytes", "maximum_collected", "data_sets", "depth",
-        "unfinished", "piece_buffers", "contexts", "cut_ends", "next_event", "end",
+        "unfinished", "piece_buffers", "contexts", "abort_on_cut", "next_event", "end",
         "send_queued", "respond", "enter", "leave", "_serve", "_awaited", "__weakref__",
     )  # fmt: skip
 
@@ -77,7 +77,7 @@ class Session:
         make_association: Callable[[Session], evt.AnyAssociation],
         ae_title: str,
         drive: Drive | None,
-        text: Doubt,
+        text: CharsetCheck,
         held_bytes: HeldBytes,
         maximum_collected: int | None,
     ) -> None:
@@ -87,7 +87,7 @@ class Session:
         self.timeouts: Timeouts = timeouts
         self.ae_title: str = ae_title
         """The AE title of this side."""
-        self.text: Doubt = text
+        self.text: CharsetCheck = text
         """Checks the character sets of received data sets."""
         self.held_bytes: HeldBytes = held_bytes
         """Counts held bytes of data sets, over all associations of a server."""
@@ -115,7 +115,7 @@ class Session:
         self.respond: Final = self.sender.respond
         self.enter: Final = self.runner.enter
         self.leave: Final = self.runner.leave
-        self.cut_ends: CutEnds = CutEnds(self.end)
+        self.abort_on_cut: AbortOnCut = AbortOnCut(self.end)
         """A block of a call that cannot be resumed after a cut: a cut ends the association."""
         self.association: AnyAssociation = make_association(self)
         self.observe()
@@ -187,7 +187,7 @@ class Session:
                 await self.notify(evt.EVT_RELEASED if is_released else evt.EVT_ABORTED)
             await self.notify(evt.EVT_CONN_CLOSE, address=self.stream.peer_address)
 
-    # -- what comes ---------------------------------------------------------------------------
+    # -- events -------------------------------------------------------------------------------
 
     async def dispatch(self, event: ConnectionEvent) -> None:
         """Act on an event that is not what the caller waits for."""
@@ -287,13 +287,13 @@ class Session:
         self, request: Request, context_id: int, source: Source | None = None
     ) -> Operation:
         """Send one request, with its data set; `next_reply` returns its responses, `forget` drops them."""
-        async with self.cut_ends:
+        async with self.abort_on_cut:
             return await self._begin(request, context_id, source)
 
     async def _begin(self, request: Request, context_id: int, source: Source | None) -> Operation:
         if self.data_sets or self.unfinished:
             await self.settle(request.name)
-        if source is not None or self.sender.source is not None or self.ending.is_deaf:
+        if source is not None or self.sender.source is not None or self.ending.has_send_failed:
             await self._until_sendable(source)
         piece, last = None, True
         if source is not None:
@@ -311,9 +311,9 @@ class Session:
         One data set is sent at a time. For a message with a data set, all bytes of the last file must be sent
         as well, since the next file is read into the same buffer.
         """
-        if self.ending.is_deaf and self.depth:  # this handler does not serve further requests
+        if self.ending.has_send_failed and self.depth:  # this handler does not serve further requests
             raise self.ending.lost()
-        while self.ending.is_deaf:  # until the end, which raises its error
+        while self.ending.has_send_failed:  # until the end, which raises its error
             await self.dispatch(await self.next_event())
         if source is not None or self.sender.source is not None:
             await self.send_all()
@@ -324,7 +324,7 @@ class Session:
 
     async def next_of(self, operations: Collection[Operation]) -> tuple[Operation, Reply[Any]]:
         """Return the first operation that has a response, and the response."""
-        async with self.cut_ends:
+        async with self.abort_on_cut:
             return await self._next_of(operations)
 
     async def _next_of(self, operations: Collection[Operation]) -> tuple[Operation, Reply[Any]]:
@@ -363,7 +363,7 @@ class Session:
 
     async def call(self, request: AnsweredBy[R], context_id: int, source: Source | None = None) -> Reply[R]:
         """Send one request, with its data set, and return its final response."""
-        async with self.cut_ends:
+        async with self.abort_on_cut:
             operation = await self._begin(request, context_id, source)
             try:
                 while not (reply := (await self._next_of((operation,)))[1]).is_final:

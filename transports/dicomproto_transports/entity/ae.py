@@ -19,7 +19,7 @@ from dicomproto.upper_layer.pdu import (
 
 from .. import arguments, evt
 from ..arguments import Context
-from ..association.charset import Doubt
+from ..association.charset import CharsetCheck
 from ..association.handler_runner import Drive
 from ..association.held_bytes import HeldBytes
 from ..association.session import Session
@@ -101,7 +101,7 @@ class AECore(Settings):
             make_association=self.make_association,
             ae_title=ae_title or settings.ae_title,
             drive=type(self).drive,
-            text=Doubt(assume_charset),
+            text=CharsetCheck(assume_charset),
             held_bytes=held_bytes or HeldBytes(),
             maximum_collected=settings.maximum_collected,
         )

@@ -43,7 +43,7 @@ from dicomproto.uids import VERIFICATION
 
 from .. import arguments
 from ..association.closing import abort, leave_block, release
-from ..association.endings import CutEnds
+from ..association.endings import AbortOnCut
 from ..checks import checked, own_title, seconds_or_none, wrong
 from ..error_text import known_as
 from ..files.objects import KnownFile, prepare
@@ -359,7 +359,7 @@ class Association(BaseAssociation):
         deadline = None if timeout is None else session.stream.now() + timeout
         try:
             # A cut between two messages loses nothing, so the association stays.
-            async with CutEnds(session.end, session.is_under_way):
+            async with AbortOnCut(session.end, session.is_under_way):
                 await session.settle("serve")
                 while until is None or not until():
                     await session.dispatch(await session.next_event(deadline))

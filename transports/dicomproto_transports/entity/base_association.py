@@ -176,4 +176,4 @@ class BaseAssociation:
 
 
 session_of: Callable[[BaseAssociation], Session] = attrgetter("_session")
-"""Returns the session of an association; a C function, which saves a Python call for each message."""
+"""Returns the session of an association; as a C function, it saves a Python call for each message."""

@@ -41,7 +41,7 @@ NegotiationItem = (
     | UserIdentityRQ
     | AsynchronousOperationsWindow
 )
-"""What `ext_neg` of `associate` may hold."""
+"""The items that `ext_neg` of `associate` may hold."""
 
 T = TypeVar("T")
 

@@ -24,7 +24,7 @@ _READ_FROM = {"message_id": "request", "reject": "associate_request"}
 
 
 class Event(Generic[A_co]):
-    """What a handler receives; each kind of event has a class of its own.
+    """The argument of a handler; each kind of event has a class of its own.
 
     A member of another kind raises AttributeError. A type checker takes the flavour of `assoc` from the
     parameter of the class: `StoreEvent[Association]`.

@@ -240,7 +240,7 @@ def _check_kind(kind: object) -> None:
 
 
 async def call(bound: Bound, event: object, *, is_blocking: bool) -> object:
-    """Run one handler and return its result, whatever kind of callable it is."""
+    """Run one handler, sync or async, and return its result."""
     result = bound.handler(event, *bound.args)
     if isinstance(result, CoroutineType):
         if is_blocking:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 log: logging.Logger = logging.getLogger("dicomproto.handlers")
 
 
-class Yielding(Protocol):
+class ResultSource(Protocol):
     """A handler that yields results."""
 
     async def next(self) -> object:
@@ -55,7 +55,7 @@ async def _act_on_end(session: Session) -> None:
     session.driver.put_back(event)
 
 
-async def final_result(results: Yielding) -> tuple[object, object]:
+async def final_result(results: ResultSource) -> tuple[object, object]:
     """Return the final status of a cancelled operation, and the data set beside it.
 
     The handler may yield both now. If it yields another pending result, or nothing, they are FE00H and None.

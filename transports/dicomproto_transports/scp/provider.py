@@ -1,4 +1,4 @@
-"""The service provider: an answer to each request of the peer, whatever the handler does.
+"""The service provider: it answers each request of the peer, also if the handler fails.
 
 A request is served by the call of the association that waits when it arrives; its handler may use the
 association. A failure here becomes a status, and the association stays:
@@ -78,7 +78,7 @@ MAXIMUM_DEPTH = 8
 
 
 class Service(NamedTuple):
-    """How one DIMSE service is provided: its event, and the statuses for what goes wrong."""
+    """One DIMSE service: its event, and the statuses of failures."""
 
     event: evt.EventKind[evt.RequestEvent[Any]]
     failed: int

@@ -59,8 +59,8 @@ class Connections:
     def is_idle(self) -> bool:
         """Whether only spared associations are left.
 
-        It reads a copy, made in one step, and takes no lock: a signal handler may interrupt the thread that
-        asks, and wait for associations to end, which need the lock.
+        It reads an atomic copy, and takes no lock: a signal handler may interrupt this thread and wait for
+        associations to end, and their threads need the lock.
         """
         return self.spared.issuperset(list(self._associated.values()))
 
@@ -100,8 +100,8 @@ class Connections:
             self._tell_if_idle()
 
     def displace(self, stream: SocketStream) -> None:
-        """Tell the user of a stream with an association that its place is needed."""
-        with self._lock:  # so that it is not closed meanwhile
+        """Interrupt the association of a stream: another one needs its place."""
+        with self._lock:  # its owner must not close it meanwhile
             if stream in self._associated:
                 stream.stop_reading()
 
@@ -114,7 +114,7 @@ class Connections:
 
         So a peer that floods a server loses its own connections and not those of others.
         """
-        with self._lock:  # held while dropping, so that its owner cannot close it meanwhile
+        with self._lock:  # its owner must not close it meanwhile
             most = max(self._by_host.values(), default=0)
             pending = self._pending.values()
             oldest = next((stream for stream, host in pending if self._by_host[host] == most), None)

@@ -1,6 +1,6 @@
 """The places of a server: the limit of its associations, and which of them gives way to a newcomer.
 
-A place costs a peer nothing: an association stands as long as a byte comes now and then. So when all places
+A place costs a peer nothing: a byte now and then keeps an association. So when all places
 are taken, a newcomer gets the place of the association that has been idle longest, at the address with most
 places, if its own address has fewer. The place is only promised until policy and handlers have accepted the
 newcomer: a rejected newcomer ends no association. Peers may share an address (behind a proxy, in containers).
@@ -67,7 +67,7 @@ class Place:
         self.alike: tuple[str, str | Session] = (normalize_ae_title(calling_ae_title), self.host or session)
         """The calling AE title and the address, which the limits count."""
         self.idle: list[float] = []
-        """The end of the last operation; empty during an operation and before the association stands."""
+        """The end of the last operation; empty during an operation and before the acceptance."""
         self.leaver: Place | None = None
         """The place that gives way once this association is accepted."""
         self.is_given_up: bool = False
@@ -97,7 +97,7 @@ class Place:
 
     def seconds_idle(self, now: float) -> float:
         """Return the seconds since the last operation, 0 during one."""
-        return now - next(iter(self.idle), now)  # which its own thread may change meanwhile
+        return now - next(iter(self.idle), now)  # its own thread may change `idle` meanwhile
 
 
 class Places:
@@ -110,7 +110,7 @@ class Places:
     def __init__(self) -> None:
         self._lock = Lock()
         self._taken: dict[Session, Place] = {}
-        self._told: dict[str, float] = {}  # when a limit was last said to be reached
+        self._told: dict[str, float] = {}  # the time of the last log line on each limit
         self._untold: Counter[str] = Counter()
 
     def sessions(self) -> list[Session]:
@@ -170,7 +170,7 @@ class Places:
         limit = place.settings.maximum_associations
         if limit is None or len(holders) < limit:
             return None, None
-        if len(holders) > limit:  # it was lowered, which ends nobody
+        if len(holders) > limit:  # the limit was lowered, which ends no association
             return _IN_ALL, None
         leaver = _leaver(holders, place, now)
         return (_IN_ALL if leaver is None else None), leaver

@@ -57,10 +57,10 @@ class Serving:
         self._core = core
         self._addresses = addresses
 
-    if not TYPE_CHECKING:  # a checker would take any name for one that may be set
+    if not TYPE_CHECKING:  # with it, a checker would allow any name to be set
 
         def __setattr__(self, name: str, value: object) -> None:
-            if not name.startswith("_"):  # as our own are
+            if not name.startswith("_"):  # our own attributes
                 refuse_on_server(name)
             super().__setattr__(name, value)
 

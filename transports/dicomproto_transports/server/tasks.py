@@ -72,7 +72,7 @@ class Server(Serving):
         return await self._running.__aexit__(kind, error, traceback)
 
     async def serve_forever(self) -> None:
-        """Accept connections until `shutdown` is called or an exception comes."""
+        """Accept connections until `shutdown` is called or an exception is raised."""
         async with self:
             await self._ended.wait()
 
@@ -81,11 +81,11 @@ class Server(Serving):
 
         New connections are refused by the system meanwhile. With `refuse` the server listens until the last
         association has ended or the grace is over, and rejects newcomers as temporary congestion (2, 3, 1).
-        Called again meanwhile, the shorter of both times counts.
+        Of two calls, the one whose grace ends first holds.
 
         Each association is aborted and closed within `Timeouts.close`, or at most 15 seconds later when a
-        handler in a thread does not return: such a handler is left alone, and its result is not used. A
-        handler may call this; its own association is not waited for, and is aborted with the rest.
+        handler in a thread does not return: its thread goes on, and its result is ignored. A handler may call
+        this; the grace does not wait for its own association, which is aborted with the rest.
         """
         self._associations.begin_shutdown()
         if not self._entered:
@@ -98,7 +98,7 @@ class Server(Serving):
         if grace > 0 and not self._connections.is_idle:
             with self._library.scope(self._library.now() + grace):
                 await self._idle.wait()
-        self._idle.set()  # for the others that wait
+        self._idle.set()  # ends the waits of other calls
         self._accepting.cancel()
         self._serving.cancel()
         await self._ended.wait()
@@ -123,11 +123,11 @@ class Server(Serving):
                 except BaseException as error:
                     if self._library.is_cancellation(error):
                         raise
-                    carried = error  # past the group, which would wrap it
+                    carried = error  # the group would wrap it
                 await self.shutdown()
         finally:
             self._close_listeners()
-            if carried is not None:  # before a cancellation of the shutdown, which would hide it
+            if carried is not None:  # a cancellation of the shutdown would hide it
                 raise carried
 
     async def _serve_all(self) -> None:

@@ -30,7 +30,7 @@ the wait."""
 
 
 class Server(Serving):
-    """Listens and serves each association in a thread of its own.
+    """Listens, and serves each association in its own thread.
 
     It listens from the moment it is made; `start` accepts in a thread, `serve_forever` in the
     caller's. As a context manager it is shut down at the end of the block; a server that is still
@@ -78,7 +78,7 @@ class Server(Serving):
         thread.start()
 
     def serve_forever(self) -> None:
-        """Accept connections in this thread until `shutdown` is called or an exception comes.
+        """Accept connections in this thread until `shutdown` is called or an exception is raised.
 
         `shutdown` may be called by another thread, by a handler or by a signal handler.
         """
@@ -86,7 +86,7 @@ class Server(Serving):
         try:
             self._accept_all()
             self._drain()
-        except BaseException:  # Ctrl-C, at whatever point: no more patience
+        except BaseException:  # Ctrl-C at any point ends the grace
             self._acceptor = None
             self._begin_shutdown(0.0, refuse=False)
             self._drain()
@@ -99,7 +99,7 @@ class Server(Serving):
 
         New connections are refused by the system meanwhile. With `refuse` the server listens until the last
         association has ended or the grace is over, and rejects newcomers as temporary congestion (2, 3, 1).
-        Called again meanwhile, the shorter of both times counts.
+        Of two calls, the one whose grace ends first holds.
 
         Returns when all have ended, each aborted and closed within `Timeouts.close`, or after 15
         seconds when a handler does not return. A handler may call this; its own association is not

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Address", "Backend", "Connect", "ServerShutdown", "Stream", "wrap_stream"]
 
 _HOMES = {"Address": "addresses", "wrap_stream": "wrapping"}
-"""The modules of names that do not stand in `interface`."""
+"""The modules of the names that are not in `interface`."""
 
 
 def __getattr__(name: str) -> object:

@@ -166,7 +166,7 @@ class BlockingBackend:
 
 
 async def _resolve(host: str, port: int, deadline: float | None) -> list[AddressInfo]:
-    """Look a name up in a thread of its own, because getaddrinfo(3) takes no deadline."""
+    """Look up a name in a separate thread, because getaddrinfo(3) takes no deadline."""
     found: list[AddressInfo] = []
     failure: list[BaseException] = []
 

@@ -82,7 +82,7 @@ class Attempts:
             sock.close()
 
     async def first(self) -> socket.socket | None:
-        """Return the first connection that stands; None if all have failed or the deadline has passed."""
+        """Return the first established connection; None if all failed or the deadline has passed."""
         while self._waiting:
             until, failed = self._until(), len(self.reasons)
             self._begin(self._waiting.popleft())
@@ -101,7 +101,7 @@ class Attempts:
         return None if head_start == inf else time + head_start
 
     async def _wait(self, until: float | None, failed: int) -> socket.socket | None:
-        """Return the first connection that stands; None if the next attempt should begin or none is left.
+        """Return the first established connection; None if the next attempt is due or none is left.
 
         The next one begins at `until`, or when more attempts than the `failed` ones have failed.
         """

@@ -32,8 +32,8 @@ class Faults(Record):
     """Only so many bytes arrive; `how` says what follows."""
 
     how: Literal["eof", "reset", "stall"] = "eof"
-    """"eof": the end of the stream, and what is still written vanishes. "reset": the connection
-    breaks, for both. "stall": nothing, and the pipe fills up."""
+    """"eof": the end of the stream, and later writes are lost. "reset": the connection breaks, for both
+    ends. "stall": nothing, and the pipe fills up."""
 
 
 class _Channel:

@@ -83,7 +83,7 @@ def _parse_line(data: bytes) -> ProxyHeader | int:
             raise ValueError("the line of its PROXY header does not end")
         return needed
     if data.startswith(b"PROXY UNKNOWN") and data[13:14] in b" \r":
-        return ProxyHeader(source=None)  # whatever stands behind it
+        return ProxyHeader(source=None)  # the rest of the line is ignored
     match = _LINE.fullmatch(data[:-2])
     if match is None or max(int(match[4]), int(match[5])) > 65535:
         raise ValueError("the line of its PROXY header is malformed")

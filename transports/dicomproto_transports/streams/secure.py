@@ -5,7 +5,7 @@ deadlines and rules. So sockets of all flavours, pipes of the tests and tunnels 
 
 - Small buffers are joined before they are encrypted, at most `PIECE` bytes at a time. They count as sent
   when the ciphertext has left, in proportion, so that the unsent rest means the same as without TLS.
-- All records of one read are decrypted at once: nobody waits for input that is there already.
+- All records of one read are decrypted at once, so that no wait ignores input that is there already.
 - The cipher may have to write during a read (key update) and to read during a write (renegotiation).
 - A connection that ends without close_notify counts as broken. After a release nobody reads any more, so
   that does no harm; during an association the connection is lost.
@@ -41,8 +41,8 @@ RECORD = 16 * 1024
 _UNSOLICITED = 4 * PIECE
 """Bytes that a peer may send in the handshake, or have us answer afterwards, while it takes nothing."""
 
-_RECORD_TYPES = range(20, 25)  # the first byte of whatever is TLS
-_PDU_TYPES = range(1, 8)  # and of DICOM
+_RECORD_TYPES = range(20, 25)  # the first bytes of TLS
+_PDU_TYPES = range(1, 8)  # the first bytes of DICOM
 _UNEXPECTED_MESSAGE = bytes.fromhex("1503010002020a")  # a fatal alert (RFC 8446 6.2)
 _HOSTNAME_MISMATCH, _ADDRESS_MISMATCH = 62, 64  # X509_V_ERR_...
 
@@ -167,10 +167,10 @@ class TlsStream:
         self._eof = self._closed = False
         self._failure: OSError | None = None
         self._kept = b""
-        self._pending: list[Buffer] = []  # ciphertext that has not left
-        self._ahead = 0  # bytes of plaintext in it, which the caller keeps as unsent
+        self._pending: list[Buffer] = []  # unsent ciphertext
+        self._ahead = 0  # bytes of plaintext in it; the caller keeps them as unsent
         self._front: Buffer | None = None  # the first buffer that the caller keeps
-        if incoming.pending:  # came with the last of the handshake
+        if incoming.pending:  # application data that came with the end of the handshake
             self._decrypt(b"")
 
     def __repr__(self) -> str:
@@ -218,7 +218,7 @@ class TlsStream:
             if self._outgoing.pending or (self._pending and not self._ahead):
                 await self._answer(deadline)
             self._take(await self._inner.receive(deadline))
-            # Records without data may come for ever, each in time.
+            # A peer may go on sending records without data, each before the deadline.
             if deadline is not None and self.now() >= deadline and not self._has_news:
                 raise TimeoutError
         return data
@@ -234,7 +234,7 @@ class TlsStream:
         except OSError as error:
             if isinstance(error, TimeoutError):
                 raise
-            self._pending = []  # what the peer said before it went away is still to be read
+            self._pending = []  # input of the peer from before the failure is still readable
 
     def _at_hand(self) -> bytes | None:
         if self._kept:
@@ -247,7 +247,7 @@ class TlsStream:
     def _take(self, raw: bytes) -> None:
         if raw:
             self._decrypt(raw)
-        else:  # close_notify would have come before
+        else:  # the end came without close_notify
             self._failure = ConnectionAbortedError(errno.ECONNABORTED, "it ended TLS without close_notify")
 
     def _decrypt(self, raw: bytes) -> None:
@@ -283,10 +283,10 @@ class TlsStream:
                 return rest
             await self._flush(deadline)
             self._take(await self._inner.receive(deadline))
-        if self._eof:  # what comes behind it is not input
+        if self._eof:  # bytes after close_notify are discarded
             self._inner.try_receive()
         self._front = rest[0] if rest else None
-        self._gather()  # what the cipher itself has to say lies behind, and counts with the rest
+        self._gather()  # the cipher's own records come after the data, and count with it
         size = sum(map(len, self._pending))
         await self._flush(deadline)
         left = sum(map(len, self._pending))
@@ -340,7 +340,7 @@ class TlsStream:
                 if word:
                     self._engine.write(word)
             self._engine.unwrap()
-        except (ssl.SSLError, ValueError):  # the peer's close_notify is not waited for
+        except (ssl.SSLError, ValueError):  # no wait for the peer's close_notify
             pass
         self._gather()
         await self._inner.close(self._pending, deadline)

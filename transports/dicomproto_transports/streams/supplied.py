@@ -48,7 +48,7 @@ _BACKEND, _STREAM = _methods(Backend), _methods(Stream)
 
 
 class ConnectingBackend:
-    """A backend that connects by a function of its own; all else is that of the backend below."""
+    """A backend that connects by a given function; all else is that of the backend below."""
 
     def __init__(self, backend: Backend, connect: Callable[..., Awaitable[Stream]]) -> None:
         self._connect = connect

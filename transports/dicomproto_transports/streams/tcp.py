@@ -115,7 +115,7 @@ Resolve = Callable[[str, int, "float | None"], Awaitable[Sequence[AddressInfo]]]
 
 
 class StreamOwner(Protocol):
-    """The server of a stream, which is told of its end."""
+    """The server of a stream; it learns of the end of the stream."""
 
     def dissociate(self, stream: SocketStream) -> object:
         """The association has ended; from now on the stream waits for its peer to close."""
@@ -220,7 +220,7 @@ class SocketStream:
         """Send the buffers and return the unsent rest; see `Stream`."""
         await self._let_others_run()
         rest = list(buffers)
-        self._cut = True  # an exception leaves it so
+        self._cut = True  # stays True after an exception
         index = sent = 0
         while index < len(rest):
             index, count = self._write(rest, index)
@@ -338,7 +338,7 @@ class SocketStream:
             self._owner.displace(self)
 
     def stop_reading(self) -> None:
-        """Do so now; the caller, as `owner`, keeps the socket from being closed meanwhile."""
+        """Raise `Displaced` there; the caller, as `owner`, keeps the socket from being closed meanwhile."""
         self._is_displaced = True
         with suppress(OSError):
             self._sock.shutdown(socket.SHUT_RD)

@@ -1,7 +1,7 @@
 """`WrappedStream`: a `Stream` over any byte stream of trio or anyio, such as a tunnel.
 
 Such a stream does not tell whether input waits, and its send is all or nothing. So two things differ from
-a socket. Output leaves in joined pieces of 64 KiB, and during each piece input is read beside it and kept:
+a socket. Output is sent in joined pieces of 64 KiB, and during each piece input is read beside it and kept:
 `try_receive` returns that, and two peers that both send do not stall each other. A connection whose send
 failed is closed by force.
 """
@@ -104,7 +104,7 @@ class WrappedStream:
                     if self._kept:
                         break
             except OSError as error:
-                failure = error  # past the group, which would wrap it
+                failure = error  # the group would wrap it
             reading.cancel()
         if failure is not None:
             raise failure
@@ -113,7 +113,7 @@ class WrappedStream:
 
     async def _send_piece(self, buffers: list[Buffer], index: int, deadline: float | None) -> int:
         piece, index = _join(buffers, index)
-        self._cut = True  # an exception leaves it so
+        self._cut = True  # stays True after an exception
         with self._scope(deadline):
             await self._raw.send(piece)
             self._cut = False
@@ -131,7 +131,7 @@ class WrappedStream:
                         self._kept_size += len(data)
                     else:
                         self._eof = True
-            except OSError as error:  # raised to the next who receives
+            except OSError as error:  # the next receive raises it
                 self._failure = error
 
     async def close(self, last_words: Sequence[Buffer], deadline: float) -> None:
