@@ -85,7 +85,7 @@ class RoomsTable(Generated):
             for number, layer in enumerate(layers.LAYERS, 1)
             for room, meaning in layer.items()
         ]
-        return list_table(["Layer", "Room", "What it has"], rows, "fields")
+        return list_table(["Layer", "Room", "Content"], rows, "fields")
 
 
 class StateTable(Generated):
@@ -112,7 +112,7 @@ class StateList(Generated):
 
 
 def answer_text(row: Wire | Wait | Negotiation) -> str:
-    """Say what is answered to a fault."""
+    """Describe the answer to a fault."""
     answer = row.expected.answer
     if isinstance(answer, Abort):
         meaning = answer.meaning.removeprefix("aborted by the service-provider: ").removeprefix("aborted ")
@@ -127,7 +127,7 @@ def answer_text(row: Wire | Wait | Negotiation) -> str:
 
 
 def situation(row: Wire | Wait | Negotiation) -> str:
-    """Say what came before the fault."""
+    """Describe the situation before the fault."""
     return row.given.__doc__.rstrip(".") if isinstance(row, (Wire, Wait)) else ""
 
 
@@ -145,7 +145,7 @@ class FaultTable(Generated):
             lines += [section.title, "-" * len(section.title), "", section.text, ""]
             # A column that says nothing in this section is left out.
             columns = [("Fault", [row.fault for row in section.rows])]
-            columns.append(("Given", [situation(row) for row in section.rows]))
+            columns.append(("Situation", [situation(row) for row in section.rows]))
             columns.append(("Answer", [answer_text(row) for row in section.rows]))
             columns.append(("Event", [event_text(row) for row in section.rows]))
             columns.append(("Source", [row.clause for row in section.rows]))
@@ -158,7 +158,7 @@ class FaultTable(Generated):
 
 
 class RaisedTable(Generated):
-    """Terminal events and the exceptions that the adapters make of them."""
+    """Terminal events, and the exceptions that the adapters raise for them."""
 
     def lines(self) -> list[str]:
         rows = []
@@ -169,7 +169,7 @@ class RaisedTable(Generated):
 
 
 class QuirkTable(Generated):
-    """What is tolerated."""
+    """The tolerated deviations."""
 
     def lines(self) -> list[str]:
         lines: list[str] = []
@@ -178,7 +178,7 @@ class QuirkTable(Generated):
             cells = [
                 (row.quirk, ", ".join(f"`{code}`" for code in dict.fromkeys(row.warnings))) for row in rows
             ]
-            lines += list_table(["What peers do", "Warning"], cells, "quirks")
+            lines += list_table(["Deviation", "Warning"], cells, "quirks")
         return lines
 
 
@@ -202,7 +202,7 @@ class RecordFields(Generated):
 
 
 NOT_GIVEN = {
-    "contexts": "`requested_contexts` of the application entity, of a server its `supported_contexts`",
+    "contexts": "`requested_contexts` of the application entity; for a server, its `supported_contexts`",
     "ae_title": "`ae_title` of the application entity",
     "calling_ae_title": "`ae_title` of the application entity",
     "max_pdu": "`maximum_pdu_size` of the application entity",
@@ -210,18 +210,18 @@ NOT_GIVEN = {
     "strict_roles": "`strict_roles` of the application entity",
     "assume_charset": "`assume_charset` of the application entity",
     "ext_neg": "no items",
-    "operations_window": "none is proposed: one operation at a time",
+    "operations_window": "no window is proposed: one operation at a time",
     "bind_address": "the system chooses",
     "tls_args": "no TLS",
     "ssl_context": "no TLS",
     "evt_handlers": "none",
     "proxy_protocol_from": "none",
 }
-"""What holds where a parameter is None or empty."""
+"""The meaning of None or an empty value, by parameter."""
 
 
 class Parameters(Generated):
-    """The parameters of a method that have defaults, with these."""
+    """The parameters of a method that have defaults, with the defaults."""
 
     required_arguments = 1
 
@@ -259,7 +259,7 @@ class CommandLine(Generated):
 
 
 def _description(parser: argparse.ArgumentParser) -> list[str]:
-    """Return the description; what is indented in it is shown as it stands."""
+    """Return the description; indented lines become a code block."""
     lines: list[str] = []
     for line in (parser.description or "").splitlines():
         if line.startswith("  ") and lines and not lines[-1].startswith("  "):
@@ -312,7 +312,7 @@ class SOPClassTable(Generated):
 
 
 def _with_types(known: SOPClass) -> str:
-    """Return the usage of its requests, each with the types that it may have."""
+    """Return the usage of its requests, each with its types."""
     usage = known.usage
     for name, types in (("N-ACTION", known.action_types), ("N-EVENT-REPORT", known.event_types)):
         if types:
@@ -321,7 +321,7 @@ def _with_types(known: SOPClass) -> str:
 
 
 class ServiceStatusTable(Generated):
-    """What PS3.4 tables of statuses."""
+    """The statuses in the tables of PS3.4."""
 
     def lines(self) -> list[str]:
         rows = []
@@ -353,7 +353,7 @@ class EventKinds(Generated):
 
 
 class EventClasses(Generated):
-    """The classes of events, each with what it has beside its base."""
+    """The classes of events, each with its members beside those of its base."""
 
     def lines(self) -> list[str]:
         classes = [kind for kind in map(vars(evt).get, evt.__all__) if isinstance(kind, type)]
@@ -361,13 +361,13 @@ class EventClasses(Generated):
         for kind in sorted(classes, key=lambda kind: (len(kind.__mro__), kind.__module__)):
             if issubclass(kind, evt.Event):
                 base = next((base for base in kind.__mro__[1:] if base in classes), None)
-                also = f"It has what `{base.__name__}` has." if base else ""
+                also = f"It also has the members of `{base.__name__}`." if base else ""
                 lines += [f".. autoclass:: {evt.__name__}.{kind.__name__}()", "", f"   {also}", ""]
         return lines
 
 
 class HandlerStatusTable(Generated):
-    """What is answered where a handler fails or cannot be called."""
+    """The statuses if a handler fails or cannot be called."""
 
     def lines(self) -> list[str]:
         rows = [
@@ -388,8 +388,8 @@ class HandlerStatusTable(Generated):
             name = f"`{service.event.name}`"
             cut = service.not_whole if request.data_set_allowed else ""
             rows.append([name, service.failed, service.failed, unbound, too_large, missing, cut])
-        header = ["Event", "The handler raised", "It gave no status", "None is bound"]
-        header += ["The data set is too much", "The data set is missing", "The data set is cut"]
+        header = ["Event", "The handler raised", "It gave no status", "No handler is bound"]
+        header += ["The data set is too large", "The data set is missing", "The data set is truncated"]
         cells = [[f"{cell:04X}H" if isinstance(cell, int) else cell for cell in row] for row in rows]
         return list_table(header, cells, "fields")
 
@@ -412,12 +412,12 @@ def check_names(app: Sphinx, env: BuildEnvironment) -> None:
 
 
 def mend_plurals(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
-    """Let `X`s in a docstring be what it is meant to be."""
+    """Make `X`s in a docstring valid reStructuredText."""
     lines[:] = with_plurals(lines)
 
 
 def tell_default(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
-    """Say what a setting of an application entity is unless it is set."""
+    """Add the default of a setting of an application entity to its docstring."""
     owner, _, setting = name.rpartition(".")
     if owner == "dicomproto_transports.blocking.AE" and setting in SETTINGS:
         default = getattr(blocking.AE(), setting)

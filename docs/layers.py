@@ -1,7 +1,7 @@
 """The rooms of both packages, layer by layer, and the imports of the source.
 
-A room is a folder, or a module that stands beside the folders. `tests/test_layers.py` holds the imports to
-this table, and `architecture.py` draws both.
+A room is a folder, or a module beside the folders. `tests/test_layers.py` checks the imports against this
+table, and `rooms_diagram.py` draws both.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How the rows of the fault table are provoked: situations, bytes, and the kinds of rows.
 
-`provoke()` of a row makes a connection, lets its peer commit the fault with real bytes, and returns what
-was answered. Nothing here knows a particular fault.
+`provoke()` of a row makes a connection, lets its peer commit the fault with real bytes, and returns the
+answer. This module has no particular fault.
 """
 
 from __future__ import annotations
@@ -61,14 +61,14 @@ assert isinstance(ANSWER, AssociateAC)
 
 
 class Outcome(NamedTuple):
-    """What was answered: a PDU, a status, the result of a presentation context, or nothing."""
+    """The answer: a PDU, a status, the result of a presentation context, or nothing."""
 
     answer: Abort | AssociateRJ | int | None
     event: str
     """The event that the user of the engine gets: the terminal one, if the association ended."""
 
 
-# --- situations: a connection, and what its peer has done so far -----------------------------------
+# --- situations: a connection, and the actions of its peer so far ----------------------------------
 
 
 def awaiting_request(limits: Limits) -> Connection:
@@ -159,7 +159,7 @@ def aborted(limits: Limits) -> Connection:
 
 
 def item(item_type: int, *parts: bytes, length: int | None = None) -> bytes:
-    """Return an item; `length` is what it declares in place of the truth."""
+    """Return an item; `length` is a declared length in place of the true one."""
     value = b"".join(parts)
     return struct.pack(">BxH", item_type, len(value) if length is None else length) + value
 
@@ -237,7 +237,7 @@ def sent_by(connection: Connection) -> list[object]:
 
 
 def outcome(connection: Connection) -> Outcome:
-    """Return what a connection answers to what it has just received."""
+    """Return the answer of a connection to the bytes that it has just received."""
     events = take_events(connection)
     name = type(events[-1]).__name__ if events else ""
     answers = [pdu for pdu in sent_by(connection) if isinstance(pdu, (Abort, AssociateRJ, Response))]
@@ -266,7 +266,7 @@ class Wire(NamedTuple):
 
 
 class Wait(NamedTuple):
-    """A wait that the peer lets expire, though it goes on to send something every 50 seconds."""
+    """A wait that the peer lets expire, although it sends something every 50 seconds."""
 
     fault: str
     given: Callable[[Limits], Connection]
@@ -339,7 +339,7 @@ class Handling(NamedTuple):
 
 
 class Crowding(NamedTuple):
-    """One association more than a server takes; `limit` is the setting that says so."""
+    """One association more than a server accepts; `limit` is the setting."""
 
     fault: str
     limit: str
@@ -355,7 +355,7 @@ class Crowding(NamedTuple):
 
 
 class Guarding(NamedTuple):
-    """An association that a handler of the server does not let in."""
+    """An association that a handler of the server rejects."""
 
     fault: str
     handlers: Callable[[], list[tuple[object, Callable[..., object]]]]

@@ -1,7 +1,7 @@
 """Draws the rooms of both packages as SVG, from the imports of the source and the order of the layers.
 
-A folder is a box; the modules of a layer that lie in no folder share one. An arrow leads from a box to
-one that it imports from. It is left out where a longer way over other boxes says the same.
+A folder is a box. The modules of a layer that are in no folder share a box. An arrow leads from a box to
+a box that it imports from. An arrow is left out if other arrows lead there too.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Draws the state machine as SVG, from the table that drives the code.
 
-Drawn are the transitions of a normal life, one arrow from state to state, labelled with its events and
-actions; those of A-ABORT and of faults (actions AA-1 to AA-8) lead from nearly everywhere to Sta13 or Sta1
-and are left to the table. Only the places of the states are given here.
+The diagram has the transitions of an association without faults. An arrow from state to state has its
+events and actions as a label. The transitions of A-ABORT and of faults (actions AA-1 to AA-8) lead from
+nearly every state to Sta13 or Sta1, and are only in the table. This module gives the places of the states.
 """
 
 from __future__ import annotations
