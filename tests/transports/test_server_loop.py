@@ -505,7 +505,7 @@ def test_a_thread_that_has_begun_is_through_when_its_task_was_cancelled(async_ba
 def test_a_thread_that_does_not_return_is_left_alone(
     async_backend: Async, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_event_loop, "PATIENCE", 0.05)
+    monkeypatch.setattr(_event_loop, "THREAD_END_TIME", 0.05)
     begun, over = threading.Event(), threading.Event()
 
     def hang(event: evt.Event) -> int:

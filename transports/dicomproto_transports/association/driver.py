@@ -206,7 +206,7 @@ class Driver:
         now, turn = stream.now(), self._turn
         if turn.is_over(now):
             now = await self._let_others_run()
-        due = connection.next_deadline(now, unread=now - turn.heard_at)
+        due = connection.next_deadline(now, unread=now - turn.wait_ended_at)
         if due is not None and due <= now:
             # The bytes may have come while a handler ran: read once more before the deadline counts.
             if self._overdue == due:
@@ -230,7 +230,7 @@ class Driver:
         else:
             self._take(data)
         finally:
-            turn.hear(now, stream.now())
+            turn.end_wait(now, stream.now())
 
     def _read_on(self) -> bool:
         """Read available bytes of the message that has begun; tell whether there were any."""
@@ -322,8 +322,8 @@ class Driver:
     def notice_overdue(self, now: float) -> None:
         """Note, while no call reads, that the rest of a message is overdue."""
         connection, turn = self._connection, self._turn
-        due = connection.next_deadline(now, unread=now - turn.heard_at)
-        turn.heard_at = now
+        due = connection.next_deadline(now, unread=now - turn.wait_ended_at)
+        turn.wait_ended_at = now
         if due is not None and due <= now:
             connection.handle_timeout(now)
             self.look_ahead()

@@ -19,7 +19,7 @@ FREE = 64 * 1024
 _STEP = 1024 * 1024
 """Most bytes that are counted ahead."""
 
-_SILENCE = 60.0
+_LOG_INTERVAL = 60.0
 """Seconds between two log lines about the limit."""
 
 
@@ -53,7 +53,7 @@ class HeldBytes:
         """Log that a data set was refused because of the limit; at most once a minute."""
         now = monotonic()  # a worker thread has no access to the clock of a stream
         with self._lock:
-            if self._told is not None and now - self._told < _SILENCE:
+            if self._told is not None and now - self._told < _LOG_INTERVAL:
                 return
             self._told = now
         log.warning("maximum_collected is reached (%d bytes): a data set of %s is refused", most, peer)

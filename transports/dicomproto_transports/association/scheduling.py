@@ -15,38 +15,38 @@ MESSAGE = 4
 LENGTH = 0.003
 """Seconds of work in one turn; with 50 busy peers, a message of another peer is read within about 0.2 s."""
 
-GLANCE = 8
+CLOCK_INTERVAL = 8
 """Pieces of data sets between two reads of the clock."""
 
 
 class Turn:
     """The turn of one association: its work in seconds and events since other tasks last ran."""
 
-    __slots__ = ("_left", "_worked_since", "events", "heard_at", "look_at")
+    __slots__ = ("_left", "_worked_since", "events", "wait_ended_at", "look_at")
 
     def __init__(self, now: float) -> None:
         self.events: int = 0
         """Events taken in this turn; a message counts as `MESSAGE`."""
-        self.look_at: int = GLANCE
+        self.look_at: int = CLOCK_INTERVAL
         """The value of `events` at the next read of the clock."""
-        self.heard_at: float = now
+        self.wait_ended_at: float = now
         """The time at which the last wait for input ended."""
         self._worked_since = now
         self._left = LENGTH
 
     def is_over(self, now: float) -> bool:
         """Tell whether other tasks are to run."""
-        self.look_at = self.events + GLANCE
+        self.look_at = self.events + CLOCK_INTERVAL
         return self.events >= MOST_EVENTS or now - self._worked_since >= self._left
 
     def begin(self, now: float) -> None:
         """Begin the next turn."""
         self.events = 0
-        self.look_at = GLANCE
+        self.look_at = CLOCK_INTERVAL
         self._worked_since = now
         self._left = LENGTH
 
-    def hear(self, begun: float, now: float) -> None:
+    def end_wait(self, begun: float, now: float) -> None:
         """Take out of the turn the time of a wait for input since `begun`; it may have been no wait."""
         self._left -= begun - self._worked_since
-        self.heard_at = self._worked_since = now
+        self.wait_ended_at = self._worked_since = now

@@ -94,7 +94,7 @@ class Session:
         self.maximum_collected: int | None = maximum_collected
         """Most bytes of data sets that all associations of a server may hold."""
         self.data_sets: list[Incoming] = []
-        """Message IDs of the requests being served, each inside the one before."""
+        """The data sets of the requests being served, each inside the one before."""
         self.depth: int = 0
         """Number of requests being served, each inside the one before."""
         self.unfinished: list[Unfinished] = []

@@ -5,8 +5,9 @@ context gets a new association, which has the contexts of all earlier objects as
 destination refused are not proposed again.
 
 If the destination ends the association between two objects, the next object gets a new one. If that happens
-during an object, or the response times out, that object fails and the next one gets a new association, once.
-The input of the peer that requested the C-MOVE is read during every wait.
+during an object, or the response times out, that object fails and the next one gets a new association; after
+the second time in a row, all further objects fail. The input of the peer that requested the C-MOVE is read
+during every wait.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _MOST_FILES = 32
 """Most files fetched ahead; further ones would add few contexts."""
 
-_LONGEST_LOOK = 0.1
+_LONGEST_PREFETCH = 0.1
 """Seconds after which no further result is fetched, since objects are waiting to be sent."""
 
 
@@ -64,7 +64,7 @@ class PrefetchedResults:
         as `poll_peer`.
         """
         ahead, now = self._ahead, self._session.stream.now
-        end = now() + _LONGEST_LOOK
+        end = now() + _LONGEST_PREFETCH
         while len(ahead) < _MOST_FILES and now() < end and not is_over():
             if ahead and _file_in(ahead[-1]) is None:
                 break

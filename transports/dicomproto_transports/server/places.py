@@ -28,7 +28,7 @@ _IN_ALL = "maximum_associations"
 _FOR_SOME = ("maximum_associations_per_ae_title", "maximum_associations_per_address")
 """The settings that limit the number of associations, in all and with one title or address."""
 
-_SILENCE = 60.0
+_LOG_INTERVAL = 60.0
 """Seconds between two log lines on one reached limit."""
 
 
@@ -179,7 +179,7 @@ class Places:
         """Log that a limit is reached, once a minute."""
         now, peer = newcomer.session.stream.now(), newcomer.session.peer_name
         with self._lock:
-            if now - self._told.get(name, -_SILENCE) < _SILENCE:
+            if now - self._told.get(name, -_LOG_INTERVAL) < _LOG_INTERVAL:
                 self._untold[name] += 1
                 return
             others = self._untold.pop(name, 0)

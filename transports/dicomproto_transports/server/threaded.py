@@ -24,7 +24,7 @@ _LAST_WAIT = 15.0
 """Seconds that `Server.shutdown` waits for its threads; each needs `Timeouts.close` at most, unless it is
 within a handler."""
 
-_GLANCE = 0.2
+_POLL_INTERVAL = 0.2
 """Poll interval of a waiting shutdown: a signal handler may consume the notification between the check and
 the wait."""
 
@@ -120,7 +120,7 @@ class Server(Serving):
         with self._changed:
             try:
                 while not self._is_over() and (left := self._deadline - monotonic()) > 0:
-                    self._changed.wait(min(left, _GLANCE))
+                    self._changed.wait(min(left, _POLL_INTERVAL))
             finally:
                 self._end.set()
                 self._changed.notify_all()
@@ -130,7 +130,7 @@ class Server(Serving):
         deadline = monotonic() + _LAST_WAIT
         with self._changed:
             while not self._is_done() and (left := deadline - monotonic()) > 0:
-                self._changed.wait(min(left, _GLANCE))
+                self._changed.wait(min(left, _POLL_INTERVAL))
             self._close_when_done()
 
     def _is_over(self) -> bool:

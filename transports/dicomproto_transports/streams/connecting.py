@@ -18,10 +18,10 @@ from itertools import chain, zip_longest
 from math import inf
 from typing import Protocol
 
-HEAD_START = 0.25
+ATTEMPT_DELAY = 0.25
 """Seconds between an attempt and the next one (RFC 8305 5)."""
 
-_GLANCE = 0.05
+_POLL_INTERVAL = 0.05
 """Interval of the checks of older attempts, on systems that cannot wait for all of them."""
 
 AddressInfo = tuple[int, int, int, str, tuple[object, ...]]
@@ -97,8 +97,8 @@ class Attempts:
             return self._deadline
         time = self._now()
         share = inf if self._deadline is None else (self._deadline - time) / left
-        head_start = share if self._is_single else min(share, HEAD_START)
-        return None if head_start == inf else time + head_start
+        delay = share if self._is_single else min(share, ATTEMPT_DELAY)
+        return None if delay == inf else time + delay
 
     async def _wait(self, until: float | None, failed: int) -> socket.socket | None:
         """Return the first established connection; None if the next attempt is due or none is left.
@@ -151,12 +151,12 @@ class Attempts:
         try:
             ready = select.epoll()
         except (AttributeError, OSError):  # not Linux, or no descriptor left
-            glance = self._now() + _GLANCE
-            if deadline is not None and deadline <= glance:
+            due = self._now() + _POLL_INTERVAL
+            if deadline is not None and deadline <= due:
                 await self._make_waiter(newest).writable(deadline)
                 return
             try:
-                await self._make_waiter(newest).writable(glance)
+                await self._make_waiter(newest).writable(due)
             except TimeoutError:
                 pass
             return

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-PATIENCE = 5.0
+THREAD_END_TIME = 5.0
 """Seconds that a cancelled call waits for its worker thread, so that a handler finishes its file or query
 before its server has ended. A thread that takes longer is abandoned; anyio on asyncio waits for it when
 the interpreter exits."""
@@ -177,8 +177,8 @@ class AsyncBackend:
             if has_begun and self._library.is_cancellation(error):
                 if cancelled is not None:
                     cancelled()
-                with self.shield(PATIENCE):
-                    await self._library.in_thread(lambda: ended.wait(PATIENCE))
+                with self.shield(THREAD_END_TIME):
+                    await self._library.in_thread(lambda: ended.wait(THREAD_END_TIME))
             raise
 
     async def _resolve(self, host: str, port: int, deadline: float | None) -> Sequence[AddressInfo]:

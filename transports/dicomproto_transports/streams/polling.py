@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .addresses import Address
     from .interface import Backend, Stream
 
-_GLANCE = 0.25
+_POLL_INTERVAL = 0.25
 """Seconds between two polls of the first peer."""
 
 
@@ -42,7 +42,7 @@ class PollingStream:
     def __init__(self, stream: Stream, poll: Callable[[], Awaitable[None]]) -> None:
         self._stream = stream
         self._poll = poll
-        self._due = stream.now() + _GLANCE
+        self._due = stream.now() + _POLL_INTERVAL
         self.now: Final = stream.now
         self.try_receive: Final = stream.try_receive
 
@@ -79,7 +79,7 @@ class PollingStream:
     async def _poll_if_due(self) -> None:
         if self.now() >= self._due:
             await self._poll()
-            self._due = self.now() + _GLANCE
+            self._due = self.now() + _POLL_INTERVAL
 
     async def close(self, last_words: Sequence[Buffer], deadline: float) -> None:
         """Close; see `Stream`."""

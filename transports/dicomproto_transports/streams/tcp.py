@@ -43,7 +43,7 @@ maps a block of 128 KiB or more afresh, 9 microseconds against 1 for a short mes
 YIELD_BYTES, YIELD_CALLS = 256 * 1024, 64
 """Bytes and calls after which an association that never waits lets others run."""
 
-_COURTESY = 0.1
+_PEER_CLOSE_TIME = 0.1
 """Seconds for a peer to close first, where that keeps our port usable."""
 
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
@@ -296,7 +296,7 @@ class SocketStream:
         if self._rest and not (last_words and last_words[0] is self._rest[0]):
             self._cut = True
         if self._spares_port:
-            deadline = max(deadline, self.now() + _COURTESY)
+            deadline = max(deadline, self.now() + _PEER_CLOSE_TIME)
         try:
             if not self._cut and (last_words or deadline > self.now()):
                 with self._waiter.shield():
