@@ -252,8 +252,8 @@ def test_a_limit_that_is_reached_is_said_once_a_minute(name: str, caplog: pytest
     assert {start for start, _ in lines} == {f"{name} is reached (1):"}
     assert [end.partition(" ")[2] for _, end in lines] == [
         "was rejected",
-        "was rejected; 2 others found it so since the last such line",
-        "was rejected; 2 others found it so since the last such line",
+        "was rejected; 2 more since the last such line",
+        "was rejected; 2 more since the last such line",
     ]
 
 

@@ -246,7 +246,9 @@ class Session:
             operation.add(Reply(event.command, data, syntax, is_final=event.is_final))
             limit = self.connection.limits.collect
             if len(operation.replies) > _MOST_REPLIES or operation.size > limit:
-                what = f"more than {_MOST_REPLIES} responses, or {limit} bytes of them, that nobody took"
+                what = (
+                    f"more than {_MOST_REPLIES} responses, or {limit} bytes of them, that no call has taken"
+                )
                 await self._end_for(f"{self.peer_name} sent {what}: aborted")
 
     async def _response_data(self, *, is_wanted: bool) -> Buffer | None:

@@ -75,7 +75,7 @@ class ResultIterator:
         elif isinstance(result, Iterable) and not isinstance(result, (str, bytes)):
             self._sync = iter(result)
         else:
-            raise TypeError(f"{named(result)}, where results are to be iterated over")
+            raise TypeError(f"{named(result)} in place of an iterable of results")
 
     async def close(self) -> None:
         """Close the handler, if it has not ended. An exception from its cleanup is logged."""

@@ -184,7 +184,7 @@ class Places:
                 return
             others = self._untold.pop(name, 0)
             self._told[name] = now
-        since = f"; {others} others found it so since the last such line" if others else ""
+        since = f"; {others} more since the last such line" if others else ""
         log.warning("%s is reached (%d): %s %s%s", name, getattr(newcomer.settings, name), peer, what, since)
 
 
