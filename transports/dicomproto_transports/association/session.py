@@ -65,6 +65,21 @@ class Session:
         "send_queued", "respond", "enter", "leave", "_serve", "_awaited", "__weakref__",
     )  # fmt: skip
 
+    connection: Connection
+    stream: Stream
+    backend: Backend
+    timeouts: Timeouts
+    sender: Sender
+    ending: Ending
+    ae_title: str
+    """The AE title of this side."""
+    text: CharsetCheck
+    """Checks the character sets of received data sets."""
+    held_bytes: HeldBytes
+    """Counts held bytes of data sets, over all associations of a server."""
+    maximum_collected: int | None
+    """Most bytes of data sets that all associations of a server may hold."""
+
     def __init__(
         self,
         connection: Connection,
@@ -81,18 +96,10 @@ class Session:
         held_bytes: HeldBytes,
         maximum_collected: int | None,
     ) -> None:
-        self.connection: Connection = connection
-        self.stream: Stream = stream
-        self.backend: Backend = backend
-        self.timeouts: Timeouts = timeouts
-        self.ae_title: str = ae_title
-        """The AE title of this side."""
-        self.text: CharsetCheck = text
-        """Checks the character sets of received data sets."""
-        self.held_bytes: HeldBytes = held_bytes
-        """Counts held bytes of data sets, over all associations of a server."""
-        self.maximum_collected: int | None = maximum_collected
-        """Most bytes of data sets that all associations of a server may hold."""
+        self.connection, self.stream = connection, stream
+        self.backend, self.timeouts = backend, timeouts
+        self.ae_title, self.text = ae_title, text
+        self.held_bytes, self.maximum_collected = held_bytes, maximum_collected
         self.data_sets: list[Incoming] = []
         """The data sets of the requests being served, each inside the one before."""
         self.depth: int = 0
@@ -105,8 +112,7 @@ class Session:
         self._serve = serve
         self._awaited: dict[int, Operation] = {}
         self.driver: Driver = Driver(connection, stream, backend, timeouts, self._tell_end)
-        self.sender: Sender = self.driver.sender
-        self.ending: Ending = self.driver.ending
+        self.sender, self.ending = self.driver.sender, self.driver.ending
         self.runner: HandlerRunner = HandlerRunner(self.driver, connection, stream, backend, handlers, drive)
         # Methods of the parts, bound here: a method that passes them on costs one more call.
         self.next_event: Final = self.driver.next_event
