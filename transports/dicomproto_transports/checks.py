@@ -193,7 +193,7 @@ def parsed_networks(networks: Any) -> list[IPv4Network | IPv6Network]:
     """
     import ipaddress  # not at the top: it takes milliseconds to import
 
-    single = str, ipaddress.IPv4Network, ipaddress.IPv6Network  # which are iterable, too
+    single = str, ipaddress.IPv4Network, ipaddress.IPv6Network  # iterable types, but single networks
     given = [networks] if isinstance(networks, single) else networks
     found = []
     for network in given:
@@ -214,7 +214,7 @@ def _unmapped(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
 
 def networks(value: object) -> object:
     """Check one IP network or several."""
-    is_one = isinstance(value, str) or hasattr(value, "network_address")  # which is made of its addresses
+    is_one = isinstance(value, str) or hasattr(value, "network_address")  # a network is iterable itself
     given = tuple(value) if isinstance(value, Iterable) and not is_one else value
     if given == ():
         return ()  # without the modules for networks

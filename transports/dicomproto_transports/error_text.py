@@ -20,7 +20,7 @@ def printable(text: str) -> str:
 
 def uid_named(uid: str) -> str:
     """Return a UID, with its keyword if that is known."""
-    from dicomproto.services import keyword_of  # a table that is seldom needed
+    from dicomproto.services import keyword_of  # a large table, seldom needed
     from dicomproto.services._sop_class_table import TRANSFER_SYNTAXES
 
     plain = uid.rstrip("\0 ")

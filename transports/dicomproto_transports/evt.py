@@ -170,7 +170,7 @@ __all__ = [
     "in_thread",
 ]
 
-if not TYPE_CHECKING:  # a checker would take any name for one of this module
+if not TYPE_CHECKING:  # with it, a checker would allow any name
 
     def __getattr__(name: str) -> object:
         if name == "AnyAssociation":

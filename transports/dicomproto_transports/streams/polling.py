@@ -27,7 +27,7 @@ def polling_backend(backend: Backend, poll: Callable[[], Awaitable[None]]) -> Ba
     """Return a backend whose connections call `poll` every quarter of a second while they are used."""
 
     async def connect(host: str, port: int, **options: Any) -> Stream:
-        stream = await backend.connect(host, port, **options)  # which does not poll
+        stream = await backend.connect(host, port, **options)  # connecting does not poll
         return PollingStream(stream, poll)
 
     return ConnectingBackend(backend, connect)
