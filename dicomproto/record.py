@@ -129,8 +129,12 @@ class Record(metaclass=_RecordType):
 
     def replace(self, **changes: object) -> Self:
         """Return a copy with some fields changed. Raises TypeError for an unknown field."""
-        kind = type(self)
-        return maker_of(kind)(**{f: getattr(self, f) for f in kind._fields} | changes)
+        kind, values = type(self), changes.copy()
+        for field in kind._fields:
+            if field not in changes:
+                values[field] = getattr(self, field)
+        made: Self = _write_maker(kind)(**values)
+        return made
 
 
 def _rebuild(kind: type[Record], fields: dict[str, object]) -> Record:

@@ -122,7 +122,8 @@ class Assembler:
             raise InvalidCommand(f"more than {limit} empty fragments (Limits.empty_fragments)")
 
     def _command(self, chunk: PDVChunk) -> CommandReceived | None:
-        self._warn(*chunk.warnings)
+        if chunk.warnings:
+            self._warn(*chunk.warnings)
         if len(self._gathered) + len(chunk.data) > self._limits.command_length:
             limit = self._limits.command_length
             raise InvalidCommand(f"command set of more than {limit} bytes (Limits.command_length)")

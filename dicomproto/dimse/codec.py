@@ -103,11 +103,6 @@ def _encode_tags(number: int, value: object) -> bytes:
     return b"".join([_HEADER.pack(0, number, 4 * len(value)), *tags])
 
 
-def _encode_if_present(encode: _Encoder, value: object) -> bytes:
-    """Encode an optional element; an empty text or list counts as absent."""
-    return b"" if value is None or value == "" or value == () else encode(value)
-
-
 def _encoder_for(element: Element, command: type[Command]) -> _Encoder:
     number, vr = element.number, element.vr
     if element.keyword in _CLAMPED:
@@ -133,12 +128,9 @@ class _Plan:
         optional = {name for name in self.names if defaults.get(name, 0) is None}
         self.make = maker_of(command)
         self.values = attrgetter(*self.names)
-        self.encoders = [
-            partial(_encode_if_present, _encoder_for(element, command))
-            if name in optional
-            else _encoder_for(element, command)
-            for element, name in zip(self.elements, self.names, strict=True)
-        ]
+        self.encoders = [_encoder_for(element, command) for element in self.elements]
+        # Values that count as absent.
+        self.absent = [(None, "", ()) if name in optional else () for name in self.names]
         self.allowed = frozenset(e.keyword for e in self.elements)
         self.mandatory = self.allowed - optional - {"CommandField"}
         vital = ("MessageID",) if issubclass(command, Request) else ("MessageIDBeingRespondedTo",)
@@ -170,11 +162,14 @@ def encode_command(command: Command) -> bytes:
             raise LocalProtocolError(f"{command.name} has a data set; set CommandDataSetType to 0001H")
     elif not command.data_set_allowed:
         raise LocalProtocolError(f"{command.name} has no data set; set CommandDataSetType to 0101H")
-    values = plan.values(command)
+    values, parts = plan.values(command), []
     try:
-        body = b"".join([encode(value) for encode, value in zip(plan.encoders, values, strict=True)])
+        for encode, absent, value in zip(plan.encoders, plan.absent, values, strict=True):
+            if value not in absent:
+                parts.append(encode(value))
     except (struct.error, TypeError, ValueError):
         raise LocalProtocolError(_fault(plan, command, values)) from None
+    body = b"".join(parts)
     return _GROUP_LENGTH.pack(0, 0, 4, len(body)) + body
 
 
@@ -185,9 +180,10 @@ _DEMANDS = {"US": "be a number from 0 to 65535", "AT": "be a tuple of tags, each
 def _fault(plan: _Plan, command: Command, values: tuple[object, ...]) -> str:
     """Return the name of the value that could not be encoded, and the reason; never the value itself."""
     reason = ""
-    for element, encode, value in zip(plan.elements, plan.encoders, values, strict=True):
+    for element, encode, absent, value in zip(plan.elements, plan.encoders, plan.absent, values, strict=True):
         try:
-            encode(value)
+            if value not in absent:
+                encode(value)
         except UnicodeEncodeError:
             reason = f"{element.keyword} has characters outside ISO 8859-1"
         except (struct.error, TypeError, ValueError) as error:

@@ -56,12 +56,14 @@ class Command(Record):
     @property
     def sop_class_uid(self) -> str:
         """The Affected or Requested SOP Class UID without padding, or ""."""
-        return _uid_of(self, "AffectedSOPClassUID", "RequestedSOPClassUID")
+        uid = getattr(self, "AffectedSOPClassUID", None) or getattr(self, "RequestedSOPClassUID", None)
+        return normalize_uid(uid or "")
 
     @property
     def sop_instance_uid(self) -> str:
         """The Affected or Requested SOP Instance UID without padding, or ""."""
-        return _uid_of(self, "AffectedSOPInstanceUID", "RequestedSOPInstanceUID")
+        uid = getattr(self, "AffectedSOPInstanceUID", None) or getattr(self, "RequestedSOPInstanceUID", None)
+        return normalize_uid(uid or "")
 
     def __repr__(self) -> str:
         shown = []
@@ -82,11 +84,6 @@ def _shown(field: str, value: Any) -> str:
         return f"<{len(value)} characters>"
     # A ServiceStatus has the same text as a Status.
     return repr(int(value) if field == "Status" else value)
-
-
-def _uid_of(command: Command, affected: str, requested: str) -> str:
-    uid: str = getattr(command, affected, None) or getattr(command, requested, None) or ""
-    return normalize_uid(uid)
 
 
 class Request(Command):

@@ -40,13 +40,13 @@ class Outbox:
 
     def send(self, command: Command, context_id: int) -> None:
         """Queue a command set; its data set, if it has one, is then under way."""
-        encoded = encode_command(command)
-        if self._pack_pdvs and command.has_data_set:
+        encoded, has_data_set = encode_command(command), command.has_data_set
+        if self._pack_pdvs and has_data_set:
             self._upper.check_p_data(context_id, len(encoded))
             self._held_command = encoded
         else:
             self._upper.send_p_data(context_id, (encoded,), is_command=True, is_last=True)
-        if command.has_data_set:
+        if has_data_set:
             self.command, self._context_id = command, context_id
 
     def send_in_turn(self, response: Response, context_id: int) -> None:

@@ -18,7 +18,7 @@ class Findings:
     @property
     def warnings(self) -> tuple[str, ...]:
         """The warnings, of the form "kind: what and where"."""
-        return tuple([f"{kind}: {text}" for kind, text in self._texts.items()])
+        return tuple(self._texts.values())
 
     @property
     def kinds(self) -> set[str]:
@@ -28,7 +28,7 @@ class Findings:
     def warn(self, kind: str, text: str, frames: Iterable[Frame], tag: int | None, at: int) -> None:
         """Keep the first warning of a kind."""
         if kind not in self._texts:
-            self._texts[kind] = told(frames, tag, at, text)
+            self._texts[kind] = f"{kind}: {told(frames, tag, at, text)}"
 
     def note(self, tag: int, previous: int, length: int, at: int, frames: list[Frame]) -> None:
         """Warn of the faults of an element; `previous` is the tag before it."""

@@ -34,6 +34,7 @@ from .headers import (
     UNDEFINED,
     Order,
     Run,
+    Runs,
     encoding_of,
     looks_implicit,
 )
@@ -43,7 +44,7 @@ MAXIMUM_PADDING = 4096
 
 _DEEPEST = 512  # most sequences within each other, without `Bounds`
 _MORE = -1  # a header is not complete yet
-_LONG_RUN = 128  # fewest bytes of a run that is remembered
+_LONG_RUN = Runs.LENGTHS.start  # fewest elements, of 8 bytes at least, of a run that is remembered
 _LOOK = 24  # more than the longest header and the bytes that are examined behind it
 
 
@@ -70,6 +71,8 @@ class Walk:
         self.is_checked: bool = True
         self.elements: int = 0
         self.items: int = 0
+        self.skippable: int = 0
+        """Bytes of a value that may be skipped now; a huge number if the rest is not checked."""
         self._bounds = bounds
         self._sink = sink
         is_native = transfer_syntax in NATIVE or normalize_uid(transfer_syntax) in NATIVE
@@ -82,7 +85,6 @@ class Walk:
         self._base = 0  # offset of the current chunk
         self._offset = 0  # offset of its end
         self._rest = b""  # a part of a header
-        self._skip = 0  # bytes of a value that are still to come
         self._value = (0, 0, 0)  # its tag, the offset of its header, its length
         self._padding = 0
         self._is_recognized = False  # whether the first header was examined
@@ -104,21 +106,16 @@ class Walk:
         """Whether the data set seems to be in Explicit VR; its transfer syntax may say otherwise."""
         return self._top.explicit
 
-    @property
-    def skippable(self) -> int:
-        """Bytes that may be skipped now; a huge number if the rest is not checked."""
-        return self._skip
-
     def skip(self, count: int) -> None:
         """Pass over `count` bytes of a value, at most `skippable`."""
         self._offset += count
-        if self._skip < NEVER:
-            self._skip -= count
+        if self.skippable < NEVER:
+            self.skippable -= count
 
     def feed(self, chunk: Buffer) -> None:
         """Walk over the next `chunk`."""
         data = chunk if type(chunk) is bytes else memoryview(chunk).cast("B")
-        size, position = len(data), self._skip
+        size, position = len(data), self.skippable
         if position >= size:
             self.skip(size)
             return
@@ -136,16 +133,16 @@ class Walk:
 
     def finish(self) -> None:
         """Say that the data set ends here. Raises DataSetError if that is certainly too early."""
-        if self._skip >= NEVER or not (self._skip or self._rest or self._outer):
+        if self.skippable >= NEVER or not (self.skippable or self._rest or self._outer):
             return
         self._base = self._offset
         self._close_ended(0)
         frame, at = self._frame, self._offset - len(self._rest)
-        if self._skip >= NEVER:
+        if self.skippable >= NEVER:
             return
-        if self._skip:
+        if self.skippable:
             tag, at, length = self._value
-            self._early(tag, at, f"declares {length} bytes, {length - self._skip} are left")
+            self._early(tag, at, f"declares {length} bytes, {length - self.skippable} are left")
         elif self._rest and frame is self._top and not any(self._rest):
             self._warn("padding", "NULs stand behind the last element", None, at)
         elif self._rest:
@@ -156,7 +153,7 @@ class Walk:
     def _keep(self, data: bytes | memoryview, position: int) -> None:
         size = len(data)
         self._rest = bytes(data[position:]) if position < size else b""
-        self._skip = min(position - size, NEVER) if position > size else 0
+        self.skippable = min(position - size, NEVER) if position > size else 0
 
     def _walk(self, data: bytes | memoryview, position: int, base: int) -> int:
         """Return the position of the first incomplete header, or of the end of a value beyond `data`."""
@@ -166,7 +163,7 @@ class Walk:
             self._is_recognized = True
             self._recognize(data)
         while True:
-            if self._outer and position <= size:
+            if self._outer and self._frame.end == base + position and position <= size:
                 position = self._close_ended(position)
             if position >= size:
                 return position
@@ -191,21 +188,23 @@ class Walk:
         unpack, unpack_long, highest = order.explicit, order.long, self._highest_plain
         short_vrs, long_vrs = order.short_vrs, order.plain_long_vrs
         end = min(len(data), frame.end - base)
-        known = None if sink is not None else order.runs.find(data, position, end, previous)
+        known, passed = None, 0
+        if sink is None and end - position >= 8 * _LONG_RUN:
+            known = order.runs.find(data, position, end, previous)
         if known is not None:
             previous, frame.has_vr = known.last, True
             position += known.size
-            self._count(known.count)
+            passed = known.count
         begin = position
-        plain = known  # the run before the first odd element
+        plain: tuple[int, int, int] | None = None  # the run before the first odd element
         walked = 0
-        for walked in range(self._bounds.elements - self.elements + 1):
+        for walked in range(self._bounds.elements - self.elements - passed + 1):
             start = position + 8
             if start > end:
                 break
             group, number, vr, length = unpack(data, position)
             if vr not in short_vrs:
-                plain = plain or Run(walked, position - begin, previous)
+                plain = plain or (walked, position - begin, previous)
                 start += 4
                 if vr not in long_vrs or length or start > end:
                     break
@@ -215,12 +214,12 @@ class Walk:
             if stop > end or length == UNDEFINED:
                 if length == UNDEFINED or base + stop > frame.end:
                     break
-                plain = plain or Run(walked, position - begin, previous)
+                plain = plain or (walked, position - begin, previous)
                 self._value = (tag, base + position, length)
             if tag <= previous or length & 1 or not number or not 2 < group <= highest:
                 if group == 0xFFFE:
                     break
-                plain = plain or Run(walked, position - begin, previous)
+                plain = plain or (walked, position - begin, previous)
                 self._note(tag, previous, length, base + position)
             if sink is not None:
                 sink.element(tag, order.vrs[vr], start, length)
@@ -230,9 +229,9 @@ class Walk:
             walked += 1
         frame.previous = previous
         frame.has_vr = frame.has_vr or walked > 0
-        self._count(walked)
-        if sink is None and known is None and position - begin >= _LONG_RUN:
-            order.runs.add(data, begin, plain or Run(walked, position - begin, previous))
+        self._count(passed + walked)
+        if sink is None and known is None and walked >= _LONG_RUN:
+            order.runs.add(data, begin, Run(*(plain or (walked, position - begin, previous))))
         return position
 
     def _implicit(self, data: bytes | memoryview, position: int, frame: Frame) -> int:
@@ -589,7 +588,7 @@ class Walk:
 
     def _pass(self) -> int:
         self.is_checked = False
-        self._skip = NEVER
+        self.skippable = NEVER
         return NEVER << 1
 
 

@@ -254,9 +254,13 @@ class UpperLayer:
         buffers must not change until the send that carries them has returned. A whole `command` set is sent
         before them, in one P-DATA-TF with the first PDV if both fit.
         """
-        views = [memoryview(part).cast("B") for part in parts]  # a view of wider items counts items
-        length = sum(map(len, views))
-        self.check_p_data(context_id, length)
+        views, length = [], 0
+        for part in parts:
+            view = memoryview(part).cast("B")  # a view of wider items counts items
+            views.append(view)
+            length += len(view)
+        self._check_local("Evt9", "P-DATA")
+        self._check_pdv(context_id, length)
         maximum = self.peer_maximum_length
         if command:
             self._check_pdv(context_id, len(command))
