@@ -38,7 +38,7 @@ class Sender:
     """
 
     __slots__ = (
-        "source", "observer", "unsent", "is_owing", "_connection", "_stream", "_seconds",
+        "source", "observer", "unsent", "has_piece", "is_owing", "_connection", "_stream", "_seconds",
         "_ending", "_end", "_is_reply", "_due",
     )  # fmt: skip
 
@@ -61,6 +61,8 @@ class Sender:
         """Observes the sent bytes; None unless a handler asks for them."""
         self.unsent: list[Buffer] = []
         """Output of the engine that the stream has not taken yet."""
+        self.has_piece: bool = False
+        """Whether the engine holds a piece of a data set for the next send."""
         self.is_owing: bool = False
         """Whether a response was queued and waits for the next send."""
         self._is_reply = False  # the data set under way belongs to a response
@@ -70,6 +72,11 @@ class Sender:
     def has_output(self) -> bool:
         """Whether a message is not sent to its end yet."""
         return self.source is not None or bool(self.unsent)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every message and response was sent to its end."""
+        return self.source is None and not (self.unsent or self.has_piece or self.is_owing)
 
     def count_unsent(self) -> int:
         """Return the number of bytes in `unsent`."""
@@ -82,7 +89,7 @@ class Sender:
         observer = self.observer  # an observer that is set during the send begins after it
         if observer is not None:
             observer.start()
-        self.is_owing = False
+        self.is_owing = self.has_piece = False
         buffers = self._connection.data_to_send()
         if self.unsent:
             buffers = self.unsent + buffers
@@ -144,6 +151,7 @@ class Sender:
     def begin(self, source: Source, piece: Buffer, last: bool, *, is_reply: bool = False) -> None:
         """Give the engine the first piece of the data set of the message just begun."""
         self._connection.send_data(piece, last=last, pad=source.pad)
+        self.has_piece = True
         if not last:
             self.source, self._is_reply = source, is_reply
 
@@ -159,6 +167,7 @@ class Sender:
             await self._end(lambda: AssociationAborted(text, source=0, reason=0, by_peer=False))
             raise self._ending.known() from error
         self._connection.send_data(piece, last=last, pad=source.pad)
+        self.has_piece = True
         if last:
             self.source = None
 

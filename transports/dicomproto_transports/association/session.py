@@ -62,7 +62,7 @@ class Session:
         "connection", "stream", "backend", "timeouts", "driver", "sender", "ending", "runner",
         "association", "ae_title", "text", "held_bytes", "maximum_collected", "data_sets", "depth",
         "unfinished", "piece_buffers", "contexts", "abort_on_cut", "next_event", "end",
-        "send_queued", "respond", "enter", "leave", "_serve", "_awaited", "__weakref__",
+        "send_queued", "respond", "enter", "leave", "_serve", "_limit", "_awaited", "__weakref__",
     )  # fmt: skip
 
     connection: Connection
@@ -110,6 +110,7 @@ class Session:
         self.contexts: dict[tuple[object, ...], AcceptedContext] = {}
         """The contexts found for requests and objects, by their needs."""
         self._serve = serve
+        self._limit = connection.limits.collect
         self._awaited: dict[int, Operation] = {}
         self.driver: Driver = Driver(connection, stream, backend, timeouts, self._tell_end)
         self.sender, self.ending = self.driver.sender, self.driver.ending
@@ -250,7 +251,7 @@ class Session:
         if operation is not None:
             syntax = self.connection.accepted_contexts[event.context_id].transfer_syntax
             operation.add(Reply(event.command, data, syntax, is_final=event.is_final))
-            limit = self.connection.limits.collect
+            limit = self._limit
             if len(operation.replies) > _MOST_REPLIES or operation.size > limit:
                 what = (
                     f"more than {_MOST_REPLIES} responses, or {limit} bytes of them, that no call has taken"
@@ -263,7 +264,7 @@ class Session:
             await incoming.drain()
             return None
         try:
-            data = await incoming.gather(self.connection.limits.collect)
+            data = await incoming.gather(self._limit)
         finally:
             incoming.end()
         if data is None:
@@ -301,7 +302,8 @@ class Session:
     async def _begin(self, request: Request, context_id: int, source: Source | None) -> Operation:
         if self.data_sets or self.unfinished:
             await self.settle(request.name)
-        if source is not None or self.sender.source is not None or self.ending.has_send_failed:
+        is_late = source is not None and not self.sender.is_done
+        if is_late or self.sender.source is not None or self.ending.has_send_failed:
             await self._until_sendable(source)
         piece, last = None, True
         if source is not None:

@@ -194,9 +194,11 @@ def prepare(what: object, *, send_truncated: bool = False) -> ObjectToSend:
     `what` is an argument of `send_c_store`. A file whose data set certainly ends early raises TruncatedFile
     (a ValueError), unless `send_truncated`.
     """
-    if isinstance(what, (str, os.PathLike, KnownFile)):
-        known = what if isinstance(what, KnownFile) else None
-        path = os.fspath(known.path if known else cast("str", what))
+    known = None
+    if isinstance(what, KnownFile):
+        known, what = what, what.path
+    if isinstance(what, (str, os.PathLike)):
+        path = os.fspath(what)
         return FileToSend(
             open(path, "rb", buffering=0), path, is_ours=True, known=known, send_truncated=send_truncated
         )

@@ -164,12 +164,12 @@ class _Head:
     def parse(self) -> FileHead:
         meta, syntax, offset = self.place()
         found, problem = self.data_set(offset, syntax)
-        self.check_uid("Transfer Syntax UID", syntax, offset)
-        pairs = (_SOP_CLASS, _META_SOP_CLASS), (_SOP_INSTANCE, _META_SOP_INSTANCE)
-        sop_class_uid, sop_instance_uid = [
-            self.uid(tag, _text(found.get(tag, b"")), _text(meta.get(meta_tag, b"")), problem, offset)
-            for tag, meta_tag in pairs
-        ]
+        if not is_valid_uid(syntax):
+            self.note_invalid("Transfer Syntax UID", syntax, offset)
+        own, fallback = found.get(_SOP_CLASS, b""), meta.get(_META_SOP_CLASS, b"")
+        sop_class_uid = self.uid(_SOP_CLASS, own, fallback, problem, offset)
+        own, fallback = found.get(_SOP_INSTANCE, b""), meta.get(_META_SOP_INSTANCE, b"")
+        sop_instance_uid = self.uid(_SOP_INSTANCE, own, fallback, problem, offset)
         return _make_head(
             sop_class_uid=sop_class_uid,
             sop_instance_uid=sop_instance_uid,
@@ -247,9 +247,11 @@ class _Head:
             )
         return found, problem
 
-    def uid(self, tag: int, own: str, meta: str, problem: str, offset: int) -> str:
+    def uid(self, tag: int, in_data_set: bytes, in_meta: bytes, problem: str, offset: int) -> str:
         """Choose between the UID of the data set and that of File Meta, and check it."""
         name = _NAMES[tag]
+        own = _text(in_data_set)
+        meta = own if in_meta == in_data_set else _text(in_meta)
         uid = own or meta
         if not own:
             why = f"the data set has no {name}" + (f", {problem}" if problem else "")
@@ -259,12 +261,12 @@ class _Head:
         elif meta and meta != own:
             text = f"{name} is {_quoted(own)} in the data set, {_quoted(meta)} in File Meta"
             self.warnings.append(f"different-uid: {text}")
-        self.check_uid(name, uid, offset)
+        if not is_valid_uid(uid):
+            self.note_invalid(name, uid, offset)
         return uid
 
-    def check_uid(self, name: str, uid: str, offset: int) -> None:
-        if is_valid_uid(uid):
-            return
+    def note_invalid(self, name: str, uid: str, offset: int) -> None:
+        """Warn of a UID that is not valid; raises InvalidFile if it is nothing like one."""
         if not _is_like_a_uid(uid):
             raise InvalidFile(self.name, f"the {name} is no UID but {_quoted(uid)}", offset)
         self.warnings.append(f"invalid-uid: {name} {uid!r}")

@@ -22,10 +22,9 @@ if TYPE_CHECKING:
 make_request: Final = maker_of(CStoreRQ)
 
 
-def choose_context(
-    connection: Connection, item: ObjectToSend, *, by_requestor: bool, never_convert: bool
-) -> AcceptedContext:
+def choose_context(connection: Connection, item: ObjectToSend, *, never_convert: bool) -> AcceptedContext:
     """Return the context to send an object on; raises NoAcceptedContext, which names similar contexts."""
+    by_requestor = connection.role is Role.REQUESTOR
     accepted, sop_class, syntax = connection.accepted_contexts, item.sop_class_uid, item.transfer_syntax_uid
     match = find_context(accepted, sop_class, syntax, by_requestor=by_requestor)
     if match.context is not None:
@@ -72,11 +71,10 @@ async def store(
 def placed(session: Session, item: ObjectToSend, *, never_convert: bool) -> tuple[AcceptedContext, Source]:
     """Return the context to send an object on, and its data set in the transfer syntax of the context."""
     connection = session.connection
-    by_requestor = connection.role is Role.REQUESTOR
     key = (item.sop_class_uid, item.transfer_syntax_uid, never_convert)
     context = session.contexts.get(key)
     if context is None:
-        context = choose_context(connection, item, by_requestor=by_requestor, never_convert=never_convert)
+        context = choose_context(connection, item, never_convert=never_convert)
         session.contexts[key] = context
     size = piece_size(connection.peer_maximum_length)
     if context.transfer_syntax == item.transfer_syntax_uid:

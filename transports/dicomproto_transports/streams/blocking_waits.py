@@ -78,15 +78,12 @@ class PollWaiter:
     """Polls one socket, and the wake pipe if there is one."""
 
     is_checkpoint_cheap = True
+    now = staticmethod(monotonic)
 
     def __init__(self, sock: socket.socket | int, wake: Wake | None = None) -> None:
         self._sock = sock
         self._wake = wake
         self._polls: dict[int, select.poll] = {}
-
-    def now(self) -> float:
-        """Seconds on the monotonic clock."""
-        return monotonic()
 
     async def readable(self, deadline: float | None) -> None:
         """Wait until a receive would not block."""
