@@ -423,6 +423,7 @@ class Connection:
             self._outbox.discard()
             self._operations.clear()
             self._performer.unanswered.clear()
+            self._performer.cancelled.clear()
         self._events.append(event)
 
     def _command(self, received: CommandReceived) -> None:

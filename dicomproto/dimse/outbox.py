@@ -11,6 +11,7 @@ from ..upper_layer.machine import UpperLayer
 from ..upper_layer.pdu import Buffer
 from .codec import encode_command
 from .commands import Command, Response
+from .status import Category
 
 
 class Outbox:
@@ -26,12 +27,16 @@ class Outbox:
         self._context_id = 0
         self._held_command = b""  # a command set that travels with the first fragment of its data set
         self._odd_byte = b""
-        self.waiting: list[tuple[int, int, bytes]] = []
-        """Responses that wait for its end: Message ID of the request, context, encoded command set."""
+        self.waiting: list[tuple[int, int, bytes, bool]] = []
+        """Responses that wait for its end: Message ID of the request, context, command set, whether final."""
 
     def has_response_to(self, message_id: int) -> bool:
         """Tell whether a response to a request with that Message ID waits."""
-        return any(answered == message_id for answered, _, _ in self.waiting)
+        return any(answered == message_id for answered, *_ in self.waiting)
+
+    def count_final(self) -> int:
+        """Return how many of the waiting responses are final: their requests are still to be answered."""
+        return sum(is_final for *_, is_final in self.waiting)
 
     def check_free(self, what: str) -> None:
         """Raise LocalProtocolError if a data set is under way; `what` names the message to send."""
@@ -56,7 +61,8 @@ class Outbox:
         else:
             encoded = encode_command(response)  # an error has to be raised now
             self._upper.check_p_data(context_id, len(encoded))
-            self.waiting.append((response.MessageIDBeingRespondedTo, context_id, encoded))
+            is_final = response.category is not Category.PENDING
+            self.waiting.append((response.MessageIDBeingRespondedTo, context_id, encoded, is_final))
 
     def send_data(self, data: Buffer, *, last: bool, pad: bool) -> None:
         """Queue the next chunk of the current data set; see `Connection.send_data`."""
@@ -93,9 +99,11 @@ class Outbox:
         """End the current message, and send the responses that wait for it."""
         self.command, self.is_early = None, False
         waiting, self.waiting = self.waiting, []
-        for _, context_id, encoded in waiting:
+        for _, context_id, encoded, _ in waiting:
             self._upper.send_p_data(context_id, (encoded,), is_command=True, is_last=True)
 
     def discard(self) -> None:
-        """Forget the current data set, since the association has ended."""
-        self.command = None
+        """Forget the current message and what waits for its end, since the association has ended."""
+        self.command, self.is_early = None, False
+        self._held_command = self._odd_byte = b""
+        self.waiting.clear()

@@ -51,7 +51,7 @@ class Performer:
         context_id, message_id = received.context_id, request.MessageID
         agreement, outbox = self._agreement, self._outbox
         context = agreement.contexts[context_id]
-        if len(self.unanswered) + len(outbox.waiting) >= self.limit:
+        if len(self.unanswered) + (outbox.count_final() if outbox.waiting else 0) >= self.limit:
             raise InvalidCommand(f"more than {self.limit} unanswered requests (Limits.outstanding_requests)")
         invocation = agreement.may_invoke(request, context, by_us=False)
         verdict = agreement.check(request, context, by_us=False)

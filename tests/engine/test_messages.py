@@ -26,7 +26,17 @@ from dicomproto.dimse.events import (
     UnexpectedDataSet,
 )
 from dicomproto.dimse.status import DUPLICATE_INVOCATION
-from dicomproto.upper_layer import Abort, LocallyEnded, PDataTF, ReleaseRP, ReleaseRQ, Role, State, decode_pdu
+from dicomproto.upper_layer import (
+    Abort,
+    LocallyEnded,
+    PDataTF,
+    ProtocolViolation,
+    ReleaseRP,
+    ReleaseRQ,
+    Role,
+    State,
+    decode_pdu,
+)
 from tests.dialogues import (
     ACTION,
     CANCELLED,
@@ -156,6 +166,25 @@ def test_a_response_waits_behind_the_data_set_under_way(dialogue: Dialogue) -> N
     assert (rest.data, rest.last) == (b"more", True)
     assert final.is_final
     assert not requestor.outstanding
+
+
+def test_pending_responses_that_wait_are_no_requests(dialogue: Dialogue) -> None:
+    """`Limits.outstanding_requests` bounds what the peer asks, not how often we answer."""
+    acceptor = dialogue.acceptor
+    limit = acceptor.limits.outstanding_requests
+    (received,) = [e for e in feed(acceptor, message(MOVE_RQ, b"keys")) if isinstance(e, RequestReceived)]
+    acceptor.send_request(EVENT.replace(CommandDataSetType=DATA_SET_PRESENT), 11)
+    for _ in range(limit + 1):
+        acceptor.send_response(received.command.response(PENDING))
+    again = message(ECHO.replace(MessageID=2))
+    (echo,) = feed(acceptor, again)
+    assert isinstance(echo, RequestReceived)
+    for _ in range(limit - 2):  # responses to requests that are refused do count, with the two unanswered
+        (refused,) = feed(acceptor, again)
+        assert isinstance(refused, RequestRefused)
+    *_, end = feed(acceptor, again)
+    assert isinstance(end, ProtocolViolation)
+    assert not acceptor.cancelled
 
 
 def test_a_response_that_cannot_be_encoded_does_not_wait(dialogue: Dialogue) -> None:
