@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import sys
+from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -28,7 +29,6 @@ PURE = {
     "collections",
     "enum",
     "functools",
-    "importlib",
     "itertools",
     "operator",
     "re",
@@ -180,24 +180,83 @@ OF_OTHERS = {"_fields", "_replace", "_asdict", "_ArgumentGroup"}
 """Public names that begin with an underscore: of named tuples, of records, and the groups of argparse."""
 
 
-def private_names_of_others(module: str, path: Path) -> list[str]:
-    """Return the private names that a file imports, or takes from objects, but defines nowhere itself."""
-    own, used = set(OF_OTHERS), []
-    for node in ast.walk(ast.parse(path.read_bytes())):
+BY_NAME = {"getattr", "setattr", "delattr", "hasattr", "attrgetter", "methodcaller"}
+"""Functions that take the name of an attribute as a string."""
+
+
+def is_vars(node: ast.AST, of: set[str] | None = None) -> bool:
+    """Whether an expression is the dictionary of an object: of any one, or of one with a name in `of`."""
+    match node:
+        case ast.Call(func=ast.Name("vars"), args=[owner]) | ast.Attribute(value=owner, attr="__dict__"):
+            return of is None or (isinstance(owner, ast.Name) and owner.id in of)
+    return False
+
+
+def members_of(tree: ast.AST) -> Iterator[str]:
+    """Yield the names that a file gives to the members of its classes: in their bodies, or through `self`."""
+    own = {"self", "cls"}
+    for node in ast.walk(tree):
         match node:
-            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
-                own.add(node.name)
-            case ast.Name(ctx=ast.Store()):
-                own.add(node.id)
-            case ast.Constant(value=str(name)):  # in `__slots__`
-                own.add(name)
-            case ast.Attribute(value=ast.Name("self" | "cls"), ctx=ast.Store()):
-                own.add(node.attr)
-            case ast.Attribute():
-                used.append(node.attr)
+            case ast.ClassDef():
+                for member in node.body:
+                    yield from bound_by(member)
+            case ast.Attribute(value=ast.Name(owner), attr=name, ctx=ast.Store()) if owner in own:
+                yield name
+            case ast.Subscript(value=place, slice=ast.Constant(value=str(name)), ctx=ast.Store()):
+                yield from [name] * is_vars(place, own)
+            case ast.Call(func=ast.Attribute(value=place, attr="update")) if is_vars(place, own):
+                yield from (keyword.arg for keyword in node.keywords if keyword.arg)
+
+
+def bound_by(member: ast.stmt) -> Iterator[str]:
+    """Yield the names that a statement of a class body binds, those in `__slots__` among them."""
+    match member:
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            yield name
+        case ast.AnnAssign(target=ast.Name(name)):
+            yield name
+        case ast.Assign(targets=targets, value=value):
+            names = [target.id for target in targets if isinstance(target, ast.Name)]
+            yield from names
+            if "__slots__" in names:
+                yield from strings_in(value)
+        case ast.If():
+            for inner in [*member.body, *member.orelse]:
+                yield from bound_by(inner)
+
+
+def strings_in(*nodes: ast.AST) -> Iterator[str]:
+    """Yield the strings of expressions, each part of a dotted path by itself; not those put together."""
+    for node in nodes:
+        match node:
+            case ast.Constant(value=str(text)):
+                yield from text.split(".")
+            case ast.Tuple() | ast.List() | ast.Set() | ast.Dict() | ast.IfExp():
+                yield from strings_in(*ast.iter_child_nodes(node))
+
+
+def attributes_used(tree: ast.AST) -> Iterator[str]:
+    """Yield the names of the attributes that a file uses, after a dot or as strings."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(value=place, attr=name):
+                yield name
+            case ast.Subscript(value=place, slice=key) if is_vars(place):
+                yield from strings_in(key)
+            case ast.Call(func=ast.Name(name) | ast.Attribute(attr=name)) if name in BY_NAME:
+                yield from strings_in(*node.args)
+            case ast.Call(func=ast.Attribute(value=place)) if is_vars(place):
+                yield from strings_in(*node.args)
+                yield from (keyword.arg for keyword in node.keywords if keyword.arg)
+
+
+def private_names_of_others(module: str, path: Path) -> list[str]:
+    """Return the private names that a file imports, or takes from objects, but gives to no member itself."""
+    tree = ast.parse(path.read_bytes())
+    own = OF_OTHERS.union(members_of(tree))
     imported = [name for name in imports_of(module, path) if name.split(".")[0] in PACKAGES]
     names = [name.rpartition(".")[2] for name in imported if name not in MODULES]
-    names += [name for name in used if name not in own]
+    names += [name for name in attributes_used(tree) if name not in own]
     return [name for name in names if name.startswith("_") and not name.endswith("__")]
 
 
@@ -271,3 +330,38 @@ def test_a_private_name_of_another_file_is_found(tmp_path: Path) -> None:
         "        return b._own, b._hers, b._fields\n"
     )
     assert private_names_of_others("dicomproto.module", path) == ["_value", "_its", "_hers"]
+
+
+@pytest.mark.parametrize(
+    "breach",
+    [
+        'getattr(b, "_hers")',
+        'setattr(b, "_hers", 1)',
+        'operator.attrgetter("a._hers")(b)',
+        'methodcaller("_hers")(b)',
+        'vars(b)["_hers"]',
+        'b.__dict__["_hers"] = 1',
+        'vars(b).setdefault("_hers", 1)',
+        "vars(self.b).update(_hers=1)",
+        '(X := "_hers", b._hers)',
+        "_hers = 1; b._hers",
+        "_hers: int = 1; b._hers",
+        "for _hers in b: b._hers",
+    ],
+)
+def test_a_private_name_is_found_however_it_is_written(breach: str, tmp_path: Path) -> None:
+    path = tmp_path / "module.py"
+    path.write_text(f"class A:\n    def f(self, b):\n        {breach}\n")
+    assert set(private_names_of_others("dicomproto.module", path)) == {"_hers"}
+
+
+def test_a_file_uses_its_own_private_names_as_it_likes(tmp_path: Path) -> None:
+    path = tmp_path / "module.py"
+    path.write_text(
+        "class A:\n    __slots__ = ('_slot',)\n    _noted: int\n    _value = 1\n"
+        "    def _method(self):\n        self._set = 1\n"
+        "        vars(self)['_key'] = 1\n        vars(self).update(_given=1)\n"
+        "def f(a):\n    return a._slot, a._noted, a._value, a._method, a._set, vars(a)['_key'], a._given\n"
+        "f = attrgetter('_set')\n"
+    )
+    assert private_names_of_others("dicomproto.module", path) == []
