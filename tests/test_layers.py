@@ -176,6 +176,52 @@ def test_the_rules_would_catch_a_breach(tmp_path: Path) -> None:
     ]
 
 
+LAZY = {"dicomproto_transports.apps", "dicomproto_transports.streams"}
+"""The folders that find their own modules by name when they are used."""
+
+
+IMPORTERS = {"importlib", "runpy", "pkgutil", "__import__"}
+"""What imports a module by a name made at run time, which the arrows do not show."""
+
+
+def imports_at_run_time(path: Path) -> list[str]:
+    """Return the ways to import by a name made at run time that a file uses."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        match node:
+            case ast.Import(names=aliases):
+                names = [alias.name for alias in aliases]
+            case ast.ImportFrom(module=module, names=aliases):
+                names = [f"{module}.{alias.name}" for alias in aliases]
+            case ast.Name("__import__") | ast.Attribute(attr="__import__"):
+                names = ["__import__"]
+            case _:
+                continue
+        found += [name for name in names if name.split(".")[0] in IMPORTERS]
+    return found
+
+
+@named(MODULES)
+def test_no_file_imports_by_a_name_made_at_run_time(module: str, path: Path) -> None:
+    assert imports_at_run_time(path) == ["importlib.import_module"] * (module in LAZY)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def f():\n    from importlib import import_module as get\n    get('dicomproto.connection')\n",
+        "import importlib\nimportlib.import_module('dicomproto.connection')\n",
+        "import importlib.util as found\n",
+        "__import__('dicomproto.connection')\n",
+        "import builtins\nbuiltins.__import__('dicomproto.connection')\n",
+    ],
+)
+def test_an_import_by_a_name_made_at_run_time_is_found(source: str, tmp_path: Path) -> None:
+    path = tmp_path / "module.py"
+    path.write_text(source)
+    assert len(imports_at_run_time(path)) == 1
+
+
 OF_OTHERS = {"_fields", "_replace", "_asdict", "_ArgumentGroup"}
 """Public names that begin with an underscore: of named tuples, of records, and the groups of argparse."""
 
@@ -321,6 +367,21 @@ WITHIN = arrows_within(MODULES)
 def test_a_circle_within_a_folder_is_found(module: str, imported: str, tmp_path: Path) -> None:
     graph = arrows(planted(imported, FORMS[1].format(module), tmp_path))
     assert {module, imported} <= set(circle(graph))
+
+
+SIDE_BY_SIDE = [list(layer)[-2:] for layer in LAYERS if len(layer) > 1]
+
+
+@pytest.mark.parametrize("rooms", SIDE_BY_SIDE, ids="-".join)
+def test_a_circle_between_rooms_of_one_layer_is_found(rooms: list[str], tmp_path: Path) -> None:
+    here, there = (first_module(MODULES, room) for room in rooms)
+    modules = dict(MODULES)
+    for module, imported in ((here, there), (there, here)):
+        folder = tmp_path / module
+        folder.mkdir()
+        modules[module] = planted(module, FORMS[0].format(imported), folder)[module]
+    assert not set(upward_imports(modules)) - set(upward_imports(MODULES))
+    assert set(circle(between_rooms(modules))) & set(rooms)
 
 
 def test_a_private_name_of_another_file_is_found(tmp_path: Path) -> None:
