@@ -78,7 +78,7 @@ class PollWaiter:
     """Polls one socket, and the wake pipe if there is one."""
 
     is_checkpoint_cheap = True
-    now = staticmethod(monotonic)
+    now: staticmethod[[], float] = staticmethod(monotonic)
 
     def __init__(self, sock: socket.socket | int, wake: Wake | None = None) -> None:
         self._sock = sock
