@@ -161,6 +161,16 @@ def serve(ae: blocking.AE) -> None:
         assoc.unbind(evt.EVT_C_STORE, on_store)
 
 
+def active_associations(entities: tuple[blocking.AE, trio.AE, anyio.AE]) -> None:
+    for ae in entities:
+        assert_type(ae.active_associations, list[AnyAssociation])
+        assert_type([one.requestor.ae_title for one in ae.active_associations], list[str])
+    blocking_server = entities[0].start_server(("127.0.0.1", 0), block=False)
+    assert_type(blocking_server.active_associations, list[AnyAssociation])
+    assert_type(entities[1].start_server(("127.0.0.1", 0)).active_associations, list[AnyAssociation])
+    print(entities[2].active_associations[0].requester)  # type: ignore[attr-defined]
+
+
 def kinds(
     kind: EventKind, of_requests: EventKind[evt.RequestEvent], name: Callable[[], Awaitable[int]]
 ) -> None:

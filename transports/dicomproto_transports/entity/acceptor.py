@@ -118,7 +118,7 @@ class ServerCore:
         return rules
 
     @property
-    def active_associations(self) -> list[object]:
+    def active_associations(self) -> list[evt.AnyAssociation]:
         """The associations being served."""
         served = self._places.sessions()
         return [session.association for session in served if session.ending.terminal is None]

@@ -66,7 +66,7 @@ class AECore(Settings):
         return Handlers(bindings, allow_async=type(self).drive is None)
 
     @property
-    def active_associations(self) -> list[object]:
+    def active_associations(self) -> list[evt.AnyAssociation]:
         """The established associations, requested ones and those of all servers."""
         known = [reference() for reference in self._sessions.copy()]
         return [one.association for one in known if one is not None and one.is_established]

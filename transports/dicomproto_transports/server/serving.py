@@ -9,6 +9,7 @@ from ..attributes import refuse_on_server
 from ..error_text import known_as
 
 if TYPE_CHECKING:
+    from ..events.any_association import AnyAssociation
     from ..events.event_kind import E, EventKind, Handler, HandlerOf
     from ..events.handlers import Handlers
     from ..streams.addresses import Address
@@ -22,7 +23,7 @@ class ConnectionServer(Protocol):
     handlers: Handlers
 
     @property
-    def active_associations(self) -> list[object]:
+    def active_associations(self) -> list[AnyAssociation]:
         """The associations with a place, as their handlers see them."""
         ...
 
@@ -65,7 +66,7 @@ class Serving:
             super().__setattr__(name, value)
 
     @property
-    def active_associations(self) -> list[object]:
+    def active_associations(self) -> list[AnyAssociation]:
         """The associations that are being served now."""
         return self._core.active_associations
 
