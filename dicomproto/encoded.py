@@ -9,6 +9,7 @@ from __future__ import annotations
 from .encoding.bounds import DECODED_BOUNDS, IDENTIFIER_BOUNDS, NO_BOUNDS, NORMALIZED_BOUNDS, Bounds
 from .encoding.walk import MAXIMUM_PADDING, Walk
 from .encoding.walks import SeekableFile, walk_file
+from .errors import DataSetError, DataSetTooLarge
 
 __all__ = [
     "DECODED_BOUNDS",
@@ -17,6 +18,8 @@ __all__ = [
     "NORMALIZED_BOUNDS",
     "NO_BOUNDS",
     "Bounds",
+    "DataSetError",
+    "DataSetTooLarge",
     "SeekableFile",
     "Walk",
     "walk_file",

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from dicomproto import encoded, errors
+
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 PUBLIC = {
@@ -78,3 +80,9 @@ def test_public_modules_have_what_they_list(module: str) -> None:
 def test_what_is_not_there_is_no_attribute_of_streams() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Steam'"):
         import_module("dicomproto_transports.streams").Steam  # noqa: B018
+
+
+def test_the_errors_of_a_walk_are_found_beside_it() -> None:
+    assert {"DataSetError", "DataSetTooLarge", "Walk"} <= set(encoded.__all__)
+    assert issubclass(encoded.DataSetTooLarge, encoded.DataSetError)
+    assert encoded.DataSetError is errors.DataSetError
