@@ -97,6 +97,16 @@ class RequestEvent(Event[A_co], Generic[A_co, Q_co, D_co]):
         """
         self.deferred += ((function, args),)
 
+    def drop_deferred(self) -> None:
+        """Drop the functions given to `after_response`, since the response is a failure."""
+        self.deferred = ()
+
+    def take_deferred(self) -> tuple[Handler, tuple[object, ...]]:
+        """Return the first function given to `after_response`, with its arguments, and drop it."""
+        first, *rest = self.deferred
+        self.deferred = tuple(rest)
+        return first
+
     @property
     def is_cancelled(self) -> bool:
         """Whether the peer no longer waits for the result.

@@ -64,7 +64,7 @@ async def ask_handler(
     except Exception as error:  # a property of the result may raise as well
         what = "%s: the handler of %s returned %s"
         log.error(what, session.peer_name, event.event.name, printable(str(error)))
-        event.deferred = ()
+        event.drop_deferred()
         return request.response(nonsense, ErrorComment="the handler returned no status"), None
 
 
@@ -73,7 +73,7 @@ async def run_deferred(session: Session, event: evt.RequestEvent) -> None:
     if event.deferred:
         await session.send_all()
     while event.deferred:
-        (function, args), event.deferred = event.deferred[0], event.deferred[1:]
+        function, args = event.take_deferred()
         try:
             await session.runner.run(Bound(handler=function, args=args), session.association)
         except Exception as error:

@@ -82,7 +82,7 @@ def report_failure(
     The status is `failed`, or C000H of a C-service whose data set cannot be read (PS3.4 B.2.3, C.4). If the
     handler failed because the association ended, nothing is logged and PeerLeaves raised.
     """
-    event.deferred = ()
+    event.drop_deferred()
     name, peer = event.event.name, session.peer_name
     if session.runner.explains(error, event):
         log.info("%s: the handler of %s ended with the association (%s)", peer, name, type(error).__name__)

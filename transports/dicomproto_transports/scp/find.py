@@ -98,7 +98,7 @@ async def _send_matches(
                 await session.answer(*only)
             return final
         if only is not None:
-            event.deferred = ()
+            event.drop_deferred()
             return request.response(MORE_THAN_ONE_MATCH, ErrorComment="more than one match found")
         try:
             match = _match(session, event, request, status, dataset, encoding)
@@ -115,7 +115,7 @@ def _unsendable(session: Session, event: evt.RequestEvent, request: Request, err
     """Log that a match cannot be encoded, and return the final response."""
     what = "%s: a match of %s cannot be sent: %s"
     log.error(what, session.peer_name, event.event.name, printable(str(error)))
-    event.deferred = ()
+    event.drop_deferred()
     return request.response(CANNOT_ENCODE, ErrorComment="a match cannot be encoded")
 
 

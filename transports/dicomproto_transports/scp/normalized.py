@@ -44,7 +44,7 @@ async def answer(
     except Exception as error:
         what = "%s: what the handler of %s returned cannot be sent: %s"
         log.error(what, session.peer_name, event.event.name, printable(str(error)))
-        event.deferred = ()
+        event.drop_deferred()
         comment = "the handler's data set cannot be sent"
         response, source = request.response(PROCESSING_FAILURE, ErrorComment=comment), None
     await session.answer(response, source)
