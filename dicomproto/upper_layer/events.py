@@ -1,4 +1,4 @@
-"""What `next_event()` returns besides PDUs."""
+"""The events of an association besides PDUs, its terminal events, and the signals of `next_event()`."""
 
 from __future__ import annotations
 
