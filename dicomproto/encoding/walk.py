@@ -192,9 +192,8 @@ class Walk:
         if sink is None and end - position >= 8 * _LONG_RUN:
             known = order.runs.find(data, position, end, previous)
         if known is not None:
-            previous, frame.has_vr = known.last, True
+            previous, passed, frame.has_vr = known.last, known.count, True
             position += known.size
-            passed = known.count
         begin = position
         plain: tuple[int, int, int] | None = None  # the run before the first odd element
         walked = 0

@@ -109,8 +109,7 @@ class Session:
         self.piece_buffers: PieceBuffers = PieceBuffers()
         self.contexts: dict[tuple[object, ...], AcceptedContext] = {}
         """The contexts found for requests and objects, by their needs."""
-        self._serve = serve
-        self._limit = connection.limits.collect
+        self._serve, self._limit = serve, connection.limits.collect
         self._awaited: dict[int, Operation] = {}
         self.driver: Driver = Driver(connection, stream, backend, timeouts, self._tell_end)
         self.sender, self.ending = self.driver.sender, self.driver.ending
