@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import struct
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import anyio
 import pytest
 import trio
+import trio.testing
 from pydicom.dataset import Dataset
 
 from dicomproto.errors import (
@@ -25,9 +27,11 @@ from dicomproto.uids import VERIFICATION
 from dicomproto_transports import anyio as anyio_flavour
 from dicomproto_transports import blocking, evt, streams, testing
 from dicomproto_transports import trio as trio_flavour
+from dicomproto_transports.streams.event_loop import AsyncWaiter
 from dicomproto_transports.streams.interface import ServerShutdown
+from dicomproto_transports.streams.tcp import SocketStream
 from tests.associations import CT_IMAGE, MR_IMAGE, Stored
-from tests.backends import AnyBackend, Async, Blocking, Gate, Lockstep
+from tests.backends import AnyBackend, Async, Blocking, Gate, Lockstep, socket_pair
 from tests.certificates import Authority
 from tests.transports.test_tls_associations import of_client, of_server
 
@@ -284,17 +288,116 @@ def test_what_is_no_stream_is_refused_before_anything_is_done(backend: AnyBacken
         scp.supported_contexts = []
         with pytest.raises(LocalProtocolError, match="add_supported_context"):
             await done(scp.serve_stream(there))
-        with pytest.raises(TypeError, match=r"serve_stream\(\): socket lacks now, .*wrap_stream"):
+        with pytest.raises(
+            TypeError, match=r"serve_stream\(\): socket lacks now, .*of a connected socket, or of a trio"
+        ):
             with closing(socket.socket()) as sock:
                 await done(scp.serve_stream(sock))
         with pytest.raises(TypeError, match="evt_handlers"):
             await done(scp.serve_stream(there, evt_handlers=7))
+        with pytest.raises(ValueError, match="AE title"):
+            await done(scp.serve_stream(there, ae_title="x" * 20))
         await here.send([b"still mine"], None)
         assert await there.receive(None) == b"still mine"
         await here.close([], 0)
         await there.close([], 0)
 
     backend.run(main)
+
+
+class Wrapper:
+    """A stream of a program, over one of the library."""
+
+    def __init__(self, inner: streams.Stream, **changed: object) -> None:
+        self.local_address = self.peer_address = None
+        self._inner = inner
+        vars(self).update(changed)
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in vars(streams.Stream):
+            raise AttributeError(name)
+        return getattr(self._inner, name)
+
+
+@pytest.mark.parametrize(
+    "given", ["bad", ("::1", 104, 0), ("::1", "104"), (b"::1", 104), ["::1", 104], 7, ()], ids=str
+)
+@pytest.mark.parametrize("name", ["peer_address", "local_address"])
+def test_addresses_are_checked(name: str, given: object) -> None:
+    backend = Lockstep()
+
+    async def main() -> None:
+        _, there = await backend.pair()
+        text = rf"Wrapper\.{name}: must be \(host, port\)"
+        wrong = Wrapper(there, **{name: given})
+        with pytest.raises(TypeError, match=rf"serve_stream\(\): {text}"):
+            await entity(backend, "SCP").serve_stream(wrong)
+        with pytest.raises(TypeError, match=rf"connect\(\): {text}"):
+            await echo(entity(backend, "SCU", connect=lambda host, port, **ignored: wrong))
+        for right in (None, ("192.0.2.1", 104), ("2001:db8::1", 104, 0, 0)):
+            _, there = await backend.pair()
+            served = backend.world.spawn(entity(backend, "SCP").serve_stream(Wrapper(there, **{name: right})))
+            await backend.world.checkpoint()
+            assert not served.done
+            served.cancel()
+
+    backend.run(main)
+
+
+# --- streams of other flavours --------------------------------------------------------------------
+
+
+def over_trio_stream(sock: socket.socket) -> streams.Stream:
+    stream, other = trio.testing.memory_stream_pair()
+    other.send_stream.close()
+    return streams.wrap_stream(stream)
+
+
+def over_library(library: Any) -> Callable[[socket.socket], streams.Stream]:
+    return lambda sock: SocketStream(sock, AsyncWaiter(library, sock))
+
+
+MADE: dict[str, Callable[[socket.socket], streams.Stream]] = {
+    "blocking": streams.wrap_stream,
+    "trio": over_library(trio_flavour.AE.library),
+    "trio-wrapped": over_trio_stream,
+    "anyio": over_library(anyio_flavour.AE.library),
+    "lockstep": lambda sock: testing.Lockstep().pair()[0],
+}
+
+FITTING = {
+    "lockstep": {"lockstep"},
+    "blocking": {"blocking"},
+    "trio": {"trio", "trio-wrapped", "anyio"},
+    "anyio-trio": {"trio", "trio-wrapped", "anyio"},
+    "anyio-asyncio": {"anyio"},
+}
+
+
+@pytest.mark.parametrize("made", MADE)
+def test_a_stream_waits_in_its_own_flavour_only(backend: AnyBackend, made: str) -> None:
+    async def main() -> None:
+        scp, stream = entity(backend, "SCP"), MADE[made](left)
+        scu = entity(backend, "SCU", **over(stream))
+        if made not in FITTING[backend.name]:
+            theirs, ours = made.removesuffix("-wrapped"), backend.name.partition("-")[0]
+            text = (
+                rf"\(\): the stream is of the {theirs} flavour, the application entity of the {ours} flavour"
+            )
+            with pytest.raises(TypeError, match="serve_stream" + text):
+                await done(scp.serve_stream(stream))
+            with pytest.raises(TypeError, match="connect" + text):
+                await echo(scu)
+            assert left.fileno() >= 0
+        elif made != "lockstep":
+            await done(scp.serve_stream(stream))  # its peer is gone
+            with pytest.raises(OSError):
+                await stream.send([b"word"], None)
+
+    left, right = socket.socketpair()
+    with left:
+        right.close()
+        backend.run(main)
 
 
 # --- connecting in another way --------------------------------------------------------------------
@@ -481,6 +584,37 @@ def test_one_function_wraps_the_streams_of_all_libraries(name: str) -> None:
     Async(name).run(main)
 
 
-def test_what_no_library_knows() -> None:
-    with pytest.raises(TypeError, match=r"anyio\.abc\.ByteStream is wanted"):
-        streams.wrap_stream(object())  # type: ignore[arg-type]
+@pytest.mark.parametrize("given", [object(), None, 7, b"", "tcp", socket.socket], ids=repr)
+def test_what_no_library_knows(given: Any) -> None:
+    kinds = r"a connected socket, a trio\.abc\.Stream or an anyio\.abc\.ByteStream is wanted"
+    with pytest.raises(TypeError, match=rf"{kinds}, not {type(given).__name__}$"):
+        streams.wrap_stream(given)
+
+
+def test_a_stream_is_not_wrapped_again() -> None:
+    stream = testing.Lockstep().pair()[0]
+    assert streams.wrap_stream(stream) is stream
+
+
+@pytest.mark.parametrize("wrap", [streams.wrap_stream, blocking.wrap_stream])
+def test_a_socket_without_a_connection_is_refused(wrap: Callable[[socket.socket], object]) -> None:
+    unconnected = r"^wrap_stream\(\): the socket is not connected"
+    with closing(socket.socket()) as sock, pytest.raises(ValueError, match=unconnected):
+        wrap(sock)
+    with (
+        closing(socket.create_server(("127.0.0.1", 0))) as sock,
+        pytest.raises(ValueError, match=unconnected),
+    ):
+        wrap(sock)
+    with pytest.raises(ValueError, match=r"^wrap_stream\(\): the socket is closed"):
+        wrap(sock)
+
+
+def test_a_connection_that_its_peer_reset_is_wrapped() -> None:
+    """The peer is to blame, and the program hears of it as of any other end."""
+    left, right = socket_pair()
+    right.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    right.close()
+    scp = entity(Blocking(), "SCP")
+    scp.serve_stream(blocking.wrap_stream(left))
+    assert left.fileno() < 0

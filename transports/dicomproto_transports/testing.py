@@ -50,6 +50,7 @@ from .logs import debug_logger
 from .server.connections import MAXIMUM_PENDING, Connections
 from .server.serving import ConnectionServer, Serving
 from .streams.addresses import Address
+from .streams.flavours import Flavour
 from .streams.interface import Backend, Connect, Stream
 from .streams.memory import CAPACITY, Faults, MemorySocket, connected
 from .streams.tcp import SocketStream
@@ -263,6 +264,8 @@ class Lockstep:
 class LockstepBackend:
     """The `Backend` of a `Lockstep`: connects to the servers that listen in it."""
 
+    flavour = Flavour.LOCKSTEP
+
     def __init__(self, world: Lockstep) -> None:
         self._world = world
         self._connections = 0
@@ -407,6 +410,7 @@ class AE(AsyncAE):
 class _LockstepWaiter:
     """Waits for one `MemorySocket`."""
 
+    flavour = Flavour.LOCKSTEP
     is_checkpoint_cheap = False
 
     def __init__(self, world: Lockstep, sock: MemorySocket) -> None:

@@ -68,10 +68,11 @@ class StreamServer:
         apply. `ae_title` and `contexts` replace those of this entity; `ssl_context` adds TLS to the stream.
 
         The end of the association is logged, and its handlers run; only a cancellation is raised. Raises
-        TypeError for an object that is not a `Stream`, and LocalProtocolError if no context is supported,
-        before the stream is used.
+        TypeError for an object that is not a `Stream` or is one of another flavour, TypeError or ValueError
+        for another argument that is not valid, and LocalProtocolError if no context is supported. These
+        are raised before the stream is used: it stays open, and it is for you to close.
         """
-        check_stream(stream, "serve_stream()")
+        check_stream(stream, "serve_stream()", self._backend)
         places, held_bytes = vars(self._ae).setdefault("_served", (Places(), HeldBytes()))
         core = ServerCore(
             self._ae, evt_handlers, ae_title, contexts, ssl_context, places=places, held_bytes=held_bytes

@@ -95,7 +95,7 @@ async def connected_stream(
     deadline = None if wait is None else backend.now() + wait
     handshake = None if tls_args is None else _handshake(tls_args, addr)
     connected = await backend.connect(addr, port, bind_address=bind_address, deadline=deadline)
-    stream = check_stream(connected, f"{type(backend).__name__}.connect()")
+    stream = check_stream(connected, f"{type(backend).__name__}.connect()", backend)
     if handshake is not None:
         stream = await handshake.run(stream, name_of(called, stream.peer_address), timeouts)
     return stream

@@ -12,6 +12,7 @@ from ..extras import missing_extra
 from .addresses import Address, plain_address
 from .connecting import AddressInfo
 from .event_loop import AsyncBackend, Event, Group, Library, Scope
+from .flavours import Flavour
 from .supplied import check_supplied
 from .wrapped import WrappedStream
 
@@ -31,6 +32,8 @@ T = TypeVar("T")
 
 class AnyioLibrary(Library):
     """The waits of anyio."""
+
+    flavour = Flavour.ANYIO
 
     def now(self) -> float:
         return anyio.current_time()

@@ -6,6 +6,7 @@ their methods. So a coroutine runs to its end and never suspends, and `run` repl
 
 from __future__ import annotations
 
+import errno
 import select
 import socket
 import threading
@@ -17,6 +18,7 @@ from time import monotonic
 from typing import Final, TypeVar
 
 from .connecting import AddressInfo
+from .flavours import Flavour
 from .interface import ServerShutdown
 from .tcp import SocketStream, connect
 
@@ -77,6 +79,7 @@ class Wake:
 class PollWaiter:
     """Polls one socket, and the wake pipe if there is one."""
 
+    flavour = Flavour.BLOCKING
     is_checkpoint_cheap = True
     now: staticmethod[[], float] = staticmethod(monotonic)
 
@@ -133,6 +136,8 @@ class PollWaiter:
 
 class BlockingBackend:
     """The blocking `Backend`. With the wake pipe of a server, a shutdown ends all waits on its streams."""
+
+    flavour = Flavour.BLOCKING
 
     def __init__(self, wake: Wake | None = None) -> None:
         self._wake = wake
@@ -191,9 +196,26 @@ def wrap_stream(stream: socket.socket) -> SocketStream:
     """Return a `Stream` over a connected socket, TCP or Unix, which it owns from now on.
 
     Raises TypeError for other objects and for an `ssl.SSLSocket`: give a plain socket, and `ssl_context=`.
+    Raises ValueError for a socket that is closed, or was never connected.
     """
     given: object = stream
     if not isinstance(given, socket.socket) or given.type != socket.SOCK_STREAM or hasattr(given, "cipher"):
         kind = type(given).__name__
         raise TypeError(f"wrap_stream(): a connected stream socket without TLS is wanted, not {kind}")
+    if stream.fileno() < 0:
+        raise ValueError("wrap_stream(): the socket is closed")
+    if not _was_connected(stream):
+        raise ValueError("wrap_stream(): the socket is not connected; connect or accept first")
     return SocketStream(stream, PollWaiter(stream))
+
+
+def _was_connected(sock: socket.socket) -> bool:
+    """Whether a socket has a peer, or had one that is gone already."""
+    try:
+        sock.getpeername()
+    except OSError:
+        try:
+            sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except OSError as error:  # a connection that was reset says so
+            return error.errno != errno.ENOTCONN
+    return True

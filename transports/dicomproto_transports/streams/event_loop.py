@@ -14,13 +14,11 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from functools import partial
 from math import inf
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, Self, TypeVar
+from typing import Any, Final, NoReturn, Protocol, Self, TypeVar
 
 from .connecting import AddressInfo
+from .flavours import Flavour
 from .tcp import connect
-
-if TYPE_CHECKING:
-    pass
 
 T = TypeVar("T")
 
@@ -70,6 +68,8 @@ class Event(Protocol):
 class Library(Protocol):
     """The functions that trio and anyio both have."""
 
+    flavour: Flavour
+
     def now(self) -> float: ...
     async def checkpoint(self) -> None: ...
     async def sleep(self, seconds: float, /) -> None: ...
@@ -92,6 +92,7 @@ class AsyncWaiter:
     def __init__(self, library: Library, sock: socket.socket | int) -> None:
         self._library = library
         self._sock = sock
+        self.flavour: Final = library.flavour
         self.now: Final = library.now
         self.checkpoint: Final = library.checkpoint
 
@@ -147,6 +148,7 @@ class AsyncBackend:
 
     def __init__(self, library: Library) -> None:
         self._library = library
+        self.flavour: Final = library.flavour
         self.now: Final = library.now
         self.checkpoint: Final = library.checkpoint
         self.current_task: Final = library.current_task

@@ -6,12 +6,17 @@ Otherwise a missing method would be found late, in the middle of an association,
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from dicomproto.errors import ConnectionLost, TimedOut
 
+from .addresses import Address
 from .connecting import reason_of
+from .flavours import check_flavour
 from .interface import Backend, Connect, Stream
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
 
 T = TypeVar("T")
 
@@ -34,10 +39,28 @@ def check_backend(given: Backend, where: str) -> Backend:
     return check_supplied(given, _BACKEND, where, "take from BACKEND of the flavour what stays as it is")
 
 
-def check_stream(given: Stream, where: str) -> Stream:
-    """Return a `Stream` if it is one."""
-    advice = "a Stream is wanted: wrap_stream() makes one of a trio or anyio stream"
-    return check_supplied(given, _STREAM, where, advice, ("local_address", "peer_address"))
+def check_stream(given: Stream, where: str, backend: Backend) -> Stream:
+    """Return a `Stream` if it is one, has addresses, and waits where the backend waits."""
+    advice = "a Stream is wanted: wrap_stream() makes one of a connected socket, or of a trio or anyio stream"
+    check_supplied(given, _STREAM, where, advice, _ADDRESSES)
+    for name in _ADDRESSES:
+        if not _is_address(getattr(given, name)):
+            kind = type(given).__name__
+            raise TypeError(f"{where}: {kind}.{name}: must be (host, port), a str and an int, or None")
+    check_flavour(given, backend, where)
+    return given
+
+
+def is_stream(given: object) -> TypeIs[Stream]:
+    """Whether an object has all that a `Stream` has."""
+    is_complete = all(callable(getattr(given, name, None)) for name in _STREAM)
+    return is_complete and all(hasattr(given, name) for name in _ADDRESSES) and not isinstance(given, type)
+
+
+def _is_address(given: object) -> TypeIs[Address]:
+    if not isinstance(given, tuple):
+        return given is None
+    return [type(part) for part in given] in ([str, int], [str, int, int, int])  # four parts: IPv6
 
 
 def _methods(interface: type) -> list[str]:
@@ -45,6 +68,7 @@ def _methods(interface: type) -> list[str]:
 
 
 _BACKEND, _STREAM = _methods(Backend), _methods(Stream)
+_ADDRESSES = "local_address", "peer_address"
 
 
 class ConnectingBackend:
@@ -81,6 +105,6 @@ def connecting_by(connect: Connect, backend: Backend) -> Backend:
             raise TimedOut(f"connecting to {host} port {port} took too long", phase="connect") from error
         except OSError as error:
             raise ConnectionLost(f"cannot connect to {host} port {port}: {reason_of(error)}") from error
-        return check_stream(stream, "connect()")
+        return check_stream(stream, "connect()", backend)
 
     return ConnectingBackend(backend, call)

@@ -28,6 +28,7 @@ from dicomproto.errors import ConnectionLost, TimedOut
 
 from .addresses import Address, plain_address
 from .connecting import AddressInfo, Attempts, is_fixed, reason_of
+from .flavours import Flavour, flavour_of
 from .interface import Displaced
 
 if TYPE_CHECKING:
@@ -148,6 +149,7 @@ class SocketStream:
     ) -> None:
         self._sock = sock
         self._waiter = waiter
+        self.flavour: Flavour | None = flavour_of(waiter)
         self.now: Final = waiter.now
         self.local_address: Address = plain_address(sock.getsockname())
         self.peer_address: Address = plain_address(_peer_name(sock))

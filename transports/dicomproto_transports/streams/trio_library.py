@@ -12,6 +12,7 @@ from ..extras import missing_extra
 from .addresses import Address, plain_address
 from .connecting import AddressInfo
 from .event_loop import AsyncBackend, Event, Group, Library, Scope
+from .flavours import Flavour
 from .supplied import check_supplied
 from .wrapped import WrappedStream
 
@@ -28,6 +29,8 @@ T = TypeVar("T")
 
 class TrioLibrary(Library):
     """The waits of trio."""
+
+    flavour = Flavour.TRIO
 
     def now(self) -> float:
         return trio.current_time()

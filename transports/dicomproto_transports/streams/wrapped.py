@@ -58,6 +58,7 @@ class WrappedStream:
         self._raw = raw
         self.local_address: Address = raw.local_address
         self.peer_address: Address = raw.peer_address
+        self.flavour: Final = library.flavour
         self.now: Final = library.now
         self._kept: deque[bytes] = deque()
         self._kept_size = 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING
 
+from .supplied import is_stream
+
 if TYPE_CHECKING:
     from typing_extensions import TypeIs
 
@@ -13,11 +15,14 @@ if TYPE_CHECKING:
     from .trio_library import OfTrio
 
 
-def wrap_stream(stream: socket.socket | OfTrio | OfAnyio) -> Stream:
+def wrap_stream(stream: socket.socket | OfTrio | OfAnyio | Stream) -> Stream:
     """Return a `Stream` over a connected socket (for the blocking flavour), a trio stream or one of anyio.
 
-    It owns what it wraps from now on. TypeError for anything else.
+    It owns what it wraps from now on. A `Stream` is returned as it is. Raises TypeError for anything else,
+    and ValueError for a socket that is closed, or was never connected.
     """
+    if is_stream(stream):
+        return stream
     if isinstance(stream, socket.socket):
         from .blocking_waits import wrap_stream as wrap_socket
 
@@ -26,6 +31,11 @@ def wrap_stream(stream: socket.socket | OfTrio | OfAnyio) -> Stream:
         from .trio_library import wrap_stream as wrap_trio
 
         return wrap_trio(stream)
+    if not hasattr(stream, "aclose"):
+        raise TypeError(
+            "wrap_stream(): a connected socket, a trio.abc.Stream or an anyio.abc.ByteStream is wanted,"
+            f" not {type(stream).__name__}"
+        )
     from .anyio_library import wrap_stream as wrap_anyio
 
     return wrap_anyio(stream)
