@@ -273,7 +273,10 @@ runners = pytest.mark.parametrize("run", [on_trio, on_anyio_asyncio, on_anyio_tr
 
 @runners
 def test_awaited_and_entered(run: Callable[[Callable[[Any], Any]], None]) -> None:
+    seen: list[object] = []
+
     async def handle(event: evt.Event) -> int:
+        seen.append(event.assoc)
         return 0x0000
 
     async def scenario(flavour: Any) -> None:
@@ -284,7 +287,8 @@ def test_awaited_and_entered(run: Callable[[Callable[[Any], Any]], None]) -> Non
                 assert isinstance(assoc, flavour.Association)
                 assert names_of(assoc) == NAMES
                 assert (await assoc.send_c_echo()).Status == 0x0000
-                assert len(server.active_associations) == 1
+                assert server.active_associations == seen
+                assert [(type(one), names_of(one)) for one in seen] == [(flavour.Association, NAMES)]
             assert assoc.is_released
             assoc = await ae.associate("127.0.0.1", server.port)
             await assoc.release()
