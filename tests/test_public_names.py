@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+import dicomproto
 from dicomproto import encoded, errors
+from dicomproto_transports import evt
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
@@ -86,3 +88,8 @@ def test_the_errors_of_a_walk_are_found_beside_it() -> None:
     assert {"DataSetError", "DataSetTooLarge", "Walk"} <= set(encoded.__all__)
     assert issubclass(encoded.DataSetTooLarge, encoded.DataSetError)
     assert encoded.DataSetError is errors.DataSetError
+
+
+def test_no_event_of_the_adapters_has_the_name_of_an_event_of_the_engine() -> None:
+    engine = set(dicomproto.__all__) - {"Event"}  # `dicomproto.Event` is a former name
+    assert engine & {name for name in evt.__all__ if name.endswith("Event")} == set()

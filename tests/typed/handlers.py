@@ -67,6 +67,15 @@ def on_requested(event: evt.RequestedEvent) -> None:
         event.reject(1, 2, 1)
 
 
+def on_connection(event: evt.TransportEvent) -> None:
+    print(event.address)
+    print(event.message)  # type: ignore[attr-defined]
+
+
+def on_message(event: evt.DIMSEEvent) -> None:
+    assert_type(event.message, evt.Message)
+
+
 def on_anything(event: evt.Event) -> None:
     assert_type(event.assoc, AnyAssociation)
     print(event.event.name, event.timestamp)
@@ -129,6 +138,8 @@ good: list[Binding] = [
     (evt.EVT_C_GET, in_anyio),
     (evt.EVT_N_SET, on_request),
     (evt.EVT_CONN_OPEN, on_anything),
+    (evt.EVT_CONN_OPEN, on_connection),
+    (evt.EVT_DIMSE_SENT, on_message),
     (evt.EVT_ABORTED, lambda event: print(event.assoc.ending)),
     (evt.EVT_PDU_SENT, print),
     (evt.EVT_USER_ID, Counter()),
@@ -142,6 +153,7 @@ bad = (evt.EVT_C_FIND, on_echo)  # type: ignore[assignment]
 bad = (evt.EVT_C_MOVE, in_anyio)  # type: ignore[assignment]
 bad = (evt.EVT_C_GET, evt.in_thread(on_find))  # type: ignore[assignment]
 bad = (evt.EVT_CONN_OPEN, on_request)  # type: ignore[assignment]
+bad = (evt.EVT_DIMSE_RECV, on_connection)  # type: ignore[assignment]
 bad = (evt.EVT_N_GET, on_n_get)  # type: ignore[assignment]
 bad = (evt.EVT_N_SET, on_n_get, [Dataset()])  # type: ignore[assignment]
 bad = (evt.EVT_C_ECHO, 0x0000)  # type: ignore[assignment]

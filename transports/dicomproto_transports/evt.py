@@ -22,9 +22,8 @@ from typing import TYPE_CHECKING
 from .events.association_events import (
     ACSEEvent,
     AsyncOpsEvent,
-    ConnectionEvent,
     DataEvent,
-    MessageEvent,
+    DIMSEEvent,
     NegotiationEvent,
     PDUEvent,
     RequestedEvent,
@@ -32,6 +31,7 @@ from .events.association_events import (
     SOPExtendedEvent,
     StateEvent,
     TransitionEvent,
+    TransportEvent,
     UserIdentityEvent,
 )
 from .events.event import Event
@@ -134,7 +134,7 @@ __all__ = [
     "ACSEEvent",
     "AnyStoreEvent",
     "AsyncOpsEvent",
-    "ConnectionEvent",
+    "DIMSEEvent",
     "DataEvent",
     "EchoEvent",
     "Event",
@@ -142,7 +142,6 @@ __all__ = [
     "FindEvent",
     "GetEvent",
     "IdentifierEvent",
-    "MessageEvent",
     "MoveEvent",
     "NActionEvent",
     "NCreateEvent",
@@ -159,6 +158,7 @@ __all__ = [
     "StoreEvent",
     "StoreStreamEvent",
     "TransitionEvent",
+    "TransportEvent",
     "UserIdentityEvent",
     "AnyAssociation",
     "Binding",

@@ -97,18 +97,18 @@ class _MessageLog:
     reads_data = False
     """No data set is kept for this handler."""
 
-    def __call__(self, event: evt.MessageEvent) -> None:
+    def __call__(self, event: evt.DIMSEEvent) -> None:
         if _DUMPS.isEnabledFor(logging.DEBUG):
             from .events.dumps import message_lines
 
             _log(_DUMPS, message_lines(event.message, _way(event)))
 
 
-log_messages: Callable[[evt.MessageEvent], None] = _MessageLog()
+log_messages: Callable[[evt.DIMSEEvent], None] = _MessageLog()
 """Logs the commands of messages, without their data sets: for EVT_DIMSE_RECV and EVT_DIMSE_SENT."""
 
 
-def log_datasets(event: evt.MessageEvent) -> None:
+def log_datasets(event: evt.DIMSEEvent) -> None:
     """Log messages and the values of their data sets: for EVT_DIMSE_RECV and EVT_DIMSE_SENT."""
     if _DATASETS.isEnabledFor(logging.DEBUG):
         from .events.dumps import dataset_lines, message_lines

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # --- states -------------------------------------------------------------------------------------
 
 
-class ConnectionEvent(Event[A_co]):
+class TransportEvent(Event[A_co]):
     """The transport connection was opened or closed (EVT_CONN_OPEN, EVT_CONN_CLOSE)."""
 
     __slots__ = ("address",)
@@ -181,7 +181,7 @@ class ACSEEvent(Event[A_co]):
         self.primitive = primitive
 
 
-class MessageEvent(Event[A_co]):
+class DIMSEEvent(Event[A_co]):
     """A message was received or sent, its data set included (EVT_DIMSE_RECV, EVT_DIMSE_SENT)."""
 
     __slots__ = ("message",)

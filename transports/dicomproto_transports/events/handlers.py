@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from .association_events import (
         ACSEEvent,
         AsyncOpsEvent,
-        ConnectionEvent,
         DataEvent,
-        MessageEvent,
+        DIMSEEvent,
         PDUEvent,
         RequestedEvent,
         SOPCommonEvent,
         SOPExtendedEvent,
         StateEvent,
         TransitionEvent,
+        TransportEvent,
         UserIdentityEvent,
     )
     from .request_events import (
@@ -55,11 +55,11 @@ if TYPE_CHECKING:
 
     Binding = (
         _BindingOf[Event[Any]]
-        | _BindingOf[ConnectionEvent[Any]]
+        | _BindingOf[TransportEvent[Any]]
         | _BindingOf[RequestedEvent[Any]]
         | _BindingOf[StateEvent[Any]]
         | _BindingOf[ACSEEvent[Any]]
-        | _BindingOf[MessageEvent[Any]]
+        | _BindingOf[DIMSEEvent[Any]]
         | _BindingOf[PDUEvent[Any]]
         | _BindingOf[DataEvent[Any]]
         | _BindingOf[TransitionEvent[Any]]

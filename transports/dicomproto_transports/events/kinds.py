@@ -10,15 +10,15 @@ from typing import Any
 from .association_events import (
     ACSEEvent,
     AsyncOpsEvent,
-    ConnectionEvent,
     DataEvent,
-    MessageEvent,
+    DIMSEEvent,
     PDUEvent,
     RequestedEvent,
     SOPCommonEvent,
     SOPExtendedEvent,
     StateEvent,
     TransitionEvent,
+    TransportEvent,
     UserIdentityEvent,
 )
 from .event_kind import EventKind
@@ -37,9 +37,9 @@ from .request_events import (
     StoreStreamEvent,
 )
 
-EVT_CONN_OPEN: EventKind[ConnectionEvent[Any]] = EventKind("EVT_CONN_OPEN", ConnectionEvent)
+EVT_CONN_OPEN: EventKind[TransportEvent[Any]] = EventKind("EVT_CONN_OPEN", TransportEvent)
 """The transport connection is open."""
-EVT_CONN_CLOSE: EventKind[ConnectionEvent[Any]] = EventKind("EVT_CONN_CLOSE", ConnectionEvent)
+EVT_CONN_CLOSE: EventKind[TransportEvent[Any]] = EventKind("EVT_CONN_CLOSE", TransportEvent)
 """The transport connection is closed."""
 EVT_REQUESTED: EventKind[RequestedEvent[Any]] = EventKind("EVT_REQUESTED", RequestedEvent)
 """An association is requested of us."""
@@ -58,9 +58,9 @@ EVT_ACSE_RECV: EventKind[ACSEEvent[Any]] = EventKind("EVT_ACSE_RECV", ACSEEvent)
 """A PDU that opens or ends the association was received."""
 EVT_ACSE_SENT: EventKind[ACSEEvent[Any]] = EventKind("EVT_ACSE_SENT", ACSEEvent)
 """A PDU that opens or ends the association was sent."""
-EVT_DIMSE_RECV: EventKind[MessageEvent[Any]] = EventKind("EVT_DIMSE_RECV", MessageEvent)
+EVT_DIMSE_RECV: EventKind[DIMSEEvent[Any]] = EventKind("EVT_DIMSE_RECV", DIMSEEvent)
 """A message was received, its data set included."""
-EVT_DIMSE_SENT: EventKind[MessageEvent[Any]] = EventKind("EVT_DIMSE_SENT", MessageEvent)
+EVT_DIMSE_SENT: EventKind[DIMSEEvent[Any]] = EventKind("EVT_DIMSE_SENT", DIMSEEvent)
 """A message was sent, its data set included."""
 EVT_PDU_RECV: EventKind[PDUEvent[Any]] = EventKind("EVT_PDU_RECV", PDUEvent)
 """A PDU was received."""
