@@ -88,7 +88,7 @@ def _served(
 ) -> Callable[Concatenate[AsyncAE, P], Coroutine[Any, Any, None]]:
     @wraps(original)
     async def serve_stream(self: AsyncAE, /, *args: P.args, **kwargs: P.kwargs) -> None:
-        await original(StreamServer(self, self.backend), *args, **kwargs)
+        await original(self.stream_server(self.backend), *args, **kwargs)
 
     return serve_stream
 

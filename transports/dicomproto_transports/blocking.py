@@ -250,7 +250,7 @@ def _served(
 ) -> Callable[Concatenate[AE, P], None]:
     @wraps(original)
     def serve_stream(self: AE, /, *args: P.args, **kwargs: P.kwargs) -> None:
-        run(original(StreamServer(self, BACKEND), *args, **kwargs))
+        run(original(self.stream_server(BACKEND), *args, **kwargs))
 
     return serve_stream
 

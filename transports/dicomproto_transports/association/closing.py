@@ -18,10 +18,17 @@ if TYPE_CHECKING:
     from .session import Session
 
 
-async def release(session: Session, timeout: float | None = None) -> None:
-    """Release an association in order; see `Association.release`."""
+async def release(
+    session: Session, timeout: float | None = None, *, close_timeout: float | None = None
+) -> None:
+    """Release an association in order; see `Association.release`.
+
+    `close_timeout` replaces `Timeouts.close`, from now on to the end.
+    """
     if session.ending.reason is not None:
         return
+    if close_timeout is not None:
+        session.driver.close_timeout = close_timeout
     session.enter("release")
     try:
         async with session.abort_on_cut:

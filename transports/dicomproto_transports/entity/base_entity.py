@@ -17,11 +17,12 @@ from .acceptor import ServerCore
 from .ae import AECore
 
 if TYPE_CHECKING:
+    from dicomproto.config import Limits, Timeouts
     from dicomproto.negotiation import SupportedContext
 
     from ..arguments import Context
     from ..events.handlers import Binding
-    from ..streams.interface import Backend, Stream
+    from ..streams.interface import Backend, Connect, Stream
     from ..tls import Context as TLSContext
 
 F = TypeVar("F")
@@ -42,14 +43,31 @@ class Entity(AECore):
     _served: tuple[Places, HeldBytes]
     """The limits of all streams served by `serve_stream`, which count together."""
 
+    def __init__(
+        self,
+        ae_title: str | bytes = "DICOMPROTO",
+        *,
+        limits: Limits | None = None,
+        timeouts: Timeouts | None = None,
+        connect: Connect | None = None,
+    ) -> None:
+        super().__init__(ae_title, limits=limits, timeouts=timeouts, connect=connect)
+        vars(self).update(_served=(Places(), HeldBytes()))
+
+    def stream_server(self, backend: Backend) -> StreamServer:
+        """Return a server for the streams that the program accepted."""
+        return StreamServer(self, backend, *self._served)
+
 
 @known_as("AE")
 class StreamServer:
     """Serves streams for an application entity that its user accepted."""
 
-    def __init__(self, ae: Entity, backend: Backend) -> None:
+    def __init__(self, ae: Entity, backend: Backend, places: Places, held_bytes: HeldBytes) -> None:
         self._ae = ae
         self._backend = backend
+        self._places = places
+        self._held_bytes = held_bytes
 
     async def serve_stream(
         self,
@@ -73,8 +91,13 @@ class StreamServer:
         are raised before the stream is used: it stays open, and it is for you to close.
         """
         check_stream(stream, "serve_stream()", self._backend)
-        places, held_bytes = vars(self._ae).setdefault("_served", (Places(), HeldBytes()))
         core = ServerCore(
-            self._ae, evt_handlers, ae_title, contexts, ssl_context, places=places, held_bytes=held_bytes
+            self._ae,
+            evt_handlers,
+            ae_title,
+            contexts,
+            ssl_context,
+            places=self._places,
+            held_bytes=self._held_bytes,
         )
         await core.serve_stream(stream, self._backend)

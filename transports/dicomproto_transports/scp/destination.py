@@ -236,9 +236,8 @@ class Destination:
         if session is None:
             return
         patience = session.timeouts.close
-        session.driver.close_timeout = 0.0  # no second wait for a peer that did not answer
-        try:
-            await release(session, patience)
+        try:  # no second wait for a peer that did not answer
+            await release(session, patience, close_timeout=0.0)
         except PeerLeaves:
             await session.end()
             raise
