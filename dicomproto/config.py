@@ -78,11 +78,11 @@ class Timeouts(Record):
     minimum_rate: float | None = 1024.0
     """Least bytes a second of each message of the peer, on average, judged after 300 s; 0 for any rate.
 
-    Time in which nobody reads does not count.
+    Time without a reader does not count.
     """
 
     write: float | None = 60.0
-    """For the peer to take any byte of what we send."""
+    """For the peer to take any byte of our output."""
 
     response: float | None = 60.0
     """For the response to a request, after the last byte of the request."""
