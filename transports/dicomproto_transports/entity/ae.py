@@ -6,8 +6,8 @@ supplies the backend, and the code that listens and accepts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import ref
 
 from dicomproto.config import Limits, Timeouts
@@ -36,6 +36,8 @@ from .settings import Settings
 if TYPE_CHECKING:
     from ..streams.interface import Backend, Connect, Stream
     from ..tls import TLSArguments
+
+F = TypeVar("F", bound=Callable[..., object])
 
 
 @known_as("AE")
@@ -117,6 +119,12 @@ class AECore(Settings):
         return await Requestor(self, backend).associate(*args, **options)
 
 
+def _without_result_type(function: F) -> F:
+    """Leave the type of the result out of a signature: each flavour returns an object of its own."""
+    del function.__annotations__["return"]
+    return function
+
+
 @known_as("AE")
 class Requestor:
     """Requests the associations of an application entity, over connections of a backend."""
@@ -125,6 +133,7 @@ class Requestor:
         self._ae = ae
         self._backend = backend
 
+    @_without_result_type
     async def associate(
         self,
         addr: str,
@@ -191,6 +200,3 @@ class Requestor:
         )
         await establish(session)
         return session
-
-
-del Requestor.associate.__annotations__["return"]  # each flavour returns another object
