@@ -37,6 +37,7 @@ def in_its_place(made: F) -> Callable[[object], F]:
     return decorate
 
 
+@known_as("AE")
 class Entity(AECore):
     __doc__ = AECore.__doc__
 
