@@ -584,7 +584,9 @@ def test_one_function_wraps_the_streams_of_all_libraries(name: str) -> None:
     Async(name).run(main)
 
 
-@pytest.mark.parametrize("given", [object(), None, 7, b"", "tcp", socket.socket], ids=repr)
+@pytest.mark.parametrize(
+    "given", [object(), None, 7, b"", "tcp", socket.socket], ids=lambda given: type(given).__name__
+)
 def test_what_no_library_knows(given: Any) -> None:
     kinds = r"a connected socket, a trio\.abc\.Stream or an anyio\.abc\.ByteStream is wanted"
     with pytest.raises(TypeError, match=rf"{kinds}, not {type(given).__name__}$"):
