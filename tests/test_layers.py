@@ -43,7 +43,7 @@ BRIDGES = {
     "encoding.dictionary": {"pydicom"},
     "encoding.decoding": {"pydicom"},
     "encoding.conversion": {"pydicom"},
-    "encoding.characters": {"pydicom"},
+    "encoding.characters": {"pydicom", "codecs"},
     "encoding.encoder": {"pydicom"},
     "encoding.scope": {"pydicom"},
     "encoding.stored": {"pydicom"},

@@ -8,6 +8,7 @@ sets and Python's codecs.
 from __future__ import annotations
 
 import re
+from codecs import charmap_decode
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
@@ -100,7 +101,7 @@ def _decode_piece(
 
 def _decoded(data: bytes, encoding: str) -> str:
     if encoding in _WITH_GAPS:
-        return data.decode("latin-1").translate(_table(encoding))
+        return charmap_decode(data, "strict", _table(encoding))[0]
     return data.decode(encoding, "replace")
 
 
