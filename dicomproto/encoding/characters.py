@@ -11,6 +11,7 @@ import re
 from codecs import charmap_decode
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from typing import Any
 
 from pydicom import config
 from pydicom.charset import (
@@ -106,7 +107,7 @@ def _decoded(data: bytes, encoding: str) -> str:
 
 
 @lru_cache
-def _table(encoding: str) -> str:
+def _table(encoding: str) -> Any:  # a text: not all stubs of `charmap_decode` take one
     """Return the characters of the 256 bytes in a set of one byte."""
     return bytes(range(256)).decode(encoding, "replace")
 
