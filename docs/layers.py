@@ -75,6 +75,7 @@ ADAPTERS = [
         "anyio": "the anyio flavour",
         "testing": "networks in memory, with a clock that jumps",
     },
+    {"pynetdicom": "the drop-in for pynetdicom: its names and manners, on the blocking flavour"},
     {"apps.cli": "options, values, addresses, the console, for all commands"},
     {
         "apps.requestor": "the association of the requesting commands",

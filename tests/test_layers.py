@@ -311,7 +311,7 @@ def test_no_private_name_of_one_file_is_used_in_another(module: str, path: Path)
     assert private_names_of_others(module, path) == []
 
 
-WITH_NAMES = {"", ".apps", ".streams"}
+WITH_NAMES = {"", ".apps", ".pynetdicom", ".streams"}
 """The folders of the adapters whose `__init__` has names, found when they are used."""
 
 
