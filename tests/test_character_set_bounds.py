@@ -101,9 +101,11 @@ def test_time_is_in_proportion_to_items_and_names_of_character_sets(shape: str) 
 
 @pytest.mark.serial
 def test_a_response_takes_no_time_for_the_character_sets_of_the_query() -> None:
-    names = implicit(CHARACTER_SET, b"\\".join([b"ISO 2022 IR 58"] * 1900))
-    query = Query(decode_data_set(names + implicit(NAME, b""), IMPLICIT_VR_LITTLE_ENDIAN))
-    entity = dataset(PatientName="".join(map(chr, range(0xC0, 0x120))))
+    """Each of 2350 syllables is in the last of the sets alone."""
+    names = implicit(CHARACTER_SET, b"\\".join([*[b"ISO 2022 IR 58"] * 1900, b"ISO 2022 IR 149 "]))
+    query = Query(decode_data_set(names + implicit(COMMENTS, b""), IMPLICIT_VR_LITTLE_ENDIAN))
+    syllables = bytes(byte for row in range(0xB0, 0xC9) for cell in range(0xA1, 0xFF) for byte in (row, cell))
+    entity = dataset(PatientComments=syllables.decode("euc_kr"))
     begun = time.process_time()
     assert query.response(entity).SpecificCharacterSet == "ISO_IR 192"
     assert time.process_time() - begun < 0.05
