@@ -87,6 +87,7 @@ ADAPTERS = [
         "apps.querying": "identifiers, matches, retrievals",
     },
     {"apps": "the commands, a module each"},
+    {"pynetdicom.apps": "the helpers of pynetdicom's applications"},
 ]
 """`dicomproto_transports` from the bottom up."""
 

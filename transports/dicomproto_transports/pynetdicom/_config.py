@@ -61,11 +61,12 @@ def validate_ui(value: Any) -> tuple[bool, str]:
     """Tell whether a value is a UID, as strictly as `ENFORCE_UID_CONFORMANCE` says, and why not."""
     if not isinstance(value, str):
         return False, "must be pydicom.uid.UID"
+    uid = UID(value)
     if ENFORCE_UID_CONFORMANCE:
-        return (True, "") if UID(value).is_valid else (False, "UID is non-conformant")
-    if not value:
+        return (True, "") if uid.is_valid else (False, "UID is non-conformant")
+    if not uid:
         return False, "must not be an empty str"
-    return (True, "") if len(value) <= 64 else (False, "must not exceed 64 characters")
+    return (True, "") if len(uid) <= 64 else (False, "must not exceed 64 characters")
 
 
 VALIDATORS: dict[str, Callable[[Any], tuple[bool, str]]] = {"AE": validate_ae, "UI": validate_ui}

@@ -14,18 +14,19 @@ Kept = TypeVar("Kept")
 class Judged(Generic[Given, Kept]):
     """An attribute: `judge` returns what is kept of a value that is set, or raises TypeError or ValueError.
 
-    Until it is set the attribute is `first`; of a list, each object has one of its own.
+    Until it is set the attribute is `first`; of a list, each object has one of its own. Attributes of one
+    `place` are the same by several names.
     """
 
-    def __init__(self, judge: Callable[[Given], Kept], first: Kept) -> None:
+    def __init__(self, judge: Callable[[Given], Kept], first: Kept, place: str = "") -> None:
         """Describe the attribute."""
         self._judge = judge
         self._first = first
-        self._key = ""
+        self._key = place and f"_{place}"
 
     def __set_name__(self, owner: type, name: str) -> None:
         """Take the name in the class."""
-        self._key = f"_{name}"
+        self._key = self._key or f"_{name}"
 
     @overload
     def __get__(self, obj: None, owner: type) -> Self: ...

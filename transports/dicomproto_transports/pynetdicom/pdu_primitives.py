@@ -135,8 +135,10 @@ class A_ASSOCIATE(Primitive):
     def implementation_class_uid(self) -> UID | None:
         """The implementation class UID of the user information. Raises ValueError if it has none."""
         for item in self.user_information:
-            if isinstance(item, ImplementationClassUIDNotification) and item.implementation_class_uid:
-                return item.implementation_class_uid
+            if isinstance(item, ImplementationClassUIDNotification):
+                uid = item.implementation_class_uid
+                if uid is not None:
+                    return uid
         raise refused(LOGGER, ValueError, "Implementation Class UID has not been set")
 
     @implementation_class_uid.setter
@@ -195,28 +197,27 @@ class A_ASSOCIATE(Primitive):
     @property
     def result_str(self) -> str:
         """The result in words."""
-        return _words(_RESULTS.get(self.result or 0 if self.result is not None else -1), self)
+        known = None if self.result is None else _RESULTS.get(self.result)
+        return _words(known, f"'Result' {self.result}")
 
     @property
     def source_str(self) -> str:
         """The source of the result in words."""
-        return _words(_SOURCES.get(self.result_source or 0), self)
+        return _words(_SOURCES.get(self.result_source or 0), f"'Result Source' {self.result_source}")
 
     @property
     def reason_str(self) -> str:
         """The diagnostic in words."""
         key = self.result_source or 0, self.diagnostic or 0
-        return _words("Reserved" if key in _RESERVED else _REASONS.get(key), self)
-
-
-def _words(found: str | None, primitive: A_ASSOCIATE) -> str:
-    if found is None:
-        LOGGER.warning(
-            "Invalid A-ASSOCIATE 'Result' %s, 'Result Source' %s or 'Diagnostic' %s",
-            primitive.result,
-            primitive.result_source,
-            primitive.diagnostic,
+        return _words(
+            "Reserved" if key in _RESERVED else _REASONS.get(key),
+            f"'Result Source' {self.result_source} and/or 'Diagnostic' {self.diagnostic} values",
         )
+
+
+def _words(found: str | None, wrong: str) -> str:
+    if found is None:
+        LOGGER.warning("Invalid A-ASSOCIATE %s", wrong)
         return "(no value available)"
     return found
 

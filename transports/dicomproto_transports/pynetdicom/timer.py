@@ -1,0 +1,7 @@
+"""pynetdicom's timers are not imitated; importing this module raises ImportError."""
+
+from __future__ import annotations
+
+from ._internals import not_imitated
+
+raise not_imitated(__name__, "the timeouts of the AE: `acse_timeout`, `dimse_timeout`, `network_timeout`")
