@@ -190,7 +190,7 @@ def test_another_task_during_a_handler(async_backend: Async) -> None:
         async def intruder() -> None:
             await gate.passed()
             with pytest.raises(LocalProtocolError, match="in use by another call"):
-                await held[0].abort()
+                await held[0].send_c_echo()
             refused.append(True)
             go_on.open()
 

@@ -246,6 +246,12 @@ class VirtualWaiter:
         self.clock, self.watched = clock, watched
         self.now = clock.now
 
+    def open(self) -> None:
+        """Nothing interrupts it."""
+
+    def close(self) -> None:
+        """Nothing is held."""
+
     async def writable(self, deadline: float | None) -> None:
         self.wait(select.POLLOUT, deadline)
 

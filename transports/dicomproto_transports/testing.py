@@ -416,18 +416,36 @@ class _LockstepWaiter:
     def __init__(self, world: Lockstep, sock: MemorySocket) -> None:
         self._world = world
         self._sock = sock
+        self._is_interrupted = False
         self.now = world.now
         self.checkpoint = world.checkpoint
-        self.shield = world.shield
 
     async def readable(self, deadline: float | None) -> None:
-        await self._world.wait_for(self._sock.is_readable, deadline, "input")
+        await self._until(self._sock.is_readable, deadline, "input")
 
     async def writable(self, deadline: float | None) -> None:
-        await self._world.wait_for(self._sock.is_writable, deadline, "room for output")
+        await self._until(self._sock.is_writable, deadline, "room for output")
 
     async def either(self, deadline: float | None) -> None:
         sock = self._sock
-        await self._world.wait_for(
+        await self._until(
             lambda: sock.is_readable() or sock.is_writable(), deadline, "input or room for output"
         )
+
+    async def _until(self, ready: Callable[[], bool], deadline: float | None, what: str) -> None:
+        await self._world.wait_for(lambda: self._is_interrupted or ready(), deadline, what)
+        if self._is_interrupted:
+            raise TimeoutError
+
+    def open(self) -> None:
+        """A wait can be interrupted without preparation."""
+
+    def interrupt(self) -> None:
+        self._is_interrupted = True
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def shield(self) -> AbstractContextManager[object]:
+        self._is_interrupted = False
+        return self._world.shield()

@@ -50,15 +50,14 @@ async def release(
 
 async def abort(session: Session) -> None:
     """Abort an association; see `Association.abort`."""
-    if session.ending.reason is None:
-        with session.runner.aborting():
-            await session.end()
+    if session.ending.terminal is None:
+        await session.runner.abort()
 
 
 async def leave_block(session: Session, *, is_cut: bool) -> None:
     """Release an association at the end of its block; abort it if an exception has cut the block short."""
     if is_cut:
-        await session.end()
+        await abort(session)
         return
     try:
         await release(session)

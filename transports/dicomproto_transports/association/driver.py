@@ -24,7 +24,6 @@ from dicomproto.upper_layer.events import (
     NEED_DATA,
     CloseAction,
     ConnectionClosed,
-    LocallyEnded,
     Signal,
     Terminal,
 )
@@ -32,7 +31,7 @@ from dicomproto.upper_layer.pdu import Abort, Buffer, ReleaseRQ
 from dicomproto.upper_layer.states import State
 
 from ..error_text import printable
-from ..streams.interface import TLSBroken, glimpse
+from ..streams.interface import TLSBroken, glimpse, interrupt
 from .endings import Ending, Reason
 from .log_lines import log
 from .scheduling import MESSAGE, Turn
@@ -41,6 +40,7 @@ from .sender import Sender
 if TYPE_CHECKING:
     from dicomproto.config import Timeouts
     from dicomproto.connection import Connection, ConnectionEvent
+    from dicomproto.errors import AssociationError
     from dicomproto.upper_layer.events import Busy, Closed, NeedData
 
     from ..streams.interface import Backend, Stream
@@ -65,7 +65,7 @@ class Driver:
     __slots__ = (
         "ending", "sender", "cancelled", "observer", "close_timeout", "_connection", "_stream", "_backend",
         "_timeouts", "_on_end", "_turn", "_ahead", "_held", "_read_at_once", "_is_input_over", "_is_fresh",
-        "_overdue",
+        "_overdue", "_is_closing",
     )  # fmt: skip
 
     def __init__(
@@ -95,6 +95,7 @@ class Driver:
         self._is_input_over = False  # the engine hears of it after all events before it
         self._is_fresh = False  # bytes came, and no request was served since
         self._overdue: float | None = None
+        self._is_closing = False
 
     def listen(self, observer: Observer | None) -> None:
         """Report to an observer from now on; None ends that."""
@@ -125,10 +126,10 @@ class Driver:
             elif event is BUSY:
                 await self._let_others_run()
             elif event is CLOSED:
-                raise self.ending.known()
+                raise await self.ended()
             elif type(event) in _TERMINAL_KINDS:
-                await self._finish(cast(Terminal, event))
-                raise self.ending.known()
+                self._note_end(cast(Terminal, event))
+                raise await self.ended()
             else:
                 turn.events += MESSAGE
                 return event
@@ -152,10 +153,10 @@ class Driver:
         if event is NEED_DATA:
             return None
         if event is CLOSED:
-            raise self.ending.known()
+            raise await self.ended()
         if type(event) in _TERMINAL_KINDS:
-            await self._finish(cast(Terminal, event))
-            raise self.ending.known()
+            self._note_end(cast(Terminal, event))
+            raise await self.ended()
         return event
 
     def put_back(self, event: ConnectionEvent) -> None:
@@ -163,7 +164,12 @@ class Driver:
         self._ahead.appendleft(event)
 
     async def take_turn(self) -> None:
-        """Let other tasks run if the turn of this association is over; see `scheduling.py`."""
+        """Let other tasks run if the turn of this association is over; see `scheduling.py`.
+
+        Raises the AssociationError of the end, also of one that was asked for from outside.
+        """
+        if self.ending.reason is not None:
+            raise await self.ended()
         if self._turn.is_over(self._stream.now()):
             await self._let_others_run()
 
@@ -186,11 +192,13 @@ class Driver:
                 self._ahead.appendleft(event)
             raise
         if self.ending.reason is not None:  # a handler has aborted
-            raise self.ending.known()
+            raise await self.ended()
 
     async def move(self, deadline: float | None = None) -> None:
         """Send if there is output, else receive once, else wait until a deadline."""
         connection, stream, sender = self._connection, self._stream, self.sender
+        if self.ending.reason is not None:
+            raise await self.ended()
         is_sending = sender.source is not None
         if is_sending and not sender.unsent:
             await sender.feed()
@@ -215,10 +223,12 @@ class Driver:
             self._overdue = due
         until = due if deadline is None or (due is not None and due < deadline) else deadline
         if self.ending.has_send_failed:
-            until = now + self._close_time()
+            until = now + self.close_time()
         try:
             data = await stream.receive(until)
         except TimeoutError:
+            if self.ending.reason is not None:
+                raise await self.ended() from None
             if self.ending.has_send_failed:
                 self._end_input()
             elif until is deadline:
@@ -351,36 +361,61 @@ class Driver:
 
     async def end(self, reason: Reason | None = None, abort: Abort | None = None) -> None:
         """Abort and close; `reason` makes the error in place of a plain "aborted from this side"."""
-        ending = self.ending
-        if ending.reason is not None:
-            return
-        ending.is_gone = ending.is_leaving = True
-        ending.reason = reason
-        if self._connection.state is State.STA2:  # no association was requested: nothing to abort
-            ending.reason = reason or (lambda: ending.explain(LocallyEnded(pdu=Abort())))
-            self._connection.receive_eof()
-        else:
-            self._connection.send(abort or Abort())
-        while True:
-            event = self._ahead.popleft() if self._ahead else self._connection.next_event()
-            if event is CLOSED:
-                return
-            if type(event) in _TERMINAL_KINDS:
-                await self._finish(cast(Terminal, event))
-                return
+        if self.ending.terminal is None:
+            self.cut(reason, abort)
+        if not self._is_closing:
+            self._is_closing = True
+            self.ending.tell_waiting()
+            await self._close()
 
-    async def _finish(self, terminal: Terminal) -> None:
-        """Close the stream after the terminal event, as the engine says."""
-        ending, sender = self.ending, self.sender
+    async def ended(self) -> AssociationError:
+        """End the association if that was asked for, close, and return the error of the end."""
+        await self.end()
+        return self.ending.known()
+
+    def ask_to_end(self, reason: Reason | None = None) -> None:
+        """Have the user of the association end it; any thread may call this.
+
+        The association counts as aborted from now on. The waits of its stream end, and where the user waits,
+        reads or sends, it ends the association.
+        """
+        ending = self.ending
+        if ending.reason is None:
+            ending.reason = reason or ending.aborted_here
+        ending.is_leaving = True
+        interrupt(self._stream)
+
+    def cut(self, reason: Reason | None = None, abort: Abort | None = None) -> None:
+        """Abort; `end` sends what is left to send, and closes."""
+        ending, connection = self.ending, self._connection
+        ending.is_gone = ending.is_leaving = True
+        ending.reason = ending.reason or reason
+        if connection.state is State.STA2:  # no association was requested: nothing to abort
+            ending.reason = ending.reason or ending.aborted_here
+            connection.receive_eof()
+        else:
+            connection.send(abort or Abort())
+        while ending.terminal is None:
+            event = self._ahead.popleft() if self._ahead else connection.next_event()
+            if type(event) in _TERMINAL_KINDS:
+                self._note_end(cast(Terminal, event))
+
+    def _note_end(self, terminal: Terminal) -> None:
+        ending = self.ending
         ending.is_gone = ending.is_leaving = True
         ending.terminal = terminal
         if ending.reason is None:
             ending.reason = lambda: ending.explain(terminal, self._timeouts)
+        self.sender.source = None
+
+    async def _close(self) -> None:
+        """Close the stream after the terminal event, as the engine says."""
+        ending, sender = self.ending, self.sender
+        terminal = ending.terminal
         quiet = isinstance(terminal, ConnectionClosed) and terminal.quiet  # a port probe
         level = logging.DEBUG if quiet else logging.INFO
         if log.isEnabledFor(level):
             log.log(level, "%s", printable(str(ending.error)))
-        sender.source = None
         now = self._stream.now()
         words: list[Buffer] = []
         observer = self.observer
@@ -388,7 +423,7 @@ class Driver:
             observer.start()
         if self._connection.close_action is CloseAction.SHUTDOWN:
             words = sender.unsent + self._connection.data_to_send()
-            await self._stream.close(words, now + self._close_time())
+            await self._stream.close(words, now + self.close_time())
         else:
             await self._stream.close([], now)
         sender.unsent = []
@@ -398,6 +433,7 @@ class Driver:
             await observer.tell()
         await self._on_end()
 
-    def _close_time(self) -> float:
+    def close_time(self) -> float:
+        """Return the seconds that the end waits for the peer at most."""
         close = self.close_timeout
         return _LONGEST_CLOSE if close is None else min(close, _LONGEST_CLOSE)

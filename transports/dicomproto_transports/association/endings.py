@@ -6,6 +6,7 @@ from the peer is quoted with escapes. `Ending` holds the state; `AbortOnCut` end
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -98,7 +99,8 @@ class Ending:
     """The end of one association, as far as it is known."""
 
     __slots__ = (
-        "terminal", "is_leaving", "is_gone", "has_send_failed", "broken", "reason", "_connection", "_stream"
+        "terminal", "is_leaving", "is_gone", "has_send_failed", "broken", "reason", "waiting", "_connection",
+        "_stream",
     )  # fmt: skip
 
     def __init__(self, connection: Connection, stream: Stream) -> None:
@@ -118,7 +120,18 @@ class Ending:
         self.broken: OSError | None = None
         """The error of the transport, if there was one."""
         self.reason: Reason | None = None
-        """Makes the error that explains the end; None before the end."""
+        """Makes the error that explains the end; None before the end.
+
+        An abort from outside sets it before the end: `terminal` tells that the engine has ended.
+        """
+        self.waiting: threading.Condition | None = None
+        """Threads that abort the association wait on it until its own thread has ended or left it."""
+
+    def tell_waiting(self) -> None:
+        """Wake the threads that abort the association."""
+        if self.waiting is not None:
+            with self.waiting:
+                self.waiting.notify_all()
 
     @property
     def peer_name(self) -> str:
@@ -148,6 +161,10 @@ class Ending:
     def explain(self, terminal: Terminal, timeouts: Timeouts | None = None) -> AssociationError:
         """Return the error for a terminal event, with the error of the transport."""
         return explain(terminal, self.peer_name, broken=self.broken, timeouts=timeouts)
+
+    def aborted_here(self) -> AssociationError:
+        """Return the error for an abort from this side."""
+        return self.explain(LocallyEnded(pdu=Abort()))
 
     def lost(self) -> AssociationError:
         """Return the error for a broken connection before its terminal event."""

@@ -31,6 +31,12 @@ Drive = Callable[[Coroutine[object, object, object]], object]
 
 T = TypeVar("T")
 
+_TIME_TO_NOTICE = 1.0
+"""Seconds for a thread to notice that another one aborts its association; it is busy elsewhere after that."""
+
+_MOST_TURNS = 100
+"""The same in turns of other tasks."""
+
 
 class HandlerRunner:
     """Runs the handlers of one association, and admits one call at a time."""
@@ -67,9 +73,9 @@ class HandlerRunner:
     def enter(self, what: str) -> None:
         """Take the association for one call, until `leave`; LocalProtocolError if another call has it."""
         ending = self._driver.ending
-        if ending.reason is not None:
-            raise ending.known()
         if self._busy or (self._user is not None and self._user != self._backend.current_task()):
+            if ending.reason is not None:
+                raise ending.known()
             raise LocalProtocolError(
                 f"{what}: the association is in use by another call; open one for each task or thread"
             )
@@ -77,28 +83,71 @@ class HandlerRunner:
             with self._looking:
                 self._is_quiet = False
         self._busy = True
+        if ending.reason is not None:  # an abort from outside sets it, then looks whether a call has begun
+            self.leave()
+            raise ending.known()
 
     def leave(self) -> None:
         """Free the association for the next call."""
         self._busy = False
         self._is_quiet = self._user is not None
+        ending = self._driver.ending
+        if ending.waiting is not None:
+            ending.tell_waiting()
 
     @property
     def is_free(self) -> bool:
         """Whether no other call and no handler of another task has the association."""
         return not self._busy and self._user in (None, self._backend.current_task())
 
+    # -- aborting -----------------------------------------------------------------------------
+
+    async def abort(self) -> None:
+        """End the association: here if no call is under way, else the call ends it.
+
+        While a handler runs, the A-ABORT leaves at once, and the call that runs the handler closes after it.
+        """
+        driver, ending = self._driver, self._driver.ending
+        if self._user is not None and self._user == self._backend.current_task():
+            with self._own_abort():  # a handler may abort at any time
+                await driver.end()
+            return
+        with self._looking:
+            waiting = ending.waiting = ending.waiting or threading.Condition(self._looking)
+        driver.ask_to_end()
+        for _ in range(0 if self.drive else _MOST_TURNS):
+            if self._is_left():
+                break
+            await self._backend.checkpoint()
+        with waiting:
+            if self.drive is not None:
+                waiting.wait_for(self._is_left, _TIME_TO_NOTICE)
+            if ending.terminal is not None or not self._is_left():
+                return
+            if self._is_quiet:
+                driver.cut()
+                driver.sender.send_at_once()
+                return
+            self._busy = True
+        try:
+            await driver.end()
+        finally:
+            self.leave()
+
+    def _is_left(self) -> bool:
+        """Tell whether no call waits, reads or sends: a handler runs, or no call is under way."""
+        is_free = not self._busy and self._user is None
+        return is_free or self._is_quiet or self._driver.ending.terminal is not None
+
     @contextmanager
-    def aborting(self) -> Iterator[None]:
-        """A block that aborts the association; a handler may enter it at any time."""
-        busy = self._busy
-        if self._user == self._backend.current_task():
-            self._busy = False
-        self.enter("abort")
+    def _own_abort(self) -> Iterator[None]:
+        busy, self._busy = self._busy, True
+        with self._looking:
+            quiet, self._is_quiet = self._is_quiet, False
         try:
             yield
         finally:
-            self._busy = busy
+            self._busy, self._is_quiet = busy, quiet
 
     # -- handlers -----------------------------------------------------------------------------
 
@@ -163,6 +212,8 @@ class HandlerRunner:
                     log.info(what, ending.peer_name, name, type(error).__name__)
                 else:
                     log.exception("%s: a handler of %s failed", ending.peer_name, name)
+        if ending.reason is not None:  # a handler or another thread has aborted
+            await self._driver.end()
         return good
 
     def explains(self, error: BaseException | None, event: evt.RequestEvent | None = None) -> bool:

@@ -15,6 +15,7 @@ from dicomproto.dimse.status import Category
 from dicomproto.errors import AssociationAborted
 
 from ..error_text import timed_out
+from ..streams.interface import try_send
 from .endings import Ending, Reason
 from .log_lines import log, log_response
 
@@ -122,6 +123,22 @@ class Sender:
             observer.sent(buffers, rest)
             await observer.tell()
         return bool(self.unsent)
+
+    def send_at_once(self) -> None:
+        """Send what the network takes without a wait, after the end; the close sends the rest."""
+        if self._ending.has_send_failed:
+            return
+        observer = self.observer
+        if observer is not None:
+            observer.start()
+        buffers = self.unsent + self._connection.data_to_send()
+        try:
+            self.unsent = try_send(self._stream, buffers)
+        except OSError as error:
+            self._break(error)
+            return
+        if observer is not None:
+            observer.sent(buffers, self.unsent)
 
     def _break(self, error: OSError) -> None:
         """Note that sending failed.

@@ -226,6 +226,8 @@ class Session:
                 for unfinished in [one for one in self.unfinished if one not in known]:
                     await unfinished.finish("the handler that began it has ended")
         finally:
+            if self.ending.reason is not None:  # a handler or another thread has aborted
+                await self.end()
             self.depth -= 1
             for data_set in self.data_sets[begun:]:
                 data_set.end()

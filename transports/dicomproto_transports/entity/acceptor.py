@@ -210,6 +210,7 @@ class ServerCore:
             raise
         finally:
             self._places.leave(session)
+            session.leave()
 
     async def _serve(
         self, session: Session, associated: Callable[[], object], displace: Callable[[], object] | None

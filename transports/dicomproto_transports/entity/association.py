@@ -389,7 +389,13 @@ class Association(BaseAssociation):
     async def abort(self) -> None:
         """Abort the association (PS3.8 7.3); does nothing after its end.
 
-        Then waits for the peer to close the connection, for at most `Timeouts.close`.
+        Any task may call this at any time, and in the blocking flavour any thread, as for one of
+        `server.active_associations`. A call that waits then raises AssociationAborted. A thread beside the
+        event loop of trio or anyio uses their `from_thread.run`.
+
+        If no call is under way, it waits for the peer to close the connection, for at most `Timeouts.close`.
+        Otherwise that call closes. While a handler runs, the A-ABORT leaves at once, and the connection is
+        closed after the handler, whose `event.is_cancelled` is true. A PDU that is being sent ends first.
         """
         await abort(session_of(self))
 

@@ -111,6 +111,7 @@ async def establish(session: Session) -> None:
     """Request the association on a new connection; aborts it if no context is accepted."""
     connection = session.connection
     log_connection("%s: connected", session.ending)
+    session.enter("associate")
     try:
         connection.transport_connected()
         await session.notify(evt.EVT_CONN_OPEN, address=session.stream.peer_address)
@@ -125,6 +126,8 @@ async def establish(session: Session) -> None:
     except BaseException:
         await session.end()
         raise
+    finally:
+        session.leave()
 
 
 def _of(kind: type[T], items: Iterable[object]) -> list[T]:

@@ -7,8 +7,10 @@ their methods. So a coroutine runs to its end and never suspends, and `run` repl
 from __future__ import annotations
 
 import errno
+import os
 import select
 import socket
+import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -27,6 +29,9 @@ T = TypeVar("T")
 LONGEST_POLL = 1e9
 """Milliseconds of one call of `poll` at most."""
 
+_ONE = (1).to_bytes(8, sys.byteorder)
+"""What sets a `Wake`."""
+
 
 def run(coroutine: Coroutine[object, object, T]) -> T:
     """Run a coroutine over blocking streams to its end in this thread, and return its result."""
@@ -44,25 +49,24 @@ def run(coroutine: Coroutine[object, object, T]) -> T:
 
 
 class Wake:
-    """Tells the threads of a server to end; any thread may set it.
+    """Ends waits: those of one association, or of all threads of a server; any thread may set it.
 
-    It stays readable once it is set, so that every wait of every thread sees it.
+    It stays readable once it is set, so that every wait of every thread sees it. It is set before `close`.
     """
 
     def __init__(self) -> None:
-        self._reader, self._writer = socket.socketpair()
-        self._writer.setblocking(False)
+        self._pipe: tuple[int, ...] = (os.eventfd(0),) if hasattr(os, "eventfd") else os.pipe()
         self.is_set: bool = False
 
     def fileno(self) -> int:
         """The descriptor to poll."""
-        return self._reader.fileno()
+        return self._pipe[0]
 
     def set(self) -> None:
         """End all waits, those that begin later as well."""
-        self.is_set = True
-        with suppress(OSError):
-            self._writer.send(b"\0")
+        if not self.is_set:
+            self.is_set = True
+            os.write(self._pipe[-1], _ONE)
 
     def wait(self, seconds: float) -> None:
         """Wait until it is set, for so many seconds at most."""
@@ -72,12 +76,13 @@ class Wake:
 
     def close(self) -> None:
         """Close the descriptors, when no thread waits any more."""
-        self._reader.close()
-        self._writer.close()
+        for descriptor in self._pipe:
+            os.close(descriptor)
+        self._pipe = (-1,)
 
 
 class PollWaiter:
-    """Polls one socket, and the wake pipe if there is one."""
+    """Polls one socket, the wake pipe of the server if there is one, and that of its own association."""
 
     flavour = Flavour.BLOCKING
     is_checkpoint_cheap = True
@@ -86,7 +91,25 @@ class PollWaiter:
     def __init__(self, sock: socket.socket | int, wake: Wake | None = None) -> None:
         self._sock = sock
         self._wake = wake
+        self._own: Wake | None = None
+        self._is_interruptible = self._is_interrupted = False
         self._polls: dict[int, select.poll] = {}
+
+    def open(self) -> None:
+        """Let `interrupt` end a wait that has begun; the first wait takes a descriptor for it."""
+        self._is_interruptible = True
+
+    def interrupt(self) -> None:
+        """End the wait, and those that follow, as at their deadlines; any thread may call it."""
+        self._is_interrupted = True
+        if self._own is not None:
+            self._own.set()
+
+    def close(self) -> None:
+        """Close the descriptor."""
+        if self._own is not None:
+            self._own.close()
+            self._own = None
 
     async def readable(self, deadline: float | None) -> None:
         """Wait until a receive would not block."""
@@ -109,6 +132,7 @@ class PollWaiter:
     def shield(self) -> Iterator[None]:
         """A block that a shutdown does not interrupt."""
         wake, self._wake, self._polls = self._wake, None, {}
+        self._is_interruptible = self._is_interrupted = False
         try:
             yield
         finally:
@@ -116,21 +140,28 @@ class PollWaiter:
 
     def _wait(self, events: int, deadline: float | None) -> None:
         poll = self._polls.get(events) or self._poll_for(events)
-        while True:
+        while not self._is_interrupted:
             left = LONGEST_POLL if deadline is None else ceil((deadline - monotonic()) * 1000)
             ready = poll.poll(min(max(left, 0), LONGEST_POLL))
             if self._wake is not None and self._wake.is_set:
                 raise ServerShutdown
-            if ready:
+            if ready and not self._is_interrupted:
                 return
             if deadline is not None and monotonic() >= deadline:
-                raise TimeoutError
+                break
+        raise TimeoutError
 
     def _poll_for(self, events: int) -> select.poll:
         poll = self._polls[events] = select.poll()
         poll.register(self._sock, events)
         if self._wake is not None:
             poll.register(self._wake, select.POLLIN)
+        if self._is_interruptible:
+            if self._own is None:
+                with suppress(OSError):  # no descriptor is left
+                    self._own = Wake()
+            if self._own is not None:
+                poll.register(self._own, select.POLLIN)
         return poll
 
 

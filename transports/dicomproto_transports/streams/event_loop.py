@@ -92,6 +92,8 @@ class AsyncWaiter:
     def __init__(self, library: Library, sock: socket.socket | int) -> None:
         self._library = library
         self._sock = sock
+        self._scope: Scope | None = None
+        self._is_interrupted = False
         self.flavour: Final = library.flavour
         self.now: Final = library.now
         self.checkpoint: Final = library.checkpoint
@@ -130,16 +132,32 @@ class AsyncWaiter:
     async def _until(
         self, deadline: float | None, wait: Callable[..., Awaitable[object]], *args: object
     ) -> None:
-        if deadline is None:
-            await wait(*args)
-            return
-        with self._library.scope(deadline) as scope:
-            await wait(*args)
+        with self._library.scope(inf if deadline is None else deadline) as scope:
+            if self._is_interrupted:
+                scope.cancel()
+            self._scope = scope
+            try:
+                await wait(*args)
+            finally:
+                self._scope = None
         if scope.cancelled_caught:
             raise TimeoutError
 
+    def open(self) -> None:
+        """A wait can be interrupted without preparation."""
+
+    def interrupt(self) -> None:
+        """End the wait, and those that follow, as at their deadlines."""
+        self._is_interrupted = True
+        if self._scope is not None:
+            self._scope.cancel()
+
+    def close(self) -> None:
+        """Nothing is held."""
+
     def shield(self) -> AbstractContextManager[object]:
-        """A block that a cancellation does not interrupt."""
+        """A block that neither a cancellation nor `interrupt` ends."""
+        self._is_interrupted = False
         return self._library.scope(shield=True)
 
 

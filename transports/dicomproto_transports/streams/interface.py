@@ -57,8 +57,9 @@ class TLSBroken(ConnectionAbortedError):
 class Stream(Protocol):
     """A connected byte stream with deadlines, used by one task or thread at a time.
 
-    A stream may also have `glimpse()`, see below: requests of a peer that is gone are not served then,
-    although they can still be read.
+    A stream may also have the methods of the functions below. With `glimpse()`, requests of a peer that is
+    gone are not served, although they can still be read. With `interrupt()` and `try_send()`, an abort from
+    outside ends a wait, and the A-ABORT leaves while a handler runs.
     """
 
     @property
@@ -117,6 +118,27 @@ def glimpse(stream: Stream) -> str:
     """
     look = getattr(stream, "glimpse", None)
     return "" if look is None else str(look())
+
+
+def interrupt(stream: Stream) -> None:
+    """End the wait of a stream, and those that follow, as at their deadlines; `close` waits as ever.
+
+    `receive` raises TimeoutError where it would wait, and `send` returns what is left. A stream has a method
+    of this name for it; any thread may call that of the blocking flavour. Without it, nothing happens.
+    """
+    end_waits = getattr(stream, "interrupt", None)
+    if end_waits is not None:
+        end_waits()
+
+
+def try_send(stream: Stream, buffers: Sequence[Buffer]) -> list[Buffer]:
+    """Send what the network takes at once, and return the unsent rest; raises OSError as `Stream.send`.
+
+    A stream has a method of this name for it. Without it, nothing is sent.
+    """
+    send_some = getattr(stream, "try_send", None)
+    rest: list[Buffer] = list(buffers) if send_some is None else send_some(buffers)
+    return rest
 
 
 class Connect(Protocol):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from .interface import glimpse
+from .interface import glimpse, interrupt, try_send
 from .supplied import ConnectingBackend
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class PollingStream:
         self._stream = stream
         self._poll = poll
         self._due = stream.now() + _POLL_INTERVAL
+        self._is_interrupted = False
         self.now: Final = stream.now
         self.try_receive: Final = stream.try_receive
 
@@ -65,11 +66,21 @@ class PollingStream:
             try:
                 return await self._stream.receive(self._due)
             except TimeoutError:
-                pass
+                if self._is_interrupted:
+                    raise
 
     def glimpse(self) -> str:
         """Return the end of the input of the stream below; see `glimpse`."""
         return glimpse(self._stream)
+
+    def interrupt(self) -> None:
+        """End the wait of the stream below; see `interrupt`."""
+        self._is_interrupted = True
+        interrupt(self._stream)
+
+    def try_send(self, buffers: Sequence[Buffer]) -> list[Buffer]:
+        """Send without waiting; see `try_send`."""
+        return try_send(self._stream, buffers)
 
     async def send(self, buffers: Sequence[Buffer], deadline: float | None) -> list[Buffer]:
         """Send; see `Stream`. A failed send is final, so there is no poll within one call."""

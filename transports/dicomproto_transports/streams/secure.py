@@ -24,7 +24,7 @@ from dicomproto.upper_layer.violations import sniff
 from ..error_text import PROTOCOLS, timed_out
 from ..tls import ReloadingContext
 from .addresses import Address
-from .interface import Stream, TLSBroken, glimpse
+from .interface import Stream, TLSBroken, glimpse, interrupt, try_send
 
 if TYPE_CHECKING:
     from dicomproto.config import Timeouts
@@ -208,6 +208,10 @@ class TlsStream:
             data = self._at_hand()
         return data
 
+    def interrupt(self) -> None:
+        """End the wait of the stream below; see `interrupt`."""
+        interrupt(self._inner)
+
     def glimpse(self) -> str:
         """Return the end of the input of the stream below; see `glimpse`."""
         return glimpse(self._inner)
@@ -289,6 +293,19 @@ class TlsStream:
         self._gather()  # the cipher's own records come after the data, and count with it
         size = sum(map(len, self._pending))
         await self._flush(deadline)
+        return self._without_sent(rest, size)
+
+    def try_send(self, buffers: Sequence[Buffer]) -> list[Buffer]:
+        """Send what the network takes at once, and return the unsent rest; see `try_send`."""
+        rest = list(buffers)
+        if self._pending or not self._encrypt(rest):
+            return rest
+        size = sum(map(len, self._pending))
+        self._pending = try_send(self._inner, self._pending)
+        return self._without_sent(rest, size)
+
+    def _without_sent(self, rest: list[Buffer], size: int) -> list[Buffer]:
+        """Drop from `rest` the part of the `size` bytes of ciphertext that has been sent."""
         left = sum(map(len, self._pending))
         ahead = -(-self._ahead * left // size) if left else 0
         _drop(rest, self._ahead - ahead)

@@ -18,6 +18,7 @@ from __future__ import annotations
 import select
 import socket
 import struct
+import threading
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, suppress
@@ -51,6 +52,9 @@ _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 _RESET = struct.pack("ii", 1, 0)
 _ENDED: int = getattr(select, "POLLRDHUP", 0)  # Linux tells of the end of input before it is read
 _INET = (socket.AF_INET, socket.AF_INET6)
+
+_interrupting = threading.Lock()
+"""Held while any stream is interrupted, or begins to close."""
 
 _OPTIONS = [
     (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
@@ -110,6 +114,15 @@ class Waiter(Protocol):
         """A block whose waits nothing interrupts."""
         ...
 
+    def open(self) -> None:
+        """Prepare for `interrupt`."""
+
+    def interrupt(self) -> None:
+        """End the wait, and those that follow, as at their deadlines."""
+
+    def close(self) -> None:
+        """Let go of what `open` took; there are no waits any more."""
+
 
 MakeWaiter = Callable[["socket.socket | int"], Waiter]
 Resolve = Callable[[str, int, "float | None"], Awaitable[Sequence[AddressInfo]]]
@@ -156,9 +169,10 @@ class SocketStream:
         self._read_size = SMALL_READ
         self._bytes_left, self._calls_left = YIELD_BYTES, YIELD_CALLS
         self._rest: list[Buffer] = []
-        self._cut = self._eof = self._closed = self._is_displaced = False
+        self._cut = self._eof = self._closed = self._is_displaced = self._is_interrupted = False
         self._spares_port = spares_port
         self._owner = owner
+        waiter.open()
         sock.setblocking(False)
         self._quickack = _QUICKACK if sock.family in _INET else None
         if sock.family in _INET:
@@ -234,10 +248,21 @@ class SocketStream:
             try:
                 await (self._waiter.writable if self._eof else self._waiter.either)(deadline)
             except TimeoutError:
-                if not sent:
+                if not (sent or self._is_interrupted):
                     raise
                 break
         self._bytes_left -= sent
+        self._rest = rest[index:]
+        self._cut = False
+        return self._rest.copy()
+
+    def try_send(self, buffers: Sequence[Buffer]) -> list[Buffer]:
+        """Send what the network takes at once, and return the unsent rest; see `try_send`."""
+        rest = list(buffers)
+        if self._cut:  # a send is under way, or has failed
+            return rest
+        self._cut = True
+        index, _ = self._write(rest, 0)
         self._rest = rest[index:]
         self._cut = False
         return self._rest.copy()
@@ -291,7 +316,8 @@ class SocketStream:
         """Flush, shut down writing, discard until EOF or the deadline, close; see `Stream`."""
         if self._closed:
             return
-        self._closed = True
+        with _interrupting:
+            self._closed = True
         if self._owner is not None:
             self._owner.dissociate(self)
         self._is_displaced = False
@@ -326,13 +352,22 @@ class SocketStream:
 
     def close_now(self) -> None:
         """Close at once; a connection whose send failed is reset."""
-        self._closed = True
+        with _interrupting:
+            self._closed = True
+            self._waiter.close()
         if self._owner is not None:
             self._owner.remove(self)
         if self._cut:
             with suppress(OSError):
                 self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self._sock.close()
+
+    def interrupt(self) -> None:
+        """End the wait, and those that follow, as at their deadlines; see `interrupt`."""
+        with _interrupting:  # its user must not close it meanwhile
+            if not self._closed:
+                self._is_interrupted = True
+                self._waiter.interrupt()
 
     def displace(self) -> None:
         """Raise `Displaced` in the next wait for input; any thread may call this."""

@@ -64,7 +64,8 @@ class WrappedStream:
         self._kept_size = 0
         self._failure: OSError | None = None
         self._rest: list[Buffer] = []
-        self._cut = self._eof = self._closed = False
+        self._receiving: Scope | None = None
+        self._cut = self._eof = self._closed = self._is_interrupted = False
 
     def __repr__(self) -> str:
         return f"<WrappedStream {self.local_address} - {self.peer_address}>"
@@ -84,12 +85,25 @@ class WrappedStream:
         data = self.try_receive()
         if data is not None:
             return data
-        with self._scope(deadline):
-            data = await self._raw.receive(READ)
+        with self._scope(deadline) as scope:
+            if self._is_interrupted:
+                scope.cancel()
+            self._receiving = scope
+            try:
+                data = await self._raw.receive(READ)
+            finally:
+                self._receiving = None
         if data is None:
             raise TimeoutError
         self._eof = not data
         return data
+
+    def interrupt(self) -> None:
+        """End waits for input as at their deadlines; a send ends with its piece."""
+        if not self._closed:
+            self._is_interrupted = True
+            if self._receiving is not None:
+                self._receiving.cancel()
 
     async def send(self, buffers: Sequence[Buffer], deadline: float | None) -> list[Buffer]:
         """Send the buffers and return the rest if input came meanwhile; see `Stream`."""
@@ -102,7 +116,7 @@ class WrappedStream:
             try:
                 while index < len(rest):
                     index = await self._send_piece(rest, index, deadline)
-                    if self._kept:
+                    if self._kept or self._is_interrupted:
                         break
             except OSError as error:
                 failure = error  # the group would wrap it
@@ -140,6 +154,7 @@ class WrappedStream:
         if self._closed:
             return
         self._closed = True
+        self._is_interrupted = False
         if self._rest and not (last_words and last_words[0] is self._rest[0]):
             self._cut = True
         polite = False
