@@ -28,6 +28,7 @@ from dicomproto.upper_layer.events import (
     LocallyEnded,
     NotDicom,
     ProtocolViolation,
+    Role,
     TimerExpired,
 )
 from dicomproto.upper_layer.pdu import (
@@ -38,12 +39,21 @@ from dicomproto.upper_layer.pdu import (
     RoleSelection,
     UserIdentityRQ,
 )
+from dicomproto_transports import evt, testing
 from dicomproto_transports.association.endings import explain
 from dicomproto_transports.entity.ae import AECore
 from dicomproto_transports.entity.service_users import acceptor_of, requestor_of
 from dicomproto_transports.streams.addresses import name_of
-from tests.associations import CT_IMAGE, MR_IMAGE, associated, make_ae, make_server, open_association
-from tests.backends import Lockstep
+from tests.associations import (
+    CT_IMAGE,
+    MR_IMAGE,
+    Peer,
+    associated,
+    make_ae,
+    make_server,
+    open_association,
+)
+from tests.backends import AnyBackend, Lockstep
 
 PEER = "'PACS' at 10.0.0.1:104"
 
@@ -166,6 +176,58 @@ def test_a_server_needs_contexts() -> None:
     backend = Lockstep()
     with pytest.raises(LocalProtocolError, match="a server needs presentation contexts"):
         make_server(backend, ae=AECore())
+
+
+def test_each_side_as_a_dict(backend: AnyBackend) -> None:
+    """`remote` and `local`, from either side, before and after the end."""
+    seen: list[Any] = []
+
+    def note(event: evt.Event) -> int:
+        assert event.assoc.is_alive()
+        seen.extend((event.assoc, event.assoc.remote, event.assoc.local, event.assoc.name))
+        return 0x0000
+
+    async def main() -> None:
+        core = make_server(backend, [(evt.EVT_C_ECHO, note)])
+        async with associated(backend, core, ae_title="CALLED", max_pdu=20000) as assoc:
+            assert assoc.is_alive()
+            await assoc.send_c_echo()
+            theirs, remote, local, name = seen
+            assert assoc.remote == local
+            assert assoc.local == remote
+            assert (assoc.remote["ae_title"], assoc.remote["address"]) == ("CALLED", "127.0.0.1")
+            assert assoc.remote["port"] == assoc.acceptor.port
+            assert (assoc.remote["mode"], assoc.local["mode"]) == ("acceptor", "requestor")
+            assert (assoc.local["ae_title"], assoc.local["pdv_size"]) == ("SCU", 20000)
+            here, there = (f"127.0.0.1:{side['port']}" for side in (assoc.local, assoc.remote))
+            assert assoc.name == f"requestor {here} - {there}"
+            assert name == f"acceptor {there} - {here}"
+        assert not assoc.is_alive()
+        assert assoc.remote == local
+        assert theirs.remote == remote
+
+    backend.run(main)
+
+
+def test_each_side_without_an_address() -> None:
+    with Lockstep().world as world:
+        left, right = world.pair(addresses=(None, None))
+        scp = testing.AE(world, "SCP")
+        scp.add_supported_context(VERIFICATION)
+        seen: list[evt.AnyAssociation] = []
+        handlers = [(evt.EVT_REQUESTED, lambda event: seen.append(event.assoc))]
+
+        async def main() -> None:
+            world.spawn(scp.serve_stream(right, evt_handlers=handlers))
+            peer = Peer(left, Role.REQUESTOR)
+            await peer.request()
+            await peer.close()
+
+        world.run(main())
+    [assoc] = seen
+    assert assoc.remote["ae_title"] == "PEER"
+    assert (assoc.remote["address"], assoc.remote["port"]) == (None, None)
+    assert assoc.name == "acceptor nowhere - nowhere"
 
 
 def test_what_both_sides_know_of_each_other() -> None:

@@ -90,7 +90,7 @@ from .events.request_events import (
     StoreEvent,
     StoreStreamEvent,
 )
-from .events.service_user import ServiceUser
+from .events.service_user import ServiceUser, UserInfo
 
 if TYPE_CHECKING:  # for annotations; at run time on first use
     from .events.any_association import AnyAssociation
@@ -167,6 +167,7 @@ __all__ = [
     "HandlerOf",
     "Message",
     "ServiceUser",
+    "UserInfo",
     "in_thread",
 ]
 

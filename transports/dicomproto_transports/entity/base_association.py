@@ -11,7 +11,8 @@ from dicomproto.upper_layer.events import Role
 
 from ..attributes import refuse_on_association
 from ..error_text import known_as
-from ..events.service_user import ServiceUser
+from ..events.service_user import ServiceUser, UserInfo
+from ..streams.addresses import place_of
 from .service_users import acceptor_of, requestor_of
 
 if TYPE_CHECKING:
@@ -48,6 +49,13 @@ class BaseAssociation:
     def is_established(self) -> bool:
         """Whether messages can be exchanged."""
         return self._session.is_established
+
+    def is_alive(self) -> bool:
+        """Tell whether the association has not ended, be it established or still being negotiated.
+
+        A requestor that makes no call does not read: it learns of the end by its next call.
+        """
+        return self._session.ending.reason is None
 
     @property
     def is_released(self) -> bool:
@@ -117,6 +125,22 @@ class BaseAssociation:
         session = self._session
         address = session.stream.peer_address if self.is_requestor else session.stream.local_address
         return acceptor_of(session.connection.request, session.connection.answer, address)
+
+    @property
+    def local(self) -> UserInfo:
+        """This side: a dict with "ae_title", "address", "port", "mode" and "pdv_size"."""
+        return self.requestor.info("requestor") if self.is_requestor else self.acceptor.info("acceptor")
+
+    @property
+    def remote(self) -> UserInfo:
+        """The peer, as `local`; address and port are None if the transport has none."""
+        return self.acceptor.info("acceptor") if self.is_requestor else self.requestor.info("requestor")
+
+    @property
+    def name(self) -> str:
+        """A name for logs: the role of this side, and the addresses of both."""
+        stream, role = self._session.stream, "requestor" if self.is_requestor else "acceptor"
+        return f"{role} {place_of(stream.local_address)} - {place_of(stream.peer_address)}"
 
     # -- timeouts: fixed when it was made, also under the names of pynetdicom -----------------
 

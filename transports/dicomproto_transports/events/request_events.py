@@ -280,6 +280,11 @@ class NSetEvent(RequestEvent[A_co, NSetRQ, "RequestData"]):
         """The Modification List."""
         return self._data.dataset
 
+    @property
+    def attribute_list(self) -> Dataset:
+        """The Modification List, under the name of the list of an N-CREATE: a handler may serve both."""
+        return self._data.dataset
+
 
 class NActionEvent(RequestEvent[A_co, NActionRQ, "RequestData"]):
     """An N-ACTION request (EVT_N_ACTION)."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal, TypedDict
+
 from dicomproto.record import Record
 from dicomproto.uids import normalize_uid
 from dicomproto.upper_layer.pdu import (
@@ -16,6 +18,17 @@ from dicomproto.upper_layer.pdu import (
 )
 
 
+class UserInfo(TypedDict):
+    """What a program mostly wants of one end, by the keys that pynetdicom's users know."""
+
+    ae_title: str
+    address: str | None
+    port: int | None
+    mode: Literal["requestor", "acceptor"]
+    pdv_size: int | None
+    """`ServiceUser.maximum_length`."""
+
+
 class ServiceUser(Record):
     """One end of an association: its name, its address and what it sent in the negotiation.
 
@@ -27,6 +40,16 @@ class ServiceUser(Record):
     address: str | None = None
     port: int | None = None
     primitive: AssociateRQ | AssociateAC | None = None
+
+    def info(self, mode: Literal["requestor", "acceptor"]) -> UserInfo:
+        """Return the name, address and maximum length of this end, in the role that it has."""
+        return {
+            "ae_title": self.ae_title,
+            "address": self.address,
+            "port": self.port,
+            "mode": mode,
+            "pdv_size": self.maximum_length,
+        }
 
     @property
     def maximum_length(self) -> int | None:

@@ -20,8 +20,15 @@ def host_and_port(address: Address) -> tuple[str | None, int | None]:
     return (None, None) if address is None else (address[0], address[1])
 
 
+def place_of(address: Address) -> str:
+    """Return an address as text, such as `[::1]:104`; "nowhere" for None."""
+    host, port = host_and_port(address)
+    if host is None:
+        return "nowhere"
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def name_of(title: str, address: Address) -> str:
     """Return the name of a peer for an error text, such as `'STORESCP' at [::1]:104`."""
-    host, port = host_and_port(address)
-    where = "" if host is None else f" at [{host}]:{port}" if ":" in host else f" at {host}:{port}"
+    where = "" if address is None else f" at {place_of(address)}"
     return f"{title!r}{where}" if title else f"the peer{where}"
