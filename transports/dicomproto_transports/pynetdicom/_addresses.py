@@ -44,7 +44,9 @@ class AddressInformation:
     @classmethod
     def from_tuple(cls, address_info: tuple[str, int] | tuple[str, int, int, int]) -> AddressInformation:
         """Return the address that a socket gives."""
-        return cls(*address_info)
+        if len(address_info) == 2:
+            return cls(address_info[0], address_info[1])
+        return cls(address_info[0], address_info[1], address_info[2], address_info[3])
 
     @property
     def is_ipv4(self) -> bool:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from copy import copy
-from typing import Any, ClassVar, Generic, Self, TypeVar, overload
+from typing import Any, ClassVar, Generic, Self, TypeAlias, TypeVar, overload
+
+from pydicom.uid import UID
 
 Given = TypeVar("Given", contravariant=True)
 Kept = TypeVar("Kept")
@@ -47,6 +49,10 @@ class Judged(Generic[Given, Kept]):
     def __set__(self, obj: object, value: Given) -> None:
         """Judge a value and keep it."""
         obj.__dict__[self._key] = self._judge(value)
+
+
+UIDField: TypeAlias = Judged[str | bytes | UID | None, UID | None]
+NumberField: TypeAlias = Judged[int | None, int | None]
 
 
 class Primitive:

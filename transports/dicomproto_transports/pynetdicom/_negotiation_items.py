@@ -14,11 +14,15 @@ from pydicom.uid import UID
 
 from dicomproto.upper_layer import pdu
 
-from ._globals import DEFAULT_MAX_LENGTH, OptionalUIDType
-from ._judged import Judged, Primitive, fill, instance_of, refused
+from ._globals import DEFAULT_MAX_LENGTH
+from ._judged import Judged, NumberField, Primitive, UIDField, fill, instance_of, refused
 from .utils import decode_bytes, set_ae, set_uid, validate_uid
 
 LOGGER = logging.getLogger("pynetdicom.pdu_primitives")
+
+
+FlagField: TypeAlias = Judged[bool | None, bool | None]
+BytesField: TypeAlias = Judged[bytes | None, bytes | None]
 
 
 class ServiceParameter(Primitive):  # noqa: PLW1641 - an item changes, so it has no hash
@@ -31,7 +35,7 @@ class ServiceParameter(Primitive):  # noqa: PLW1641 - an item changes, so it has
         return all(getattr(self, name) == getattr(other, name) for name in self.fields)
 
 
-def _uid(name: str) -> Judged[OptionalUIDType, UID | None]:
+def _uid(name: str) -> UIDField:
     return Judged(lambda value: set_uid(value, name), None)
 
 
@@ -46,18 +50,18 @@ def _number(name: str) -> Callable[[Any], int]:
     return judge
 
 
-def _flag(name: str) -> Judged[bool | None, bool | None]:
+def _flag(name: str) -> FlagField:
     return Judged(instance_of(LOGGER, (bool, type(None)), f"{name} must be boolean"), None)
 
 
-def _bytes(text: str, first: bytes | None = None) -> Judged[bytes | None, bytes | None]:
+def _bytes(text: str, first: bytes | None = None) -> BytesField:
     return Judged(instance_of(LOGGER, (bytes, type(None)), text), first)
 
 
 class MaximumLengthNotification(ServiceParameter):
     """The maximum length of a P-DATA-TF that one side receives; 0 is no limit (PS3.8 Annex D.1)."""
 
-    maximum_length_received = Judged[int, int](_number("Maximum Length Received"), DEFAULT_MAX_LENGTH)
+    maximum_length_received: Judged[int, int] = Judged(_number("Maximum Length Received"), DEFAULT_MAX_LENGTH)
 
     def __str__(self) -> str:
         """Return all of it in lines."""
@@ -68,7 +72,7 @@ class MaximumLengthNotification(ServiceParameter):
 class ImplementationClassUIDNotification(ServiceParameter):
     """The implementation class UID of one side (PS3.7 D.3.3.2.1)."""
 
-    implementation_class_uid = _uid("Implementation Class UID")
+    implementation_class_uid: UIDField = _uid("Implementation Class UID")
 
     def __str__(self) -> str:
         """Return all of it in lines."""
@@ -78,7 +82,7 @@ class ImplementationClassUIDNotification(ServiceParameter):
 class ImplementationVersionNameNotification(ServiceParameter):
     """The implementation version name of one side (PS3.7 D.3.3.2.3)."""
 
-    implementation_version_name = Judged[str | None, str | None](
+    implementation_version_name: Judged[str | None, str | None] = Judged(
         lambda value: set_ae(value, "Implementation Version Name", True, True), None
     )
 
@@ -91,8 +95,12 @@ class ImplementationVersionNameNotification(ServiceParameter):
 class AsynchronousOperationsWindowNegotiation(ServiceParameter):
     """How many operations may be outstanding; 0 is no limit (PS3.7 D.3.3.3)."""
 
-    maximum_number_operations_invoked = Judged[int, int](_number("Maximum Number Operations Invoked"), 1)
-    maximum_number_operations_performed = Judged[int, int](_number("Maximum Number Operations Performed"), 1)
+    maximum_number_operations_invoked: Judged[int, int] = Judged(
+        _number("Maximum Number Operations Invoked"), 1
+    )
+    maximum_number_operations_performed: Judged[int, int] = Judged(
+        _number("Maximum Number Operations Performed"), 1
+    )
 
     def __str__(self) -> str:
         """Return all of it in lines."""
@@ -106,16 +114,16 @@ class AsynchronousOperationsWindowNegotiation(ServiceParameter):
 class SCP_SCU_RoleSelectionNegotiation(ServiceParameter):
     """The roles of the requestor for one SOP class (PS3.7 D.3.3.4)."""
 
-    sop_class_uid = _uid("SOP Class UID")
-    scu_role = _flag("SCU Role")
-    scp_role = _flag("SCP Role")
+    sop_class_uid: UIDField = _uid("SOP Class UID")
+    scu_role: FlagField = _flag("SCU Role")
+    scp_role: FlagField = _flag("SCP Role")
 
 
 class SOPClassExtendedNegotiation(ServiceParameter):
     """Application information for one SOP class, whose service class defines it (PS3.7 D.3.3.5)."""
 
-    sop_class_uid = _uid("SOP Class UID")
-    service_class_application_information = _bytes(
+    sop_class_uid: UIDField = _uid("SOP Class UID")
+    service_class_application_information: BytesField = _bytes(
         "Service Class Application Information should be a bytes object"
     )
 
@@ -141,9 +149,9 @@ def _related(given: Any) -> list[UID]:
 class SOPClassCommonExtendedNegotiation(ServiceParameter):
     """The service class of one SOP class, and the SOP classes that it is like (PS3.7 D.3.3.6)."""
 
-    sop_class_uid = _uid("SOP Class UID")
-    service_class_uid = _uid("Service Class UID")
-    related_general_sop_class_identification = Judged[list[Any], list[UID]](_related, [])
+    sop_class_uid: UIDField = _uid("SOP Class UID")
+    service_class_uid: UIDField = _uid("Service Class UID")
+    related_general_sop_class_identification: Judged[list[Any], list[UID]] = Judged(_related, [])
 
 
 def _identity_type(given: Any) -> int | None:
@@ -163,17 +171,19 @@ class UserIdentityNegotiation(ServiceParameter):
     Types: 1 user name, 2 user name and passcode, 3 Kerberos ticket, 4 SAML assertion, 5 JSON web token.
     """
 
-    user_identity_type = Judged[int | None, int | None](_identity_type, None)
-    positive_response_requested = Judged[bool, bool](
+    user_identity_type: NumberField = Judged(_identity_type, None)
+    positive_response_requested: Judged[bool, bool] = Judged(
         instance_of(LOGGER, bool, "Positive Response Requested must be boolean"), False
     )
-    primary_field = _bytes("Primary Field must be bytes if requesting Association, None otherwise")
-    secondary_field = _bytes(
+    primary_field: BytesField = _bytes(
+        "Primary Field must be bytes if requesting Association, None otherwise"
+    )
+    secondary_field: BytesField = _bytes(
         "Secondary Field must be bytes if requesting Association with User Identity Type equal to 2, "
         "None otherwise",
         b"",
     )
-    server_response = _bytes("Server Response must be bytes or None")
+    server_response: BytesField = _bytes("Server Response must be bytes or None")
 
     def __str__(self) -> str:
         """Return the lengths of the fields, never their content."""

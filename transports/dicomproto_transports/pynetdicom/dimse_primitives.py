@@ -18,12 +18,12 @@ from pydicom.uid import UID
 from dicomproto.dimse import commands
 from dicomproto.uids import normalize_uid
 
-from ._globals import OptionalUIDType
-from ._judged import Judged, Primitive, fill
+from ._judged import Judged, NumberField, Primitive, UIDField, fill
 from .utils import decode_bytes, set_ae, set_uid
 
 LOGGER = logging.getLogger("pynetdicom.dimse_primitives")
 
+DataSetField: TypeAlias = Judged[BytesIO | None, BytesIO | None]
 Tags: TypeAlias = BaseTag | list[BaseTag] | None
 
 _COUNTERS = (
@@ -37,7 +37,7 @@ _COUNTERS = (
 # --- the judges ----------------------------------------------------------------------------------
 
 
-def _uid(name: str) -> Judged[OptionalUIDType, UID | None]:
+def _uid(name: str) -> UIDField:
     return Judged(lambda value: set_uid(value, name) or None, None)
 
 
@@ -51,16 +51,16 @@ def _whole(value: Any, name: str, limit: int | None, expected: str) -> int | Non
     return value
 
 
-def _message_id(name: str) -> Judged[int | None, int | None]:
+def _message_id(name: str) -> NumberField:
     return Judged(lambda value: _whole(value, name, 0xFFFF, "between 0 and 65535, inclusive"), None)
 
 
-def _counter(kind: str) -> Judged[int | None, int | None]:
+def _counter(kind: str) -> NumberField:
     name = f"Number of {kind} Suboperations"
     return Judged(lambda value: _whole(value, name, None, "greater than or equal to 0"), None)
 
 
-def _number(text: str) -> Judged[int | None, int | None]:
+def _number(text: str) -> NumberField:
     def judge(value: Any) -> int | None:
         if value is not None and not isinstance(value, int):
             raise TypeError(text)
@@ -69,7 +69,7 @@ def _number(text: str) -> Judged[int | None, int | None]:
     return Judged(judge, None)
 
 
-def _data_set(name: str) -> Judged[BytesIO | None, BytesIO | None]:
+def _data_set(name: str) -> DataSetField:
     def judge(value: Any) -> BytesIO | None:
         if value is not None and not isinstance(value, BytesIO):
             raise TypeError(f"'{name}' parameter must be a BytesIO object")
@@ -142,10 +142,10 @@ class DIMSEPrimitive(Primitive):
     REQUEST_KEYWORDS: ClassVar[tuple[str, ...]] = ()
     RESPONSE_KEYWORDS: ClassVar[tuple[str, ...]] = ("MessageIDBeingRespondedTo", "Status")
 
-    MessageID = _message_id("Message ID")
-    MessageIDBeingRespondedTo = _message_id("Message ID Being Responded To")
-    AffectedSOPClassUID = _uid("Affected SOP Class UID")
-    Status = _number("DIMSE primitive's 'Status' must be an int")
+    MessageID: NumberField = _message_id("Message ID")
+    MessageIDBeingRespondedTo: NumberField = _message_id("Message ID Being Responded To")
+    AffectedSOPClassUID: UIDField = _uid("Affected SOP Class UID")
+    Status: NumberField = _number("DIMSE primitive's 'Status' must be an int")
     ErrorComment: str | None = None
 
     @property
@@ -169,66 +169,88 @@ class _Composite(DIMSEPrimitive):
 
     STATUS_OPTIONAL_KEYWORDS: ClassVar[tuple[str, ...]] = ("OffendingElement", "ErrorComment")
 
-    Priority = _priority()
+    Priority: Judged[int, int] = _priority()
     OffendingElement: Any = None
 
 
 class C_STORE(_Composite):
     """C-STORE (PS3.7 9.1.1)."""
 
-    REQUEST_KEYWORDS = ("MessageID", "AffectedSOPClassUID", "AffectedSOPInstanceUID", "Priority", "DataSet")
+    REQUEST_KEYWORDS: ClassVar[tuple[str, ...]] = (
+        "MessageID",
+        "AffectedSOPClassUID",
+        "AffectedSOPInstanceUID",
+        "Priority",
+        "DataSet",
+    )
 
-    AffectedSOPInstanceUID = _uid("Affected SOP Instance UID")
-    MoveOriginatorApplicationEntityTitle = Judged[str | bytes | None, str | None](_originator, None)
-    MoveOriginatorMessageID = _message_id("Move Originator Message ID To")
-    DataSet = _data_set("DataSet")
+    AffectedSOPInstanceUID: UIDField = _uid("Affected SOP Instance UID")
+    MoveOriginatorApplicationEntityTitle: Judged[str | bytes | None, str | None] = Judged(_originator, None)
+    MoveOriginatorMessageID: NumberField = _message_id("Move Originator Message ID To")
+    DataSet: DataSetField = _data_set("DataSet")
 
 
 class C_FIND(_Composite):
     """C-FIND (PS3.7 9.1.2)."""
 
-    REQUEST_KEYWORDS = ("MessageID", "AffectedSOPClassUID", "Priority", "Identifier")
+    REQUEST_KEYWORDS: ClassVar[tuple[str, ...]] = (
+        "MessageID",
+        "AffectedSOPClassUID",
+        "Priority",
+        "Identifier",
+    )
 
-    Identifier = _data_set("Identifier")
+    Identifier: DataSetField = _data_set("Identifier")
 
 
 class _Retrieve(_Composite):
     """What C-GET and C-MOVE have."""
 
-    STATUS_OPTIONAL_KEYWORDS = ("ErrorComment", "OffendingElement", *_COUNTERS)
+    STATUS_OPTIONAL_KEYWORDS: ClassVar[tuple[str, ...]] = ("ErrorComment", "OffendingElement", *_COUNTERS)
 
-    Identifier = _data_set("Identifier")
-    NumberOfRemainingSuboperations = _counter("Remaining")
-    NumberOfCompletedSuboperations = _counter("Completed")
-    NumberOfFailedSuboperations = _counter("Failed")
-    NumberOfWarningSuboperations = _counter("Warning")
+    Identifier: DataSetField = _data_set("Identifier")
+    NumberOfRemainingSuboperations: NumberField = _counter("Remaining")
+    NumberOfCompletedSuboperations: NumberField = _counter("Completed")
+    NumberOfFailedSuboperations: NumberField = _counter("Failed")
+    NumberOfWarningSuboperations: NumberField = _counter("Warning")
 
 
 class C_GET(_Retrieve):
     """C-GET (PS3.7 9.1.3)."""
 
-    REQUEST_KEYWORDS = ("MessageID", "AffectedSOPClassUID", "Priority", "Identifier")
+    REQUEST_KEYWORDS: ClassVar[tuple[str, ...]] = (
+        "MessageID",
+        "AffectedSOPClassUID",
+        "Priority",
+        "Identifier",
+    )
 
 
 class C_MOVE(_Retrieve):
     """C-MOVE (PS3.7 9.1.4)."""
 
-    REQUEST_KEYWORDS = ("MessageID", "AffectedSOPClassUID", "Priority", "Identifier", "MoveDestination")
+    REQUEST_KEYWORDS: ClassVar[tuple[str, ...]] = (
+        "MessageID",
+        "AffectedSOPClassUID",
+        "Priority",
+        "Identifier",
+        "MoveDestination",
+    )
 
-    MoveDestination = Judged[str | bytes | None, str | None](_destination, None)
+    MoveDestination: Judged[str | bytes | None, str | None] = Judged(_destination, None)
 
 
 class C_ECHO(DIMSEPrimitive):
     """C-ECHO (PS3.7 9.1.5)."""
 
-    STATUS_OPTIONAL_KEYWORDS = ("ErrorComment",)
-    REQUEST_KEYWORDS = ("MessageID", "AffectedSOPClassUID")
+    STATUS_OPTIONAL_KEYWORDS: ClassVar[tuple[str, ...]] = ("ErrorComment",)
+    REQUEST_KEYWORDS: ClassVar[tuple[str, ...]] = ("MessageID", "AffectedSOPClassUID")
 
 
 class C_CANCEL(Primitive):
     """C-CANCEL (PS3.7 9.3.2.3), which has no response."""
 
-    MessageIDBeingRespondedTo = _message_id("Message ID Being Responded To")
+    MessageIDBeingRespondedTo: NumberField = _message_id("Message ID Being Responded To")
 
 
 class _Normalized(DIMSEPrimitive):
@@ -236,7 +258,7 @@ class _Normalized(DIMSEPrimitive):
 
     STATUS_OPTIONAL_KEYWORDS: ClassVar[tuple[str, ...]] = ("ErrorComment", "ErrorID")
 
-    AffectedSOPInstanceUID = _uid("Affected SOP Instance UID")
+    AffectedSOPInstanceUID: UIDField = _uid("Affected SOP Instance UID")
     ErrorID: int | None = None
 
 
@@ -249,69 +271,91 @@ class _OfInstance(_Normalized):
         "RequestedSOPInstanceUID",
     )
 
-    RequestedSOPClassUID = _uid("Requested SOP Class UID")
-    RequestedSOPInstanceUID = _uid("Requested SOP Instance UID")
+    RequestedSOPClassUID: UIDField = _uid("Requested SOP Class UID")
+    RequestedSOPInstanceUID: UIDField = _uid("Requested SOP Instance UID")
 
 
 class N_EVENT_REPORT(_Normalized):
     """N-EVENT-REPORT (PS3.7 10.1.1)."""
 
-    STATUS_OPTIONAL_KEYWORDS = (
+    STATUS_OPTIONAL_KEYWORDS: ClassVar[tuple[str, ...]] = (
         "AffectedSOPClassUID",
         "AffectedSOPInstanceUID",
         "EventTypeID",
         "ErrorComment",
         "ErrorID",
     )
-    REQUEST_KEYWORDS = ("MessageID", "AffectedSOPClassUID", "EventTypeID", "AffectedSOPInstanceUID")
+    REQUEST_KEYWORDS: ClassVar[tuple[str, ...]] = (
+        "MessageID",
+        "AffectedSOPClassUID",
+        "EventTypeID",
+        "AffectedSOPInstanceUID",
+    )
 
-    EventTypeID = _number("'N_EVENT_REPORT.EventTypeID' must be an int.")
-    EventInformation = _data_set("EventInformation")
-    EventReply = _data_set("EventReply")
+    EventTypeID: NumberField = _number("'N_EVENT_REPORT.EventTypeID' must be an int.")
+    EventInformation: DataSetField = _data_set("EventInformation")
+    EventReply: DataSetField = _data_set("EventReply")
 
 
 class N_GET(_OfInstance):
     """N-GET (PS3.7 10.1.2)."""
 
-    STATUS_OPTIONAL_KEYWORDS = ("AttributeIdentifierList", "ErrorComment", "ErrorID")
+    STATUS_OPTIONAL_KEYWORDS: ClassVar[tuple[str, ...]] = (
+        "AttributeIdentifierList",
+        "ErrorComment",
+        "ErrorID",
+    )
 
-    AttributeIdentifierList = _tag_list()
-    AttributeList = _data_set("AttributeList")
+    AttributeIdentifierList: Judged[Any, Tags] = _tag_list()
+    AttributeList: DataSetField = _data_set("AttributeList")
 
 
 class N_SET(_OfInstance):
     """N-SET (PS3.7 10.1.3)."""
 
-    STATUS_OPTIONAL_KEYWORDS = ("ErrorComment", "ErrorID", "AttributeIdentifierList")
-    REQUEST_KEYWORDS = (
+    STATUS_OPTIONAL_KEYWORDS: ClassVar[tuple[str, ...]] = (
+        "ErrorComment",
+        "ErrorID",
+        "AttributeIdentifierList",
+    )
+    REQUEST_KEYWORDS: ClassVar[tuple[str, ...]] = (
         "MessageID",
         "RequestedSOPClassUID",
         "RequestedSOPInstanceUID",
         "ModificationList",
     )
 
-    ModificationList = _data_set("ModificationList")
-    AttributeList = _data_set("AttributeList")
+    ModificationList: DataSetField = _data_set("ModificationList")
+    AttributeList: DataSetField = _data_set("AttributeList")
     AttributeIdentifierList: Any = None
 
 
 class N_ACTION(_OfInstance):
     """N-ACTION (PS3.7 10.1.4)."""
 
-    STATUS_OPTIONAL_KEYWORDS = ("ErrorComment", "ErrorID", "AttributeIdentifierList")
-    REQUEST_KEYWORDS = ("MessageID", "RequestedSOPClassUID", "RequestedSOPInstanceUID", "ActionTypeID")
+    STATUS_OPTIONAL_KEYWORDS: ClassVar[tuple[str, ...]] = (
+        "ErrorComment",
+        "ErrorID",
+        "AttributeIdentifierList",
+    )
+    REQUEST_KEYWORDS: ClassVar[tuple[str, ...]] = (
+        "MessageID",
+        "RequestedSOPClassUID",
+        "RequestedSOPInstanceUID",
+        "ActionTypeID",
+    )
 
-    ActionTypeID = _number("'N_ACTION.ActionTypeID' must be an int.")
-    ActionInformation = _data_set("ActionInformation")
-    ActionReply = _data_set("ActionReply")
+    ActionTypeID: NumberField = _number("'N_ACTION.ActionTypeID' must be an int.")
+    ActionInformation: DataSetField = _data_set("ActionInformation")
+    ActionReply: DataSetField = _data_set("ActionReply")
 
 
 class N_CREATE(_Normalized):
     """N-CREATE (PS3.7 10.1.5)."""
 
-    REQUEST_KEYWORDS = ("MessageID", "AffectedSOPClassUID")
+    REQUEST_KEYWORDS: ClassVar[tuple[str, ...]] = ("MessageID", "AffectedSOPClassUID")
 
-    AttributeList = _data_set("AttributeList")
+    AttributeList: DataSetField = _data_set("AttributeList")
 
 
 class N_DELETE(_OfInstance):

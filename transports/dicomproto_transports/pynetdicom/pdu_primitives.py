@@ -16,7 +16,7 @@ from dicomproto.upper_layer import pdu
 
 from ._addresses import AddressInformation
 from ._globals import OptionalUIDType
-from ._judged import Judged, Primitive, fill, refused
+from ._judged import Judged, NumberField, Primitive, UIDField, fill, refused
 from ._negotiation_items import (
     AsynchronousOperationsWindowNegotiation,
     ImplementationClassUIDNotification,
@@ -71,7 +71,11 @@ _RESERVED = {(1, 4), (1, 5), (1, 6), (1, 8), (1, 9), (1, 10), (3, 0), (3, 3), (3
 """Results, sources and reasons of an A-ASSOCIATE-RJ (PS3.8 Table 9-21)."""
 
 
-def _one_of(name: str, values: tuple[int, ...]) -> Judged[int | None, int | None]:
+TitleField: TypeAlias = Judged[str, str]
+AddressField: TypeAlias = Judged[AddressInformation | None, AddressInformation | None]
+
+
+def _one_of(name: str, values: tuple[int, ...]) -> NumberField:
     def judge(value: int | None) -> int | None:
         if value is not None and value not in values:
             LOGGER.error("%s set to an unknown value", name)
@@ -81,11 +85,11 @@ def _one_of(name: str, values: tuple[int, ...]) -> Judged[int | None, int | None
     return Judged(judge, None)
 
 
-def _title(name: str) -> Judged[str, str]:
+def _title(name: str) -> TitleField:
     return Judged(lambda value: set_ae(value, name, False, False) or "", "DEFAULT")
 
 
-def _address(name: str) -> Judged[AddressInformation | None, AddressInformation | None]:
+def _address(name: str) -> AddressField:
     def judge(value: Any) -> AddressInformation | None:
         if value is not None and not isinstance(value, AddressInformation):
             kind = type(value).__name__
@@ -111,23 +115,23 @@ def _list_of(name: str, kinds: type[Any] | tuple[type[Any], ...]) -> Callable[[A
 class A_ASSOCIATE(Primitive):
     """A request for an association, or the answer to one: then `result` is set (PS3.8 7.1.1)."""
 
-    application_context_name = Judged[OptionalUIDType, UID | None](
+    application_context_name: UIDField = Judged(
         lambda value: set_uid(value, "Application Context Name"), None
     )
-    calling_ae_title = _title("Calling AE Title")
-    called_ae_title = _title("Called AE Title")
-    user_information = Judged[list[Any], list[Item | Notification]](
+    calling_ae_title: TitleField = _title("Calling AE Title")
+    called_ae_title: TitleField = _title("Called AE Title")
+    user_information: Judged[list[Any], list[Item | Notification]] = Judged(
         _list_of("user_information", ServiceParameter), []
     )
-    result = _one_of("A_ASSOCIATE.result", (0, 1, 2))
-    result_source = _one_of("A_ASSOCIATE.result_source", (1, 2, 3))
-    diagnostic = _one_of("A_ASSOCIATE.diagnostic", (1, 2, 3, 7))
-    calling_presentation_address = _address("calling_presentation_address")
-    called_presentation_address = _address("called_presentation_address")
-    presentation_context_definition_list = Judged[list[Any], list[PresentationContext]](
+    result: NumberField = _one_of("A_ASSOCIATE.result", (0, 1, 2))
+    result_source: NumberField = _one_of("A_ASSOCIATE.result_source", (1, 2, 3))
+    diagnostic: NumberField = _one_of("A_ASSOCIATE.diagnostic", (1, 2, 3, 7))
+    calling_presentation_address: AddressField = _address("calling_presentation_address")
+    called_presentation_address: AddressField = _address("called_presentation_address")
+    presentation_context_definition_list: Judged[list[Any], list[PresentationContext]] = Judged(
         _list_of("presentation_context_definition_list", PresentationContext), []
     )
-    presentation_context_definition_results_list = Judged[list[Any], list[PresentationContext]](
+    presentation_context_definition_results_list: Judged[list[Any], list[PresentationContext]] = Judged(
         _list_of("presentation_context_definition_results_list", PresentationContext), []
     )
 
@@ -231,7 +235,7 @@ def _affirmative(value: str | None) -> str | None:
 class A_RELEASE(Primitive):
     """A release, or the answer to one: then `result` is "affirmative" (PS3.8 7.2)."""
 
-    result = Judged[str | None, str | None](_affirmative, None)
+    result: Judged[str | None, str | None] = Judged(_affirmative, None)
 
     @property
     def reason(self) -> str:
@@ -291,7 +295,7 @@ def _values(given: Any) -> list[tuple[int, bytes]]:
 class P_DATA(Primitive):
     """Presentation data values, each a context ID with its header byte and fragment (PS3.8 7.6)."""
 
-    presentation_data_value_list = Judged[list[Any], list[tuple[int, bytes]]](_values, [])
+    presentation_data_value_list: Judged[list[Any], list[tuple[int, bytes]]] = Judged(_values, [])
 
     def __str__(self) -> str:
         """Return the headers of the values, never their content."""

@@ -160,14 +160,17 @@ def register_uid(uid: str, keyword: str, service_class: type[ServiceClass], dims
     globals()[keyword] = _sop_class(uid, uid_to_service_class(uid))
 
 
-for _group_service, _group_uids in _SERVICE_TO_UID_GROUP.items():
-    for _name, _uid in _group_uids.items():
-        globals()[_name] = _sop_class(_uid, _group_service)
-for _name, _uid in _MEDIA_STORAGE_CLASSES.items():
-    globals()[_name] = _sop_class(_uid, ServiceClass)
-for _uid, _name in tables.INSTANCES.items():
-    globals()[_name] = UID(_uid)
-del _name, _uid, _group_service, _group_uids
+def _names() -> dict[str, UID]:
+    """Return the SOP classes and instances of the standard by keyword."""
+    names: dict[str, UID] = {keyword: UID(uid) for uid, keyword in tables.INSTANCES.items()}
+    for service, group in _SERVICE_TO_UID_GROUP.items():
+        names.update({keyword: _sop_class(uid, service) for keyword, uid in group.items()})
+    for keyword, uid in _MEDIA_STORAGE_CLASSES.items():
+        names[keyword] = _sop_class(uid, ServiceClass)
+    return names
+
+
+globals().update(_names())
 
 
 def __getattr__(name: str) -> SOPClass:
