@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from argparse import Namespace
-from collections.abc import Iterator
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
@@ -276,31 +275,23 @@ def test_files_are_found(package: str, tmp_path: Path) -> None:
     assert len(get_files(paths, recurse=True)[0]) == 3
 
 
-@pytest.fixture
-def loggers() -> Iterator[None]:
-    """Have two loggers without handlers, and give them back as they were."""
-    found = [logging.getLogger(name) for name in ("pynetdicom", "someapp")]
-    before = [(logger.handlers, logger.level, logger.propagate) for logger in found]
-    for logger in found:
-        logger.handlers, logger.propagate = [], False
-    yield
-    for logger, (handlers, level, propagate) in zip(found, before, strict=True):
-        logger.handlers, logger.propagate = handlers, propagate
-        logger.setLevel(level)
-
-
 @both
 @pytest.mark.parametrize(
     ("log_type", "log_level", "level"),
     [(None, None, logging.ERROR), ("v", None, logging.INFO), ("d", None, logging.DEBUG), ("d", "warn", 30)],
 )
-@pytest.mark.usefixtures("loggers")
-def test_logging_is_set_up(package: str, log_type: str | None, log_level: str | None, level: int) -> None:
-    logger = module(package, "apps.common").setup_logging(
-        Namespace(log_type=log_type, log_level=log_level), "someapp"
-    )
-    assert (logger.name, logger.level, len(logger.handlers)) == ("someapp", level, 1)
-    assert logging.getLogger("pynetdicom").level == level
+def test_logging_is_set_up(
+    monkeypatch: pytest.MonkeyPatch, package: str, log_type: str | None, log_level: str | None, level: int
+) -> None:
+    both_loggers = [logging.getLogger(name) for name in ("pynetdicom", "someapp")]
+    for logger in both_loggers:
+        monkeypatch.setattr(logger, "handlers", [])  # those of pytest
+        monkeypatch.setattr(logger, "propagate", False)
+        monkeypatch.setattr(logger, "level", logging.NOTSET)
+    options = Namespace(log_type=log_type, log_level=log_level)
+    found = module(package, "apps.common").setup_logging(options, "someapp")
+    assert found is both_loggers[1]
+    assert [(logger.level, len(logger.handlers)) for logger in both_loggers] == [(level, 1)] * 2
 
 
 def test_prefixes_of_file_names_are_the_same() -> None:
