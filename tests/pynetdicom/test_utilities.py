@@ -313,3 +313,31 @@ def test_a_received_object_is_stored_under_a_safe_name(tmp_path: Path, instance:
     (path,) = (tmp_path / "out").iterdir()
     assert path.name.startswith("CT.")
     assert path.read_bytes() == b"the file"
+
+
+# --- handlers that show what passes ------------------------------------------------------------------
+
+
+def test_a_pdu_is_logged_without_its_bytes(caplog: pytest.LogCaptureFixture) -> None:
+    handlers = module(OURS, "_handlers")
+    event = SimpleNamespace(
+        data=b"\x04\x00\x00\x00\x00\x06secret", event=SimpleNamespace(name="EVT_DATA_SENT")
+    )
+    with caplog.at_level(logging.DEBUG, "pynetdicom"):
+        handlers.debug_data(event, pdu_type=1)
+        handlers.debug_data(event)
+    assert [record.getMessage() for record in caplog.records] == ["EVT_DATA_SENT: P-DATA-TF, 12 bytes"]
+
+
+@both
+def test_a_transition_of_the_state_machine_is_logged(package: str, caplog: pytest.LogCaptureFixture) -> None:
+    event = SimpleNamespace(
+        assoc=SimpleNamespace(mode="requestor"),
+        current_state="Sta6",
+        fsm_event="Evt11",
+        action="AR-1",
+        next_state="Sta7",
+    )
+    with caplog.at_level(logging.DEBUG, "pynetdicom"):
+        module(package, "_handlers").debug_fsm(event)
+    assert caplog.records[-1].getMessage() == "R: Sta6 + Evt11 -> AR-1 -> Sta7"

@@ -23,7 +23,7 @@ from dicomproto.dimse.commands import (
 )
 from dicomproto.dimse.status import Status as _Code
 from dicomproto.dimse.status import category_of
-from dicomproto.services import ServiceClass, SOPClass, sop_class, status_table, uid_of
+from dicomproto.services import ServiceClass, StatusRange, sop_class, status_table, uid_of
 
 from ._globals import (
     STATUS_CANCEL,
@@ -50,17 +50,17 @@ GENERAL_STATUS: StatusDictType = _general()
 
 def _table(*services: ServiceClass | str, operations: tuple[type[Request], ...] = ()) -> StatusDictType:
     """Return the statuses of service classes and, by keyword, SOP classes, with the general ones."""
-    found: StatusDictType = {}
+    rows: list[StatusRange] = []
     for name in services:
-        service: ServiceClass | SOPClass | None = (
-            name if isinstance(name, ServiceClass) else sop_class(uid_of(name) or "")
-        )
-        for operation in operations if service else ():
-            assert service
-            for row in status_table(service, operation):
-                for code in range(row.first, row.last + 1):
-                    found.setdefault(code, (category_of(code).value, row.meaning))
-    return {code: row for code, row in found.items() if code not in GENERAL_STATUS} | GENERAL_STATUS
+        service = name if isinstance(name, ServiceClass) else sop_class(uid_of(name) or "")
+        if service is not None:
+            rows += [row for operation in operations for row in status_table(service, operation)]
+    rows.sort(key=lambda row: row.first - row.last)  # a single code has precedence over its range
+    found: StatusDictType = {}
+    for row in rows:
+        status = category_of(row.first).value, row.meaning
+        found.update(dict.fromkeys(range(row.first, row.last + 1), status))
+    return found | GENERAL_STATUS
 
 
 VERIFICATION_SERVICE_CLASS_STATUS = GENERAL_STATUS
