@@ -32,7 +32,7 @@ from dicomproto.upper_layer.states import State
 
 from ..error_text import printable
 from ..streams.interface import TLSBroken, glimpse, interrupt
-from .endings import Ending, Reason
+from .endings import Ending, Reason, is_over
 from .log_lines import log
 from .scheduling import MESSAGE, Turn
 from .sender import Sender
@@ -405,7 +405,7 @@ class Driver:
         ending.is_gone = ending.is_leaving = True
         ending.terminal = terminal
         if ending.reason is None:
-            ending.reason = lambda: ending.explain(terminal, self._timeouts)
+            ending.reason = ending.why(terminal, self._timeouts)
         self.sender.source = None
 
     async def _close(self) -> None:
@@ -426,12 +426,13 @@ class Driver:
             await self._stream.close(words, now + self.close_time())
         else:
             await self._stream.close([], now)
-        sender.unsent = []
+        sender.close()
         self._connection.receive_eof()
         if observer is not None:
             observer.sent([] if ending.has_send_failed else words, [])
             await observer.tell()
-        await self._on_end()
+        on_end, self._on_end = self._on_end, is_over
+        await on_end()
 
     def close_time(self) -> float:
         """Return the seconds that the end waits for the peer at most."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Awaitable, Callable
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -95,6 +96,10 @@ def _lost(terminal: ConnectionClosed, peer: str, broken: OSError | None) -> Conn
     return ConnectionLost(text, state=terminal.state)
 
 
+async def is_over(_: object = None) -> None:
+    """Do nothing: takes the place of what a part did at the end, so that it holds no other part any more."""
+
+
 class Ending:
     """The end of one association, as far as it is known."""
 
@@ -158,17 +163,17 @@ class Ending:
         assert error is not None
         return error
 
-    def explain(self, terminal: Terminal, timeouts: Timeouts | None = None) -> AssociationError:
-        """Return the error for a terminal event, with the error of the transport."""
-        return explain(terminal, self.peer_name, broken=self.broken, timeouts=timeouts)
+    def why(self, terminal: Terminal, timeouts: Timeouts | None = None) -> Reason:
+        """Return the reason that a terminal event gives; it holds no part of the association."""
+        return partial(explain, terminal, self.peer_name, broken=self.broken, timeouts=timeouts)
 
     def aborted_here(self) -> AssociationError:
         """Return the error for an abort from this side."""
-        return self.explain(LocallyEnded(pdu=Abort()))
+        return self.why(LocallyEnded(pdu=Abort()))()
 
     def lost(self) -> AssociationError:
         """Return the error for a broken connection before its terminal event."""
-        return self.explain(ConnectionClosed(state=self._connection.state.value, mid_pdu=False, quiet=False))
+        return self.why(ConnectionClosed(state=self._connection.state.value, mid_pdu=False, quiet=False))()
 
 
 class AbortOnCut:

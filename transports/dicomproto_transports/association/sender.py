@@ -16,7 +16,7 @@ from dicomproto.errors import AssociationAborted
 
 from ..error_text import timed_out
 from ..streams.interface import try_send
-from .endings import Ending, Reason
+from .endings import Ending, Reason, is_over
 from .log_lines import log, log_response
 
 if TYPE_CHECKING:
@@ -78,6 +78,10 @@ class Sender:
     def is_done(self) -> bool:
         """Whether every message and response was sent to its end."""
         return self.source is None and not (self.unsent or self.has_piece or self.is_owing)
+
+    def close(self) -> None:
+        """Forget what is not sent, and `end`: the association has ended."""
+        self.source, self.unsent, self._end = None, [], is_over
 
     def count_unsent(self) -> int:
         """Return the number of bytes in `unsent`."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
+from weakref import ref
 
 from dicomproto.dimse.commands import AnsweredBy, CStoreRQ, Request, Response
 from dicomproto.dimse.events import RequestReceived, RequestRefused, ResponseReceived
@@ -62,12 +63,15 @@ class Session:
         "connection", "stream", "backend", "timeouts", "driver", "sender", "ending", "runner",
         "association", "ae_title", "text", "held_bytes", "maximum_collected", "data_sets", "depth",
         "unfinished", "piece_buffers", "contexts", "abort_on_cut", "next_event", "end",
-        "send_queued", "respond", "enter", "leave", "_serve", "_limit", "_awaited", "__weakref__",
+        "send_queued", "respond", "enter", "leave", "_serve", "_limit", "_awaited", "_make_association",
+        "_ended", "__weakref__",
     )  # fmt: skip
 
     connection: Connection
     stream: Stream
     backend: Backend
+    association: AnyAssociation
+    """What users and handlers see of it. Both hold each other up to the end, and no longer."""
     timeouts: Timeouts
     sender: Sender
     ending: Ending
@@ -123,7 +127,8 @@ class Session:
         self.leave: Final = self.runner.leave
         self.abort_on_cut: AbortOnCut = AbortOnCut(self.end)
         """A block of a call that cannot be resumed after a cut: a cut ends the association."""
-        self.association: AnyAssociation = make_association(self)
+        self._make_association = make_association
+        self.association = make_association(self)
         self.observe()
         if self.driver.observer is not None:
             self.driver.observer.start()
@@ -192,6 +197,15 @@ class Session:
                 is_released = isinstance(error, AssociationReleased)
                 await self.notify(evt.EVT_RELEASED if is_released else evt.EVT_ABORTED)
             await self.notify(evt.EVT_CONN_CLOSE, address=self.stream.peer_address)
+        # From now on all is freed as soon as the user lets go of it, without the garbage collector.
+        self._ended = ref(self.association)
+        del self.association
+
+    def __getattr__(self, name: str) -> AnyAssociation:
+        """Return the `association` after the end: that of the user, or a new one if nobody has it."""
+        if name != "association":
+            raise AttributeError(name)
+        return self._ended() or self._make_association(self)
 
     # -- events -------------------------------------------------------------------------------
 
