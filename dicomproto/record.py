@@ -2,8 +2,9 @@
 
 PDUs, events and messages are values. A frozen dataclass would cost twice as much an instance, and five times
 as much a class at import. Both matter: each fragment is an instance, and `dicomproto echoscu` starts in
-milliseconds. A `Record` writes its own `__init__` from its annotations, as dataclasses do, and stores through
-slot descriptors. `maker_of` returns a function that makes records in two fifths of the time.
+milliseconds. A `Record` writes its own `__init__` from its annotations, as dataclasses do, but not before its
+first use, since most programs use few of the classes. It stores through slot descriptors. `maker_of` returns
+a function that makes records in two fifths of the time.
 
 The field `warnings` is not compared, so that a PDU with a tolerated fault equals one without. `repr` shows
 only the length of bytes-like values, so that no patient data can reach a log.
@@ -37,10 +38,22 @@ def _parameters(
     return parameters, values
 
 
-def _write_init(
-    name: str, fields: dict[str, object], slots: dict[str, Any], converters: dict[str, Any]
-) -> Any:
+class _FirstInit:
+    """The `__init__` of a class until its first use: writes the real one, and gives way to it."""
+
+    def __init__(self, cls: _RecordType, slots: dict[str, Any]) -> None:
+        self._cls = cls
+        self._slots = slots
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        init = _write_init(self._cls, self._slots)
+        type.__setattr__(self._cls, "__init__", init)
+        return init if instance is None else init.__get__(instance, owner)
+
+
+def _write_init(cls: _RecordType, slots: dict[str, Any]) -> Any:
     """Return an `__init__` that converts each field and stores it through its slot descriptor."""
+    name, fields, converters = cls.__name__, cls._fields, cls._converters
     scope: dict[str, Any] = {f"_set_{field}": slots[field].__set__ for field in fields}
     parameters, values = _parameters(fields, converters, scope)
     stores = [f"    _set_{field}(self, {value})\n" for field, value in values]
@@ -81,14 +94,15 @@ class _RecordType(type):
         cls._fields = fields
         cls._compared = tuple(field for field in fields if field != "warnings")
         if "__init__" not in namespace:
-            init = _write_init(name, fields, slots, getattr(cls, "_converters", {}))
-            type.__setattr__(cls, "__init__", init)
+            type.__setattr__(cls, "__init__", _FirstInit(cls, slots))
         return cls
 
     _fields: dict[str, object]
     """All fields in order, the inherited ones first, with their defaults (`_MISSING` for none)."""
 
     _compared: tuple[str, ...]
+
+    _converters: dict[str, Callable[[object], object]]
 
 
 def _shown(value: object) -> str:

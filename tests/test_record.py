@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import pickle
 import subprocess
 import sys
@@ -53,6 +54,22 @@ def test_fields_and_defaults() -> None:
     assert Bare() == Bare()
     assert Own(4).value == 8
     assert Point.__init__.__qualname__ == "Point.__init__"
+
+
+def test_init_is_written_at_its_first_use() -> None:
+    """Most programs use few of the classes; whoever asks for the signature sees the real one."""
+
+    class Late(Record):
+        x: int
+        y: int = 2
+
+    class Made(Record):
+        x: int
+
+    before = vars(Late)["__init__"], vars(Made)["__init__"]
+    assert str(inspect.signature(Late)) == "(*, x, y=2)"
+    assert Made(x=4).x == 4
+    assert not {vars(Late)["__init__"], vars(Made)["__init__"]} & set(before)
 
 
 @pytest.mark.parametrize(

@@ -54,12 +54,13 @@ def propose_contexts(proposals: Iterable[Proposal]) -> tuple[PresentationContext
             f"an association has at most {MAXIMUM_CONTEXTS} presentation contexts,"
             f" {surplus} of these {len(unique)} do not fit; plan_contexts() chooses"
         )
-    return tuple(
+    contexts = [
         PresentationContextRQ(
             context_id=2 * index + 1, abstract_syntax=abstract_syntax, transfer_syntaxes=transfer_syntaxes
         )
         for index, (abstract_syntax, transfer_syntaxes) in enumerate(unique)
-    )
+    ]
+    return tuple(contexts)
 
 
 def build_associate_rq(

@@ -42,7 +42,11 @@ def _check_ae_title(title: str, field: str) -> None:
 
 def _check_uid(uid: str, field: str) -> None:
     if not is_valid_uid(uid):
-        raise LocalProtocolError(f"{field} {uid!r} is no valid UID (PS3.5 9.1)")
+        raise _invalid_uid(uid, field)
+
+
+def _invalid_uid(uid: str, field: str) -> LocalProtocolError:
+    return LocalProtocolError(f"{field} {uid!r} is no valid UID (PS3.5 9.1)")
 
 
 def _check_common(pdu: AssociateRQ | AssociateAC) -> None:
@@ -82,11 +86,13 @@ def check_associate_rq(pdu: AssociateRQ) -> None:
     for context in contexts:
         if not (context.context_id & 1 and 1 <= context.context_id <= 255):
             raise LocalProtocolError(f"presentation context id {context.context_id} is not odd and 1 to 255")
-        _check_uid(context.abstract_syntax, f"abstract syntax of context {context.context_id}")
+        if not is_valid_uid(context.abstract_syntax):
+            raise _invalid_uid(context.abstract_syntax, f"abstract syntax of context {context.context_id}")
         if not context.transfer_syntaxes:
             raise LocalProtocolError(f"context {context.context_id} proposes no transfer syntax")
         for uid in context.transfer_syntaxes:
-            _check_uid(uid, f"transfer syntax of context {context.context_id}")
+            if not is_valid_uid(uid):
+                raise _invalid_uid(uid, f"transfer syntax of context {context.context_id}")
 
 
 def check_associate_ac(pdu: AssociateAC, request: AssociateRQ) -> None:
@@ -146,19 +152,19 @@ def oddities(pdu: AssociateRQ | AssociateAC) -> list[str]:
 def _odd_contexts(pdu: AssociateRQ | AssociateAC) -> list[str]:
     found = []
     contexts = pdu.presentation_contexts
-    ids = [context.context_id for context in contexts]
-    if any(not context_id & 1 for context_id in ids):
+    ids = [context.context_id for context in pdu.presentation_contexts]
+    if 0 in {context_id & 1 for context_id in ids}:
         found.append("even-context-id: ids are odd")
     if len(set(ids)) != len(ids):
         found.append("repeated-context-id: the first counts")
     if isinstance(pdu, AssociateRQ):
-        if not all(context.transfer_syntaxes for context in pdu.presentation_contexts):
+        if () in [context.transfer_syntaxes for context in pdu.presentation_contexts]:
             found.append("no-transfer-syntax: in a presentation context")
         uids = [uid for context in pdu.presentation_contexts for uid in context.transfer_syntaxes]
         uids += [context.abstract_syntax for context in pdu.presentation_contexts]
     else:
         uids = [context.transfer_syntax for context in pdu.presentation_contexts if context.result == 0]
-        if any(context.result > 4 for context in pdu.presentation_contexts):
+        if max([context.result for context in pdu.presentation_contexts], default=0) > 4:
             found.append("unknown-result: of a presentation context")
     if not contexts:
         found.append("missing-item: presentation context")

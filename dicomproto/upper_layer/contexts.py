@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TypeVar
 
 from ..uids import normalize_uid
@@ -21,11 +21,11 @@ def first_of_each_id(contexts: Iterable[ContextT]) -> dict[int, ContextT]:
 
 def answered_contexts(
     rq: AssociateRQ, ac: AssociateAC
-) -> Iterator[tuple[PresentationContextRQ, PresentationContextAC | None]]:
-    """Yield each proposed context with its answer; answers to other contexts are ignored."""
-    answers = first_of_each_id(ac.presentation_contexts)
-    for context_id, proposal in first_of_each_id(rq.presentation_contexts).items():
-        yield proposal, answers.get(context_id)
+) -> list[tuple[PresentationContextRQ, PresentationContextAC | None]]:
+    """Return each proposed context with its answer; answers to other contexts are ignored."""
+    answer_of = first_of_each_id(ac.presentation_contexts).get
+    proposals = first_of_each_id(rq.presentation_contexts)
+    return [(proposal, answer_of(context_id)) for context_id, proposal in proposals.items()]
 
 
 def is_usable(proposal: PresentationContextRQ, answer: PresentationContextAC | None) -> bool:
@@ -33,4 +33,5 @@ def is_usable(proposal: PresentationContextRQ, answer: PresentationContextAC | N
     if answer is None or answer.result != 0:
         return False
     chosen = normalize_uid(answer.transfer_syntax)
-    return bool(chosen) and any(chosen == normalize_uid(uid) for uid in proposal.transfer_syntaxes)
+    proposed = proposal.transfer_syntaxes
+    return chosen != "" and (chosen in proposed or chosen in map(normalize_uid, proposed))

@@ -70,6 +70,11 @@ def _item(item_type: int, *parts: Buffer, second: int = 0) -> bytes:
     return ITEM_HEADER.pack(item_type, second, len(value)) + value
 
 
+def _text_item(item_type: int, value: str) -> bytes:
+    text = value.encode("latin-1")
+    return ITEM_HEADER.pack(item_type, 0, len(text)) + text
+
+
 def _counted(value: bytes) -> bytes:
     return U16.pack(len(value)) + value
 
@@ -99,21 +104,21 @@ def _reserved(value: bytes) -> bytes:
 
 
 def _unknown(items: tuple[UnknownItem, ...]) -> bytes:
-    return b"".join([_item(item.item_type, item.data) for item in items])
+    return b"".join([_item(item.item_type, item.data) for item in items]) if items else b""
 
 
 def _context_rq(context: PresentationContextRQ) -> bytes:
     parts = [bytes((context.context_id, 0, 0, 0))]
     if context.abstract_syntax:
-        parts.append(_item(ABSTRACT_SYNTAX, _text(context.abstract_syntax)))
-    parts += [_item(TRANSFER_SYNTAX, _text(uid)) for uid in context.transfer_syntaxes]
+        parts.append(_text_item(ABSTRACT_SYNTAX, context.abstract_syntax))
+    parts += [_text_item(TRANSFER_SYNTAX, uid) for uid in context.transfer_syntaxes]
     return _item(CONTEXT_RQ, *parts, _unknown(context.unknown_items))
 
 
 def _context_ac(context: PresentationContextAC) -> bytes:
     parts = [bytes((context.context_id, 0, context.result, 0))]
     if context.transfer_syntax:
-        parts.append(_item(TRANSFER_SYNTAX, _text(context.transfer_syntax)))
+        parts.append(_text_item(TRANSFER_SYNTAX, context.transfer_syntax))
     return _item(CONTEXT_AC, *parts, _unknown(context.unknown_items))
 
 
@@ -137,14 +142,14 @@ def _user_information(pdu: AssociateRQ | AssociateAC) -> bytes:
     if pdu.maximum_length is not None:
         parts.append(_item(0x51, U32.pack(pdu.maximum_length)))
     if pdu.implementation_class_uid is not None:
-        parts.append(_item(0x52, _text(pdu.implementation_class_uid)))
+        parts.append(_text_item(0x52, pdu.implementation_class_uid))
     if (window := pdu.asynchronous_operations_window) is not None:
         parts.append(_item(0x53, U16.pack(window.maximum_invoked), U16.pack(window.maximum_performed)))
     for role in pdu.role_selections:
         roles = bytes((role.scu_role, role.scp_role))
         parts.append(_item(0x54, _counted(_text(role.sop_class_uid)), roles))
     if pdu.implementation_version_name is not None:
-        parts.append(_item(0x55, _text(pdu.implementation_version_name)))
+        parts.append(_text_item(0x55, pdu.implementation_version_name))
     parts += [_extended(extended) for extended in pdu.sop_class_extended]
     parts += [_common_extended(common) for common in pdu.sop_class_common_extended]
     if (identity := pdu.user_identity) is not None:
@@ -166,7 +171,7 @@ def _encode_associate(pdu_type: int, pdu: AssociateRQ | AssociateAC, contexts: l
         _reserved(pdu.reserved),
     ]
     if pdu.application_context_name:
-        parts.append(_item(APPLICATION_CONTEXT, _text(pdu.application_context_name)))
+        parts.append(_text_item(APPLICATION_CONTEXT, pdu.application_context_name))
     parts += [*contexts, _user_information(pdu), _unknown(pdu.unknown_items)]
     body = b"".join(parts)
     return HEADER.pack(pdu_type, len(body)) + body

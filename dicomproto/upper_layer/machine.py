@@ -97,6 +97,7 @@ class UpperLayer:
 
         It must not raise, and must not call this object.
         """
+        self._encoded_request = b""  # until the transport connection stands
         self._framer = Framer(self.limits)
         self._events: deque[UpperLayerEvent] = deque()
         self._outbox: list[Buffer] = []
@@ -344,12 +345,12 @@ class UpperLayer:
     # Association establishment (PS3.8 Table 9-6)
 
     def _ae_1(self, sent: tuple[AssociateRQ, bytes]) -> None:
-        self.request = sent[0]
+        self.request, self._encoded_request = sent
         self._framer.maximum_length = self.request.maximum_length or 0
 
     def _ae_2(self, _: None) -> None:
-        assert self.request is not None
-        self._outbox.append(encode_pdu(self.request))
+        self._outbox.append(self._encoded_request)
+        self._encoded_request = b""
         self._timers.arm("association")
 
     def _ae_3(self, answer: AssociateAC) -> None:
@@ -391,11 +392,8 @@ class UpperLayer:
         if self.role is Role.REQUESTOR:
             self._set_peer_maximum_length(peer_maximum_length)
         assert self.request is not None
-        self._accepted = frozenset(
-            proposal.context_id
-            for proposal, context in answered_contexts(self.request, answer)
-            if is_usable(proposal, context)
-        )
+        answered = answered_contexts(self.request, answer)
+        self._accepted = frozenset([rq.context_id for rq, ac in answered if is_usable(rq, ac)])
 
     def _set_peer_maximum_length(self, announced: int | None) -> None:
         """Set the peer's maximum length: 0 is no limit (PS3.8 D.1), and an odd one is rounded down.

@@ -1,7 +1,8 @@
-"""How many Python calls one message costs over an association of the blocking flavour."""
+"""How many Python calls a message, and an association, cost in the blocking flavour."""
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections import Counter
 from statistics import median
@@ -84,3 +85,74 @@ def test_a_message_takes_few_calls(event: evt.EventKind, most_of_user: int, most
     for calls, most in ((user, most_of_user), (provider, most_of_provider)):
         count, by_function = calls.of_a_message()
         assert count <= most, by_function
+
+
+def test_an_association_takes_few_calls() -> None:
+    """The requestor from `associate` to the end of `release`, the acceptor from first to last event."""
+    user, provider = Calls(), Calls()
+    handlers: list[evt.Binding] = [
+        (evt.EVT_CONN_OPEN, lambda _: provider.begin()),
+        (evt.EVT_CONN_CLOSE, lambda _: provider.end()),
+    ]
+    ae = AE()
+    for uid in (CT_IMAGE, VERIFICATION):
+        ae.add_requested_context(uid)
+        ae.add_supported_context(uid)
+    with ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers) as server:
+        for _ in range(WARM_UP + MESSAGES):
+            user.begin()
+            try:
+                ae.associate("127.0.0.1", server.address[1]).release()
+            finally:
+                user.end()
+    for calls, most in ((user, 520), (provider, 465)):
+        count, by_function = calls.of_a_message()
+        assert count <= most, (count, by_function)
+
+
+def garbage_after(associations: int) -> int:
+    """Return the number of objects that only the garbage collector frees, on both sides and of the server."""
+    ae = AE()
+    ae.add_requested_context(VERIFICATION)
+    ae.add_supported_context(VERIFICATION)
+    gc.collect()
+    gc.disable()
+    try:
+        with ae.start_server(("127.0.0.1", 0), block=False) as server:
+            for _ in range(associations):
+                assoc = ae.associate("127.0.0.1", server.address[1])
+                assoc.send_c_echo()
+                assoc.release()
+                assert assoc.is_released
+        return gc.collect()
+    finally:
+        gc.enable()
+
+
+def test_an_association_leaves_nothing_to_the_garbage_collector() -> None:
+    """A cycle would be collected later, with all that hangs from it, and cost a tenth of an association."""
+    garbage_after(1)
+    assert garbage_after(11) == garbage_after(1)
+
+
+def test_an_association_that_ended_is_still_the_same_for_handlers() -> None:
+    """The session lets go of it at its end. Later events have that of the user, or one made anew."""
+    seen: list[object] = []
+
+    def abort(event: evt.Event) -> None:
+        event.assoc.abort()
+
+    def see(event: evt.Event) -> None:
+        seen.append(event.assoc)
+
+    ae = AE()
+    ae.add_requested_context(VERIFICATION)
+    ae.add_supported_context(VERIFICATION)
+    seeing: list[evt.Binding] = [(evt.EVT_ACCEPTED, see), (evt.EVT_ABORTED, see), (evt.EVT_ESTABLISHED, see)]
+    with ae.start_server(("127.0.0.1", 0), block=False) as server:
+        for handlers in ([], seeing):
+            aborting = [*handlers, (evt.EVT_ACCEPTED, abort)]
+            assoc = ae.associate("127.0.0.1", server.address[1], evt_handlers=aborting)
+            assert assoc.is_aborted
+    assert len(seen) == 3
+    assert all(each is assoc for each in seen)

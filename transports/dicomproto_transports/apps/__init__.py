@@ -77,7 +77,7 @@ def _run(arguments: Sequence[str]) -> int:
 def _without_application(words: list[str]) -> int:
     import argparse
 
-    from .cli.options import add_version
+    from .cli.options import HelpFormatter, add_version
 
     listing = "\n".join(f"  {name:10}{purpose}" for name, purpose in APPLICATIONS.items())
     parser = argparse.ArgumentParser(
@@ -85,7 +85,7 @@ def _without_application(words: list[str]) -> int:
         usage="dicomproto [-h] [--version] application ...",
         description="DICOM network applications.",
         epilog=f"applications:\n{listing}\n\n'dicomproto APPLICATION --help' describes each.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
         allow_abbrev=False,
     )
     add_version(parser)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from dicomproto.dimse.events import MessageIncomplete, UnexpectedDataSet
+from dicomproto.dimse.commands import CStoreRQ
+from dicomproto.dimse.events import MessageIncomplete, RequestRefused, UnexpectedDataSet
 from dicomproto.dimse.status import Category
 
 from ..error_text import printable
@@ -42,6 +43,14 @@ def log_response(peer_name: str, whose: str, response: Response) -> None:
     operation, number = response.name.removesuffix("-RSP"), response.MessageIDBeingRespondedTo
     what = "%s: %s %s %d was answered %s"
     log.log(level, what, peer_name, whose, operation, number, response.status)
+
+
+def log_refusal(peer_name: str, event: RequestRefused) -> None:
+    """Log a request that the engine has refused: at WARNING if an object is lost, else at INFO."""
+    level = logging.WARNING if isinstance(event.command, CStoreRQ) else logging.INFO
+    operation, number = event.command.name.removesuffix("-RQ"), event.command.MessageID
+    what = "%s: its %s %d was refused: %s"
+    log.log(level, what, peer_name, operation, number, printable(event.text))
 
 
 def log_oddities(peer_name: str, event: ConnectionEvent) -> None:

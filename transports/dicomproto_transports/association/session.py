@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 from weakref import ref
 
-from dicomproto.dimse.commands import AnsweredBy, CStoreRQ, Request, Response
+from dicomproto.dimse.commands import AnsweredBy, Request, Response
 from dicomproto.dimse.events import RequestReceived, RequestRefused, ResponseReceived
 from dicomproto.errors import (
     AssociationAborted,
@@ -24,13 +24,12 @@ from dicomproto.errors import (
 from dicomproto.upper_layer.pdu import ReleaseRP, ReleaseRQ
 
 from .. import evt
-from ..error_text import printable
 from ..files.sources import PieceBuffers, Source
 from .driver import Driver
 from .endings import AbortOnCut
 from .handler_runner import Drive, HandlerRunner
 from .incoming_data_set import Incoming
-from .log_lines import log, log_oddities, log_response
+from .log_lines import log, log_oddities, log_refusal, log_response
 from .operations import Operation, Reply, Unfinished
 
 if TYPE_CHECKING:
@@ -60,11 +59,10 @@ class Session:
     """
 
     __slots__ = (
-        "connection", "stream", "backend", "timeouts", "driver", "sender", "ending", "runner",
-        "association", "ae_title", "text", "held_bytes", "maximum_collected", "data_sets", "depth",
-        "unfinished", "piece_buffers", "contexts", "abort_on_cut", "next_event", "end",
-        "send_queued", "respond", "enter", "leave", "_serve", "_limit", "_awaited", "_make_association",
-        "_ended", "__weakref__",
+        "connection", "stream", "backend", "timeouts", "driver", "sender", "ending", "runner", "association",
+        "ae_title", "text", "held_bytes", "maximum_collected", "data_sets", "depth", "unfinished",
+        "piece_buffers", "contexts", "abort_on_cut", "next_event", "end", "send_queued", "respond", "enter",
+        "leave", "_serve", "_limit", "_awaited", "_make_association", "_ended", "__weakref__",
     )  # fmt: skip
 
     connection: Connection
@@ -127,8 +125,7 @@ class Session:
         self.leave: Final = self.runner.leave
         self.abort_on_cut: AbortOnCut = AbortOnCut(self.end)
         """A block of a call that cannot be resumed after a cut: a cut ends the association."""
-        self._make_association = make_association
-        self.association = make_association(self)
+        self._make_association, self.association = make_association, make_association(self)
         self.observe()
         if self.driver.observer is not None:
             self.driver.observer.start()
@@ -173,15 +170,8 @@ class Session:
         elif driver.observer is None:
             from .observer import Observer
 
-            driver.listen(
-                Observer(
-                    self.connection,
-                    self.association,
-                    runner.handlers_of,
-                    runner.tell,
-                    self.sender.count_unsent,
-                )
-            )
+            parts = runner.handlers_of, runner.tell, self.sender.count_unsent
+            driver.listen(Observer(self.connection, self.association, *parts))
 
     async def notify(self, kind: evt.EventKind, **facts: object) -> None:
         """Run the handlers of a notification event."""
@@ -201,11 +191,13 @@ class Session:
         self._ended = ref(self.association)
         del self.association
 
-    def __getattr__(self, name: str) -> AnyAssociation:
-        """Return the `association` after the end: that of the user, or a new one if nobody has it."""
-        if name != "association":
-            raise AttributeError(name)
-        return self._ended() or self._make_association(self)
+    if not TYPE_CHECKING:  # with it, a checker would allow any name
+
+        def __getattr__(self, name: str) -> AnyAssociation:
+            """Return the `association` after the end: that of the user, or a new one if nobody has it."""
+            if name != "association":
+                raise AttributeError(name)
+            return self._ended() or self._make_association(self)
 
     # -- events -------------------------------------------------------------------------------
 
@@ -221,12 +213,7 @@ class Session:
             await self._answer_release()
         elif isinstance(event, RequestRefused):
             self.sender.is_owing = True  # the engine has answered it
-            name, number = event.command.name.removesuffix("-RQ"), event.command.MessageID
-            level = (
-                logging.WARNING if isinstance(event.command, CStoreRQ) else logging.INFO
-            )  # an object is lost
-            text = printable(event.text)
-            log.log(level, "%s: its %s %d was refused: %s", self.peer_name, name, number, text)
+            log_refusal(self.peer_name, event)
         # Other events need no action: a C-CANCEL is kept by the engine; a data set without a taker is
         # dropped; a message cut short comes before the end.
 
@@ -266,11 +253,8 @@ class Session:
         if operation is not None:
             syntax = self.connection.accepted_contexts[event.context_id].transfer_syntax
             operation.add(Reply(event.command, data, syntax, is_final=event.is_final))
-            limit = self._limit
-            if len(operation.replies) > _MOST_REPLIES or operation.size > limit:
-                what = (
-                    f"more than {_MOST_REPLIES} responses, or {limit} bytes of them, that no call has taken"
-                )
+            if len(operation.replies) > _MOST_REPLIES or operation.size > self._limit:
+                what = f"more than {_MOST_REPLIES} responses, or {self._limit} bytes, that no call took"
                 await self._end_for(f"{self.peer_name} sent {what}: aborted")
 
     async def _response_data(self, *, is_wanted: bool) -> Buffer | None:

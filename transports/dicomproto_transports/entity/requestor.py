@@ -130,11 +130,11 @@ async def establish(session: Session) -> None:
         session.leave()
 
 
-def _of(kind: type[T], items: Iterable[object]) -> list[T]:
-    return [item for item in items if isinstance(item, kind)]
+def _of(kind: type[T], items: tuple[object, ...]) -> list[T]:
+    return [item for item in items if isinstance(item, kind)] if items else []
 
 
-def _one_of(kind: type[T], items: Iterable[object]) -> T | None:
+def _one_of(kind: type[T], items: tuple[object, ...]) -> T | None:
     found = _of(kind, items)
     if len(found) > 1:
         raise ValueError(f"ext_neg holds {len(found)} items of {kind.__name__}, one is allowed")

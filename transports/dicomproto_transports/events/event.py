@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from time import time
 from types import GenericAlias
 from typing import TYPE_CHECKING, Any, Generic
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from typing_extensions import TypeVar  # that of Python 3.12 has no default
 
     from .any_association import AnyAssociation
@@ -50,6 +51,8 @@ class Event(Generic[A_co]):
     @property
     def timestamp(self) -> datetime:
         """The time of the event, as an aware local time."""
+        from datetime import datetime  # takes more than a millisecond to load, and few ask
+
         return datetime.fromtimestamp(self._came).astimezone()
 
     if not TYPE_CHECKING:

@@ -174,8 +174,9 @@ class SocketStream:
         self._owner = owner
         waiter.open()
         sock.setblocking(False)
-        self._quickack = _QUICKACK if sock.family in _INET else None
-        if sock.family in _INET:
+        is_inet = sock.family in _INET  # the family is made an enumerated value each time
+        self._quickack = _QUICKACK if is_inet else None
+        if is_inet:
             with suppress(OSError):  # macOS refuses options on a connection that is gone already
                 for level, option, value in _OPTIONS:
                     sock.setsockopt(level, option, value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterable
@@ -39,6 +40,26 @@ def add_version(parser: ArgumentParser) -> None:
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
 
 
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Formats `--help` for the width of the terminal, or for COLUMNS.
+
+    argparse itself would load `shutil` and three compressions to ask for the width, for each program.
+    """
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_columns() - 2)
+
+
+def _columns() -> int:
+    given = os.environ.get("COLUMNS", "")
+    if given.isdecimal() and int(given):
+        return int(given)
+    try:
+        return os.get_terminal_size(1).columns or 80
+    except OSError:  # stdout is no terminal, or closed
+        return 80
+
+
 def new_parser(name: str, operands: str, description: str, events: str) -> ArgumentParser:
     """Return the parser of the application `name`; `events` documents the output of `--json`."""
     parser = ArgumentParser(
@@ -46,7 +67,7 @@ def new_parser(name: str, operands: str, description: str, events: str) -> Argum
         usage=f"dicomproto {name} [options] {operands}",
         description=description,
         epilog=f"Results go to stdout, diagnostics to stderr.\n\n{events}\n\n{_STATUS}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
         allow_abbrev=False,
     )
     general = parser.add_argument_group("general options")
