@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -130,3 +132,17 @@ def test_context_lists_have_the_same_members_in_the_same_order() -> None:
         assert [(str(cx), repr(cx), cx.context_id) for cx in getattr(ours, name)] == [
             (str(cx), repr(cx), cx.context_id) for cx in contexts
         ], name
+
+
+@both
+def test_pydicom_knows_all_transfer_syntaxes(package: str) -> None:
+    program = f"""
+from pydicom.uid import UID
+from {package} import _globals
+for uid in map(UID, _globals.ALL_TRANSFER_SYNTAXES):
+    assert uid.is_little_endian or uid.is_implicit_VR or uid.is_transfer_syntax
+    assert not uid.name.startswith("1.2"), uid
+print(UID("1.2.840.10008.1.2.4.110").name)
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout == "JPEG XL Lossless\n"

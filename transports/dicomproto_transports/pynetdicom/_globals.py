@@ -1,9 +1,14 @@
-"""Constants that programs import from pynetdicom's `_globals`."""
+"""Constants that programs import from pynetdicom's `_globals`.
+
+As with pynetdicom, an import gives pydicom the names of the transfer syntaxes that it does not know, so that
+a `UID` of one tells its name and its encoding.
+"""
 
 from __future__ import annotations
 
 from typing import TypeAlias
 
+from pydicom._uid_dict import UID_dictionary
 from pydicom.uid import UID
 
 from dicomproto import uids
@@ -37,3 +42,15 @@ STATUS_PENDING: str = "Pending"
 STATUS_UNKNOWN: str = "Unknown"
 
 OptionalUIDType: TypeAlias = str | bytes | UID | None
+
+_NAMES = {
+    "DeflatedImageFrameCompression": "Deflated Image Frame Compression",
+    "JPEGXL": "JPEG XL",
+    "JPEGXLJPEGRecompression": "JPEG XL JPEG Recompression",
+    "JPEGXLLossless": "JPEG XL Lossless",
+}
+"""The names in PS3.6 of the newest transfer syntaxes."""
+
+for _uid, _keyword in TRANSFER_SYNTAXES.items():
+    if _keyword in _NAMES:
+        UID_dictionary.setdefault(_uid, (_NAMES[_keyword], "Transfer Syntax", "", "", _keyword))
