@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+from copy import copy, deepcopy
 from importlib import import_module
 from random import Random
 from typing import Any
@@ -108,6 +110,21 @@ def test_a_context_is_built(package: str, given: Any) -> None:
 def test_a_role_is_built(package: str) -> None:
     role = presentation(package).build_role(ABSTRACT[1], scp_role=True)
     assert (role.sop_class_uid, role.scu_role, role.scp_role) == (ABSTRACT[1], False, True)
+
+
+@both
+def test_contexts_and_roles_are_copied(package: str) -> None:
+    found = presentation(package)
+    for original in (
+        made(package, 1, ABSTRACT[0], TRANSFER, True, False, 0),
+        found.build_role("1.2.3", True),
+    ):
+        for other in (copy(original), deepcopy(original), pickle.loads(pickle.dumps(original))):
+            assert other == original
+    sop_class = import_module(f"{package}.sop_class").CTImageStorage
+    other = deepcopy(sop_class)
+    assert other == sop_class
+    assert other.service_class is sop_class.service_class
 
 
 @both

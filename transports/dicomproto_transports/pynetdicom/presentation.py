@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, cast
 
 from pydicom.uid import UID
 
@@ -151,10 +151,8 @@ class PresentationContext:
     @property
     def as_tuple(self) -> PresentationContextTuple:
         """The context with its first transfer syntax, for one that is accepted."""
-        context_id, uid = self._context_id, self._abstract_syntax
-        assert context_id is not None
-        assert uid is not None
-        return PresentationContextTuple(context_id, uid, self._transfer_syntax[0])
+        syntax = self._transfer_syntax[0]
+        return PresentationContextTuple(cast(int, self._context_id), cast(UID, self._abstract_syntax), syntax)
 
     @property
     def status(self) -> str:
