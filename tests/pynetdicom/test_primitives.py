@@ -246,6 +246,29 @@ def test_the_primitives_of_an_association_are_those_of_its_pdus() -> None:
     assert rejected.called_ae_title == "CALLED"
 
 
+def test_nothing_that_a_peer_sends_warns() -> None:
+    bad = "1.02." + "9" * 70
+    associate = class_of(OURS, "pdu_primitives", "associate_primitive")(
+        pdu.AssociateRQ(
+            called_ae_title="",
+            calling_ae_title="ä" * 16,
+            application_context_name=bad,
+            implementation_class_uid=bad,
+            implementation_version_name="x" * 20,
+            role_selections=(pdu.RoleSelection(sop_class_uid=bad, scu_role=False, scp_role=False),),
+            presentation_contexts=(
+                pdu.PresentationContextRQ(
+                    context_id=2, abstract_syntax=f"{bad} ", transfer_syntaxes=(bad, "")
+                ),
+            ),
+        )
+    )
+    (context,) = associate.presentation_context_definition_list
+    assert (context.context_id, context.abstract_syntax) == (2, bad)
+    request = CStoreRQ(MessageID=1, AffectedSOPClassUID=bad, AffectedSOPInstanceUID=bad)
+    assert class_of(OURS, "dimse_primitives", "primitive_of")(request).AffectedSOPClassUID == bad
+
+
 def test_the_primitive_of_an_abort_tells_who_aborted() -> None:
     make = class_of(OURS, "pdu_primitives", "abort_primitive")
     assert make(pdu.Abort(source=0)).abort_source == 0

@@ -16,7 +16,7 @@ from dicomproto.upper_layer import pdu
 
 from ._globals import DEFAULT_MAX_LENGTH
 from ._judged import Judged, NumberField, Primitive, UIDField, fill, instance_of, refused
-from .utils import decode_bytes, set_ae, set_uid, validate_uid
+from .utils import decode_bytes, received_uid, set_ae, set_uid, validate_uid
 
 LOGGER = logging.getLogger("pynetdicom.pdu_primitives")
 
@@ -298,7 +298,7 @@ def from_record(record: Record | pdu.UserIdentityAC) -> Item:
             primary_field=bytes(record.primary_field),
             secondary_field=bytes(record.secondary_field),
         )
-    uid = UID(record.sop_class_uid)
+    uid = received_uid(record.sop_class_uid)
     if isinstance(record, pdu.RoleSelection):
         return fill(
             SCP_SCU_RoleSelectionNegotiation(),
@@ -315,9 +315,9 @@ def from_record(record: Record | pdu.UserIdentityAC) -> Item:
     return fill(
         SOPClassCommonExtendedNegotiation(),
         sop_class_uid=uid,
-        service_class_uid=UID(record.service_class_uid),
+        service_class_uid=received_uid(record.service_class_uid),
         related_general_sop_class_identification=[
-            UID(related) for related in record.related_general_sop_class_uids
+            received_uid(related) for related in record.related_general_sop_class_uids
         ],
     )
 
@@ -328,7 +328,7 @@ def items_of(associate: pdu.AssociateRQ | pdu.AssociateAC) -> list[Item | Notifi
     if associate.maximum_length is not None:
         found.append(fill(MaximumLengthNotification(), maximum_length_received=associate.maximum_length))
     if associate.implementation_class_uid is not None:
-        uid = UID(associate.implementation_class_uid)
+        uid = received_uid(associate.implementation_class_uid)
         found.append(fill(ImplementationClassUIDNotification(), implementation_class_uid=uid))
     if associate.implementation_version_name is not None:
         name = associate.implementation_version_name

@@ -16,10 +16,9 @@ from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID
 
 from dicomproto.dimse import commands
-from dicomproto.uids import normalize_uid
 
 from ._judged import Judged, NumberField, Primitive, UIDField, fill
-from .utils import decode_bytes, set_ae, set_uid
+from .utils import decode_bytes, received_uid, set_ae, set_uid
 
 LOGGER = logging.getLogger("pynetdicom.dimse_primitives")
 
@@ -400,7 +399,7 @@ _PRIMITIVES: dict[str, type[DimsePrimitiveType]] = {
 
 
 def _kept_uid(value: str) -> UID | None:
-    return UID(normalize_uid(value)) if value else None
+    return received_uid(value) if value else None
 
 
 def _converter(name: str) -> Callable[[Any], object] | None:

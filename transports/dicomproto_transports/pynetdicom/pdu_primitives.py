@@ -32,7 +32,7 @@ from ._negotiation_items import (
     items_of,
 )
 from .presentation import PresentationContext, context_of
-from .utils import set_ae, set_uid
+from .utils import received_uid, set_ae, set_uid
 
 __all__ = [
     "A_ABORT",
@@ -328,7 +328,7 @@ def associate_primitive(
     if titles is not None:
         fill(
             primitive,
-            application_context_name=UID(titles.application_context_name),
+            application_context_name=received_uid(titles.application_context_name),
             calling_ae_title=titles.calling_ae_title,
             called_ae_title=titles.called_ae_title,
         )
@@ -339,15 +339,17 @@ def associate_primitive(
         return fill(
             primitive,
             presentation_context_definition_list=[
-                context_of(cx.context_id, UID(cx.abstract_syntax), map(UID, cx.transfer_syntaxes))
+                context_of(
+                    cx.context_id, received_uid(cx.abstract_syntax), map(received_uid, cx.transfer_syntaxes)
+                )
                 for cx in given.presentation_contexts
             ],
         )
     proposals = () if request is None else request.presentation_contexts
-    names = {cx.context_id: UID(cx.abstract_syntax) for cx in proposals}
+    names = {cx.context_id: received_uid(cx.abstract_syntax) for cx in proposals}
     answers = []
     for answer in given.presentation_contexts:
-        syntaxes = [UID(answer.transfer_syntax)] if answer.transfer_syntax else []
+        syntaxes = [received_uid(answer.transfer_syntax)] if answer.transfer_syntax else []
         answers.append(context_of(answer.context_id, names.get(answer.context_id), syntaxes, answer.result))
     return fill(primitive, result=0, result_source=1, presentation_context_definition_results_list=answers)
 

@@ -17,7 +17,7 @@ from . import sop_class
 from ._globals import ALL_TRANSFER_SYNTAXES, DEFAULT_TRANSFER_SYNTAXES
 from ._negotiation_items import SCP_SCU_RoleSelectionNegotiation
 from ._sop_class_groups import GROUPS
-from .utils import set_uid, validate_uid
+from .utils import received_uid, set_uid, validate_uid
 
 LOGGER = logging.getLogger("pynetdicom.presentation")
 
@@ -276,7 +276,7 @@ def negotiate_as_acceptor(
         _, _, answer._as_scu, answer._as_scp = _outcome(proposed or (None, None), allowed)
         answer.result = 0 if answer._as_scu or answer._as_scp else 1
         if answer.result == 0 and proposed is not None and None not in allowed:
-            uid = UID(str(proposal.abstract_syntax))
+            uid = cast(UID, proposal.abstract_syntax)
             scu = ours.scu_role if proposed[0] is not False else False
             scp = ours.scp_role if proposed[1] is not False else False
             items[uid] = build_role(uid, bool(scu), bool(scp))
@@ -296,7 +296,7 @@ def negotiate_unrestricted(
     answers = []
     items: dict[UID, SCP_SCU_RoleSelectionNegotiation] = {}
     for proposal in rq_contexts:
-        uid = UID(str(proposal.abstract_syntax))
+        uid = cast(UID, proposal.abstract_syntax)
         if not uid.is_private and uid not in storage and uid in known:
             others.append(proposal)
             continue
@@ -397,7 +397,7 @@ _DEFAULT_UIDS = [UID(uid) for uid in DEFAULT_TRANSFER_SYNTAXES]
 
 def _contexts(uids: Iterable[str]) -> list[PresentationContext]:
     """Return contexts of good UIDs with the default transfer syntaxes."""
-    return [context_of(None, UID(uid), _DEFAULT_UIDS) for uid in sorted(uids)]
+    return [context_of(None, received_uid(uid), _DEFAULT_UIDS) for uid in sorted(uids)]
 
 
 AllStoragePresentationContexts: ListCXType = _contexts(GROUPS["STORAGE"].values())

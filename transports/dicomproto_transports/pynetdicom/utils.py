@@ -9,7 +9,10 @@ from contextvars import copy_context
 from io import BytesIO
 from typing import TypeVar
 
+from pydicom.config import IGNORE
 from pydicom.uid import UID
+
+from dicomproto.uids import normalize_uid
 
 from . import _config
 
@@ -110,6 +113,11 @@ def set_uid(
         if not uid.is_valid:
             LOGGER.warning("Non-conformant '%s' value '%s'", name, uid)
     return uid
+
+
+def received_uid(text: str) -> UID:
+    """Return a UID that a peer sent, without padding; it is not judged, so pydicom does not warn of it."""
+    return UID(normalize_uid(text), IGNORE)
 
 
 def _refused(text: str) -> ValueError:
