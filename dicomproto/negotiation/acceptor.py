@@ -14,7 +14,7 @@ from ..uids import (
     is_valid_uid,
     normalize_uid,
 )
-from ..upper_layer.contexts import first_of_each_id
+from ..upper_layer.contexts import first_of_each_id, make_context_ac, make_context_rq
 from ..upper_layer.pdu import (
     AssociateAC,
     AssociateRJ,
@@ -227,7 +227,7 @@ def _answer_contexts(
     contexts = []
     for context_id, raw in first_of_each_id(rq.presentation_contexts).items():
         uid = normalize_uid(raw.abstract_syntax)
-        proposal = PresentationContextRQ(
+        proposal = make_context_rq(
             context_id=context_id, abstract_syntax=uid, transfer_syntaxes=normalized(raw.transfer_syntaxes)
         )
         result, transfer_syntax, supported = _answer_context(proposal, policy, common)
@@ -240,7 +240,7 @@ def _answer_contexts(
             if result == ACCEPTANCE and not (answer.scu_role or answer.scp_role):
                 result = USER_REJECTION
         contexts.append(
-            PresentationContextAC(context_id=context_id, result=result, transfer_syntax=transfer_syntax)
+            make_context_ac(context_id=context_id, result=result, transfer_syntax=transfer_syntax)
         )
     return tuple(contexts), tuple(answered_roles.values())
 

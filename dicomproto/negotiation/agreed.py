@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Literal
 
-from ..record import Record
+from ..record import Record, maker_of
 from ..uids import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     UNCOMPRESSED_TRANSFER_SYNTAXES,
@@ -69,6 +69,9 @@ class AcceptedContext(Record):
     """The service class of the SOP class, from common extended negotiation (PS3.7 D.3.3.6)."""
 
 
+_make_accepted = maker_of(AcceptedContext)
+
+
 class RejectedContext(Record):
     """A proposed presentation context that was not accepted.
 
@@ -112,7 +115,7 @@ def accepted_contexts(
             scp = proposed.scp_role and answered.scp_role
         elif proposed is not None:
             scp = proposed.scp_role and not strict_roles
-        accepted[proposal.context_id] = AcceptedContext(
+        accepted[proposal.context_id] = _make_accepted(
             context_id=proposal.context_id,
             abstract_syntax=uid,
             transfer_syntax=normalize_uid(answer.transfer_syntax),

@@ -11,6 +11,7 @@ from ..uids import (
     IMPLEMENTATION_VERSION_NAME,
     normalize_uid,
 )
+from ..upper_layer.contexts import make_context_rq
 from ..upper_layer.pdu import (
     AssociateRQ,
     AsynchronousOperationsWindow,
@@ -55,7 +56,7 @@ def propose_contexts(proposals: Iterable[Proposal]) -> tuple[PresentationContext
             f" {surplus} of these {len(unique)} do not fit; plan_contexts() chooses"
         )
     contexts = [
-        PresentationContextRQ(
+        make_context_rq(
             context_id=2 * index + 1, abstract_syntax=abstract_syntax, transfer_syntaxes=transfer_syntaxes
         )
         for index, (abstract_syntax, transfer_syntaxes) in enumerate(unique)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 
 from ..config import Limits
 from .conformance import oddities
+from .contexts import make_context_ac, make_context_rq
 from .layout import (
     ABSTRACT_SYNTAX,
     APPLICATION_CONTEXT,
@@ -194,13 +195,13 @@ class AssociateDecoder:
                 unknown.append(UnknownItem(item_type=item_type, data=self.body[sub_start:sub_end]))
         context_id, result = self.body[start], self.body[start + 2]
         if self.pdu_type == ASSOCIATE_RQ:
-            return PresentationContextRQ(
+            return make_context_rq(
                 context_id=context_id,
                 abstract_syntax=abstract_syntax,
                 transfer_syntaxes=tuple(transfer_syntaxes),
                 unknown_items=tuple(unknown),
             )
-        return PresentationContextAC(
+        return make_context_ac(
             context_id=context_id,
             result=result,
             transfer_syntax=transfer_syntaxes[0] if transfer_syntaxes else "",

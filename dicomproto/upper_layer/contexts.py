@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
+from ..record import maker_of
 from ..uids import normalize_uid
 from .pdu import AssociateAC, AssociateRQ, PresentationContextAC, PresentationContextRQ
+
+make_context_rq: Callable[..., PresentationContextRQ] = maker_of(PresentationContextRQ)
+make_context_ac: Callable[..., PresentationContextAC] = maker_of(PresentationContextAC)
 
 ContextT = TypeVar("ContextT", PresentationContextRQ, PresentationContextAC)
 

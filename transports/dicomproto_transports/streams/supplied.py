@@ -14,6 +14,7 @@ from .addresses import Address
 from .connecting import reason_of
 from .flavours import check_flavour
 from .interface import Backend, Connect, Stream
+from .tcp import SocketStream
 
 if TYPE_CHECKING:
     from typing_extensions import TypeIs
@@ -42,11 +43,12 @@ def check_backend(given: Backend, where: str) -> Backend:
 def check_stream(given: Stream, where: str, backend: Backend) -> Stream:
     """Return a `Stream` if it is one, has addresses, and waits where the backend waits."""
     advice = "a Stream is wanted: wrap_stream() makes one of a connected socket, or of a trio or anyio stream"
-    check_supplied(given, _STREAM, where, advice, _ADDRESSES)
-    for name in _ADDRESSES:
-        if not _is_address(getattr(given, name)):
-            kind = type(given).__name__
-            raise TypeError(f"{where}: {kind}.{name}: must be (host, port), a str and an int, or None")
+    if type(given) is not SocketStream:  # which has all of it
+        check_supplied(given, _STREAM, where, advice, _ADDRESSES)
+        for name in _ADDRESSES:
+            if not _is_address(getattr(given, name)):
+                kind = type(given).__name__
+                raise TypeError(f"{where}: {kind}.{name}: must be (host, port), a str and an int, or None")
     check_flavour(given, backend, where)
     return given
 
