@@ -78,7 +78,8 @@ def decode(
 ) -> Dataset:
     """Return encoded bytes as a data set. Raises DataSetError for what is not a whole data set."""
     syntax = _syntax(is_implicit_vr, is_little_endian, deflated)
-    LOGGER.debug("decode TransferSyntax=%s", UID(syntax).name)
+    if LOGGER.isEnabledFor(logging.DEBUG):
+        LOGGER.debug("decode TransferSyntax=%s", UID(syntax).name)
     return decode_data_set(bytestring.getvalue(), syntax, file_meta=False)
 
 
