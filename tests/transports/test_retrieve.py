@@ -37,7 +37,7 @@ from tests.associations import (
     make_server,
     part10,
 )
-from tests.backends import AnyBackend
+from tests.backends import AnyBackend, Gate
 
 GET = "1.2.840.10008.5.1.4.1.2.2.3"
 MOVE = "1.2.840.10008.5.1.4.1.2.2.2"
@@ -787,7 +787,7 @@ def test_an_open_file_is_not_closed(backend: AnyBackend) -> None:
 
 def test_a_destination_that_does_not_let_itself_be_released(backend: AnyBackend) -> None:
     """The mover is not held up for long, and its user has had the final response before."""
-    order = []
+    aborted = Gate(backend)
 
     async def there(peer: Peer) -> None:
         await peer.accept()
@@ -797,7 +797,7 @@ def test_a_destination_that_does_not_let_itself_be_released(backend: AnyBackend)
         peer.connection.send_response(received.command.response())
         await peer.until(ReleaseRQ)
         await peer.until_closed()
-        order.append("aborted")
+        aborted.open()
 
     async def main() -> None:
         async with backend.serving(Script(there)) as server:
@@ -814,6 +814,6 @@ def test_a_destination_that_does_not_let_itself_be_released(backend: AnyBackend)
                 final, _ = await final_of(assoc.send_c_move(QUERY, "THERE", MOVE))
                 assert final.Status == 0
                 assert (await assoc.send_c_echo()).Status == 0
+            await aborted.passed()
 
     backend.run(main)
-    assert order == ["aborted"]

@@ -22,7 +22,7 @@ from dicomproto_transports.streams.connecting import AddressInfo, Attempts
 from dicomproto_transports.streams.interface import ServerShutdown, Stream
 from dicomproto_transports.streams.tcp import SocketStream, connect
 from tests.associations import make_ae, make_server, open_association
-from tests.backends import AnyBackend, Async
+from tests.backends import LONGEST_WAIT, AnyBackend, Async
 
 
 @pytest.fixture(params=["127.0.0.1", "::1", "localhost"])
@@ -51,6 +51,7 @@ def silent(host: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
         for queued in (first, second):
             queued.setblocking(False)
             queued.connect_ex(sock.getsockname())
+            assert select.select([sock], [], [], LONGEST_WAIT)[0]  # the first of them is in the queue
         yield sock.getsockname()[1]
 
 
