@@ -223,7 +223,7 @@ class ServerCore:
         assert isinstance(rq, AssociateRQ)
         rules = self.rules()  # the settings may have changed since the connection was accepted
         place = Place(session, rq.calling_ae_title, rules.settings, associated, displace)
-        answer, policy = await self._answer(place, rq, rules)
+        answer, policy = await self.answer(place, rq, rules)
         await session.backend.checkpoint()  # a shutdown must come before the acceptance
         if session.ending.terminal is None:
             if isinstance(answer, AssociateAC) and not self._places.settle(place):
@@ -235,7 +235,11 @@ class ServerCore:
             await session.notify(evt.EVT_ACCEPTED)
             await session.notify(evt.EVT_ESTABLISHED)
             place.idle.append(session.stream.now())
-        now = session.stream.now
+        await self.serve_requests(place)
+
+    async def serve_requests(self, place: Place) -> None:
+        """Serve the requests of the peer to the end of the association, which raises."""
+        session, now = place.session, place.session.stream.now
         while True:
             event = await session.next_event()
             if isinstance(event, RequestReceived):
@@ -246,7 +250,7 @@ class ServerCore:
             else:
                 await session.dispatch(event)
 
-    def _enter(self, place: Place) -> AssociateRJ | None:
+    def enter(self, place: Place) -> AssociateRJ | None:
         """Count a new association, or return the rejection for a reached limit."""
         if (congestion := self._congestion()) is not None:
             return congestion
@@ -260,7 +264,7 @@ class ServerCore:
         """Return the rejection during a shutdown; None without one."""
         return _CONGESTION if self._is_closing else None
 
-    async def _answer(
+    async def answer(
         self, place: Place, rq: AssociateRQ, rules: Rules
     ) -> tuple[AssociateAC | AssociateRJ, AcceptorPolicy]:
         """Return the answer to a request, and the policy after the handlers of the negotiation."""
@@ -268,7 +272,7 @@ class ServerCore:
         if not is_allowed(session.stream.peer_address, rules.allowed):
             await session.end()
             return _CONGESTION, policy  # not sent: the connection is closed
-        refusal = self._enter(place)
+        refusal = self.enter(place)
         if refusal is not None:
             return refusal, policy
         # Handlers do not see requests that the policy rejects by itself.

@@ -6,7 +6,7 @@ import atexit
 import select
 import socket
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from math import inf
 from time import monotonic
@@ -23,6 +23,12 @@ from .serving import ConnectionServer, Serving, report
 _LAST_WAIT = 15.0
 """Seconds that `Server.shutdown` waits for its threads; each needs `Timeouts.close` at most, unless it is
 within a handler."""
+
+MakeThread = Callable[..., threading.Thread]
+"""Makes the thread of a connection; takes the arguments of `threading.Thread`."""
+
+MakeServerWaiter = Callable[..., PollWaiter]
+"""Makes the waiter of a connection, of its socket and the `wake` of the server."""
 
 _POLL_INTERVAL = 0.2
 """Poll interval of a waiting shutdown: a signal handler may consume the notification between the check and
@@ -44,7 +50,11 @@ class Server(Serving):
         *,
         maximum_pending: int = MAXIMUM_PENDING,
         reuse_port: bool = False,
+        make_thread: MakeThread = threading.Thread,
+        make_waiter: MakeServerWaiter = PollWaiter,
     ) -> None:
+        self._make_thread = make_thread
+        self._make_waiter = make_waiter
         self._connections = Connections(maximum_pending, threading.current_thread, self._notice_idle)
         self._listeners = listeners(address, reuse_port=reuse_port)
         super().__init__(core, addresses_of(self._listeners))
@@ -68,6 +78,11 @@ class Server(Serving):
         traceback: TracebackType | None,
     ) -> None:
         self.shutdown()
+
+    @property
+    def listeners(self) -> list[socket.socket]:
+        """The listening sockets."""
+        return self._listeners
 
     def start(self) -> None:
         """Accept connections in a thread of the server's own."""
@@ -106,6 +121,18 @@ class Server(Serving):
         waited for, and ends after the handler.
         """
         shut_down([self], grace, refuse=refuse)
+
+    def stop_accepting(self) -> None:
+        """Accept no more connections, and close the listening sockets; associations stay.
+
+        Not to be called by the thread that accepts.
+        """
+        self._associations.begin_shutdown()
+        atexit.unregister(self.shutdown)
+        self._stop.set()
+        with self._changed:
+            while self._acceptor is not None:
+                self._changed.wait(_POLL_INTERVAL)
 
     def _begin_shutdown(self, grace: float, *, refuse: bool) -> None:
         self._associations.begin_shutdown()
@@ -181,7 +208,7 @@ class Server(Serving):
     def _accept_from(self, listener: socket.socket, end: Wake) -> None:
         while not end.is_set:
             try:
-                stream = accept(listener, partial(PollWaiter, wake=self._end), self._connections)
+                stream = accept(listener, partial(self._make_waiter, wake=self._end), self._connections)
                 if stream is None:
                     return
                 self._start_thread(stream)
@@ -190,7 +217,7 @@ class Server(Serving):
                 end.wait(PAUSE)
 
     def _start_thread(self, stream: SocketStream) -> None:
-        thread = threading.Thread(
+        thread = self._make_thread(
             target=self._serve, args=(stream,), name=f"dicomproto {stream.peer_address}", daemon=True
         )
         self._connections.add(stream)

@@ -68,6 +68,12 @@ class Wake:
             self.is_set = True
             os.write(self._pipe[-1], _ONE)
 
+    def clear(self) -> None:
+        """Let waits wait again; not to be called while another thread sets it."""
+        if self.is_set:
+            os.read(self._pipe[0], 8)
+            self.is_set = False
+
     def wait(self, seconds: float) -> None:
         """Wait until it is set, for so many seconds at most."""
         poll = select.poll()  # select() knows no descriptors above 1023
@@ -139,7 +145,9 @@ class PollWaiter:
             self._wake, self._polls = wake, {}
 
     def _wait(self, events: int, deadline: float | None) -> None:
-        poll = self._polls.get(events) or self._poll_for(events)
+        self._wait_on(self._polls.get(events) or self._poll_for(events), deadline)
+
+    def _wait_on(self, poll: select.poll, deadline: float | None) -> None:
         while not self._is_interrupted:
             left = LONGEST_POLL if deadline is None else ceil((deadline - monotonic()) * 1000)
             ready = poll.poll(min(max(left, 0), LONGEST_POLL))
@@ -165,15 +173,52 @@ class PollWaiter:
         return poll
 
 
+class Interrupted(Exception):
+    """A wait has ended because another thread wants the association."""
+
+
+class InterruptibleWaiter(PollWaiter):
+    """Polls one socket; a wait for input ends with `Interrupted` once the wake of this thread is set.
+
+    `current` returns the wake of the running thread, None while its waits must not be interrupted.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket | int,
+        wake: Wake | None = None,
+        *,
+        current: Callable[[], Wake | None],
+    ) -> None:
+        super().__init__(sock, wake)
+        self._current = current
+        self._interrupt: tuple[Wake, select.poll] | None = None
+
+    async def readable(self, deadline: float | None) -> None:
+        """Wait until a receive would not block. Raises `Interrupted`."""
+        interrupt = self._current()
+        if interrupt is None:
+            self._wait(select.POLLIN, deadline)
+            return
+        if self._interrupt is None or self._interrupt[0] is not interrupt:
+            poll = self._poll_for(select.POLLIN)
+            del self._polls[select.POLLIN]
+            poll.register(interrupt, select.POLLIN)
+            self._interrupt = interrupt, poll
+        self._wait_on(self._interrupt[1], deadline)
+        if interrupt.is_set:
+            raise Interrupted
+
+
 class BlockingBackend:
     """The blocking `Backend`. With the wake pipe of a server, a shutdown ends all waits on its streams."""
 
     flavour = Flavour.BLOCKING
 
-    def __init__(self, wake: Wake | None = None) -> None:
+    def __init__(self, wake: Wake | None = None, make_waiter: Callable[..., PollWaiter] = PollWaiter) -> None:
         self._wake = wake
         self.connect: Final = partial(
-            connect, resolve=_resolve, make_waiter=partial(PollWaiter, wake=wake), now=monotonic
+            connect, resolve=_resolve, make_waiter=partial(make_waiter, wake=wake), now=monotonic
         )
 
     def now(self) -> float:

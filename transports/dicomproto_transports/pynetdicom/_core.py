@@ -1,0 +1,126 @@
+"""What the drop-in gives the library: settings, sessions, timeouts that change, and waits that give way."""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from dicomproto.config import Timeouts
+
+from .. import blocking
+from ..association.charset import CharsetCheck
+from ..association.held_bytes import HeldBytes
+from ..association.session import Session
+from ..streams.blocking_waits import BlockingBackend, InterruptibleWaiter, Wake, run
+from . import sop_class
+from ._provider import serve
+
+if TYPE_CHECKING:
+    from dicomproto.connection import Connection
+
+    from ..entity.settings import Settings
+    from ..events.any_association import AnyAssociation
+    from ..events.handlers import Handlers
+    from ..streams.interface import Backend, Stream
+
+
+class ChangingTimeouts(Timeouts):
+    """The timeouts of one association, which may change while it runs."""
+
+    def change(self, **values: float | None) -> None:
+        """Set timeouts; they hold from the next wait on."""
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+
+def timeouts_of(
+    *, acse: float | None, dimse: float | None, connection: float | None, tls: float | None
+) -> ChangingTimeouts:
+    """Return the timeouts of an association; its idle timeout is not the engine's but its own thread's."""
+    return ChangingTimeouts(
+        connect=connection,
+        tls=tls,
+        association=acse,
+        artim=acse,
+        response=dimse,
+        action=dimse,
+        retrieve=dimse,
+        idle=None,
+    )
+
+
+def _interruption() -> Wake | None:
+    """Return what ends the wait of the running thread, if it is that of an association without a call."""
+    thread = threading.current_thread()
+    return thread.turns.interruption if isinstance(thread, OwnThread) else None
+
+
+make_waiter = partial(InterruptibleWaiter, current=_interruption)
+"""Makes the waiters of all associations of the drop-in."""
+
+BACKEND = BlockingBackend(make_waiter=make_waiter)
+
+
+class OwnThread(threading.Thread):
+    """The thread of an association, which waits for the peer while nobody calls."""
+
+    turns: Any
+
+
+class Core(blocking.AE):
+    """The library's application entity behind one of the drop-in, whose settings it takes over."""
+
+    def __init__(self, face: Any) -> None:
+        super().__init__("PYNETDICOM")
+        vars(self).update(_face=face, _taken=())
+
+    def settled(self) -> Settings:
+        """Return the present settings."""
+        face = vars(self)["_face"]
+        wanted = (
+            face.maximum_pdu_size,
+            face.maximum_associations,
+            str(face.implementation_class_uid),
+            face.implementation_version_name,
+            sop_class.registry(),
+            face.ae_title.strip(),
+        )
+        if wanted != vars(self)["_taken"]:
+            vars(self)["_taken"] = wanted
+            self.maximum_pdu_size, self.maximum_associations, uid, version, registry, title = wanted
+            self.implementation_class_uid, self.implementation_version_name = uid, version
+            self.sop_classes, self.ae_title = registry, title
+            self.give_way_after = 0.0
+        return super().settled()
+
+    def new_session(
+        self,
+        connection: Connection,
+        stream: Stream,
+        backend: Backend,
+        handlers: Handlers,
+        settings: Settings,
+        *,
+        timeouts: Timeouts | None = None,
+        ae_title: str | None = None,
+        assume_charset: str | None = None,
+        held_bytes: HeldBytes | None = None,
+        association: Any = None,
+    ) -> Session:
+        """Return the session of an association: `association`, or the running thread in a server."""
+        owner: Any = threading.current_thread() if association is None else association
+        return Session(
+            connection,
+            stream,
+            backend,
+            timeouts or owner.live_timeouts,
+            owner.library_handlers(),
+            serve=serve,
+            make_association=lambda made: cast("AnyAssociation", owner.attach(made)),
+            ae_title=ae_title or settings.ae_title,
+            drive=run,
+            text=CharsetCheck(assume_charset),
+            held_bytes=held_bytes or HeldBytes(),
+            maximum_collected=settings.maximum_collected,
+        )

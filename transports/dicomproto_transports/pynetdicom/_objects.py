@@ -1,0 +1,71 @@
+"""Objects to send: data sets and files, checked as pynetdicom does."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+from pydicom.uid import UID, ExplicitVRBigEndian, ImplicitVRLittleEndian
+
+from ..files.objects import DatasetToSend, ObjectToSend, prepare
+from ..files.part10 import InvalidFile, TruncatedFile
+from . import _config
+
+LOGGER = logging.getLogger("pynetdicom.association")
+
+
+def object_to_send(dataset: str | Path | Dataset) -> tuple[ObjectToSend, bool]:
+    """Return the object of a data set or file, and whether it may be converted.
+
+    Raises AttributeError for one that lacks something, InvalidDicomError for a file that is no DICOM file.
+    """
+    if isinstance(dataset, Dataset):
+        item = DatasetToSend(dataset) if _lacks_nothing(dataset) else None
+        assert item is not None
+        item.transfer_syntax_uid = _transfer_syntax(dataset)
+        return item, True
+    try:
+        return prepare(os.fspath(Path(dataset))), not _config.STORE_SEND_CHUNKED_DATASET
+    except TruncatedFile:
+        raise
+    except InvalidFile as error:
+        raise InvalidDicomError(str(error)) from error
+
+
+def _lacks_nothing(dataset: Dataset) -> bool:
+    missing = [keyword for keyword in ("SOPClassUID", "SOPInstanceUID") if keyword not in dataset]
+    if missing:
+        text = f"one or more required element are missing: {', '.join(missing)}"
+        raise AttributeError(f"Unable to send the dataset as {text}")
+    return True
+
+
+def _transfer_syntax(dataset: Dataset) -> str:
+    """Return the transfer syntax that a data set declares; one that contradicts its encoding is an error."""
+    meta = getattr(dataset, "file_meta", None)
+    syntax: UID | None = None if meta is None else meta.get("TransferSyntaxUID")
+    if syntax is None:
+        raise AttributeError(
+            "Unable to determine the presentation context to use with `dataset` as it contains no "
+            "'(0002,0010) Transfer Syntax UID' file meta information element"
+        )
+    read = dataset.original_encoding
+    implicit = dataset.is_implicit_VR if read[0] is None else read[0]
+    little = dataset.is_little_endian if read[1] is None else read[1]
+    if (
+        implicit is None
+        or little is None
+        or (syntax.is_implicit_VR, syntax.is_little_endian) == (implicit, little)
+    ):
+        return str(syntax)
+    encoding = f"{'implicit' if implicit else 'explicit'} VR {'little' if little else 'big'} endian"
+    declared = f"a (0002,0010) Transfer Syntax UID of '{syntax.name}'"
+    text = f"'dataset' is encoded as {encoding} but the file meta has {declared}"
+    if implicit != little:
+        raise AttributeError(f"{text} - please set an appropriate Transfer Syntax")
+    used = ImplicitVRLittleEndian if implicit else ExplicitVRBigEndian
+    LOGGER.warning("%s - using '%s' instead", text, used.name)
+    return str(used)

@@ -1,0 +1,35 @@
+"""The status of a response as a data set, with the elements that were sent."""
+
+from __future__ import annotations
+
+from pydicom.dataset import Dataset
+
+from dicomproto.dimse.commands import Response
+
+_OPTIONAL = (
+    "OffendingElement",
+    "ErrorComment",
+    "ErrorID",
+    "AttributeIdentifierList",
+    "NumberOfRemainingSuboperations",
+    "NumberOfCompletedSuboperations",
+    "NumberOfFailedSuboperations",
+    "NumberOfWarningSuboperations",
+)
+
+_kept: dict[type[Response], tuple[str, ...]] = {}
+
+
+def status_data_set(response: Response) -> Dataset:
+    """Return the Status of a response and the elements beside it."""
+    kind = type(response)
+    names = _kept.get(kind)
+    if names is None:
+        names = _kept[kind] = tuple(name for name in _OPTIONAL if hasattr(response, name))
+    status = Dataset()
+    status.Status = int(response.Status)
+    for name in names:
+        value = getattr(response, name)
+        if value is not None:
+            setattr(status, name, list(value) if isinstance(value, tuple) else value)
+    return status

@@ -1,0 +1,18 @@
+"""AE titles that programs set."""
+
+from __future__ import annotations
+
+import warnings
+
+from .utils import decode_bytes, set_ae
+
+
+def title_of(name: str, value: str | bytes) -> str:
+    """Return an AE title, judged; bytes give a DeprecationWarning. Raises TypeError and ValueError."""
+    if isinstance(value, bytes):
+        text = f"The use of bytes with '{name}' is deprecated, use an ASCII str instead"
+        warnings.warn(text, DeprecationWarning, stacklevel=3)
+        value = decode_bytes(value)
+    title = set_ae(value, name, False, False)
+    assert title is not None
+    return title

@@ -1,0 +1,100 @@
+"""Turns at an association: one thread uses it at a time, its own thread waits for the peer in between.
+
+A call takes an uncontended lock. Only if another thread holds it, the call makes that thread, if it merely
+waits for the peer, give way.
+"""
+
+from __future__ import annotations
+
+import threading
+from types import TracebackType
+
+from ..streams.blocking_waits import Wake
+
+
+class Turns:
+    """Whose turn it is; a context manager for one call. A handler's calls are within the turn it runs in."""
+
+    __slots__ = ("uses", "_lock", "_guard", "_wanted", "_wake", "_is_idle", "_free")
+
+    def __init__(self) -> None:
+        self.uses: int = 0
+        """The number of turns that calls have taken."""
+        self._lock = threading.RLock()
+        self._guard = threading.Lock()
+        self._free = threading.Condition(self._guard)
+        self._wanted = 0
+        self._wake: Wake | None = None
+        self._is_idle = False
+
+    def __enter__(self) -> None:
+        self.uses += 1
+        if not self._lock.acquire(blocking=False):
+            self._acquire()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._lock.release()
+
+    def _acquire(self) -> None:
+        """Take the turn from a thread that waits, or after one that works."""
+        with self._guard:
+            self._wanted += 1
+            if self._wake is not None:
+                self._wake.set()
+        try:
+            self._lock.acquire()
+        finally:
+            with self._guard:
+                self._wanted -= 1
+                if not self._wanted:
+                    if self._wake is not None:
+                        self._wake.clear()
+                    self._free.notify_all()
+
+    # -- the thread of the association -------------------------------------------------------------
+
+    @property
+    def interruption(self) -> Wake | None:
+        """What ends the wait for the peer; None while the thread must not be interrupted."""
+        return self._wake if self._is_idle else None
+
+    def take(self, *, wait: bool = True) -> bool:
+        """Take the turn for the association's own thread; False if it is taken, without `wait`."""
+        return self._lock.acquire(blocking=wait)
+
+    def give(self) -> None:
+        """Give the turn back."""
+        self._lock.release()
+
+    def begin_wait(self) -> bool:
+        """Let others interrupt from now on; False if another thread wants the turn already."""
+        with self._guard:
+            if self._wake is None:
+                self._wake = Wake()
+            self._is_idle = not self._wanted
+            return self._is_idle
+
+    def end_wait(self) -> None:
+        """Let nobody interrupt from now on."""
+        self._is_idle = False
+
+    def let_others(self) -> None:
+        """Give the turn to the threads that want it, and take it back after them."""
+        self._lock.release()
+        with self._free:
+            while self._wanted:
+                self._free.wait()
+        self._lock.acquire()
+
+    def close(self) -> None:
+        """Close the descriptors at the end of the association's thread."""
+        with self._guard:
+            wake, self._wake = self._wake, None
+            self._is_idle = False
+            if wake is not None:
+                wake.close()
