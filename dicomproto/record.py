@@ -8,12 +8,16 @@ a function that makes records in two fifths of the time.
 
 The field `warnings` is not compared, so that a PDU with a tolerated fault equals one without. `repr` shows
 only the length of bytes-like values, so that no patient data can reach a log.
+
+A class may say that its optional fields are no attributes while they are None (`_none_is_absent`). Slots of
+other names hold them then, so that the package reads them at the same cost.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from operator import attrgetter
 from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 
 _MISSING: Any = object()
@@ -64,6 +68,19 @@ def _write_init(cls: _RecordType, slots: dict[str, Any]) -> Any:
     return init
 
 
+def _present(field: str, slot: str) -> property:
+    """Return a property that is the value in a slot, and is no attribute while that is None."""
+    read = attrgetter(slot)
+
+    def present(self: Record) -> object:
+        value = read(self)
+        if value is None:
+            raise AttributeError(f"this {type(self).__name__} has no {field}; get() returns None for it")
+        return value
+
+    return property(present)
+
+
 def _run(source: str, scope: dict[str, Any]) -> None:
     """Run code that was made here.
 
@@ -84,23 +101,34 @@ class _RecordType(type):
             if not kind.startswith("ClassVar")
         ]
         defaults = {field: namespace.pop(field, _MISSING) for field in own}
-        namespace["__slots__"] = tuple(own)
+        slots = {field: field for field in own}
+        if namespace.get("_none_is_absent", any(getattr(base, "_none_is_absent", False) for base in bases)):
+            absent = [field for field, default in defaults.items() if default is None]
+            slots.update({field: f"_optional_{field}" for field in absent})
+            namespace.update({field: _present(field, slots[field]) for field in absent})
+        namespace["__slots__"] = tuple(slots.values())
         cls = super().__new__(mcs, name, bases, namespace)
-        fields: dict[str, object] = {}
+        cls._fields, cls._slots = {}, {}
         for base in reversed(cls.__mro__[1:]):
-            fields.update(base.__dict__.get("_fields", {}))
+            cls._fields.update(base.__dict__.get("_fields", {}))
+            cls._slots.update(base.__dict__.get("_slots", {}))
+        fields = cls._fields
         fields.update(defaults)
-        slots = {field: getattr(cls, field) for field in fields}
-        cls._fields = fields
-        cls._compared = tuple(field for field in fields if field != "warnings")
+        cls._slots.update(slots)
+        cls._compared = tuple(cls._slots[field] for field in fields if field != "warnings")
         if "__init__" not in namespace:
-            type.__setattr__(cls, "__init__", _FirstInit(cls, slots))
+            members = {field: getattr(cls, slot) for field, slot in cls._slots.items()}
+            type.__setattr__(cls, "__init__", _FirstInit(cls, members))
         return cls
 
     _fields: dict[str, object]
     """All fields in order, the inherited ones first, with their defaults (`_MISSING` for none)."""
 
+    _slots: dict[str, str]
+    """The slot of each field: the value, None included."""
+
     _compared: tuple[str, ...]
+    """The slots of the fields that are compared."""
 
     _converters: dict[str, Callable[[object], object]]
 
@@ -117,6 +145,9 @@ class Record(metaclass=_RecordType):
     _converters: ClassVar[dict[str, Callable[[object], object]]] = {}
     """Functions that convert the values of some fields before they are stored."""
 
+    _none_is_absent: ClassVar[bool] = False
+    """Whether a field with the default None raises AttributeError while it is None."""
+
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{type(self).__name__} is immutable; use replace({name}=...)")
 
@@ -124,7 +155,7 @@ class Record(metaclass=_RecordType):
         raise AttributeError(f"{type(self).__name__} is immutable")
 
     def _values(self) -> tuple[object, ...]:
-        return tuple([getattr(self, field) for field in type(self)._compared])
+        return tuple([getattr(self, slot) for slot in type(self)._compared])
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
@@ -135,24 +166,30 @@ class Record(metaclass=_RecordType):
         return hash((type(self), self._values()))
 
     def __repr__(self) -> str:
-        shown = (f"{field}={_shown(getattr(self, field))}" for field in type(self)._fields)
+        shown = (f"{field}={_shown(value)}" for field, value in values_of(self).items())
         return f"{type(self).__name__}({', '.join(shown)})"
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild, (type(self), {f: getattr(self, f) for f in type(self)._fields})
+        return _rebuild, (type(self), values_of(self))
 
     def replace(self, **changes: object) -> Self:
         """Return a copy with some fields changed. Raises TypeError for an unknown field."""
-        kind, values = type(self), changes.copy()
-        for field in kind._fields:
-            if field not in changes:
-                values[field] = getattr(self, field)
-        made: Self = _write_maker(kind)(**values)
+        made: Self = _write_maker(type(self))(**(values_of(self) | changes))
         return made
 
 
 def _rebuild(kind: type[Record], fields: dict[str, object]) -> Record:
     return kind(**fields)
+
+
+def values_of(record: Record) -> dict[str, object]:
+    """Return the values of all fields, None included."""
+    return {field: getattr(record, slot) for field, slot in type(record)._slots.items()}
+
+
+def slots_of(kind: type[Record]) -> dict[str, str]:
+    """Return the attribute that holds each field, None included."""
+    return kind._slots
 
 
 RecordT = TypeVar("RecordT", bound=Record)
@@ -178,7 +215,7 @@ def _write_maker(kind: type[Record]) -> Any:
     parameters, values = _parameters(kind._fields, kind._converters, scope)
     defaults = ["=" in parameter for parameter in parameters]
     order = "" if defaults == sorted(defaults) else "*, "
-    stores = "".join([f"    made.{field} = {value}\n" for field, value in values])
+    stores = "".join([f"    made.{kind._slots[field]} = {value}\n" for field, value in values])
     head = f"def make({order}{', '.join(parameters)}):\n"
     _run(f"{head}    made = _new(_blank)\n{stores}    made.__class__ = _kind\n    return made\n", scope)
     return scope["make"]

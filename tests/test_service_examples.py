@@ -1151,7 +1151,7 @@ class Desk:
 
     def create(self, sop_class: str, **values: object) -> tuple[int, str, Dataset | None]:
         response, made = self.assoc.send_n_create(dataset_of(**values), sop_class, meta_uid=self.meta)
-        return int(response.Status), response.AffectedSOPInstanceUID, made
+        return int(response.Status), response.get("AffectedSOPInstanceUID"), made
 
     def session(self) -> str:
         status, uid, _ = self.create(self.module.BasicFilmSession)

@@ -21,7 +21,7 @@ from operator import attrgetter
 from typing import Any
 
 from ..errors import InvalidCommand, LocalProtocolError
-from ..record import maker_of
+from ..record import maker_of, slots_of
 from ..uids import is_valid_uid
 from ..upper_layer.conformance import MAXIMUM_AE_TITLE_LENGTH, is_plain_text
 from ..upper_layer.pdu import Buffer
@@ -127,7 +127,8 @@ class _Plan:
         self.names = [_attribute(element) for element in self.elements]
         optional = {name for name in self.names if defaults.get(name, 0) is None}
         self.make = maker_of(command)
-        self.values = attrgetter(*self.names)
+        slots = slots_of(command)
+        self.values = attrgetter(*[slots.get(name, name) for name in self.names])
         self.encoders = [_encoder_for(element, command) for element in self.elements]
         # Values that count as absent.
         self.absent = [(None, "", ()) if name in optional else () for name in self.names]

@@ -13,8 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from ..record import Record, maker_of
+from ..record import Record, maker_of, values_of
 from ..uids import normalize_uid
+from .elements import ELEMENTS
 from .status import Category, category_of
 from .status import Status as StatusCode
 
@@ -67,8 +68,7 @@ class Command(Record):
 
     def __repr__(self) -> str:
         shown = []
-        for field in type(self)._fields:
-            value = getattr(self, field)
+        for field, value in values_of(self).items():
             if value is not None and value != () and value != b"":
                 shown.append(f"{field}={_shown(field, value)}")
         return f"{type(self).__name__}({', '.join(shown)})"
@@ -122,6 +122,19 @@ class AnsweredBy(Request, Generic[ResponseT]):
         def response(self, Status: int = 0, **fields: object) -> ResponseT: ...
 
 
+_KEYWORDS = {element.keyword: None for element in ELEMENTS.values()}
+
+
+def _keyword_of(element: object) -> str | None:
+    """Return the keyword of a command element that is named by keyword, tag, or (group, number)."""
+    if isinstance(element, str):
+        return element if element in _KEYWORDS else None
+    if isinstance(element, tuple) and len(element) == 2 and element[0] == 0:
+        element = element[1]
+    found = ELEMENTS.get(element) if isinstance(element, int) else None
+    return None if found is None else found.keyword
+
+
 def _status(value: object) -> object:
     return StatusCode(value) if type(value) is int else value
 
@@ -131,8 +144,12 @@ class Response(Command):
 
     A number for `Status` becomes a `Status` with category and meaning. In a received response these are the
     ones of its service class.
+
+    An element that was not sent is no attribute: `hasattr(response, "ErrorComment")` tells whether it was,
+    and so does `"ErrorComment" in response`. `get` returns a default in place of an AttributeError.
     """
 
+    _none_is_absent = True
     _converters: ClassVar[dict[str, Callable[[object], object]]] = {"Status": _status}
 
     MessageIDBeingRespondedTo: int
@@ -142,6 +159,19 @@ class Response(Command):
     ErrorComment: str | None = None
     ErrorID: int | None = None
     AttributeIdentifierList: tuple[int, ...] | None = None
+
+    def get(self, element: str | int | tuple[int, int], default: Any = None) -> Any:
+        """Return the value of an element, named by keyword or tag; `default` if it was not sent."""
+        keyword = _keyword_of(element)
+        return default if keyword is None else getattr(self, keyword, default)
+
+    def __contains__(self, element: object) -> bool:
+        keyword = _keyword_of(element)
+        return keyword is not None and hasattr(self, keyword)
+
+    def keys(self) -> list[str]:
+        """Return the keywords of the elements that were sent, in the order of their tags."""
+        return [keyword for keyword in _KEYWORDS if hasattr(self, keyword)]
 
     @property
     def status(self) -> StatusCode:

@@ -7,6 +7,7 @@ one service class is in `dicomproto.services`: a response has a `ServiceStatus` 
 from __future__ import annotations
 
 from enum import Enum, StrEnum
+from typing import ClassVar
 
 
 class Category(StrEnum):
@@ -84,9 +85,34 @@ _RANGES = {
 
 
 class Status(int):
-    """A status code with its category and general meaning; equal to the plain number."""
+    """A status code with its category and general meaning; equal to the plain number.
+
+    The codes with a name are its members, such as `Status.SUCCESS`, and constants of this module.
+    """
 
     __slots__ = ()
+
+    SUCCESS: ClassVar[Status]
+    PROCESSING_FAILURE: ClassVar[Status]
+    DUPLICATE_SOP_INSTANCE: ClassVar[Status]
+    NO_SUCH_EVENT_TYPE: ClassVar[Status]
+    INVALID_SOP_INSTANCE: ClassVar[Status]
+    MISSING_ATTRIBUTE: ClassVar[Status]
+    SOP_CLASS_NOT_SUPPORTED: ClassVar[Status]
+    NO_SUCH_ACTION_TYPE: ClassVar[Status]
+    NOT_AUTHORIZED: ClassVar[Status]
+    DUPLICATE_INVOCATION: ClassVar[Status]
+    UNRECOGNIZED_OPERATION: ClassVar[Status]
+    MISTYPED_ARGUMENT: ClassVar[Status]
+    RESOURCE_LIMITATION: ClassVar[Status]
+    OUT_OF_RESOURCES: ClassVar[Status]
+    UNABLE_TO_PERFORM_SUB_OPERATIONS: ClassVar[Status]
+    MOVE_DESTINATION_UNKNOWN: ClassVar[Status]
+    SUB_OPERATIONS_WITH_FAILURES: ClassVar[Status]
+    CANNOT_UNDERSTAND: ClassVar[Status]
+    CANCEL: ClassVar[Status]
+    PENDING: ClassVar[Status]
+    PENDING_WITHOUT_OPTIONAL_KEYS: ClassVar[Status]
 
     @property
     def service_class(self) -> Enum | None:
@@ -120,24 +146,24 @@ class Status(int):
         return f"{self:04X}H ({self.meaning})"
 
 
-SUCCESS = Status(0x0000)
-PROCESSING_FAILURE = Status(0x0110)
-DUPLICATE_SOP_INSTANCE = Status(0x0111)
-NO_SUCH_EVENT_TYPE = Status(0x0113)
-INVALID_SOP_INSTANCE = Status(0x0117)
-MISSING_ATTRIBUTE = Status(0x0120)
-SOP_CLASS_NOT_SUPPORTED = Status(0x0122)
-NO_SUCH_ACTION_TYPE = Status(0x0123)
-NOT_AUTHORIZED = Status(0x0124)
-DUPLICATE_INVOCATION = Status(0x0210)
-UNRECOGNIZED_OPERATION = Status(0x0211)
-MISTYPED_ARGUMENT = Status(0x0212)
-RESOURCE_LIMITATION = Status(0x0213)
-OUT_OF_RESOURCES = Status(0xA700)
-UNABLE_TO_PERFORM_SUB_OPERATIONS = Status(0xA702)
-MOVE_DESTINATION_UNKNOWN = Status(0xA801)
-SUB_OPERATIONS_WITH_FAILURES = Status(0xB000)
-CANNOT_UNDERSTAND = Status(0xC000)
-CANCEL = Status(0xFE00)
-PENDING = Status(0xFF00)
-PENDING_WITHOUT_OPTIONAL_KEYS = Status(0xFF01)
+SUCCESS = Status.SUCCESS = Status(0x0000)
+PROCESSING_FAILURE = Status.PROCESSING_FAILURE = Status(0x0110)
+DUPLICATE_SOP_INSTANCE = Status.DUPLICATE_SOP_INSTANCE = Status(0x0111)
+NO_SUCH_EVENT_TYPE = Status.NO_SUCH_EVENT_TYPE = Status(0x0113)
+INVALID_SOP_INSTANCE = Status.INVALID_SOP_INSTANCE = Status(0x0117)
+MISSING_ATTRIBUTE = Status.MISSING_ATTRIBUTE = Status(0x0120)
+SOP_CLASS_NOT_SUPPORTED = Status.SOP_CLASS_NOT_SUPPORTED = Status(0x0122)
+NO_SUCH_ACTION_TYPE = Status.NO_SUCH_ACTION_TYPE = Status(0x0123)
+NOT_AUTHORIZED = Status.NOT_AUTHORIZED = Status(0x0124)
+DUPLICATE_INVOCATION = Status.DUPLICATE_INVOCATION = Status(0x0210)
+UNRECOGNIZED_OPERATION = Status.UNRECOGNIZED_OPERATION = Status(0x0211)
+MISTYPED_ARGUMENT = Status.MISTYPED_ARGUMENT = Status(0x0212)
+RESOURCE_LIMITATION = Status.RESOURCE_LIMITATION = Status(0x0213)
+OUT_OF_RESOURCES = Status.OUT_OF_RESOURCES = Status(0xA700)
+UNABLE_TO_PERFORM_SUB_OPERATIONS = Status.UNABLE_TO_PERFORM_SUB_OPERATIONS = Status(0xA702)
+MOVE_DESTINATION_UNKNOWN = Status.MOVE_DESTINATION_UNKNOWN = Status(0xA801)
+SUB_OPERATIONS_WITH_FAILURES = Status.SUB_OPERATIONS_WITH_FAILURES = Status(0xB000)
+CANNOT_UNDERSTAND = Status.CANNOT_UNDERSTAND = Status(0xC000)
+CANCEL = Status.CANCEL = Status(0xFE00)
+PENDING = Status.PENDING = Status(0xFF00)
+PENDING_WITHOUT_OPTIONAL_KEYS = Status.PENDING_WITHOUT_OPTIONAL_KEYS = Status(0xFF01)

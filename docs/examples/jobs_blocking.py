@@ -100,7 +100,7 @@ def hear(event):
 
 
 def show(response):
-    comment = response.ErrorComment or ""
+    comment = response.get("ErrorComment", "")
     print(f"{response.Status:04X}", comment)
 
 

@@ -101,7 +101,7 @@ async def hear(event):
 
 
 def show(response):
-    comment = response.ErrorComment or ""
+    comment = response.get("ErrorComment", "")
     print(f"{response.Status:04X}", comment)
 
 

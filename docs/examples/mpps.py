@@ -205,8 +205,8 @@ def completed():
 
 
 def show(what, response):
-    error_id = "" if response.ErrorID is None else f", Error ID {response.ErrorID:04X}"
-    comment = f": {response.ErrorComment}" if response.ErrorComment else ""
+    error_id = f", Error ID {response.ErrorID:04X}" if "ErrorID" in response else ""
+    comment = f": {response.ErrorComment}" if "ErrorComment" in response else ""
     print(f"{what}: {response.Status:04X} {response.status.meaning}{error_id}{comment}")
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pickle
+from typing import Any
 
 import pytest
+from pydicom.tag import Tag
 
+from dicomproto.dimse.codec import decode_command, encode_command
 from dicomproto.dimse.commands import (
     CCancelRQ,
     CEchoRQ,
@@ -131,7 +134,7 @@ def test_a_response_takes_more_fields_and_another_status() -> None:
 
 
 def test_a_missing_uid_is_not_echoed_as_an_empty_one() -> None:
-    assert STORE.replace(AffectedSOPInstanceUID="").response().AffectedSOPInstanceUID is None
+    assert "AffectedSOPInstanceUID" not in STORE.replace(AffectedSOPInstanceUID="").response()
 
 
 def test_uids_without_their_padding() -> None:
@@ -149,3 +152,67 @@ def test_a_response_tells_its_status() -> None:
     assert pending.category is Category.PENDING
     assert pending.status == Status(0xFF00) == pending.Status
     assert pending.status.meaning == "Pending"
+
+
+def test_an_element_that_was_not_sent_is_no_attribute() -> None:
+    response = CStoreRSP(MessageIDBeingRespondedTo=1, Status=0xA700, ErrorComment="no room")
+    assert response.ErrorComment == "no room"
+    assert not hasattr(response, "ErrorID")
+    with pytest.raises(AttributeError, match=r"this CStoreRSP has no ErrorID; get\(\) returns None for it"):
+        response.ErrorID  # noqa: B018
+    with pytest.raises(AttributeError, match="has no attribute 'ErrorKind'"):
+        response.ErrorKind  # type: ignore[attr-defined]  # noqa: B018
+    with pytest.raises(AttributeError, match="immutable"):
+        response.ErrorComment = "room"  # type: ignore[misc]
+    assert response != response.replace(ErrorComment=None)
+    assert not hasattr(response.replace(ErrorComment=None), "ErrorComment")
+    copied = pickle.loads(pickle.dumps(response))
+    assert (copied, hasattr(copied, "ErrorID")) == (response, False)
+
+
+@pytest.mark.parametrize(
+    ("element", "value"),
+    [
+        ("Status", 0xA700),
+        ("ErrorComment", "no room"),
+        (0x00000902, "no room"),
+        ((0x0000, 0x0902), "no room"),
+        (Tag("ErrorComment"), "no room"),
+        (Tag(0x0000, 0x0900), 0xA700),
+        ("ErrorID", None),
+        (0x00000903, None),
+        ("EventTypeID", None),  # of other responses
+        ("warnings", None),  # a field, and no element
+        ("PatientName", None),
+        (0x00100010, None),
+        ((0x0010, 0x0902), None),
+        ((0x0000, 0x0902, 0), None),
+        (1.5, None),
+        ([], None),
+    ],
+)
+def test_elements_are_asked_for_by_keyword_or_tag(element: Any, value: object) -> None:
+    response = CStoreRSP(MessageIDBeingRespondedTo=1, Status=0xA700, ErrorComment="no room")
+    assert response.get(element) == value
+    assert response.get(element, "none") == ("none" if value is None else value)
+    assert (element in response) is (value is not None)
+
+
+def test_the_elements_that_were_sent() -> None:
+    assert CEchoRSP(MessageIDBeingRespondedTo=1).keys() == [
+        "MessageIDBeingRespondedTo",
+        "CommandDataSetType",
+        "Status",
+    ]
+    received = decode_command(encode_command(STORE.response(0xA700, ErrorComment="no room", ErrorID=7)))
+    assert isinstance(received, Response)
+    assert received.keys() == [
+        "AffectedSOPClassUID",
+        "MessageIDBeingRespondedTo",
+        "CommandDataSetType",
+        "Status",
+        "ErrorComment",
+        "ErrorID",
+        "AffectedSOPInstanceUID",
+    ]
+    assert bool(received)

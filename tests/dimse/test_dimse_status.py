@@ -108,3 +108,14 @@ def test_what_is_no_number_is_no_status() -> None:
     assert response.Status == "0000"
     with pytest.raises(LocalProtocolError, match="Status must be a number from 0 to 65535"):
         encode_command(response)
+
+
+def test_codes_with_a_name_are_members() -> None:
+    names = [name for name, value in vars(status).items() if type(value) is Status]
+    assert {"SUCCESS", "PENDING", "CANCEL", "MOVE_DESTINATION_UNKNOWN"} <= set(names)
+    for name in names:
+        assert getattr(Status, name) is getattr(status, name)
+    assert {name for name, value in vars(Status).items() if type(value) is Status} == set(names)
+    assert (Status.SUCCESS, Status.PENDING, Status.CANCEL) == (0x0000, 0xFF00, 0xFE00)
+    assert Status.SUCCESS.category is Category.SUCCESS
+    assert ServiceStatus.OUT_OF_RESOURCES == 0xA700

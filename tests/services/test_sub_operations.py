@@ -48,7 +48,7 @@ def test_only_a_cancel_says_what_remains() -> None:
     counts = counted(3, 0x0000)
     assert counts.final(GET, 0xFE00).NumberOfRemainingSuboperations == 2
     final = counts.final(GET, 0xA702, ErrorComment="why")
-    assert (final.NumberOfRemainingSuboperations, final.ErrorComment) == (None, "why")
+    assert (final.get("NumberOfRemainingSuboperations"), final.ErrorComment) == (None, "why")
 
 
 def test_what_was_never_tried_has_failed() -> None:

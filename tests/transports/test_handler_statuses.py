@@ -109,11 +109,32 @@ def test_what_cannot_be_sent_beside_a_status(
             async with provided(backend, (kind, giving(kind, result))) as assoc:
                 for _ in range(2):
                     response = await call(assoc)
-                    assert (response.Status, response.OffendingElement) == (nonsense, None), what
+                    assert (response.Status, response.get("OffendingElement")) == (nonsense, None), what
 
     backend.run(main)
     assert "dicomproto.handlers" in {record.name for record in caplog.records}
     assert "Doe" not in caplog.text
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_what_came_with_a_status(backend: AnyBackend, service: str) -> None:
+    """A response has the elements that were sent, as attributes and by name, and no others."""
+    kind, call, _ = SERVICES[service]
+    results = [Status(0xC000), SimpleNamespace(Status=0xC000, ErrorComment="no room")]
+
+    async def main() -> None:
+        for result, comment in zip(results, [None, "no room"], strict=True):
+            async with provided(backend, (kind, giving(kind, result))) as assoc:
+                response = await call(assoc)
+                assert response.get("ErrorComment") == response.get(0x00000902) == comment
+                assert hasattr(response, "ErrorComment") is (comment is not None)
+                assert ("ErrorComment" in response) is (comment is not None)
+                assert ("ErrorComment" in set(response.keys())) is (comment is not None)
+                assert not hasattr(response, "ErrorID")
+                assert {"Status", "MessageIDBeingRespondedTo"} <= set(response.keys())
+                assert response
+
+    backend.run(main)
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -139,7 +160,7 @@ def test_tags_beside_a_status(
     async def main() -> None:
         async with provided(backend, (kind, giving(kind, result))) as assoc:
             response = await call(assoc)
-            assert (response.Status, response.ErrorID, response.OffendingElement) == (0xC000, 5, sent)
+            assert (response.Status, response.ErrorID, response.get("OffendingElement")) == (0xC000, 5, sent)
 
     backend.run(main)
 

@@ -99,10 +99,10 @@ async def final_of(responses: Any) -> tuple[Any, list[str]]:
 
 def counts(status: Any) -> tuple[int | None, ...]:
     return (
-        status.NumberOfRemainingSuboperations,
-        status.NumberOfCompletedSuboperations,
-        status.NumberOfFailedSuboperations,
-        status.NumberOfWarningSuboperations,
+        status.get("NumberOfRemainingSuboperations"),
+        status.get("NumberOfCompletedSuboperations"),
+        status.get("NumberOfFailedSuboperations"),
+        status.get("NumberOfWarningSuboperations"),
     )
 
 

@@ -285,8 +285,8 @@ def test_handler_returns(backend: AnyBackend, tmp_path: Path) -> None:
             for result, expected in cases:
                 stored.status = result
                 response = await assoc.send_c_store(path)
-                assert (response.Status, response.ErrorComment) == expected
-                assert response.OffendingElement == ((0x00100010,) if result is long else None)
+                assert (response.Status, response.get("ErrorComment")) == expected
+                assert response.get("OffendingElement") == ((0x00100010,) if result is long else None)
 
     backend.run(main)
 

@@ -55,7 +55,7 @@ async def end(peer: Peer) -> tuple[int, str | None]:
     peer.connection.send_data(b"", last=True)
     response = (await peer.until(ResponseReceived)).command
     assert isinstance(response, CStoreRSP | NActionRSP)
-    return response.Status, response.ErrorComment
+    return response.Status, response.get("ErrorComment")
 
 
 async def outcome(peer: Peer, size: int, request: Request = STORE) -> int:

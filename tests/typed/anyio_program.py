@@ -29,7 +29,8 @@ async def find(assoc: Association, query: Dataset) -> list[Dataset]:
             if status.category is Category.PENDING and identifier is not None:
                 found.append(identifier)
             elif status.category is Category.FAILURE:
-                print(f"{status:04X} {status.meaning} {status.service_class} {response.ErrorComment}")
+                comment: str | None = response.ErrorComment if "ErrorComment" in response else None
+                print(f"{status:04X} {status.meaning} {status.service_class} {comment} {response.keys()}")
             if len(found) == 100 and not responses.is_over:
                 await responses.cancel()
     return found
@@ -68,7 +69,7 @@ async def on_store_stream(event: evt.StoreStreamEvent) -> int:
 
 async def on_action(event: evt.NActionEvent) -> tuple[Status, Dataset]:
     event.after_response(report, event.request.sop_instance_uid)
-    return Status(0x0000), event.action_information
+    return Status.SUCCESS, event.action_information
 
 
 async def report(assoc: Association, uid: str) -> None:

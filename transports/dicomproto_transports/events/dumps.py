@@ -141,7 +141,7 @@ def message_lines(message: Message, way: str, *, with_comment: bool = False) -> 
     command = message.command
     yield f"{command.name} {way}, context {message.context_id}"
     for field in type(command)._fields:
-        value = getattr(command, field)
+        value = getattr(command, field, None)
         if field == "ErrorComment" and value is not None and not with_comment:
             yield f"  {field}: {len(value)} characters"
         elif field not in _HIDDEN and value is not None:

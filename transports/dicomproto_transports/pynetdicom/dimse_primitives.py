@@ -424,11 +424,11 @@ def primitive_of(
     steps = _converters.get(type(command))
     if steps is None:
         names = {*primitive.fields, "ErrorComment", "ErrorID", "OffendingElement"}
-        steps = [(name, _converter(name)) for name in sorted(names) if hasattr(command, name)]
+        steps = [(name, _converter(name)) for name in sorted(names) if hasattr(type(command), name)]
         _converters[type(command)] = steps
     values = primitive.__dict__
     for name, convert in steps:
-        value = getattr(command, name)
+        value = getattr(command, name, None)
         if value is not None:
             key = f"_{name}" if name in primitive.fields else name
             values[key] = value if convert is None else convert(value)

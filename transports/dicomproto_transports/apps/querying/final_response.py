@@ -46,7 +46,7 @@ class FinalResponse:
 
     def comment(self, response: Reply) -> None:
         """Show the Error Comment of a response, with `--show-comments`."""
-        if self._shows_comments and response.ErrorComment:
+        if self._shows_comments and "ErrorComment" in response:
             self._console.warn(f"the peer says: {response.ErrorComment}")
 
     @property

@@ -92,7 +92,7 @@ class RetrievalResult:
                     responses.cancel()
 
     def _take(self, response: CGetRSP | CMoveRSP) -> None:
-        told = {name: getattr(response, f"NumberOf{name.capitalize()}Suboperations") for name in COUNTERS}
+        told = {name: response.get(f"NumberOf{name.capitalize()}Suboperations") for name in COUNTERS}
         if any(count is not None for count in told.values()):
             self.counters = told
         self._has_failures = self._has_failures or bool(told["failed"])
@@ -103,7 +103,7 @@ class RetrievalResult:
     def _end(self, response: CGetRSP | CMoveRSP, identifier: Dataset | None) -> None:
         is_readable = self._take_failed(identifier)
         # A final response has a number of remaining sub-operations only after a cancel (PS3.4 C.4.2.1.6).
-        self._is_left = bool(response.NumberOfRemainingSuboperations)
+        self._is_left = bool(response.get("NumberOfRemainingSuboperations"))
         self._has_failures = (
             self._has_failures
             or bool(self.failed_uids)
@@ -115,7 +115,8 @@ class RetrievalResult:
 
     def _has_only_warnings(self, response: CGetRSP | CMoveRSP) -> bool:
         """Tell whether a status B000 means only that some objects were answered with a warning."""
-        is_told = response.NumberOfFailedSuboperations == 0 and bool(response.NumberOfWarningSuboperations)
+        warned = bool(response.get("NumberOfWarningSuboperations"))
+        is_told = response.get("NumberOfFailedSuboperations") == 0 and warned
         return (
             response.Status == SUB_OPERATIONS_WITH_FAILURES
             and is_told

@@ -226,7 +226,7 @@ class Transfer:
         self._answered += 1
         status = response.status
         self._console.info(f"response to {source.path}: {status}")
-        if self._show_comments and response.ErrorComment:
+        if self._show_comments and "ErrorComment" in response:
             self._console.warn(f"{source.path}: the peer says: {response.ErrorComment}")
         state = {Category.SUCCESS: "sent", Category.WARNING: "warning"}.get(status.category, "refused")
         for warning in response.warnings:
