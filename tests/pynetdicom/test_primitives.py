@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydicom.uid import UID
 
-from dicomproto.dimse.commands import CMoveRQ, CStoreRQ, NGetRQ
+from dicomproto.dimse.commands import CMoveRQ, CMoveRSP, CStoreRQ, NGetRQ
 from dicomproto.upper_layer import pdu
 
 OURS, THEIRS = "dicomproto_transports.pynetdicom", "pynetdicom"
@@ -306,3 +306,22 @@ def test_the_primitive_of_a_request_has_its_values() -> None:
 def test_internal_parts_name_the_public_way(name: str) -> None:
     with pytest.raises(ImportError, match=f"pynetdicom.{name} is an internal part .* use "):
         import_module(f"{OURS}.{name}")
+
+
+def test_a_status_has_the_elements_that_were_sent_and_no_others() -> None:
+    make = import_module(f"{OURS}._statuses").status_data_set
+    bare = CMoveRSP(MessageIDBeingRespondedTo=1, Status=0)
+    assert [element.keyword for element in make(bare)] == ["Status"]
+    full = CMoveRSP(
+        MessageIDBeingRespondedTo=1,
+        Status=0xB000,
+        ErrorComment="some failed",
+        OffendingElement=(0x00100010,),
+        NumberOfFailedSuboperations=0,
+    )
+    status = make(full)
+    assert (status.ErrorComment, status.NumberOfFailedSuboperations) == ("some failed", 0)
+    assert "NumberOfWarningSuboperations" not in status
+    primitive = class_of(OURS, "dimse_primitives", "primitive_of")
+    assert primitive(bare).ErrorComment is None
+    assert primitive(full).ErrorComment == "some failed"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydicom.dataset import Dataset
 
 from dicomproto.dimse.commands import Response
+from dicomproto.record import slots_of
 
 _OPTIONAL = (
     "OffendingElement",
@@ -17,7 +18,7 @@ _OPTIONAL = (
     "NumberOfWarningSuboperations",
 )
 
-_kept: dict[type[Response], tuple[str, ...]] = {}
+_kept: dict[type[Response], list[tuple[str, str]]] = {}
 
 
 def status_data_set(response: Response) -> Dataset:
@@ -25,11 +26,12 @@ def status_data_set(response: Response) -> Dataset:
     kind = type(response)
     names = _kept.get(kind)
     if names is None:
-        names = _kept[kind] = tuple(name for name in _OPTIONAL if hasattr(response, name))
+        slots = slots_of(kind)
+        names = _kept[kind] = [(name, slots[name]) for name in _OPTIONAL if name in slots]
     status = Dataset()
     status.Status = int(response.Status)
-    for name in names:
-        value = getattr(response, name)
+    for name, slot in names:
+        value = getattr(response, slot)
         if value is not None:
             setattr(status, name, list(value) if isinstance(value, tuple) else value)
     return status

@@ -16,6 +16,7 @@ from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID
 
 from dicomproto.dimse import commands
+from dicomproto.record import slots_of
 
 from ._judged import Judged, NumberField, Primitive, UIDField, fill
 from .utils import decode_bytes, received_uid, set_ae, set_uid
@@ -413,7 +414,17 @@ def _converter(name: str) -> Callable[[Any], object] | None:
     return int if name == "Status" else None
 
 
-_converters: dict[type[commands.Command], list[tuple[str, Callable[[Any], object] | None]]] = {}
+_steps: dict[type[commands.Command], list[tuple[str, str, Callable[[Any], object] | None]]] = {}
+"""Of each command: the attribute with a value, that of the primitive, and what makes one of the other."""
+
+
+def _steps_of(
+    command: type[commands.Command], primitive: DimsePrimitiveType
+) -> list[tuple[str, str, Callable[[Any], object] | None]]:
+    slots = slots_of(command)
+    keys = {name: f"_{name}" for name in primitive.fields}
+    keys |= {name: name for name in ("ErrorComment", "ErrorID", "OffendingElement")}
+    return [(slots[name], key, _converter(name)) for name, key in keys.items() if name in slots]
 
 
 def primitive_of(
@@ -421,16 +432,14 @@ def primitive_of(
 ) -> DimsePrimitiveType:
     """Return the primitive of a command and its encoded data set. Nothing is judged."""
     primitive = _PRIMITIVES[command.name.rpartition("-")[0]]()
-    steps = _converters.get(type(command))
+    kind = type(command)
+    steps = _steps.get(kind)
     if steps is None:
-        names = {*primitive.fields, "ErrorComment", "ErrorID", "OffendingElement"}
-        steps = [(name, _converter(name)) for name in sorted(names) if hasattr(type(command), name)]
-        _converters[type(command)] = steps
+        steps = _steps[kind] = _steps_of(kind, primitive)
     values = primitive.__dict__
-    for name, convert in steps:
-        value = getattr(command, name, None)
+    for slot, key, convert in steps:
+        value = getattr(command, slot)
         if value is not None:
-            key = f"_{name}" if name in primitive.fields else name
             values[key] = value if convert is None else convert(value)
     if data_set is not None:
         fill(primitive, dataset=data_set if isinstance(data_set, BytesIO) else BytesIO(data_set))
