@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydicom.uid import UID
 
-from dicomproto.dimse.commands import CMoveRQ, CMoveRSP, CStoreRQ, NGetRQ
+from dicomproto.dimse.commands import CMoveRQ, CMoveRSP, CStoreRQ, NEventReportRSP, NGetRQ
 from dicomproto.upper_layer import pdu
 
 OURS, THEIRS = "dicomproto_transports.pynetdicom", "pynetdicom"
@@ -325,3 +325,29 @@ def test_a_status_has_the_elements_that_were_sent_and_no_others() -> None:
     primitive = class_of(OURS, "dimse_primitives", "primitive_of")
     assert primitive(bare).ErrorComment is None
     assert primitive(full).ErrorComment == "some failed"
+
+
+def test_a_status_has_the_elements_of_its_service() -> None:
+    make = import_module(f"{OURS}._statuses").status_data_set
+    report = NEventReportRSP(
+        MessageIDBeingRespondedTo=1,
+        Status=0x0110,
+        AffectedSOPClassUID="1.2",
+        AffectedSOPInstanceUID="1.3",
+        EventTypeID=1,
+        ErrorID=2,
+        OffendingElement=(0x00100010,),
+    )
+    wanted = {"Status", *class_of(THEIRS, "dimse_primitives", "N_EVENT_REPORT").STATUS_OPTIONAL_KEYWORDS}
+    assert {element.keyword for element in make(report)} == wanted - {"ErrorComment"}
+
+
+def test_an_answer_has_the_elements_of_its_service(caplog: pytest.LogCaptureFixture) -> None:
+    answer = import_module(f"{OURS}._answers").response_of
+    request = NGetRQ(MessageID=1, RequestedSOPClassUID="1.2", RequestedSOPInstanceUID="1.3")
+    fields = {"ErrorComment": "bad", "ErrorID": 2, "OffendingElement": (0x00100010,)}
+    response = answer(request, 0x0110, fields)
+    assert (response.ErrorComment, response.ErrorID) == ("bad", 2)
+    assert not hasattr(response, "OffendingElement")
+    assert "OffendingElement" in caplog.text
+    assert answer(CMoveRQ(AffectedSOPClassUID="1.2", MoveDestination="X"), 0, fields).OffendingElement

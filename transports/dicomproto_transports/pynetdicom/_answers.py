@@ -11,6 +11,7 @@ from dicomproto.dimse.codec import error_comment
 from dicomproto.dimse.commands import Request, Response
 
 from ..scp.results import fields_of
+from .dimse_primitives import primitive_class
 from .status import StatusDictType
 
 LOGGER = logging.getLogger("pynetdicom.service_class")
@@ -46,8 +47,14 @@ def status_of(result: Any, statuses: StatusDictType) -> tuple[int, dict[str, Any
 
 
 def response_of(request: Request, code: int, fields: dict[str, Any] | None = None) -> Response:
-    """Return the response with a status and the elements beside it."""
-    return request.response(code, **(fields or {}))
+    """Return the response with a status and the elements beside it, of those that the service has."""
+    known = {}
+    for name, value in (fields or {}).items():
+        if hasattr(primitive_class(type(request)), name):
+            known[name] = value
+        else:
+            LOGGER.warning("A handler returned a status with %s, which %s has not", name, request.name)
+    return request.response(code, **known)
 
 
 def log_failure(event_name: str, error: BaseException) -> None:

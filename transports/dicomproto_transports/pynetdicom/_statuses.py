@@ -7,18 +7,16 @@ from pydicom.dataset import Dataset
 from dicomproto.dimse.commands import Response
 from dicomproto.record import slots_of
 
-_OPTIONAL = (
-    "OffendingElement",
-    "ErrorComment",
-    "ErrorID",
-    "AttributeIdentifierList",
-    "NumberOfRemainingSuboperations",
-    "NumberOfCompletedSuboperations",
-    "NumberOfFailedSuboperations",
-    "NumberOfWarningSuboperations",
-)
+from .dimse_primitives import DIMSEPrimitive, primitive_class
 
 _kept: dict[type[Response], list[tuple[str, str]]] = {}
+"""The keywords of the elements that may come with a status, each with the attribute of its value."""
+
+
+def _names_of(kind: type[Response]) -> list[tuple[str, str]]:
+    primitive, slots = primitive_class(kind), slots_of(kind)
+    keywords = primitive.STATUS_OPTIONAL_KEYWORDS if issubclass(primitive, DIMSEPrimitive) else ()
+    return [(name, slots[name]) for name in keywords if name in slots]
 
 
 def status_data_set(response: Response) -> Dataset:
@@ -26,8 +24,7 @@ def status_data_set(response: Response) -> Dataset:
     kind = type(response)
     names = _kept.get(kind)
     if names is None:
-        slots = slots_of(kind)
-        names = _kept[kind] = [(name, slots[name]) for name in _OPTIONAL if name in slots]
+        names = _kept[kind] = _names_of(kind)
     status = Dataset()
     status.Status = int(response.Status)
     for name, slot in names:

@@ -399,6 +399,11 @@ _PRIMITIVES: dict[str, type[DimsePrimitiveType]] = {
 }
 
 
+def primitive_class(command: type[commands.Command]) -> type[DimsePrimitiveType]:
+    """Return the class of primitives of a request or response."""
+    return _PRIMITIVES[command.name.rpartition("-")[0]]
+
+
 def _kept_uid(value: str) -> UID | None:
     return received_uid(value) if value else None
 
@@ -431,8 +436,8 @@ def primitive_of(
     command: commands.Command, data_set: bytes | BytesIO | None = None, context_id: int | None = None
 ) -> DimsePrimitiveType:
     """Return the primitive of a command and its encoded data set. Nothing is judged."""
-    primitive = _PRIMITIVES[command.name.rpartition("-")[0]]()
     kind = type(command)
+    primitive = primitive_class(kind)()
     steps = _steps.get(kind)
     if steps is None:
         steps = _steps[kind] = _steps_of(kind, primitive)
