@@ -149,7 +149,11 @@ class Record(metaclass=_RecordType):
     """Whether a field with the default None raises AttributeError while it is None."""
 
     def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"{type(self).__name__} is immutable; use replace({name}=...)")
+        if name not in self._fields:
+            fields = ", ".join(self._fields)
+            raise AttributeError(f"{type(self).__name__} has no field {name!r}, only {fields}")
+        text = f"is immutable; use replace({name}=...), which returns a changed copy"
+        raise AttributeError(f"{type(self).__name__} {text}")
 
     def __delattr__(self, name: str) -> None:
         raise AttributeError(f"{type(self).__name__} is immutable")

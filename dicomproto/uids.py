@@ -21,6 +21,14 @@ UNCOMPRESSED_TRANSFER_SYNTAXES = (
 )
 """The transfer syntaxes of native pixel data, best first: Explicit VR keeps the VRs of private elements."""
 
+DEFAULT_TRANSFER_SYNTAXES = (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_BIG_ENDIAN,
+)
+"""The transfer syntaxes of a presentation context for which none are given, best first."""
+
 IMPLEMENTATION_CLASS_UID = "2.25.309536743520180466219374226474853067201"
 """Sent in item 52H; derived from a UUID (PS3.5 B.2), so that it needs no registered root."""
 

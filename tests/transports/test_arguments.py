@@ -19,7 +19,7 @@ from pydicom.dataset import Dataset
 from dicomproto.config import Timeouts
 from dicomproto.negotiation import SupportedContext
 from dicomproto.services import ServiceClass
-from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN, UNCOMPRESSED_TRANSFER_SYNTAXES, VERIFICATION
+from dicomproto.uids import DEFAULT_TRANSFER_SYNTAXES, EXPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
 from dicomproto.upper_layer.pdu import RoleSelection
 from dicomproto_transports import anyio, blocking, evt, trio
 from dicomproto_transports.contexts import (
@@ -301,9 +301,7 @@ def test_a_transfer_syntax_that_is_no_uid_is_told_where_it_is_given(name: str, t
     for method in CONTEXT_METHODS:
         refused(lambda method=method: getattr(ae, method)(VERIFICATION, name), ValueError, text)  # type: ignore[misc]
     refused(lambda: build_context(VERIFICATION, [EXPLICIT_VR_LITTLE_ENDIAN, name]), ValueError, text)
-    assert [context.transfer_syntaxes for context in ae.supported_contexts] == [
-        UNCOMPRESSED_TRANSFER_SYNTAXES
-    ]
+    assert [context.transfer_syntaxes for context in ae.supported_contexts] == [DEFAULT_TRANSFER_SYNTAXES]
 
 
 @pytest.mark.parametrize("uid", ["1.2.03", "1..2", "9" * 70, "1.2.3.", ".1"])
@@ -318,6 +316,7 @@ def test_of_a_context() -> None:
     for given in (5, object(), b"1.2"):
         text = "a transfer syntax must be a UID, as text"
         refused(lambda given=given: build_context(VERIFICATION, given), TypeError, text)  # type: ignore[misc]
+    refused(lambda: build_context(VERIFICATION, []), ValueError, "needs a transfer syntax")
 
 
 def test_of_register_uid() -> None:

@@ -20,7 +20,6 @@ from dicomproto.errors import (
 from dicomproto.uids import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
-    UNCOMPRESSED_TRANSFER_SYNTAXES,
     VERIFICATION,
 )
 from dicomproto.upper_layer.events import (
@@ -39,7 +38,12 @@ from dicomproto.upper_layer.pdu import (
     RoleSelection,
     UserIdentityRQ,
 )
-from dicomproto_transports import evt, testing
+from dicomproto_transports import (
+    DEFAULT_TRANSFER_SYNTAXES,
+    AllStoragePresentationContexts,
+    evt,
+    testing,
+)
 from dicomproto_transports.association.endings import explain
 from dicomproto_transports.entity.ae import AECore
 from dicomproto_transports.entity.service_users import acceptor_of, requestor_of
@@ -96,7 +100,7 @@ def test_requested_contexts() -> None:
     ae.add_requested_context(MR_IMAGE, EXPLICIT_VR_LITTLE_ENDIAN)
     ae.add_requested_context(MR_IMAGE, [IMPLICIT_VR_LITTLE_ENDIAN, UID(EXPLICIT_VR_LITTLE_ENDIAN)])
     assert [(c.context_id, c.abstract_syntax, c.transfer_syntaxes) for c in ae.requested_contexts] == [
-        (1, CT_IMAGE, UNCOMPRESSED_TRANSFER_SYNTAXES),
+        (1, CT_IMAGE, tuple(DEFAULT_TRANSFER_SYNTAXES)),
         (3, MR_IMAGE, (EXPLICIT_VR_LITTLE_ENDIAN,)),
         (5, MR_IMAGE, (IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN)),
     ]
@@ -106,14 +110,29 @@ def test_requested_contexts() -> None:
     assert [c.abstract_syntax for c in ae.requested_contexts] == [MR_IMAGE]
     ae.requested_contexts = [
         VERIFICATION,
+        MR_IMAGE,
         (CT_IMAGE, [IMPLICIT_VR_LITTLE_ENDIAN]),
         PresentationContextRQ(
             context_id=99, abstract_syntax=MR_IMAGE, transfer_syntaxes=(IMPLICIT_VR_LITTLE_ENDIAN,)
         ),
     ]
-    assert [c.abstract_syntax for c in ae.requested_contexts] == [VERIFICATION, CT_IMAGE, MR_IMAGE]
+    syntaxes = [c.abstract_syntax for c in ae.requested_contexts]
+    assert syntaxes == [MR_IMAGE, VERIFICATION, MR_IMAGE, CT_IMAGE, MR_IMAGE]
     ae.requested_contexts = []
     assert ae.requested_contexts == []
+
+
+def test_there_are_at_most_128_requested_contexts() -> None:
+    ae = AECore()
+    ae.requested_contexts = AllStoragePresentationContexts[:127]
+    with pytest.raises(ValueError, match="129 requested contexts, 128 can be proposed"):
+        ae.requested_contexts = [CT_IMAGE, MR_IMAGE]
+    assert len(ae.requested_contexts) == 127
+    ae.add_requested_context(VERIFICATION)
+    with pytest.raises(ValueError, match="129 requested contexts, 128 can be proposed"):
+        ae.add_requested_context(CT_IMAGE)
+    assert ae.requested_contexts[-1].abstract_syntax == VERIFICATION
+    assert len(ae.requested_contexts) == 128
 
 
 def test_supported_contexts() -> None:
@@ -122,7 +141,7 @@ def test_supported_contexts() -> None:
     ae.add_supported_context(CT_IMAGE, [EXPLICIT_VR_LITTLE_ENDIAN], scu_role=False, scp_role=True)
     ae.add_supported_context(VERIFICATION)
     verification, ct = ae.supported_contexts
-    assert verification.transfer_syntaxes == UNCOMPRESSED_TRANSFER_SYNTAXES
+    assert verification.transfer_syntaxes == tuple(DEFAULT_TRANSFER_SYNTAXES)
     assert ct.transfer_syntaxes == (IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN)
     assert (ct.scu_role, ct.scp_role) == (False, True)
     ae.remove_supported_context(CT_IMAGE, IMPLICIT_VR_LITTLE_ENDIAN)
@@ -131,8 +150,25 @@ def test_supported_contexts() -> None:
     ae.remove_supported_context(CT_IMAGE)
     assert ae.supported_contexts == [verification]
     ae.supported_contexts = [ct, MR_IMAGE]
-    assert [c.abstract_syntax for c in ae.supported_contexts] == [CT_IMAGE, MR_IMAGE]
-    assert ae.supported_contexts[0] == ct
+    assert [c.abstract_syntax for c in ae.supported_contexts] == [VERIFICATION, CT_IMAGE, MR_IMAGE]
+    assert ae.supported_contexts[1] == ct
+    ae.supported_contexts = []
+    assert ae.supported_contexts == []
+
+
+def test_roles_of_the_contexts_of_an_entity() -> None:
+    """The errors of assignments name what works."""
+    ae = AECore()
+    ae.supported_contexts = [CT_IMAGE, MR_IMAGE]
+    with pytest.raises(AttributeError, match=r"use replace\(scp_role=...\), which returns a changed copy"):
+        ae.supported_contexts[0].scp_role = True  # type: ignore[misc]
+    ae.supported_contexts = [cx.replace(scp_role=True) for cx in ae.supported_contexts]
+    assert [(cx.scp_role, cx.scu_role) for cx in ae.supported_contexts] == [(True, None)] * 2
+    ae.requested_contexts = [CT_IMAGE]
+    with pytest.raises(AttributeError, match=r"no roles: give build_role\(\) in ext_neg of associate\(\)"):
+        ae.requested_contexts[0].scp_role = True  # type: ignore[attr-defined]
+    with pytest.raises(AttributeError, match=r"use replace\(transfer_syntaxes=...\)"):
+        ae.requested_contexts[0].transfer_syntax = ()  # type: ignore[misc]
 
 
 def test_contexts_that_are_none() -> None:

@@ -22,8 +22,8 @@ from dicomproto_transports import blocking, contexts
 from dicomproto_transports.contexts import PresentationContext, build_context, build_role
 
 DEFAULT = (
-    IMPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_BIG_ENDIAN,
 )

@@ -672,6 +672,7 @@ def test_the_originator_is_who_asked_for_the_move(backend: AnyBackend) -> None:
                 yield PENDING, image(1)
 
             pacs = make_ae(backend, "PACS")
+            pacs.requested_contexts = []
             pacs.requested_contexts = [MOVE]
             roles = [RoleSelection(sop_class_uid=MOVE, scu_role=True, scp_role=True)]
             assoc = await associate(

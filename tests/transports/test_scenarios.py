@@ -243,6 +243,7 @@ def test_store_converted(backend: AnyBackend) -> None:
 
     path = get_testdata_file("CT_small.dcm")
     ae = make_ae(backend)
+    ae.requested_contexts = []
     ae.requested_contexts = [(CT_IMAGE, [EXPLICIT_VR_BIG_ENDIAN])]
 
     async def main() -> None:

@@ -143,7 +143,7 @@ CASES = {
         0x0211,
     ),
     "move_destinations": Seen({"THERE": (HOST, 104)}, move, [0xA801], [0x0000]),
-    "supported_contexts": Seen([VERIFICATION], contexts, {*SUPPORTED}, {VERIFICATION}),
+    "supported_contexts": Seen([UNSUPPORTED], contexts, {*SUPPORTED}, {*SUPPORTED, UNSUPPORTED}),
 }
 
 OF_REQUESTORS = {"requested_contexts", "connect"}

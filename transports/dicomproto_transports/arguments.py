@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar, cast
 
 from dicomproto.config import Timeouts
 from dicomproto.negotiation import Proposal, SupportedContext, index_supported
-from dicomproto.uids import UNCOMPRESSED_TRANSFER_SYNTAXES
+from dicomproto.uids import DEFAULT_TRANSFER_SYNTAXES
 from dicomproto.upper_layer.pdu import AsynchronousOperationsWindow, PresentationContextRQ
 
 from .checks import checked, own_title, seconds_or_none, timeouts, whole, wrong
@@ -192,7 +192,7 @@ def proposal_of(context: object) -> tuple[str, tuple[str, ...]]:
     if isinstance(context, PresentationContextRQ | SupportedContext):
         return context_uid(context.abstract_syntax), transfer_syntaxes(context.transfer_syntaxes)
     if isinstance(context, str):
-        return context_uid(context), UNCOMPRESSED_TRANSFER_SYNTAXES
+        return context_uid(context), DEFAULT_TRANSFER_SYNTAXES
     if not isinstance(context, tuple | list) or len(context) != 2:
         wanted = "a SOP class UID, (SOP class UID, transfer syntaxes) or a PresentationContext"
         raise TypeError(f"a presentation context {wrong(wanted, context)}")
@@ -206,9 +206,9 @@ def context_uid(uid: object) -> str:
 
 
 def transfer_syntaxes(given: object) -> tuple[str, ...]:
-    """Return the transfer syntaxes of a context: one, several, or for None the uncompressed ones."""
+    """Return the transfer syntaxes of a context: one, several, or for None the default ones."""
     if given is None:
-        return UNCOMPRESSED_TRANSFER_SYNTAXES
+        return DEFAULT_TRANSFER_SYNTAXES
     syntaxes = given_syntaxes(given)
     if not syntaxes:
         raise ValueError("a presentation context needs a transfer syntax")

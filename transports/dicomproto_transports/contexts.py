@@ -1,8 +1,9 @@
 """Presentation contexts: ready-made lists by service class, and functions to build one.
 
-Each access to a name makes a new list, which the program may slice, join and change. Deflated Explicit VR
-Little Endian is among the default transfer syntaxes, as in pynetdicom: objects are stored as received, and
-identifiers are inflated up to `Limits.collect`.
+Each access to a name makes a new list, which the program may slice, join and change. A context for which no
+transfer syntaxes are given has the `DEFAULT_TRANSFER_SYNTAXES`, here and in an `AE`: Explicit VR Little
+Endian, Implicit VR Little Endian, Deflated Explicit VR Little Endian and Explicit VR Big Endian, in this
+order. Deflated objects are stored as received, and deflated identifiers are inflated up to `Limits.collect`.
 """
 
 from __future__ import annotations
@@ -11,13 +12,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from dicomproto.services import _sop_class_table as tables
-from dicomproto.uids import (
-    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
-    EXPLICIT_VR_BIG_ENDIAN,
-    EXPLICIT_VR_LITTLE_ENDIAN,
-    IMPLICIT_VR_LITTLE_ENDIAN,
-    normalize_uid,
-)
+from dicomproto.uids import DEFAULT_TRANSFER_SYNTAXES as _DEFAULT
+from dicomproto.uids import normalize_uid
 from dicomproto.upper_layer.pdu import PresentationContextRQ, RoleSelection
 
 
@@ -34,13 +30,16 @@ class PresentationContext(PresentationContextRQ):
         """The same as `transfer_syntaxes`."""
         return self.transfer_syntaxes
 
+    if not TYPE_CHECKING:
 
-_DEFAULT = (
-    IMPLICIT_VR_LITTLE_ENDIAN,
-    EXPLICIT_VR_LITTLE_ENDIAN,
-    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
-    EXPLICIT_VR_BIG_ENDIAN,
-)
+        def __setattr__(self, name: str, value: object) -> None:
+            if name in ("scu_role", "scp_role"):
+                how = "give build_role() in ext_neg of associate(), or roles to add_supported_context()"
+                raise AttributeError(f"a PresentationContext has no roles: {how}")
+            if name == "transfer_syntax":
+                name = "transfer_syntaxes"
+            super().__setattr__(name, value)
+
 
 _SERVICES = {
     "ApplicationEventLogging": "APPLICATION_EVENT_LOGGING",
@@ -160,7 +159,7 @@ def build_context(
 ) -> PresentationContext:
     """Return a presentation context, by default with the `DEFAULT_TRANSFER_SYNTAXES`.
 
-    Raises TypeError or ValueError for a UID that is not valid.
+    Raises TypeError or ValueError for a UID that is not valid, or for no transfer syntax at all.
     """
     syntaxes: tuple[str, ...] = _DEFAULT
     if transfer_syntax is not None:
@@ -168,6 +167,8 @@ def build_context(
         if isinstance(transfer_syntax, str) or not isinstance(transfer_syntax, Iterable):
             several = [transfer_syntax]
         syntaxes = tuple([plain_uid(TRANSFER_SYNTAX, uid) for uid in several])
+        if not syntaxes:
+            raise ValueError("a presentation context needs a transfer syntax")
     uid = plain_uid(ABSTRACT_SYNTAX, abstract_syntax)
     return PresentationContext(abstract_syntax=uid, transfer_syntaxes=syntaxes)
 

@@ -15,6 +15,7 @@ from dicomproto.config import Limits, Timeouts
 from dicomproto.connection import Connection
 from dicomproto.negotiation import (
     DEFAULT_MAXIMUM_LENGTH,
+    MAXIMUM_CONTEXTS,
     AcceptorPolicy,
     SupportedContext,
     accept_anything,
@@ -249,7 +250,10 @@ class Settings(NamedTimeouts):
 
     @property
     def requested_contexts(self) -> list[PresentationContext]:
-        """The presentation contexts that `associate` proposes by default. Set from any `Context`s."""
+        """The presentation contexts that `associate` proposes by default, at most 128.
+
+        Contexts of any form that are assigned are added to them; an empty list removes all.
+        """
         return [
             PresentationContext(context_id=2 * i + 1, abstract_syntax=uid, transfer_syntaxes=syntaxes)
             for i, (uid, syntaxes) in enumerate(self._requested)
@@ -257,16 +261,19 @@ class Settings(NamedTimeouts):
 
     @requested_contexts.setter
     def requested_contexts(self, contexts: Iterable[Context]) -> None:
-        vars(self)["_requested"] = _proposals("requested_contexts", contexts)
+        added = _proposals("requested_contexts", contexts)
+        vars(self)["_requested"] = _not_too_many([*self._requested, *added]) if added else []
 
     def add_requested_context(
         self, abstract_syntax: str, transfer_syntax: str | Iterable[str] | None = None
     ) -> None:
-        """Add a SOP class to propose, by default in the uncompressed transfer syntaxes.
+        """Add a SOP class to propose, by default in the `DEFAULT_TRANSFER_SYNTAXES`.
 
         An acceptor accepts one transfer syntax of each context; to get several, add a context for each.
+        Raises ValueError for more than 128 contexts (PS3.8 9.3.2.2).
         """
-        self._requested.append((context_uid(abstract_syntax), transfer_syntaxes(transfer_syntax)))
+        added = context_uid(abstract_syntax), transfer_syntaxes(transfer_syntax)
+        vars(self)["_requested"] = _not_too_many([*self._requested, added])
         self._note_change()
 
     def remove_requested_context(
@@ -275,7 +282,8 @@ class Settings(NamedTimeouts):
         """Remove a SOP class from the requested contexts, or some of its transfer syntaxes."""
         uid, gone = context_uid(abstract_syntax), given_syntaxes(transfer_syntax)
         left = [(a, without(s, gone) if a == uid else s) for a, s in self._requested]
-        self.requested_contexts = [(a, s) for a, s in left if s]
+        vars(self)["_requested"] = [(a, s) for a, s in left if s]
+        self._note_change()
 
     def proposals(self, contexts: Iterable[Context] | None = None) -> list[tuple[str, tuple[str, ...]]]:
         """Return the SOP classes and transfer syntaxes of `contexts`, or of the requested contexts."""
@@ -283,12 +291,17 @@ class Settings(NamedTimeouts):
 
     @property
     def supported_contexts(self) -> list[SupportedContext]:
-        """The contexts that servers accept, sorted by UID. Set from `Context`s or `SupportedContext`s."""
+        """The contexts that servers accept, sorted by UID.
+
+        Contexts of any form that are assigned are added to them, as by `add_supported_context`; an empty list
+        removes all. To change roles, assign changed copies: `[cx.replace(scp_role=True) for cx in ...]`.
+        """
         return [self._supported[uid] for uid in sorted(self._supported)]
 
     @supported_contexts.setter
     def supported_contexts(self, contexts: Iterable[Context | SupportedContext]) -> None:
-        vars(self)["_supported"] = supported_index(checked("supported_contexts", several, contexts))
+        added = list(checked("supported_contexts", several, contexts))
+        vars(self)["_supported"] = supported_index([*self._supported.values(), *added]) if added else {}
 
     def add_supported_context(
         self,
@@ -297,7 +310,7 @@ class Settings(NamedTimeouts):
         scu_role: bool | None = None,
         scp_role: bool | None = None,
     ) -> None:
-        """Add a SOP class to accept, by default in the uncompressed transfer syntaxes.
+        """Add a SOP class to accept, by default in the `DEFAULT_TRANSFER_SYNTAXES`.
 
         `transfer_syntax` has the preferred one first. A second call for a SOP class adds transfer syntaxes.
         The roles say whether a requestor that proposes them for itself is granted them; None grants.
@@ -413,6 +426,13 @@ _KEPT = frozenset(CHECKS) | {"_ae_title", "_requested", "_supported"}
 def _proposals(name: str, given: object) -> list[tuple[str, tuple[str, ...]]]:
     """Return SOP classes and transfer syntaxes of contexts in any form; `name` is that of the argument."""
     return [proposal_of(context) for context in checked(name, several, given)]
+
+
+def _not_too_many(proposals: list[tuple[str, tuple[str, ...]]]) -> list[tuple[str, tuple[str, ...]]]:
+    if len(proposals) > MAXIMUM_CONTEXTS:
+        text = f"{len(proposals)} requested contexts, {MAXIMUM_CONTEXTS} can be proposed (PS3.8 9.3.2.2)"
+        raise ValueError(f"{text}: remove some, or give contexts= to associate")
+    return proposals
 
 
 def _any_storage(sop_classes: SOPClassRegistry, proposal: PresentationContextRQ) -> SupportedContext | None:
