@@ -133,13 +133,13 @@ def test_an_application_entity_takes_the_lists() -> None:
     assert [c.abstract_syntax for c in ae.requested_contexts] == [VERIFICATION]
     assert ae.requested_contexts[0].transfer_syntax == DEFAULT
     ae.requested_contexts = listed("Storage")
-    assert [c.context_id for c in ae.requested_contexts] == [2 * i + 1 for i in range(120)]
+    assert [c.context_id for c in ae.requested_contexts] == [2 * i + 1 for i in range(121)]
     ae.supported_contexts = listed("AllStorage")
     assert len(ae.supported_contexts) == 170
     ae.supported_contexts = listed("Storage")
     assert all(isinstance(context, SupportedContext) for context in ae.supported_contexts)
     ae.requested_contexts = ae.supported_contexts[:1]
-    assert ae.requested_contexts[0].transfer_syntax == DEFAULT
+    assert ae.requested_contexts[-1].transfer_syntax == DEFAULT
     assert len(plan_contexts([(c.abstract_syntax, DEFAULT[0]) for c in listed("Storage")]).contexts) == 128
 
 

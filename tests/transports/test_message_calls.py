@@ -11,7 +11,7 @@ from types import CodeType, FrameType
 import pytest
 from pydicom.data import get_testdata_file
 
-from dicomproto.uids import VERIFICATION
+from dicomproto.uids import UNCOMPRESSED_TRANSFER_SYNTAXES, VERIFICATION
 from dicomproto_transports import evt
 from dicomproto_transports.blocking import AE, Association
 from tests.associations import CT_IMAGE
@@ -96,8 +96,8 @@ def test_an_association_takes_few_calls() -> None:
     ]
     ae = AE()
     for uid in (CT_IMAGE, VERIFICATION):
-        ae.add_requested_context(uid)
-        ae.add_supported_context(uid)
+        ae.add_requested_context(uid, UNCOMPRESSED_TRANSFER_SYNTAXES)
+        ae.add_supported_context(uid, UNCOMPRESSED_TRANSFER_SYNTAXES)
     with ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers) as server:
         for _ in range(WARM_UP + MESSAGES):
             user.begin()

@@ -87,8 +87,9 @@ def test_blocking_methods_are_the_originals(name: str) -> None:
 NAMES = [
     "abort", "accepted_contexts", "acceptor", "acse_timeout", "ae", "bind", "connection_timeout",
     "dimse_timeout", "ending", "get_events", "get_handlers", "is_aborted", "is_acceptor",
-    "is_established", "is_rejected", "is_released", "is_requestor", "network_timeout",
-    "peer_certificate", "peer_certificate_der", "rejected_contexts", "release", "requestor",
+    "is_alive", "is_established", "is_rejected", "is_released", "is_requestor", "local", "name",
+    "network_timeout", "peer_certificate", "peer_certificate_der", "rejected_contexts", "release",
+    "remote", "requestor",
     "send_c_cancel", "send_c_echo", "send_c_find", "send_c_get", "send_c_move", "send_c_store",
     "send_n_action", "send_n_create", "send_n_delete", "send_n_event_report", "send_n_get",
     "send_n_set", "serve", "store_many", "timeouts", "unbind",
