@@ -149,8 +149,8 @@ class Record(metaclass=_RecordType):
     """Whether a field with the default None raises AttributeError while it is None."""
 
     def __setattr__(self, name: str, value: object) -> None:
-        if name not in self._fields:
-            fields = ", ".join(self._fields)
+        if name not in type(self)._fields:
+            fields = ", ".join(type(self)._fields)
             raise AttributeError(f"{type(self).__name__} has no field {name!r}, only {fields}")
         text = f"is immutable; use replace({name}=...), which returns a changed copy"
         raise AttributeError(f"{type(self).__name__} {text}")
