@@ -69,7 +69,8 @@ class Connection:
     the context; known peers break both rules. With `idle_release` an acceptor releases the association when
     its idle time is up; without it, it aborts. Objects of the `supported_sop_classes` may come on the context
     of another SOP class; None stands for every known storage SOP class. `sop_classes` adds private SOP
-    classes to those of the standard.
+    classes to those of the standard. `allow_unknown` lets us send requests that they do not have, on the
+    context of their SOP class.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class Connection:
         idle_release: bool = False,
         supported_sop_classes: Container[str] | None = None,
         sop_classes: SOPClassRegistry = STANDARD,
+        allow_unknown: bool = False,
     ) -> None:
         self._upper = UpperLayer(role, limits=limits, timeouts=timeouts)
         self._agreement = Agreement(
@@ -92,6 +94,7 @@ class Connection:
             strict_dispatch=strict_dispatch,
             supported_sop_classes=supported_sop_classes,
             sop_classes=sop_classes,
+            allow_unknown=allow_unknown,
         )
         self._idle_release = idle_release
         self._events: deque[ConnectionEvent] = deque()

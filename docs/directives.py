@@ -208,6 +208,7 @@ NOT_GIVEN = {
     "max_pdu": "`maximum_pdu_size` of the application entity",
     "timeouts": "`timeouts` of the application entity",
     "strict_roles": "`strict_roles` of the application entity",
+    "allow_unknown": "`allow_unknown` of the application entity",
     "assume_charset": "`assume_charset` of the application entity",
     "ext_neg": "no items",
     "operations_window": "no window is proposed: one operation at a time",

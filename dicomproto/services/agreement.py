@@ -33,12 +33,14 @@ class Agreement:
         strict_dispatch: bool,
         supported_sop_classes: Container[str] | None,
         sop_classes: SOPClassRegistry,
+        allow_unknown: bool,
     ) -> None:
         self._role = role
         self._strict_roles = strict_roles
         self._strict_dispatch = strict_dispatch
         self._supported = supported_sop_classes
         self._sop_classes = sop_classes
+        self._allow_unknown = allow_unknown
         self._rejected: dict[int, RejectedContext] | None = None
         self.contexts: dict[int, AcceptedContext] = {}
         """The accepted presentation contexts, by id."""
@@ -80,11 +82,14 @@ class Agreement:
             type_id=type_id,
             registry=self._sop_classes,
             strict_roles=self._strict_roles,
+            allow_unknown=self._allow_unknown,
             rejected=rejected,
         )
 
     def check(self, command: Request, context: AcceptedContext, *, by_us: bool) -> Verdict:
         """Tell whether a context carries a request, by its SOP class."""
+        if by_us and self._allow_unknown:
+            return Verdict()
         return check_request(
             command,
             context.abstract_syntax,

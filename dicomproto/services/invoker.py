@@ -65,7 +65,8 @@ class Invoker:
         verdict = agreement.check(command, context, by_us=True)
         if verdict.status is not None:
             raise LocalProtocolError(
-                f"{command.name} on context {agreement.name_of(context)}: {verdict.text}"
+                f"{command.name} on context {agreement.name_of(context)}: {verdict.text};"
+                " with allow_unknown=True it is sent all the same"
             )
         self._outbox.send(command, context_id)
         operations.add(command, context_id)

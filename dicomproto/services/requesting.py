@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from types import MappingProxyType
 
 from ..dimse.commands import NEventReportRQ, Request
@@ -21,6 +22,7 @@ def request_contexts(
     type_id: int | None = None,
     registry: SOPClassRegistry = STANDARD,
     strict_roles: bool = False,
+    allow_unknown: bool = False,
 ) -> list[AcceptedContext]:
     """Return the contexts that can carry a request which names `sop_class_uid`, the best first.
 
@@ -28,7 +30,8 @@ def request_contexts(
     Watch, Event and Query contexts carry some requests for unified procedure steps of the Push class), and of
     meta SOP classes with it as a member. `meta_uid` admits only the context of that meta SOP class. `type_id`
     is the Action or Event Type ID, which decides where SOP classes share a request (PS3.4 CC.2); a type that
-    none of them defines is ignored. Contexts whose role was not strictly negotiated are the last.
+    none of them defines is ignored. Contexts whose role was not strictly negotiated are the last. With
+    `allow_unknown`, contexts of the SOP class itself or of `meta_uid` follow, whatever the tables say.
     """
     uid = normalize_uid(sop_class_uid)
     carriers = _carriers(uid, meta_uid)
@@ -36,11 +39,14 @@ def request_contexts(
     found = []
     for context in accepted.values():
         rank = carriers.get(context.abstract_syntax)
-        if rank is not None and _carries(context, request, uid, type_id, registry):
+        if rank is None:
+            continue
+        is_known = _carries(context, request, uid, type_id, registry)
+        if is_known or (allow_unknown and rank == 0):
             role = _may_invoke(context, request, by_requestor=by_requestor, strict=strict_roles)
             if role != "no":
-                found.append((role == "warn", rank, context.context_id, context))
-    return [context for *_, context in sorted(found, key=lambda item: item[:3])]
+                found.append((not is_known, role == "warn", rank, context.context_id, context))
+    return [context for *_, context in sorted(found, key=lambda item: item[:4])]
 
 
 def find_request_context(
@@ -53,14 +59,16 @@ def find_request_context(
     type_id: int | None = None,
     registry: SOPClassRegistry = STANDARD,
     strict_roles: bool = False,
+    allow_unknown: bool = False,
     rejected: Mapping[int, RejectedContext] = MappingProxyType({}),
 ) -> ContextMatch:
     """Return the best of `request_contexts` and the others; if there is none, a reason for each near miss.
 
     `rejected` are the rejected contexts, for the reasons. If an accepted context does not carry the request,
-    the last reason names the SOP classes that do.
+    last reasons name the SOP classes that do, and the setting that sends it all the same.
     """
-    found = request_contexts(
+    find = partial(
+        request_contexts,
         accepted,
         request,
         sop_class_uid,
@@ -70,6 +78,7 @@ def find_request_context(
         registry=registry,
         strict_roles=strict_roles,
     )
+    found = find(allow_unknown=allow_unknown)
     if found:
         return ContextMatch(context=found[0], alternatives=tuple(found[1:]), reasons=())
     uid = normalize_uid(sop_class_uid)
@@ -91,6 +100,8 @@ def find_request_context(
         reasons.append(f"no context was proposed for SOP class {' or '.join(names)}")
     elif is_wrong_class and needed:
         reasons.append(f"needed: a context of {' or '.join(needed)}")
+    if is_wrong_class and find(allow_unknown=True):
+        reasons.append("with allow_unknown=True it is sent all the same")
     return ContextMatch(context=None, alternatives=(), reasons=tuple(reasons))
 
 

@@ -139,6 +139,15 @@ def test_what_a_context_does_not_allow_is_not_sent() -> None:
         acceptor.send_response(FIND_RQ.response(Status=0xFF00))
 
 
+def test_what_the_tables_do_not_know_is_sent_if_the_user_says_so() -> None:
+    with pytest.raises(LocalProtocolError, match="with allow_unknown=True it is sent all the same"):
+        established(R).send_request(STORE, 1)
+    connection = established(R, allow_unknown=True)
+    assert connection.send_request(STORE.replace(MessageID=7), 1) == 7
+    assert connection.find_request_context(CStoreRQ, ECHO.AffectedSOPClassUID).context is not None
+    assert connection.find_request_context(CStoreRQ, PRIVATE).context is None
+
+
 @pytest.mark.parametrize(
     ("supported", "named", "passes"),
     [(None, MR, True), (None, PRIVATE, False), ({CT}, MR, False), ({CT, PRIVATE}, PRIVATE, True)],

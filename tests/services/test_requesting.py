@@ -33,6 +33,7 @@ PUSH, PULL, WATCH, EVENT, QUERY = (
 GRAY, COLOR = "BasicGrayscalePrintManagementMeta", "BasicColorPrintManagementMeta"
 FIND = "StudyRootQueryRetrieveInformationModelFind"
 MPPS = "ModalityPerformedProcedureStep"
+ANYWAY = "with allow_unknown=True it is sent all the same"
 
 
 def uid(name: str) -> str:
@@ -102,6 +103,40 @@ def test_the_contexts_for_a_request(
     assert bool(match.reasons) == (not found)
 
 
+@pytest.mark.parametrize(
+    ("names", "request_type", "named", "meta", "ids"),
+    [
+        ([FIND], CGetRQ, FIND, None, [1]),
+        (["CTImageStorage"], NActionRQ, "CTImageStorage", None, [1]),
+        (["Verification"], NSetRQ, "Verification", None, [1]),
+        # those of the tables come first
+        ([PUSH, PULL], NSetRQ, PUSH, None, [3, 1]),
+        # related SOP classes carry only what the tables say
+        ([EVENT, GRAY], NSetRQ, PUSH, None, []),
+        ([GRAY], NCreateRQ, "1.2.3.4", None, []),
+        # a private member of a meta SOP class
+        ([GRAY, COLOR], NCreateRQ, "1.2.3.4", COLOR, [3]),
+        ([GRAY], NSetRQ, "BasicColorImageBox", GRAY, [1]),
+        # the role still counts
+        (["CTImageStorage"], NEventReportRQ, "CTImageStorage", None, [1]),
+    ],
+)
+def test_the_contexts_for_a_request_that_the_tables_do_not_know(
+    names: list[str], request_type: type[Request], named: str, meta: str | None, ids: list[int]
+) -> None:
+    contexts = accepted(*names)
+    asked = {"by_requestor": True, "meta_uid": meta and uid(meta)}
+    found = request_contexts(contexts, request_type, uid(named), allow_unknown=True, **asked)  # type: ignore[arg-type]
+    assert [context.context_id for context in found] == ids
+    match = find_request_context(contexts, request_type, uid(named), **asked)  # type: ignore[arg-type]
+    assert (ANYWAY in match.reasons) is (match.context is None and bool(found))
+    if request_type is NEventReportRQ:
+        strict = accepted(*names, requestor_is_scp=False, roles_answered=True)
+        assert not request_contexts(strict, request_type, uid(named), allow_unknown=True, **asked)  # type: ignore[arg-type]
+        match = find_request_context(strict, request_type, uid(named), **asked)  # type: ignore[arg-type]
+        assert ANYWAY not in match.reasons
+
+
 def test_a_context_with_the_role_to_the_letter_is_better() -> None:
     contexts = accepted(PUSH, EVENT) | {
         5: AcceptedContext(
@@ -145,7 +180,8 @@ def test_a_context_with_the_role_to_the_letter_is_better() -> None:
             True,
             (
                 "context 1 (UnifiedProcedureStepPush): does not carry N-SET-RQ; "
-                "needed: a context of UnifiedProcedureStepPull"
+                "needed: a context of UnifiedProcedureStepPull; "
+                f"{ANYWAY}"
             ),
         ),
         (accepted(FIND), CFindRQ, "1.2.3", True, "no context was proposed for SOP class 1.2.3"),
@@ -169,7 +205,7 @@ def test_reasons_name_sop_classes_of_ones_own() -> None:
     assert match.reasons == ("no context was proposed for SOP class OurFind",)
     contexts = accepted("1.2.3")
     match = find_request_context(contexts, CGetRQ, "1.2.3", by_requestor=True, registry=registry)
-    assert match.reasons == ("context 1 (OurFind): does not carry C-GET-RQ",)
+    assert match.reasons == ("context 1 (OurFind): does not carry C-GET-RQ", ANYWAY)
     registry = SOPClassRegistry(unknown=ServiceClass.STORAGE)
     match = find_request_context({}, CStoreRQ, "1.2.3", by_requestor=True, registry=registry)
     assert match.reasons == ("no context was proposed for SOP class 1.2.3",)

@@ -120,6 +120,7 @@ ASSOCIATE: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"timeouts": Timeouts(connect="5")}, TypeError, "timeouts: connect: must be"),  # type: ignore[arg-type]
     ({"operations_window": (5, 1)}, TypeError, "operations_window: must be an AsynchronousOperationsWindow"),
     ({"strict_roles": "no"}, TypeError, "strict_roles: must be True or False, not 'no'"),
+    ({"allow_unknown": "no"}, TypeError, "allow_unknown: must be True or False, not 'no'"),
     ({"pack_pdvs": "no"}, TypeError, "pack_pdvs: must be True or False, not 'no'"),
 ]
 

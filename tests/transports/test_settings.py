@@ -146,8 +146,8 @@ CASES = {
     "supported_contexts": Seen([UNSUPPORTED], contexts, {*SUPPORTED}, {*SUPPORTED, UNSUPPORTED}),
 }
 
-OF_REQUESTORS = {"requested_contexts", "connect"}
-"""What servers have nothing to do with."""
+OF_REQUESTORS = {"requested_contexts", "connect", "allow_unknown"}
+"""What servers have nothing to do with, but for `allow_unknown` of `test_sop_classes_in_use.py`."""
 
 OF_SEVERAL = {"give_way_after", "maximum_collected"}
 """What shows where there are several associations: `test_server_places.py`, `test_server_holding.py`."""
@@ -518,6 +518,7 @@ def test_a_method_is_called_and_not_set() -> None:
         ("implementation_version_name", 1, TypeError, "must be a text of 1 to 16 ASCII characters"),
         ("strict_roles", 1, TypeError, "strict_roles: must be True or False, not 1"),
         ("strict_dispatch", "no", TypeError, "strict_dispatch: must be True or False, not 'no'"),
+        ("allow_unknown", 1, TypeError, "allow_unknown: must be True or False, not 1"),
         ("idle_release", None, TypeError, "idle_release: must be True or False, not None"),
         ("unrestricted_storage", "", TypeError, "unrestricted_storage: must be True or False"),
         ("unknown_context", True, TypeError, "unknown_context: must be a function, or None, not True"),

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
+from typing import Any
 
 import pytest
 from pydicom.dataset import Dataset
 
-from dicomproto.dimse.commands import CFindRQ, NActionRQ, NCreateRQ
+from dicomproto.dimse.commands import CEchoRQ, CFindRQ, NActionRQ, NCreateRQ
 from dicomproto.dimse.events import ResponseReceived
-from dicomproto.errors import NoAcceptedContext
+from dicomproto.errors import LocalProtocolError, NoAcceptedContext
 from dicomproto.services import ServiceClass, keyword_of, uid_of
 from dicomproto.services._sop_class_table import RETIRED_STORAGE
 from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
@@ -23,13 +24,16 @@ from dicomproto_transports import (
     evt,
 )
 from dicomproto_transports.blocking import AE
+from dicomproto_transports.entity.association import Association
 from tests.associations import (
     CT_IMAGE,
     PATIENT_ROOT_FIND,
     Stored,
+    associate,
     associated,
     connect,
     data_set,
+    in_flavour,
     make_ae,
     make_server,
     part10,
@@ -163,6 +167,83 @@ def test_what_a_private_sop_class_was_not_registered_for_reaches_no_handler(back
             await peer.close()
 
     backend.run(main)
+
+
+Call = Callable[[Association], Any]
+CALLS: dict[str, Call] = {
+    "C-STORE": lambda assoc: assoc.send_c_store(image(PRIVATE)),
+    "C-FIND": lambda assoc: last(assoc.send_c_find(dataset(), PRIVATE)),
+    "C-GET": lambda assoc: last(assoc.send_c_get(dataset(), PRIVATE)),
+    "C-MOVE": lambda assoc: last(assoc.send_c_move(dataset(), "THERE", PRIVATE)),
+    "N-EVENT-REPORT": lambda assoc: assoc.send_n_event_report(dataset(), 1, PRIVATE, "1.2.9"),
+    "N-GET": lambda assoc: assoc.send_n_get([], PRIVATE, "1.2.9"),
+    "N-SET": lambda assoc: assoc.send_n_set(dataset(), PRIVATE, "1.2.9"),
+    "N-ACTION": lambda assoc: assoc.send_n_action(dataset(), 1, PRIVATE, "1.2.9"),
+    "N-CREATE": lambda assoc: assoc.send_n_create(dataset(), PRIVATE, "1.2.9"),
+    "N-DELETE": lambda assoc: assoc.send_n_delete(PRIVATE, "1.2.9"),
+}
+
+
+async def last(responses: Any) -> Any:
+    """Return the final response."""
+    return [response async for response, _ in responses][-1]
+
+
+@pytest.mark.parametrize("how", ["setting", "argument"])
+def test_requests_that_the_tables_do_not_know(backend: AnyBackend, how: str) -> None:
+    """Each reaches the server, with `allow_unknown`; without, the error names the way."""
+    heard: list[str] = []
+
+    def handle(event: evt.Event) -> Any:
+        heard.append(event.request.name)
+        results = {evt.EVT_C_FIND: iter([]), evt.EVT_C_GET: iter([0]), evt.EVT_C_MOVE: iter([None])}
+        return results.get(event.event, 0 if event.event is evt.EVT_C_STORE else (0, None))
+
+    async def main() -> None:
+        scp, scu = make_ae(backend, "SCP"), make_ae(backend, "SCU")
+        scu.register_uid(PRIVATE, "OnlyEchoes", [CEchoRQ])  # stands for tables that are too old
+        scu.allow_unknown = how == "setting"
+        scp.add_supported_context(PRIVATE)
+        kinds: list[evt.EventKind] = [getattr(evt, f"EVT_{name.replace('-', '_')}") for name in CALLS]
+        core = make_server(backend, [(kind, handle) for kind in kinds], scp)
+        async with backend.serving(core) as server:
+            options = {"contexts": [(PRIVATE, [EXPLICIT_VR_LITTLE_ENDIAN])]}
+            asking = {"allow_unknown": True} if how == "argument" else {}
+            async with await associate(backend, server.port, scu, **options, **asking) as assoc:
+                for call in CALLS.values():
+                    assert await call(assoc)
+            async with await associate(
+                backend, server.port, scu, **options, allow_unknown=False if how == "setting" else None
+            ) as assoc:
+                for call in CALLS.values():
+                    with pytest.raises((NoAcceptedContext, LocalProtocolError), match="allow_unknown=True"):
+                        await call(assoc)
+                with pytest.raises(NoAcceptedContext, match="no context was proposed") as caught:
+                    await assoc.send_n_get([], "1.2.3.5", "1.2.9")
+                assert "allow_unknown" not in str(caught.value)
+
+    backend.run(main)
+    assert heard == [f"{name}-RQ" for name in CALLS]
+
+
+def test_a_server_may_send_requests_that_the_tables_do_not_know(backend: AnyBackend) -> None:
+    """In a handler, by the setting of its application entity."""
+    seen: list[int] = []
+
+    async def echoed(event: evt.Event) -> int:
+        response, _ = await event.assoc.send_n_event_report(dataset(), 1, VERIFICATION, "1.2.9")
+        seen.append(response.Status)
+        return 0x0000
+
+    async def main() -> None:
+        scp = make_ae(backend, "SCP")
+        scp.allow_unknown = True
+        core = make_server(backend, [(evt.EVT_C_ECHO, in_flavour(backend, echoed))], scp)
+        async with associated(backend, core) as assoc:
+            assert (await assoc.send_c_echo()).Status == 0x0000
+
+    backend.run(main)
+    assert seen == [0x0211]  # the peer does not know it either
 
 
 def test_one_application_entity_knows_nothing_of_another_ones_sop_classes() -> None:

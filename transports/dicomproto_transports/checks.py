@@ -348,6 +348,7 @@ CHECKS: dict[str, Check] = {
     "strict_roles": truth,
     "assume_charset": charset_or_none,
     "strict_dispatch": truth,
+    "allow_unknown": truth,
     "idle_release": truth,
     "unrestricted_storage": truth,
     "unknown_context": function_or_none,

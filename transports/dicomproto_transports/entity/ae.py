@@ -150,6 +150,7 @@ class Requestor:
         timeouts: Timeouts | Mapping[str, float | None] | None = None,
         operations_window: AsynchronousOperationsWindow | None = None,
         strict_roles: bool | None = None,
+        allow_unknown: bool | None = None,
         pack_pdvs: bool = False,
         assume_charset: str | None = None,
     ) -> Session:
@@ -157,12 +158,12 @@ class Requestor:
 
         `contexts` replaces the `requested_contexts`, `max_pdu` the `maximum_pdu_size`; `ext_neg` holds items
         of the extended negotiation. `tls_args` is an `ssl.SSLContext`, or a pair of one and the host name to
-        check in the peer's certificate, in place of `addr`. `calling_ae_title`, `timeouts`, `strict_roles`
-        and `assume_charset` replace the settings of this entity; `timeouts` may be a mapping of those that
-        differ. `bind_address` is the local (address, port), with port 0 for any; a fixed port can be used
-        again at once. `operations_window` is proposed unless `ext_neg` holds one. `pack_pdvs` sends a command
-        and the beginning of its data set in one PDU. `Peer.options` returns the arguments for a peer of a
-        peer table.
+        check in the peer's certificate, in place of `addr`. `calling_ae_title`, `timeouts`, `strict_roles`,
+        `allow_unknown` and `assume_charset` replace the settings of this entity; `timeouts` may be a mapping
+        of those that differ. `bind_address` is the local (address, port), with port 0 for any; a fixed port
+        can be used again at once. `operations_window` is proposed unless `ext_neg` holds one. `pack_pdvs`
+        sends a command and the beginning of its data set in one PDU. `Peer.options` returns the arguments for
+        a peer of a peer table.
 
         Raises an AssociationError that names the peer and the reason: ConnectionLost, TLSFailed, TimedOut,
         AssociationRejected, AssociationAborted, or NoAcceptedContext (after an abort) if no proposed context
@@ -174,13 +175,18 @@ class Requestor:
         arguments.maximum_length(max_pdu)
         arguments.check_window(operations_window)
         arguments.check_flag("strict_roles", strict_roles, or_none=True)
+        arguments.check_flag("allow_unknown", allow_unknown, or_none=True)
         arguments.check_flag("pack_pdvs", pack_pdvs)
         handlers, settings = self._ae.bind(evt_handlers), self._ae.settled()
         if assume_charset is not None:
             assume_charset = checked("assume_charset", charset_or_none, assume_charset)
         timeouts = arguments.timeouts_of(timeouts, settings.timeouts)
         connection = settings.new_connection(
-            Role.REQUESTOR, timeouts=timeouts, strict_roles=strict_roles, pack_pdvs=pack_pdvs
+            Role.REQUESTOR,
+            timeouts=timeouts,
+            strict_roles=strict_roles,
+            allow_unknown=allow_unknown,
+            pack_pdvs=pack_pdvs,
         )
         request = request_of(
             settings, contexts, ae_title, calling_ae_title, max_pdu, ext_neg or (), operations_window

@@ -81,6 +81,7 @@ DEFAULTS: dict[str, object] = {
     "strict_roles": False,
     "assume_charset": None,
     "strict_dispatch": False,
+    "allow_unknown": False,
     "idle_release": False,
     "unrestricted_storage": False,
     "unknown_context": None,
@@ -151,6 +152,9 @@ class Settings(NamedTimeouts):
     that element. None warns of such text."""
     strict_dispatch: bool
     """Refuse requests for a SOP class other than that of their presentation context."""
+    allow_unknown: bool
+    """Send requests that the tables of SOP classes do not have, on the context of their SOP class, as for
+    private and newer SOP classes. Without it such a request raises NoAcceptedContext."""
     idle_release: bool
     """Release an association after the idle timeout, in place of an abort."""
     unrestricted_storage: bool
@@ -361,6 +365,7 @@ class Settings(NamedTimeouts):
         *,
         timeouts: Timeouts | None = None,
         strict_roles: bool | None = None,
+        allow_unknown: bool | None = None,
         pack_pdvs: bool = False,
     ) -> Connection:
         """Return an engine with the settings of this application entity, except for those given.
@@ -382,6 +387,7 @@ class Settings(NamedTimeouts):
             idle_release=self.idle_release,
             supported_sop_classes=supported_sop_classes,
             sop_classes=sop_classes,
+            allow_unknown=self.allow_unknown if allow_unknown is None else allow_unknown,
         )
 
     def connecting(self, backend: Backend) -> Backend:
