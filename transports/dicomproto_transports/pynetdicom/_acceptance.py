@@ -51,10 +51,11 @@ class Acceptance(ServerCore):
         assoc.requestor.name(normalize_ae_title(rq.calling_ae_title))
         acse = Negotiation(assoc)
         assoc.acse = acse
-        evt.trigger(assoc, evt.EVT_REQUESTED, {})
-        if acse.rejection is not None:
-            return acse.rejection, rules.policy
-        answer = acse.answer(rq, refusal)
+        with place.session.runner.running():
+            evt.trigger(assoc, evt.EVT_REQUESTED, {})
+            answer = acse.rejection or acse.answer(rq, refusal)
+            if isinstance(answer, AssociateRJ):
+                assoc.note_rejection()
         return answer, rules.policy.replace(common_extended=acse.accepted_common)
 
     async def serve_requests(self, place: Place) -> None:

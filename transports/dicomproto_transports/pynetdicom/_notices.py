@@ -30,7 +30,7 @@ def library_binding(assoc: Any, event: evt.NotificationEvent) -> tuple[Any, Call
 
     def notice(happened: Any) -> None:
         handlers = assoc.bindings.several.get(event)
-        if handlers:
+        if handlers and not (event is evt.EVT_REJECTED and assoc.is_told_rejected):
             evt.tell(handlers, evt.Event(assoc, event, _facts(assoc, event, happened)))
 
     return getattr(library, event.name), notice

@@ -51,13 +51,14 @@ from ..scp.answering import refuse
 from ..scp.cancelling import PeerLeaves
 from ..scp.data_sets import IncomingDataSet
 from ..scp.results import comment_on
+from . import _config
 from . import events as evt
 from ._answers import log_failure, response_of, status_of
 from ._globals import STATUS_SUCCESS, STATUS_WARNING
 from ._queries import serve_find
 from ._requests import KINDS, RequestEvent
 from ._retrievals import serve_get, serve_move
-from .service_class import ServiceClass
+from .service_class import ServiceClass, StorageServiceClass
 from .sop_class import uid_to_service_class
 from .status import StatusDictType
 
@@ -105,17 +106,24 @@ async def serve(session: Session, received: RequestReceived) -> None:
         session.respond(request.response(status, ErrorComment=comment))
         await data_set.drain()
         return
+    service = _service_of(session, received)
+    if service is ServiceClass:
+        LOGGER.error(
+            "No service class is known for the SOP class '%s': see register_uid", request.sop_class_uid
+        )
+        await session.end()
+        return
     event_kind, parameter = KINDS[kind]
     event = RequestEvent(session.association, event_kind, data_set, parameter)
     try:
         if kind in _QUERIES:
-            await _QUERIES[kind](session, event, _service_of(session, received))
+            await _QUERIES[kind](session, event, service)
         elif kind is CEchoRQ:
             _echo(session, event, request)
         elif kind is CStoreRQ or kind is NDeleteRQ:
-            _answer_status(session, event, request, _service_of(session, received))
+            _answer_status(session, event, request, service)
         else:
-            await _answer_normalized(session, event, request, _service_of(session, received))
+            await _answer_normalized(session, event, request, service)
     except PeerLeaves:
         LOGGER.debug("The peer does not wait for the response to its %s", request.name)
 
@@ -137,7 +145,12 @@ async def _refusal(session: Session, data_set: IncomingDataSet) -> tuple[int, st
 
 
 def _service_of(session: Session, received: RequestReceived) -> type[ServiceClass]:
-    """Return the service class of a request: of its SOP class, or of the one negotiated for that."""
+    """Return the service class of a request: of its SOP class, or of the one negotiated for that.
+
+    It is `ServiceClass` if nothing is known of the SOP class.
+    """
+    if _config.UNRESTRICTED_STORAGE_SERVICE and isinstance(received.command, CStoreRQ):
+        return StorageServiceClass
     uid = received.command.sop_class_uid
     found = uid_to_service_class(uid)
     if found is ServiceClass:

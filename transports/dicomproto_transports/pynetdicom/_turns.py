@@ -76,8 +76,16 @@ class Turns:
         with self._guard:
             if self._wake is None:
                 self._wake = Wake()
+            elif not self._wanted:
+                self._wake.clear()
             self._is_idle = not self._wanted
             return self._is_idle
+
+    def nudge(self) -> None:
+        """Have the association's own thread begin its wait again, with what was set meanwhile."""
+        with self._guard:
+            if self._is_idle and self._wake is not None:
+                self._wake.set()
 
     def end_wait(self) -> None:
         """Let nobody interrupt from now on."""

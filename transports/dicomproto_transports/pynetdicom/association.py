@@ -37,6 +37,7 @@ from dicomproto.errors import (
     AssociationRejected,
     AssociationReleased,
     DataSetError,
+    LocalProtocolError,
 )
 from dicomproto.upper_layer.events import Role
 from dicomproto.upper_layer.pdu import AssociateRJ
@@ -83,6 +84,9 @@ T = TypeVar("T")
 QUIET = 0.05
 """Seconds without a call after which the thread of a requested association waits for the peer."""
 
+_LAST_WAIT = 0.5
+"""Seconds that an abort or a release waits for the thread of the association."""
+
 _UPS = (
     UnifiedProcedureStepPull,
     UnifiedProcedureStepWatch,
@@ -113,6 +117,7 @@ class Association(OwnThread):
         self.network_timeout_response: str = "A-ABORT"
         self._ae = ae
         self._server: Any = None
+        self._is_rejecting = False
         self._network_timeout: float | None = ae.network_timeout
         self._session: Session | None = None
         self._failure: AssociationError | None = None
@@ -183,7 +188,7 @@ class Association(OwnThread):
     @property
     def is_rejected(self) -> bool:
         """Whether the acceptor rejected it."""
-        return isinstance(self.ending, AssociationRejected)
+        return self._is_rejecting or isinstance(self.ending, AssociationRejected)
 
     @property
     def is_aborted(self) -> bool:
@@ -225,6 +230,7 @@ class Association(OwnThread):
     @network_timeout.setter
     def network_timeout(self, value: float | None) -> None:
         self._network_timeout = value
+        self.turns.nudge()
 
     # -- in a server -------------------------------------------------------------------------------
 
@@ -232,6 +238,16 @@ class Association(OwnThread):
     def server(self) -> Any:
         """The server of an acceptor's association, None for a requestor's."""
         return self._server
+
+    def note_rejection(self) -> None:
+        """Note that the association is about to be rejected by this side, and tell the handlers."""
+        self._is_rejecting = True
+        evt.trigger(self, evt.EVT_REJECTED, {})
+
+    @property
+    def is_told_rejected(self) -> bool:
+        """Whether the handlers of EVT_REJECTED have run."""
+        return self._is_rejecting
 
     def serve_for(self, server: Any) -> None:
         """Take contexts and handlers of a server, and the settings of the application entity."""
@@ -529,7 +545,13 @@ class Association(OwnThread):
         if session is not None and session.ending.reason is None:
             LOGGER.info("Aborting Association")
             run(abort(session))
+        self._end_thread(wait=block)
+
+    def _end_thread(self, *, wait: bool) -> None:
+        """Let the thread end, and wait for that: the peer has then had time to notice."""
         self._over.set()
+        if wait and self.is_alive() and threading.current_thread() is not self:
+            self.join(_LAST_WAIT)
 
     def kill(self) -> None:
         """End the association at once."""
@@ -546,7 +568,7 @@ class Association(OwnThread):
                 run(release(session, self.acse_timeout))
             except AssociationError as error:
                 LOGGER.info("Association Aborted: %s", error)
-        self._over.set()
+        self._end_thread(wait=True)
 
     # -- messages -----------------------------------------------------------------------------------
 
@@ -590,6 +612,7 @@ class Association(OwnThread):
         """
         session = self._established("a C-ECHO")
         context = self._context_for(Verification)
+        check_numbers(msg_id)
         LOGGER.info("Sending Echo Request: MsgID %s", msg_id)
         request = CEchoRQ(MessageID=msg_id, AffectedSOPClassUID=Verification)
         reply = self._in_turn(session, "send_c_echo", session.call(request, context.context_id or 0))
@@ -625,15 +648,20 @@ class Association(OwnThread):
         originator_aet: str | None,
         originator_id: int | None,
     ) -> Dataset:
+        check_numbers(msg_id, priority)
         item, converts = object_to_send(dataset)
         try:
             context = self._context_for(item.sop_class_uid, item.transfer_syntax_uid, converts=converts)
             syntax = context.transfer_syntax[0]
             size = piece_size(session.connection.peer_maximum_length)
-            if syntax == item.transfer_syntax_uid:
-                source = item.source(size, session.piece_buffers, session)
-            else:
-                source = item.converted(syntax, size, session)
+            try:
+                if syntax == item.transfer_syntax_uid:
+                    source = item.source(size, session.piece_buffers, session)
+                else:
+                    source = item.converted(syntax, size, session)
+            except DataSetError as error:
+                LOGGER.error("Failed to encode the supplied dataset")
+                raise ValueError("Failed to encode the supplied dataset") from error
             request = make_request(
                 MessageID=msg_id,
                 AffectedSOPClassUID=item.sop_class_uid,
@@ -668,7 +696,10 @@ class Association(OwnThread):
             )
         LOGGER.info("Sending C-CANCEL request")
         with self.turns:
-            run(session.cancel(msg_id))
+            try:
+                run(session.cancel(msg_id))
+            except LocalProtocolError as error:
+                LOGGER.warning("No C-CANCEL was sent: %s", error)
 
     def send_c_find(
         self, dataset: Dataset, query_model: str | UID, msg_id: int = 1, priority: int = 2
@@ -681,6 +712,7 @@ class Association(OwnThread):
         session = self._established("a C-FIND")
         context = self._context_for(query_model)
         data = self._encode(session, dataset, context, "Dataset")
+        check_numbers(msg_id, priority)
         request = CFindRQ(MessageID=msg_id, AffectedSOPClassUID=str(query_model), Priority=priority)
         return self._responses(session, request, context, data)
 
@@ -691,6 +723,7 @@ class Association(OwnThread):
         session = self._established("a C-GET")
         context = self._context_for(query_model)
         data = self._encode(session, dataset, context, "Identifier dataset")
+        check_numbers(msg_id, priority)
         request = CGetRQ(MessageID=msg_id, AffectedSOPClassUID=str(query_model), Priority=priority)
         return self._responses(session, request, context, data)
 
@@ -701,6 +734,7 @@ class Association(OwnThread):
         session = self._established("a C-MOVE")
         context = self._context_for(query_model)
         data = self._encode(session, dataset, context, "Identifier dataset")
+        check_numbers(msg_id, priority)
         request = CMoveRQ(
             MessageID=msg_id,
             AffectedSOPClassUID=str(query_model),
@@ -761,6 +795,7 @@ class Association(OwnThread):
     ) -> tuple[Dataset, Dataset | None]:
         """Send a request of the normalized services on the context of `uid`."""
         session = self._established(what)
+        check_numbers(request.MessageID)
         context, source = self._context_for(uid, role=role), None
         if dataset is not None:
             data = self._encode(session, dataset, context, f"'{name}' dataset")
@@ -891,6 +926,17 @@ class Association(OwnThread):
             RequestedSOPInstanceUID=str(instance_uid),
         )
         return self._ask("an N-SET", request, meta_uid or class_uid, dataset, "Modification List")
+
+
+def check_numbers(msg_id: int, priority: int = 2) -> None:
+    """Check a Message ID and a priority. Raises TypeError and ValueError."""
+    given: object = msg_id
+    if not isinstance(given, int):
+        raise TypeError("'MessageID' must be an int")
+    if not 0 <= given <= 0xFFFF:
+        raise ValueError("'MessageID' must be between 0 and 65535, inclusive")
+    if priority not in (0, 1, 2):
+        raise ValueError("'Priority' must be 0, 1, or 2")
 
 
 def tags_of(given: list[Any] | None) -> tuple[int, ...] | None:

@@ -24,7 +24,14 @@ LOGGER = logging.getLogger("pynetdicom.transport")
 
 Address = tuple[str, int] | tuple[str, int, int, int]
 
-__all__ = ["AddressInformation", "AssociationServer", "ThreadedAssociationServer"]
+__all__ = [
+    "AddressInformation",
+    "AssociationServer",
+    "AssociationSocket",
+    "RequestHandler",
+    "T_CONNECT",
+    "ThreadedAssociationServer",
+]
 
 
 class AssociationServer:
@@ -141,6 +148,34 @@ class AssociationServer:
     ) -> None:
         """Close the listening socket."""
         self.server_close()
+
+
+class RequestHandler:
+    """pynetdicom's handler of a new connection; the drop-in makes associations by itself."""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        """Raise NotImplementedError."""
+        raise NotImplementedError(
+            "RequestHandler is not imitated: bind a handler of EVT_CONN_OPEN or EVT_REQUESTED"
+        )
+
+
+class AssociationSocket:
+    """pynetdicom's socket of an association; the library has its own."""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        """Raise NotImplementedError."""
+        raise NotImplementedError(
+            "AssociationSocket is not imitated: give bind_address= and tls_args= to associate"
+        )
+
+
+class T_CONNECT:
+    """pynetdicom's connection request; the library has its own."""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        """Raise NotImplementedError."""
+        raise NotImplementedError("T_CONNECT is not imitated: AE.associate connects")
 
 
 class ThreadedAssociationServer(AssociationServer):
