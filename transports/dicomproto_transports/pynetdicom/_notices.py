@@ -9,6 +9,7 @@ from dicomproto.upper_layer.pdu import Abort, AssociateAC, AssociateRJ, Associat
 
 from .. import evt as library
 from . import events as evt
+from ._messages import DIMSEMessage
 from .pdu_primitives import A_RELEASE, abort_primitive, associate_primitive
 
 _FACTS: dict[str, tuple[str, ...]] = {
@@ -18,8 +19,6 @@ _FACTS: dict[str, tuple[str, ...]] = {
     "EVT_DATA_SENT": ("data",),
     "EVT_PDU_RECV": ("pdu",),
     "EVT_PDU_SENT": ("pdu",),
-    "EVT_DIMSE_RECV": ("message",),
-    "EVT_DIMSE_SENT": ("message",),
     "EVT_FSM_TRANSITION": ("fsm_event", "current_state", "action", "next_state"),
 }
 """What each event has besides association, kind and time."""
@@ -39,6 +38,8 @@ def library_binding(assoc: Any, event: evt.NotificationEvent) -> tuple[Any, Call
 def _facts(assoc: Any, event: evt.NotificationEvent, happened: Any) -> dict[str, Any]:
     if event.name in ("EVT_ACSE_RECV", "EVT_ACSE_SENT"):
         return {"primitive": _primitive(assoc, happened.primitive)}
+    if event.name in ("EVT_DIMSE_RECV", "EVT_DIMSE_SENT"):
+        return {"message": DIMSEMessage(happened.message)}
     return {name: getattr(happened, name) for name in _FACTS.get(event.name, ())}
 
 

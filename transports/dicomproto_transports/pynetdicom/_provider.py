@@ -19,7 +19,11 @@ What is broken is refused before a handler runs, as in the library: a data set t
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from pydicom.dataset import Dataset
@@ -58,6 +62,7 @@ from ._globals import STATUS_SUCCESS, STATUS_WARNING
 from ._queries import serve_find
 from ._requests import KINDS, RequestEvent
 from ._retrievals import serve_get, serve_move
+from .dsutils import encode_file_meta
 from .service_class import ServiceClass, StorageServiceClass
 from .sop_class import uid_to_service_class
 from .status import StatusDictType
@@ -99,6 +104,9 @@ async def serve(session: Session, received: RequestReceived) -> None:
         return
     data_set = IncomingDataSet(session, received, _bounds_of(kind))
     session.data_sets.append(data_set)
+    if kind is CStoreRQ and _config.STORE_RECV_CHUNKED_DATASET:
+        await _store_in_file(session, received, data_set)
+        return
     if not request.data_set_allowed:
         await data_set.drain()
     elif (refusal := await _refusal(session, data_set)) is not None:
@@ -126,6 +134,22 @@ async def serve(session: Session, received: RequestReceived) -> None:
             await _answer_normalized(session, event, request, service)
     except PeerLeaves:
         LOGGER.debug("The peer does not wait for the response to its %s", request.name)
+
+
+async def _store_in_file(session: Session, received: RequestReceived, data_set: IncomingDataSet) -> None:
+    """Write the data set of a C-STORE to a temporary file as it comes, run the handler, remove the file."""
+    event = RequestEvent(session.association, evt.EVT_C_STORE, data_set, "DataSet")
+    with NamedTemporaryFile(delete=False) as file:
+        try:
+            file.write(bytes(128) + b"DICM" + encode_file_meta(event.file_meta))
+            while (chunk := await data_set.next_chunk()) is not None:
+                file.write(chunk)
+            file.flush()
+            event.stored_at = Path(file.name)
+            _answer_status(session, event, received.command, _service_of(session, received))
+        finally:
+            with suppress(OSError):  # a handler may hold it, or have moved it
+                os.unlink(file.name)
 
 
 async def _refusal(session: Session, data_set: IncomingDataSet) -> tuple[int, str] | None:

@@ -53,7 +53,15 @@ from ..streams.blocking_waits import Interrupted, run
 from . import events as evt
 from ._addresses import AddressInformation
 from ._core import BACKEND, ChangingTimeouts, OwnThread, timeouts_of
-from ._globals import MODE_ACCEPTOR, MODE_REQUESTOR, STATUS_PENDING, STATUS_SUCCESS, STATUS_WARNING
+from ._globals import (
+    MODE_ACCEPTOR,
+    MODE_REQUESTOR,
+    STATUS_CANCEL,
+    STATUS_FAILURE,
+    STATUS_PENDING,
+    STATUS_SUCCESS,
+    STATUS_WARNING,
+)
 from ._notices import library_binding
 from ._objects import object_to_send
 from ._proposal import request_of
@@ -83,6 +91,20 @@ T = TypeVar("T")
 
 QUIET = 0.05
 """Seconds without a call after which the thread of a requested association waits for the peer."""
+
+_IDENTIFIED = (STATUS_PENDING,)
+_WITH_FAILED_LIST = (STATUS_CANCEL, STATUS_WARNING, STATUS_FAILURE)
+"""The categories of responses with an identifier, to a C-FIND and to a C-GET or C-MOVE."""
+
+_PRIVATE = {
+    "dul": "EVT_PDU_RECV and EVT_PDU_SENT, or `abort()`",
+    "dimse": "EVT_DIMSE_RECV and EVT_DIMSE_SENT, or the `send_*` methods",
+    "acse": "`release()`, `abort()` and `is_established`",
+    "set_socket": "bind_address= and tls_args= of `AE.associate`",
+    "lock": "a lock of your own",
+    "run_reactor": "`is_established`: the association serves its peer by itself",
+}
+"""What programs may touch of pynetdicom's parts, with the public way."""
 
 _LAST_WAIT = 0.5
 """Seconds that an abort or a release waits for the thread of the association."""
@@ -127,6 +149,15 @@ class Association(OwnThread):
         self._over = threading.Event()
         self.requestor: ServiceUser = ServiceUser(self, MODE_REQUESTOR)
         self.acceptor: ServiceUser = ServiceUser(self, MODE_ACCEPTOR)
+
+    if not TYPE_CHECKING:  # with it, a checker would allow any name
+
+        def __getattr__(self, name: str) -> object:
+            """Raise AttributeError, which names the public way for a private part of pynetdicom."""
+            if name in _PRIVATE:
+                text = f"assoc.{name} is an internal part of pynetdicom and has no counterpart"
+                raise AttributeError(f"{text}; use {_PRIVATE[name]}")
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     # -- which one ----------------------------------------------------------------------------------
 
@@ -772,10 +803,10 @@ class Association(OwnThread):
                 return
             response: Response = reply.response
             status, identifier = status_data_set(response), None
-            is_pending = code_to_category(response.Status) == STATUS_PENDING
-            if is_pending == isinstance(request, CFindRQ) and response.Status != 0:
+            category = code_to_category(response.Status)
+            if category in (_IDENTIFIED if isinstance(request, CFindRQ) else _WITH_FAILED_LIST):
                 try:
-                    identifier = decoded(session, reply)
+                    identifier = decoded(session, reply) or Dataset()
                 except DataSetError as error:
                     LOGGER.error("Failed to decode the received Identifier dataset: %s", error)
             yield status, identifier

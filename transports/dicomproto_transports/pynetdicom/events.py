@@ -119,6 +119,8 @@ class Event:
     timestamp: datetime
     request: Any
     context: Any
+    stored_at: Path | None = None
+    """The file with the data set of a C-STORE, as `dataset_path` tells."""
 
     def __init__(self, assoc: Any, event: EventType, attrs: dict[str, Any] | None = None) -> None:
         """Make an event; AttributeError if it has an attribute of `attrs` already."""
@@ -192,23 +194,17 @@ class Event:
     @property
     def dataset(self) -> Dataset:
         """The data set of a C-STORE, decoded at first use."""
-        path = self._path()
-        return self._data_set("dataset") if path is None else dcmread(path)
-
-    def _path(self) -> Path | None:
-        path: Path | None = vars(self).get("stored_at")
-        return path
+        return self._data_set("dataset") if self.stored_at is None else dcmread(self.stored_at)
 
     @property
     def dataset_path(self) -> Path:
         """The file with the data set of a C-STORE, with `_config.STORE_RECV_CHUNKED_DATASET`."""
-        path = self._path()
-        if path is None:
+        if self.stored_at is None:
             raise AttributeError(
                 "The corresponding event is either not a C-STORE request or "
                 "'STORE_RECV_CHUNKED_DATASET' is not True."
             )
-        return path
+        return self.stored_at
 
     def encoded_dataset(self, include_meta: bool = True) -> bytes:
         """Return the data set of a C-STORE as received, by default as the content of a Part 10 file."""
