@@ -188,8 +188,11 @@ RESULTS: dict[str, tuple[list[object], int, tuple[int | None, ...]]] = {
 }
 
 
+MISSING = {"an end too early": 2, "a success too early": 2}
+
+
 @pytest.mark.parametrize("results", RESULTS)
-def test_results_of_the_handler(backend: AnyBackend, results: str) -> None:
+def test_results_of_the_handler(backend: AnyBackend, results: str, caplog: pytest.LogCaptureFixture) -> None:
     yielded, status, counted = RESULTS[results]
 
     def handle(event: evt.Event) -> object:
@@ -207,6 +210,36 @@ def test_results_of_the_handler(backend: AnyBackend, results: str) -> None:
             assert (await assoc.send_c_echo()).Status == 0
 
     backend.run(main)
+    told = [record for record in caplog.records if "more than it yielded" in record.message]
+    assert len(told) == (results in MISSING)
+    if told:
+        assert told[0].levelname == "WARNING"
+        what = f"the handler of EVT_C_GET announced {MISSING[results]} objects more than it yielded"
+        assert told[0].message.endswith(f"{what}, which failed: B000H")
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"), [(1, 0xB000), (0, 0xA702)], ids=["some were sent", "none was sent"]
+)
+def test_a_move_handler_that_yields_less_than_it_announced(
+    backend: AnyBackend, sent: int, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    stored = Stored()
+
+    async def main() -> None:
+        async with backend.serving(make_server(backend, [(evt.EVT_C_STORE, stored)])) as there:
+
+            def handle(event: evt.Event) -> Any:
+                return iter([(HOST, there.port), 2, *[(PENDING, image(1))] * sent])
+
+            async with retrieving(backend, handle) as assoc:
+                final, _ = await final_of(assoc.send_c_move(QUERY, "THERE", MOVE))
+                assert (final.Status, counts(final)) == (status, (None, sent, 2 - sent, 0))
+
+    backend.run(main)
+    assert len(stored.objects) == sent
+    text = f"the handler of EVT_C_MOVE announced {2 - sent} objects more than it yielded"
+    assert f"{text}, which failed: {status:04X}H" in caplog.text
 
 
 def test_statuses_of_the_receiver_are_counted(backend: AnyBackend) -> None:

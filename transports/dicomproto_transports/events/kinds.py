@@ -138,9 +138,17 @@ EVT_C_STORE_STREAM: EventKind[StoreStreamEvent[Any]] = EventKind(
 EVT_C_FIND: EventKind[FindEvent[Any]] = EventKind("EVT_C_FIND", FindEvent, is_intervention=True)
 """A C-FIND request was received."""
 EVT_C_GET: EventKind[GetEvent[Any]] = EventKind("EVT_C_GET", GetEvent, is_intervention=True)
-"""A C-GET request was received."""
+"""A C-GET request was received.
+
+The handler yields the number of objects, and each of them. Objects that it announces and does not yield count
+as failed sub-operations: the final status is B000H then, or A702H if no object was sent.
+"""
 EVT_C_MOVE: EventKind[MoveEvent[Any]] = EventKind("EVT_C_MOVE", MoveEvent, is_intervention=True)
-"""A C-MOVE request was received."""
+"""A C-MOVE request was received.
+
+The handler yields the destination, the number of objects, and each of them; a number that is too high counts
+as for a C-GET.
+"""
 EVT_N_EVENT_REPORT: EventKind[EventReportEvent[Any]] = EventKind(
     "EVT_N_EVENT_REPORT", EventReportEvent, is_intervention=True
 )

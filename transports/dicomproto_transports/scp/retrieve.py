@@ -6,7 +6,8 @@ a final status, with None or with its own identifier in place of the Failed SOP 
 
 A C-GET sends the objects over the same association, a C-MOVE over one with the destination. An object that
 cannot be sent is a failed sub-operation, and the next one follows. The final status follows from the counts:
-0000H if all succeeded, A702H if all failed, B000H otherwise (PS3.4 Tables C.4-2 and C.4-3).
+0000H if all succeeded, A702H if all failed, B000H otherwise (PS3.4 Tables C.4-2 and C.4-3). Objects that were
+announced and not yielded have failed.
 """
 
 from __future__ import annotations
@@ -162,8 +163,7 @@ class Retrieval:
                 if result is END and counts.remaining and self._is_cancelled:
                     return self._final(CANCEL)
                 if result is END:
-                    counts.give_up()
-                    return self._final(counts.status)
+                    return self._final(self._outcome())
                 status, item = pair_of(result)
                 if category_of(status_of(status)) is not Category.PENDING:
                     raise _Final(status, item)
@@ -188,9 +188,18 @@ class Retrieval:
     def _ended_by_handler(self, final: _Final) -> Answer:
         code = status_of(final.status)
         if category_of(code) is Category.SUCCESS:
-            self._counts.give_up()
-            code = self._counts.status
+            code = self._outcome()
         return self._final(code, dataset_of(final.identifier), **fields_of(final.status))
+
+    def _outcome(self) -> int:
+        """Return the status that follows from the counts; what was announced and not yielded has failed."""
+        counts = self._counts
+        missing = counts.remaining
+        counts.give_up()
+        if missing:
+            text = "%s: the handler of %s announced %d objects more than it yielded, which failed: %04XH"
+            log.warning(text, self._session.peer_name, self._event.event.name, missing, counts.status)
+        return counts.status
 
     def _final(self, status: int, identifier: Dataset | None = None, **fields: object) -> Answer:
         counts = self._counts
