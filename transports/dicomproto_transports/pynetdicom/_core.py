@@ -88,10 +88,11 @@ class Core(blocking.AE):
         )
         if wanted != vars(self)["_taken"]:
             vars(self)["_taken"] = wanted
-            self.maximum_pdu_size, self.maximum_associations, uid, version, registry, title = wanted
-            self.implementation_class_uid, self.implementation_version_name = uid, version
-            self.sop_classes, self.ae_title = registry, title
-            self.give_way_after = 0.0
+            own: blocking.AE = self
+            own.maximum_pdu_size, own.maximum_associations, uid, version, registry, title = wanted
+            own.implementation_class_uid, own.implementation_version_name = uid, version
+            own.sop_classes, own.ae_title = registry, title
+            own.give_way_after = 0.0
         return super().settled()
 
     def new_session(

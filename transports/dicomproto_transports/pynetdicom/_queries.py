@@ -111,7 +111,7 @@ async def _send_matches(
         return HANDLER_FAILED
     while True:
         try:
-            result = results.next()
+            result: Any = results.next()
             failure = None
         except StopAsyncIteration:
             results.check()

@@ -17,7 +17,7 @@ from ._globals import DEFAULT_MAX_LENGTH, DEFAULT_TRANSFER_SYNTAXES, MODE_REQUES
 from ._titles import title_of
 from ._version import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
 from .association import Association
-from .events import EventHandlerType
+from .events import EventHandlerType, parts_of
 from .presentation import PresentationContext
 from .transport import Address, AssociationServer, ThreadedAssociationServer
 from .utils import set_ae, set_uid
@@ -362,7 +362,7 @@ class ApplicationEntity:
             context.context_id = 2 * number + 1
         requestor.requested_contexts = proposed
         for binding in evt_handlers or []:
-            assoc.bind(*binding)
+            assoc.bind(*parts_of(binding))
         assoc.request()
         if assoc.is_established:
             assoc.start()

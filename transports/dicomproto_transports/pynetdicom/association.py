@@ -129,8 +129,9 @@ class Association(OwnThread):
         """Make an association; `mode` is "requestor" or "acceptor"; `options` are for the thread."""
         super().__init__(daemon=True, **{name: value for name, value in options.items() if name != "daemon"})
         stamp = datetime.now().strftime("%Y%m%d%H%M%S")
-        self.mode: str = mode
-        self.name = f"{'Acceptor' if self.is_acceptor else 'Requestor'}Thread@{stamp}"
+        self.mode = mode
+        own: threading.Thread = self
+        own.name = f"{'Acceptor' if self.is_acceptor else 'Requestor'}Thread@{stamp}"
         self.turns: Turns = Turns()
         self.bindings: evt.Bindings = evt.Bindings()
         self.live_timeouts: ChangingTimeouts = timeouts_of(
@@ -339,8 +340,9 @@ class Association(OwnThread):
             }
             contexts = self.requestor.requested_contexts
             for context in contexts:
-                if context.abstract_syntax in roles:
-                    scu, scp = roles[context.abstract_syntax]
+                uid = context.abstract_syntax
+                if uid is not None and uid in roles:
+                    scu, scp = roles[uid]
                     context.scu_role, context.scp_role = bool(scu), bool(scp)
             primitive = self.acceptor.primitive
             assert primitive is not None

@@ -303,6 +303,12 @@ def get_default_handler(event: InterventionEvent) -> Callable[[Event], Any]:
 # --- the handlers of an association or server ----------------------------------------------------------
 
 
+def parts_of(binding: EventHandlerType) -> tuple[EventType, Callable[..., Any], list[Any] | None]:
+    """Return the event, the handler and its arguments or None."""
+    event, handler, *args = binding
+    return event, handler, args[0] if args else None
+
+
 class Bindings:
     """The handlers of one association or server: one of each intervention event, a list for others."""
 
@@ -313,7 +319,7 @@ class Bindings:
         }
         self.several: dict[NotificationEvent, list[HandlerBase]] = {}
         for binding in defaults:
-            self.bind(*binding)
+            self.bind(*parts_of(binding))
 
     def copy(self) -> Bindings:
         """Return an independent copy."""

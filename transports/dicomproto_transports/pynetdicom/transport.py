@@ -59,7 +59,7 @@ class AssociationServer:
         self.timeout: float | None = 60
         self.bindings: evt.Bindings = evt.Bindings()
         for binding in evt_handlers or ():
-            self.bindings.bind(*binding)
+            self.bindings.bind(*evt.parts_of(binding))
         self._server = Server(
             Acceptance(self), self._listen_on(address), make_thread=self._thread, make_waiter=make_waiter
         )
