@@ -33,6 +33,8 @@ MORE_WORKERS = "4"
 """Of tests that wait for programs and peers as much as they compute."""
 
 OVERALL_TIMEOUT = 1200.0  # seconds for one command; only a hang takes that long
+PYNETDICOM = "tests/pynetdicom/test_theirs.py"
+"""pynetdicom's own tests, run through the drop-in: they sleep, and have ports of their own."""
 PACKAGES = ["dicomproto", "transports/dicomproto_transports"]
 
 
@@ -157,7 +159,9 @@ def gate_wheel() -> None:
     python = FRESH / "bin" / "python"
     pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     stamp = FRESH / ".stamp"
-    key = hashlib.sha256((ROOT / "pyproject.toml").read_bytes() + sys.version.encode()).hexdigest()
+    documents = ROOT / "tests/pynetdicom/blocks/sources.py"
+    made_from = (ROOT / "pyproject.toml").read_bytes() + documents.read_bytes() + sys.version.encode()
+    key = hashlib.sha256(made_from).hexdigest()
     if stamp.exists() and stamp.read_text() == key:
         run(*pip, "--no-deps", "--force-reinstall", wheel)
         return
@@ -168,6 +172,7 @@ def gate_wheel() -> None:
         run(*pip, "--only-binary", ":all:", "--group", "fuzz")
     except GateFailed:
         say("atheris has no wheel for this interpreter: the fuzz corpus will be replayed only")
+    run(python, documents)
     stamp.write_text(key)
 
 
@@ -183,7 +188,14 @@ class Tests:
         self.cells = 0
         """How many of its cells are ok."""
 
-    def run(self, name: str, select: str, *options: str, passing: tuple[int, ...] = (0,)) -> None:
+    def run(
+        self,
+        name: str,
+        select: str,
+        *options: str,
+        passing: tuple[int, ...] = (0,),
+        timeout: float = OVERALL_TIMEOUT,
+    ) -> None:
         counts = BUILD / f"{name}.json"
         counts.unlink(missing_ok=True)
         try:
@@ -196,6 +208,7 @@ class Tests:
                     # No folder that a test's subprocess is started from or in gets onto its sys.path.
                     env={"PYTHONSAFEPATH": "1", "COVERAGE_FILE": str(BUILD / "coverage")},
                     passing=passing,
+                    timeout=timeout,
                 )
         finally:
             if counts.exists():
@@ -221,7 +234,11 @@ class Tests:
 
     def serial(self) -> None:
         """Tests that measure time or memory run alone."""
-        self.run("serial", "serial", "-n", "0", passing=(0, NO_TESTS_SELECTED))
+        self.run("serial", "serial", "-n", "0", "--ignore", PYNETDICOM, passing=(0, NO_TESTS_SELECTED))
+
+    def pynetdicom(self) -> None:
+        """A minute of pynetdicom's own tests, or all of them, one after the other."""
+        self.run("pynetdicom", "serial", "-n", "0", PYNETDICOM, timeout=3 * OVERALL_TIMEOUT)
 
 
 def gate_docs() -> None:
@@ -254,6 +271,7 @@ def main() -> int:
         "pyright": lambda: gate_pyright(FRESH / "bin" / "python" if has_wheel else Path(sys.executable)),
         "fuzz": lambda: gate_fuzz(600 if chosen.all else 20),
         "serial": tests.serial,
+        "pynetdicom": tests.pynetdicom,
     }
     # What runs beside a gate that does not keep the machine busy; tests that measure run alone.
     beside = {
@@ -320,10 +338,10 @@ def report(outcomes: list[Outcome], seconds_in_all: float, tests: Tests, seed: i
     """Print the tables of services and gates and, last, how many tests ran; return the exit status."""
     if tests.services:
         print("", f"{SERVICES}, by backend", *tests.services, sep="\n")
-    print(f"\n{'gate':<8} {'seconds':>8}")
+    print(f"\n{'gate':<10} {'seconds':>8}")
     for name, seconds, problem in outcomes:
-        print(f"{name:<8} {seconds:8.1f}  {problem or 'ok'}")
-    print(f"{'all':<8} {seconds_in_all:8.1f}  (make test SEED={seed}; some gates run beside others)")
+        print(f"{name:<10} {seconds:8.1f}  {problem or 'ok'}")
+    print(f"{'all':<10} {seconds_in_all:8.1f}  (make test SEED={seed}; some gates run beside others)")
     failed = any(problem for _, _, problem in outcomes) or tests.counts["failed"] > 0
     if any(tests.counts.values()):
         print("{passed} passed, {failed} failed, {skipped} skipped".format(**tests.counts))
