@@ -10,7 +10,6 @@ is "", and a missing number is 0; `warnings` tells of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from ..record import Record, maker_of, values_of
@@ -150,7 +149,7 @@ class Response(Command):
     """
 
     _none_is_absent = True
-    _converters: ClassVar[dict[str, Callable[[object], object]]] = {"Status": _status}
+    _converters = {"Status": _status}  # noqa: RUF012 - annotated in Record; pyright refuses it twice
 
     MessageIDBeingRespondedTo: int
     Status: StatusCode = StatusCode(0)
