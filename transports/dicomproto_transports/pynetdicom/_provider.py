@@ -59,6 +59,7 @@ from . import _config
 from . import events as evt
 from ._answers import log_failure, response_of, status_of
 from ._globals import STATUS_SUCCESS, STATUS_WARNING
+from ._logs import log_identifier
 from ._queries import serve_find
 from ._requests import KINDS, RequestEvent
 from ._retrievals import serve_get, serve_move
@@ -125,6 +126,8 @@ async def serve(session: Session, received: RequestReceived) -> None:
     event = RequestEvent(session.association, event_kind, data_set, parameter)
     try:
         if kind in _QUERIES:
+            if _config.LOG_REQUEST_IDENTIFIERS and LOGGER.isEnabledFor(logging.DEBUG):
+                log_identifier(LOGGER, "Request Identifier", data_set.dataset, wanted=True)
             await _QUERIES[kind](session, event, service)
         elif kind is CEchoRQ:
             _echo(session, event, request)

@@ -12,9 +12,11 @@ from dicomproto.dimse.commands import DATA_SET_PRESENT, Response
 
 from ..files.sources import Encoding, MemorySource, piece_size
 from ..scp.cancelling import poll_peer
+from . import _config
 from . import events as evt
 from ._answers import log_failure, response_of, status_of
 from ._globals import STATUS_PENDING, STATUS_WARNING
+from ._logs import log_identifier
 from ._requests import RequestEvent
 from .service_class import RelevantPatientInformationQueryServiceClass, ServiceClass
 from .status import StatusDictType
@@ -157,6 +159,8 @@ def _match(
             data = encoding.encode(dataset, event.context.transfer_syntax)
         except Exception as error:
             LOGGER.error("A match cannot be encoded: %s", type(error).__name__)
+        else:
+            log_identifier(LOGGER, "Response Identifier", dataset, wanted=_config.LOG_RESPONSE_IDENTIFIERS)
     if not data:
         LOGGER.error("The response has no Identifier, or one that cannot be encoded")
         return None

@@ -40,7 +40,7 @@ from dicomproto.errors import (
     LocalProtocolError,
 )
 from dicomproto.upper_layer.events import Role
-from dicomproto.upper_layer.pdu import AssociateRJ
+from dicomproto.upper_layer.pdu import AssociateRJ, AssociateRQ
 
 from ..association.closing import abort, release
 from ..entity.requestor import connected_stream, establish
@@ -50,6 +50,7 @@ from ..scu.requests import decoded
 from ..scu.responses import Responses
 from ..scu.store import make_request
 from ..streams.blocking_waits import Interrupted, run
+from . import _config
 from . import events as evt
 from ._addresses import AddressInformation
 from ._core import BACKEND, ChangingTimeouts, OwnThread, timeouts_of
@@ -62,6 +63,7 @@ from ._globals import (
     STATUS_SUCCESS,
     STATUS_WARNING,
 )
+from ._logs import bind_dumps, log_identifier
 from ._notices import library_binding
 from ._objects import object_to_send
 from ._proposal import request_of
@@ -324,7 +326,13 @@ class Association(OwnThread):
         handlers = Handlers(allow_async=False)
         for event in self.bindings.several:
             handlers.bind(*library_binding(self, event))
+        bind_dumps(handlers)
         return handlers
+
+    @property
+    def proposal(self) -> AssociateRQ | None:
+        """The A-ASSOCIATE-RQ, as the library knows it."""
+        return None if self._session is None else self._session.connection.request
 
     # -- presentation contexts -----------------------------------------------------------------------
 
@@ -747,6 +755,7 @@ class Association(OwnThread):
         data = self._encode(session, dataset, context, "Dataset")
         check_numbers(msg_id, priority)
         request = CFindRQ(MessageID=msg_id, AffectedSOPClassUID=str(query_model), Priority=priority)
+        log_identifier(LOGGER, "Request Identifier", dataset, wanted=_config.LOG_REQUEST_IDENTIFIERS)
         return self._responses(session, request, context, data)
 
     def send_c_get(
@@ -758,6 +767,7 @@ class Association(OwnThread):
         data = self._encode(session, dataset, context, "Identifier dataset")
         check_numbers(msg_id, priority)
         request = CGetRQ(MessageID=msg_id, AffectedSOPClassUID=str(query_model), Priority=priority)
+        log_identifier(LOGGER, "Request Identifier", dataset, wanted=_config.LOG_REQUEST_IDENTIFIERS)
         return self._responses(session, request, context, data)
 
     def send_c_move(
@@ -774,6 +784,7 @@ class Association(OwnThread):
             MoveDestination=move_aet,
             Priority=priority,
         )
+        log_identifier(LOGGER, "Request Identifier", dataset, wanted=_config.LOG_REQUEST_IDENTIFIERS)
         return self._responses(session, request, context, data)
 
     def _responses(
@@ -811,6 +822,8 @@ class Association(OwnThread):
                     identifier = decoded(session, reply) or Dataset()
                 except DataSetError as error:
                     LOGGER.error("Failed to decode the received Identifier dataset: %s", error)
+            wanted = _config.LOG_RESPONSE_IDENTIFIERS
+            log_identifier(LOGGER, "Response Identifier", identifier, wanted=wanted)
             yield status, identifier
             if reply.is_final:
                 return
