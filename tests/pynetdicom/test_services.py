@@ -256,3 +256,37 @@ def test_statuses_and_counts_of_move_handlers(pair: Pair, results: Any, outcome:
     assert [(status.Status, counts(status)) for status, _ in found] == outcome
     assert seen == ["PYNETDICOM"] * (0xFF00 in [code for code, _ in outcome])
     assoc.release()
+
+
+KINDS = [
+    *("A_ABORT_RQ", "A_ASSOCIATE_AC", "A_ASSOCIATE_RJ", "A_ASSOCIATE_RQ", "A_RELEASE_RP", "A_RELEASE_RQ"),
+    *("P_DATA_TF", "C_ECHO_RQ", "C_ECHO_RSP", "C_STORE_RQ", "N_GET_RSP"),
+]
+
+
+def test_pdus_and_messages_are_seen_as_their_classes(pair: Pair) -> None:
+    seen: list[str] = []
+
+    def note(event: Any) -> None:
+        name = "pdu" if "PDU" in event.event.name else "message"
+        found = getattr(event, name)
+        module = import_module(f"{pair.package.__name__}.{'pdu' if name == 'pdu' else 'dimse_messages'}")
+        kinds = [kind for kind in KINDS if isinstance(found, getattr(module, kind, ()))]
+        seen.append(f"{event.event.name}: {', '.join(kinds)}")
+
+    server = pair.served()
+    watched = ("EVT_PDU_SENT", "EVT_PDU_RECV", "EVT_DIMSE_SENT", "EVT_DIMSE_RECV")
+    assoc = pair.association(server, **dict.fromkeys(watched, note))
+    assoc.send_c_echo()
+    assoc.release()
+    wanted = {
+        "EVT_DIMSE_RECV: C_ECHO_RSP",
+        "EVT_DIMSE_SENT: C_ECHO_RQ",
+        "EVT_PDU_RECV: A_ASSOCIATE_AC",
+        "EVT_PDU_RECV: A_RELEASE_RP",
+        "EVT_PDU_RECV: P_DATA_TF",
+        "EVT_PDU_SENT: A_ASSOCIATE_RQ",
+        "EVT_PDU_SENT: A_RELEASE_RQ",
+        "EVT_PDU_SENT: P_DATA_TF",
+    }
+    assert set(seen) == wanted

@@ -9,7 +9,7 @@ from dicomproto.upper_layer.pdu import Abort, AssociateAC, AssociateRJ, Associat
 
 from .. import evt as library
 from . import events as evt
-from ._messages import DIMSEMessage
+from .dimse_messages import message_of
 from .pdu_primitives import A_RELEASE, abort_primitive, associate_primitive
 
 _FACTS: dict[str, tuple[str, ...]] = {
@@ -39,7 +39,7 @@ def _facts(assoc: Any, event: evt.NotificationEvent, happened: Any) -> dict[str,
     if event.name in ("EVT_ACSE_RECV", "EVT_ACSE_SENT"):
         return {"primitive": _primitive(assoc, happened.primitive)}
     if event.name in ("EVT_DIMSE_RECV", "EVT_DIMSE_SENT"):
-        return {"message": DIMSEMessage(happened.message)}
+        return {"message": message_of(happened.message)}
     return {name: getattr(happened, name) for name in _FACTS.get(event.name, ())}
 
 
