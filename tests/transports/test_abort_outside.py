@@ -12,30 +12,36 @@ import pytest
 import trio
 
 from dicomproto.config import Timeouts
-from dicomproto.dimse.commands import CStoreRQ
+from dicomproto.dimse.commands import CEchoRQ, CStoreRQ
 from dicomproto.dimse.events import RequestReceived
 from dicomproto.errors import AssociationAborted, AssociationError, LocalProtocolError
 from dicomproto.uids import VERIFICATION
+from dicomproto.upper_layer.events import Role
 from dicomproto.upper_layer.pdu import Abort
 from dicomproto_transports import anyio as anyio_flavour
 from dicomproto_transports import blocking, evt
 from dicomproto_transports import trio as trio_flavour
 from dicomproto_transports.entity.acceptor import ServerCore
+from dicomproto_transports.streams.event_loop import AsyncWaiter
+from dicomproto_transports.streams.tcp import SocketStream
 from dicomproto_transports.tls import client_context, server_context
 from tests.associations import (
     CT_IMAGE,
+    HOST,
     INSTANCE,
     Peer,
     Script,
     associate,
     connect,
+    data_set,
     in_flavour,
     make_ae,
     make_server,
+    part10,
     streaming,
     write_large_file,
 )
-from tests.backends import AnyBackend, Blocking, Gate
+from tests.backends import AnyBackend, Async, Blocking, Gate, Lockstep, socket_pair
 from tests.certificates import Authority
 
 OURS = "aborted from this side"
@@ -368,7 +374,7 @@ def test_a_generator_of_results_is_open(backend: AnyBackend) -> None:
             scu = make_ae(backend, "SCU")
             scu.add_requested_context(FIND)
             assoc = await associate(backend, server.port, scu)
-            assert THEIRS in await text_of(lambda: read_all(assoc))
+            assert THEIRS in await text_of(lambda: read_all(assoc.send_c_find(identifier(), FIND)))
             heard.open()
 
         async def other() -> None:
@@ -382,7 +388,7 @@ def test_a_generator_of_results_is_open(backend: AnyBackend) -> None:
     assert closed == [True]
 
 
-FIND = "1.2.840.10008.5.1.4.1.2.2.1"
+FIND, MOVE = "1.2.840.10008.5.1.4.1.2.2.1", "1.2.840.10008.5.1.4.1.2.2.2"
 
 
 def identifier() -> Any:
@@ -394,8 +400,8 @@ def identifier() -> Any:
     return found
 
 
-async def read_all(assoc: Any) -> None:
-    async for _ in assoc.send_c_find(identifier(), FIND):
+async def read_all(responses: Any) -> None:
+    async for _ in responses:
         pass
 
 
@@ -504,3 +510,132 @@ def test_calls_in_a_loop_meet_the_abort_of_another_thread() -> None:
     assert {type(error) for error in raised} == {AssociationAborted}
     assert len(raised) == rounds
     assert [kind for kind, _ in ends.told].count(evt.EVT_ABORTED) == rounds
+
+
+# --- streams that a program brings --------------------------------------------------------------
+
+
+class Plain:
+    """A stream with what every stream has, and no more."""
+
+    def __init__(self, inner: Any) -> None:
+        self.local_address, self.peer_address = inner.local_address, inner.peer_address
+        self.now, self.receive, self.try_receive = inner.now, inner.receive, inner.try_receive
+        self.send, self.close = inner.send, inner.close
+
+
+async def wrapped_pair(backend: Async) -> tuple[Any, Any]:
+    """Return two ends, the right one a byte stream of the library that was wrapped."""
+    left, right = socket_pair()
+    for sock in (left, right):
+        sock.setblocking(False)
+    here = SocketStream(left, AsyncWaiter(backend.library, left))
+    if backend.name == "trio":
+        return here, trio_flavour.wrap_stream(trio.SocketStream(trio.socket.from_stdlib_socket(right)))
+    return here, anyio_flavour.wrap_stream(await anyio.abc.SocketStream.from_socket(right))
+
+
+def test_over_a_wrapped_stream(async_backend: Async) -> None:
+    """It ends a wait for input at once; while a handler runs, the A-ABORT leaves after it."""
+    backend = async_backend
+
+    async def main() -> None:
+        for during_handler in (False, True):
+            ends, begun, go_on = Ends(), Gate(backend), Gate(backend)
+
+            async def handle(event: evt.Event, begun: Gate = begun, go_on: Gate = go_on) -> int:
+                begun.open()
+                await go_on.passed()
+                return 0x0000
+
+            core = make_server(backend, [(evt.EVT_C_ECHO, handle), *ends.bindings])
+            here, there = await wrapped_pair(backend)
+
+            async def talk(
+                here: Any = here, core: ServerCore = core, begun: Gate = begun, go_on: Gate = go_on,
+                during_handler: bool = during_handler,
+            ) -> None:  # fmt: skip
+                peer = Peer(here, Role.REQUESTOR)
+                await peer.request()
+                if during_handler:
+                    peer.connection.send_request(CEchoRQ(AffectedSOPClassUID=VERIFICATION), 1)
+                    await peer.flush()
+                    await begun.passed()
+                await served(core).abort()
+                assert not core.active_associations or not served(core).is_established
+                go_on.open()
+                assert isinstance(await peer.event(), Abort)
+                await here.close([], 0)
+
+            await backend.together(
+                talk, lambda core=core, there=there: core.serve_stream(there, backend.backend)
+            )
+            ends.assert_aborted_once()
+
+    backend.run(main)
+
+
+def test_over_a_stream_whose_waits_nothing_ends() -> None:
+    """The association ends as soon as its wait does."""
+    backend, ends = Lockstep(), Ends()
+    core = make_server(backend, ends.bindings)
+
+    async def main() -> None:
+        here, there = await backend.pair()
+        serving = backend.world.spawn(core.serve_stream(Plain(there), backend.backend))
+        peer = Peer(here, Role.REQUESTOR)
+        await peer.request()
+        theirs = served(core)
+        await theirs.abort()
+        assert not theirs.is_established
+        assert not ends.told
+        peer.connection.send_request(CEchoRQ(AffectedSOPClassUID=VERIFICATION), 1)
+        assert isinstance(await peer.event(), Abort)
+        await here.close([], 0)
+        await backend.world.wait_for(lambda: serving.done)
+
+    backend.run(main)
+    ends.assert_aborted_once()
+
+
+# --- a C-MOVE -----------------------------------------------------------------------------------
+
+
+def test_a_move_waits_for_its_destination(backend: AnyBackend, tmp_path: Path) -> None:
+    """The destination is aborted too."""
+    ends: list[object] = []
+    path = tmp_path / "image.dcm"
+    path.write_bytes(part10(data_set()))
+
+    async def main() -> None:
+        begun, heard = Gate(backend), Gate(backend)
+
+        async def destination(peer: Peer) -> None:
+            await peer.accept()
+            await peer.until(RequestReceived)
+            begun.open()
+            ends.append(await peer.until(Abort))
+
+        def move(event: evt.Event) -> Any:
+            return iter([(HOST, there.port), 1, (0xFF00, path)])
+
+        scp, scu = make_ae(backend, "SCP"), make_ae(backend, "SCU")
+        scp.add_supported_context(MOVE)
+        scu.add_requested_context(MOVE)
+        core = make_server(backend, [(evt.EVT_C_MOVE, move)], scp)
+
+        async def user() -> None:
+            assoc = await associate(backend, server.port, scu)
+            assert THEIRS in await text_of(lambda: read_all(assoc.send_c_move(identifier(), "THERE", MOVE)))
+            heard.open()
+
+        async def other() -> None:
+            await begun.passed()
+            await served(core).abort()
+            await heard.passed()
+
+        async with backend.serving(Script(destination)) as there, backend.serving(core) as server:
+            await backend.together(user, other)
+
+    backend.run(main)
+    assert [type(end) for end in ends] == [Abort]

@@ -110,7 +110,7 @@ def test_an_association_takes_few_calls() -> None:
         assert count <= most, (count, by_function)
 
 
-def garbage_after(associations: int) -> int:
+def garbage_after(associations: int, *, aborted: bool = False) -> int:
     """Return the number of objects that only the garbage collector frees, on both sides and of the server."""
     ae = AE()
     ae.add_requested_context(VERIFICATION)
@@ -122,8 +122,14 @@ def garbage_after(associations: int) -> int:
             for _ in range(associations):
                 assoc = ae.associate("127.0.0.1", server.address[1])
                 assoc.send_c_echo()
-                assoc.release()
-                assert assoc.is_released
+                if aborted:
+                    for theirs in server.active_associations:
+                        theirs.abort()  # from this thread, while its own thread waits
+                    assoc.abort()
+                    del theirs
+                else:
+                    assoc.release()
+                    assert assoc.is_released
         return gc.collect()
     finally:
         gc.enable()
@@ -131,8 +137,9 @@ def garbage_after(associations: int) -> int:
 
 def test_an_association_leaves_nothing_to_the_garbage_collector() -> None:
     """A cycle would be collected later, with all that hangs from it, and cost a tenth of an association."""
-    garbage_after(1)
-    assert garbage_after(11) == garbage_after(1)
+    for aborted in (False, True):
+        garbage_after(1, aborted=aborted)
+        assert garbage_after(11, aborted=aborted) == garbage_after(1, aborted=aborted)
 
 
 def test_an_association_that_ended_is_still_the_same_for_handlers() -> None:

@@ -381,7 +381,7 @@ class Driver:
         """
         ending = self.ending
         if ending.reason is None:
-            ending.reason = reason or ending.aborted_here
+            ending.reason = reason or ending.aborted_here()
         ending.is_leaving = True
         interrupt(self._stream)
 
@@ -391,7 +391,7 @@ class Driver:
         ending.is_gone = ending.is_leaving = True
         ending.reason = ending.reason or reason
         if connection.state is State.STA2:  # no association was requested: nothing to abort
-            ending.reason = ending.reason or ending.aborted_here
+            ending.reason = ending.reason or ending.aborted_here()
             connection.receive_eof()
         else:
             connection.send(abort or Abort())

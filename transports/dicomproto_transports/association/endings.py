@@ -167,9 +167,9 @@ class Ending:
         """Return the reason that a terminal event gives; it holds no part of the association."""
         return partial(explain, terminal, self.peer_name, broken=self.broken, timeouts=timeouts)
 
-    def aborted_here(self) -> AssociationError:
-        """Return the error for an abort from this side."""
-        return self.why(LocallyEnded(pdu=Abort()))()
+    def aborted_here(self) -> Reason:
+        """Return the reason for an abort from this side."""
+        return self.why(LocallyEnded(pdu=Abort()))
 
     def lost(self) -> AssociationError:
         """Return the error for a broken connection before its terminal event."""
