@@ -507,6 +507,32 @@ def test_either_the_newcomer_has_the_place_or_the_operation_begins(interrupted: 
     assert sorted(outcomes) == [False, True]
 
 
+def test_a_request_on_a_place_that_was_just_given_up(backend: AnyBackend) -> None:
+    """The thread of a newcomer has it, and has not told the association yet."""
+    served: list[evt.Event] = []
+    ends: list[str] = []
+    handlers = [
+        (evt.EVT_C_ECHO, served.append),
+        (evt.EVT_ABORTED, lambda e: ends.append(str(e.assoc.ending))),
+    ]
+    core = make_server(backend, handlers)
+
+    async def main() -> None:
+        async with backend.serving(core) as server:
+            assoc = await associate(backend, server.port)
+            (place,) = core._places._taken.values()
+            while not place.idle:  # its own thread is about to note the time
+                await backend.backend.checkpoint()
+            assert place.give_up()
+            with pytest.raises(AssociationAborted, match="aborted by the service-user"):
+                await assoc.send_c_echo()
+
+    backend.run(main)
+    assert not served
+    assert len(ends) == 1
+    assert "a newcomer needs its place (give_way_after)" in ends[0]
+
+
 @pytest.mark.parametrize("holding", [2, 3])
 def test_two_that_begin_an_operation_in_the_last_moment_do_not_give_way(holding: int) -> None:
     """Another one does, if there is one."""

@@ -33,7 +33,6 @@ from ..association.session import Session
 from ..checks import checked, own_title, several
 from ..scp.negotiation import intervene
 from ..server.places import Place, Places
-from ..streams.interface import Displaced
 from ..streams.networks import Networks
 from .admission import Admission, is_allowed
 
@@ -158,23 +157,23 @@ class ServerCore:
 
         Raises only cancellation or `ServerShutdown`, after the association was aborted and the stream closed.
         """
-        await self._serve_connection(stream, self._admission.admit, backend, associated, stream.displace)
+        await self._serve_connection(stream, self._admission.admit, backend, associated)
 
     async def serve_stream(self, stream: Stream, backend: Backend) -> None:
         """Run one association over a stream that no server accepted, and close the stream.
 
         It counts from its first byte, and is never ended for another one. Raises as `serve_connection`.
         """
-        await self._serve_connection(stream, self._admission.admit_stream, backend, lambda: None, None)
+        await self._serve_connection(stream, self._admission.admit_stream, backend, None)
 
     async def _serve_connection(
         self,
         stream: S,
         admit: Callable[[S, Networks | None, Timeouts], Awaitable[Stream | None]],
         backend: Backend,
-        associated: Callable[[], object],
-        displace: Callable[[], object] | None,
+        associated: Callable[[], object] | None,
     ) -> None:
+        """Run one association; without `associated`, it is never ended for another one."""
         rules = self.rules()
         try:
             admitted = await admit(stream, rules.allowed, rules.settings.timeouts)
@@ -197,11 +196,9 @@ class ServerCore:
         )
         session.enter("the server")  # from now on only handlers may use it
         try:
-            await self._serve(session, associated, displace)
+            await self._serve(session, associated)
         except AssociationError:
             pass  # the end is logged already
-        except Displaced:
-            await session.end(partial(_displaced, session.peer_name))
         except Exception:
             log.exception("serving %s failed", session.peer_name)
             await session.end()
@@ -212,9 +209,7 @@ class ServerCore:
             self._places.leave(session)
             session.leave()
 
-    async def _serve(
-        self, session: Session, associated: Callable[[], object], displace: Callable[[], object] | None
-    ) -> None:
+    async def _serve(self, session: Session, associated: Callable[[], object] | None) -> None:
         connection = session.connection
         log_connection("%s has connected", session.ending)
         connection.transport_connected()
@@ -222,7 +217,8 @@ class ServerCore:
         rq = await session.next_event()
         assert isinstance(rq, AssociateRQ)
         rules = self.rules()  # the settings may have changed since the connection was accepted
-        place = Place(session, rq.calling_ae_title, rules.settings, associated, displace)
+        displace = None if associated is None else partial(_displace, session)
+        place = Place(session, rq.calling_ae_title, rules.settings, associated or _nothing, displace)
         answer, policy = await self.answer(place, rq, rules)
         await session.backend.checkpoint()  # a shutdown must come before the acceptance
         if session.ending.terminal is None:
@@ -244,7 +240,8 @@ class ServerCore:
             event = await session.next_event()
             if isinstance(event, RequestReceived):
                 if not place.begin_operation():
-                    raise Displaced
+                    _displace(session)
+                    raise await session.driver.ended()
                 await session.dispatch(event)
                 place.idle.append(now())
             else:
@@ -291,6 +288,15 @@ class ServerCore:
             return _CONGESTION, policy
         asked = await intervene(session, rq, policy)
         return answer if asked is policy else negotiate(rq, asked), asked
+
+
+def _nothing() -> None:
+    """Tell no server that a connection has its association."""
+
+
+def _displace(session: Session) -> None:
+    """Have an association end for a newcomer; any thread may call this."""
+    session.driver.ask_to_end(partial(_displaced, session.peer_name))
 
 
 def _displaced(peer: str) -> AssociationError:

@@ -99,12 +99,6 @@ class Connections:
         if was_associated:
             self._tell_if_idle()
 
-    def displace(self, stream: SocketStream) -> None:
-        """Interrupt the association of a stream: another one needs its place."""
-        with self._lock:  # its owner must not close it meanwhile
-            if stream in self._associated:
-                stream.stop_reading()
-
     def _tell_if_idle(self) -> None:
         if len(self._associated) <= len(self.spared) and self.is_idle:
             self._on_idle()

@@ -61,7 +61,7 @@ class Place:
         self.associated: Callable[[], object] = associated
         """Tells the server that the connection has its association."""
         self.displace: Callable[[], object] | None = displace
-        """Ends the next wait of the association with `Displaced`; None if it does not give way."""
+        """Asks the association to end; None if it does not give way."""
         self.host: str | None = host_and_port(session.stream.peer_address)[0]
         # A Unix socket has no host: no two connections are alike then.
         self.alike: tuple[str, str | Session] = (normalize_ae_title(calling_ae_title), self.host or session)

@@ -22,9 +22,9 @@ def host_and_port(address: Address) -> tuple[str | None, int | None]:
 
 def place_of(address: Address) -> str:
     """Return an address as text, such as `[::1]:104`; "nowhere" for None."""
-    host, port = host_and_port(address)
-    if host is None:
+    if address is None:
         return "nowhere"
+    host, port = address[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 

@@ -39,13 +39,6 @@ class ServerShutdown(BaseException):
     """
 
 
-class Displaced(BaseException):
-    """Another association needs the place of this one: its next wait for input raises this.
-
-    No operation is under way then. Abort, `close` the stream, and do not raise it again.
-    """
-
-
 class TLSBroken(ConnectionAbortedError):
     """TLS ended the connection; `kind` is the kind of `TLSFailed`."""
 

@@ -30,7 +30,6 @@ from dicomproto.errors import ConnectionLost, TimedOut
 from .addresses import Address, plain_address
 from .connecting import AddressInfo, Attempts, is_fixed, reason_of
 from .flavours import Flavour, flavour_of
-from .interface import Displaced
 
 if TYPE_CHECKING:
     from dicomproto.upper_layer.pdu import Buffer
@@ -139,10 +138,6 @@ class StreamOwner(Protocol):
         """The socket is about to be closed."""
         ...
 
-    def displace(self, stream: SocketStream) -> object:
-        """Have `stop_reading` called, unless the socket is about to be closed."""
-        ...
-
 
 class SocketStream:
     """A `Stream` over a connected stream socket; it owns the socket.
@@ -169,7 +164,7 @@ class SocketStream:
         self._read_size = SMALL_READ
         self._bytes_left, self._calls_left = YIELD_BYTES, YIELD_CALLS
         self._rest: list[Buffer] = []
-        self._cut = self._eof = self._closed = self._is_displaced = self._is_interrupted = False
+        self._cut = self._eof = self._closed = self._is_interrupted = False
         self._spares_port = spares_port
         self._owner = owner
         waiter.open()
@@ -211,9 +206,6 @@ class SocketStream:
         while (data := self.try_receive()) is None:
             await self._waiter.readable(deadline)
             self._bytes_left, self._calls_left = YIELD_BYTES, YIELD_CALLS
-        if not data and self._is_displaced:
-            self._is_displaced = False
-            raise Displaced
         return data
 
     async def read(self, size: int, deadline: float | None) -> bytes:
@@ -321,7 +313,6 @@ class SocketStream:
             self._closed = True
         if self._owner is not None:
             self._owner.dissociate(self)
-        self._is_displaced = False
         if self._rest and not (last_words and last_words[0] is self._rest[0]):
             self._cut = True
         if self._spares_port:
@@ -369,17 +360,6 @@ class SocketStream:
             if not self._closed:
                 self._is_interrupted = True
                 self._waiter.interrupt()
-
-    def displace(self) -> None:
-        """Raise `Displaced` in the next wait for input; any thread may call this."""
-        if self._owner is not None:
-            self._owner.displace(self)
-
-    def stop_reading(self) -> None:
-        """Raise `Displaced` there; the caller, as `owner`, keeps the socket from being closed meanwhile."""
-        self._is_displaced = True
-        with suppress(OSError):
-            self._sock.shutdown(socket.SHUT_RD)
 
     def drop(self) -> None:
         """End the connection, so that its user reads EOF; any thread may call this.
