@@ -92,7 +92,7 @@ class Core(blocking.AE):
             own.maximum_pdu_size, own.maximum_associations, uid, version, registry, title = wanted
             own.implementation_class_uid, own.implementation_version_name = uid, version
             own.sop_classes, own.ae_title = registry, title
-            own.give_way_after = 0.0
+            own.give_way_after, own.allow_unknown = 0.0, True
         return super().settled()
 
     def new_session(
