@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from dicomproto.config import Timeouts
+from dicomproto.services import SOPClass, SOPClassRegistry
 
 from .. import blocking
 from ..association.charset import CharsetCheck
@@ -32,6 +33,14 @@ class ChangingTimeouts(Timeouts):
         """Set timeouts; they hold from the next wait on."""
         for name, value in values.items():
             object.__setattr__(self, name, value)
+
+
+class EverySOPClass(SOPClassRegistry):
+    """Lets every request pass: the provider of the drop-in judges them as pynetdicom does."""
+
+    def find(self, uid: str, service_class_uid: str = "") -> SOPClass | None:
+        """Return None: the engine is to know nothing of a SOP class."""
+        return None
 
 
 def timeouts_of(
@@ -91,7 +100,7 @@ class Core(blocking.AE):
             own: blocking.AE = self
             own.maximum_pdu_size, own.maximum_associations, uid, version, registry, title = wanted
             own.implementation_class_uid, own.implementation_version_name = uid, version
-            own.sop_classes, own.ae_title = registry, title
+            own.sop_classes, own.ae_title = EverySOPClass(registered=registry.registered), title
             own.give_way_after, own.allow_unknown = 0.0, True
         return super().settled()
 

@@ -49,6 +49,8 @@ from dicomproto.dimse.status import (
 )
 from dicomproto.encoded import IDENTIFIER_BOUNDS, NORMALIZED_BOUNDS, Bounds
 from dicomproto.errors import DataSetError, DataSetTooLarge
+from dicomproto.services import ServiceClass as Service
+from dicomproto.services import allowed_requests, sop_class_uids
 
 from ..files.sources import Encoding, MemorySource, piece_size
 from ..scp.answering import refuse
@@ -103,6 +105,14 @@ async def serve(session: Session, received: RequestReceived) -> None:
             session, received, CANNOT_UNDERSTAND if is_composite else MISSING_ATTRIBUTE, "no data set"
         )
         return
+    service = _service_of(session, received)
+    if kind not in _requests_of(service):
+        text = "%s is no request of the service class of '%s'"
+        if service is ServiceClass:
+            text = "%s: no service class is known for the SOP class '%s': see register_uid"
+        LOGGER.error(text, request.name, request.sop_class_uid)
+        await session.end()
+        return
     data_set = IncomingDataSet(session, received, _bounds_of(kind))
     session.data_sets.append(data_set)
     if kind is CStoreRQ and _config.STORE_RECV_CHUNKED_DATASET:
@@ -114,13 +124,6 @@ async def serve(session: Session, received: RequestReceived) -> None:
         status, comment = refusal
         session.respond(request.response(status, ErrorComment=comment))
         await data_set.drain()
-        return
-    service = _service_of(session, received)
-    if service is ServiceClass:
-        LOGGER.error(
-            "No service class is known for the SOP class '%s': see register_uid", request.sop_class_uid
-        )
-        await session.end()
         return
     event_kind, parameter = KINDS[kind]
     event = RequestEvent(session.association, event_kind, data_set, parameter)
@@ -184,6 +187,20 @@ def _service_of(session: Session, received: RequestReceived) -> type[ServiceClas
         context = session.connection.accepted_contexts[received.context_id]
         found = uid_to_service_class(context.service_class_uid or context.abstract_syntax)
     return found
+
+
+_requests: dict[Service | None, frozenset[type[Request]]] = {None: frozenset()}
+
+
+def _requests_of(service: type[ServiceClass]) -> frozenset[type[Request]]:
+    """Return the requests of a service class: those of any of its SOP classes."""
+    kept, known = service.service, _requests.get(service.service)
+    if known is None and kept is not None:
+        uids = sop_class_uids(kept)
+        known = _requests[kept] = frozenset(
+            request for uid in uids for request in allowed_requests(uid) or ()
+        )
+    return known or frozenset()
 
 
 def run_handler(session: Session, event: RequestEvent) -> Any:

@@ -643,8 +643,9 @@ class Association(OwnThread):
         try:
             return Encoding(session).encode(dataset, context.transfer_syntax[0])
         except Exception as error:
-            LOGGER.error("Failed to encode the supplied %s", what)
-            raise ValueError(f"Failed to encode the supplied {what}") from error
+            verb = "Unable" if "Event Information" in what else "Failed"
+            LOGGER.error("%s to encode the supplied %s", verb, what)
+            raise ValueError(f"{verb} to encode the supplied {what}") from error
 
     def send_c_echo(self, msg_id: int = 1) -> Dataset:
         """Send a C-ECHO; returns the status, empty if there is no response.
