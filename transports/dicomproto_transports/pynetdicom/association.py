@@ -210,9 +210,9 @@ class Association(OwnThread):
 
     @property
     def is_established(self) -> bool:
-        """Whether messages can be exchanged."""
+        """Whether it was accepted, and has not ended."""
         session = self._session
-        return session is not None and session.is_established
+        return session is not None and session.ending.reason is None and session.connection.answer is not None
 
     @property
     def is_released(self) -> bool:
