@@ -39,7 +39,6 @@ class Acceptance(ServerCore):
     """The associations of one server of the drop-in."""
 
     def __init__(self, server: Any) -> None:
-        self._server = server
         super().__init__(server.ae.core, contexts=["1.2.840.10008.1.1"], ssl_context=server.ssl_context)
 
     async def answer(

@@ -19,6 +19,9 @@ LOGGER = logging.getLogger("pynetdicom.service_class")
 NO_STATUS_IN_DATA_SET = 0xC001
 NO_STATUS = 0xC002
 
+_OF_THE_OBJECT = ("AffectedSOPClassUID", "AffectedSOPInstanceUID")
+"""What a status Dataset replaces of what the response repeats."""
+
 
 def status_of(result: Any, statuses: StatusDictType) -> tuple[int, dict[str, Any]]:
     """Return the code of a status, an int or a Dataset, and the elements beside it.
@@ -29,7 +32,9 @@ def status_of(result: Any, statuses: StatusDictType) -> tuple[int, dict[str, Any
     if isinstance(result, Dataset):
         if "Status" in result:
             code = int(result.Status)
-            fields = fields_of(result)
+            fields = fields_of(result) | {
+                name: str(result[name].value) for name in _OF_THE_OBJECT if result.get(name)
+            }
         else:
             LOGGER.error("A handler returned a status Dataset without a Status element")
             code = NO_STATUS_IN_DATA_SET

@@ -13,6 +13,9 @@ from pydicom.uid import UID, ExplicitVRBigEndian, ImplicitVRLittleEndian
 from ..files.objects import DatasetToSend, ObjectToSend, prepare
 from ..files.part10 import InvalidFile, TruncatedFile
 from . import _config
+from .dsutils import split_dataset
+
+_IN_HEAD = ("MediaStorageSOPClassUID", "MediaStorageSOPInstanceUID", "TransferSyntaxUID")
 
 LOGGER = logging.getLogger("pynetdicom.association")
 
@@ -27,12 +30,26 @@ def object_to_send(dataset: str | Path | Dataset) -> tuple[ObjectToSend, bool]:
         assert item is not None
         item.transfer_syntax_uid = _transfer_syntax(dataset)
         return item, True
+    path = Path(dataset)
     try:
-        return prepare(os.fspath(Path(dataset))), not _config.STORE_SEND_CHUNKED_DATASET
+        if _config.STORE_SEND_CHUNKED_DATASET:
+            _check_head(path)
+        return prepare(os.fspath(path)), not _config.STORE_SEND_CHUNKED_DATASET
     except TruncatedFile:
         raise
     except InvalidFile as error:
         raise InvalidDicomError(str(error)) from error
+
+
+def _check_head(path: Path) -> None:
+    """Raise AttributeError for a file that does not say what it holds; only its head is read."""
+    head, _ = split_dataset(path)
+    missing = [keyword for keyword in _IN_HEAD if keyword not in head]
+    if missing:
+        raise AttributeError(
+            f"Unable to send the dataset from the file at {path} as one or more required file meta "
+            f"information elements are missing: {', '.join(missing)}"
+        )
 
 
 def _lacks_nothing(dataset: Dataset) -> bool:

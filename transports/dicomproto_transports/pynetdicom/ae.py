@@ -14,7 +14,7 @@ from . import _config
 from ._addresses import AddressInformation
 from ._core import Core
 from ._globals import DEFAULT_MAX_LENGTH, DEFAULT_TRANSFER_SYNTAXES, MODE_REQUESTOR
-from ._titles import title_of
+from ._titles import title_of, titles_of
 from ._version import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
 from .association import Association
 from .events import EventHandlerType, parts_of
@@ -227,7 +227,7 @@ class ApplicationEntity:
 
     @require_calling_aet.setter
     def require_calling_aet(self, ae_titles: list[str]) -> None:
-        self._values.require_calling_aet = [title_of("require_calling_aet", title) for title in ae_titles]
+        self._values.require_calling_aet = titles_of("require_calling_aet", ae_titles)
 
     # -- presentation contexts ----------------------------------------------------------------------
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
+import weakref
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -34,6 +36,21 @@ __all__ = [
 ]
 
 
+_NO_HANDLER = "RequestHandler is not imitated: bind a handler of EVT_CONN_OPEN or EVT_REQUESTED"
+
+_accepting: set[AssociationServer] = set()
+"""The servers that accept: each lives until it is closed, whoever holds it."""
+
+
+def _thread_of(server: weakref.ref[AssociationServer], **options: Any) -> threading.Thread:
+    """Return the association of a new connection, which is the thread that serves it."""
+    found = server()
+    assert found is not None  # as it accepts
+    assoc = Association(found.ae, MODE_ACCEPTOR, target=options["target"], args=options["args"])
+    assoc.serve_for(found)
+    return assoc
+
+
 class AssociationServer:
     """Listens, and serves each association in a thread of its own.
 
@@ -50,7 +67,12 @@ class AssociationServer:
         evt_handlers: list[evt.EventHandlerType] | None = None,
         request_handler: Callable[..., Any] | None = None,
     ) -> None:
-        """Listen on (host, port); port 0 lets the system choose one."""
+        """Listen on (host, port); port 0 lets the system choose one.
+
+        Raises NotImplementedError for a `request_handler`.
+        """
+        if request_handler not in (None, RequestHandler):
+            raise NotImplementedError(_NO_HANDLER)
         self.ae: Any = ae
         self.ae_title: str = ae_title
         self.contexts: list[PresentationContext] = contexts
@@ -61,7 +83,10 @@ class AssociationServer:
         for binding in evt_handlers or ():
             self.bindings.bind(*evt.parts_of(binding))
         self._server = Server(
-            Acceptance(self), self._listen_on(address), make_thread=self._thread, make_waiter=make_waiter
+            Acceptance(self),
+            self._listen_on(address),
+            make_thread=partial(_thread_of, weakref.ref(self)),
+            make_waiter=make_waiter,
         )
         found: Any = self._server.address
         self.server_address: Address = found
@@ -70,11 +95,12 @@ class AssociationServer:
     def _listen_on(self, address: Address) -> Any:
         return (self.address_info.address, address[1])
 
-    def _thread(self, **options: Any) -> threading.Thread:
-        """Return the association of a new connection, which is the thread that serves it."""
-        assoc = Association(self.ae, MODE_ACCEPTOR, target=options["target"], args=options["args"])
-        assoc.serve_for(self)
-        return assoc
+    def __del__(self) -> None:
+        """Close the listening socket of a server that was never started."""
+        server: Server | None = vars(self).get("_server")
+        if server is not None:
+            for listener in server.listeners:
+                listener.close()
 
     # -- handlers -----------------------------------------------------------------------------------
 
@@ -123,6 +149,7 @@ class AssociationServer:
 
     def start(self) -> None:
         """Accept connections in a thread of the server's own."""
+        _accepting.add(self)
         self._server.start()
 
     def shutdown(self) -> None:
@@ -134,6 +161,7 @@ class AssociationServer:
     def server_close(self) -> None:
         """Close the listening socket."""
         self._server.stop_accepting()
+        _accepting.discard(self)
         self._is_over.set()
 
     def __enter__(self) -> Self:
@@ -155,9 +183,7 @@ class RequestHandler:
 
     def __init__(self, *_: Any, **__: Any) -> None:
         """Raise NotImplementedError."""
-        raise NotImplementedError(
-            "RequestHandler is not imitated: bind a handler of EVT_CONN_OPEN or EVT_REQUESTED"
-        )
+        raise NotImplementedError(_NO_HANDLER)
 
 
 class AssociationSocket:

@@ -1,0 +1,123 @@
+"""Small manners that programs meet: on pynetdicom and on the drop-in alike."""
+
+from __future__ import annotations
+
+import socket
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydicom import dcmwrite
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian
+
+DROP_IN = "dicomproto_transports.pynetdicom"
+
+CT = "1.2.840.10008.5.1.4.1.1.2"
+STEP_NOTIFICATION = "1.2.840.10008.3.1.2.3.5"
+
+
+LEAKY = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+"""pynetdicom leaves sockets open."""
+
+
+@pytest.fixture(params=[DROP_IN, pytest.param("pynetdicom", marks=LEAKY)])
+def package(request: pytest.FixtureRequest) -> Any:
+    return import_module(request.param)
+
+
+def serve(package: Any, uid: str, handlers: list[Any]) -> tuple[Any, Any]:
+    """Return a server, and an association with it."""
+    ae = package.AE()
+    ae.add_supported_context(uid)
+    ae.add_requested_context(uid, ExplicitVRLittleEndian)
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+    assoc = ae.associate("127.0.0.1", server.socket.getsockname()[1])
+    assert assoc.is_established
+    return server, assoc
+
+
+def test_server_that_nobody_holds_listens_no_more(package: Any) -> None:
+    ae = package.AE()
+    ae.add_supported_context(CT)
+    server = ae.make_server(("127.0.0.1", 0))
+    address = server.socket.getsockname()
+    del server
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(address)
+
+
+def test_started_server_serves_whoever_holds_it(package: Any) -> None:
+    server, assoc = serve(package, CT, [])
+    port = server.socket.getsockname()[1]
+    ae = assoc.ae
+    assoc.release()
+    del server
+    assoc = ae.associate("127.0.0.1", port)
+    assert assoc.is_established
+    assoc.release()
+    ae.shutdown()
+
+
+def test_one_warning_for_a_list_of_bytes(package: Any) -> None:
+    ae = package.AE()
+    with pytest.warns(
+        DeprecationWarning, match="The use of a list of bytes with 'require_calling_aet'"
+    ) as told:
+        ae.require_calling_aet = [b"ONE", "TWO", b"THREE"]
+    assert ae.require_calling_aet == ["ONE", "TWO", "THREE"]
+    assert len(told) == 1
+
+
+def test_status_replaces_what_the_response_repeats(package: Any) -> None:
+    def handle(_: Any) -> tuple[Dataset, None]:
+        status = Dataset()
+        status.Status, status.AffectedSOPClassUID, status.AffectedSOPInstanceUID = 0x0110, "1.2.3", "1.2.3.4"
+        return status, None
+
+    server, assoc = serve(package, STEP_NOTIFICATION, [(package.evt.EVT_N_EVENT_REPORT, handle)])
+    status, _ = assoc.send_n_event_report(None, 1, STEP_NOTIFICATION, "1.2")
+    assert (status.Status, status.AffectedSOPClassUID) == (0x0110, "1.2.3")
+    assert status.AffectedSOPInstanceUID == "1.2.3.4"
+    assoc.release()
+    server.shutdown()
+
+
+def test_error_of_event_information_that_cannot_be_encoded(package: Any) -> None:
+    server, assoc = serve(package, STEP_NOTIFICATION, [])
+    dataset = Dataset()
+    dataset.PerimeterValue = b"\x00\x01"
+    with pytest.raises(ValueError, match="Unable to encode the supplied 'Event Information' dataset"):
+        assoc.send_n_event_report(dataset, 1, STEP_NOTIFICATION, "1.2")
+    assoc.release()
+    server.shutdown()
+
+
+def test_file_sent_in_chunks_says_what_it_holds(
+    package: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_module(f"{package.__name__}._config"), "STORE_SEND_CHUNKED_DATASET", True)
+    dataset = Dataset()
+    dataset.SOPClassUID, dataset.SOPInstanceUID = CT, "1.2.3"
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
+    path = tmp_path / "object.dcm"
+    dcmwrite(path, dataset, enforce_file_format=False)
+    path.write_bytes(bytes(128) + b"DICM" + path.read_bytes().removeprefix(bytes(128) + b"DICM"))
+    server, assoc = serve(package, CT, [])
+    with pytest.raises(AttributeError, match=r"elements are missing: MediaStorageSOPClassUID$"):
+        assoc.send_c_store(path)
+    assoc.release()
+    server.shutdown()
+
+
+def test_request_handler_is_refused_with_the_public_way() -> None:
+    package = import_module(DROP_IN)
+    handler = type("Mine", (import_module(f"{DROP_IN}.transport").RequestHandler,), {})
+    ae = package.AE()
+    ae.add_supported_context(CT)
+    with pytest.raises(NotImplementedError, match="EVT_CONN_OPEN"):
+        ae.make_server(("127.0.0.1", 0), request_handler=handler)
