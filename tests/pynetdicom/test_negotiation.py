@@ -1,0 +1,290 @@
+"""Associations begin, fail and tell why with the drop-in as with pynetdicom."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from typing import Any
+
+import pytest
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+OURS, THEIRS = "dicomproto_transports.pynetdicom", "pynetdicom"
+VERIFICATION = "1.2.840.10008.1.1"
+FIND = "1.2.840.10008.5.1.4.1.2.2.1"
+
+LEAKY = [
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
+]
+"""pynetdicom leaves sockets open, and raises in its threads."""
+
+ours_alone = pytest.mark.parametrize("package", [OURS], indirect=True)
+"""For what pynetdicom does by chance, or with a leak."""
+
+
+@pytest.fixture(params=[OURS, pytest.param(THEIRS, marks=LEAKY)])
+def package(request: pytest.FixtureRequest) -> Any:
+    return import_module(request.param)
+
+
+@pytest.fixture
+def ae(package: Any) -> Iterator[Any]:
+    ae = package.AE()
+    ae.acse_timeout = 10
+    ae.add_supported_context(VERIFICATION)
+    ae.add_requested_context(VERIFICATION)
+    yield ae
+    ae.shutdown()
+
+
+def served(package: Any, ae: Any, **handlers: Callable[..., Any]) -> Any:
+    bindings = [(getattr(package.evt, name), handler) for name, handler in handlers.items()]
+    return ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=bindings)
+
+
+def requested(ae: Any, server: Any, **options: Any) -> Any:
+    return ae.associate(*server.server_address[:2], **options)
+
+
+def state_of(assoc: Any) -> tuple[bool, bool, bool, bool]:
+    return assoc.is_established, assoc.is_rejected, assoc.is_aborted, assoc.is_released
+
+
+def primitives(package: Any) -> Any:
+    return import_module(f"{package.__name__}.pdu_primitives")
+
+
+def test_a_peer_that_is_down(ae: Any) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        assoc = ae.associate("127.0.0.1", closed.getsockname()[1])
+    assert state_of(assoc) == (False, False, True, False)
+    assert assoc.acceptor.primitive is None
+    with pytest.raises(RuntimeError):
+        assoc.send_c_echo()
+    assoc.release()
+    assoc.abort()
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "answer"),
+    [("require_called_aet", True, (1, 1, 7)), ("require_calling_aet", ["OTHER"], (1, 1, 3))],
+)
+def test_a_rejection_says_why(package: Any, ae: Any, setting: str, value: Any, answer: Any) -> None:
+    server = served(package, ae)
+    setattr(ae, setting, value)  # while the server runs
+    assoc = requested(ae, server)
+    assert state_of(assoc) == (False, True, False, False)
+    primitive = assoc.acceptor.primitive
+    assert (primitive.result, primitive.result_source, primitive.diagnostic) == answer
+    assert not assoc.is_alive()
+
+
+def test_no_accepted_context_is_an_abort(package: Any, ae: Any) -> None:
+    server = served(package, ae)
+    ae.requested_contexts = []
+    ae.add_requested_context(CTImageStorage)
+    assoc = requested(ae, server)
+    assert state_of(assoc) == (False, False, True, False)
+    assert assoc.accepted_contexts == []
+    (rejected,) = assoc.rejected_contexts
+    assert (rejected.abstract_syntax, rejected.result, rejected.status) == (
+        CTImageStorage,
+        3,
+        "Abstract Syntax Not Supported",
+    )
+
+
+def test_contexts_are_those_of_the_start_of_the_server(package: Any, ae: Any) -> None:
+    server = served(package, ae)
+    ae.add_supported_context(CTImageStorage)
+    ae.add_requested_context(CTImageStorage, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+    assoc = requested(ae, server)
+    (accepted,) = assoc.accepted_contexts
+    assert (accepted.context_id, accepted.abstract_syntax.name) == (1, "Verification SOP Class")
+    assert accepted.transfer_syntax[0].is_implicit_VR
+    assert [context.context_id for context in assoc.rejected_contexts] == [3]
+    assoc.release()
+
+
+@ours_alone
+def test_misuse_raises(package: Any, ae: Any) -> None:
+    empty = package.AE()
+    with pytest.raises(RuntimeError, match="requested presentation context"):
+        empty.associate("127.0.0.1", 1)
+    with pytest.raises(ValueError, match="128"):
+        ae.associate("127.0.0.1", 1, contexts=[package.build_context(VERIFICATION)] * 129)
+    with pytest.raises(ValueError, match="PresentationContext"):
+        ae.associate("127.0.0.1", 1, contexts=[VERIFICATION])
+    for arguments in ((b"127.0.0.1", 1), ("127.0.0.1", "1")):
+        with pytest.raises(TypeError):
+            ae.associate(*arguments)
+    with pytest.raises(ValueError, match="No supported"):
+        empty.start_server(("127.0.0.1", 0), block=False)
+
+
+def test_a_call_without_an_accepted_context_raises(package: Any, ae: Any) -> None:
+    assoc = requested(ae, served(package, ae))
+    with pytest.raises(ValueError, match="No presentation context"):
+        next(assoc.send_c_find(import_module("pydicom").Dataset(), FIND))
+    assoc.release()
+
+
+@pytest.mark.parametrize(
+    ("verdict", "state"),
+    [((True, None), True), ((False, None), False), (ValueError("no"), False), (None, True)],
+)
+def test_a_user_identity(package: Any, ae: Any, verdict: Any, state: bool) -> None:
+    seen: list[Any] = []
+
+    def handle_identity(event: Any) -> Any:
+        seen.append((event.user_id_type, event.primary_field, event.secondary_field))
+        if isinstance(verdict, Exception):
+            raise verdict
+        return verdict
+
+    item = primitives(package).UserIdentityNegotiation()
+    item.user_identity_type, item.primary_field, item.secondary_field = 2, b"name", b"secret"
+    server = served(package, ae, **({"EVT_USER_ID": handle_identity} if verdict else {}))
+    assoc = requested(ae, server, ext_neg=[item])
+    assert assoc.is_established is state
+    assert seen == [(2, b"name", b"secret")] * bool(verdict)
+    if not state:
+        primitive = assoc.acceptor.primitive
+        assert (primitive.result, primitive.result_source, primitive.diagnostic) == (2, 2, 1)
+    assoc.release()
+
+
+def test_extended_negotiation_is_answered(package: Any, ae: Any) -> None:
+    item = primitives(package).SOPClassExtendedNegotiation()
+    item.sop_class_uid, item.service_class_application_information = FIND, b"\x01\x00"
+    window = primitives(package).AsynchronousOperationsWindowNegotiation()
+    window.maximum_number_operations_invoked = 5
+    server = served(
+        package,
+        ae,
+        EVT_SOP_EXTENDED=lambda event: {uid: info[:1] for uid, info in event.app_info.items()},
+        EVT_ASYNC_OPS=lambda event: (event.nr_invoked, event.nr_performed),
+    )
+    assoc = requested(ae, server, ext_neg=[item, window])
+    assert assoc.is_established
+    assert assoc.requestor.sop_class_extended == {FIND: b"\x01\x00"}
+    assert assoc.acceptor.sop_class_extended == {FIND: b"\x01"}
+    assert assoc.acceptor.asynchronous_operations == (1, 1)
+    assert not assoc.requestor.writeable
+    with pytest.raises(RuntimeError):
+        assoc.requestor.add_negotiation_item(item)
+    assoc.release()
+
+
+def test_roles_of_a_supported_context(package: Any, ae: Any) -> None:
+    ae.add_supported_context(CTImageStorage)
+    ae.add_requested_context(CTImageStorage)
+    for context in ae.supported_contexts:
+        if context.abstract_syntax == CTImageStorage:
+            context.scu_role = context.scp_role = True
+    server = served(package, ae)
+    roles = [package.build_role(CTImageStorage, scu_role=True, scp_role=True)]
+    assoc = requested(ae, server, ext_neg=roles)
+    (context,) = [one for one in assoc.accepted_contexts if one.abstract_syntax == CTImageStorage]
+    assert (context.as_scu, context.as_scp) == (True, True)
+    (accepted,) = server.active_associations
+    (theirs,) = [one for one in accepted.accepted_contexts if one.abstract_syntax == CTImageStorage]
+    assert (theirs.as_scu, theirs.as_scp) == (True, True)
+    assoc.release()
+
+
+@ours_alone
+def test_a_handler_of_a_request_may_reject(package: Any, ae: Any) -> None:
+    def handle_requested(event: Any) -> None:
+        event.assoc.acse.send_reject(1, 1, 3)
+
+    assoc = requested(ae, served(package, ae, EVT_REQUESTED=handle_requested))
+    assert state_of(assoc) == (False, True, False, False)
+    assert assoc.acceptor.primitive.diagnostic == 3
+
+
+def test_notifications_come_in_order(package: Any, ae: Any) -> None:
+    seen: list[str] = []
+    over = threading.Event()
+
+    def note(event: Any) -> None:
+        seen.append(event.event.name)
+        assert event.event.is_notification
+        assert event.timestamp.tzinfo is None
+        if event.event == package.evt.EVT_CONN_CLOSE:
+            over.set()
+
+    names = ("CONN_OPEN", "REQUESTED", "ACCEPTED", "ESTABLISHED", "RELEASED", "CONN_CLOSE")
+    server = served(package, ae, **{f"EVT_{name}": note for name in names})
+    assoc = requested(ae, server)
+    assoc.send_c_echo()
+    assoc.release()
+    assert over.wait(10)
+    assert sorted(seen) == sorted(f"EVT_{name}" for name in names)
+    assert seen[:4] == [f"EVT_{name}" for name in names[:4]]
+
+
+def test_handlers_are_listed_bound_and_unbound(package: Any, ae: Any) -> None:
+    evt = package.evt
+    seen: list[Any] = []
+
+    def handle_echo(event: Any, word: str) -> int:
+        seen.append(word)
+        return 0x0000
+
+    def note(event: Any) -> None:
+        seen.append(event.event.name)
+
+    server = served(package, ae)
+    assoc = requested(ae, server)
+    default = evt.get_default_handler(evt.EVT_C_ECHO)
+    assert server.get_handlers(evt.EVT_C_ECHO) == (default, None)
+    server.bind(evt.EVT_C_ECHO, handle_echo, ["word"])
+    server.bind(evt.EVT_RELEASED, note)
+    assert server.get_handlers(evt.EVT_C_ECHO) == (handle_echo, ["word"])
+    assert server.get_handlers(evt.EVT_RELEASED) == [(note, None)]
+    assert evt.EVT_RELEASED in server.get_events()
+    (accepted,) = server.active_associations
+    assert accepted.get_handlers(evt.EVT_RELEASED) == [(note, None)]
+    assoc.send_c_echo()
+    server.unbind(evt.EVT_C_ECHO, handle_echo)
+    server.unbind(evt.EVT_RELEASED, note)
+    assert server.get_handlers(evt.EVT_C_ECHO) == (default, None)
+    assert server.get_handlers(evt.EVT_RELEASED) == []
+    assoc.send_c_echo()
+    assoc.release()
+    assert seen == ["word"]
+
+
+def test_messages_are_told(package: Any, ae: Any) -> None:
+    seen: list[Any] = []
+
+    def note(event: Any) -> None:
+        message = event.message
+        seen.append((event.event.name, message.command_set.CommandField, message.context_id))
+
+    assoc = requested(
+        ae,
+        served(package, ae),
+        evt_handlers=[(package.evt.EVT_DIMSE_SENT, note), (package.evt.EVT_DIMSE_RECV, note)],
+    )
+    assoc.send_c_echo()
+    assert seen == [("EVT_DIMSE_SENT", 0x0030, 1), ("EVT_DIMSE_RECV", 0x8030, 1)]
+    assoc.release()
+
+
+def test_private_names_name_the_public_ones() -> None:
+    ours = import_module(OURS)
+    ae = ours.AE()
+    ae.own_attribute = 1
+    with pytest.raises(AttributeError, match="ae_title"):
+        ae._ae_title = "X"
+    with pytest.raises(AttributeError, match="supported_contexts"):
+        ae._supported_contexts  # noqa: B018
+    assoc = ours.Association(ae, "requestor")
+    with pytest.raises(AttributeError, match="EVT_PDU_RECV"):
+        assoc.dul  # noqa: B018
