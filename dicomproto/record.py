@@ -178,7 +178,11 @@ class Record(metaclass=_RecordType):
 
     def replace(self, **changes: object) -> Self:
         """Return a copy with some fields changed. Raises TypeError for an unknown field."""
-        made: Self = _write_maker(type(self))(**(values_of(self) | changes))
+        kind, values = type(self), changes.copy()
+        for field, slot in kind._slots.items():  # in place of `values_of`: requests are replaced one by one
+            if field not in changes:
+                values[field] = getattr(self, slot)
+        made: Self = _write_maker(kind)(**values)
         return made
 
 
