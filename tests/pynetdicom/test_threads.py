@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from importlib import import_module
 from typing import Any
 
@@ -177,3 +178,33 @@ def test_a_call_wakes_a_thread_that_waits(package: Any, ae: Any) -> None:
     assert becomes(lambda: assoc.turns.interruption is not None)
     assoc.release()
     assert assoc.is_released
+
+
+def test_a_release_in_a_handler_ends_the_association(ae: Any, package: Any) -> None:
+    def handle_echo(event: Any) -> int:
+        event.assoc.release()
+        return 0x0000
+
+    if package.__name__ == THEIRS:
+        return  # its requestor gets no response and waits in vain
+    assoc = requested(package, ae, served(package, ae, EVT_C_ECHO=handle_echo))
+    assert assoc.send_c_echo().Status == 0x0000
+    assert becomes(lambda: assoc.is_released)
+
+
+VARIABLE: ContextVar[str] = ContextVar("VARIABLE", default="none")
+
+
+@pytest.mark.parametrize(("switch", "value"), [(False, "none"), (True, "set")])
+def test_handlers_have_the_context_variables_of_the_program(
+    package: Any, ae: Any, switch: bool, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(import_module(f"{package.__name__}._config"), "PASS_CONTEXTVARS", switch)
+    server = served(package, ae)
+    token = VARIABLE.set("set")
+    assoc = requested(package, ae, server, EVT_RELEASED=lambda event: seen.append(VARIABLE.get()))
+    VARIABLE.reset(token)
+    server.active_associations[0].release()
+    assert becomes(lambda: seen == [value])
+    assert not assoc.is_established

@@ -81,6 +81,7 @@ from .sop_class import (
     Verification,
 )
 from .status import code_to_category
+from .utils import make_target
 
 if TYPE_CHECKING:
     from ..association.operations import Reply
@@ -143,6 +144,8 @@ class Association(OwnThread):
         self._ae = ae
         self._server: Any = None
         self._is_rejecting = False
+        self._is_release_due = False
+        self._target_in_context = make_target(self._serve)
         self._network_timeout: float | None = ae.network_timeout
         self._session: Session | None = None
         self._failure: AssociationError | None = None
@@ -505,6 +508,9 @@ class Association(OwnThread):
 
     def run(self) -> None:
         """Serve the peer while nobody calls; the thread does this."""
+        self._target_in_context()
+
+    def _serve(self) -> None:
         try:
             if self.is_acceptor:
                 self.turns.take()
@@ -566,6 +572,12 @@ class Association(OwnThread):
                 turns.end_wait()
             run(session.dispatch(event))
             run(session.send_all())
+            if self._is_release_due:
+                session.leave()
+                try:
+                    run(release(session, self.acse_timeout))
+                finally:
+                    session.enter("the association's thread")
 
     def _end_idle(self, session: Session) -> None:
         LOGGER.error("Network timeout reached")
@@ -609,6 +621,10 @@ class Association(OwnThread):
                 run(release(session, self.acse_timeout))
             except AssociationError as error:
                 LOGGER.info("Association Aborted: %s", error)
+            except LocalProtocolError as error:  # a handler's request has no response yet
+                LOGGER.info("The release waits for a response: %s", error)
+                self._is_release_due = True
+                return
         self._end_thread(wait=True)
 
     # -- messages -----------------------------------------------------------------------------------
@@ -709,7 +725,7 @@ class Association(OwnThread):
                 AffectedSOPClassUID=item.sop_class_uid,
                 AffectedSOPInstanceUID=item.sop_instance_uid,
                 Priority=priority,
-                MoveOriginatorApplicationEntityTitle=originator_aet,
+                MoveOriginatorApplicationEntityTitle=originator_aet and title_in_message(originator_aet),
                 MoveOriginatorMessageID=originator_id,
             )
             call = session.call(request, context.context_id or 0, source)
@@ -782,7 +798,7 @@ class Association(OwnThread):
         request = CMoveRQ(
             MessageID=msg_id,
             AffectedSOPClassUID=str(query_model),
-            MoveDestination=move_aet,
+            MoveDestination=title_in_message(move_aet),
             Priority=priority,
         )
         log_identifier(LOGGER, "Request Identifier", dataset, wanted=_config.LOG_REQUEST_IDENTIFIERS)
@@ -973,6 +989,11 @@ class Association(OwnThread):
             RequestedSOPInstanceUID=str(instance_uid),
         )
         return self._ask("an N-SET", request, meta_uid or class_uid, dataset, "Modification List")
+
+
+def title_in_message(title: str) -> str:
+    """Return an AE title as `_config.USE_SHORT_DIMSE_AET` wants it in a message."""
+    return title if _config.USE_SHORT_DIMSE_AET else title.ljust(16)
 
 
 def check_numbers(msg_id: int, priority: int = 2) -> None:
