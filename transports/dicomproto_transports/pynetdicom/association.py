@@ -36,6 +36,7 @@ from dicomproto.errors import (
     AssociationError,
     AssociationRejected,
     AssociationReleased,
+    ConnectionLost,
     DataSetError,
     LocalProtocolError,
 )
@@ -129,8 +130,12 @@ class Association(OwnThread):
     """
 
     def __init__(self, ae: Any, mode: str, **options: Any) -> None:
-        """Make an association; `mode` is "requestor" or "acceptor"; `options` are for the thread."""
-        super().__init__(daemon=True, **{name: value for name, value in options.items() if name != "daemon"})
+        """Make an association; `mode` is "requestor" or "acceptor"; `options` are for the thread.
+
+        A program that ends with an association of its own goes on serving the peer until that has ended it.
+        """
+        options["daemon"] = mode != MODE_REQUESTOR or threading.current_thread().daemon
+        super().__init__(**options)
         stamp = datetime.now().strftime("%Y%m%d%H%M%S")
         self.mode = mode
         own: threading.Thread = self
@@ -453,15 +458,20 @@ class Association(OwnThread):
         connection = settings.new_connection(Role.REQUESTOR, timeouts=timeouts)
         connection.send(rq)
         bind_address, tls_args = self._connect
-        stream = await connected_stream(
-            BACKEND,
-            self.acceptor.address,
-            self.acceptor.port,
-            bind_address,
-            tls_args,
-            rq.called_ae_title,
-            timeouts,
-        )
+        try:
+            stream = await connected_stream(
+                BACKEND,
+                self.acceptor.address,
+                self.acceptor.port,
+                bind_address,
+                tls_args,
+                rq.called_ae_title,
+                timeouts,
+            )
+        except ValueError as error:
+            if tls_args is None:
+                raise
+            raise ConnectionLost(f"the connection to the peer has no TLS: {error}") from error
         session = core.new_session(
             connection,
             stream,
