@@ -69,7 +69,10 @@ clean:
 	@$(PIP) install --quiet --editable '.[trio,anyio,apps,testing]'
 	@touch $@
 
-.venv/.developer: .venv/.installed
+DOCUMENTS := tests/pynetdicom/blocks/sources.py
+
+.venv/.developer: .venv/.installed $(DOCUMENTS)
 	@echo 'installing the developer tools in .venv'
 	@$(PIP) install --quiet --group dev
+	@$(BIN)/python $(DOCUMENTS)
 	@touch $@

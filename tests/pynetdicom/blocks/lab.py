@@ -8,6 +8,7 @@ Both packages are imported once; each program and its peer are forks, which star
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from pathlib import Path
@@ -26,6 +28,9 @@ import peers
 from programs import moved
 
 DROP_IN = "dicomproto_transports.pynetdicom"
+LINGERS = 3.0
+"""Seconds after which a program is taken to wait for its peer's end of the association."""
+
 PATIENCE = 20.0
 """Seconds for one program."""
 
@@ -83,7 +88,8 @@ def run_peer(situation: str, ports: tuple[int, int], folder: Path) -> tuple[int,
         os.dup2(os.open(folder / "peer", os.O_CREAT | os.O_WRONLY), 2)
         server = peers.serve(situation, *ports, peers.Record(folder / "record"), folder)
         os.write(is_ready, b"1")
-        os.read(stop, 1)
+        if os.read(stop, 1):
+            os._exit(0)
         for _ in range(
             200
         ):  # until its associations have seen their end; `shutdown` would wait half a second
@@ -134,10 +140,14 @@ def run_job(job: dict[str, Any], package: str, data: Path) -> dict[str, Any]:
     # No context manager: the child of `run_program` unwinds through here as well.
     folder = Path(tempfile.mkdtemp(prefix="blocks-"))
     shutil.copytree(data, folder, dirs_exist_ok=True)
+    waits = False
     if kind == "scu" and situation != "is down":
         peer, end = run_peer(situation, ports, folder)
         pid = run_program(text, folder, ports)
-        status = wait_for(pid, PATIENCE)
+        status = wait_for(pid, LINGERS)
+        if waits := status is None:  # its association stands, and it ends when that ends
+            os.write(end, b"x")
+            status = wait_for(pid, PATIENCE)
         os.close(end)
         if wait_for(peer, 5) is None:
             finish(peer)
@@ -158,12 +168,12 @@ def run_job(job: dict[str, Any], package: str, data: Path) -> dict[str, Any]:
     if status is None:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-    found = outcome(folder, status, ports)
+    found = outcome(folder, status, waits, ports)
     shutil.rmtree(folder, ignore_errors=True)
     return found
 
 
-def outcome(folder: Path, status: int | None, ports: tuple[int, int]) -> dict[str, Any]:
+def outcome(folder: Path, status: int | None, waits: bool, ports: tuple[int, int]) -> dict[str, Any]:
     """Return what came of a program, without what changes from run to run."""
 
     def read(name: str) -> str:
@@ -184,6 +194,7 @@ def outcome(folder: Path, status: int | None, ports: tuple[int, int]) -> dict[st
     )
     return {
         "exit": status,
+        "waits": waits,
         "output": read("stdout").splitlines(),
         "error": raised if status else "",
         "wire": json.loads(read("record") or "[]"),
@@ -192,9 +203,30 @@ def outcome(folder: Path, status: int | None, ports: tuple[int, int]) -> dict[st
     }
 
 
+def run_to_the_end(code: Any, space: dict[str, Any]) -> int:
+    """Run a program and wait for its threads, as the interpreter does; return the exit status.
+
+    The interpreter would then take apart all modules, which takes longer than most programs.
+    """
+    status = 0
+    try:
+        exec(code, space)
+    except SystemExit as error:
+        status = error.code if isinstance(error.code, int) else int(error.code is not None)
+    except BaseException as error:
+        traceback.print_exc()
+        status = 130 if isinstance(error, KeyboardInterrupt) else 1
+    threading._shutdown()
+    sys.stdout.flush()
+    return status
+
+
 def main() -> None:
     package, jobs, results, data = sys.argv[1:]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background of a script
     __import__(package)
+    gc.collect()
+    gc.freeze()  # no fork copies what all share
     with open(results, "a", encoding="utf-8", buffering=1) as out:
         for job in json.loads(Path(jobs).read_text(encoding="utf-8")):
             found = run_job(job, package, Path(data))
@@ -208,5 +240,4 @@ if __name__ == "__main__":
         code, (PORT, OTHER_PORT) = program.args
     else:
         sys.exit()
-    space = {"__name__": "__main__", "PORT": PORT, "OTHER_PORT": OTHER_PORT}
-    exec(code, space)
+    os._exit(run_to_the_end(code, {"__name__": "__main__", "PORT": PORT, "OTHER_PORT": OTHER_PORT}))

@@ -137,7 +137,6 @@ def serve(situation: str, port: int, other: int, record: Record, folder: Path) -
         (evt.EVT_ABORTED, lambda event: record.add("aborted")),
         (evt.EVT_ACCEPTED, lambda event: record.add("accepted")),
         (evt.EVT_REJECTED, lambda event: record.add("rejected")),
-        (evt.EVT_CONN_CLOSE, lambda event: record.add("closed")),
         (evt.EVT_C_ECHO, reply(0)),
         (evt.EVT_C_STORE, reply(0)),
         (evt.EVT_C_FIND, stream((0xFF00, match), (0xFF00, match))),

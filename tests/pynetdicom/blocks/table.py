@@ -27,7 +27,7 @@ import peers  # noqa: E402
 import programs  # noqa: E402
 
 RECORDED = HERE / "outcomes.json"
-COMPARED = ("exit", "output", "error", "wire", "files")
+COMPARED = ("exit", "waits", "output", "error", "wire", "files")
 WORKERS = 4
 DROP_IN = "dicomproto_transports.pynetdicom"
 
@@ -101,6 +101,7 @@ def short(outcome: dict[str, Any]) -> dict[str, Any]:
     whole = json.dumps([outcome[part] for part in COMPARED], sort_keys=True)
     return {
         "exit": outcome["exit"],
+        "waits": outcome["waits"],
         "output": outcome["output"][:3],
         "error": outcome["error"],
         "wire": [line[0] for line in outcome["wire"]],

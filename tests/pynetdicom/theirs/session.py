@@ -148,6 +148,7 @@ class Watch:
 
 def main() -> int:
     package, names, results, seconds = sys.argv[1:]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background of a script
     spec = find_spec(ROOT)
     if spec is None or not spec.submodule_search_locations:
         sys.exit("pynetdicom is not installed; `make test` installs it in .venv-test")
