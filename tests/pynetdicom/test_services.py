@@ -290,3 +290,13 @@ def test_pdus_and_messages_are_seen_as_their_classes(pair: Pair) -> None:
         "EVT_PDU_SENT: P_DATA_TF",
     }
     assert set(seen) == wanted
+
+
+@pytest.mark.parametrize("package", [OURS], indirect=True)
+def test_a_warning_ends_a_find(pair: Pair) -> None:
+    """pynetdicom sends a second final response, which no request waits for."""
+    assoc = pair.association(pair.served(EVT_C_FIND=matches((0xB000, None), (0xFF00, a_query()))))
+    assert [status.Status for status, _ in assoc.send_c_find(a_query(), FIND)] == [0xB000]
+    assert assoc.send_c_echo().Status == 0x0000
+    assoc.release()
+    assert assoc.is_released

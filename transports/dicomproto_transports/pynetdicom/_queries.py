@@ -15,7 +15,7 @@ from ..scp.cancelling import poll_peer
 from . import _config
 from . import events as evt
 from ._answers import log_failure, response_of, status_of
-from ._globals import STATUS_PENDING, STATUS_WARNING
+from ._globals import STATUS_PENDING
 from ._logs import log_identifier
 from ._requests import RequestEvent
 from .service_class import RelevantPatientInformationQueryServiceClass, ServiceClass
@@ -134,11 +134,7 @@ async def _send_matches(
         code, fields = status_of(given, statuses)
         category = statuses[code][0] if code in statuses else ""
         response = response_of(request, code, fields)
-        if category == STATUS_WARNING and not only_one:
-            session.respond(response)
-            await session.send_queued()
-            continue
-        if category != STATUS_PENDING:
+        if category != STATUS_PENDING:  # pynetdicom sends two final responses after a warning
             return response
         match = _match(session, event, response, dataset, encoding)
         if match is None:

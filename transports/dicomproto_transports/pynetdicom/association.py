@@ -549,6 +549,9 @@ class Association(OwnThread):
                     session.leave()
             except AssociationError:
                 pass
+            except Exception as error:  # a fault of the library is not to leave the peer alone
+                LOGGER.exception(error)
+                run(session.end())
             finally:
                 turns.give()
 
