@@ -58,12 +58,11 @@ def requested(package: Any, ae: Any, server: Any, **handlers: Callable[..., Any]
     return assoc
 
 
-def test_it_is_a_daemon_thread_with_a_name(package: Any, ae: Any) -> None:
+def test_it_is_a_thread_with_a_name(package: Any, ae: Any) -> None:
     server = served(package, ae)
     assoc = requested(package, ae, server)
     assert isinstance(assoc, threading.Thread)
     assert assoc.is_alive()
-    assert assoc.daemon
     assert assoc.name.startswith("RequestorThread@")
     (accepted,) = server.active_associations
     assert accepted.name.startswith("AcceptorThread@")
