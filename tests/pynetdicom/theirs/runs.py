@@ -38,15 +38,14 @@ class Outcome(NamedTuple):
 def run(names: Iterable[str], package: str = DROP_IN) -> dict[str, Outcome]:
     """Run tests one after the other, in as many processes as it takes; return the outcome of each."""
     outcomes: dict[str, Outcome] = {}
-    left = list(names)
-    while left:
+    wanted = list(names)
+    hung: str | None = ""
+    while hung is not None:
         with tempfile.TemporaryDirectory(prefix="theirs-", ignore_cleanup_errors=True) as folder:
-            came, hung = _session(left, package, Path(folder))
+            came, hung = _session(wanted, list(outcomes), package, Path(folder))
         outcomes |= came
-        if hung is None:
-            break
-        outcomes[hung] = Outcome("failed", "the process hung or died")
-        left = _after(left, outcomes)
+        if hung is not None:
+            outcomes[hung] = Outcome("failed", "the process hung or died")
     return outcomes
 
 
@@ -60,14 +59,11 @@ def listed() -> dict[str, str]:
     return {name: cause["kind"] for cause in causes for name in cause["names"]}
 
 
-def _after(names: list[str], outcomes: dict[str, Outcome]) -> list[str]:
-    done = {key.partition("[")[0] for key in outcomes} | set(outcomes)
-    return [name for name in names if name not in done]
-
-
-def _session(names: list[str], package: str, folder: Path) -> tuple[dict[str, Outcome], str | None]:
-    """Return the outcomes of one process, and the name of the test in which it hung or died."""
-    (folder / "names").write_text("\n".join(names), encoding="utf-8")
+def _session(
+    names: list[str], done: list[str], package: str, folder: Path
+) -> tuple[dict[str, Outcome], str | None]:
+    """Return the outcomes of one process without what is done, and the test in which it hung or died."""
+    (folder / "names").write_text(json.dumps({"names": names, "done": done}), encoding="utf-8")
     results = folder / "results"
     results.touch()
     command = [
@@ -109,7 +105,7 @@ def _session(names: list[str], package: str, folder: Path) -> tuple[dict[str, Ou
         else:
             begun = None
             outcomes[found["ended"]] = Outcome(found["outcome"], found["text"])
-    if begun is None and not outcomes:
+    if begun is None and (process.returncode < 0 or not (outcomes or done)):
         raise RuntimeError((folder / "output").read_text(errors="replace")[-2000:])
     return outcomes, begun
 

@@ -12,6 +12,7 @@ import importlib.util
 import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 INTERNAL = {"dul", "fsm", "acse"}
@@ -136,9 +137,10 @@ def all_tests() -> Iterator[tuple[str, set[str]]]:
                 yield f"{path.relative_to(root).as_posix()}::{name}", reasons
 
 
-def selected() -> list[str]:
+@cache
+def selected() -> tuple[str, ...]:
     """Return the names of the tests that count, without parameters."""
-    return [name for name, reasons in all_tests() if not reasons]
+    return tuple(name for name, reasons in all_tests() if not reasons)
 
 
 if __name__ == "__main__":

@@ -100,15 +100,20 @@ def lacking(name: str) -> type[object]:
 class Watch:
     """Runs the tests of a list, each with a limit of seconds, and writes down how they end."""
 
-    def __init__(self, names: set[str], results: Path, seconds: int) -> None:
+    def __init__(self, names: set[str], done: set[str], results: Path, seconds: int) -> None:
         self.names = names
+        self.done = done
         self.results = results.open("a", encoding="utf-8", buffering=1)
         self.seconds = seconds
         self.outcomes: dict[str, str] = {}
         self.text = ""
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        items[:] = [item for item in items if {item.nodeid, item.nodeid.partition("[")[0]} & self.names]
+        items[:] = [
+            item
+            for item in items
+            if {item.nodeid, item.nodeid.partition("[")[0]} & self.names and item.nodeid not in self.done
+        ]
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self.results.write(json.dumps({"begun": nodeid}) + "\n")
@@ -156,7 +161,8 @@ def main() -> int:
     os.environ["PY_IGNORE_IMPORTMISMATCH"] = (
         "1"  # pynetdicom/__init__.py is not the `pynetdicom` of this process
     )
-    wanted = Path(names).read_text(encoding="utf-8").splitlines()
+    given = json.loads(Path(names).read_text(encoding="utf-8"))
+    wanted, done = given["names"], set(given["done"])
     files = sorted({str(real / name.partition("::")[0]) for name in wanted})
     if package != ROOT:
         substitute = Substitute(package, real)
@@ -175,7 +181,9 @@ def main() -> int:
     for plugin in ("randomly", "cacheprovider", "xdist", "cov", "hypothesispytest"):
         options += ["-p", f"no:{plugin}"]
     options += ["-W", "ignore::pytest.PytestUnknownMarkWarning"]
-    return int(pytest.main([*options, *files], plugins=[Watch(set(wanted), Path(results), int(seconds))]))
+    return int(
+        pytest.main([*options, *files], plugins=[Watch(set(wanted), done, Path(results), int(seconds))])
+    )
 
 
 if __name__ == "__main__":
