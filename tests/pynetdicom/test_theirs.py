@@ -21,6 +21,10 @@ SHARE = 0.85
 def compare(names: Sequence[str]) -> None:
     listed = runs.listed()
     outcomes = runs.run(names)
+    ran = {name.partition("[")[0] for name in outcomes}
+    uncollected = {name for name in ran if "::" not in name}
+    lost = [name for name in names if name not in ran and name.partition("::")[0] not in uncollected]
+    assert not lost, "these have not run"
     failed = [name for name, outcome in outcomes.items() if outcome.word == "failed" and name not in listed]
     passed = [name for name, kind in listed.items() if kind == "differs" and passes(outcomes, name)]
     # A busy machine makes a test fail that waits by the clock: it has three attempts.
