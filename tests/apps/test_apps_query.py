@@ -27,6 +27,7 @@ from dicomproto_transports.apps.querying.get_contexts import COMPRESSED, ROOM, p
 from dicomproto_transports.blocking import AE, Server, evt
 from tests.applications import APPLICATION, CT, EXPLICIT, Done, RawPeer, data_set, write_object
 from tests.certificates import Authority
+from tests.ports import free_port
 
 IMPLICIT = "1.2.840.10008.1.2"
 MODEL = "1.2.840.10008.5.1.4.1.2"
@@ -813,13 +814,6 @@ def test_a_destination_needs_a_title(here: Run, tmp_path: Path) -> None:
     done = here("movescu", "127.0.0.1:104", *KEYS, "--peers", table, "-aem", "ws")
     assert done.status == 2
     assert "argument -aem: [ws] ae_title: is needed for a destination of C-MOVE" in done.err
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def test_the_objects_may_come_here(files: list[Path], tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from time import perf_counter
 import pytest
 
 from tests.applications import Done, RawPeer, Server, write_object
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.serial, pytest.mark.dcmtk]
 
@@ -43,9 +43,7 @@ def best(measure: Callable[[], float]) -> float:
 @contextlib.contextmanager
 def dcmtk_storescp(directory: Path) -> Iterator[int]:
     """Run DCMTK's receiver as packaged; yield its port, once it answers."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = ["/usr/bin/storescp", "-od", str(directory), "+xa", str(port)]
     with subprocess.Popen(command, env=AS_PACKAGED, stderr=subprocess.DEVNULL) as process:
         try:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dicomproto import Connection, ReleaseRQ, Role, build_associate_rq
+from tests.ports import free_port
 
 VERIFICATION = "1.2.840.10008.1.1"
 STARTUP_TIMEOUT = 30.0
@@ -75,14 +76,6 @@ class Product:
             raise RuntimeError(
                 f"{' '.join(command)}: status {done.returncode}\n{done.stderr.decode()[-2000:]}"
             )
-
-
-def free_port() -> int:
-    """Return a port that was free a moment ago; the tools cannot be asked which they chose."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def associate_once(port: int) -> bool:

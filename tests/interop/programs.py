@@ -21,6 +21,8 @@ from pathlib import Path
 
 import psutil
 
+from tests.ports import free_port
+
 TIMEOUT = 60.0
 """Seconds for whatever a program has to do; only one that hangs takes that long."""
 _LOOK = 0.005
@@ -151,14 +153,6 @@ class Program:
 
 class ProgramEnded(Exception):
     """A program ended before it was expected to."""
-
-
-def free_port() -> int:
-    """Return a port that was free a moment ago; the peers cannot be asked which they chose."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextlib.contextmanager

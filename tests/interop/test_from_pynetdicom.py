@@ -29,7 +29,8 @@ from pynetdicom.association import ServiceUser as TheirServiceUser
 
 from dicomproto.errors import ConnectionLost
 from dicomproto_transports.blocking import AE, Association, evt
-from tests.interop.programs import LOOPBACK, TIMEOUT, free_port
+from tests.interop.programs import LOOPBACK, TIMEOUT
+from tests.ports import free_port
 
 CT_FILE = str(pydicom.data.get_testdata_file("CT_small.dcm", download=False))
 PAGE = (Path(__file__).parents[2] / "docs" / "from-pynetdicom.md").read_text()

@@ -29,8 +29,9 @@ from tests.interop.archives import (
     write_small,
 )
 from tests.interop.catalogue import read_dataset
-from tests.interop.programs import LOOPBACK, OURS, Done, free_port, run
+from tests.interop.programs import LOOPBACK, OURS, Done, run
 from tests.interop.sides import THEIRS, again_if_an_answer_is_lost
+from tests.ports import free_port
 
 SUCCESS, SOME_FAILED, CANCEL, PENDING = 0x0000, 0xB000, 0xFE00, 0xFF00
 

@@ -13,13 +13,13 @@ from tests.interop.programs import (
     OURS,
     dcmtk,
     dcmtk_storescp,
-    free_port,
     our_server,
     pynetdicom_server,
     run,
 )
 from tests.interop.proxy import Proxy
 from tests.interop.requestors import pynetdicom_requestor
+from tests.ports import free_port
 
 UNLIMITED = 0
 MAX_PDUS = [4096, 16384, 131072, UNLIMITED]

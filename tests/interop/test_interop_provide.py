@@ -43,8 +43,9 @@ from tests.interop.archives import (
     wait_until,
 )
 from tests.interop.catalogue import read_dataset, read_object
-from tests.interop.programs import LOOPBACK, Done, Program, closed_port, dcmtk, dcmtk_storescp, free_port, run
+from tests.interop.programs import LOOPBACK, Done, Program, closed_port, dcmtk, dcmtk_storescp, run
 from tests.interop.requestors import DCMTK_OPTIONS
+from tests.ports import free_port
 
 pytestmark = pytest.mark.dcmtk
 

@@ -16,6 +16,7 @@ from dicomproto_transports.streams.interface import Stream
 from tests.associations import associate, make_ae
 from tests.backends import AnyBackend
 from tests.certificates import Authority
+from tests.ports import free_port
 from tests.transports.test_tls_associations import of_client, of_server
 
 MANY = 12
@@ -25,10 +26,7 @@ Address = tuple[str, int]
 @pytest.fixture
 def here() -> Address:
     """An address with a port that is free."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        address: Address = sock.getsockname()
-        return address
+    return "127.0.0.1", free_port()
 
 
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])

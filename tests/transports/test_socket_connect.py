@@ -23,6 +23,7 @@ from dicomproto_transports.streams.interface import ServerShutdown, Stream
 from dicomproto_transports.streams.tcp import SocketStream, connect
 from tests.associations import make_ae, make_server, open_association
 from tests.backends import LONGEST_WAIT, AnyBackend, Async
+from tests.ports import free_port
 
 
 @pytest.fixture(params=["127.0.0.1", "::1", "localhost"])
@@ -391,9 +392,8 @@ def test_from_a_fixed_port_one_address_is_tried_after_the_other(
     clock: VirtualTime, closed_port: int, silent_port: int
 ) -> None:
     refused, mute = info("127.0.0.1", closed_port), info("127.0.0.1", silent_port)
-    with socket.create_server(("127.0.0.1", 0)) as sock, socket.create_server(("127.0.0.1", 0)) as other:
-        here = ("127.0.0.1", other.getsockname()[1])
-        other.close()
+    here = ("127.0.0.1", free_port())
+    with socket.create_server(("127.0.0.1", 0)) as sock:
         stream = connect_within(clock, mute, refused, info(*sock.getsockname()), bind_address=here)
         assert stream.local_address == here
         assert clock.time == pytest.approx(5)  # of three equal shares

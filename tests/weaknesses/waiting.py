@@ -234,6 +234,7 @@ def host_that_does_not_accept(target: Target) -> None:
             waiting = stack.enter_context(socket.socket())
             waiting.setblocking(False)
             waiting.connect_ex((LOCALHOST, port))
+            select.select([listener], [], [])  # until the backlog is full
         _has_no_association(target, LOCALHOST, port, "associate with a host that does not accept")
 
 

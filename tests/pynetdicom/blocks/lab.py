@@ -13,7 +13,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import sys
 import tempfile
 import threading
@@ -22,9 +21,10 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-sys.path.append(str(Path(__file__).parent))
+sys.path.extend(str(folder) for folder in Path(__file__).parents[:3:2])
 
 import peers
+from ports import free_port
 from programs import moved
 
 DROP_IN = "dicomproto_transports.pynetdicom"
@@ -37,10 +37,10 @@ PATIENCE = 20.0
 
 def free_ports() -> tuple[int, int]:
     """Return two ports that nobody listens on."""
-    with socket.socket() as one, socket.socket() as two:
-        one.bind(("127.0.0.1", 0))
-        two.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], two.getsockname()[1]
+    one = free_port()
+    while (two := free_port()) == one:
+        pass
+    return one, two
 
 
 def wait_for(pid: int, seconds: float) -> int | None:
