@@ -41,7 +41,8 @@ _VALID_UID = re.compile(r"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*")
 def normalize_uid(uid: str) -> str:
     """Return `uid` without trailing NULs and spaces, with which some peers pad it."""
     try:
-        return uid.rstrip("\0 ")
+        bare = uid.rstrip("\0 ")
+        return uid if bare == uid else bare  # of a subclass of str, the same object
     except (AttributeError, TypeError):  # a test before the call would cost time for every valid UID
         raise TypeError(f"a UID is text, not {type(uid).__name__}") from None
 

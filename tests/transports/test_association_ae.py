@@ -135,6 +135,18 @@ def test_there_are_at_most_128_requested_contexts() -> None:
     assert len(ae.requested_contexts) == 128
 
 
+@pytest.mark.parametrize("uid", ["1.2.03", "1..2", "9" * 70, "1.2.3.", ".1"])
+def test_what_cannot_be_proposed_is_refused_where_it_is_added(uid: str) -> None:
+    ae = AECore()
+    with pytest.raises(ValueError, match="is no valid UID, and cannot be proposed"):
+        ae.add_requested_context(uid)
+    with pytest.raises(ValueError, match="is no valid UID, and cannot be proposed"):
+        ae.add_requested_context(CT_IMAGE, [IMPLICIT_VR_LITTLE_ENDIAN, uid])
+    with pytest.raises(ValueError, match="is no valid UID, and cannot be proposed"):
+        ae.requested_contexts = [CT_IMAGE, uid]
+    assert ae.requested_contexts == []
+
+
 def test_supported_contexts() -> None:
     ae = AECore()
     ae.add_supported_context(CTImageStorage, IMPLICIT_VR_LITTLE_ENDIAN)

@@ -13,6 +13,7 @@ from ..attributes import refuse_on_association
 from ..error_text import known_as
 from ..events.service_user import ServiceUser, UserInfo
 from ..streams.addresses import place_of
+from ..uid_values import with_uids
 from .service_users import acceptor_of, requestor_of
 
 if TYPE_CHECKING:
@@ -89,13 +90,13 @@ class BaseAssociation:
 
     @property
     def accepted_contexts(self) -> list[AcceptedContext]:
-        """The accepted presentation contexts."""
-        return list(self._session.connection.accepted_contexts.values())
+        """The accepted presentation contexts; their UIDs are `pydicom.uid.UID`."""
+        return [with_uids(context) for context in self._session.connection.accepted_contexts.values()]
 
     @property
     def rejected_contexts(self) -> list[RejectedContext]:
-        """The rejected presentation contexts, each with the reason."""
-        return list(self._session.connection.rejected_contexts.values())
+        """The rejected presentation contexts, each with the reason; their UIDs are `pydicom.uid.UID`."""
+        return [with_uids(context) for context in self._session.connection.rejected_contexts.values()]
 
     @property
     def peer_certificate(self) -> Mapping[str, object] | None:

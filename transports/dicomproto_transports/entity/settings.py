@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Sequence
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
 
 from dicomproto.config import Limits, Timeouts
@@ -25,6 +26,7 @@ from dicomproto.services import STANDARD, ServiceClass, SOPClassRegistry
 from dicomproto.uids import (
     IMPLEMENTATION_CLASS_UID,
     IMPLEMENTATION_VERSION_NAME,
+    is_valid_uid,
 )
 from dicomproto.upper_layer.events import Role
 from dicomproto.upper_layer.pdu import PresentationContextRQ
@@ -54,6 +56,7 @@ from ..checks import (
 from ..contexts import PresentationContext
 from ..error_text import known_as
 from ..streams.supplied import connecting_by
+from ..uid_values import with_uids
 from .timeouts import NamedTimeouts
 
 if TYPE_CHECKING:
@@ -259,14 +262,16 @@ class Settings(NamedTimeouts):
         Contexts of any form that are assigned are added to them; an empty list removes all.
         """
         return [
-            PresentationContext(context_id=2 * i + 1, abstract_syntax=uid, transfer_syntaxes=syntaxes)
+            with_uids(
+                PresentationContext(context_id=2 * i + 1, abstract_syntax=uid, transfer_syntaxes=syntaxes)
+            )
             for i, (uid, syntaxes) in enumerate(self._requested)
         ]
 
     @requested_contexts.setter
     def requested_contexts(self, contexts: Iterable[Context]) -> None:
         added = _proposals("requested_contexts", contexts)
-        vars(self)["_requested"] = _not_too_many([*self._requested, *added]) if added else []
+        vars(self)["_requested"] = _proposable([*self._requested, *added]) if added else []
 
     def add_requested_context(
         self, abstract_syntax: str, transfer_syntax: str | Iterable[str] | None = None
@@ -277,7 +282,7 @@ class Settings(NamedTimeouts):
         Raises ValueError for more than 128 contexts (PS3.8 9.3.2.2).
         """
         added = context_uid(abstract_syntax), transfer_syntaxes(transfer_syntax)
-        vars(self)["_requested"] = _not_too_many([*self._requested, added])
+        vars(self)["_requested"] = _proposable([*self._requested, added])
         self._note_change()
 
     def remove_requested_context(
@@ -300,7 +305,7 @@ class Settings(NamedTimeouts):
         Contexts of any form that are assigned are added to them, as by `add_supported_context`; an empty list
         removes all. To change roles, assign changed copies: `[cx.replace(scp_role=True) for cx in ...]`.
         """
-        return [self._supported[uid] for uid in sorted(self._supported)]
+        return [with_uids(self._supported[uid]) for uid in sorted(self._supported)]
 
     @supported_contexts.setter
     def supported_contexts(self, contexts: Iterable[Context | SupportedContext]) -> None:
@@ -434,7 +439,11 @@ def _proposals(name: str, given: object) -> list[tuple[str, tuple[str, ...]]]:
     return [proposal_of(context) for context in checked(name, several, given)]
 
 
-def _not_too_many(proposals: list[tuple[str, tuple[str, ...]]]) -> list[tuple[str, tuple[str, ...]]]:
+def _proposable(proposals: list[tuple[str, tuple[str, ...]]]) -> list[tuple[str, tuple[str, ...]]]:
+    """Return what an association may propose; raises ValueError for something else (PS3.8 9.3.2.2)."""
+    for uid in chain.from_iterable((uid, *syntaxes) for uid, syntaxes in proposals):
+        if not is_valid_uid(uid):
+            raise ValueError(f"{uid!r:.80} is no valid UID, and cannot be proposed (PS3.5 9.1)")
     if len(proposals) > MAXIMUM_CONTEXTS:
         text = f"{len(proposals)} requested contexts, {MAXIMUM_CONTEXTS} can be proposed (PS3.8 9.3.2.2)"
         raise ValueError(f"{text}: remove some, or give contexts= to associate")

@@ -19,6 +19,7 @@ from dicomproto.dimse.commands import (
     Request,
 )
 
+from ..uid_values import with_uids
 from .event import A_co, Event
 
 if TYPE_CHECKING:
@@ -45,15 +46,15 @@ else:
 class RequestEvent(Event[A_co], Generic[A_co, Q_co, D_co]):
     """A request of the peer, of any DIMSE service."""
 
-    __slots__ = ("request", "context", "warnings", "deferred", "verdict", "_runner", "_data")
+    __slots__ = (
+        "command", "accepted_context", "warnings", "deferred", "verdict", "_runner", "_data", "_request",
+        "_context",
+    )  # fmt: skip
 
-    request: Q_co
-    """The request, with its command elements as attributes.
-
-    `sop_class_uid` and `sop_instance_uid` are the Affected or the Requested ones, by service.
-    """
-    context: AcceptedContext
-    """The accepted presentation context that the request came on."""
+    command: Q_co
+    """The request as the engine has it: `request` without pydicom's UIDs."""
+    accepted_context: AcceptedContext
+    """The presentation context as the engine has it: `context` without pydicom's UIDs."""
     warnings: tuple[str, ...]
     """The tolerated faults of the request, as "code: detail"."""
     deferred: tuple[tuple[Handler, tuple[object, ...]], ...]
@@ -62,6 +63,8 @@ class RequestEvent(Event[A_co], Generic[A_co, Q_co, D_co]):
     """The final value of `is_cancelled`; None while it may change."""
     _runner: HandlerRunner
     _data: D_co
+    _request: Q_co
+    _context: AcceptedContext
 
     def __init__(
         self,
@@ -74,8 +77,8 @@ class RequestEvent(Event[A_co], Generic[A_co, Q_co, D_co]):
         data: D_co,
     ) -> None:
         super().__init__(kind, assoc)
-        self.request = request
-        self.context = context
+        self.command = request
+        self.accepted_context = context
         self.warnings = warnings
         self.deferred = ()
         self.verdict = None
@@ -83,9 +86,30 @@ class RequestEvent(Event[A_co], Generic[A_co, Q_co, D_co]):
         self._data = data
 
     @property
+    def request(self) -> Q_co:
+        """The request, with its command elements as attributes; its UIDs are `pydicom.uid.UID`.
+
+        `sop_class_uid` and `sop_instance_uid` are the Affected or the Requested ones, by service.
+        """
+        try:
+            return self._request
+        except AttributeError:
+            self._request = with_uids(self.command)
+            return self._request
+
+    @property
+    def context(self) -> AcceptedContext:
+        """The accepted presentation context that the request came on; its UIDs are `pydicom.uid.UID`."""
+        try:
+            return self._context
+        except AttributeError:
+            self._context = with_uids(self.accepted_context)
+            return self._context
+
+    @property
     def message_id(self) -> int:
         """The Message ID of the request."""
-        return self.request.MessageID
+        return self.command.MessageID
 
     def after_response(self, function: Handler, *args: object) -> None:
         """Run `function(assoc, *args)` after the response to this request is sent.
@@ -120,7 +144,7 @@ class RequestEvent(Event[A_co], Generic[A_co, Q_co, D_co]):
         the library answers a cancel.
         """
         if self.verdict is None:
-            if not self._runner.is_cut(self.request.MessageID):
+            if not self._runner.is_cut(self.command.MessageID):
                 return False
             self.verdict = True
         return self.verdict
@@ -237,7 +261,7 @@ class MoveEvent(IdentifierEvent[A_co, CMoveRQ]):
     @property
     def move_destination(self) -> str:
         """The AE title to send to, without padding."""
-        return str(self.request.MoveDestination).strip()
+        return str(self.command.MoveDestination).strip()
 
 
 # --- normalized services ------------------------------------------------------------------------
@@ -251,7 +275,7 @@ class EventReportEvent(RequestEvent[A_co, NEventReportRQ, "RequestData"]):
     @property
     def event_type(self) -> int:
         """The Event Type ID."""
-        return self.request.EventTypeID
+        return self.command.EventTypeID
 
     @property
     def event_information(self) -> Dataset:
@@ -267,7 +291,7 @@ class NGetEvent(RequestEvent[A_co, NGetRQ, "RequestData"]):
     @property
     def attribute_identifiers(self) -> list[int]:
         """The requested tags; empty for all attributes."""
-        return list(self.request.AttributeIdentifierList or ())
+        return list(self.command.AttributeIdentifierList or ())
 
 
 class NSetEvent(RequestEvent[A_co, NSetRQ, "RequestData"]):
@@ -294,7 +318,7 @@ class NActionEvent(RequestEvent[A_co, NActionRQ, "RequestData"]):
     @property
     def action_type(self) -> int:
         """The Action Type ID."""
-        return self.request.ActionTypeID
+        return self.command.ActionTypeID
 
     @property
     def action_information(self) -> Dataset:

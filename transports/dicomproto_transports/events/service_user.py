@@ -17,6 +17,8 @@ from dicomproto.upper_layer.pdu import (
     UserIdentityRQ,
 )
 
+from ..uid_values import with_uids
+
 
 class UserInfo(TypedDict):
     """What a program mostly wants of one end, by the keys that pynetdicom's users know."""
@@ -98,5 +100,9 @@ class ServiceUser(Record):
 
     @property
     def requested_contexts(self) -> tuple[PresentationContextRQ, ...]:
-        """The presentation contexts that the requestor proposed; empty for the acceptor."""
-        return self.primitive.presentation_contexts if isinstance(self.primitive, AssociateRQ) else ()
+        """The presentation contexts that the requestor proposed; empty for the acceptor.
+
+        Their UIDs are `pydicom.uid.UID`.
+        """
+        proposed = self.primitive.presentation_contexts if isinstance(self.primitive, AssociateRQ) else ()
+        return tuple([with_uids(context) for context in proposed])

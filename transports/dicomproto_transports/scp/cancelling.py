@@ -87,8 +87,8 @@ def report_failure(
     if session.runner.explains(error, event):
         log.info("%s: the handler of %s ended with the association (%s)", peer, name, type(error).__name__)
         raise PeerLeaves
-    if isinstance(error, DataSetError) and error.request is event.request:
-        log.warning("%s: the data set of %s cannot be used: %s", peer, event.request.name, error)
+    if isinstance(error, DataSetError) and error.request is event.command:
+        log.warning("%s: the data set of %s cannot be used: %s", peer, event.command.name, error)
         return CANNOT_UNDERSTAND if failed >= CANNOT_UNDERSTAND else failed, comment_on(error)
     log.error("%s: the handler of %s failed: %s", peer, name, printable(str(error)), exc_info=error)
     return failed, error_comment(f"{type(error).__name__} in the handler")

@@ -50,7 +50,7 @@ async def serve_find(
 ) -> None:
     """Answer one C-FIND request, to its final response."""
     results = ResultIterator(session, bound, event, takes_status=True)
-    has_one_at_most = _has_one_at_most(sop_classes, event.context)
+    has_one_at_most = _has_one_at_most(sop_classes, event.accepted_context)
     try:
         response = await _send_matches(session, received.command, results, event, failed, has_one_at_most)
     finally:
@@ -141,6 +141,6 @@ def _match(
 ) -> tuple[Response, MemorySource]:
     if not dataset:
         raise ValueError("a pending status needs an identifier that is not empty")
-    data = encoding.encode(dataset, event.context.transfer_syntax)
+    data = encoding.encode(dataset, event.accepted_context.transfer_syntax)
     response = request.response(status_of(status), CommandDataSetType=DATA_SET_PRESENT, **fields_of(status))
     return response, MemorySource(data, piece_size(session.connection.peer_maximum_length))

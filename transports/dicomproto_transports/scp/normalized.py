@@ -38,7 +38,7 @@ async def answer(
             what = "%s: %s has no data set, so the handler's is not sent"
             log.warning(what, session.peer_name, response.name)
         elif dataset:
-            data = Encoding(session).encode(dataset, event.context.transfer_syntax)
+            data = Encoding(session).encode(dataset, event.accepted_context.transfer_syntax)
             source = MemorySource(data, piece_size(session.connection.peer_maximum_length))
             response = response.replace(CommandDataSetType=DATA_SET_PRESENT)
     except Exception as error:

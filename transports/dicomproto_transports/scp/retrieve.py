@@ -213,7 +213,7 @@ class Retrieval:
         identifier = identifier or self._failed_list()
         if not identifier:
             return response, None
-        data = Encoding(self._session).encode(identifier, self._event.context.transfer_syntax)
+        data = Encoding(self._session).encode(identifier, self._event.accepted_context.transfer_syntax)
         size = piece_size(self._session.connection.peer_maximum_length)
         return response.replace(CommandDataSetType=DATA_SET_PRESENT), MemorySource(data, size)
 
@@ -222,7 +222,7 @@ class Retrieval:
         from pydicom.dataset import Dataset
 
         uids = [uid for uid in self._counts.failed_instances if _UID.fullmatch(uid)]
-        if self._event.context.transfer_syntax != IMPLICIT_VR_LITTLE_ENDIAN:
+        if self._event.accepted_context.transfer_syntax != IMPLICIT_VR_LITTLE_ENDIAN:
             uids = _fitting(uids)
         identifier = Dataset()
         if uids:

@@ -130,7 +130,7 @@ class Receiver:
         return receipt.status
 
     def _receive(self, event: evt.StoreStreamEvent) -> Receipt:
-        request, context = event.request, event.context
+        request, context = event.command, event.accepted_context
         assert isinstance(request, CStoreRQ)
         reason = ""
         if self._why_foreign is not None:
@@ -199,7 +199,7 @@ class Receiver:
             self._bytes += receipt.size
         if self._on_receipt is not None:
             self._on_receipt(receipt.size)
-        sop_class_uid = _sop_class_uid(event.request, event.context)
+        sop_class_uid = _sop_class_uid(event.command, event.accepted_context)
         association = association_of(event)
         role, sender = "calling", association.requestor.ae_title
         if association.is_requestor:
@@ -207,7 +207,7 @@ class Receiver:
         outcome, console = receipt.outcome, self._console
         level = ERROR if outcome == "failed" else WARN if outcome in _ODD or receipt.warnings else INFO
         if console.shows(level):
-            request = event.request
+            request = event.command
             name = receipt.path or f"{uid_named(sop_class_uid)} {request.sop_instance_uid}"
             line = f"{outcome}: {name}, {size(receipt.size)}, from {sender}"
             words = "; ".join(filter(None, [receipt.text, *receipt.warnings]))
@@ -223,7 +223,7 @@ class Receiver:
             reason=receipt.text,
             warnings=receipt.warnings,
             sop_class_uid=sop_class_uid,
-            transfer_syntax_uid=event.context.transfer_syntax,
+            transfer_syntax_uid=event.accepted_context.transfer_syntax,
             **{f"{role}_ae_title": sender},
         )
 

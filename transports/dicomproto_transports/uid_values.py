@@ -1,0 +1,44 @@
+"""UIDs as pydicom's `UID`, made when a program asks for them; the engine has plain text.
+
+A `UID` is text as well, and has `name`, `keyword`, `is_little_endian` and more.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from dicomproto.record import Record
+from dicomproto.uids import normalize_uid
+
+if TYPE_CHECKING:
+    from pydicom.uid import UID
+
+R = TypeVar("R", bound=Record)
+
+_UID_FIELDS = frozenset(
+    (
+        "AffectedSOPClassUID", "AffectedSOPInstanceUID", "RequestedSOPClassUID", "RequestedSOPInstanceUID",
+        "abstract_syntax", "transfer_syntax", "transfer_syntaxes", "service_class_uid",
+    )
+)  # fmt: skip
+"""The fields of commands and presentation contexts that hold a UID, or several."""
+
+
+def uid_of(text: str) -> UID:
+    """Return a UID without padding; pydicom would warn of one that a peer sent and PS3.5 does not allow."""
+    from pydicom import config
+    from pydicom.uid import UID
+
+    return UID(normalize_uid(text), config.IGNORE)
+
+
+def with_uids(record: R) -> R:
+    """Return a copy of a command or presentation context whose UIDs are pydicom's."""
+    changed: dict[str, object] = {}
+    for name in _UID_FIELDS.intersection(type(record)._fields):
+        value = getattr(record, name, None)
+        if isinstance(value, str):
+            changed[name] = uid_of(value)
+        elif isinstance(value, tuple):
+            changed[name] = tuple([uid_of(one) for one in value])
+    return record.replace(**changed)
