@@ -1,0 +1,178 @@
+"""Edits of a program's source by positions: the imports of pynetdicom, and what names they become."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from dicomproto.services import sop_classes
+
+from .. import contexts, evt
+
+THEIRS = "pynetdicom"
+OURS = "dicomproto_transports.pynetdicom"
+FLAVOURS = ("blocking", "trio", "anyio")
+
+_OF_THE_FLAVOUR = {"AE", "Association", "evt"}
+_RENAMED = {
+    "PYNETDICOM_IMPLEMENTATION_UID": ("dicomproto.uids", "IMPLEMENTATION_CLASS_UID"),
+    "PYNETDICOM_IMPLEMENTATION_VERSION": ("dicomproto.uids", "IMPLEMENTATION_VERSION_NAME"),
+    "ae.ApplicationEntity": ("", "AE"),
+    "association.Association": ("", "Association"),
+    "status.code_to_category": ("dicomproto.dimse.status", "category_of"),
+}
+_PACKAGE = ("dicomproto_transports", {*contexts.__all__, "debug_logger"} - {"PresentationContext"})
+_EVENTS = (evt.__name__, {name for name in dir(evt) if name.startswith("EVT_")})
+_PLACES: dict[str, tuple[str, set[str]]] = {
+    "": _PACKAGE,
+    "presentation": _PACKAGE,
+    "_globals": _PACKAGE,
+    "events": _EVENTS,
+    "evt": _EVENTS,
+}
+_LINE_END = re.compile(r"\r\n|\r|\n")
+
+
+class Finding(NamedTuple):
+    """What needs a hand: the line, from 1, and the words."""
+
+    line: int
+    text: str
+
+
+class Edit(NamedTuple):
+    """The characters from `start` to `end` become `text`."""
+
+    start: int
+    end: int
+    text: str
+
+
+@dataclass
+class Source:
+    """The text of a program and its tree; SyntaxError or ValueError if it does not parse."""
+
+    text: str
+
+    def __post_init__(self) -> None:
+        self.tree = ast.parse(self.text)
+        self._starts = [0, *(found.end() for found in _LINE_END.finditer(self.text))]
+
+    def offset(self, line: int, column: int) -> int:
+        """Return the index of a character by its line, from 1, and its column in UTF-8 bytes."""
+        start = self._starts[line - 1]
+        end = self._starts[line] if line < len(self._starts) else len(self.text)
+        return start + len(self.text[start:end].encode()[:column].decode())
+
+    def span(self, node: ast.stmt | ast.expr | ast.alias) -> tuple[int, int]:
+        """Return the indices of the first character of a node and of the one behind it."""
+        end = self.offset(node.end_lineno or node.lineno, node.end_col_offset or 0)
+        return self.offset(node.lineno, node.col_offset), end
+
+    def edited(self, edits: list[Edit]) -> str:
+        """Return the text with the edits, which do not overlap."""
+        text = self.text
+        for edit in sorted(edits, reverse=True):
+            text = text[: edit.start] + edit.text + text[edit.end :]
+        return text
+
+
+def inside(module: str | None) -> str | None:
+    """Return what follows `pynetdicom` in the name of a module: "" for the package, None for others."""
+    for root in (OURS, THEIRS):
+        if module == root:
+            return ""
+        if module is not None and module.startswith(root + "."):
+            return module[len(root) + 1 :]
+    return None
+
+
+def _is_theirs(module: str | None) -> bool:
+    return module is not None and (module + ".").startswith(THEIRS + ".")
+
+
+def to_drop_in(source: Source) -> list[Edit]:
+    """Return the edits that turn imports of pynetdicom into those of the drop-in."""
+    edits = []
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.ImportFrom) and node.level == 0 and _is_theirs(node.module):
+            start, end = source.span(node)
+            found = re.compile(THEIRS).search(source.text, start + len("from"), end)
+            assert found is not None  # the statement names the module first
+            edits.append(Edit(found.start(), found.end(), OURS))
+        elif isinstance(node, ast.Import):
+            edits += [
+                Edit(*source.span(name), _plain_import(name)) for name in node.names if _is_theirs(name.name)
+            ]
+    return edits
+
+
+def _plain_import(name: ast.alias) -> str:
+    module = OURS + name.name[len(THEIRS) :]
+    if name.asname is not None:
+        return f"{module} as {name.asname}"
+    package = f"{OURS} as {THEIRS}"
+    return package if module == OURS else f"{package}, {module}"
+
+
+def to_library(source: Source, flavour: str) -> tuple[list[Edit], list[Finding]]:
+    """Return the edits from the names of pynetdicom to the library's, and the imports that stay."""
+    edits: list[Edit] = []
+    findings: list[Finding] = []
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Import):
+            findings += [
+                Finding(node.lineno, f"import {name.name}: import the names that are used")
+                for name in node.names
+                if inside(name.name) is not None
+            ]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            part = inside(node.module)
+            if part is not None:
+                _split(source, node, part, flavour, edits, findings)
+    return edits, findings
+
+
+def _split(
+    source: Source, node: ast.ImportFrom, part: str, flavour: str, edits: list[Edit], findings: list[Finding]
+) -> None:
+    start, end = source.span(node)
+    if "#" in source.text[start:end]:
+        findings.append(Finding(node.lineno, "an import with comments inside: split it by hand"))
+        return
+    groups: dict[str, list[str]] = {}
+    for name in node.names:
+        place = _place(part, name.name, flavour)
+        if place is None:
+            path = f"{part}.{name.name}" if part else name.name
+            findings.append(Finding(name.lineno, f"{path} has no counterpart of that name in the library"))
+            place = (f"{OURS}.{part}" if part else OURS, name.name)
+        module, ours = place
+        bound = name.asname or name.name
+        groups.setdefault(module, []).append(ours if ours == bound else f"{ours} as {bound}")
+    if list(groups) == [node.module]:
+        return
+    line = source.offset(node.lineno, 0)
+    before = source.text[line:start]
+    rest = _LINE_END.split(source.text[end:], maxsplit=1)[0].strip()
+    ending = _LINE_END.search(source.text)
+    alone = not before.strip() and (not rest or rest.startswith("#"))
+    joint = (ending.group() if ending else "\n") + before if alone else "; "
+    lines = [f"from {module} import {', '.join(names)}" for module, names in groups.items()]
+    edits.append(Edit(start, end, joint.join(lines)))
+
+
+def _place(part: str, name: str, flavour: str) -> tuple[str, str] | None:
+    """Return the module and the name of the library's counterpart, None if there is none."""
+    renamed = _RENAMED.get(f"{part}.{name}" if part else name)
+    if renamed is not None:
+        return renamed[0] or f"dicomproto_transports.{flavour}", renamed[1]
+    if not part and name in _OF_THE_FLAVOUR:
+        return f"dicomproto_transports.{flavour}", name
+    if part == "sop_class":
+        is_uid = isinstance(getattr(sop_classes, name, None), str) and name[0] != "_"
+        return (sop_classes.__name__, name) if is_uid else None
+    module, names = _PLACES.get(part, ("", set()))
+    return (module, name) if name in names else None

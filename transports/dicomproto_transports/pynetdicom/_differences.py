@@ -1,0 +1,301 @@
+"""What of a program differs from pynetdicom: parts without counterpart, and idioms of the library."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from types import ModuleType
+
+from .. import pynetdicom
+from . import (
+    _config,
+    _globals,
+    _handlers,
+    _validators,
+    _version,
+    ae,
+    association,
+    dimse_messages,
+    dimse_primitives,
+    dsutils,
+    events,
+    pdu,
+    pdu_primitives,
+    presentation,
+    service_class,
+    service_class_n,
+    sop_class,
+    status,
+    transport,
+    utils,
+)  # fmt: skip
+from ._changes import OURS, THEIRS, Edit, Finding, Source, inside
+
+_MODULES: dict[str, ModuleType] = {
+    module.__name__.rpartition(".")[2]: module
+    for module in (
+        _config, _globals, _handlers, _validators, _version, ae, association, dimse_messages,
+        dimse_primitives, dsutils, events, pdu, pdu_primitives, presentation, service_class,
+        service_class_n, sop_class, status,
+        transport, utils,
+    )
+} | {"evt": events}  # fmt: skip
+_INTERNAL = {"acse", "dimse", "dul", "fsm", "pdu_items", "timer"}
+_PRIVATE_PARTS = {"dul", "acse", "dimse"}
+_PRIVATE_SETTINGS = {
+    "_acse_timeout", "_ae_title", "_connection_timeout", "_dimse_timeout", "_implementation_uid",
+    "_implementation_version", "_maximum_associations", "_maximum_pdu_size", "_network_timeout",
+    "_require_called_aet", "_require_calling_aet", "_requested_contexts", "_supported_contexts", "_servers",
+}  # fmt: skip
+_NAME_IN_TEXT = re.compile(r"pynetdicom(\.\w+)*", re.ASCII)
+_LOADERS = {
+    "import_module",
+    "__import__",
+    "patch",
+    "find_spec",
+    "importorskip",
+    "setattr",
+    "object",
+    "reload",
+}
+_AWAITED = {"associate", "start_server", "release"}
+
+
+def differences(source: Source) -> list[Finding]:
+    """Return what the drop-in does not have, and the names in texts that are loaded or patched."""
+    findings: list[Finding] = []
+    used = False
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.ImportFrom) and node.level == 0:
+            part = inside(node.module)
+            if part is not None:
+                used = True
+                for name in node.names:
+                    findings += _missing(name.lineno, [*part.split("."), name.name] if part else [name.name])
+        elif isinstance(node, ast.Import):
+            for name in node.names:
+                part = inside(name.name)
+                if part is not None:
+                    used = True
+                    findings += _missing(name.lineno, part.split(".") if part else [])
+        elif isinstance(node, ast.Call):
+            findings += _texts(node)
+    if used:
+        findings += _private_attributes(source.tree)
+    findings += _chains(source.tree)
+    return findings
+
+
+def _missing(line: int, path: list[str]) -> Iterator[Finding]:
+    """Yield why a dotted name below the drop-in cannot be had, if so."""
+    shown = ".".join([THEIRS, *path])
+    if path and path[0] in _INTERNAL:
+        yield Finding(line, f"{shown} is an internal part of pynetdicom and has no counterpart")
+    elif path[:1] == ["apps"]:
+        if path[1:2] not in ([], ["common"]):
+            yield Finding(line, f"{shown} has no counterpart; the commands are those of dicomproto")
+    elif path and not _exists(path):
+        yield Finding(line, f"{shown} has no counterpart")
+
+
+def _exists(path: list[str]) -> bool:
+    module = _MODULES.get(path[0])
+    if module is None:
+        return path[0] == "*" or hasattr(pynetdicom, path[0])
+    return path[1:2] in ([], ["*"]) or hasattr(module, path[1])
+
+
+def _texts(call: ast.Call) -> Iterator[Finding]:
+    """Yield the names of modules in the texts of a call that imports or patches."""
+    function = call.func
+    name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+    if name not in _LOADERS:
+        return
+    for value in [*call.args, *(keyword.value for keyword in call.keywords)]:
+        text = value.value if isinstance(value, ast.Constant) else None
+        if isinstance(text, str) and _NAME_IN_TEXT.fullmatch(text):
+            yield Finding(value.lineno, f'"{text}" names a part of pynetdicom; texts are not rewritten')
+
+
+def _private_attributes(tree: ast.Module) -> Iterator[Finding]:
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Attribute):
+            continue
+        if node.attr in _PRIVATE_PARTS:
+            yield Finding(
+                node.lineno, f".{node.attr} is an internal part of pynetdicom and has no counterpart"
+            )
+        elif node.attr in _PRIVATE_SETTINGS and not (
+            isinstance(node.value, ast.Name) and node.value.id == "self"
+        ):
+            yield Finding(
+                node.lineno, f".{node.attr} is a private name of pynetdicom; use the public setting"
+            )
+
+
+def _bound(tree: ast.Module) -> dict[str, list[str]]:
+    """Return the names that are bound to modules of pynetdicom only, with the path below it."""
+    bound: dict[str, list[str]] = {}
+    others: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for name in node.names:
+                part = inside(name.name)
+                if part is None:
+                    others.add(name.asname or name.name.partition(".")[0])
+                elif name.asname is not None:
+                    bound[name.asname] = part.split(".") if part else []
+                elif name.name.startswith(THEIRS):
+                    bound[THEIRS] = []
+        elif isinstance(node, ast.ImportFrom):
+            for name in node.names:
+                part = inside(node.module) if node.level == 0 else None
+                if part == "" and name.name in (
+                    "evt",
+                    "_config",
+                    "sop_class",
+                    "status",
+                    "utils",
+                    "presentation",
+                ):
+                    bound[name.asname or name.name] = [name.name]
+                else:
+                    others.add(name.asname or name.name)
+        elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            others.add(node.id)
+        elif isinstance(node, ast.arg):
+            others.add(node.arg)
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            others.add(node.name)
+    return {name: path for name, path in bound.items() if name not in others}
+
+
+def _chains(tree: ast.Module) -> Iterator[Finding]:
+    """Yield attributes of pynetdicom's modules, as in `pynetdicom.fsm`, that the drop-in does not have."""
+    bound = _bound(tree)
+    inner: set[int] = set()
+    for node in ast.walk(tree):  # an outer attribute comes before its value
+        if not isinstance(node, ast.Attribute) or id(node) in inner:
+            continue
+        path: list[str] = []
+        value: ast.expr = node
+        while isinstance(value, ast.Attribute):
+            inner.add(id(value))
+            path.insert(0, value.attr)
+            value = value.value
+        if isinstance(value, ast.Name) and value.id in bound:
+            yield from _missing(node.lineno, [*bound[value.id], *path][:2])
+
+
+def uses(source: Source) -> bool:
+    """Return whether a program imports pynetdicom, the drop-in or the library."""
+    names: list[str] = []
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Import):
+            names += [name.name for name in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names.append(node.module or "")
+    return any(name.partition(".")[0] in (THEIRS, OURS.partition(".")[0]) for name in names)
+
+
+def idioms(source: Source, flavour: str) -> tuple[list[Edit], list[Finding]]:
+    """Return the edits behind accepted contexts, and the idioms that the library does not have."""
+    edits: list[Edit] = []
+    findings: list[Finding] = []
+    certain = _accepted_names(source.tree)
+    statuses = _status_names(source.tree)
+    awaited = {id(node.value) for node in ast.walk(source.tree) if isinstance(node, ast.Await)}
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Subscript) and _is_first(node):
+            if _is_accepted(node.value, certain):
+                edits.append(Edit(source.span(node.value)[1], source.span(node)[1], ""))
+            else:
+                text = "transfer_syntax[0]: an accepted context has one transfer syntax, a text without [0]"
+                findings.append(Finding(node.lineno, text))
+        elif isinstance(node, (ast.If, ast.While, ast.IfExp)):
+            findings += _branches(node, statuses)
+        elif isinstance(node, ast.Subscript) and _named(node.value, statuses):
+            findings.append(
+                Finding(node.lineno, "a status is a response, not a Dataset: use attributes or get()")
+            )
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and flavour != "blocking":
+            name = node.func.attr
+            if id(node) not in awaited and (name in _AWAITED or name.startswith(("send_c_", "send_n_"))):
+                findings.append(Finding(node.lineno, f"{name}() is asynchronous in {flavour}"))
+    return edits, findings
+
+
+def _is_first(node: ast.Subscript) -> bool:
+    value = node.value
+    named = isinstance(value, ast.Attribute) and value.attr == "transfer_syntax"
+    return named and isinstance(node.slice, ast.Constant) and node.slice.value == 0
+
+
+def _is_list(node: ast.expr) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr == "accepted_contexts"
+
+
+def _accepted_names(tree: ast.Module) -> set[str]:
+    """Return the names that only loops over accepted contexts bind."""
+    loops = [node for node in ast.walk(tree) if isinstance(node, (ast.For, ast.comprehension))]
+    targets = [node.target for node in loops if _is_list(node.iter)]
+    certain = {id(target) for target in targets}
+    others = {
+        node.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load) and id(node) not in certain
+    } | {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    return {target.id for target in targets if isinstance(target, ast.Name)} - others
+
+
+def _is_accepted(value: ast.expr, certain: set[str]) -> bool:
+    if not isinstance(value, ast.Attribute):
+        return False
+    owner = value.value
+    if isinstance(owner, ast.Subscript):
+        return _is_list(owner.value) and not isinstance(owner.slice, ast.Slice)
+    return _named(owner, certain)
+
+
+def _named(node: ast.expr, names: set[str]) -> bool:
+    return isinstance(node, ast.Name) and node.id in names
+
+
+def _status_names(tree: ast.Module) -> set[str]:
+    """Return the names that hold what a request returned."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign):
+            target, value = node.targets[0], node.value
+        elif isinstance(node, ast.For):
+            target, value = node.target, node.iter
+        else:
+            continue
+        if not (isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute)):
+            continue
+        if value.func.attr.startswith(("send_c_", "send_n_")):
+            first = target.elts[0] if isinstance(target, ast.Tuple) and target.elts else target
+            if isinstance(first, ast.Name):
+                names.add(first.id)
+    return names
+
+
+def _branches(node: ast.If | ast.While | ast.IfExp, statuses: set[str]) -> Iterator[Finding]:
+    negated = isinstance(node.test, ast.UnaryOp) and isinstance(node.test.op, ast.Not)
+    if not (negated or node.orelse):
+        return
+    for part in ast.walk(node.test):
+        if isinstance(part, ast.Attribute) and part.attr in ("is_established", "is_rejected", "is_aborted"):
+            text = f"a branch on {part.attr}: associate() raises AssociationError if nothing is established"
+            yield Finding(part.lineno, text)
+        elif isinstance(part, ast.Name) and part.id in statuses and _is_truth(node.test, part):
+            yield Finding(
+                part.lineno, "a branch on an empty status: the call raises AssociationError instead"
+            )
+
+
+def _is_truth(test: ast.expr, name: ast.Name) -> bool:
+    if isinstance(test, ast.UnaryOp):
+        return test.operand is name
+    return test is name
