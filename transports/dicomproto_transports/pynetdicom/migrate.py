@@ -16,7 +16,7 @@ from pathlib import Path
 from ._changes import FLAVOURS, Finding, Source, to_drop_in, to_library
 from ._differences import differences, idioms, uses
 
-PAGE = "docs/from-pynetdicom.md"
+PAGES = {False: "docs/pynetdicom-drop-in.md", True: "docs/from-pynetdicom.md"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -70,7 +70,7 @@ def _migrate(file: Path, flavour: str | None, *, write: bool) -> int:
     for finding in findings:
         _say(f"{file}:{finding.line}: {finding.text}")
     if findings:
-        _say(f"{file}: {len(findings)} to look at; see {PAGE}")
+        _say(f"{file}: {len(findings)} to look at; see {PAGES[flavour is not None]}")
     return 1 if findings else 0
 
 
