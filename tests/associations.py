@@ -25,8 +25,8 @@ from dicomproto_transports.entity.acceptor import ServerCore
 from dicomproto_transports.entity.ae import AECore
 from dicomproto_transports.entity.association import Association
 from dicomproto_transports.files.part10 import file_meta_bytes
-from dicomproto_transports.streams.interface import Stream
-from tests.backends import AnyBackend, Blocking
+from dicomproto_transports.streams.interface import Backend, Stream
+from tests.backends import LONGEST_WAIT, AnyBackend, Blocking
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
@@ -185,12 +185,20 @@ def yielding_in_flavour(
 
 
 class Script:
-    """A server whose connections run a script in place of an association."""
+    """A server whose connections run a script in place of an association.
+
+    A script that has begun runs to its end before the server ends, so that what it notes is there then.
+    """
+
+    grace = LONGEST_WAIT
 
     def __init__(self, run: Callable[[Peer], Awaitable[object]]) -> None:
         self._run = run
 
-    async def serve_connection(self, stream: Stream, *options: object) -> None:
+    async def serve_connection(
+        self, stream: Stream, backend: Backend, associated: Callable[[], object]
+    ) -> None:
+        associated()
         try:
             await self._run(Peer(stream, Role.ACCEPTOR))
         finally:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Protocol
 
@@ -39,6 +39,11 @@ class Serving(Protocol):
 
     @property
     def port(self) -> int: ...
+
+
+def grace_of(core: ConnectionServer) -> float:
+    """Return how many seconds those whom a server serves have left at the end of the block."""
+    return getattr(core, "grace", 0.0)
 
 
 def socket_pair(family: int = socket.AF_INET) -> tuple[socket.socket, socket.socket]:
@@ -78,6 +83,7 @@ class Lockstep:
     ) -> AsyncIterator[Serving]:
         async with self.world.listen(core, address[1], **options) as server:
             yield server
+            await server.shutdown(grace_of(core))
 
 
 class Blocking:
@@ -125,6 +131,7 @@ class Blocking:
         with blocking.Server(core, address, **options) as server:
             server.start()
             yield server
+            server.shutdown(grace_of(core))
 
 
 class Async:
@@ -156,10 +163,14 @@ class Async:
         left, right = (SocketStream(sock, AsyncWaiter(self.library, sock)) for sock in socket_pair())
         return left, right
 
-    def serving(
+    @asynccontextmanager
+    async def serving(
         self, core: ConnectionServer, address: tuple[str, int] = ("127.0.0.1", 0), **options: int
-    ) -> AbstractAsyncContextManager[Serving]:
-        return AsyncServer(core, address, backend=self.backend, library=self.library, **options)
+    ) -> AsyncIterator[Serving]:
+        backend, library = self.backend, self.library
+        async with AsyncServer(core, address, backend=backend, library=library, **options) as server:
+            yield server
+            await server.shutdown(grace_of(core))
 
 
 AnyBackend = Lockstep | Blocking | Async
