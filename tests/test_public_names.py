@@ -19,7 +19,8 @@ PUBLIC = {
     *(
         f"dicomproto_transports.{name}"
         for name in (
-            "anyio", "blocking", "contexts", "evt", "logs", "peers", "streams", "testing", "tls", "trio",
+            "anyio", "blocking", "contexts", "evt", "logs", "peers", "pynetdicom", "pynetdicom.sop_class",
+            "streams", "testing", "tls", "trio",
         )
     ),
 }  # fmt: skip

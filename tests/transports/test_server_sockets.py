@@ -116,21 +116,17 @@ def test_nobody_comes_through_a_unix_socket_from_an_allowed_network(
 
 
 def test_sockets_that_cannot_listen_stay_the_callers(real_backend: AnyBackend) -> None:
-    def serve(where: Any) -> object:
-        core = make_server(real_backend)
-        return (
-            real_backend.serving(core, where)
-            if real_backend.name != "blocking"
-            else blocking.Server(core, where)
-        )
+    async def serve(where: Any) -> None:
+        async with real_backend.serving(make_server(real_backend), where):
+            raise AssertionError("it serves")
 
     async def main() -> None:
         with bound() as good, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
             with pytest.raises(ValueError, match="stream sockets"):
-                serve([good, datagrams])
+                await serve([good, datagrams])
             assert good.fileno() >= 0
         with pytest.raises(ValueError, match="an address or a socket"):
-            serve([])
+            await serve([])
 
     real_backend.run(main)
 
