@@ -213,7 +213,7 @@ class Negotiation:
         if _config.UNRESTRICTED_STORAGE_SERVICE:
             negotiate = negotiate_unrestricted
         contexts, items = negotiate(proposals, assoc.acceptor.supported_contexts, roles)
-        assoc.settle_contexts(contexts)
+        assoc.contexts.settle(contexts)
         answers = tuple(
             PresentationContextAC(
                 context_id=context.context_id,
