@@ -20,6 +20,7 @@ from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 
 from .codec import codec_rows
+from .engine import bench_engine
 from .objects import write_objects
 from .peers import Product, associate_once, dcmtk, dicomproto, pynetdicom
 from .pourers import bench_pourers
@@ -29,8 +30,8 @@ from .tls import tls_rates
 KB, MB = 1000, 1_000_000
 SIZES = {"40 KB": (40 * KB, 500), "525 KB": (525 * KB, 100), "8 MB": (8 * MB, 20), "200 MB": (200 * MB, 1)}
 SUITES = ("echo", "store", "associations", "servers", "codec", "socket", "tls")
-ON_REQUEST = ("pourers",)
-"""Suites that take long, and run only with `--only`."""
+ON_REQUEST = ("pourers", "engine")
+"""Suites that run only with `--only`: one takes long, the other measures one layer."""
 SLOW = {"DCMTK as packaged", "pynetdicom"}
 
 
@@ -144,6 +145,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="times that each product does each task")
     parser.add_argument("--only", choices=SUITES + ON_REQUEST, action="append", help="this suite alone")
+    parser.add_argument("--against", metavar="REVISION", help="of the engine, what git knows it by")
     chosen = parser.parse_args()
     wanted = set(chosen.only or SUITES)
     found = [dicomproto(), dcmtk(packaged=False), dcmtk(packaged=True), pynetdicom()]
@@ -165,6 +167,8 @@ def main() -> None:
         bench_servers(chosen.rounds)
     if "pourers" in wanted:
         bench_pourers(chosen.rounds)
+    if "engine" in wanted:
+        bench_engine(chosen.rounds, chosen.against)
     if "socket" in wanted:
         bench_bare_socket(chosen.rounds)
     if "tls" in wanted:
