@@ -121,3 +121,27 @@ def test_request_handler_is_refused_with_the_public_way() -> None:
     ae.add_supported_context(CT)
     with pytest.raises(NotImplementedError, match="EVT_CONN_OPEN"):
         ae.make_server(("127.0.0.1", 0), request_handler=handler)
+
+
+def test_each_request_after_the_end_is_refused_by_its_name(package: Any) -> None:
+    server, assoc = serve(package, CT, [])
+    assoc.release()
+    server.shutdown()
+    query, uid = Dataset(), "1.2.3"
+    sends = {
+        "a C-ECHO": assoc.send_c_echo,
+        "a C-STORE": lambda: assoc.send_c_store(query),
+        "a C-FIND": lambda: next(assoc.send_c_find(query, CT)),
+        "a C-GET": lambda: next(assoc.send_c_get(query, CT)),
+        "a C-MOVE": lambda: next(assoc.send_c_move(query, "DEST", CT)),
+        "a C-CANCEL": lambda: assoc.send_c_cancel(1, query_model=CT),
+        "an N-ACTION": lambda: assoc.send_n_action(query, 1, uid, uid),
+        "an N-CREATE": lambda: assoc.send_n_create(query, uid, uid),
+        "an N-DELETE": lambda: assoc.send_n_delete(uid, uid),
+        "an N-EVENT-REPORT": lambda: assoc.send_n_event_report(query, 1, uid, uid),
+        "an N-GET": lambda: assoc.send_n_get([0x00100010], uid, uid),
+        "an N-SET": lambda: assoc.send_n_set(query, uid, uid),
+    }
+    for what, send in sends.items():
+        with pytest.raises(RuntimeError, match=f"must be established .* sending {what} request"):
+            send()

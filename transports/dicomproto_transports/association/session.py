@@ -48,6 +48,12 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound=Response)
 
+Serve = Callable[["Session", RequestReceived], Awaitable[object]]
+"""What answers a request of the peer."""
+
+MakeAssociation = Callable[["Session"], evt.AnyAssociation]
+"""What makes the association object of a session."""
+
 # Most responses of one operation that are kept until a call takes them.
 _MOST_REPLIES = 4096
 
@@ -90,8 +96,8 @@ class Session:
         timeouts: Timeouts,
         handlers: Handlers,
         *,
-        serve: Callable[[Session, RequestReceived], Awaitable[object]],
-        make_association: Callable[[Session], evt.AnyAssociation],
+        serve: Serve,
+        make_association: MakeAssociation,
         ae_title: str,
         drive: Drive | None,
         text: CharsetCheck,

@@ -31,6 +31,7 @@ from ..association.held_bytes import HeldBytes
 from ..association.log_lines import log, log_acceptance, log_connection
 from ..association.session import Session
 from ..checks import checked, own_title, several
+from ..logs import with_dumps
 from ..scp.negotiation import intervene
 from ..server.places import Place, Places
 from ..streams.networks import Networks
@@ -189,7 +190,7 @@ class ServerCore:
             connection,
             admitted,
             settings.connecting(backend),
-            self.handlers,
+            with_dumps(self.handlers),
             settings,
             ae_title=self._ae_title,
             held_bytes=self._held_bytes,

@@ -22,7 +22,7 @@ from ..arguments import Context
 from ..association.charset import CharsetCheck
 from ..association.handler_runner import Drive
 from ..association.held_bytes import HeldBytes
-from ..association.session import Session
+from ..association.session import MakeAssociation, Serve, Session
 from ..checks import charset_or_none, checked
 from ..error_text import known_as
 from ..events.handlers import Handlers
@@ -85,22 +85,26 @@ class AECore(Settings):
         ae_title: str | None = None,
         assume_charset: str | None = None,
         held_bytes: HeldBytes | None = None,
+        serve: Serve | None = None,
+        make_association: MakeAssociation | None = None,
     ) -> Session:
         """Return the session of an engine and a stream, with `settings` that do not change any more.
 
-        The other arguments replace single settings.
+        The other arguments replace single settings, the provider and the association object.
         """
         if assume_charset is None:
             assume_charset = settings.assume_charset
-        destinations = Destinations(settings.move_destinations, self.open_session)
+        if serve is None:
+            destinations = Destinations(settings.move_destinations, self.open_session)
+            serve = Provider(settings.sop_classes, destinations).serve
         session = Session(
             connection,
             stream,
             backend,
             timeouts or settings.timeouts,
-            with_dumps(handlers),
-            serve=Provider(settings.sop_classes, destinations).serve,
-            make_association=self.make_association,
+            handlers,
+            serve=serve,
+            make_association=make_association or self.make_association,
             ae_title=ae_title or settings.ae_title,
             drive=type(self).drive,
             text=CharsetCheck(assume_charset),
@@ -177,7 +181,7 @@ class Requestor:
         arguments.check_flag("strict_roles", strict_roles, or_none=True)
         arguments.check_flag("allow_unknown", allow_unknown, or_none=True)
         arguments.check_flag("pack_pdvs", pack_pdvs)
-        handlers, settings = self._ae.bind(evt_handlers), self._ae.settled()
+        handlers, settings = with_dumps(self._ae.bind(evt_handlers)), self._ae.settled()
         if assume_charset is not None:
             assume_charset = checked("assume_charset", charset_or_none, assume_charset)
         timeouts = arguments.timeouts_of(timeouts, settings.timeouts)

@@ -170,7 +170,7 @@ class CompositeServices(Link):
         **values: Any,
     ) -> Iterator[tuple[Dataset, Dataset | None]]:
         """Send a request with an identifier; returns an iterator over its responses."""
-        session = self.established(f"a {kind.name}")
+        session = self.established(f"a {kind.name.removesuffix('-RQ')}")
         context = self.contexts.find(query_model)
         data = encoded(session, dataset, context, "Dataset" if kind is CFindRQ else "Identifier dataset")
         check_numbers(msg_id, priority)

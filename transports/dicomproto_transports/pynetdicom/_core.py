@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import threading
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from dicomproto.config import Timeouts
 from dicomproto.services import SOPClass, SOPClassRegistry
 
 from .. import blocking
-from ..association.charset import CharsetCheck
-from ..association.held_bytes import HeldBytes
 from ..association.session import Session
-from ..streams.blocking_waits import BlockingBackend, InterruptibleWaiter, Wake, run
+from ..streams.blocking_waits import BlockingBackend, InterruptibleWaiter, Wake
 from . import sop_class
 from ._provider import serve
 
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
     from dicomproto.connection import Connection
 
     from ..entity.settings import Settings
-    from ..events.any_association import AnyAssociation
     from ..events.handlers import Handlers
     from ..streams.interface import Backend, Stream
 
@@ -112,25 +109,14 @@ class Core(blocking.AE):
         handlers: Handlers,
         settings: Settings,
         *,
-        timeouts: Timeouts | None = None,
-        ae_title: str | None = None,
-        assume_charset: str | None = None,
-        held_bytes: HeldBytes | None = None,
         association: Any = None,
+        **options: Any,
     ) -> Session:
-        """Return the session of an association: `association`, or the running thread in a server."""
+        """Return the session of an association: `association`, or the running thread in a server.
+
+        Its handlers, its timeouts and its provider are the drop-in's.
+        """
         owner: Any = threading.current_thread() if association is None else association
-        return Session(
-            connection,
-            stream,
-            backend,
-            timeouts or owner.live_timeouts,
-            owner.library_handlers(),
-            serve=serve,
-            make_association=lambda made: cast("AnyAssociation", owner.attach(made)),
-            ae_title=ae_title or settings.ae_title,
-            drive=run,
-            text=CharsetCheck(assume_charset),
-            held_bytes=held_bytes or HeldBytes(),
-            maximum_collected=settings.maximum_collected,
-        )
+        options.update(timeouts=owner.live_timeouts, serve=serve, make_association=owner.attach)
+        handlers = owner.library_handlers()
+        return super().new_session(connection, stream, backend, handlers, settings, **options)

@@ -125,7 +125,7 @@ async def serve(session: Session, received: RequestReceived) -> None:
         session.respond(request.response(status, ErrorComment=comment))
         await data_set.drain()
         return
-    event_kind, parameter = KINDS[kind]
+    event_kind, parameter = KINDS[request.name]
     event = RequestEvent(session.association, event_kind, data_set, parameter)
     try:
         if kind in _QUERIES:

@@ -8,20 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID
 
-from dicomproto.dimse.commands import (
-    CEchoRQ,
-    CFindRQ,
-    CGetRQ,
-    CMoveRQ,
-    CStoreRQ,
-    NActionRQ,
-    NCreateRQ,
-    NDeleteRQ,
-    NEventReportRQ,
-    NGetRQ,
-    NSetRQ,
-    Request,
-)
+from dicomproto.dimse.commands import CStoreRQ, Request
 
 from . import events as evt
 from .dimse_primitives import primitive_of
@@ -31,20 +18,20 @@ from .presentation import PresentationContextTuple
 if TYPE_CHECKING:
     from ..scp.data_sets import IncomingDataSet
 
-KINDS: dict[type[Request], tuple[evt.InterventionEvent, str]] = {
-    CEchoRQ: (evt.EVT_C_ECHO, ""),
-    CStoreRQ: (evt.EVT_C_STORE, "DataSet"),
-    CFindRQ: (evt.EVT_C_FIND, "Identifier"),
-    CGetRQ: (evt.EVT_C_GET, "Identifier"),
-    CMoveRQ: (evt.EVT_C_MOVE, "Identifier"),
-    NEventReportRQ: (evt.EVT_N_EVENT_REPORT, "EventInformation"),
-    NGetRQ: (evt.EVT_N_GET, ""),
-    NSetRQ: (evt.EVT_N_SET, "ModificationList"),
-    NActionRQ: (evt.EVT_N_ACTION, "ActionInformation"),
-    NCreateRQ: (evt.EVT_N_CREATE, "AttributeList"),
-    NDeleteRQ: (evt.EVT_N_DELETE, ""),
+KINDS: dict[str, tuple[evt.InterventionEvent, str]] = {
+    "C-ECHO-RQ": (evt.EVT_C_ECHO, ""),
+    "C-STORE-RQ": (evt.EVT_C_STORE, "DataSet"),
+    "C-FIND-RQ": (evt.EVT_C_FIND, "Identifier"),
+    "C-GET-RQ": (evt.EVT_C_GET, "Identifier"),
+    "C-MOVE-RQ": (evt.EVT_C_MOVE, "Identifier"),
+    "N-EVENT-REPORT-RQ": (evt.EVT_N_EVENT_REPORT, "EventInformation"),
+    "N-GET-RQ": (evt.EVT_N_GET, ""),
+    "N-SET-RQ": (evt.EVT_N_SET, "ModificationList"),
+    "N-ACTION-RQ": (evt.EVT_N_ACTION, "ActionInformation"),
+    "N-CREATE-RQ": (evt.EVT_N_CREATE, "AttributeList"),
+    "N-DELETE-RQ": (evt.EVT_N_DELETE, ""),
 }
-"""The event of each request, and the parameter that holds its data set."""
+"""The event of each request, by the name of its command, and the parameter that holds its data set."""
 
 
 class RequestEvent(evt.Event):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Iterable
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
@@ -12,315 +10,34 @@ from pydicom.uid import UID
 
 from . import _config
 from ._addresses import AddressInformation
+from ._context_lists import Contexts, check_contexts
 from ._core import Core
-from ._globals import DEFAULT_MAX_LENGTH, DEFAULT_TRANSFER_SYNTAXES, MODE_REQUESTOR
-from ._titles import title_of, titles_of
-from ._version import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
+from ._globals import DEFAULT_MAX_LENGTH, MODE_REQUESTOR
+from ._settings import Settings
+from ._titles import title_of
 from .association import Association
 from .events import EventHandlerType, parts_of
-from .presentation import PresentationContext
 from .transport import Address, AssociationServer, ThreadedAssociationServer
-from .utils import set_ae, set_uid
 
 if TYPE_CHECKING:
     import ssl
 
 LOGGER = logging.getLogger("pynetdicom.ae")
 
-Contexts = list[PresentationContext]
-Syntaxes = str | Iterable[str] | None
 
-MOST_CONTEXTS = 128
-"""Most presentation contexts of one request (PS3.8 9.3.2.2: odd IDs up to 255)."""
-
-_PUBLIC = {
-    "_ae_title": "ae_title",
-    "_requested_contexts": "requested_contexts",
-    "_supported_contexts": "supported_contexts",
-    "_acse_timeout": "acse_timeout",
-    "_connection_timeout": "connection_timeout",
-    "_dimse_timeout": "dimse_timeout",
-    "_network_timeout": "network_timeout",
-    "_maximum_associations": "maximum_associations",
-    "_maximum_pdu_size": "maximum_pdu_size",
-    "_implementation_uid": "implementation_class_uid",
-    "_implementation_version": "implementation_version_name",
-    "_require_calling_aet": "require_calling_aet",
-    "_require_called_aet": "require_called_aet",
-    "_servers": "shutdown()",
-}
-"""The private names of pynetdicom, with the public ones."""
-
-
-def _listed(transfer_syntax: Syntaxes) -> list[str]:
-    if transfer_syntax is None:
-        return list(DEFAULT_TRANSFER_SYNTAXES)
-    return [transfer_syntax] if isinstance(transfer_syntax, str) else list(transfer_syntax)
-
-
-class _Values:
-    """The values of the settings of one application entity."""
-
-    def __init__(self) -> None:
-        self.ae_title = "PYNETDICOM"
-        self.acse_timeout: float | None = 30
-        self.connection_timeout: float | None = None
-        self.dimse_timeout: float | None = 30
-        self.network_timeout: float | None = 60
-        self.requested: list[PresentationContext] = []
-        self.supported: dict[UID, PresentationContext] = {}
-        self.maximum_associations = 10
-        self.maximum_pdu_size = DEFAULT_MAX_LENGTH
-        self.class_uid = PYNETDICOM_IMPLEMENTATION_UID
-        self.version: str | None = PYNETDICOM_IMPLEMENTATION_VERSION
-        self.require_calling_aet: list[str] = []
-        self.require_called_aet = False
-
-
-class ApplicationEntity:
+class ApplicationEntity(Settings):
     """An application entity: it requests associations and serves them.
 
-    Programs may keep attributes of their own on it. Values of settings are judged as pynetdicom does: most
-    of those that are not valid are replaced by the default, with a word in the log.
+    Programs may keep attributes of their own on it.
     """
 
     def __init__(self, ae_title: str = "PYNETDICOM") -> None:
         """Make an application entity without contexts."""
-        self._values = _Values()
-        self.ae_title = ae_title
+        super().__init__(ae_title)
         self.core: Core = Core(self)
         self.servers: list[AssociationServer] = []
 
-    if not TYPE_CHECKING:  # with it, a checker would allow any name
-
-        def __setattr__(self, name: str, value: object) -> None:
-            """Set an attribute; AttributeError for a private name of a setting."""
-            if name in _PUBLIC:
-                raise AttributeError(_private(name))
-            super().__setattr__(name, value)
-
-        def __getattr__(self, name: str) -> object:
-            """Raise AttributeError, which names the public way for a private name."""
-            if name in _PUBLIC:
-                raise AttributeError(_private(name))
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-
-    # -- timeouts -----------------------------------------------------------------------------------
-
-    def _timeout(self, name: str, value: float | None, default: float | None, *, zero: bool = True) -> None:
-        good = isinstance(value, int | float) and (value >= 0 if zero else value > 0)
-        if value is not None and not good:
-            LOGGER.warning("%s set to %s", name, "None" if default is None else f"{default:g} s")
-            value = default
-        setattr(self._values, name, value)
-        for assoc in self.active_associations:
-            setattr(assoc, name, value)
-
-    @property
-    def acse_timeout(self) -> float | None:
-        """Seconds for the answer to a request of an association or of its release; None for any time."""
-        return self._values.acse_timeout
-
-    @acse_timeout.setter
-    def acse_timeout(self, value: float | None) -> None:
-        self._timeout("acse_timeout", value, 30)
-
-    @property
-    def connection_timeout(self) -> float | None:
-        """Seconds for a TCP connection; None for any time."""
-        return self._values.connection_timeout
-
-    @connection_timeout.setter
-    def connection_timeout(self, value: float | None) -> None:
-        self._timeout("connection_timeout", value, None, zero=False)
-
-    @property
-    def dimse_timeout(self) -> float | None:
-        """Seconds for each response; None for any time."""
-        return self._values.dimse_timeout
-
-    @dimse_timeout.setter
-    def dimse_timeout(self, value: float | None) -> None:
-        self._timeout("dimse_timeout", value, 30)
-
-    @property
-    def network_timeout(self) -> float | None:
-        """Seconds without a message after which an association is ended; None for any time."""
-        return self._values.network_timeout
-
-    @network_timeout.setter
-    def network_timeout(self, value: float | None) -> None:
-        self._timeout("network_timeout", value, 60)
-
-    # -- names and limits ---------------------------------------------------------------------------
-
-    @property
-    def ae_title(self) -> str:
-        """The AE title. Raises TypeError and ValueError for what is none."""
-        return self._values.ae_title
-
-    @ae_title.setter
-    def ae_title(self, value: str) -> None:
-        self._values.ae_title = title_of("ae_title", value)
-
-    @property
-    def implementation_class_uid(self) -> UID:
-        """The Implementation Class UID."""
-        return self._values.class_uid
-
-    @implementation_class_uid.setter
-    def implementation_class_uid(self, value: str | bytes | UID) -> None:
-        uid = set_uid(value, "implementation_class_uid", False, False, True)
-        if uid is None or not uid.is_valid:
-            raise ValueError(f"Invalid 'implementation_class_uid' value '{uid}'")
-        self._values.class_uid = uid
-
-    @property
-    def implementation_version_name(self) -> str | None:
-        """The Implementation Version Name, None to send none."""
-        return self._values.version
-
-    @implementation_version_name.setter
-    def implementation_version_name(self, value: str | None) -> None:
-        if isinstance(value, str) and not value:
-            raise ValueError("Invalid 'implementation_version_name' value - must not be an empty str")
-        self._values.version = set_ae(value, "implementation_version_name")
-
-    @property
-    def maximum_associations(self) -> int:
-        """Most associations that servers accept at once."""
-        return self._values.maximum_associations
-
-    @maximum_associations.setter
-    def maximum_associations(self, value: int) -> None:
-        given: object = value
-        if not isinstance(given, int) or given < 1:
-            LOGGER.warning("maximum_associations set to 1")
-            value = 1
-        self._values.maximum_associations = value
-
-    @property
-    def maximum_pdu_size(self) -> int:
-        """The maximum length of a P-DATA-TF that servers announce; 0 is no limit."""
-        return self._values.maximum_pdu_size
-
-    @maximum_pdu_size.setter
-    def maximum_pdu_size(self, value: int) -> None:
-        if value >= 0:
-            self._values.maximum_pdu_size = value
-        else:
-            LOGGER.warning("maximum_pdu_size set to %d", DEFAULT_MAX_LENGTH)
-
-    @property
-    def require_called_aet(self) -> bool:
-        """Whether servers reject a request for another AE title."""
-        return self._values.require_called_aet
-
-    @require_called_aet.setter
-    def require_called_aet(self, require_match: bool) -> None:
-        self._values.require_called_aet = require_match
-
-    @property
-    def require_calling_aet(self) -> list[str]:
-        """The AE titles of requestors that servers accept; empty for any."""
-        return self._values.require_calling_aet
-
-    @require_calling_aet.setter
-    def require_calling_aet(self, ae_titles: list[str]) -> None:
-        self._values.require_calling_aet = titles_of("require_calling_aet", ae_titles)
-
-    # -- presentation contexts ----------------------------------------------------------------------
-
-    @property
-    def requested_contexts(self) -> Contexts:
-        """The contexts that `associate` proposes; a list that is set is added, an empty one clears."""
-        return self._values.requested
-
-    @requested_contexts.setter
-    def requested_contexts(self, contexts: Contexts) -> None:
-        if not contexts:
-            self._values.requested = []
-            return
-        _check_contexts(contexts)
-        for context in contexts:
-            self.add_requested_context(UID(context.abstract_syntax or ""), context.transfer_syntax)
-
-    def add_requested_context(self, abstract_syntax: str | UID, transfer_syntax: Syntaxes = None) -> None:
-        """Add a context to propose, by default in the four uncompressed syntaxes.
-
-        Raises ValueError for the 129th.
-        """
-        if len(self._values.requested) >= MOST_CONTEXTS:
-            raise ValueError(
-                "Failed to add the requested presentation context as there are already the maximum allowed "
-                "number of requested contexts"
-            )
-        self._values.requested.append(_context(UID(abstract_syntax), transfer_syntax))
-
-    def remove_requested_context(self, abstract_syntax: str | UID, transfer_syntax: Syntaxes = None) -> None:
-        """Remove the contexts of an abstract syntax, or some of their transfer syntaxes."""
-        uid, requested = UID(abstract_syntax), self._values.requested
-        for context in [context for context in requested if context.abstract_syntax == uid]:
-            if transfer_syntax is not None:
-                _remove(context, transfer_syntax)
-            if transfer_syntax is None or not context.transfer_syntax:
-                requested.remove(context)
-
-    @property
-    def supported_contexts(self) -> Contexts:
-        """The contexts that servers accept, by abstract syntax; a list that is set is added to them."""
-        supported = self._values.supported
-        return [supported[uid] for uid in sorted(supported)]
-
-    @supported_contexts.setter
-    def supported_contexts(self, contexts: Contexts) -> None:
-        if not contexts:
-            self._values.supported = {}
-        for context in contexts:
-            given: object = context
-            if not isinstance(given, PresentationContext):
-                raise ValueError("'contexts' must be a list of PresentationContext items")
-            self.add_supported_context(UID(context.abstract_syntax or ""), context.transfer_syntax)
-
-    def add_supported_context(
-        self,
-        abstract_syntax: str | UID,
-        transfer_syntax: Syntaxes = None,
-        scu_role: bool | None = None,
-        scp_role: bool | None = None,
-    ) -> None:
-        """Add a context to accept, or transfer syntaxes to one; the roles are granted if both are given."""
-        uid, supported = UID(abstract_syntax), self._values.supported
-        for name, role in (("scu_role", scu_role), ("scp_role", scp_role)):
-            if not isinstance(role, bool | None):
-                raise TypeError(f"`{name}` must be None or bool")
-        context = supported.get(uid)
-        if context is None:
-            context = _context(uid, transfer_syntax)
-        else:
-            for syntax in _listed(transfer_syntax):
-                context.add_transfer_syntax(UID(syntax))
-        context.scu_role, context.scp_role = scu_role, scp_role
-        supported[uid] = context
-
-    def remove_supported_context(self, abstract_syntax: str | UID, transfer_syntax: Syntaxes = None) -> None:
-        """Remove the context of an abstract syntax, or some of its transfer syntaxes."""
-        uid, supported = UID(abstract_syntax), self._values.supported
-        context = supported.get(uid)
-        if context is None:
-            return
-        if transfer_syntax is not None:
-            _remove(context, transfer_syntax)
-        if transfer_syntax is None or not context.transfer_syntax:
-            del supported[uid]
-
     # -- associations -------------------------------------------------------------------------------
-
-    @property
-    def active_associations(self) -> list[Association]:
-        """The associations whose threads run, requested ones and those of servers."""
-        threads = [thread for thread in threading.enumerate() if isinstance(thread, Association)]
-        return [assoc for assoc in threads if assoc.ae is self]
 
     def associate(
         self,
@@ -352,7 +69,7 @@ class ApplicationEntity:
         for item in ext_neg or []:
             requestor.add_negotiation_item(item)
         proposed = contexts or self.requested_contexts
-        _check_contexts(proposed)
+        check_contexts(proposed)
         if not proposed:
             raise RuntimeError(
                 "At least one requested presentation context is required before associating with a peer"
@@ -464,31 +181,6 @@ class ApplicationEntity:
 
 
 # --- checks ----------------------------------------------------------------------------------------
-
-
-def _private(name: str) -> str:
-    return f"{name} is a private name of pynetdicom; use {_PUBLIC[name]}"
-
-
-def _context(uid: UID, transfer_syntax: Syntaxes) -> PresentationContext:
-    context = PresentationContext()
-    context.abstract_syntax = uid
-    context.transfer_syntax = [UID(syntax) for syntax in _listed(transfer_syntax)]
-    return context
-
-
-def _remove(context: PresentationContext, transfer_syntax: Syntaxes) -> None:
-    for syntax in _listed(transfer_syntax):
-        if syntax in context.transfer_syntax:
-            context.transfer_syntax.remove(UID(syntax))
-
-
-def _check_contexts(contexts: Contexts) -> None:
-    if len(contexts) > MOST_CONTEXTS:
-        raise ValueError("The maximum allowed number of requested presentation contexts is 128")
-    given: list[Any] = list(contexts)
-    if not all(isinstance(context, PresentationContext) for context in given):
-        raise ValueError("'contexts' must be a list of PresentationContext items")
 
 
 def _address_of(addr: Any, port: Any) -> AddressInformation:
