@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.against import BOUND, BenchmarkFailed, Row, Side, install
+from tests.benchmarks.against import BOUND, BenchmarkFailed, Row, Side, image, install
+from tests.benchmarks.dropin import DROPIN, MAXIMUM_LENGTH
 
 SIDES = Side("old", Path("old")), Side("new", Path("new"))
 
@@ -35,6 +36,9 @@ def test_a_side_loads_nothing_but_its_own_revision(tmp_path: Path) -> None:
     side = Side("new", install(tmp_path / "new", None))
     with side.running():
         assert side.ask("echo", side.port, warm_up=1, count=2) > 0
+    with Side("new", side.place, DROPIN, MAXIMUM_LENGTH).running() as dropin:
+        path = str(image(tmp_path, 1000))
+        assert dropin.ask("store", dropin.port, path=path, is_read=True, warm_up=1, count=2) > 0
     side.place = tmp_path / "elsewhere"
     with pytest.raises(BenchmarkFailed, match="new was loaded from"), side.running():
         pass

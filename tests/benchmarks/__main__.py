@@ -12,6 +12,7 @@ import argparse
 import multiprocessing
 import socket
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 
 from .codec import codec_rows
+from .dropin import bench_dropin
 from .engine import bench_engine
 from .objects import write_objects
 from .peers import Product, associate_once, dcmtk, dicomproto, pynetdicom
@@ -30,8 +32,8 @@ from .tls import tls_rates
 KB, MB = 1000, 1_000_000
 SIZES = {"40 KB": (40 * KB, 500), "525 KB": (525 * KB, 100), "8 MB": (8 * MB, 20), "200 MB": (200 * MB, 1)}
 SUITES = ("echo", "store", "associations", "servers", "codec", "socket", "tls")
-ON_REQUEST = ("pourers", "engine")
-"""Suites that run only with `--only`: one takes long, the other measures one layer."""
+ON_REQUEST = ("pourers", "engine", "dropin")
+"""Suites that run only with `--only`: they take long, or measure one part."""
 SLOW = {"DCMTK as packaged", "pynetdicom"}
 
 
@@ -141,7 +143,8 @@ def bench_bare_socket(rounds: int) -> None:
     print(f"\nA bare socket loop, 200 MiB\n  {'two processes':<20}{rate:>12,.1f} MB/s", flush=True)
 
 
-def main() -> None:
+def main() -> str | None:
+    """Measure what is wanted; return why it failed, if it did."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="times that each product does each task")
     parser.add_argument("--only", choices=SUITES + ON_REQUEST, action="append", help="this suite alone")
@@ -176,7 +179,9 @@ def main() -> None:
     if "codec" in wanted:
         for title, unit, rates in codec_rows(chosen.rounds):
             show(title, unit, rates)
+    failed = bench_dropin(chosen.rounds) if "dropin" in wanted else []
+    return f"the drop-in is slower: {'; '.join(failed)}" if failed else None
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

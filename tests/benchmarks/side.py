@@ -2,11 +2,13 @@
 
 It comes from the tree of the driver and measures whichever revision PYTHONPATH shows, so it uses nothing but
 names that every revision has. `provide` serves until its input ends; `request` does each job that a line of
-its input names, and tells the seconds that it took.
+its input names, and tells the seconds that it took. `dropin.py` runs them too: behind the role it names the
+package whose `AE` and `evt` they use, in place of the blocking flavour, and a maximum length of PDUs.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
@@ -14,17 +16,29 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 import dicomproto
 from dicomproto_transports import apps
-from dicomproto_transports.blocking import AE, evt
 
 VERIFICATION, CT, FIND = "1.2.840.10008.1.1", "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.2.1.1"
 WORKLIST = "1.2.840.10008.5.1.4.31"
 EXPLICIT = "1.2.840.10008.1.2.1"
 MATCHES = 20
 """The matches of each C-FIND."""
+
+ROLE, PACKAGE, MAXIMUM_LENGTH = (*sys.argv[1:], "", "", "")[:3]
+FLAVOUR: Any = importlib.import_module(PACKAGE or "dicomproto_transports.blocking")
+evt: Any = FLAVOUR.evt
+
+
+def entity(title: str) -> Any:
+    """Return an application entity of the package that is measured."""
+    ae = FLAVOUR.AE(title)
+    if MAXIMUM_LENGTH:
+        ae.maximum_pdu_size = int(MAXIMUM_LENGTH)
+    return ae
 
 
 def entry(number: int) -> Dataset:
@@ -54,7 +68,7 @@ def step(number: int) -> Dataset:
     return found
 
 
-def find(event: evt.Event) -> Iterator[tuple[int, Dataset]]:
+def find(event: Any) -> Iterator[tuple[int, Dataset]]:
     """Answer each C-FIND with the same matches."""
     assert event.identifier.PatientID == ""
     for match in STEPS if event.request.AffectedSOPClassUID == WORKLIST else FOUND:
@@ -67,12 +81,12 @@ STEPS = [step(number) for number in range(MATCHES)]
 
 def provide() -> None:
     """Serve C-ECHO, C-FIND and C-STORE with handlers that do next to nothing."""
-    ae = AE("PROVIDER")
+    ae = entity("PROVIDER")
     for abstract_syntax in (VERIFICATION, CT, FIND, WORKLIST):
         ae.add_supported_context(abstract_syntax, EXPLICIT)
     handlers: list[Any] = [(evt.EVT_C_STORE, lambda event: 0), (evt.EVT_C_FIND, find)]
     server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
-    say(port=server.port)
+    say(port=server.port if hasattr(server, "port") else server.server_address[1])
     sys.stdin.read()
     server.shutdown()
 
@@ -87,16 +101,19 @@ def request() -> None:
 
 def on_an_association(port: int, warm_up: int, count: int, one: Callable[[Any], object]) -> float:
     """Return the seconds that `count` calls take, after some that are not counted."""
-    ae = AE("REQUESTOR")
+    ae = entity("REQUESTOR")
     for abstract_syntax in (VERIFICATION, CT, FIND, WORKLIST):
         ae.add_requested_context(abstract_syntax, EXPLICIT)
-    with ae.associate("127.0.0.1", port) as association:
+    association = ae.associate("127.0.0.1", port)
+    try:
         for _ in range(warm_up):
             one(association)
         started = time.perf_counter()
         for _ in range(count):
             one(association)
         return time.perf_counter() - started
+    finally:
+        association.release()
 
 
 def echo(port: int, warm_up: int, count: int) -> float:
@@ -111,7 +128,7 @@ def echo(port: int, warm_up: int, count: int) -> float:
 
 def associate(port: int, warm_up: int, count: int) -> float:
     """Open and release associations."""
-    ae = AE("REQUESTOR")
+    ae = entity("REQUESTOR")
     for abstract_syntax in (VERIFICATION, CT, FIND, WORKLIST):
         ae.add_requested_context(abstract_syntax, EXPLICIT)
     started = 0.0
@@ -122,11 +139,12 @@ def associate(port: int, warm_up: int, count: int) -> float:
     return time.perf_counter() - started
 
 
-def store(port: int, path: str, warm_up: int, count: int) -> float:
-    """Send a file, again and again."""
+def store(port: int, path: str, warm_up: int, count: int, *, is_read: bool = False) -> float:
+    """Send a file, or the data set that was read from it, again and again."""
+    given: Any = dcmread(path) if is_read else path
 
     def one(association: Any) -> None:
-        if association.send_c_store(path).Status != 0:
+        if association.send_c_store(given).Status != 0:
             raise RuntimeError("a C-STORE failed")
 
     return on_an_association(port, warm_up, count, one)
@@ -185,4 +203,4 @@ def say(**words: object) -> None:
 
 
 if __name__ == "__main__":
-    {"provide": provide, "request": request}[sys.argv[1]]()
+    {"provide": provide, "request": request}[ROLE]()
