@@ -95,5 +95,5 @@ class RequestEvent(evt.Event):
     @property
     def is_cancelled(self) -> bool:
         """Whether the peer has cancelled the operation, or no longer waits for its results."""
-        is_cut: bool = self.assoc.is_cut(self.command.MessageID)
+        is_cut: bool = self.assoc.session.runner.is_cut(self.command.MessageID)
         return is_cut
