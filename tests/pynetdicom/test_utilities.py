@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.errors import InvalidDicomError
 from pydicom.sequence import Sequence
 from pydicom.uid import UID
 
@@ -190,6 +191,14 @@ def test_file_meta_is_made_encoded_and_split(package: str, tmp_path: Path) -> No
     assert offset == 132 + len(encoded)
     assert found.TransferSyntaxUID == "1.2.840.10008.1.2.1"
     assert [element.tag.group for element in found] == [2] * len(found)
+
+
+@both
+def test_what_is_no_dicom_file_is_not_split(package: str, tmp_path: Path) -> None:
+    path = tmp_path / "file.dcm"
+    path.write_bytes(b"no DICOM " * 40)
+    with pytest.raises(InvalidDicomError):
+        module(package, "dsutils").split_dataset(path)
 
 
 # --- helpers of the applications ------------------------------------------------------------------

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.errors import InvalidDicomError
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_file_meta_info
 from pydicom.multival import MultiValue
@@ -24,7 +25,7 @@ from dicomproto.uids import (
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
 
-from ..files.part10 import read_head
+from ..files.part10 import InvalidFile, TruncatedFile, read_head
 from ._version import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
 from .utils import pretty_bytes
 
@@ -99,9 +100,14 @@ def encode(ds: Dataset, is_implicit_vr: bool, is_little_endian: bool, deflated: 
 def split_dataset(path: Path) -> tuple[Dataset, int]:
     """Return the File Meta Information of a file, and the offset of its data set, in bytes.
 
-    Raises `dicomproto_transports.files.part10.InvalidFile` for what is no DICOM file.
+    Raises pydicom's InvalidDicomError for what is no DICOM file, TruncatedFile for the beginning of one.
     """
-    offset = read_head(path).data_set_offset
+    try:
+        offset = read_head(path).data_set_offset
+    except TruncatedFile:
+        raise
+    except InvalidFile as error:
+        raise InvalidDicomError(str(error)) from error
     with open(path, "rb") as file:
         head = file.read(offset)
     return decode_data_set(head[132:], EXPLICIT_VR_LITTLE_ENDIAN, file_meta=False), offset

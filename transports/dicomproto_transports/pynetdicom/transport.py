@@ -76,7 +76,7 @@ class AssociationServer:
         self.ae: Any = ae
         self.ae_title: str = ae_title
         self.contexts: list[PresentationContext] = contexts
-        self.ssl_context: ssl.SSLContext | None = ssl_context
+        self._ssl_context: ssl.SSLContext | None = ssl_context
         self.address_info: AddressInformation = AddressInformation.from_tuple(address)
         self.timeout: float | None = 60
         self.bindings: evt.Bindings = evt.Bindings()
@@ -91,6 +91,15 @@ class AssociationServer:
         found: Any = self._server.address
         self.server_address: Address = found
         self._is_over = threading.Event()
+
+    @property
+    def ssl_context(self) -> ssl.SSLContext | None:
+        """The context of TLS, as it was given; None without TLS."""
+        return self._ssl_context
+
+    @ssl_context.setter
+    def ssl_context(self, context: ssl.SSLContext | None) -> None:
+        raise AttributeError("a server keeps its ssl_context: give one to start_server or make_server")
 
     def _listen_on(self, address: Address) -> Any:
         return (self.address_info.address, address[1])
