@@ -1,0 +1,71 @@
+"""Sends the files of a folder to an archive, and asks what it has: `sender.py FOLDER HOST PORT`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pynetdicom import AE, build_context
+from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind
+
+
+def store(assoc, files):
+    """Return whether the archive has taken all."""
+    taken = True
+    for number, dataset in enumerate(files, 1):
+        try:
+            status = assoc.send_c_store(dataset, msg_id=number)
+        except ValueError:
+            print(f"{number}: the archive does not take {dataset.SOPClassUID.name}")
+            taken = False
+            continue
+        if not status:
+            print(f"{number}: the archive is gone")
+            return False
+        print(f"{number}: {status.Status:04X} {status.get('ErrorComment', '')}".strip())
+        taken = taken and status.Status == 0x0000
+    return taken
+
+
+def find(assoc, patient):
+    """Print the studies of a patient; return whether the archive has told all."""
+    query = Dataset()
+    query.QueryRetrieveLevel = "STUDY"
+    query.PatientID = patient
+    query.StudyInstanceUID = None
+    for status, identifier in assoc.send_c_find(query, StudyRootQueryRetrieveInformationModelFind):
+        if not status:
+            print("the archive is gone")
+            return False
+        if status.Status in (0xFF00, 0xFF01):
+            print(f"has study {identifier.StudyInstanceUID}")
+        elif status.Status != 0x0000:
+            print(f"the query failed: {status.Status:04X}")
+            return False
+    return True
+
+
+def main(folder, host, port):
+    files = [dcmread(path) for path in sorted(folder.glob("*.dcm"))]
+    kinds = sorted({(dataset.SOPClassUID, dataset.file_meta.TransferSyntaxUID) for dataset in files})
+    ae = AE(ae_title="SENDER")
+    ae.acse_timeout = 10
+    ae.requested_contexts = [build_context(*kind) for kind in kinds]
+    ae.add_requested_context(StudyRootQueryRetrieveInformationModelFind)
+    assoc = ae.associate(host, port, ae_title="ARCHIVE")
+    if assoc.is_established:
+        done = store(assoc, files) and find(assoc, files[0].PatientID)
+        if assoc.is_established:
+            assoc.release()
+        return 0 if done else 1
+    if assoc.is_rejected:
+        answer = assoc.acceptor.primitive
+        print("rejected:", answer.result, answer.result_source, answer.diagnostic)
+    else:
+        print("no association")
+    return 2
+
+
+sys.exit(main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])))
