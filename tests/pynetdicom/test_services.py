@@ -292,6 +292,21 @@ def test_pdus_and_messages_are_seen_as_their_classes(pair: Pair) -> None:
     assert set(seen) == wanted
 
 
+def test_a_handler_sees_that_its_peer_cancels(pair: Pair) -> None:
+    def find(event: Any) -> Iterator[tuple[int, Dataset | None]]:
+        while not event.is_cancelled:
+            yield 0xFF00, a_query()
+        yield 0xFE00, None
+
+    assoc = pair.association(pair.served(EVT_C_FIND=find))
+    responses = assoc.send_c_find(a_query(), FIND, msg_id=7)
+    assert next(responses)[0].Status == 0xFF00
+    assoc.send_c_cancel(7, query_model=FIND)
+    *_, (status, identifier) = responses
+    assert (status.Status, identifier) == (0xFE00, None)
+    assoc.release()
+
+
 @pytest.mark.parametrize("package", [OURS], indirect=True)
 def test_a_warning_ends_a_find(pair: Pair) -> None:
     """pynetdicom sends a second final response, which no request waits for."""
