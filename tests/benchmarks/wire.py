@@ -34,18 +34,22 @@ PATIENCE = 120.0
 """Seconds."""
 
 
-def messages(objects: Sequence[tuple[str, bytes]]) -> list[bytes]:
-    """Return a C-STORE request of each object, as it goes out on context 1."""
-    return [_message(number, uid, content) for number, (uid, content) in enumerate(objects, 1)]
+def messages(objects: Sequence[tuple[str, bytes]], most: int = 1_000_000_000) -> list[bytes]:
+    """Return a C-STORE request of each object, as it goes out on context 1, with `most` bytes in a PDU."""
+    return [_message(number, uid, content, most) for number, (uid, content) in enumerate(objects, 1)]
 
 
-def _message(number: int, uid: str, content: bytes) -> bytes:
+def _message(number: int, uid: str, content: bytes, most: int) -> bytes:
     request = CStoreRQ(MessageID=number, AffectedSOPClassUID=CT, AffectedSOPInstanceUID=uid, Priority=0)
-    return _pdu(encode_command(request), is_command=True) + _pdu(content, is_command=False)
+    message = _pdu(encode_command(request), is_command=True)
+    for start in range(0, len(content), most):
+        end = start + most
+        message += _pdu(content[start:end], is_command=False, is_last=end >= len(content))
+    return message
 
 
-def _pdu(data: bytes, *, is_command: bool) -> bytes:
-    value = PresentationDataValue(context_id=1, is_command=is_command, is_last=True, data=data)
+def _pdu(data: bytes, *, is_command: bool, is_last: bool = True) -> bytes:
+    value = PresentationDataValue(context_id=1, is_command=is_command, is_last=is_last, data=data)
     return b"".join(map(bytes, [encode_pdu(PDataTF(values=(value,)))]))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from dicomproto.errors import DataSetError
 from dicomproto.negotiation import build_associate_rq
 from dicomproto.uids import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN
 from dicomproto_transports import evt
+from dicomproto_transports.association.held_bytes import HeldBytes
 from dicomproto_transports.entity.ae import AECore
 from tests.associations import CT_IMAGE, INSTANCE, Peer, connect, data_set, in_flavour, make_ae, make_server
 from tests.backends import AnyBackend, Gate, Lockstep
@@ -209,6 +211,48 @@ def test_the_bound_may_be_changed_while_a_server_runs() -> None:
                 await peer.close()
 
     backend.run(main)
+
+
+@pytest.mark.parametrize("keep", [lambda event: event, lambda event: event.data[3:]])
+def test_what_a_handler_keeps_stays_as_it_came(backend: AnyBackend, keep: Callable[[evt.Event], Any]) -> None:
+    """Memory of a data set is used again, but not while a view of it exists."""
+    kept: list[Any] = []
+
+    def take(event: evt.Event) -> int:
+        kept.append(keep(event))
+        return 0x0000
+
+    contents = [bytes([number]) * 200_000 for number in range(3)]
+
+    async def main() -> None:
+        async with backend.serving(make_server(backend, [(evt.EVT_C_STORE, take)])) as server:
+            peer = await requestor(backend, server.port)
+            for content in contents:
+                await begin(peer, content)
+                assert await end(peer) == (0x0000, None)
+            await peer.close()
+
+    backend.run(main)
+    datas = [getattr(one, "data", one) for one in kept]
+    assert [bytes(data) for data in datas] == [
+        content[-len(data) :] for content, data in zip(contents, datas, strict=True)
+    ]
+
+
+def test_memory_is_used_again_when_nobody_looks_at_it() -> None:
+    held = HeldBytes()
+    memory = held.lend()
+    memory += bytes(1000)
+    with memoryview(memory)[10:20]:
+        held.take_back(memory)
+        assert held.lend() is not memory
+    held.take_back(memory)
+    assert held.lend() is memory
+    assert len(memory) == 1000
+    held.take_back(bytearray())
+    for _ in range(20):  # no more than 16 MiB of it
+        held.take_back(bytearray(MIB))
+    assert sum(len(held.lend()) for _ in range(20)) == 16 * MIB
 
 
 @pytest.mark.parametrize("in_thread", [False, True])

@@ -3,6 +3,8 @@
 Small data sets are not counted, which keeps a message cheap. Larger ones are counted ahead in steps, not with
 each chunk; a step is at most half of what is left, so that other associations get some. Streamed data sets
 are never held.
+
+Memory that has held a data set is kept for further ones: the kernel would clear all the pages of new memory.
 """
 
 from __future__ import annotations
@@ -19,6 +21,9 @@ FREE = 64 * 1024
 _STEP = 1024 * 1024
 """Most bytes that are counted ahead."""
 
+_MOST_SPARE = 16 * 1024 * 1024
+"""Most bytes of memory that are kept for further data sets."""
+
 _LOG_INTERVAL = 60.0
 """Seconds between two log lines about the limit."""
 
@@ -29,6 +34,7 @@ class HeldBytes:
     def __init__(self) -> None:
         self.size: int = 0
         self._lock = Lock()
+        self._spare: list[bytearray] = []
         self._told: float | None = None
 
     def grow(self, counted: int, needed: int, most: int | None) -> int | None:
@@ -48,6 +54,24 @@ class HeldBytes:
         """Subtract bytes that are no longer held."""
         with self._lock:
             self.size -= counted
+
+    def lend(self) -> bytearray:
+        """Return memory for a data set, to be given back by `take_back`; empty if there is none to spare."""
+        with self._lock:
+            return self._spare.pop() if self._spare else bytearray()
+
+    def take_back(self, memory: bytearray) -> None:
+        """Keep memory for further data sets, unless a view of it exists: whoever has that may look later."""
+        if not memory:
+            return
+        try:
+            memory.append(0)
+        except BufferError:
+            return
+        del memory[-1:]
+        with self._lock:
+            if len(memory) + sum(map(len, self._spare)) <= _MOST_SPARE:
+                self._spare.append(memory)
 
     def tell(self, most: int, peer: str) -> None:
         """Log that a data set was refused because of the limit; at most once a minute."""

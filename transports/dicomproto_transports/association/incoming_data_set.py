@@ -41,7 +41,9 @@ class Incoming:
     Held bytes count in `held_bytes`, up to `most` bytes over all associations.
     """
 
-    __slots__ = ("is_complete", "is_over", "counted", "excess", "_reading", "_held_bytes", "_most")
+    __slots__ = (
+        "is_complete", "is_over", "counted", "excess", "memory", "_reading", "_held_bytes", "_most",
+    )  # fmt: skip
 
     is_refused = True
 
@@ -56,6 +58,8 @@ class Incoming:
         """Bytes of it that count as held."""
         self.excess: str = ""
         """The limit that it exceeds, for an Error Comment; "" if it does not."""
+        self.memory: bytearray | None = None
+        """Lent by `held_bytes` to gather it in."""
 
     async def next_chunk(self) -> Buffer | None:
         """Return the next bytes, None after the last; raises AssociationError if they are cut short."""
@@ -84,7 +88,7 @@ class Incoming:
         DataSetError of the `walk`, with the rest not read. There is no walk over a data set that arrives at
         once with at most `unwalked` bytes.
         """
-        collector, held, free = DataSetCollector(limit), 0, FREE
+        collector, held, free = DataSetCollector(limit, self.memory), 0, FREE
         while (chunk := await self.next_chunk()) is not None:
             if not collector.add(chunk):
                 self._give_up(f"a data set of more than {limit} bytes")

@@ -236,9 +236,16 @@ class Session:
             if self.ending.reason is not None:  # a handler or another thread has aborted
                 await self.end()
             self.depth -= 1
-            for data_set in self.data_sets[begun:]:
-                data_set.end()
-            del self.data_sets[begun:]
+            while len(self.data_sets) > begun:
+                self._end_data_set()
+
+    def _end_data_set(self) -> None:
+        data_set = self.data_sets.pop()
+        data_set.end()
+        memory = data_set.memory
+        del data_set  # its view of the memory, unless a handler keeps it
+        if memory is not None:
+            self.held_bytes.take_back(memory)
 
     async def _answer_release(self) -> None:
         # An end of the data set here would make the peer take half an object for the whole. A message may

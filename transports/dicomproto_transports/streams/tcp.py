@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 VECTOR = 512
 """Buffers in one `sendmsg`; the kernel takes IOV_MAX, 1024 on Linux and at least 16 elsewhere."""
 
-SMALL_READ, LARGE_READ = 64 * 1024, 256 * 1024
-"""Bytes asked for in one read. The large one only while reads fill the small one: the C library
-maps a block of 128 KiB or more afresh, 9 microseconds against 1 for a short message."""
+SMALL_READ, LARGE_READ = 64 * 1024, 120 * 1024
+"""Bytes asked for in one read. The large one only while reads fill the small one. The C library maps a block
+of 128 KiB or more afresh, and the kernel clears each of its pages again."""
 
 YIELD_BYTES, YIELD_CALLS = 256 * 1024, 64
 """Bytes and calls after which an association that never waits lets others run."""
@@ -70,6 +70,18 @@ _OPTIONS = [
     ),
 ]
 """Set on every connection: (level, option, value)."""
+
+
+def _keep_freed_memory() -> None:
+    """Have the C library keep up to 2 MiB of freed memory: the kernel clears each page of new memory.
+
+    glibc keeps twice the size of the largest mapped block that was freed, unless its environment variables
+    say otherwise (mallopt(3), M_MMAP_THRESHOLD). No page of this block is ever touched.
+    """
+    bytes(1024 * 1024)
+
+
+_keep_freed_memory()
 
 
 class RawSocket(Protocol):
