@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,12 @@ from pydicom import dcmwrite
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
+from tests.waits import becomes
+
 DROP_IN = "dicomproto_transports.pynetdicom"
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
+FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 STEP_NOTIFICATION = "1.2.840.10008.3.1.2.3.5"
 
 
@@ -145,3 +149,25 @@ def test_each_request_after_the_end_is_refused_by_its_name(package: Any) -> None
     for what, send in sends.items():
         with pytest.raises(RuntimeError, match=f"must be established .* sending {what} request"):
             send()
+
+
+def test_cancellation_is_told_once(package: Any) -> None:
+    told: list[bool] = []
+
+    def find(event: Any) -> Iterator[tuple[int, Dataset | None]]:
+        told.append(event.is_cancelled)
+        yield 0xFF00, event.identifier
+        told.append(becomes(lambda: event.is_cancelled))
+        told.append(event.is_cancelled)
+        yield 0xFE00, None
+
+    server, assoc = serve(package, FIND, [(package.evt.EVT_C_FIND, find)])
+    query = Dataset()
+    query.PatientID = "1"
+    responses = assoc.send_c_find(query, FIND, msg_id=3)
+    assert next(responses)[0].Status == 0xFF00
+    assoc.send_c_cancel(3, query_model=FIND)
+    assert [status.Status for status, _ in responses] == [0xFE00]
+    assoc.release()
+    server.shutdown()
+    assert told == [False, True, False]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from importlib import import_module
@@ -12,10 +11,11 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset
 
+from tests.waits import LONGEST, becomes
+
 OURS, THEIRS = "dicomproto_transports.pynetdicom", "pynetdicom"
 VERIFICATION = "1.2.840.10008.1.1"
 COMMITMENT, COMMITMENT_INSTANCE = "1.2.840.10008.1.20.1", "1.2.840.10008.1.20.1.1"
-LONGEST = 10.0
 
 LEAKY = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 """pynetdicom leaves sockets open."""
@@ -34,16 +34,6 @@ def ae(package: Any) -> Iterator[Any]:
         ae.add_requested_context(uid)
     yield ae
     ae.shutdown()
-
-
-def becomes(condition: Callable[[], object]) -> bool:
-    """Wait until a condition holds."""
-    end = time.monotonic() + LONGEST
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.005)
-    return True
 
 
 def served(package: Any, ae: Any, **handlers: Callable[..., Any]) -> Any:

@@ -46,6 +46,7 @@ class RequestEvent(evt.Event):
         self.command: Request = data_set.received.command
         """The request as the library knows it."""
         self._name = parameter
+        self._is_cut_told = False
 
     @cached_property
     def context(self) -> PresentationContextTuple:
@@ -94,6 +95,8 @@ class RequestEvent(evt.Event):
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether the peer has cancelled the operation, or no longer waits for its results."""
-        is_cut: bool = self.assoc.session.runner.is_cut(self.command.MessageID)
-        return is_cut
+        """True once, when the peer has cancelled the operation or is gone; False before that and after it."""
+        if not self._is_cut_told and self.assoc.session.runner.is_cut(self.command.MessageID):
+            self._is_cut_told = True
+            return True
+        return False
