@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +41,11 @@ if assoc.is_established:
         ("import os, pynetdicom as p; p.AE()", f"import os, {OURS} as p; p.AE()"),
         ("import pynetdicom.sop_class", f"import {OURS} as pynetdicom, {OURS}.sop_class"),
         ("import pynetdicom.sop_class as s", f"import {OURS}.sop_class as s"),
+        ("import pynetdicom, pynetdicom.ae", f"import {OURS} as pynetdicom, {OURS}.ae"),
+        ("import pynetdicom.ae, pynetdicom.evt", f"import {OURS} as pynetdicom, {OURS}.ae, {OURS}.evt"),
+        ("from pynetdicom import *", f"from {OURS} import *"),
+        ("x = '\\d'\nimport pynetdicom as p", f"x = '\\d'\nimport {OURS} as p"),
+        ("x = '\u2028\x85\x0c'\nfrom pynetdicom import AE", f"x = '\u2028\x85\x0c'\nfrom {OURS} import AE"),
         ("def f():\n\tfrom pynetdicom import AE\n", f"def f():\n\tfrom {OURS} import AE\n"),
         ("é = 'é'; from pynetdicom import AE", f"é = 'é'; from {OURS} import AE"),
         (
@@ -67,14 +74,26 @@ def test_imports(before: str, after: str | None) -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("from pynetdicom.fsm import StateMachine", "internal part"),
-        ("import pynetdicom.dul", "internal part"),
+        ("from pynetdicom.fsm import StateMachine", "use EVT_FSM_TRANSITION"),
+        ("import pynetdicom.dul", "use `dicomproto.UpperLayer`"),
         ("from pynetdicom import Gone", "pynetdicom.Gone has no counterpart"),
         ("import pynetdicom as p; p.Gone()", "pynetdicom.Gone has no counterpart"),
-        ("from pynetdicom import AE; AE().associate('a', 1).dul.send_pdu()", ".dul is an internal part"),
-        ("from pynetdicom import AE; a = AE(); a._ae_title = 'A'", "._ae_title is a private name"),
+        ("from pynetdicom.apps.storescu import main", "use dicomproto storescu"),
+        ("from pynetdicom.apps import qrscp", "use the commands of dicomproto"),
+        ("from pynetdicom import AE; AE().associate('a', 1).dul.send_pdu()", "use EVT_PDU_RECV and"),
+        ("from pynetdicom import AE; assoc.acse.send_release()", "use `release()`"),
+        ("from pynetdicom import AE; assoc.dimse.send_msg()", "use EVT_DIMSE_RECV and"),
+        ("from pynetdicom import AE; event.assoc.lock.acquire()", "a lock of your own"),
+        ("from pynetdicom import AE; assoc._accepted_cx", "use accepted_contexts"),
+        ("from pynetdicom import AE; a = AE(); a._ae_title = 'A'", "use ae_title"),
         ("import importlib; importlib.import_module('pynetdicom.ae')", '"pynetdicom.ae" names a part'),
+        ("importlib.import_module(name='pynetdicom')", '"pynetdicom" names a part'),
+        ("__import__('pynetdicom')", '"pynetdicom" names a part'),
         ("from unittest import mock; mock.patch('pynetdicom.AE.associate')", "texts are not rewritten"),
+        ("mock.patch.dict('sys.modules', {'pynetdicom': None})", "texts are not rewritten"),
+        ("sys.modules['pynetdicom.ae']", "texts are not rewritten"),
+        ("importlib.metadata.version('pynetdicom')", "names the distribution"),
+        ("run([sys.executable, '-m', 'pynetdicom', 'echoscu'])", "`python -m dicomproto`"),
     ],
 )
 def test_what_differs_is_listed_with_its_line(line: str, words: str) -> None:
@@ -82,6 +101,20 @@ def test_what_differs_is_listed_with_its_line(line: str, words: str) -> None:
     assert [finding.line for finding in findings] == [2]
     assert words in findings[0].text
     assert migrated(changed) == (changed, findings)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "logging.getLogger('pynetdicom').setLevel(10)",
+        "event.assoc.acse.send_reject(1, 1, 1)",
+        "event.assoc.acse.send_abort(2)",
+        "with self.lock: print('pynetdicom')",
+        "self._ae_title = 'MINE'",
+    ],
+)
+def test_what_does_not_differ_is_not_listed(line: str) -> None:
+    assert migrated(f"from pynetdicom import AE\n{line}\n")[1] == []
 
 
 def test_a_name_that_something_else_binds_is_no_module_of_pynetdicom() -> None:
@@ -164,7 +197,18 @@ def test_bytes_and_permissions_stay(tmp_path: Path, data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"import pynetdicom\nx = (", b"\xff", b"# coding: none-such\n", b"x = '\0'"]
+    "data",
+    [
+        b"import pynetdicom\nx = (",
+        b"import pynetdicom\nprint 'python 2'\n",
+        b"\xff",
+        b"# coding: none-such\n",
+        b"# coding: rot13\nvzcbeg bf\n",
+        b"# coding: utf-7\nx = '+AOk-'\nimport pynetdicom\n",
+        "import pynetdicom".encode("utf-16"),
+        b"x = '\0'",
+        b"x = " + b"(" * 10000,
+    ],
 )
 def test_a_file_that_does_not_parse_is_left(
     tmp_path: Path, data: bytes, capsys: pytest.CaptureFixture[str]
@@ -175,6 +219,92 @@ def test_a_file_that_does_not_parse_is_left(
     assert "a.py: is left as it is" in capsys.readouterr().err
     assert (tmp_path / "a.py").read_bytes() == data
     assert (tmp_path / "b.py").read_bytes() != b"import pynetdicom"
+
+
+def tree(folder: Path) -> dict[str, bytes | None]:
+    """Return the content of each file below a folder, by its name."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+        for path in sorted(folder.rglob("*"))
+    }
+
+
+def test_of_a_directory_its_programs_are_migrated_and_nothing_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = b"import pynetdicom\n"
+    for name in ("a.py", "b.pyi", "c.txt", "d", "sub/e.pyw", ".hidden/f.py", "g.py/h.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(text)
+    (tmp_path / "sub" / "loop").symlink_to(tmp_path)
+    (tmp_path / "sub" / "gone.py").symlink_to("nothing")
+    (tmp_path / "sub" / "link.py").symlink_to("../a.py")
+    os.mkfifo(tmp_path / "pipe.py")
+    before = tree(tmp_path)
+    assert main(["migrate", str(tmp_path), "--write"]) == 0
+    assert capsys.readouterr().err == ""
+    after = tree(tmp_path)
+    changed = {name for name in after if after[name] != before.get(name)}
+    assert changed == {"a.py", "b.pyi", "sub/e.pyw", "g.py/h.py", "sub/link.py"}
+    assert (tmp_path / "sub" / "link.py").is_symlink()
+    assert after.keys() == before.keys()
+    assert main(["migrate", str(tmp_path / "pipe.py")]) == 2
+    assert "is no regular file" in capsys.readouterr().err
+
+
+def test_notebooks_are_not_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, text in (("one", '{"cells": [{"source": ["import pynetdicom"]}]}'), ("two", "{}")):
+        (tmp_path / f"{name}.ipynb").write_text(text)
+    before = tree(tmp_path)
+    assert main(["migrate", str(tmp_path), "--write"]) == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "one.ipynb:1: names pynetdicom; notebooks are not read" in line
+    assert tree(tmp_path) == before
+
+
+def test_a_read_only_program_is_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    program = tmp_path / "program.py"
+    program.write_text("import pynetdicom\n")
+    program.chmod(0o444)
+    assert main(["migrate", str(program), "--write"]) == 2
+    assert "it is read-only" in capsys.readouterr().err
+    assert tree(tmp_path) == {"program.py": b"import pynetdicom\n"}
+
+
+def test_a_write_that_fails_leaves_the_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program = tmp_path / "program.py"
+    program.write_text("import pynetdicom\n")
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "replace", fail)
+    assert main(["migrate", str(program), "--write"]) == 2
+    assert "No space left" in capsys.readouterr().err
+    assert tree(tmp_path) == {"program.py": b"import pynetdicom\n"}
+
+
+def test_what_a_terminal_cannot_show_is_escaped(tmp_path: Path) -> None:
+    program = tmp_path / os.fsdecode(b"name \xe9.py")
+    program.write_text("x = 'é'\nimport pynetdicom\n", encoding="utf-8")
+    command = [sys.executable, "-m", OURS, "migrate", str(program)]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    shown = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert r" x = '\xe9'" in shown.stdout
+
+
+def test_nobody_has_to_read_all(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text("import pynetdicom\n" * 3000)
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", OURS, "migrate", str(program)]
+    shown = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (shown.returncode, shown.stderr) == (2, "")
 
 
 def test_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

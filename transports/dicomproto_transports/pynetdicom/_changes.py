@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -32,7 +33,7 @@ _PLACES: dict[str, tuple[str, set[str]]] = {
     "events": _EVENTS,
     "evt": _EVENTS,
 }
-_LINE_END = re.compile(r"\r\n|\r|\n")
+LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 class Finding(NamedTuple):
@@ -57,8 +58,10 @@ class Source:
     text: str
 
     def __post_init__(self) -> None:
-        self.tree = ast.parse(self.text)
-        self._starts = [0, *(found.end() for found in _LINE_END.finditer(self.text))]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what the program's own compilation has to say
+            self.tree = ast.parse(self.text)
+        self._starts = [0, *(found.end() for found in LINE_END.finditer(self.text))]
 
     def offset(self, line: int, column: int) -> int:
         """Return the index of a character by its line, from 1, and its column in UTF-8 bytes."""
@@ -103,18 +106,22 @@ def to_drop_in(source: Source) -> list[Edit]:
             assert found is not None  # the statement names the module first
             edits.append(Edit(found.start(), found.end(), OURS))
         elif isinstance(node, ast.Import):
-            edits += [
-                Edit(*source.span(name), _plain_import(name)) for name in node.names if _is_theirs(name.name)
-            ]
+            bound = any(name.name == THEIRS and name.asname is None for name in node.names)
+            for name in [name for name in node.names if _is_theirs(name.name)]:
+                edits.append(Edit(*source.span(name), _plain_import(name, bound=bound)))
+                bound = bound or name.asname is None
     return edits
 
 
-def _plain_import(name: ast.alias) -> str:
+def _plain_import(name: ast.alias, *, bound: bool) -> str:
+    """Return what imports the same; `bound`: the statement binds the name `pynetdicom` already."""
     module = OURS + name.name[len(THEIRS) :]
     if name.asname is not None:
         return f"{module} as {name.asname}"
     package = f"{OURS} as {THEIRS}"
-    return package if module == OURS else f"{package}, {module}"
+    if module == OURS:
+        return package
+    return module if bound else f"{package}, {module}"
 
 
 def to_library(source: Source, flavour: str) -> tuple[list[Edit], list[Finding]]:
@@ -156,8 +163,8 @@ def _split(
         return
     line = source.offset(node.lineno, 0)
     before = source.text[line:start]
-    rest = _LINE_END.split(source.text[end:], maxsplit=1)[0].strip()
-    ending = _LINE_END.search(source.text)
+    rest = LINE_END.split(source.text[end:], maxsplit=1)[0].strip()
+    ending = LINE_END.search(source.text)
     alone = not before.strip() and (not rest or rest.startswith("#"))
     joint = (ending.group() if ending else "\n") + before if alone else "; "
     lines = [f"from {module} import {', '.join(names)}" for module, names in groups.items()]

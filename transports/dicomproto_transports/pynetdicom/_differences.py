@@ -31,6 +31,7 @@ from . import (
     utils,
 )  # fmt: skip
 from ._changes import OURS, THEIRS, Edit, Finding, Source, inside
+from ._internals import INTERNAL_MODULES, PRIVATE_PARTS, PRIVATE_SETTINGS
 
 _MODULES: dict[str, ModuleType] = {
     module.__name__.rpartition(".")[2]: module
@@ -41,24 +42,26 @@ _MODULES: dict[str, ModuleType] = {
         transport, utils,
     )
 } | {"evt": events}  # fmt: skip
-_INTERNAL = {"acse", "dimse", "dul", "fsm", "pdu_items", "timer"}
-_PRIVATE_PARTS = {"dul", "acse", "dimse"}
-_PRIVATE_SETTINGS = {
-    "_acse_timeout", "_ae_title", "_connection_timeout", "_dimse_timeout", "_implementation_uid",
-    "_implementation_version", "_maximum_associations", "_maximum_pdu_size", "_network_timeout",
-    "_require_called_aet", "_require_calling_aet", "_requested_contexts", "_supported_contexts", "_servers",
-}  # fmt: skip
+_APPLICATIONS = ["echoscu", "echoscp", "storescu", "storescp", "findscu", "getscu", "movescu"]
+_OF_AN_ASSOCIATION = PRIVATE_PARTS | {
+    "_accepted_cx": "accepted_contexts",
+    "_rejected_cx": "rejected_contexts",
+    "_kill": "`kill()` and `is_alive()`",
+    "_sent_release": "`is_released`",
+    "_sent_abort": "`is_aborted`",
+}
+_AMBIGUOUS = {"lock", "_kill"}
+"""Names that are those of an association only behind `assoc`."""
+
+_IN_A_NEGOTIATION = {"send_reject", "send_abort"}
+"""What handlers of EVT_REQUESTED may call of `acse`."""
+
 _NAME_IN_TEXT = re.compile(r"pynetdicom(\.\w+)*", re.ASCII)
 _LOADERS = {
-    "import_module",
-    "__import__",
-    "patch",
-    "find_spec",
-    "importorskip",
-    "setattr",
-    "object",
-    "reload",
-}
+    "import_module", "__import__", "patch", "find_spec", "importorskip", "setattr", "object", "reload",
+    "run_module", "dict",
+}  # fmt: skip
+_DISTRIBUTIONS = {"version", "distribution", "get_distribution", "requires"}
 _AWAITED = {"associate", "start_server", "release"}
 
 
@@ -79,7 +82,7 @@ def differences(source: Source) -> list[Finding]:
                 if part is not None:
                     used = True
                     findings += _missing(name.lineno, part.split(".") if part else [])
-        elif isinstance(node, ast.Call):
+        else:
             findings += _texts(node)
     if used:
         findings += _private_attributes(source.tree)
@@ -90,11 +93,13 @@ def differences(source: Source) -> list[Finding]:
 def _missing(line: int, path: list[str]) -> Iterator[Finding]:
     """Yield why a dotted name below the drop-in cannot be had, if so."""
     shown = ".".join([THEIRS, *path])
-    if path and path[0] in _INTERNAL:
-        yield Finding(line, f"{shown} is an internal part of pynetdicom and has no counterpart")
+    if path and path[0] in INTERNAL_MODULES:
+        text = f"{shown} is an internal part of pynetdicom and has no counterpart"
+        yield Finding(line, f"{text}; use {INTERNAL_MODULES[path[0]]}")
     elif path[:1] == ["apps"]:
         if path[1:2] not in ([], ["common"]):
-            yield Finding(line, f"{shown} has no counterpart; the commands are those of dicomproto")
+            tool = f"dicomproto {path[1]}" if path[1] in _APPLICATIONS else "the commands of dicomproto"
+            yield Finding(line, f"{shown} has no counterpart; use {tool}")
     elif path and not _exists(path):
         yield Finding(line, f"{shown} has no counterpart")
 
@@ -106,32 +111,51 @@ def _exists(path: list[str]) -> bool:
     return path[1:2] in ([], ["*"]) or hasattr(module, path[1])
 
 
-def _texts(call: ast.Call) -> Iterator[Finding]:
-    """Yield the names of modules in the texts of a call that imports or patches."""
-    function = call.func
-    name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
-    if name not in _LOADERS:
-        return
-    for value in [*call.args, *(keyword.value for keyword in call.keywords)]:
-        text = value.value if isinstance(value, ast.Constant) else None
-        if isinstance(text, str) and _NAME_IN_TEXT.fullmatch(text):
-            yield Finding(value.lineno, f'"{text}" names a part of pynetdicom; texts are not rewritten')
+def _texts(node: ast.AST) -> Iterator[Finding]:
+    """Yield the names of modules in texts that import, patch or run them."""
+    values: list[ast.expr | None] = []
+    text = "names a part of pynetdicom; texts are not rewritten"
+    if isinstance(node, ast.Call):
+        function = node.func
+        name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+        values = [*node.args, *(keyword.value for keyword in node.keywords)]
+        values += [key for value in values if isinstance(value, ast.Dict) for key in value.keys]
+        if name in _DISTRIBUTIONS:
+            text = "names the distribution, which need not be installed"
+        elif name not in _LOADERS:
+            return
+    elif isinstance(node, ast.Subscript) and getattr(node.value, "attr", "") == "modules":
+        values = [node.slice]
+    elif isinstance(node, ast.List | ast.Tuple):
+        options = [getattr(value, "value", None) for value in node.elts]
+        values = [value for option, value in zip(options, node.elts[1:], strict=False) if option == "-m"]
+        text = "runs pynetdicom; the commands are those of `python -m dicomproto`"
+    for value in values:
+        found = value.value if isinstance(value, ast.Constant) else None
+        if isinstance(found, str) and _NAME_IN_TEXT.fullmatch(found):
+            yield Finding(getattr(value, "lineno", 1), f'"{found}" {text}')
 
 
 def _private_attributes(tree: ast.Module) -> Iterator[Finding]:
+    allowed = {
+        id(node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr in _IN_A_NEGOTIATION
+    }
     for node in ast.walk(tree):
         if not isinstance(node, ast.Attribute):
             continue
-        if node.attr in _PRIVATE_PARTS:
-            yield Finding(
-                node.lineno, f".{node.attr} is an internal part of pynetdicom and has no counterpart"
-            )
-        elif node.attr in _PRIVATE_SETTINGS and not (
-            isinstance(node.value, ast.Name) and node.value.id == "self"
-        ):
-            yield Finding(
-                node.lineno, f".{node.attr} is a private name of pynetdicom; use the public setting"
-            )
+        owner = node.value
+        of = owner.attr if isinstance(owner, ast.Attribute) else getattr(owner, "id", "")
+        if node.attr in _OF_AN_ASSOCIATION:
+            is_other = node.attr in _AMBIGUOUS and "assoc" not in of
+            if is_other or (node.attr == "acse" and id(node) in allowed):
+                continue
+            text = f".{node.attr} is an internal part of pynetdicom and has no counterpart"
+            yield Finding(node.lineno, f"{text}; use {_OF_AN_ASSOCIATION[node.attr]}")
+        elif node.attr in PRIVATE_SETTINGS and of != "self":
+            text = f".{node.attr} is a private name of pynetdicom; use {PRIVATE_SETTINGS[node.attr]}"
+            yield Finding(node.lineno, text)
 
 
 def _bound(tree: ast.Module) -> dict[str, list[str]]:

@@ -10,30 +10,13 @@ from pydicom.uid import UID
 
 from ._context_lists import ContextLists
 from ._globals import DEFAULT_MAX_LENGTH
+from ._internals import PRIVATE_SETTINGS
 from ._titles import title_of, titles_of
 from ._version import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
 from .association import Association
 from .utils import set_ae, set_uid
 
 LOGGER = logging.getLogger("pynetdicom.ae")
-
-_PUBLIC = {
-    "_ae_title": "ae_title",
-    "_requested_contexts": "requested_contexts",
-    "_supported_contexts": "supported_contexts",
-    "_acse_timeout": "acse_timeout",
-    "_connection_timeout": "connection_timeout",
-    "_dimse_timeout": "dimse_timeout",
-    "_network_timeout": "network_timeout",
-    "_maximum_associations": "maximum_associations",
-    "_maximum_pdu_size": "maximum_pdu_size",
-    "_implementation_uid": "implementation_class_uid",
-    "_implementation_version": "implementation_version_name",
-    "_require_calling_aet": "require_calling_aet",
-    "_require_called_aet": "require_called_aet",
-    "_servers": "shutdown()",
-}
-"""The private names of pynetdicom, with the public ones."""
 
 
 class _Values:
@@ -69,13 +52,13 @@ class Settings(ContextLists):
 
         def __setattr__(self, name: str, value: object) -> None:
             """Set an attribute; AttributeError for a private name of a setting."""
-            if name in _PUBLIC:
+            if name in PRIVATE_SETTINGS:
                 raise AttributeError(_private(name))
             super().__setattr__(name, value)
 
         def __getattr__(self, name: str) -> object:
             """Raise AttributeError, which names the public way for a private name."""
-            if name in _PUBLIC:
+            if name in PRIVATE_SETTINGS:
                 raise AttributeError(_private(name))
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
@@ -211,4 +194,4 @@ class Settings(ContextLists):
 
 
 def _private(name: str) -> str:
-    return f"{name} is a private name of pynetdicom; use {_PUBLIC[name]}"
+    return f"{name} is a private name of pynetdicom; use {PRIVATE_SETTINGS[name]}"

@@ -1,7 +1,7 @@
-"""pynetdicom's association control are not imitated; importing this module raises ImportError."""
+"""pynetdicom's association control is not imitated; importing this module raises ImportError."""
 
 from __future__ import annotations
 
 from ._internals import not_imitated
 
-raise not_imitated(__name__, "the association itself: `release()`, `abort()`, `is_established`")
+raise not_imitated(__name__)

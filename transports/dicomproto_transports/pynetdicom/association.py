@@ -24,6 +24,7 @@ from ._addresses import AddressInformation
 from ._composite_services import CompositeServices
 from ._core import BACKEND
 from ._globals import MODE_ACCEPTOR, MODE_REQUESTOR
+from ._internals import PRIVATE_PARTS
 from ._logs import bind_dumps
 from ._normalized_services import NormalizedServices
 from ._notices import library_binding
@@ -38,16 +39,6 @@ if TYPE_CHECKING:
     from ..tls import TLSArguments
 
 LOGGER = logging.getLogger("pynetdicom.association")
-
-_PRIVATE = {
-    "dul": "EVT_PDU_RECV and EVT_PDU_SENT, or `abort()`",
-    "dimse": "EVT_DIMSE_RECV and EVT_DIMSE_SENT, or the `send_*` methods",
-    "acse": "`release()`, `abort()` and `is_established`",
-    "set_socket": "bind_address= and tls_args= of `AE.associate`",
-    "lock": "a lock of your own",
-    "run_reactor": "`is_established`: the association serves its peer by itself",
-}
-"""What programs may touch of pynetdicom's parts, with the public way."""
 
 __all__ = ["Association", "ServiceUser"]
 
@@ -78,9 +69,9 @@ class Association(CompositeServices, NormalizedServices, PeerThread):
 
         def __getattr__(self, name: str) -> object:
             """Raise AttributeError, which names the public way for a private part of pynetdicom."""
-            if name in _PRIVATE:
+            if name in PRIVATE_PARTS:
                 text = f"assoc.{name} is an internal part of pynetdicom and has no counterpart"
-                raise AttributeError(f"{text}; use {_PRIVATE[name]}")
+                raise AttributeError(f"{text}; use {PRIVATE_PARTS[name]}")
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import errno
 import io
 import os
 import shutil
@@ -11,12 +12,16 @@ import sys
 import tempfile
 import tokenize
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from ._changes import FLAVOURS, Finding, Source, to_drop_in, to_library
+from ._changes import FLAVOURS, LINE_END, THEIRS, Finding, Source, to_drop_in, to_library
 from ._differences import differences, idioms, uses
 
 PAGES = {False: "docs/pynetdicom-drop-in.md", True: "docs/from-pynetdicom.md"}
+NOTEBOOK = ".ipynb"
+
+_SUFFIXES = {".py", ".pyi", ".pyw", NOTEBOOK}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,9 +31,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = commands.add_parser(
         "migrate", help="rewrite the imports of programs written for pynetdicom",
         description="Show what changes in programs written for pynetdicom, and list what needs a hand.",
-        epilog="Exit codes: 0 nothing differs, 1 something needs a hand, 2 usage, or an unreadable file.",
+        epilog="Exit codes: 0 nothing differs, 1 something needs a hand, 2 usage, or a file that cannot be "
+        "read or written. Such a file stays as it is. Notebooks are not read.",
     )  # fmt: skip
-    command.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a file, or a directory of *.py")
+    command.add_argument(
+        "paths", nargs="+", type=Path, metavar="PATH", help="a file, or a directory of *.py, *.pyi and *.pyw"
+    )
     command.add_argument("--write", action="store_true", help="change the files")
     command.add_argument(
         "--to", choices=("library", *FLAVOURS), help="go on to the library itself; library means blocking"
@@ -37,41 +45,67 @@ def main(arguments: Sequence[str] | None = None) -> int:
     flavour = "blocking" if options.to == "library" else options.to
     code = 0
     for path in options.paths:
-        for file in _files(path):
+        if not path.is_dir():
+            code = max(code, _migrate(path, flavour, write=options.write))
+            continue
+        unread: list[OSError] = []
+        for file in _files(path, unread):
             code = max(code, _migrate(file, flavour, write=options.write))
+        for error in unread:
+            code = max(code, _refuse(Path(error.filename), error.strerror or str(error)))
     return code
 
 
-def _files(path: Path) -> Iterator[Path]:
-    if not path.is_dir():
-        yield path
-        return
-    for folder, folders, names in os.walk(path):
+def _files(path: Path, unread: list[OSError]) -> Iterator[Path]:
+    """Yield the programs and notebooks below a directory; links to directories are not followed."""
+    for folder, folders, names in os.walk(path, onerror=unread.append):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(folder, name) for name in sorted(names) if name.endswith(".py"))
+        for name in sorted(names):
+            file = Path(folder, name)
+            if file.suffix in _SUFFIXES and file.is_file():
+                yield file
 
 
 def _migrate(file: Path, flavour: str | None, *, write: bool) -> int:
     try:
+        if file.exists() and not file.is_file():
+            return _refuse(file, "is no regular file")
         data = file.read_bytes()
+        if file.suffix == NOTEBOOK:
+            return _tell_of_notebook(file, data)
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
         text = data.decode(encoding)
+        if text.encode(encoding) != data:
+            return _refuse(file, f"is left as it is, since {encoding} does not give the same bytes again")
         changed, findings = migrated(text, flavour)
         encoded = changed.encode(encoding)
         if write and encoded != data:
             _replace(file.resolve(), encoded)
-    except (SyntaxError, ValueError, RecursionError) as error:
-        sys.stderr.write(f"{file}: is left as it is, since it does not parse: {error}" + "\n")
-        return 2
+    except SyntaxError as error:
+        where = f" (line {error.lineno})" if error.lineno else ""
+        return _refuse(file, f"is left as it is, since it does not parse: {error.msg}{where}")
+    except (ValueError, LookupError, RecursionError, MemoryError) as error:
+        return _refuse(file, f"is left as it is, since it does not parse: {error}")
     except OSError as error:
-        sys.stderr.write(f"{file}: {error.strerror or error}" + "\n")
-        return 2
+        return _refuse(file, error.strerror or str(error))
     _show(file, text, changed)
     for finding in findings:
         _say(f"{file}:{finding.line}: {finding.text}")
     if findings:
         _say(f"{file}: {len(findings)} to look at; see {PAGES[flavour is not None]}")
     return 1 if findings else 0
+
+
+def _refuse(file: Path, text: str) -> int:
+    sys.stderr.write(f"{file}: {text}" + "\n")
+    return 2
+
+
+def _tell_of_notebook(file: Path, data: bytes) -> int:
+    if THEIRS.encode() not in data:
+        return 0
+    _say(f"{file}:1: names pynetdicom; notebooks are not read: export it as a program")
+    return 1
 
 
 def migrated(text: str, flavour: str | None = None) -> tuple[str, list[Finding]]:
@@ -95,11 +129,18 @@ def migrated(text: str, flavour: str | None = None) -> tuple[str, list[Finding]]
 
 
 def _replace(file: Path, data: bytes) -> None:
-    """Write a file as a whole, with the permissions that it had."""
+    """Write a file as a whole, with the permissions and the owner that it had. Raises OSError."""
+    before = file.stat()
+    if not before.st_mode & 0o222:
+        raise PermissionError(errno.EACCES, "is left as it is, since it is read-only")
     handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(data)
+            stream.flush()
+            os.fsync(handle)
+        with suppress(PermissionError):  # only root may give a file away
+            os.chown(name, before.st_uid, before.st_gid)
         shutil.copymode(file, name)
         os.replace(name, file)
     except BaseException:
@@ -108,10 +149,12 @@ def _replace(file: Path, data: bytes) -> None:
 
 
 def _show(file: Path, before: str, after: str) -> None:
-    old, new = before.splitlines(), after.splitlines()
+    old, new = (LINE_END.sub("\n", text).removesuffix("\n").split("\n") for text in (before, after))
     for line in difflib.unified_diff(old, new, str(file), f"{file} (migrated)", lineterm=""):
         _say(line)
 
 
 def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
+    """Print a line; what standard output cannot show is escaped."""
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")

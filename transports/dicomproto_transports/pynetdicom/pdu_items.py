@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from ._internals import not_imitated
 
-raise not_imitated(__name__, "the PDUs of `dicomproto`, or the items in `pdu_primitives`")
+raise not_imitated(__name__)

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from ._internals import not_imitated
 
-raise not_imitated(__name__, "the timeouts of the AE: `acse_timeout`, `dimse_timeout`, `network_timeout`")
+raise not_imitated(__name__)
