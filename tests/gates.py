@@ -32,7 +32,7 @@ WORKERS = "2"
 MORE_WORKERS = "4"
 """Of tests that wait for programs and peers as much as they compute."""
 
-OVERALL_TIMEOUT = 1200.0  # seconds for one command; only a hang takes that long
+OVERALL_TIMEOUT = 2400.0  # seconds for one command; only a hang takes that long
 PYNETDICOM = "tests/pynetdicom/test_theirs.py"
 """pynetdicom's own tests, run through the drop-in: they sleep, and have ports of their own."""
 PACKAGES = ["dicomproto", "transports/dicomproto_transports"]
