@@ -1,7 +1,13 @@
-"""`Limits` and `Timeouts`: all bounds of the engine and the adapters, one docstring a field."""
+"""`Limits` and `Timeouts`: all bounds of the engine and the adapters, one docstring a field.
+
+A value that is not allowed raises TypeError or ValueError, with the field, when a record is made or replaced.
+"""
 
 from __future__ import annotations
 
+from functools import partial
+
+from .judging import rate, seconds, whole
 from .record import Record
 
 KIB = 1024
@@ -53,6 +59,8 @@ class Limits(Record):
     `dicomproto.encoded.IDENTIFIER_BOUNDS` limits its elements, items and nested sequences.
     """
 
+    _converters = {field: partial(whole, field) for field in __annotations__}  # noqa: RUF012
+
 
 class Timeouts(Record):
     """The longest time of each wait, in seconds, and the slowest rate of a message; None means no bound."""
@@ -101,3 +109,7 @@ class Timeouts(Record):
 
     close: float | None = 2.0
     """For the peer to close the connection after our last PDU."""
+
+    _converters = {  # noqa: RUF012
+        field: partial(rate if field == "minimum_rate" else seconds, field) for field in __annotations__
+    }

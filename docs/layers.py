@@ -17,6 +17,7 @@ Modules = dict[str, Path]
 ENGINE = [
     {
         "record": "the base of the value classes",
+        "judging": "the checks of values that programs give to them",
         "errors": "the exceptions",
         "config": "`Limits` and `Timeouts`",
         "uids": "the UIDs that the protocol needs",

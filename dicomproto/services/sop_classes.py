@@ -278,11 +278,17 @@ class SOPClassRegistry(Record):
         """Return a registry with one SOP class more, given its service class or the requests that it allows.
 
         `dimse_msg_type` ("C-FIND", ...) chooses one of the requests of the service class. It is mandatory for
-        query and retrieve, which have a SOP class for each request. Raises ValueError.
+        query and retrieve, which have a SOP class for each request. Raises TypeError or ValueError.
         """
+        texts: dict[str, object] = {"uid": uid, "keyword": keyword, "dimse_msg_type": dimse_msg_type}
+        for field, value in texts.items():
+            if not isinstance(value, str):
+                raise TypeError(f"{field}: must be text, not {type(value).__name__}")
         uid = normalize_uid(uid)
         if not is_valid_uid(uid):
-            raise ValueError(f"{uid!r} is no UID")
+            raise ValueError(f"uid: {uid!r:.80} is no valid UID (PS3.5 9.1)")
+        if not keyword.strip():
+            raise ValueError("keyword: must be the name of the SOP class, as errors and logs show it")
         if not isinstance(service_class, ServiceClass):
             given: object = service_class
             requests, service = tuple(service_class) if isinstance(given, Iterable) else (), None
@@ -291,7 +297,7 @@ class SOPClassRegistry(Record):
         else:
             requests, service = _any_of(service_class).requests, service_class
         if dimse_msg_type:
-            chosen = _REQUESTS.get(str(dimse_msg_type))
+            chosen = _REQUESTS.get(dimse_msg_type)
             if chosen not in requests:
                 raise ValueError(f"{dimse_msg_type} is no operation of {service or keyword}")
             requests = (chosen,)

@@ -7,9 +7,10 @@ queued. A received PDU is never refused by these rules: `oddities` makes warning
 from __future__ import annotations
 
 from ..errors import LocalProtocolError
-from ..uids import is_valid_uid
+from ..record import values_of
+from ..uids import is_valid_uid, normalize_uid
 from .contexts import first_of_each_id, is_usable
-from .pdu import REJECT_REASONS, AssociateAC, AssociateRJ, AssociateRQ
+from .pdu import REJECT_REASONS, AssociateAC, AssociateRJ, AssociateRQ, NegotiationItem
 
 MINIMUM_LENGTH = 128
 """The smallest maximum length that we accept: a smaller one would make us send too many headers."""
@@ -49,11 +50,23 @@ def _invalid_uid(uid: str, field: str) -> LocalProtocolError:
     return LocalProtocolError(f"{field} {uid!r} is no valid UID (PS3.5 9.1)")
 
 
-def _check_common(pdu: AssociateRQ | AssociateAC) -> None:
+def _check_filled(*items: NegotiationItem | None) -> None:
+    for item in items:
+        missing = [name for name, value in values_of(item).items() if value is None] if item else []
+        if missing:
+            how = f"set it, or give it when the item is made: {type(item).__name__}({missing[0]}=..., ...)"
+            raise LocalProtocolError(f"{type(item).__name__} has no {' and no '.join(missing)}: {how}")
+
+
+def _check_common(pdu: AssociateRQ | AssociateAC, proposed: AssociateRQ | None = None) -> None:
+    """Check what both have; a role in answer to one that was `proposed` has its UID, valid or not."""
+    _check_filled(*pdu.role_selections, pdu.asynchronous_operations_window)
+    answered = {normalize_uid(role.sop_class_uid) for role in proposed.role_selections} if proposed else ()
+    for role in pdu.role_selections:
+        if role.sop_class_uid not in answered:
+            _check_uid(role.sop_class_uid, "SOP class of a role selection")
     if not pdu.protocol_version & 1:
         raise LocalProtocolError(f"protocol_version {pdu.protocol_version} lacks bit 0 (PS3.8 9.3.2)")
-    for role in pdu.role_selections:
-        _check_uid(role.sop_class_uid, "SOP class of a role selection")
     if pdu.maximum_length is not None and 0 < pdu.maximum_length < MINIMUM_LENGTH:
         raise LocalProtocolError(
             f"maximum_length is {pdu.maximum_length}, at least {MINIMUM_LENGTH} or 0 is needed"
@@ -74,8 +87,10 @@ def check_associate_rq(pdu: AssociateRQ) -> None:
     _check_common(pdu)
     if pdu.user_identity_response is not None:
         raise LocalProtocolError("user_identity_response belongs into the A-ASSOCIATE-AC")
+    _check_filled(pdu.user_identity)
     if pdu.user_identity is not None and not 1 <= pdu.user_identity.identity_type <= 5:
         raise LocalProtocolError(f"user identity type {pdu.user_identity.identity_type} is not 1 to 5")
+    _check_extended(pdu)
     contexts = pdu.presentation_contexts
     if not 1 <= len(contexts) <= 128:
         raise LocalProtocolError(
@@ -95,12 +110,24 @@ def check_associate_rq(pdu: AssociateRQ) -> None:
                 raise _invalid_uid(uid, f"transfer syntax of context {context.context_id}")
 
 
+def _check_extended(pdu: AssociateRQ) -> None:
+    """Check the items of the extended negotiation of a request; their answers repeat its UIDs."""
+    extended, common = pdu.sop_class_extended, pdu.sop_class_common_extended
+    _check_filled(*extended, *common)
+    for uid in [item.sop_class_uid for item in extended] + [item.sop_class_uid for item in common]:
+        _check_uid(uid, "SOP class of an extended negotiation")
+    for item in common:
+        _check_uid(item.service_class_uid, "service class of a common extended negotiation")
+        for uid in item.related_general_sop_class_uids:
+            _check_uid(uid, "related general SOP class of a common extended negotiation")
+
+
 def check_associate_ac(pdu: AssociateAC, request: AssociateRQ) -> None:
     """Check that each context of `request`, and no other, has one answer (PS3.8 9.3.3).
 
     The AE titles are reserved and not tested.
     """
-    _check_common(pdu)
+    _check_common(pdu, request)
     answers = first_of_each_id(pdu.presentation_contexts)
     proposed = first_of_each_id(request.presentation_contexts)
     if len(answers) != len(pdu.presentation_contexts) or answers.keys() != proposed.keys():

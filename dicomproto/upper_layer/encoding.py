@@ -53,7 +53,7 @@ def encode_pdu(pdu: PDU) -> bytes:
     """
     try:
         return _ENCODERS[type(pdu)](pdu)
-    except (struct.error, ValueError) as error:
+    except (struct.error, ValueError, TypeError, AttributeError) as error:  # the latter two: an unfilled item
         raise LocalProtocolError(f"{type(pdu).__name__} cannot be encoded: {error}") from error
 
 

@@ -7,6 +7,11 @@ are removed. `normalize_ae_title` and `normalize_uid` return the significant par
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ..judging import octets, short, text, texts, truth
 from ..record import Record
 from ..uids import APPLICATION_CONTEXT_NAME
 
@@ -48,45 +53,85 @@ class PresentationContextAC(Record):
     unknown_items: tuple[UnknownItem, ...] = ()
 
 
-class AsynchronousOperationsWindow(Record):
+_NOT_SET: Any = None
+"""The value of a field that an item made empty does not have yet."""
+
+_JUDGES: dict[str, Callable[[str, object], object]] = {
+    "str": text,
+    "tuple[str, ...]": texts,
+    "bytes": octets,
+    "bool": truth,
+    "int": short,
+}
+"""The check of each type of a field."""
+
+
+def _judged(item: type[NegotiationItem], field: str, kind: str, value: object) -> object:
+    is_missing = value is None and item._fields[field] is None
+    return value if is_missing else _JUDGES[kind](field, value)
+
+
+class NegotiationItem(Record):
+    """Base of the items of the extended negotiation, which may be made empty and filled field by field.
+
+    A field can be set while it has its default, and never again. A request with an item that lacks a field is
+    not sent. Raises TypeError or ValueError for a value of the wrong type or size.
+    """
+
+    def __init_subclass__(cls) -> None:
+        cls._converters = {
+            field: partial(_judged, cls, field, kind) for field, kind in cls.__annotations__.items()
+        }
+
+    if not TYPE_CHECKING:  # a checker takes the fields for read-only: give them when the item is made
+
+        def __setattr__(self, name: str, value: object) -> None:
+            fields, judges = type(self)._fields, type(self)._converters
+            if name in fields and getattr(self, name) == fields[name]:
+                object.__setattr__(self, name, judges[name](value))
+            else:
+                super().__setattr__(name, value)
+
+
+class AsynchronousOperationsWindow(NegotiationItem):
     """Operations that may be outstanding at once, 0 for any number (53H; PS3.7 D.3.3.3)."""
 
-    maximum_invoked: int
-    maximum_performed: int
+    maximum_invoked: int = _NOT_SET
+    maximum_performed: int = _NOT_SET
 
 
-class RoleSelection(Record):
+class RoleSelection(NegotiationItem):
     """Roles that the requestor proposes for itself, or that the acceptor grants it (54H; PS3.7 D.3.3.4)."""
 
-    sop_class_uid: str
-    scu_role: bool
-    scp_role: bool
+    sop_class_uid: str = _NOT_SET
+    scu_role: bool = False
+    scp_role: bool = False
 
 
-class SOPClassExtendedNegotiation(Record):
+class SOPClassExtendedNegotiation(NegotiationItem):
     """Service class application information for one SOP class (56H; PS3.7 D.3.3.5)."""
 
-    sop_class_uid: str
-    application_information: bytes
+    sop_class_uid: str = _NOT_SET
+    application_information: bytes = _NOT_SET
 
 
-class SOPClassCommonExtendedNegotiation(Record):
+class SOPClassCommonExtendedNegotiation(NegotiationItem):
     """Service class and related general SOP classes of a SOP class (57H; PS3.7 D.3.3.6)."""
 
-    sop_class_uid: str
-    service_class_uid: str
+    sop_class_uid: str = _NOT_SET
+    service_class_uid: str = _NOT_SET
     related_general_sop_class_uids: tuple[str, ...] = ()
     version: int = 0
 
 
-class UserIdentityRQ(Record):
+class UserIdentityRQ(NegotiationItem):
     """The identity of the requestor's user (58H; PS3.7 D.3.3.7.1).
 
     `identity_type` is 1 user name, 2 user name and passcode, 3 Kerberos ticket, 4 SAML assertion, 5 JWT.
     """
 
-    identity_type: int
-    primary_field: bytes
+    identity_type: int = _NOT_SET
+    primary_field: bytes = _NOT_SET
     secondary_field: bytes = b""
     positive_response_requested: bool = False
 

@@ -74,8 +74,8 @@ def test_registered(
         (PRIVATE, ServiceClass.STORAGE, "C-FIND", "C-FIND is no operation of"),
         (PRIVATE, ServiceClass.STORAGE, "C-FIRE", "C-FIRE is no operation of"),
         (PRIVATE, [NGetRQ], "C-FIND", "C-FIND is no operation of Private"),
-        ("Private", ServiceClass.STORAGE, "", "'Private' is no UID"),
-        ("", ServiceClass.STORAGE, "", "'' is no UID"),
+        ("Private", ServiceClass.STORAGE, "", "uid: 'Private' is no valid UID"),
+        ("", ServiceClass.STORAGE, "", "uid: '' is no valid UID"),
         (PRIVATE, "STORAGE", "", "a ServiceClass or classes of requests"),
         (PRIVATE, [NGetRQ, "C-FIND"], "", "a ServiceClass or classes of requests"),
     ],
@@ -134,5 +134,5 @@ def test_what_allows_no_request(given: object) -> None:
 
 @pytest.mark.parametrize("given", [None, 5, b"1.2.3", [PRIVATE], CStoreRQ])
 def test_what_is_no_uid(given: object) -> None:
-    with pytest.raises(TypeError, match="a UID is text, not "):
+    with pytest.raises(TypeError, match="uid: must be text, not "):
         STANDARD.with_sop_class(given, "PrivateClass", ServiceClass.STORAGE)  # type: ignore[arg-type]

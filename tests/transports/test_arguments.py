@@ -16,11 +16,11 @@ import pytest
 import trio as trio_library
 from pydicom.dataset import Dataset
 
-from dicomproto.config import Timeouts
+from dicomproto.errors import LocalProtocolError
 from dicomproto.negotiation import SupportedContext
 from dicomproto.services import ServiceClass
 from dicomproto.uids import DEFAULT_TRANSFER_SYNTAXES, EXPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
-from dicomproto.upper_layer.pdu import RoleSelection
+from dicomproto.upper_layer.pdu import RoleSelection, SOPClassExtendedNegotiation, UserIdentityRQ
 from dicomproto_transports import anyio, blocking, evt, trio
 from dicomproto_transports.contexts import (
     PresentationContext,
@@ -43,6 +43,13 @@ def an_ae(flavour: Any = blocking) -> Any:
     ae.add_requested_context(VERIFICATION)
     ae.add_supported_context(VERIFICATION)
     return ae
+
+
+def a_supported(**fields: object) -> SupportedContext:
+    made: SupportedContext = SupportedContext(
+        abstract_syntax=VERIFICATION, transfer_syntaxes=(EXPLICIT_VR_LITTLE_ENDIAN,)
+    ).replace(**fields)
+    return made
 
 
 def a_patient() -> Dataset:
@@ -82,10 +89,16 @@ ASSOCIATE: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"addr": "archive\n"}, ValueError, "not 'archive\\n'"),
     ({"addr": "a\0b"}, ValueError, "addr: must be the name or IP address of a host"),
     ({"addr": [a_patient()]}, TypeError, "not a list"),
-    ({"ae_title": 5}, TypeError, "an AE title is str or bytes, not an int"),
+    ({"ae_title": 5}, TypeError, "ae_title: an AE title is str or bytes, not an int"),
     ({"ae_title": ["PACS"]}, TypeError, "not a list"),
-    ({"calling_ae_title": 5}, TypeError, "an AE title is str or bytes"),
+    ({"ae_title": None}, TypeError, "ae_title: an AE title is str or bytes, not None"),
+    ({"ae_title": "A" * 17}, ValueError, "ae_title: an AE title has 1 to 16 ASCII characters"),
+    ({"calling_ae_title": 5}, TypeError, "calling_ae_title: an AE title is str or bytes"),
+    ({"calling_ae_title": b"\xff"}, ValueError, "calling_ae_title: an AE title has 1 to 16 ASCII"),
+    ({"calling_ae_title": "A\nB"}, ValueError, "calling_ae_title: an AE title has 1 to 16 ASCII"),
     ({"contexts": VERIFICATION}, TypeError, "contexts: must be a list of SOP classes"),
+    ({"contexts": {VERIFICATION: "1.2"}}, TypeError, "contexts: must be a list of SOP classes"),
+    ({"contexts": ["1..2"]}, LocalProtocolError, "abstract syntax of context 1 '1..2' is no valid UID"),
     ({"contexts": 5}, TypeError, "contexts: must be a list"),
     ({"contexts": ONE_CONTEXT}, TypeError, "not a PresentationContext"),
     ({"contexts": [5]}, TypeError, "a presentation context must be a SOP class UID"),
@@ -94,12 +107,26 @@ ASSOCIATE: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"contexts": [(VERIFICATION, 5)]}, TypeError, "a transfer syntax must be a UID"),
     ({"max_pdu": "16384"}, TypeError, "max_pdu: must be a whole number from 0, not '16384'"),
     ({"max_pdu": -1}, ValueError, "max_pdu: must be"),
+    ({"max_pdu": True}, TypeError, "max_pdu: must be a whole number from 0, not True"),
+    ({"max_pdu": 127}, ValueError, "max_pdu: must be 0 for any number, or a number of bytes from 128"),
+    ({"max_pdu": 2**32}, ValueError, "max_pdu: must be 0 for any number, or a number of bytes from 128"),
     (
         {"ext_neg": RoleSelection(sop_class_uid=VERIFICATION, scu_role=True, scp_role=True)},
         TypeError,
         "ext_neg: must be a list of items of the extended negotiation, not a RoleSelection",
     ),
     ({"ext_neg": [5]}, TypeError, "ext_neg holds items of the extended negotiation, not 5"),
+    ({"ext_neg": [RoleSelection()]}, LocalProtocolError, "RoleSelection has no sop_class_uid: set it, or"),
+    (
+        {"ext_neg": [UserIdentityRQ(identity_type=1)]},
+        LocalProtocolError,
+        "UserIdentityRQ has no primary_field: set it, or give it when the item is made",
+    ),
+    (
+        {"ext_neg": [SOPClassExtendedNegotiation(sop_class_uid="x", application_information=b"")]},
+        LocalProtocolError,
+        "SOP class of an extended negotiation 'x' is no valid UID",
+    ),
     ({"bind_address": HOST}, TypeError, "bind_address: must be (address, port), with port 0 for any"),
     ({"bind_address": (HOST, "0")}, TypeError, "bind_address: must be"),
     ({"bind_address": (HOST, 65536)}, ValueError, "a port is a number from 0 to 65535, not 65536"),
@@ -117,7 +144,6 @@ ASSOCIATE: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"timeouts": {"conect": 5}}, TypeError, "timeouts: there is none called 'conect'"),
     ({"timeouts": {"connect": "5"}}, TypeError, "timeouts: connect: must be a number of seconds, not '5'"),
     ({"timeouts": {"connect": -1}}, ValueError, "timeouts: connect: must be"),
-    ({"timeouts": Timeouts(connect="5")}, TypeError, "timeouts: connect: must be"),  # type: ignore[arg-type]
     ({"operations_window": (5, 1)}, TypeError, "operations_window: must be an AsynchronousOperationsWindow"),
     ({"strict_roles": "no"}, TypeError, "strict_roles: must be True or False, not 'no'"),
     ({"allow_unknown": "no"}, TypeError, "allow_unknown: must be True or False, not 'no'"),
@@ -208,14 +234,20 @@ START_SERVER: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"address": (HOST, 65536)}, ValueError, "a port is a number from 0 to 65535, not 65536"),
     ({"address": (HOST, -1)}, ValueError, "a port is a number"),
     ({"evt_handlers": (evt.EVT_C_ECHO, handle)}, TypeError, f"{HANDLERS}, this is one binding"),
-    ({"ae_title": 5}, TypeError, "an AE title is str or bytes, not an int"),
+    ({"ae_title": 5}, TypeError, "ae_title: an AE title is str or bytes, not an int"),
+    ({"ae_title": " "}, ValueError, "ae_title: an AE title has 1 to 16 ASCII characters"),
     ({"contexts": VERIFICATION}, TypeError, "contexts: must be a list"),
     ({"contexts": 5}, TypeError, "contexts: must be a list"),
+    ({"contexts": {VERIFICATION: "1.2"}}, TypeError, "contexts: must be a list of SOP classes"),
     ({"contexts": [5]}, TypeError, "a presentation context must be"),
+    ({"contexts": [a_supported(scp_role="yes")]}, TypeError, "scp_role: must be True or False, not 'yes'"),
+    ({"contexts": [a_supported(transfer_syntaxes=5)]}, TypeError, "a transfer syntax must be a UID"),
     ({"ssl_context": True}, TypeError, "ssl_context is an ssl.SSLContext"),
-    ({"proxy_protocol_from": 5}, TypeError, "proxy_protocol_from is a network such as"),
-    ({"proxy_protocol_from": [5]}, TypeError, "a network is text such as '10.0.0.0/8', not an int"),
-    ({"proxy_protocol_from": object()}, TypeError, "proxy_protocol_from is a network such as"),
+    ({"proxy_protocol_from": 5}, TypeError, "proxy_protocol_from: must be a network such as"),
+    ({"proxy_protocol_from": [5]}, TypeError, "proxy_protocol_from: must be a network such as"),
+    ({"proxy_protocol_from": object()}, TypeError, "proxy_protocol_from: must be a network such as"),
+    ({"proxy_protocol_from": "nowhere"}, ValueError, "proxy_protocol_from: must be a network such as"),
+    ({"proxy_protocol_from": None}, TypeError, "proxy_protocol_from: must be a network such as"),
     ({"reuse_port": "no"}, TypeError, "reuse_port: must be True or False"),
     ({"reuse_port": None}, TypeError, "reuse_port: must be True or False, not None"),
     ({"maximum_pending": "5"}, TypeError, "maximum_pending: must be a whole number"),
@@ -322,19 +354,51 @@ def test_of_a_context() -> None:
 
 def test_of_register_uid() -> None:
     ae = an_ae()
-    refused(lambda: ae.register_uid(5, "Private", ServiceClass.STORAGE), TypeError, "a UID is text, not int")
-    refused(lambda: ae.register_uid(b"1.2", "P", ServiceClass.STORAGE), TypeError, "a UID is text, not bytes")
+    for given, error, text in (
+        ((5, "Private"), TypeError, "uid: must be text, not int"),
+        ((b"1.2", "Private"), TypeError, "uid: must be text, not bytes"),
+        ((["1.2"], "Private"), TypeError, "uid: must be text, not list"),
+        (("1..2", "Private"), ValueError, "uid: '1..2' is no valid UID (PS3.5 9.1)"),
+        (("1.2", 5), TypeError, "keyword: must be text, not int"),
+        (("1.2", b"Private"), TypeError, "keyword: must be text, not bytes"),
+        (("1.2", " "), ValueError, "keyword: must be the name of the SOP class"),
+    ):
+        refused(lambda given=given: ae.register_uid(*given, ServiceClass.STORAGE), error, text)  # type: ignore[misc]
+    refused(
+        lambda: ae.register_uid("1.2", "Private", ServiceClass.STORAGE, 5),
+        TypeError,
+        "dimse_msg_type: must be text, not int",
+    )
     for given in (None, 5, [], [[]], [Dataset], "C-STORE"):
         text = "Private: a ServiceClass or classes of requests"
         refused(lambda given=given: ae.register_uid("1.2", "Private", given), ValueError, text)  # type: ignore[misc]
     refused(
         lambda: ae.register_uid("1.2", "Private", ServiceClass.QUERY_RETRIEVE, ["C-FIND"]),
+        TypeError,
+        "dimse_msg_type: must be text, not list",
+    )
+    refused(
+        lambda: ae.register_uid("1.2", "Private", ServiceClass.QUERY_RETRIEVE, "C-STORE"),
         ValueError,
-        "['C-FIND'] is no operation of",
+        "C-STORE is no operation of",
     )
 
 
 def test_of_roles() -> None:
+    for role in (5, "x", None, b"1", 1):
+        for name in ("scu_role", "scp_role"):
+            refused(
+                lambda name=name, role=role: build_role(VERIFICATION, **{name: role}),  # type: ignore[misc]
+                TypeError,
+                f"{name}: must be True or False, not ",
+            )
+    for uid in ("1..2", "9" * 65, "1.02", "1.2.", ".1"):
+        refused(
+            lambda uid=uid: build_role(uid, True),  # type: ignore[misc]
+            ValueError,
+            "is no valid UID, and cannot be proposed (PS3.5 9.1)",
+        )
+    assert build_role(VERIFICATION + "\0", scp_role=True).sop_class_uid == VERIFICATION
     refused(
         lambda: an_ae().add_supported_context(VERIFICATION, scu_role="yes"),
         TypeError,
@@ -381,7 +445,14 @@ CALLS: list[tuple[Callable[[Any], object], str]] = [
     ),
     (lambda assoc: assoc.send_c_find(a_patient(), None), "query_model: must be a UID, as text, not None"),
     (lambda assoc: assoc.send_c_get(a_patient(), [GET]), "query_model: must be a UID"),
-    (lambda assoc: assoc.send_c_move(a_patient(), None, MOVE), "an AE title is str or bytes, not None"),
+    (lambda assoc: assoc.send_c_move(a_patient(), None, MOVE), "move_aet: an AE title is str or bytes, not"),
+    (lambda assoc: assoc.send_n_set(a_patient(), MPPS, 5), "instance_uid: must be a UID, as text, not 5"),
+    (lambda assoc: assoc.send_n_create(a_patient(), MPPS, ["1.2"]), "instance_uid: must be a UID, as text"),
+    (lambda assoc: assoc.send_n_get(None, MPPS_RETRIEVE, None), "instance_uid: must be a UID, as text, not"),
+    (lambda assoc: assoc.send_n_action(None, 1, MPPS, b"1.2"), "instance_uid: must be a UID, as text, not"),
+    (lambda assoc: assoc.send_n_event_report(None, 1, MPPS, 1.5), "instance_uid: must be a UID, as text"),
+    (lambda assoc: assoc.send_n_delete(MPPS, True), "instance_uid: must be a UID, as text, not True"),
+    (lambda assoc: assoc.store_many([an_object()], priority="high"), "priority: must be a whole number"),
     (lambda assoc: assoc.send_n_set(a_patient(), 5, "1.2"), "class_uid: must be a UID, as text, not 5"),
     (lambda assoc: assoc.send_n_delete(None, "1.2"), "class_uid: must be a UID"),
     (lambda assoc: assoc.send_n_get("PatientName", MPPS_RETRIEVE, "1.2"), TAGS + "'PatientName'"),

@@ -19,8 +19,10 @@ from dicomproto.dimse.commands import CEchoRQ, CStoreRQ
 from dicomproto.errors import LocalProtocolError
 from dicomproto.upper_layer.pdu import (
     AsynchronousOperationsWindow,
+    RoleSelection,
     SOPClassCommonExtendedNegotiation,
     SOPClassExtendedNegotiation,
+    UserIdentityRQ,
 )
 from dicomproto_transports import blocking, evt
 from dicomproto_transports import trio as trio_flavour
@@ -494,9 +496,46 @@ def test_a_window_that_is_none(configured: Any) -> None:
         ae.maximum_operations = configured
 
 
+def test_items_that_are_made_empty_and_filled_are_negotiated(backend: AnyBackend) -> None:
+    seen: list[Any] = []
+    handlers = [
+        (
+            evt.EVT_USER_ID,
+            lambda event: seen.append((event.user_id_type, event.primary_field)) or (True, None),
+        ),
+        (evt.EVT_SOP_EXTENDED, lambda event: seen.append(event.app_info) or event.app_info),
+        (evt.EVT_SOP_COMMON, lambda event: seen.append(list(event.items)) or event.items),
+    ]
+    role, extended, common = (
+        RoleSelection(),
+        SOPClassExtendedNegotiation(),
+        SOPClassCommonExtendedNegotiation(),
+    )
+    identity, window = UserIdentityRQ(), AsynchronousOperationsWindow()
+    items: Any = [role, extended, common, identity, window]
+    for item in items[:3]:
+        item.sop_class_uid = CT_IMAGE
+    items[0].scp_role = True
+    items[1].application_information = b"\1"
+    items[2].service_class_uid = "1.2.840.10008.4.2"
+    items[3].identity_type, items[3].primary_field = 1, b"me"
+    items[4].maximum_invoked, items[4].maximum_performed = 5, 1
+
+    async def main() -> None:
+        ae = make_ae(backend, "SCP")
+        ae.maximum_operations = 3
+        async with associated(backend, make_server(backend, handlers, ae), ext_neg=items) as assoc:
+            (context,) = [one for one in assoc.accepted_contexts if one.abstract_syntax == CT_IMAGE]
+            assert (context.requestor_is_scu, context.requestor_is_scp) == (False, True)
+            assert assoc.acceptor.asynchronous_operations == window.replace(maximum_invoked=3)
+            assert assoc.acceptor.sop_class_extended == {CT_IMAGE: b"\1"}
+
+    backend.run(main)
+    assert sorted(map(str, seen)) == sorted(map(str, [(1, b"me"), {CT_IMAGE: b"\1"}, [CT_IMAGE]]))
+
+
 def test_a_user_identity_is_rejected_when_its_handler_fails(caplog: pytest.LogCaptureFixture) -> None:
     from dicomproto.errors import AssociationRejected
-    from dicomproto.upper_layer.pdu import UserIdentityRQ
 
     backend = Lockstep()
     ext_neg = [UserIdentityRQ(identity_type=1, primary_field=b"me")]

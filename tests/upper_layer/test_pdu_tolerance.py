@@ -523,11 +523,9 @@ def _rq(**fields: object) -> AssociateRQ:
                 CONTEXT.replace(abstract_syntax="1" * 40000, transfer_syntaxes=("1" * 40000,)),
             )
         ),
-        _rq(
-            asynchronous_operations_window=AsynchronousOperationsWindow(
-                maximum_invoked=65536, maximum_performed=0
-            )
-        ),
+        _rq(asynchronous_operations_window=AsynchronousOperationsWindow(maximum_invoked=1)),
+        _rq(role_selections=(RoleSelection(scp_role=True),)),
+        _rq(user_identity=UserIdentityRQ()),
         _rq(user_identity=UserIdentityRQ(identity_type=256, primary_field=b"")),
         _rq(user_identity=UserIdentityRQ(identity_type=1, primary_field=bytes(65536))),
         _rq(unknown_items=(UnknownItem(item_type=256, data=b""),)),

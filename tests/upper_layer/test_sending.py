@@ -22,6 +22,8 @@ from dicomproto.upper_layer import (
     PresentationDataValue,
     Role,
     RoleSelection,
+    SOPClassCommonExtendedNegotiation,
+    SOPClassExtendedNegotiation,
     State,
     UpperLayer,
     UserIdentityAC,
@@ -224,6 +226,8 @@ def context(**fields: object) -> dict[str, object]:
     return {"presentation_contexts": (CONTEXT.replace(**fields),)}
 
 
+EXTENDED = SOPClassExtendedNegotiation(sop_class_uid="1.2", application_information=b"")
+COMMON = SOPClassCommonExtendedNegotiation(sop_class_uid="1.2", service_class_uid="1.3")
 BAD_ROLE = RoleSelection(sop_class_uid="x", scu_role=True, scp_role=True)
 RQ_REFUSED = [
     ({"called_ae_title": ""}, "called_ae_title"),
@@ -260,6 +264,37 @@ RQ_REFUSED = [
         {"role_selections": (RoleSelection(sop_class_uid="x", scu_role=True, scp_role=True),)},
         "role selection",
     ),
+    ({"role_selections": (RoleSelection(scp_role=True),)}, "RoleSelection has no sop_class_uid: set it"),
+    (
+        {"asynchronous_operations_window": AsynchronousOperationsWindow()},
+        "AsynchronousOperationsWindow has no maximum_invoked and no maximum_performed: set it, or give it",
+    ),
+    (
+        {"sop_class_extended": (SOPClassExtendedNegotiation(sop_class_uid="1.2"),)},
+        r"has no application_information: .* SOPClassExtendedNegotiation\(application_information=..., ...\)",
+    ),
+    (
+        {"sop_class_extended": (EXTENDED.replace(sop_class_uid="1..2"),)},
+        "SOP class of an extended negotiation '1..2' is no valid UID",
+    ),
+    (
+        {"sop_class_common_extended": (SOPClassCommonExtendedNegotiation(sop_class_uid="1.2"),)},
+        "SOPClassCommonExtendedNegotiation has no service_class_uid",
+    ),
+    (
+        {"sop_class_common_extended": (COMMON.replace(sop_class_uid="x"),)},
+        "SOP class of an extended negotiation 'x'",
+    ),
+    (
+        {"sop_class_common_extended": (COMMON.replace(service_class_uid="9" * 65),)},
+        "service class of a common extended negotiation '9",
+    ),
+    (
+        {"sop_class_common_extended": (COMMON.replace(related_general_sop_class_uids=["1.2", ""]),)},
+        "related general SOP class of a common extended negotiation ''",
+    ),
+    ({"sop_class_common_extended": (COMMON.replace(version=256),)}, "cannot be encoded"),
+    ({"user_identity": UserIdentityRQ(identity_type=1)}, "UserIdentityRQ has no primary_field"),
     ({"user_identity": UserIdentityRQ(identity_type=6, primary_field=b"")}, "identity type 6"),
     ({"user_identity_response": UserIdentityAC()}, "belongs into the A-ASSOCIATE-AC"),
 ]
@@ -311,6 +346,16 @@ def test_each_result_is_sent(result: int) -> None:
     assert machine.state is State.STA6
 
 
+def test_a_role_is_answered_with_the_uid_that_was_proposed_valid_or_not() -> None:
+    """A peer that proposes an odd UID, which we support, is not a fault of ours."""
+    machine = UpperLayer(A)
+    machine.transport_connected()
+    machine.receive_data(encode_pdu(RQ.replace(role_selections=(BAD_ROLE.replace(sop_class_uid="1..2"),))))
+    events_of(machine)
+    machine.send(AC.replace(role_selections=(BAD_ROLE.replace(sop_class_uid="1..2"),)))
+    assert machine.state is State.STA6
+
+
 def answers(*contexts: PresentationContextAC) -> dict[str, object]:
     return {"presentation_contexts": contexts}
 
@@ -333,6 +378,7 @@ AC_REFUSED = [
         {"role_selections": (RoleSelection(sop_class_uid="bad", scu_role=True, scp_role=True),)},
         "no valid UID",
     ),
+    ({"role_selections": (RoleSelection(),)}, "RoleSelection has no sop_class_uid"),
     (answers(), "answered once"),
     (answers(ACCEPTED, ACCEPTED), "answered once"),
     (answers(ACCEPTED.replace(context_id=5)), "answered once"),

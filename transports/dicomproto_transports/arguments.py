@@ -5,18 +5,28 @@ Error texts show text and numbers. Of other objects they show the type, since th
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar, cast
+from typing import TYPE_CHECKING, TypeGuard, TypeVar, cast
 
 from dicomproto.config import Timeouts
 from dicomproto.negotiation import Proposal, SupportedContext, index_supported
 from dicomproto.uids import DEFAULT_TRANSFER_SYNTAXES
 from dicomproto.upper_layer.pdu import AsynchronousOperationsWindow, PresentationContextRQ
 
-from .checks import checked, own_title, seconds_or_none, timeouts, whole, wrong
+from .checks import (
+    changed_timeouts,
+    checked,
+    host,
+    index_or_none,
+    or_none,
+    own_title,
+    port,
+    seconds,
+    truth,
+    wrong,
+)
 from .contexts import ABSTRACT_SYNTAX, TRANSFER_SYNTAX, plain_uid
-from .error_text import named, shown
+from .error_text import named
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -55,18 +65,10 @@ def objects(given: Iterable[T]) -> Iterable[T]:
 # --- addresses ------------------------------------------------------------------------------------
 
 
-def check_address(host: object, port: object) -> int:
+def check_address(addr: object, number: object) -> int:
     """Check the address of a peer, and return its port."""
-    if not isinstance(host, str):
-        raise TypeError(f"addr: {wrong('the name or IP address of a host, as text', host)}")
-    if not host.strip() or not host.isprintable():
-        raise ValueError(f"addr: {wrong('the name or IP address of a host', host)}")
-    number = _number(port)
-    if number is None:
-        raise TypeError(f"a port is a number from 1 to 65535, not {shown(port)}")
-    if not 0 < number < 65536:  # getaddrinfo(3) would take it modulo 65536
-        raise ValueError(f"a port is a number from 1 to 65535, not {number}")
-    return number
+    checked("addr", host, addr)
+    return port(number)
 
 
 def check_bind_address(given: object) -> None:
@@ -79,43 +81,26 @@ def is_local_address(given: object) -> TypeGuard[tuple[str, int]]:
     """Tell whether something is (host, port), with port 0 for any; raises ValueError for a wrong port."""
     if not isinstance(given, tuple) or len(given) != 2 or not isinstance(given[0], str):
         return False
-    number = _number(given[1])
-    if number is not None and not 0 <= number < 65536:
-        raise ValueError(f"a port is a number from 0 to 65535, not {number}")
-    return number is not None
-
-
-def _number(given: Any) -> int | None:
-    try:
-        return None if isinstance(given, bool) else operator.index(given)
-    except TypeError:
-        return None
+    if index_or_none(given[1]) is None:
+        return False
+    port(given[1], 0)
+    return True
 
 
 # --- the rest of `associate` and `start_server` ---------------------------------------------------
 
 
-def maximum_length(given: object) -> None:
-    """Check a maximum length that replaces the setting."""
-    if given is not None:
-        checked("max_pdu", whole(), given)
+def title(name: str, given: object) -> str:
+    """Return the argument `name` of a call, an AE title, without padding."""
+    return checked(name, own_title, given)
 
 
 def timeouts_of(given: object, defaults: Timeouts) -> Timeouts:
     """Return the timeouts of one association, given whole or as a mapping of those that differ."""
-    if given is None:
-        return defaults
-    if isinstance(given, Timeouts):
-        return checked("timeouts", timeouts, given)
-    wanted = "a Timeouts, or a mapping of those that differ, such as {'connect': 5}"
-    if not isinstance(given, Mapping):
-        raise TypeError(f"timeouts: {wrong(wanted, given)}")
-    for name, value in given.items():
-        if name not in Timeouts._fields:
-            known = ", ".join(Timeouts._fields)
-            raise TypeError(f"timeouts: there is none called {name!r}; there are {known}")
-        checked(f"timeouts: {name}", seconds_or_none, value)
-    return defaults.replace(**given)
+    changed = checked("timeouts", changed_timeouts, given)
+    if isinstance(changed, Timeouts):
+        return changed
+    return defaults.replace(**changed) if changed else defaults
 
 
 def listed(name: str, wanted: str, given: object) -> Iterable[object]:
@@ -138,9 +123,15 @@ def check_flag(name: str, given: object, *, or_none: bool = False) -> None:
         raise TypeError(f"{name}: {wrong('True or False', given)}")
 
 
+def check_shutdown(grace: object, refuse: object) -> None:
+    """Check the arguments of `shutdown`."""
+    checked("grace", seconds, grace)
+    check_flag("refuse", refuse)
+
+
 def number(name: str, given: object) -> int:
     """Return the argument `name` of a call as a number; the command checks its range."""
-    found = _number(given)
+    found = index_or_none(given)
     if found is None:
         raise TypeError(f"{name}: {wrong('a whole number', given)}")
     return found
@@ -181,10 +172,17 @@ def supported_index(contexts: Iterable[Context | SupportedContext]) -> dict[str,
     records = []
     for context in contexts:
         uid, syntaxes = proposal_of(context)
-        if not isinstance(context, SupportedContext):
-            context = SupportedContext(abstract_syntax=uid, transfer_syntaxes=syntaxes)
-        records.append(context)
+        roles = {}
+        if isinstance(context, SupportedContext):
+            roles = {"scu_role": role(scu_role=context.scu_role), "scp_role": role(scp_role=context.scp_role)}
+        records.append(SupportedContext(abstract_syntax=uid, transfer_syntaxes=syntaxes, **roles))
     return index_supported(records)
+
+
+def role(**argument: object) -> bool | None:
+    """Check one keyword argument, a role that is granted or not, and return it; an error names it."""
+    ((name, given),) = argument.items()
+    return checked(name, or_none(truth), given)
 
 
 def proposal_of(context: object) -> tuple[str, tuple[str, ...]]:

@@ -103,28 +103,30 @@ def pdu_size(value: object) -> int:
 
 
 def limits(value: object) -> Limits:
-    """Check limits, and each of them."""
+    """Check limits, which have judged their values when they were made."""
     if not isinstance(value, Limits):
         raise TypeError(wrong("a Limits, such as Limits(collect=2**20)", value))
-    for field in Limits._fields:
-        _field(field, whole(), getattr(value, field))
     return value
 
 
 def timeouts(value: object) -> Timeouts:
-    """Check timeouts, and each of them."""
+    """Check timeouts, which have judged their values when they were made."""
     if not isinstance(value, Timeouts):
         raise TypeError(wrong("a Timeouts, such as Timeouts(idle=60)", value))
-    for field in Timeouts._fields:
-        _field(field, seconds_or_none, getattr(value, field))
     return value
 
 
-def _field(field: str, check: Check, value: object) -> None:
-    try:
-        check(value)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"{field}: {error}") from None
+def changed_timeouts(value: object) -> Timeouts | Mapping[str, float | None] | None:
+    """Check timeouts, given whole, as a mapping of those that differ, or None."""
+    if value is None or isinstance(value, Timeouts):
+        return value
+    if not isinstance(value, Mapping):
+        raise TypeError(wrong("a Timeouts, or a mapping of those that differ, such as {'connect': 5}", value))
+    for name, given in value.items():
+        if name not in Timeouts._fields:
+            raise TypeError(f"there is none called {name!r:.80}; there are {', '.join(Timeouts._fields)}")
+        checked(name, seconds_or_none, given)
+    return value
 
 
 def uid(value: object) -> str:
@@ -155,7 +157,7 @@ def title_of(value: object) -> str:
 
 def several(value: object) -> Iterable[Any]:
     """Check an iterable, such as a list of presentation contexts."""
-    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
         raise TypeError(wrong("a list of SOP classes or presentation contexts", value))
     return value
 
@@ -165,7 +167,7 @@ def names(value: object) -> object:
     if isinstance(value, str | bytes):
         own_title(value)
         return value
-    if not isinstance(value, Iterable):
+    if isinstance(value, Mapping) or not isinstance(value, Iterable):
         raise TypeError(wrong("an AE title or a list of them", value))
     titles = tuple(value)
     for title in titles:
@@ -212,7 +214,7 @@ def _unmapped(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
     return IPv4Network((whole & 0xFFFFFFFF, network.prefixlen - 96))
 
 
-def networks(value: object) -> object:
+def networks(value: Any) -> Any:
     """Check one IP network or several."""
     is_one = isinstance(value, str) or hasattr(value, "network_address")  # a network is iterable itself
     given = tuple(value) if isinstance(value, Iterable) and not is_one else value
@@ -274,22 +276,71 @@ def connect_or_none(value: object) -> object:
     return value
 
 
+def host(value: object) -> str:
+    """Check the name or IP address of a host."""
+    if not isinstance(value, str):
+        raise TypeError(wrong("the name or IP address of a host, as text", value))
+    if not value.strip() or not value.isprintable():
+        raise ValueError(wrong("the name or IP address of a host", value))
+    return value
+
+
+def port(value: object, low: int = 1) -> int:
+    """Check the number of a port; getaddrinfo(3) would take a larger one modulo 65536."""
+    number = index_or_none(value)
+    if number is None:
+        raise TypeError(f"a port is a number from {low} to 65535, not {shown(value)}")
+    if not low <= number < 65536:
+        raise ValueError(f"a port is a number from {low} to 65535, not {number}")
+    return number
+
+
+def index_or_none(value: Any) -> int | None:
+    """Return a whole number of any type but bool; None for something else."""
+    try:
+        return None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        return None
+
+
 def destinations(value: object) -> object:
     """Check addresses by AE title; the dictionary itself is kept, and may change."""
     wanted = "a dictionary of (host, port) or (host, port, options of associate) by AE title"
     if not isinstance(value, dict):
         raise TypeError(wrong(wanted, value))
-    for name, address in value.items():
-        is_address = (
-            isinstance(address, tuple)
-            and len(address) in (2, 3)
-            and isinstance(address[0], str)
-            and isinstance(address[1], int)
-            and all(isinstance(options, Mapping) for options in address[2:])
-        )
-        if not isinstance(name, str) or not is_address:
-            raise TypeError(f"must be {wanted}; {repr(name)[:80]} has none")
+    for title, address in value.items():
+        is_address = isinstance(address, tuple) and len(address) in (2, 3)
+        if not isinstance(title, str) or not is_address:
+            raise TypeError(f"must be {wanted}; {shown(title)} has none")
+        checked(shown(title), _stripped_title, title)
+        checked(shown(title), _destination, address)
     return value
+
+
+def _stripped_title(title: object) -> object:
+    """Check the name of a destination: what a C-MOVE names is compared without padding."""
+    if own_title(title) != title:
+        raise ValueError("an AE title without spaces around it is wanted")
+    return title
+
+
+def _destination(address: Any) -> object:
+    """Check (host, port[, options]) of a destination."""
+    host(address[0])
+    port(address[1])
+    options = address[2] if len(address) == 3 else {}
+    if not isinstance(options, Mapping):
+        raise TypeError(f"the options of associate {wrong('a dictionary', options)}")
+    for name, given in options.items():
+        if name not in OPTIONS:
+            raise TypeError(f"associate has no option {name!r:.80}{hint(str(name), OPTIONS)}")
+        checked(name, OPTIONS[name], given)
+    return address
+
+
+def or_none(check: Callable[[object], T]) -> Callable[[object], T | None]:
+    """Return a check that allows None as well."""
+    return lambda value: None if value is None else check(value)
 
 
 def charset_or_none(value: object) -> str | None:
@@ -316,7 +367,7 @@ def window_of(operations: Any) -> AsynchronousOperationsWindow:
     return AsynchronousOperationsWindow(maximum_invoked=invoked, maximum_performed=performed)
 
 
-def own_title(title: str | bytes) -> str:
+def own_title(title: object) -> str:
     """Return an AE title without padding.
 
     Raises ValueError for one that PS3.5 Table 6.2-1 does not allow, and TypeError for other things than text.
@@ -329,6 +380,24 @@ def own_title(title: str | bytes) -> str:
         raise ValueError(f"an AE title has 1 to 16 ASCII characters and no backslash, unlike {title!r}")
     return text
 
+
+OPTIONS: dict[str, Check] = {
+    "ae_title": title_of,
+    "calling_ae_title": or_none(title_of),
+    "contexts": or_none(several),
+    "max_pdu": or_none(pdu_size),
+    "ext_neg": or_none(several),
+    "bind_address": lambda value: value,
+    "tls_args": lambda value: value,
+    "evt_handlers": or_none(several),
+    "timeouts": changed_timeouts,
+    "operations_window": lambda value: value,
+    "strict_roles": or_none(truth),
+    "allow_unknown": or_none(truth),
+    "pack_pdvs": truth,
+    "assume_charset": charset_or_none,
+}
+"""The options of `associate`, each with a check that needs nothing else; the call itself checks the rest."""
 
 CHECKS: dict[str, Check] = {
     "limits": limits,

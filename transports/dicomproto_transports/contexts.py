@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from dicomproto.services import _sop_class_table as tables
 from dicomproto.uids import DEFAULT_TRANSFER_SYNTAXES as _DEFAULT
-from dicomproto.uids import normalize_uid
+from dicomproto.uids import is_valid_uid, normalize_uid
 from dicomproto.upper_layer.pdu import PresentationContextRQ, RoleSelection
 
 
@@ -176,11 +176,13 @@ def build_context(
 def build_role(uid: str, scu_role: bool = False, scp_role: bool = False) -> RoleSelection:
     """Return the item of `ext_neg` that proposes roles for the requestor (PS3.7 D.3.3.4).
 
-    Raises TypeError or ValueError for a UID that is not valid.
+    Raises TypeError or ValueError for a UID that is not valid (PS3.5 9.1), and TypeError for a role that is
+    not True or False.
     """
-    return RoleSelection(
-        sop_class_uid=plain_uid(ABSTRACT_SYNTAX, uid), scu_role=bool(scu_role), scp_role=bool(scp_role)
-    )
+    plain = plain_uid(ABSTRACT_SYNTAX, uid)
+    if not is_valid_uid(plain):
+        raise ValueError(f"{plain!r:.80} is no valid UID, and cannot be proposed (PS3.5 9.1)")
+    return RoleSelection(sop_class_uid=plain, scu_role=scu_role, scp_role=scp_role)
 
 
 # --- UIDs ------------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from dicomproto.errors import ConnectionLost
 
 from . import evt
-from .arguments import Context
+from .arguments import Context, check_shutdown
 from .asynchronous import AsyncAE
 from .entity.acceptor import ServerCore
 from .entity.association import Association
@@ -342,6 +342,7 @@ class LockstepServer(Serving):
         New connections are refused. With `refuse` new associations are rejected as temporary congestion
         (2, 3, 1), until the last association has ended or the grace is over.
         """
+        check_shutdown(grace, refuse)
         self._associations.begin_shutdown()
         if not refuse:
             self._world._ports.pop(self.port, None)

@@ -26,11 +26,11 @@ from dicomproto.upper_layer.pdu import (
 )
 
 from .. import evt
-from ..arguments import Context, supported_index
+from ..arguments import Context, supported_index, title
 from ..association.held_bytes import HeldBytes
 from ..association.log_lines import log, log_acceptance, log_connection
 from ..association.session import Session
-from ..checks import checked, own_title, several
+from ..checks import checked, several
 from ..logs import with_dumps
 from ..scp.negotiation import intervene
 from ..server.places import Place, Places
@@ -98,7 +98,7 @@ class ServerCore:
     ) -> None:
         self.handlers: Handlers = ae.bind(evt_handlers)
         self._ae = ae
-        self._ae_title = None if ae_title is None else own_title(ae_title)
+        self._ae_title = None if ae_title is None else title("ae_title", ae_title)
         self._contexts = None
         if contexts is not None:
             self._contexts = list(supported_index(checked("contexts", several, contexts)).values())

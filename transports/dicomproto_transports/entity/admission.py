@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from dicomproto.errors import AssociationError
 
-from ..error_text import named, timed_out
+from ..checks import checked, networks
+from ..error_text import timed_out
 from ..streams.addresses import name_of
 from ..streams.networks import Networks
 
@@ -30,18 +31,12 @@ if TYPE_CHECKING:
 log: logging.Logger = logging.getLogger("dicomproto.server")
 
 
-def _check_proxies(given: object) -> None:
-    if isinstance(given, bytes) or not isinstance(given, Iterable):
-        wanted = "a network such as '10.0.0.0/8', or a list of them"
-        raise TypeError(f"proxy_protocol_from is {wanted}, not {named(given)}")
-
-
 class Admission:
     """Admits the connections of a server, and returns the stream to serve."""
 
     def __init__(self, proxies: Network | Iterable[Network], ssl_context: TLSContext | None) -> None:
-        _check_proxies(proxies)
-        self._proxies = Networks(proxies) if proxies else None
+        trusted = checked("proxy_protocol_from", networks, proxies)
+        self._proxies = Networks(trusted) if trusted else None
         self._ssl_context = ssl_context
         if ssl_context is not None:
             _handshake(ssl_context)  # a bad context raises here, not for each connection

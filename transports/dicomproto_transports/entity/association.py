@@ -44,7 +44,7 @@ from dicomproto.uids import VERIFICATION
 from .. import arguments
 from ..association.closing import abort, leave_block, release
 from ..association.endings import AbortOnCut
-from ..checks import checked, own_title, seconds_or_none, wrong
+from ..checks import checked, seconds_or_none, wrong
 from ..error_text import known_as
 from ..files.objects import KnownFile, prepare
 from ..files.sources import Encoding
@@ -158,6 +158,7 @@ class Association(BaseAssociation):
         """
         arguments.check_flag("never_convert", never_convert)
         arguments.check_flag("send_truncated", send_truncated)
+        arguments.number("priority", priority)
         return StoreOutcomes(
             session_of(self),
             arguments.objects(objects),
@@ -215,7 +216,7 @@ class Association(BaseAssociation):
         request = CMoveRQ(
             MessageID=_message_id(msg_id),
             AffectedSOPClassUID=_uid(query_model=query_model),
-            MoveDestination=own_title(move_aet),
+            MoveDestination=arguments.title("move_aet", move_aet),
             Priority=priority,
         )
         return _responses(session_of(self), request, dataset)
@@ -248,7 +249,7 @@ class Association(BaseAssociation):
         request = NEventReportRQ(
             MessageID=_message_id(msg_id),
             AffectedSOPClassUID=_uid(class_uid=class_uid),
-            AffectedSOPInstanceUID=instance_uid,
+            AffectedSOPInstanceUID=_uid(instance_uid=instance_uid),
             EventTypeID=arguments.number("event_type", event_type),
         )
         return await ask(session_of(self), request, dataset, meta_uid)
@@ -268,7 +269,7 @@ class Association(BaseAssociation):
         request = NGetRQ(
             MessageID=_message_id(msg_id),
             RequestedSOPClassUID=_uid(class_uid=class_uid),
-            RequestedSOPInstanceUID=instance_uid,
+            RequestedSOPInstanceUID=_uid(instance_uid=instance_uid),
             AttributeIdentifierList=arguments.tags_of(identifier_list) or None,
         )
         return await ask(session_of(self), request, None, meta_uid)
@@ -289,7 +290,7 @@ class Association(BaseAssociation):
         request = NSetRQ(
             MessageID=_message_id(msg_id),
             RequestedSOPClassUID=_uid(class_uid=class_uid),
-            RequestedSOPInstanceUID=instance_uid,
+            RequestedSOPInstanceUID=_uid(instance_uid=instance_uid),
         )
         return await ask(session_of(self), request, dataset, meta_uid)
 
@@ -309,7 +310,7 @@ class Association(BaseAssociation):
         request = NActionRQ(
             MessageID=_message_id(msg_id),
             RequestedSOPClassUID=_uid(class_uid=class_uid),
-            RequestedSOPInstanceUID=instance_uid,
+            RequestedSOPInstanceUID=_uid(instance_uid=instance_uid),
             ActionTypeID=arguments.number("action_type", action_type),
         )
         return await ask(session_of(self), request, dataset, meta_uid)
@@ -330,7 +331,7 @@ class Association(BaseAssociation):
         request = NCreateRQ(
             MessageID=_message_id(msg_id),
             AffectedSOPClassUID=_uid(class_uid=class_uid),
-            AffectedSOPInstanceUID=instance_uid,
+            AffectedSOPInstanceUID=None if instance_uid is None else _uid(instance_uid=instance_uid),
         )
         return await ask(session_of(self), request, dataset, meta_uid)
 
@@ -341,7 +342,7 @@ class Association(BaseAssociation):
         request = NDeleteRQ(
             MessageID=_message_id(msg_id),
             RequestedSOPClassUID=_uid(class_uid=class_uid),
-            RequestedSOPInstanceUID=instance_uid,
+            RequestedSOPInstanceUID=_uid(instance_uid=instance_uid),
         )
         return (await ask(session_of(self), request, None, meta_uid))[0]
 

@@ -20,7 +20,6 @@ from dicomproto.upper_layer.pdu import (
 from .. import arguments, evt
 from ..arguments import Context
 from ..association.log_lines import log_acceptance, log_connection
-from ..checks import own_title
 from ..error_text import shown, uid_named
 from ..streams.addresses import name_of
 from ..streams.supplied import check_stream
@@ -67,8 +66,8 @@ def request_of(
     if unknown:
         raise TypeError(f"ext_neg holds items of the extended negotiation, not {shown(unknown[0])}")
     return build_associate_rq(
-        settings.ae_title if calling is None else own_title(calling),
-        own_title(called),
+        settings.ae_title if calling is None else arguments.title("calling_ae_title", calling),
+        arguments.title("ae_title", called),
         proposals,
         maximum_length=settings.maximum_pdu_size if max_pdu is None else max_pdu,
         implementation_class_uid=settings.implementation_class_uid,

@@ -37,6 +37,7 @@ from ..arguments import (
     context_uid,
     given_syntaxes,
     proposal_of,
+    role,
     supported_index,
     transfer_syntaxes,
     without,
@@ -50,7 +51,6 @@ from ..checks import (
     own_title,
     several,
     title_of,
-    truth,
     window_of,
 )
 from ..contexts import PresentationContext
@@ -324,14 +324,11 @@ class Settings(NamedTimeouts):
         `transfer_syntax` has the preferred one first. A second call for a SOP class adds transfer syntaxes.
         The roles say whether a requestor that proposes them for itself is granted them; None grants.
         """
-        for name, role in (("scu_role", scu_role), ("scp_role", scp_role)):
-            if role is not None:
-                checked(name, truth, role)
         added = SupportedContext(
             abstract_syntax=context_uid(abstract_syntax),
             transfer_syntaxes=transfer_syntaxes(transfer_syntax),
-            scu_role=scu_role,
-            scp_role=scp_role,
+            scu_role=role(scu_role=scu_role),
+            scp_role=role(scp_role=scp_role),
         )
         known = self._supported.get(added.abstract_syntax)
         self._supported.update(index_supported([added] if known is None else [known, added]))
@@ -359,7 +356,7 @@ class Settings(NamedTimeouts):
 
         Associations then refuse other requests for it, and statuses have the meanings of its service class.
         `dimse_msg_type` ("C-FIND", "C-GET" or "C-MOVE") is its request, in a query/retrieve service class.
-        Raises ValueError.
+        Raises TypeError or ValueError.
         """
         self.sop_classes = self.sop_classes.with_sop_class(uid, keyword, service_class, dimse_msg_type)
 

@@ -9,6 +9,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, Self
 
+from ..arguments import check_shutdown
 from ..error_text import known_as
 from ..streams.event_loop import AsyncWaiter, Group, Library, refuse_with
 from ..streams.listening import ListenOn, accept, addresses_of, listeners
@@ -87,6 +88,7 @@ class Server(Serving):
         handler in a thread does not return: its thread goes on, and its result is ignored. A handler may call
         this; the grace does not wait for its own association, which is aborted with the rest.
         """
+        check_shutdown(grace, refuse)
         self._associations.begin_shutdown()
         if not self._entered:
             self._close_listeners()

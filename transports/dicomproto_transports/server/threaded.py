@@ -13,6 +13,7 @@ from time import monotonic
 from types import TracebackType
 from typing import Self
 
+from ..arguments import check_shutdown
 from ..streams.blocking_waits import LONGEST_POLL, BlockingBackend, PollWaiter, Wake, run
 from ..streams.interface import ServerShutdown
 from ..streams.listening import ListenOn, accept, addresses_of, listeners
@@ -250,6 +251,7 @@ class Server(Serving):
 
 def shut_down(servers: Iterable[Server], grace: float, *, refuse: bool) -> None:
     """Shut servers down side by side; see `Server.shutdown`."""
+    check_shutdown(grace, refuse)
     waiting = []
     for server in servers:
         server._begin_shutdown(grace, refuse=refuse)
