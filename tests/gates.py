@@ -34,7 +34,7 @@ MORE_WORKERS = "4"
 
 OVERALL_TIMEOUT = 2400.0  # seconds for one command; only a hang takes that long
 PYNETDICOM = "tests/pynetdicom/test_theirs.py"
-"""pynetdicom's own tests, run through the drop-in: they sleep, and have ports of their own."""
+"""pynetdicom's own tests, run through the drop-in: they sleep, and listen on ports that they choose."""
 PACKAGES = ["dicomproto", "transports/dicomproto_transports"]
 
 
@@ -237,8 +237,9 @@ class Tests:
         self.run("serial", "serial", "-n", "0", "--ignore", PYNETDICOM, passing=(0, NO_TESTS_SELECTED))
 
     def pynetdicom(self) -> None:
-        """A minute of pynetdicom's own tests, or all of them, one after the other."""
-        self.run("pynetdicom", "serial", "-n", "0", PYNETDICOM, timeout=3 * OVERALL_TIMEOUT)
+        """A minute of pynetdicom's own tests, or all of them, one after the other, as long as that takes."""
+        patient = "-o", f"faulthandler_timeout={OVERALL_TIMEOUT:.0f}"
+        self.run("pynetdicom", "serial", "-n", "0", *patient, PYNETDICOM, timeout=3 * OVERALL_TIMEOUT)
 
 
 def gate_docs() -> None:

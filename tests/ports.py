@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import random
 import socket
+from pathlib import Path
 
 _PORTS = range(20_000, 32_768)
 """Below those that systems give to connections and to `bind` to port 0: from 32768 on with Linux."""
 
 _SHARES = 16
 """Each worker of a run chooses among its own, so that two never choose the same."""
+
+_LISTEN = "0A"
+"""The state, in the system's table of sockets, of one that listens."""
 
 _chance = random.SystemRandom()  # pytest-randomly gives `random` the same seed in all workers
 
@@ -26,3 +30,14 @@ def free_port(host: str = "127.0.0.1") -> int:
             except OSError:
                 continue
             return port
+
+
+def is_listening(port: int) -> bool:
+    """Whether a server of this machine listens on a port, as the system's table of sockets says (Linux)."""
+    wanted = f":{port:04X}"
+    for name in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]:
+            _, local, _, state, *_ = line.split()
+            if local.endswith(wanted) and state == _LISTEN:
+                return True
+    return False

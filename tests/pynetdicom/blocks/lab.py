@@ -24,7 +24,7 @@ from typing import Any
 sys.path.extend(str(folder) for folder in Path(__file__).parents[:3:2])
 
 import peers
-from ports import free_port
+from ports import free_port, is_listening
 from programs import moved
 
 DROP_IN = "dicomproto_transports.pynetdicom"
@@ -116,15 +116,10 @@ def run_driver(situation: str, ports: tuple[int, int], folder: Path) -> int:
 
 
 def listens(pid: int, port: int) -> bool:
-    """Wait until a server listens, as the table of sockets says. False if its process ends before."""
-    wanted = f":{port:04X} "
+    """Wait until a server listens. False if its process ends before."""
     for _ in range(1000):
-        for name in ("tcp", "tcp6"):
-            if any(
-                wanted in line[: 24 if name == "tcp" else 48] and " 0A " in line
-                for line in Path(f"/proc/net/{name}").read_text().splitlines()
-            ):
-                return True
+        if is_listening(port):
+            return True
         with contextlib.suppress(ChildProcessError):
             if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
                 return False

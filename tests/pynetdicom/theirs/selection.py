@@ -54,6 +54,16 @@ def calls(node: ast.AST) -> Iterator[str]:
                 yield name
 
 
+def reads_errors(node: ast.AST) -> bool:
+    """Whether a piece of code looks for a text in what a program wrote to `err`, which is its log."""
+    return any(
+        isinstance(part, ast.Compare)
+        and any(isinstance(operator, ast.In | ast.NotIn) for operator in part.ops)
+        and any("err" in names(text) for text in part.comparators)
+        for part in ast.walk(node)
+    )
+
+
 class Module:
     """One file of pynetdicom's tests."""
 
@@ -118,7 +128,7 @@ class Module:
                 found.add("names dul, fsm or acse")
             if any(re.match(r"_(?!_)", name) for name in used - PUBLIC):
                 found.add("names a private name")
-            if "caplog" in used:
+            if "caplog" in used or reads_errors(node):
                 found.add("looks at the text of a log")
             if called & self.built or any(PRIMITIVE.fullmatch(name) for name in called):
                 found.add("builds a primitive or a PDU by hand")

@@ -1,119 +1,81 @@
 """One run of pynetdicom's own tests, as they are installed, with `pynetdicom` meaning another package.
 
-A program of its own, started by `runs.py`: `session.py PACKAGE NAMES RESULTS SECONDS`. It writes a line of
-JSON to RESULTS when a test begins and when it has ended.
+A program of its own, started by `runs.py`: `session.py PACKAGE NAMES RESULTS LIMIT SECONDS`. It writes a line
+of JSON to RESULTS when a file is collected, when a test begins and when it has ended. No test runs longer
+than LIMIT seconds, and none begins later than SECONDS after the first.
 """
 
 from __future__ import annotations
 
-import ast
-import importlib
 import json
 import os
 import signal
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder
+import time
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+import pydicom.config
 import pytest
 
-sys.path.append(str(Path(__file__).parent))
+sys.path.extend(str(folder) for folder in Path(__file__).parents[:3:2])
+
 import selection
+import substitute
+from ports import is_listening
 
-ROOT = "pynetdicom"
+PROGRAMS_PORT = 11112
+"""Where pynetdicom's programs listen when its tests start them."""
 
-
-class Substitute(MetaPathFinder, Loader):
-    """Has `import pynetdicom` and its modules give those of `package`; only its tests and programs stay."""
-
-    def __init__(self, package: str, real: Path) -> None:
-        self.package = package
-        self.real = real
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        parts = fullname.split(".")
-        if parts[0] != ROOT:
-            return None
-        is_program = parts[1:2] == ["apps"] and len(parts) > 2 and parts[2] != "common"
-        if parts[1:2] == ["tests"] or is_program:
-            return PathFinder.find_spec(fullname, [str(self.real.joinpath(*parts[1:-1]))])
-        return ModuleSpec(fullname, self)
-
-    def create_module(self, spec: ModuleSpec) -> None:
-        return None
-
-    def exec_module(self, module: ModuleType) -> None:
-        name = self.package + module.__name__[len(ROOT) :]
-        try:
-            sys.modules[module.__name__] = importlib.import_module(name)
-        except ImportError:
-            if module.__name__.rpartition(".")[2] in selection.INTERNAL | selection.BUILT | {
-                "dimse",
-                "timer",
-            }:
-                return  # an empty module: what tests that do not count import from it fails when used
-            raise
-
-    def supply_names(self, files: Iterable[Path]) -> None:
-        """Have files of tests import names that the package lacks; a test that uses one fails.
-
-        What is imported at the top of a file would otherwise stop all of its tests.
-        """
-        for path in files:
-            for node in ast.parse(path.read_text(encoding="utf-8")).body:
-                if isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] == ROOT:
-                    module = importlib.import_module(node.module)
-                    for alias in node.names:
-                        if (
-                            alias.name != "*"
-                            and not hasattr(module, alias.name)
-                            and not is_module(node.module, alias.name)
-                        ):
-                            setattr(module, alias.name, lacking(f"{node.module}.{alias.name}"))
+PATIENCE = 10.0
+"""Seconds that such a program has to start; the tests give it half a second."""
 
 
-def is_module(package: str, name: str) -> bool:
-    try:
-        importlib.import_module(f"{package}.{name}")
-    except ImportError:
-        return False
-    return True
+class Clock:
+    """The `time` of a module whose tests start programs: its sleep lasts until the program listens."""
 
-
-def lacking(name: str) -> type[object]:
-    """Return a class to stand for a name that is not there."""
-
-    class Lacking:
-        def __init__(self, *_: object, **__: object) -> None:
-            raise NotImplementedError(f"{name} is not in the drop-in")
-
-    return Lacking
+    @staticmethod
+    def sleep(seconds: float) -> None:
+        """Sleep as told if a server listens already, which is one of the test's own."""
+        if is_listening(PROGRAMS_PORT):
+            time.sleep(seconds)
+            return
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end and not is_listening(PROGRAMS_PORT):
+            time.sleep(0.01)
 
 
 class Watch:
-    """Runs the tests of a list, each with a limit of seconds, and writes down how they end."""
+    """Runs the tests of a list, in its order, and writes down how they end.
 
-    def __init__(self, names: set[str], done: set[str], results: Path, seconds: int) -> None:
-        self.names = names
+    Each begins with pydicom's settings as they are without pynetdicom: some tests, and a program that they
+    import, change them and leave them so.
+    """
+
+    def __init__(self, names: list[str], done: set[str], results: Path, limit: int, seconds: float) -> None:
+        self.places = {name: place for place, name in enumerate(names)}
         self.done = done
         self.results = results.open("a", encoding="utf-8", buffering=1)
+        self.limit = limit
         self.seconds = seconds
+        self.began: float | None = None
         self.outcomes: dict[str, str] = {}
         self.text = ""
+        self.settings = [(where, dict(vars(where))) for where in (pydicom.config, pydicom.config.settings)]
+
+    def place(self, item: pytest.Item) -> int | None:
+        """Return the place of a test in the list, which names it with or without its parameters."""
+        return self.places.get(item.nodeid, self.places.get(item.nodeid.partition("[")[0]))
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        items[:] = [
-            item
-            for item in items
-            if {item.nodeid, item.nodeid.partition("[")[0]} & self.names and item.nodeid not in self.done
-        ]
+        placed = [(self.place(item), item) for item in items if item.nodeid not in self.done]
+        found = [(place, item) for place, item in placed if place is not None]
+        items[:] = [item for _, item in sorted(found, key=lambda one: one[0])]
+        for item in items:
+            if isinstance(item, pytest.Function) and item.nodeid.startswith("apps/"):
+                vars(item.module)["time"] = Clock
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self.results.write(json.dumps({"begun": nodeid}) + "\n")
@@ -121,17 +83,23 @@ class Watch:
         self.text = ""
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_protocol(self) -> Iterator[None]:
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        self.began = self.began or time.monotonic()
+        for module, values in self.settings:
+            vars(module).update(values)
+
         def stop(*_: object) -> None:
             signal.alarm(5)  # for what its teardown waits
-            pytest.fail(f"not done after {self.seconds} s")
+            pytest.fail(f"not done after {self.limit} s")
 
         signal.signal(signal.SIGALRM, stop)
-        signal.alarm(self.seconds)
+        signal.alarm(self.limit)
         try:
             return (yield)
         finally:
             signal.alarm(0)
+            if time.monotonic() > self.began + self.seconds:
+                item.session.shouldstop = "no time is left"
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.skipped:
@@ -146,28 +114,30 @@ class Watch:
         self.results.write(json.dumps(line) + "\n")
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Say that the process lives, and why a file has no tests."""
+        line = {"collected": report.nodeid}
         if report.failed:
             text = next((line[4:] for line in str(report.longrepr).splitlines() if line.startswith("E ")), "")
-            self.results.write(json.dumps({"uncollected": report.nodeid, "text": text}) + "\n")
+            line = {"uncollected": report.nodeid, "text": text}
+        self.results.write(json.dumps(line) + "\n")
 
 
 def main() -> int:
-    package, names, results, seconds = sys.argv[1:]
+    package, names, results, limit, seconds = sys.argv[1:]
     signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background of a script
-    spec = find_spec(ROOT)
-    if spec is None or not spec.submodule_search_locations:
+    if find_spec(substitute.ROOT) is None:
         sys.exit("pynetdicom is not installed; `make test` installs it in .venv-test")
-    real = Path(spec.submodule_search_locations[0])
+    real = selection.package()
+    path = [str(Path(__file__).parent / "children"), os.environ.get("PYTHONPATH", "")]
+    os.environ |= {"PYNETDICOM_IS": package, "PYTHONPATH": os.pathsep.join(filter(None, path))}
     os.environ["PY_IGNORE_IMPORTMISMATCH"] = (
         "1"  # pynetdicom/__init__.py is not the `pynetdicom` of this process
     )
     given = json.loads(Path(names).read_text(encoding="utf-8"))
     wanted, done = given["names"], set(given["done"])
     files = sorted({str(real / name.partition("::")[0]) for name in wanted})
-    if package != ROOT:
-        substitute = Substitute(package, real)
-        sys.meta_path.insert(0, substitute)
-        substitute.supply_names(Path(file) for file in files)
+    if finder := substitute.install(package):
+        finder.supply_names(Path(file) for file in files)
     options = [
         f"--rootdir={real}",
         f"--confcutdir={real}",
@@ -181,9 +151,8 @@ def main() -> int:
     for plugin in ("randomly", "cacheprovider", "xdist", "cov", "hypothesispytest"):
         options += ["-p", f"no:{plugin}"]
     options += ["-W", "ignore::pytest.PytestUnknownMarkWarning"]
-    return int(
-        pytest.main([*options, *files], plugins=[Watch(set(wanted), done, Path(results), int(seconds))])
-    )
+    watch = Watch(wanted, done, Path(results), int(limit), float(seconds))
+    return int(pytest.main([*options, *files], plugins=[watch]))
 
 
 if __name__ == "__main__":
