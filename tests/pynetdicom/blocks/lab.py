@@ -7,12 +7,13 @@ Both packages are imported once; each program and its peer are forks, which star
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import json
 import os
+import select
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -24,8 +25,7 @@ from typing import Any
 sys.path.extend(str(folder) for folder in Path(__file__).parents[:3:2])
 
 import peers
-from ports import free_port, is_listening
-from programs import moved
+from ports import free_port
 
 DROP_IN = "dicomproto_transports.pynetdicom"
 LINGERS = 3.0
@@ -43,68 +43,98 @@ def free_ports() -> tuple[int, int]:
     return one, two
 
 
-def wait_for(pid: int, seconds: float) -> int | None:
-    """Return the exit status of a child, or None if it does not end in time."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        done, status = os.waitpid(pid, os.WNOHANG)
-        if done:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.005)
-    return None
+class Child:
+    """A process that was forked. It says that it is ready by a byte in a pipe, which ends when it does."""
+
+    def __init__(self, pid: int, told: int) -> None:
+        self.pid, self.told = pid, told
+
+    @classmethod
+    def fork(cls) -> tuple[Child | None, int]:
+        """Return the child and -1, or in the child None and the pipe's end to write to."""
+        told, tell = os.pipe()
+        if pid := os.fork():
+            os.close(tell)
+            return cls(pid, told), -1
+        os.close(told)
+        return None, tell
+
+    def is_ready(self, seconds: float) -> bool:
+        """Wait until it says that it is ready; False if it does not, or ends."""
+        return bool(select.select([self.told], [], [], seconds)[0] and os.read(self.told, 1))
+
+    def wait(self, seconds: float) -> int | None:
+        """Return its exit status, or None if it does not end in time."""
+        end = time.monotonic() + seconds
+        while select.select([self.told], [], [], max(0, end - time.monotonic()))[0]:
+            if not os.read(self.told, 100):
+                os.close(self.told)
+                return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return None
+
+    def kill(self, seconds: float = 0.0) -> None:
+        """End it, unless it ends in time."""
+        if self.wait(seconds) is None:
+            os.kill(self.pid, signal.SIGKILL)
+            self.wait(PATIENCE)
 
 
-def finish(pid: int) -> None:
-    if wait_for(pid, 0.1) is None:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-
-
-def run_program(text: str, folder: Path, ports: tuple[int, int]) -> int:
-    """Start a program in a child; return its process id."""
-    if pid := os.fork():
-        return pid
+def run_program(text: str, folder: Path, ports: tuple[int, int]) -> Child:
+    """Start a program in a child, which is ready when it listens on the first port."""
+    child, ready = Child.fork()
+    if child:
+        return child
     os.chdir(folder)
     for number, name in ((1, "stdout"), (2, "stderr")):
         os.dup2(os.open(folder / name, os.O_CREAT | os.O_WRONLY | os.O_APPEND), number)
+    tell_of_listening(ports[0], ready)
+    sys.argv[:] = ["program.py", *map(str, ports)]
     raise Program(compile(text, "program.py", "exec"), ports)
+
+
+def tell_of_listening(port: int, ready: int) -> None:
+    """Write a byte when a socket of this process begins to listen on a port."""
+    listen = socket.socket.listen
+
+    def told(self: socket.socket, *backlog: int) -> None:
+        listen(self, *backlog)
+        if self.getsockname()[1] == port:
+            os.write(ready, b"1")
+
+    socket.socket.listen = told
 
 
 class Program(Exception):
     """Unwinds a child to the top of this file, so that it ends as the interpreter does."""
 
 
-def run_peer(situation: str, ports: tuple[int, int], folder: Path) -> tuple[int, int]:
-    """Start a peer in a child; return its process id and the end of a pipe that, closed, ends it."""
-    (ready, is_ready), (stop, end) = os.pipe(), os.pipe()
-    if pid := os.fork():
-        os.close(is_ready)
+def run_peer(situation: str, ports: tuple[int, int], folder: Path) -> tuple[Child, int]:
+    """Start a peer in a child; return it and the end of a pipe that, closed, ends it."""
+    stop, end = os.pipe()
+    child, ready = Child.fork()
+    if child:
         os.close(stop)
-        os.read(ready, 1)
-        os.close(ready)
-        return pid, end
+        child.is_ready(PATIENCE)
+        return child, end
     os.close(end)
     try:
         os.dup2(os.open(folder / "peer", os.O_CREAT | os.O_WRONLY), 2)
         server = peers.serve(situation, *ports, peers.Record(folder / "record"), folder)
-        os.write(is_ready, b"1")
+        os.write(ready, b"1")
         if os.read(stop, 1):
             os._exit(0)
-        for _ in range(
-            200
-        ):  # until its associations have seen their end; `shutdown` would wait half a second
-            if not server.active_associations:
-                break
-            time.sleep(0.01)
-        time.sleep(0.02)
+        for association in server.active_associations:  # until each has seen its end
+            association.join(LINGERS)
     except BaseException:
         traceback.print_exc()
     os._exit(0)
 
 
-def run_driver(situation: str, ports: tuple[int, int], folder: Path) -> int:
-    if pid := os.fork():
-        return pid
+def run_driver(situation: str, ports: tuple[int, int], folder: Path) -> Child:
+    """Start what asks a server in a child."""
+    child, _ = Child.fork()
+    if child:
+        return child
     os.dup2(os.open(folder / "peer", os.O_CREAT | os.O_WRONLY), 2)
     record = peers.Record(folder / "record")
     try:
@@ -115,54 +145,36 @@ def run_driver(situation: str, ports: tuple[int, int], folder: Path) -> int:
     os._exit(0)
 
 
-def listens(pid: int, port: int) -> bool:
-    """Wait until a server listens. False if its process ends before."""
-    for _ in range(1000):
-        if is_listening(port):
-            return True
-        with contextlib.suppress(ChildProcessError):
-            if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-                return False
-        time.sleep(0.005)
-    return False
-
-
 def run_job(job: dict[str, Any], package: str, data: Path) -> dict[str, Any]:
     """Run one program in one situation."""
     kind, situation = job["kind"], job["situation"]
-    text = moved(job["text"]) if package == DROP_IN else job["text"]
+    text = job["moved"] if package == DROP_IN else job["text"]
     ports = free_ports()
     # No context manager: the child of `run_program` unwinds through here as well.
     folder = Path(tempfile.mkdtemp(prefix="blocks-"))
     shutil.copytree(data, folder, dirs_exist_ok=True)
-    waits = False
+    waits, status = False, None
     if kind == "scu" and situation != "is down":
         peer, end = run_peer(situation, ports, folder)
-        pid = run_program(text, folder, ports)
-        status = wait_for(pid, LINGERS)
+        program = run_program(text, folder, ports)
+        status = program.wait(LINGERS)
         if waits := status is None:  # its association stands, and it ends when that ends
             os.write(end, b"x")
-            status = wait_for(pid, PATIENCE)
+            status = program.wait(PATIENCE)
         os.close(end)
-        if wait_for(peer, 5) is None:
-            finish(peer)
+        peer.kill(5)
     else:
-        pid = run_program(text, folder, ports)
+        program = run_program(text, folder, ports)
         if kind == "server":
-            if listens(pid, ports[0]):
-                driver = run_driver(situation, ports, folder)
-                if wait_for(driver, PATIENCE) is None:
-                    finish(driver)
-            status = wait_for(pid, 3.0) if "time.sleep" in text else None
+            if program.is_ready(PATIENCE):
+                run_driver(situation, ports, folder).kill(PATIENCE)
+            status = program.wait(LINGERS) if "time.sleep" in text else None
             if status is None:
-                os.kill(pid, signal.SIGINT)
-        else:
-            status = None
+                os.kill(program.pid, signal.SIGINT)
         if status is None:
-            status = wait_for(pid, PATIENCE)
+            status = program.wait(PATIENCE)
     if status is None:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
+        program.kill()
     found = outcome(folder, status, waits, ports)
     shutil.rmtree(folder, ignore_errors=True)
     return found

@@ -6,7 +6,6 @@ import json
 import re
 import socket
 import threading
-import time
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -163,8 +162,9 @@ def serve(situation: str, port: int, other: int, record: Record, folder: Path) -
 def ask(situation: str, port: int, other: int, record: Record, folder: Path) -> None:
     """Drive a server that an example has started."""
     if situation == "is gone at once":
-        socket.create_connection(("127.0.0.1", port)).close()
-        time.sleep(0.1)
+        with socket.create_connection(("127.0.0.1", port)) as gone:
+            gone.shutdown(socket.SHUT_WR)
+            gone.recv(1)  # the server closes, too
     ct = dcmread(folder / "CT.dcm")
     ae = AE(ae_title="DRIVER")
     store = AE(ae_title="STORE_SCP")

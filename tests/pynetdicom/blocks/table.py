@@ -79,7 +79,13 @@ def run(jobs: Sequence[dict[str, Any]], package: str) -> dict[str, Any]:
 def jobs(names: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Return each program in each situation."""
     return [
-        {"name": program.name, "kind": program.kind, "text": program.text, "situation": situation}
+        {
+            "name": program.name,
+            "kind": program.kind,
+            "text": program.text,
+            "moved": programs.moved(program.text),
+            "situation": situation,
+        }
         for program in programs.programs()
         for situation in peers.SITUATIONS[program.kind]
         if not names or any(part in f"{program.name} {situation}" for part in names)
