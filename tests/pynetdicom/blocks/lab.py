@@ -24,6 +24,7 @@ from typing import Any
 
 sys.path.extend(str(folder) for folder in Path(__file__).parents[:3:2])
 
+import drivers
 import peers
 from ports import free_port
 
@@ -108,7 +109,7 @@ class Program(Exception):
     """Unwinds a child to the top of this file, so that it ends as the interpreter does."""
 
 
-def run_peer(situation: str, ports: tuple[int, int], folder: Path) -> tuple[Child, int]:
+def run_peer(job: dict[str, Any], ports: tuple[int, int], folder: Path) -> tuple[Child, int]:
     """Start a peer in a child; return it and the end of a pipe that, closed, ends it."""
     stop, end = os.pipe()
     child, ready = Child.fork()
@@ -119,7 +120,8 @@ def run_peer(situation: str, ports: tuple[int, int], folder: Path) -> tuple[Chil
     os.close(end)
     try:
         os.dup2(os.open(folder / "peer", os.O_CREAT | os.O_WRONLY), 2)
-        server = peers.serve(situation, *ports, peers.Record(folder / "record"), folder)
+        record = peers.Record(folder / "record")
+        server = peers.serve(job["situation"], *ports, record, folder, own=job["own"])
         os.write(ready, b"1")
         if os.read(stop, 1):
             os._exit(0)
@@ -130,7 +132,7 @@ def run_peer(situation: str, ports: tuple[int, int], folder: Path) -> tuple[Chil
     os._exit(0)
 
 
-def run_driver(situation: str, ports: tuple[int, int], folder: Path) -> Child:
+def run_driver(job: dict[str, Any], ports: tuple[int, int], folder: Path) -> Child:
     """Start what asks a server in a child."""
     child, _ = Child.fork()
     if child:
@@ -138,7 +140,8 @@ def run_driver(situation: str, ports: tuple[int, int], folder: Path) -> Child:
     os.dup2(os.open(folder / "peer", os.O_CREAT | os.O_WRONLY), 2)
     record = peers.Record(folder / "record")
     try:
-        peers.ask(situation, *ports, record, folder)
+        os.chdir(folder)
+        drivers.ask(job["situation"], *ports, record, folder, own=job["own"])
     except BaseException as error:
         record.add("error", repr(error))
         traceback.print_exc()
@@ -155,7 +158,7 @@ def run_job(job: dict[str, Any], package: str, data: Path) -> dict[str, Any]:
     shutil.copytree(data, folder, dirs_exist_ok=True)
     waits, status = False, None
     if kind == "scu" and situation != "is down":
-        peer, end = run_peer(situation, ports, folder)
+        peer, end = run_peer(job, ports, folder)
         program = run_program(text, folder, ports)
         status = program.wait(LINGERS)
         if waits := status is None:  # its association stands, and it ends when that ends
@@ -167,7 +170,7 @@ def run_job(job: dict[str, Any], package: str, data: Path) -> dict[str, Any]:
         program = run_program(text, folder, ports)
         if kind == "server":
             if program.is_ready(PATIENCE):
-                run_driver(situation, ports, folder).kill(PATIENCE)
+                run_driver(job, ports, folder).kill(PATIENCE)
             status = program.wait(LINGERS) if "time.sleep" in text else None
             if status is None:
                 os.kill(program.pid, signal.SIGINT)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 import threading
 from io import BytesIO
 from pathlib import Path
@@ -24,6 +23,9 @@ SITUATIONS = {
 }
 """What the other side does, by kind of program."""
 
+TOOLS = "asks with DCMTK"
+"""A situation of the servers among our own programs."""
+
 GENERATED = re.compile(r"1\.2\.826\.0\.1\.3680043\.8\.498\.\d+")
 
 CLASSES = [
@@ -40,6 +42,13 @@ CLASSES = [
     sop.BasicGrayscalePrintManagementMeta,
     UID("1.2.246.352.70.1.70"),
 ]
+
+
+OWN_CLASSES = [
+    sop.StorageCommitmentPushModel,
+    sop.Printer,
+]
+"""What the other side of our own programs knows as well."""
 
 
 class Record:
@@ -68,8 +77,21 @@ def words_of(message: Any, syntax: Any) -> list[Any]:
     return [type(message).__name__, elements, text]
 
 
-def serve(situation: str, port: int, other: int, record: Record, folder: Path) -> Any:
-    """Start a peer and return its server."""
+def report(port: int, event: Any) -> Any:
+    """Send an N-EVENT-REPORT for an N-ACTION over a second association; return its outcome."""
+    push, instance = sop.StorageCommitmentPushModel, sop.StorageCommitmentPushModelInstance
+    ae = AE(ae_title="REPORTER")
+    ae.add_requested_context(push)
+    assoc = ae.associate("127.0.0.1", port, ext_neg=[build_role(push, scp_role=True)])
+    if not assoc.is_established:
+        return "no association"
+    answer = assoc.send_n_event_report(event.action_information, 1, push, instance)
+    assoc.release()
+    return str(answer)
+
+
+def serve(situation: str, port: int, other: int, record: Record, folder: Path, *, own: bool = False) -> Any:
+    """Start a peer and return its server; `own` is for a program of ours, which may ask for more."""
     ct = dcmread(folder / "CT.dcm")
     aborts = situation == "aborts in the middle"
 
@@ -109,6 +131,11 @@ def serve(situation: str, port: int, other: int, record: Record, folder: Path) -
         found.SOPClassUID, found.SOPInstanceUID = event.request.AffectedSOPClassUID, "1.2.3.4.5"
         return 0x0000, found
 
+    def committed(event: Any) -> Any:
+        if own and event.request.RequestedSOPClassUID == sop.StorageCommitmentPushModel:
+            record.add("report", report(other, event))
+        return 0, None
+
     match = Dataset()
     match.PatientName, match.PatientID, match.QueryRetrieveLevel = "CITIZEN^Jan", "1234567", "PATIENT"
 
@@ -144,94 +171,22 @@ def serve(situation: str, port: int, other: int, record: Record, folder: Path) -
         (evt.EVT_N_GET, reply(attributes)),
         (evt.EVT_N_CREATE, reply(created)),
         (evt.EVT_N_SET, reply(lambda event: (0, event.modification_list))),
-        (evt.EVT_N_ACTION, reply((0, None))),
+        (evt.EVT_N_ACTION, reply(committed)),
         (evt.EVT_N_DELETE, reply(0)),
     ]
+    if own:
+        handlers += [
+            (evt.EVT_USER_ID, lambda event: (True, b"welcome")),
+            (evt.EVT_SOP_EXTENDED, lambda event: event.app_info),
+            (evt.EVT_SOP_COMMON, lambda event: event.items),
+            (evt.EVT_ASYNC_OPS, lambda event: (event.nr_invoked, event.nr_performed)),
+        ]
     ae = AE(ae_title="PEER")
-    for uid in (
-        ["1.2.3.4"] if situation == "accepts no context" else [*CLASSES, "1.2.840.10008.5.1.4.1.1.88.11"]
-    ):
+    known = [*CLASSES, "1.2.840.10008.5.1.4.1.1.88.11", *(OWN_CLASSES if own else ())]
+    for uid in ["1.2.3.4"] if situation == "accepts no context" else known:
         ae.add_supported_context(uid, ALL_TRANSFER_SYNTAXES, scu_role=True, scp_role=True)
     for uid in (sop.CTImageStorage, sop.MRImageStorage):  # to send its data set as it is
         ae.add_requested_context(uid, ct.file_meta.TransferSyntaxUID)
     if situation == "rejects":
         ae.require_calling_aet = ["NOBODY"]
     return ae.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers)
-
-
-def ask(situation: str, port: int, other: int, record: Record, folder: Path) -> None:
-    """Drive a server that an example has started."""
-    if situation == "is gone at once":
-        with socket.create_connection(("127.0.0.1", port)) as gone:
-            gone.shutdown(socket.SHUT_WR)
-            gone.recv(1)  # the server closes, too
-    ct = dcmread(folder / "CT.dcm")
-    ae = AE(ae_title="DRIVER")
-    store = AE(ae_title="STORE_SCP")
-    store.add_supported_context(sop.CTImageStorage, ct.file_meta.TransferSyntaxUID)
-    stored = [
-        (
-            evt.EVT_C_STORE,
-            lambda event: record.add("sub-operation", event.request.AffectedSOPInstanceUID) or 0,
-        )
-    ]
-    store.start_server(("127.0.0.1", other), block=False, evt_handlers=stored)
-    if situation == "proposes nothing known":
-        ae.add_requested_context("1.2.3.4")
-    else:
-        for uid in CLASSES:
-            ae.add_requested_context(uid, ct.file_meta.TransferSyntaxUID)
-    title = "ANOTHER" if situation == "calls another" else "ANY-SCP"
-    roles = [build_role(sop.CTImageStorage, scu_role=True, scp_role=True)]
-    assoc = ae.associate("127.0.0.1", port, ae_title=title, ext_neg=roles, evt_handlers=stored)
-    record.add("association", assoc.is_established, assoc.is_rejected, assoc.is_aborted)
-    record.add(
-        "accepted",
-        [[c.abstract_syntax, c.transfer_syntax, c.as_scu, c.as_scp] for c in assoc.accepted_contexts],
-    )
-    record.add("rejected", [[c.abstract_syntax, c.result] for c in assoc.rejected_contexts])
-    identifier = Dataset()
-    identifier.PatientName, identifier.PatientID, identifier.QueryRetrieveLevel = (
-        "CITIZEN^Jan",
-        "1234567",
-        "PATIENT",
-    )
-    step = Dataset()
-    step.PerformedProcedureStepStatus = "IN PROGRESS"
-    relevant, worklist = (
-        sop.GeneralRelevantPatientInformationQuery,
-        sop.PatientRootQueryRetrieveInformationModelFind,
-    )
-    get, move = (
-        sop.PatientRootQueryRetrieveInformationModelGet,
-        sop.PatientRootQueryRetrieveInformationModelMove,
-    )
-    mpps = sop.ModalityPerformedProcedureStep
-    calls = [
-        (sop.Verification, lambda: [assoc.send_c_echo()]),
-        (sop.CTImageStorage, lambda: [assoc.send_c_store(ct)]),
-        (worklist, lambda: assoc.send_c_find(identifier, worklist)),
-        (relevant, lambda: assoc.send_c_find(identifier, relevant)),
-        (get, lambda: assoc.send_c_get(identifier, get)),
-        (move, lambda: assoc.send_c_move(identifier, "STORE_SCP", move)),
-        (move, lambda: assoc.send_c_move(identifier, "UNKNOWN", move)),
-        (
-            sop.DisplaySystem,
-            lambda: [assoc.send_n_get([(8, 0x70)], sop.DisplaySystem, sop.DisplaySystemInstance)],
-        ),
-        (mpps, lambda: [assoc.send_n_create(step, mpps, "1.2.3.4.5")]),
-        (mpps, lambda: [assoc.send_n_create(step, mpps, "1.2.3.4.5")]),
-        (mpps, lambda: [assoc.send_n_set(step, mpps, "1.2.3.4.5")]),
-        (mpps, lambda: [assoc.send_n_set(step, mpps, "1.2.3.4.6")]),
-    ]
-    accepted = {context.abstract_syntax for context in assoc.accepted_contexts if context.as_scu}
-    for uid, call in calls:
-        if uid in accepted and assoc.is_established:
-            for answer in call():
-                record.add(uid.keyword, str(answer))
-                if situation == "aborts in the middle":
-                    assoc.abort()
-                    break
-    if assoc.is_established:
-        assoc.release()
-    record.add("end", assoc.is_released, assoc.is_aborted)

@@ -11,9 +11,12 @@ import doctest
 import re
 import textwrap
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import sources
+
+from dicomproto_transports.pynetdicom.migrate import migrated
 
 FOLDERS = ("docs/tutorials", "docs/examples", "docs/user")
 
@@ -54,6 +57,8 @@ class Program(NamedTuple):
     kind: str
     """scu, server or plain."""
     text: str
+    moved: str
+    """The same for the drop-in."""
 
 
 def blocks(text: str) -> Iterator[tuple[int, str]]:
@@ -116,7 +121,16 @@ def programs() -> list[Program]:
                 text = texts[earlier - 1] + "\n" + text
             if is_runnable(text):
                 text = complete(text)
-                found.append(Program(f"{version}/{name}:{line}", kind(text), text))
+                found.append(Program(f"{version}/{name}:{line}", kind(text), text, moved(text)))
+    return found
+
+
+def own(folder: Path) -> list[Program]:
+    """Return our own programs, moved by the command `migrate`."""
+    found = []
+    for path in sorted(folder.glob("*/*.py")):
+        text = path.read_text(encoding="utf-8")
+        found.append(Program(f"{path.parent.name}/{path.name}", path.parent.name, text, migrated(text)[0]))
     return found
 
 

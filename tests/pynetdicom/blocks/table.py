@@ -26,7 +26,9 @@ sys.path.append(str(HERE))
 import peers  # noqa: E402
 import programs  # noqa: E402
 
-RECORDED = HERE / "outcomes.json"
+OWN = HERE.parent / "programs"
+RECORDED = {False: HERE / "outcomes.json", True: OWN / "outcomes.json"}
+"""What pynetdicom does with the examples of its documents, and with our own programs."""
 COMPARED = ("exit", "waits", "output", "error", "wire", "files")
 WORKERS = 4
 DROP_IN = "dicomproto_transports.pynetdicom"
@@ -76,18 +78,14 @@ def run(jobs: Sequence[dict[str, Any]], package: str) -> dict[str, Any]:
     return found
 
 
-def jobs(names: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """Return each program in each situation."""
+def jobs(names: Sequence[str] = (), *, own: bool = False) -> list[dict[str, Any]]:
+    """Return each program in each situation: the examples of pynetdicom's documents, or our own programs."""
+    todo = programs.own(OWN) if own else programs.programs()
+    more = (peers.TOOLS,) if own else ()
     return [
-        {
-            "name": program.name,
-            "kind": program.kind,
-            "text": program.text,
-            "moved": programs.moved(program.text),
-            "situation": situation,
-        }
-        for program in programs.programs()
-        for situation in peers.SITUATIONS[program.kind]
+        {**program._asdict(), "own": own, "situation": situation}
+        for program in todo
+        for situation in peers.SITUATIONS[program.kind] + (more if program.kind == "server" else ())
         if not names or any(part in f"{program.name} {situation}" for part in names)
     ]
 
@@ -117,11 +115,12 @@ def short(outcome: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--own", action="store_true", help="our own programs, not those of the documents")
     parser.add_argument("--write", action="store_true", help="write what pynetdicom does to outcomes.json")
     parser.add_argument("--save", type=Path, help="write all outcomes of both")
     parser.add_argument("names", nargs="*", help="parts of names; all by default")
     chosen = parser.parse_args()
-    todo = jobs(chosen.names)
+    todo, file = jobs(chosen.names, own=chosen.own), RECORDED[chosen.own]
     theirs = run(todo, "pynetdicom")
     if chosen.write:
         # What pynetdicom does not do twice is no outcome.
@@ -129,9 +128,9 @@ def main() -> None:
         for name in theirs:
             for part in differences(again[name], theirs[name]):
                 print(f"{name}: {part} is not the same twice\n  {theirs[name][part]}\n  {again[name][part]}")
-        recorded = json.loads(RECORDED.read_text()) if RECORDED.exists() else {}
+        recorded = json.loads(file.read_text()) if file.exists() else {}
         recorded |= {name: short(outcome) for name, outcome in theirs.items()}
-        RECORDED.write_text(json.dumps(recorded, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        file.write_text(json.dumps(recorded, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         return
     ours = run(todo, DROP_IN)
     if chosen.save:
