@@ -121,6 +121,14 @@ def test_a_name_that_something_else_binds_is_no_module_of_pynetdicom() -> None:
     assert migrated("import pynetdicom as p\ndef f(p):\n    p.Gone()\n")[1] == []
 
 
+@pytest.mark.parametrize("keyword", ["'Private', Storage", "keyword='Private', service_class=Storage"])
+def test_a_name_that_is_registered_is_a_sop_class(keyword: str) -> None:
+    text = f"import pynetdicom as p\np.register_uid('1.2.3', {keyword})\n"
+    use = "from pynetdicom.sop_class import Private\np.sop_class.Private\n"
+    assert migrated(text + use)[1] == []
+    assert [finding.line for finding in migrated(text + use.replace("Private", "Other"))[1]] == [3, 4]
+
+
 @pytest.mark.parametrize("flavour", ["blocking", "trio", "anyio"])
 def test_names_of_the_library(flavour: str) -> None:
     before = "from pynetdicom import AE, evt, build_role, register_uid  # names\r\nimport os\r\n"

@@ -207,6 +207,80 @@ def test_a_handler_of_a_request_may_reject(package: Any, ae: Any) -> None:
     assert assoc.acceptor.primitive.diagnostic == 3
 
 
+@pytest.mark.parametrize("situation", ["accepted", "no context", "rejected", "down"])
+def test_a_requestor_tells_of_its_request_first(package: Any, ae: Any, situation: str) -> None:
+    seen: list[str] = []
+    closed = threading.Event()
+    server = served(package, ae)
+    if situation == "down":
+        server.shutdown()
+    elif situation == "rejected":
+        ae.require_calling_aet = ["OTHER"]
+    elif situation == "no context":
+        ae.requested_contexts = []
+        ae.add_requested_context(CTImageStorage)
+    names = ("REQUESTED", "CONN_OPEN", "ACCEPTED", "ESTABLISHED", "REJECTED", "ABORTED")
+    handlers = [
+        (getattr(package.evt, f"EVT_{name}"), lambda event: seen.append(event.event.name[4:]))
+        for name in names
+    ]
+    handlers.append((package.evt.EVT_CONN_CLOSE, lambda event: closed.set()))
+    assoc = requested(ae, server, evt_handlers=handlers)
+    expected = {
+        "accepted": ["REQUESTED", "CONN_OPEN", "ACCEPTED", "ESTABLISHED"],
+        "no context": ["REQUESTED", "CONN_OPEN", "ACCEPTED", "ABORTED"],
+        "rejected": ["REQUESTED", "CONN_OPEN", "REJECTED"],
+        "down": ["REQUESTED", "ABORTED"],
+    }
+    assert seen == expected[situation]
+    assoc.release()
+    assert closed.wait(10)
+
+
+@pytest.mark.parametrize("limit", [1, 3])
+def test_a_handler_of_a_request_may_change_the_settings(package: Any, ae: Any, limit: int) -> None:
+    names = []
+
+    def handle_requested(event: Any) -> None:
+        names.append((event.assoc.requestor.ae_title, event.assoc.requestor.primitive.calling_ae_title))
+        if len(names) == 2:
+            ae.maximum_associations = limit
+
+    server = served(package, ae, EVT_REQUESTED=handle_requested)
+    ae.maximum_associations = 4 - limit
+    first, second = requested(ae, server), requested(ae, server)
+    assert names == [("", "PYNETDICOM"), ("", "PYNETDICOM")]
+    assert (first.is_established, second.is_established) == (True, limit == 3)
+    if second.is_rejected:
+        primitive = second.acceptor.primitive
+        assert (primitive.result, primitive.result_source, primitive.diagnostic) == (2, 3, 2)
+    third = requested(ae, server)
+    assert third.is_established == (limit == 3)
+    for assoc in (first, second, third):
+        assoc.release()
+
+
+def test_items_of_the_negotiation_are_listed_by_kind(package: Any, ae: Any) -> None:
+    listed: list[list[str]] = []
+
+    def names_of(user: Any) -> list[str]:
+        return [type(item).__name__ for item in user.extended_negotiation]
+
+    server = served(package, ae, EVT_REQUESTED=lambda event: listed.append(names_of(event.assoc.requestor)))
+    pdu = primitives(package)
+    identity, window = pdu.UserIdentityNegotiation(), pdu.AsynchronousOperationsWindowNegotiation()
+    identity.user_identity_type, identity.primary_field = 1, b"user"
+    window.maximum_number_operations_invoked = 2
+    extended = pdu.SOPClassExtendedNegotiation()
+    extended.sop_class_uid, extended.service_class_application_information = VERIFICATION, b"1"
+    role = package.build_role(VERIFICATION, scp_role=True)
+    assoc = requested(ae, server, ext_neg=[extended, identity, window, role])
+    expected = ["SCP_SCU_RoleSelection", "AsynchronousOperationsWindow", "UserIdentity", "SOPClassExtended"]
+    assert names_of(assoc.requestor) == [f"{name}Negotiation" for name in expected]
+    assert listed == [names_of(assoc.requestor)]
+    assoc.release()
+
+
 def test_notifications_come_in_order(package: Any, ae: Any) -> None:
     seen: list[str] = []
     over = threading.Event()

@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from pydicom.uid import UID
+from pydicom.uid import UID, UID_dictionary
 
 OURS, THEIRS = "dicomproto_transports.pynetdicom", "pynetdicom"
 
@@ -180,6 +180,13 @@ def test_all_negotiations_have_the_same_result() -> None:
         ):
             wanted = negotiated(THEIRS, function, [asked, other], roles)
             assert negotiated(OURS, function, [asked, other], roles) == wanted, (asked, other, roles)
+
+
+def test_unrestricted_storage_takes_the_same_of_all_uids() -> None:
+    asked = [(1, uid, TRANSFER) for uid in [*UID_dictionary, "1.2.3.4"]]
+    for proposal in asked:
+        wanted = negotiated(THEIRS, "negotiate_unrestricted", [[proposal], []], {})
+        assert negotiated(OURS, "negotiate_unrestricted", [[proposal], []], {}) == wanted, proposal
 
 
 def test_the_table_of_roles_is_the_same() -> None:

@@ -160,7 +160,7 @@ def run_job(job: dict[str, Any], package: str, data: Path) -> dict[str, Any]:
     if kind == "scu" and situation != "is down":
         peer, end = run_peer(job, ports, folder)
         program = run_program(text, folder, ports)
-        status = program.wait(LINGERS)
+        status = program.wait(PATIENCE if job["own"] else LINGERS)
         if waits := status is None:  # its association stands, and it ends when that ends
             os.write(end, b"x")
             status = program.wait(PATIENCE)

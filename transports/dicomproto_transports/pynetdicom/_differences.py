@@ -68,6 +68,7 @@ _AWAITED = {"associate", "start_server", "release"}
 def differences(source: Source) -> list[Finding]:
     """Return what the drop-in does not have, and the names in texts that are loaded or patched."""
     findings: list[Finding] = []
+    registered = _registered(source.tree)
     used = False
     for node in ast.walk(source.tree):
         if isinstance(node, ast.ImportFrom) and node.level == 0:
@@ -75,22 +76,37 @@ def differences(source: Source) -> list[Finding]:
             if part is not None:
                 used = True
                 for name in node.names:
-                    findings += _missing(name.lineno, [*part.split("."), name.name] if part else [name.name])
+                    path = [*part.split("."), name.name] if part else [name.name]
+                    findings += _missing(name.lineno, path, registered)
         elif isinstance(node, ast.Import):
             for name in node.names:
                 part = inside(name.name)
                 if part is not None:
                     used = True
-                    findings += _missing(name.lineno, part.split(".") if part else [])
+                    findings += _missing(name.lineno, part.split(".") if part else [], registered)
         else:
             findings += _texts(node)
     if used:
         findings += _private_attributes(source.tree)
-    findings += _chains(source.tree)
+    findings += _chains(source.tree, registered)
     return findings
 
 
-def _missing(line: int, path: list[str]) -> Iterator[Finding]:
+def _registered(tree: ast.Module) -> set[str]:
+    """Return the keywords that a program gives to `register_uid`: they are names of `sop_class` then."""
+    keywords: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and "register_uid" in (
+            getattr(node.func, "id", ""),
+            getattr(node.func, "attr", ""),
+        ):
+            for value in [*node.args[1:2], *(keyword.value for keyword in node.keywords)]:
+                if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                    keywords.add(value.value)
+    return keywords
+
+
+def _missing(line: int, path: list[str], registered: set[str]) -> Iterator[Finding]:
     """Yield why a dotted name below the drop-in cannot be had, if so."""
     shown = ".".join([THEIRS, *path])
     if path and path[0] in INTERNAL_MODULES:
@@ -100,7 +116,7 @@ def _missing(line: int, path: list[str]) -> Iterator[Finding]:
         if path[1:2] not in ([], ["common"]):
             tool = f"dicomproto {path[1]}" if path[1] in _APPLICATIONS else "the commands of dicomproto"
             yield Finding(line, f"{shown} has no counterpart; use {tool}")
-    elif path and not _exists(path):
+    elif path and not _exists(path) and not (path[0] == "sop_class" and path[1] in registered):
         yield Finding(line, f"{shown} has no counterpart")
 
 
@@ -195,7 +211,7 @@ def _bound(tree: ast.Module) -> dict[str, list[str]]:
     return {name: path for name, path in bound.items() if name not in others}
 
 
-def _chains(tree: ast.Module) -> Iterator[Finding]:
+def _chains(tree: ast.Module, registered: set[str]) -> Iterator[Finding]:
     """Yield attributes of pynetdicom's modules, as in `pynetdicom.fsm`, that the drop-in does not have."""
     bound = _bound(tree)
     inner: set[int] = set()
@@ -209,7 +225,7 @@ def _chains(tree: ast.Module) -> Iterator[Finding]:
             path.insert(0, value.attr)
             value = value.value
         if isinstance(value, ast.Name) and value.id in bound:
-            yield from _missing(node.lineno, [*bound[value.id], *path][:2])
+            yield from _missing(node.lineno, [*bound[value.id], *path][:2], registered)
 
 
 def uses(source: Source) -> bool:

@@ -186,8 +186,8 @@ def check_numbers(msg_id: int, priority: int = 2) -> None:
     """Check a Message ID and a priority. Raises TypeError and ValueError."""
     given: object = msg_id
     if not isinstance(given, int):
-        raise TypeError("'MessageID' must be an int")
+        raise TypeError("Message ID must be an int")
     if not 0 <= given <= 0xFFFF:
-        raise ValueError("'MessageID' must be between 0 and 65535, inclusive")
+        raise ValueError("Message ID must be between 0 and 65535, inclusive")
     if priority not in (0, 1, 2):
-        raise ValueError("'Priority' must be 0, 1, or 2")
+        raise ValueError("Priority must be 0, 1, or 2")

@@ -334,11 +334,11 @@ def items_of(associate: pdu.AssociateRQ | pdu.AssociateAC) -> list[Item | Notifi
         name = associate.implementation_version_name
         found.append(fill(ImplementationVersionNameNotification(), implementation_version_name=name))
     records = (
-        associate.asynchronous_operations_window,
         *associate.role_selections,
-        *associate.sop_class_extended,
-        *associate.sop_class_common_extended,
+        associate.asynchronous_operations_window,
         associate.user_identity,
         associate.user_identity_response,
+        *associate.sop_class_extended,
+        *associate.sop_class_common_extended,
     )
     return [*found, *(from_record(record) for record in records if record is not None)]

@@ -35,6 +35,20 @@ def library_binding(assoc: Any, event: evt.NotificationEvent) -> tuple[Any, Call
     return getattr(library, event.name), notice
 
 
+def library_bindings(assoc: Any) -> list[tuple[Any, Callable[[Any], None]]]:
+    """Return what binds all handlers of an association; it tells of EVT_REQUESTED by itself."""
+    several = assoc.bindings.several
+    bindings = [library_binding(assoc, event) for event in several if event is not evt.EVT_REQUESTED]
+    if evt.EVT_ACCEPTED not in several or assoc.is_acceptor:
+        return bindings
+
+    def accepted_without_contexts(_: Any) -> None:
+        if not assoc.accepted_contexts and assoc.rejected_contexts:
+            evt.trigger(assoc, evt.EVT_ACCEPTED, {})
+
+    return [(library.EVT_ABORTED, accepted_without_contexts), *bindings]
+
+
 def _facts(assoc: Any, event: evt.NotificationEvent, happened: Any) -> dict[str, Any]:
     if event.name in ("EVT_ACSE_RECV", "EVT_ACSE_SENT"):
         return {"primitive": _primitive(assoc, happened.primitive)}

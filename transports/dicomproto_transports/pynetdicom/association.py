@@ -27,7 +27,7 @@ from ._globals import MODE_ACCEPTOR, MODE_REQUESTOR
 from ._internals import PRIVATE_PARTS
 from ._logs import bind_dumps
 from ._normalized_services import NormalizedServices
-from ._notices import library_binding
+from ._notices import library_binding, library_bindings
 from ._peer_thread import PeerThread
 from ._proposal import request_of
 from ._service_user import ServiceUser
@@ -137,8 +137,8 @@ class Association(CompositeServices, NormalizedServices, PeerThread):
     def library_handlers(self) -> Handlers:
         """Return the handlers of the library that tell ours."""
         handlers = Handlers(allow_async=False)
-        for event in self.bindings.several:
-            handlers.bind(*library_binding(self, event))
+        for kind, notice in library_bindings(self):
+            handlers.bind(kind, notice)
         bind_dumps(handlers)
         return handlers
 
@@ -183,22 +183,25 @@ class Association(CompositeServices, NormalizedServices, PeerThread):
     def request(self) -> None:
         """Connect to the acceptor and negotiate; the state tells the outcome."""
         LOGGER.info("Requesting Association")
+        rq = request_of(self.requestor, self.acceptor)
+        self.requestor.read_from(lambda: associate_primitive(rq))
+        evt.trigger(self, evt.EVT_REQUESTED, {})
         with self.turns:
             try:
-                run(self._negotiate())
+                run(self._negotiate(rq))
             except AssociationError as error:
                 if self.session is None:
                     self.failure = error
+                    peer = self.acceptor.address_info
+                    evt.trigger(self, evt.EVT_CONN_CLOSE, {"address": peer and peer.as_tuple})
                     evt.trigger(self, evt.EVT_ABORTED, {})
                 LOGGER.error("Association %s: %s", "Rejected" if self.is_rejected else "Aborted", error)
                 return
         LOGGER.info("Association Accepted")
 
-    async def _negotiate(self) -> None:
+    async def _negotiate(self, rq: AssociateRQ) -> None:
         core, timeouts = self.ae.core, self.live_timeouts
         settings = core.settled()
-        rq = request_of(self.requestor, self.acceptor)
-        self.requestor.read_from(lambda: associate_primitive(rq))
         connection = settings.new_connection(Role.REQUESTOR, timeouts=timeouts)
         connection.send(rq)
         bind_address, tls_args = self._connect

@@ -356,8 +356,8 @@ def _by_id(contexts: ListCXType) -> ListCXType:
 
 
 def _uids_of_the_standard() -> set[str]:
-    """Return all UIDs that are names in `sop_class`."""
-    return {uid for uid in vars(sop_class).values() if isinstance(uid, UID)}
+    """Return the UIDs whose keywords are names in `sop_class`; that of the worklist is not."""
+    return {uid for name, uid in vars(sop_class).items() if isinstance(uid, UID) and uid.keyword == name}
 
 
 # --- contexts and items made at once ---------------------------------------------------------------

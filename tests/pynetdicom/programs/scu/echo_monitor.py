@@ -41,7 +41,7 @@ for number in range(1, 4):
     if not assoc.is_established:
         journal.info("not established: rejected=%s aborted=%s", assoc.is_rejected, assoc.is_aborted)
         failures += 1
-        continue
+        break
     status = assoc.send_c_echo(msg_id=number)
     if "Status" not in status:
         journal.info("no response to %d", number)

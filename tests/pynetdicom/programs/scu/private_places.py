@@ -28,9 +28,9 @@ register_uid("1.2.246.352.70.1.70", "VarianRTPlanStorage", StorageServiceClass)
 from pynetdicom.sop_class import VarianRTPlanStorage  # noqa: E402
 
 print(VarianRTPlanStorage, VarianRTPlanStorage.service_class.__name__, sop.VarianRTPlanStorage.name)
-print(DEFAULT_MAX_LENGTH, len(ALL_TRANSFER_SYNTAXES), [uid.name for uid in DEFAULT_TRANSFER_SYNTAXES])
+print(DEFAULT_MAX_LENGTH, len(ALL_TRANSFER_SYNTAXES), DEFAULT_TRANSFER_SYNTAXES[:1])
 print(STATUS_SUCCESS, STATUS_PENDING, STATUS_WARNING, STATUS_FAILURE)
-print(STORAGE_SERVICE_CLASS_STATUS[0xA700], QR_FIND_SERVICE_CLASS_STATUS[0xFF01])
+print(STORAGE_SERVICE_CLASS_STATUS[0xA700][0], QR_FIND_SERVICE_CLASS_STATUS[0xFF01][0])
 print(
     sorted(VERIFICATION_SERVICE_CLASS_STATUS),
     [code_to_category(code) for code in (0, 0xB000, 0xC001, 0xFE00)],

@@ -20,15 +20,16 @@ def send(ae, attempt):
             return status.Status == 0x0000
         print("Connection timed out, was aborted or received invalid response")
         return False
-    if assoc.is_rejected:
+    if assoc.is_rejected:  # the only reason to try again
         primitive = assoc.acceptor.primitive
         print(f"attempt {attempt}: rejected", primitive.result, primitive.result_source, primitive.diagnostic)
         print(primitive.result_str, "/", primitive.source_str, "/", primitive.reason_str)
-    elif assoc.is_aborted:
+        return None
+    if assoc.is_aborted:
         print(f"attempt {attempt}: aborted or never connected")
         print([(cx.abstract_syntax.name, cx.result, cx.status) for cx in assoc.rejected_contexts])
-    else:
-        print("no reason")
+        return False
+    print("no reason")
     return False
 
 
@@ -37,8 +38,8 @@ ae.acse_timeout = 10
 ae.connection_timeout = 10
 ae.add_requested_context(CTImageStorage)
 for attempt in range(2):
-    if send(ae, attempt):
-        break
-else:
-    print("giving up")
-    sys.exit(3)
+    outcome = send(ae, attempt)
+    if outcome is not None:
+        sys.exit(0 if outcome else 3)
+print("giving up")
+sys.exit(4)
