@@ -258,6 +258,12 @@ class ServerCore:
         place.associated()
         return self._congestion()  # a shutdown may have begun just before
 
+    def enter_again(self, place: Place, rules: Rules) -> AssociateRJ | None:
+        """Count a new association again, by settings that have changed since `enter`."""
+        self._places.leave(place.session)
+        place.settings = rules.settings
+        return self.enter(place)
+
     def _congestion(self) -> AssociateRJ | None:
         """Return the rejection during a shutdown; None without one."""
         return _CONGESTION if self._is_closing else None

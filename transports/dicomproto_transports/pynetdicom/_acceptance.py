@@ -53,18 +53,12 @@ class Acceptance(ServerCore):
             evt.trigger(assoc, evt.EVT_REQUESTED, {})
             changed = self.rules()
             if changed is not rules:
-                refusal = self._enter_again(place, changed)
+                refusal = self.enter_again(place, changed)
             assoc.requestor.name(normalize_ae_title(rq.calling_ae_title))
             answer = acse.rejection or acse.answer(rq, refusal)
             if isinstance(answer, AssociateRJ):
                 assoc.note_rejection()
         return answer, changed.policy.replace(common_extended=acse.accepted_common)
-
-    def _enter_again(self, place: Place, rules: Rules) -> AssociateRJ | None:
-        """Count an association by the settings that a handler has changed."""
-        self._places.leave(place.session)
-        place.settings = rules.settings
-        return self.enter(place)
 
     async def serve_requests(self, place: Place) -> None:
         """Serve the peer, and let other threads use the association in between."""
