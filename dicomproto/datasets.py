@@ -294,6 +294,7 @@ def _syntax(transfer_syntax: str) -> UID:
     return uid
 
 
+@lru_cache(64)
 def _uid(text: str) -> UID:
     return UID(text, validation_mode=IGNORE)  # pydicom would warn of an invalid one
 

@@ -1,7 +1,8 @@
 """The encoder of pydicom data sets: read elements leave as they came, new text in its character set.
 
 Elements that were read and not looked at are bytes, and stay so: they get a header, and an odd value is
-padded. pydicom writes Python values. This module encodes the text of VRs that have a Specific Character Set.
+padded. `plain.py` encodes them and other plain elements by table. pydicom writes further Python values. This
+module encodes the text of VRs that have a Specific Character Set.
 Text that a program set must be in the named character sets (PS3.3 C.12.1.1.2, PS3.5 6.1.2). pydicom marks
 text that was read: elements keep their position in the file, and person names their bytes.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from struct import Struct
+from operator import itemgetter
 from typing import Any, cast
 
 from pydicom.dataelem import DataElement, RawDataElement
@@ -35,6 +36,7 @@ from .characters import (
 )
 from .decoding import build_sequence
 from .headers import ITEM, ITEM_END, LONG_VRS, PIXEL_DATA, SEQUENCE_END, UNDEFINED
+from .plain import ASCII_VRS, PADDED_BY_SPACES, PLAIN_ELEMENTS
 from .scope import LOST, Scope, shown_names
 from .stored import stored, vr_of_raw
 from .walk import Walk
@@ -42,8 +44,7 @@ from .walk import Walk
 _WRITERS = cast("dict[str, tuple[Callable[..., None], str | None]]", writers)
 """pydicom's writers of values by VR, each with the format of its numbers if it writes numbers."""
 
-_ASCII_VRS = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "UR"})
-_PADDED_BY_SPACES = EXTENDED_VRS | _ASCII_VRS - {"UI"}
+_BY_TAG = itemgetter(0)
 _UNITS = {"AT": 2, "OW": 2, "SS": 2, "US": 2, "FL": 4, "OF": 4, "OL": 4, "SL": 4, "UL": 4,
           "FD": 8, "OD": 8, "OV": 8, "SV": 8, "UV": 8}  # fmt: skip
 """Bytes of one number, which are reversed in the other byte order (PS3.5 7.3)."""
@@ -92,16 +93,14 @@ class Encoder:
     def __init__(
         self, syntax: str, *, is_explicit: bool, is_little_endian: bool, is_converted: bool = False
     ) -> None:
-        order = "<" if is_little_endian else ">"
         self.is_explicit = is_explicit
         self.is_little_endian = is_little_endian
         self.unnamed: dict[BaseTag, None] = {}
         self.assumed: dict[BaseTag, None] = {}
         self._syntax = syntax
         self._odd = _NOT_CONVERTED if is_converted else _ODD
-        self._short_header = Struct(order + "HH2sH").pack
-        self._long_header = Struct(order + "HH2sxxI").pack
-        self._header = Struct(order + "HHI").pack
+        self._plain = PLAIN_ELEMENTS[is_explicit, is_little_endian]
+        self._header = self._plain.header
 
     def data_set(self, dataset: Dataset, outer: Scope | None = None) -> bytes:
         """Return a data set, or an item of `outer`, encoded without group lengths (PS3.5 7.2).
@@ -110,9 +109,14 @@ class Encoder:
         """
         scope = Scope(dataset, outer)
         parts: list[bytes] = []
-        for tag in sorted(dataset.keys()):
-            if (not tag & 0xFFFF and tag.group > 6) or (outer is None and tag.group in (0, 2)):
+        add_plain = self._plain.add
+        elements = zip(map(int, dataset.keys()), dataset.values(), strict=True)  # a BaseTag compares slowly
+        for number, element in sorted(elements, key=_BY_TAG):
+            if (not number & 0xFFFF and number > 0x6_FFFF) or (outer is None and number >> 16 in (0, 2)):
                 continue
+            if add_plain(number, element, parts):
+                continue
+            tag = BaseTag(number)
             try:
                 self._element(tag, scope, parts)
             except (DataSetError, MemoryError):
@@ -158,7 +162,7 @@ class Encoder:
         length = len(value)
         padding = b""
         if length & 1:
-            padding = b" " if vr in _PADDED_BY_SPACES else b"\0"
+            padding = b" " if vr in PADDED_BY_SPACES else b"\0"
             length += 1
         parts += [self._header_of(tag, vr, UNDEFINED if is_undefined else length), value, padding]
         if is_undefined:
@@ -168,10 +172,10 @@ class Encoder:
         if not self.is_explicit:
             return self._header(tag >> 16, tag & 0xFFFF, length)
         if vr in LONG_VRS:
-            return self._long_header(tag >> 16, tag & 0xFFFF, vr.encode(), length)
+            return self._plain.long_header(tag >> 16, tag & 0xFFFF, vr.encode(), length)
         if length > 0xFFFF:
-            return self._long_header(tag >> 16, tag & 0xFFFF, b"UN", length)
-        return self._short_header(tag >> 16, tag & 0xFFFF, vr.encode(), length)
+            return self._plain.long_header(tag >> 16, tag & 0xFFFF, b"UN", length)
+        return self._plain.short_header(tag >> 16, tag & 0xFFFF, vr.encode(), length)
 
     def _error(self, tag: BaseTag, text: str) -> DataSetError:
         return DataSetError(f"element {tag} cannot be encoded in {self._syntax}: {text}")
@@ -239,7 +243,7 @@ class Encoder:
         value = element.value
         if vr in EXTENDED_VRS:
             return self._text(element, vr, scope)
-        if vr in _ASCII_VRS and type(value) is str:
+        if vr in ASCII_VRS and type(value) is str:
             encoded = value.encode("latin-1")
         else:
             write, number_format = _WRITERS[vr]
@@ -251,7 +255,7 @@ class Encoder:
             except OSError as error:  # pydicom raises it for invalid numbers
                 raise self._error(element.tag, _NUMBERS.get(vr) or type(error).__name__) from None
             encoded = buffer.getvalue()
-        if vr in _ASCII_VRS and not encoded.isascii():
+        if vr in ASCII_VRS and not encoded.isascii():
             if not _was_read(element, element.value, scope):
                 raise DataSetError(f"element {element.tag}: a value of VR {vr} is made of ASCII characters")
             self.unnamed[element.tag] = None
