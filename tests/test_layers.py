@@ -45,6 +45,7 @@ BRIDGES = {
     "encoding.conversion": {"pydicom"},
     "encoding.characters": {"pydicom", "codecs"},
     "encoding.encoder": {"pydicom"},
+    "encoding.plain": {"pydicom"},
     "encoding.scope": {"pydicom"},
     "encoding.stored": {"pydicom"},
     "text": {"pydicom"},
