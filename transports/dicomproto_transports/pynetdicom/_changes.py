@@ -23,9 +23,11 @@ _RENAMED = {
     "ae.ApplicationEntity": ("", "AE"),
     "association.Association": ("", "Association"),
     "status.code_to_category": ("dicomproto.dimse.status", "category_of"),
+    "status.Status": ("dicomproto.dimse.status", "Status"),
+    "sop_class": ("dicomproto.services", "sop_classes"),
 }
 _PACKAGE = ("dicomproto_transports", {*contexts.__all__, "debug_logger"} - {"PresentationContext"})
-_EVENTS = (evt.__name__, {name for name in dir(evt) if name.startswith("EVT_")})
+_EVENTS = (evt.__name__, {"Event", *(name for name in dir(evt) if name.startswith("EVT_"))})
 _PLACES: dict[str, tuple[str, set[str]]] = {
     "": _PACKAGE,
     "presentation": _PACKAGE,
@@ -33,6 +35,32 @@ _PLACES: dict[str, tuple[str, set[str]]] = {
     "events": _EVENTS,
     "evt": _EVENTS,
 }
+WAYS = {
+    "register_uid": "AE.register_uid",
+    "_config": "the settings of the AE",
+    "presentation.PresentationContext": "build_context",
+    "pdu_primitives.SCP_SCU_RoleSelectionNegotiation": "build_role",
+    "pdu_primitives.UserIdentityNegotiation": "dicomproto.UserIdentityRQ",
+    "pdu_primitives.AsynchronousOperationsWindowNegotiation": "dicomproto.AsynchronousOperationsWindow",
+    "pdu_primitives.SOPClassExtendedNegotiation": "that of dicomproto, made with keywords",
+    "pdu_primitives.SOPClassCommonExtendedNegotiation": "that of dicomproto, made with keywords",
+    "pdu_primitives": "the PDUs and items of dicomproto",
+    "pdu": "the PDUs of dicomproto",
+    "dimse_primitives": "the messages of dicomproto",
+    "dimse_messages": "the messages of dicomproto",
+    "sop_class.uid_to_service_class": "service_class_of of dicomproto.services",
+    "sop_class.uid_to_sop_class": "keyword_of of dicomproto.services, or the UID",
+    "service_class": "ServiceClass of dicomproto.services",
+    "service_class_n": "ServiceClass of dicomproto.services",
+    "status.code_to_status": "the number",
+    "status": "status_meaning of dicomproto.services",
+    "transport": "AE.start_server",
+    "dsutils.decode": "decode_data_set of dicomproto.datasets",
+    "dsutils.encode": "encode_data_set of dicomproto.datasets",
+    "apps.common": "the commands of dicomproto",
+}
+"""What to use in place of names that the library does not have."""
+
 LINE_END = re.compile(r"\r\n|\r|\n")
 
 
@@ -62,6 +90,15 @@ class Source:
             warnings.simplefilter("ignore")  # what the program's own compilation has to say
             self.tree = ast.parse(self.text)
         self._starts = [0, *(found.end() for found in LINE_END.finditer(self.text))]
+        self._formatted = {
+            id(part): text
+            for text in ast.walk(self.tree)
+            if isinstance(text, ast.JoinedStr)
+            for part in ast.walk(text)
+            if part is not text
+        }
+        ending = LINE_END.search(self.text)
+        self.line_end = ending.group() if ending else "\n"
 
     def offset(self, line: int, column: int) -> int:
         """Return the index of a character by its line, from 1, and its column in UTF-8 bytes."""
@@ -74,10 +111,48 @@ class Source:
         end = self.offset(node.end_lineno or node.lineno, node.end_col_offset or 0)
         return self.offset(node.lineno, node.col_offset), end
 
+    def place(self, node: ast.expr) -> tuple[int, int] | None:
+        """Return the indices of an expression as `span`, None if they are not known.
+
+        Before Python 3.12 what is in an f-string has no position: it is looked for by its text.
+        """
+        text = self._formatted.get(id(node))
+        if text is None:
+            return self.span(node)
+        while id(text) in self._formatted:
+            text = self._formatted[id(text)]
+        start, end = self.span(text)
+        wanted = ast.unparse(node)
+        if self.text.count(wanted, start, end) != 1:
+            return None
+        start = self.text.index(wanted, start, end)
+        return start, start + len(wanted)
+
+    def indent(self, node: ast.stmt) -> str | None:
+        """Return the white space before a statement; None if something else is before it on its line."""
+        before = self.text[self.offset(node.lineno, 0) : self.span(node)[0]]
+        return None if before.strip() else before
+
+    def line_stop(self, place: int) -> int:
+        """Return the index of the end of a line, or of the text."""
+        found = LINE_END.search(self.text, place)
+        return found.start() if found else len(self.text)
+
+    def head(self) -> int:
+        """Return the index of the first statement that is no docstring and no future import."""
+        for node in self.tree.body:
+            is_future = isinstance(node, ast.ImportFrom) and node.module == "__future__"
+            is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+            if not (is_future or is_text):
+                first = min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", ()))])
+                return self.offset(first, 0)
+        return len(self.text)
+
     def edited(self, edits: list[Edit]) -> str:
-        """Return the text with the edits, which do not overlap."""
+        """Return the text with the edits, which do not overlap; those at one place keep their order."""
         text = self.text
-        for edit in sorted(edits, reverse=True):
+        ordered = sorted(edits, key=lambda edit: (edit.start, edit.end))
+        for edit in ordered[::-1]:
             text = text[: edit.start] + edit.text + text[edit.end :]
         return text
 
@@ -146,27 +221,32 @@ def _split(
     source: Source, node: ast.ImportFrom, part: str, flavour: str, edits: list[Edit], findings: list[Finding]
 ) -> None:
     start, end = source.span(node)
-    if "#" in source.text[start:end]:
-        findings.append(Finding(node.lineno, "an import with comments inside: split it by hand"))
-        return
     groups: dict[str, list[str]] = {}
     for name in node.names:
         place = _place(part, name.name, flavour)
         if place is None:
             path = f"{part}.{name.name}" if part else name.name
-            findings.append(Finding(name.lineno, f"{path} has no counterpart of that name in the library"))
+            way = WAYS.get(path) or WAYS.get(part)
+            text = f"{path} has no counterpart of that name in the library"
+            findings.append(Finding(name.lineno, f"{text}; use {way}" if way else text))
             place = (f"{OURS}.{part}" if part else OURS, name.name)
         module, ours = place
         bound = name.asname or name.name
         groups.setdefault(module, []).append(ours if ours == bound else f"{ours} as {bound}")
     if list(groups) == [node.module]:
         return
+    if "#" in source.text[start:end]:
+        if len(groups) > 1 or any(" as " in name for name in groups[min(groups)]):
+            findings.append(Finding(node.lineno, "an import with comments inside: split it by hand"))
+        else:
+            named = source.text.index(node.module or "", start)
+            edits.append(Edit(named, named + len(node.module or ""), min(groups)))
+        return
     line = source.offset(node.lineno, 0)
     before = source.text[line:start]
     rest = LINE_END.split(source.text[end:], maxsplit=1)[0].strip()
-    ending = LINE_END.search(source.text)
     alone = not before.strip() and (not rest or rest.startswith("#"))
-    joint = (ending.group() if ending else "\n") + before if alone else "; "
+    joint = source.line_end + before if alone else "; "
     lines = [f"from {module} import {', '.join(names)}" for module, names in groups.items()]
     edits.append(Edit(start, end, joint.join(lines)))
 

@@ -30,7 +30,7 @@ from . import (
     transport,
     utils,
 )  # fmt: skip
-from ._changes import OURS, THEIRS, Edit, Finding, Source, inside
+from ._changes import THEIRS, Finding, Source, inside
 from ._internals import INTERNAL_MODULES, PRIVATE_PARTS, PRIVATE_SETTINGS
 
 _MODULES: dict[str, ModuleType] = {
@@ -62,7 +62,6 @@ _LOADERS = {
     "run_module", "dict",
 }  # fmt: skip
 _DISTRIBUTIONS = {"version", "distribution", "get_distribution", "requires"}
-_AWAITED = {"associate", "start_server", "release"}
 
 
 def differences(source: Source) -> list[Finding]:
@@ -226,116 +225,3 @@ def _chains(tree: ast.Module, registered: set[str]) -> Iterator[Finding]:
             value = value.value
         if isinstance(value, ast.Name) and value.id in bound:
             yield from _missing(node.lineno, [*bound[value.id], *path][:2], registered)
-
-
-def uses(source: Source) -> bool:
-    """Return whether a program imports pynetdicom, the drop-in or the library."""
-    names: list[str] = []
-    for node in ast.walk(source.tree):
-        if isinstance(node, ast.Import):
-            names += [name.name for name in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            names.append(node.module or "")
-    return any(name.partition(".")[0] in (THEIRS, OURS.partition(".")[0]) for name in names)
-
-
-def idioms(source: Source, flavour: str) -> tuple[list[Edit], list[Finding]]:
-    """Return the edits behind accepted contexts, and the idioms that the library does not have."""
-    edits: list[Edit] = []
-    findings: list[Finding] = []
-    certain = _accepted_names(source.tree)
-    statuses = _status_names(source.tree)
-    awaited = {id(node.value) for node in ast.walk(source.tree) if isinstance(node, ast.Await)}
-    for node in ast.walk(source.tree):
-        if isinstance(node, ast.Subscript) and _is_first(node):
-            if _is_accepted(node.value, certain):
-                edits.append(Edit(source.span(node.value)[1], source.span(node)[1], ""))
-            else:
-                text = "transfer_syntax[0]: an accepted context has one transfer syntax, a text without [0]"
-                findings.append(Finding(node.lineno, text))
-        elif isinstance(node, (ast.If, ast.While, ast.IfExp)):
-            findings += _branches(node, statuses)
-        elif isinstance(node, ast.Subscript) and _named(node.value, statuses):
-            findings.append(
-                Finding(node.lineno, "a status is a response, not a Dataset: use attributes or get()")
-            )
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and flavour != "blocking":
-            name = node.func.attr
-            if id(node) not in awaited and (name in _AWAITED or name.startswith(("send_c_", "send_n_"))):
-                findings.append(Finding(node.lineno, f"{name}() is asynchronous in {flavour}"))
-    return edits, findings
-
-
-def _is_first(node: ast.Subscript) -> bool:
-    value = node.value
-    named = isinstance(value, ast.Attribute) and value.attr == "transfer_syntax"
-    return named and isinstance(node.slice, ast.Constant) and node.slice.value == 0
-
-
-def _is_list(node: ast.expr) -> bool:
-    return isinstance(node, ast.Attribute) and node.attr == "accepted_contexts"
-
-
-def _accepted_names(tree: ast.Module) -> set[str]:
-    """Return the names that only loops over accepted contexts bind."""
-    loops = [node for node in ast.walk(tree) if isinstance(node, (ast.For, ast.comprehension))]
-    targets = [node.target for node in loops if _is_list(node.iter)]
-    certain = {id(target) for target in targets}
-    others = {
-        node.id
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load) and id(node) not in certain
-    } | {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
-    return {target.id for target in targets if isinstance(target, ast.Name)} - others
-
-
-def _is_accepted(value: ast.expr, certain: set[str]) -> bool:
-    if not isinstance(value, ast.Attribute):
-        return False
-    owner = value.value
-    if isinstance(owner, ast.Subscript):
-        return _is_list(owner.value) and not isinstance(owner.slice, ast.Slice)
-    return _named(owner, certain)
-
-
-def _named(node: ast.expr, names: set[str]) -> bool:
-    return isinstance(node, ast.Name) and node.id in names
-
-
-def _status_names(tree: ast.Module) -> set[str]:
-    """Return the names that hold what a request returned."""
-    names: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Assign):
-            target, value = node.targets[0], node.value
-        elif isinstance(node, ast.For):
-            target, value = node.target, node.iter
-        else:
-            continue
-        if not (isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute)):
-            continue
-        if value.func.attr.startswith(("send_c_", "send_n_")):
-            first = target.elts[0] if isinstance(target, ast.Tuple) and target.elts else target
-            if isinstance(first, ast.Name):
-                names.add(first.id)
-    return names
-
-
-def _branches(node: ast.If | ast.While | ast.IfExp, statuses: set[str]) -> Iterator[Finding]:
-    negated = isinstance(node.test, ast.UnaryOp) and isinstance(node.test.op, ast.Not)
-    if not (negated or node.orelse):
-        return
-    for part in ast.walk(node.test):
-        if isinstance(part, ast.Attribute) and part.attr in ("is_established", "is_rejected", "is_aborted"):
-            text = f"a branch on {part.attr}: associate() raises AssociationError if nothing is established"
-            yield Finding(part.lineno, text)
-        elif isinstance(part, ast.Name) and part.id in statuses and _is_truth(node.test, part):
-            yield Finding(
-                part.lineno, "a branch on an empty status: the call raises AssociationError instead"
-            )
-
-
-def _is_truth(test: ast.expr, name: ast.Name) -> bool:
-    if isinstance(test, ast.UnaryOp):
-        return test.operand is name
-    return test is name

@@ -11,12 +11,16 @@ import shutil
 import sys
 import tempfile
 import tokenize
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from ._asynchronous import asynchronous
 from ._changes import FLAVOURS, LINE_END, THEIRS, Finding, Source, to_drop_in, to_library
-from ._differences import differences, idioms, uses
+from ._differences import differences
+from ._guards import guards
+from ._idioms import idioms, uses
 
 PAGES = {False: "docs/pynetdicom-drop-in.md", True: "docs/from-pynetdicom.md"}
 NOTEBOOK = ".ipynb"
@@ -85,7 +89,7 @@ def _migrate(file: Path, flavour: str | None, *, write: bool) -> int:
         where = f" (line {error.lineno})" if error.lineno else ""
         return _refuse(file, f"is left as it is, since it does not parse: {error.msg}{where}")
     except (ValueError, LookupError, RecursionError, MemoryError) as error:
-        return _refuse(file, f"is left as it is, since it does not parse: {error}")
+        return _refuse(file, f"is left as it is: {error}")
     except OSError as error:
         return _refuse(file, error.strerror or str(error))
     _show(file, text, changed)
@@ -116,16 +120,32 @@ def migrated(text: str, flavour: str | None = None) -> tuple[str, list[Finding]]
     """
     source = Source(text)
     found = differences(source)
-    if flavour is None:
-        changed = source.edited(to_drop_in(source))
-    else:
-        edits, imports = to_library(source, flavour)
-        more, habits = idioms(source, flavour) if uses(source) else ([], [])
-        library = Source(source.edited([*edits, *more]))
-        changed = library.edited(to_drop_in(library))
-        found += [*imports, *habits]
-    Source(changed)  # what was written parses
+    if flavour is not None and uses(source):
+        source, habits = _to_library(source, flavour)
+        found += habits
+    changed = source.edited(to_drop_in(source))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            compile(changed, "<migrated>", "exec", dont_inherit=True)
+    except SyntaxError as error:
+        raise ValueError(
+            f"what it would become does not compile: {error.msg} (line {error.lineno})"
+        ) from None
     return changed, sorted(set(found))
+
+
+def _to_library(source: Source, flavour: str) -> tuple[Source, list[Finding]]:
+    """Return a program for the library, and what of it needs a hand, by the lines that it had."""
+    guarding, guarded = guards(source)
+    findings = to_library(source, flavour)[1] + idioms(source, guarded)[1]
+    if flavour != "blocking":
+        findings += asynchronous(source, flavour)[1]
+    source = Source(source.edited(guarding))
+    source = Source(source.edited(to_library(source, flavour)[0] + idioms(source)[0]))
+    if flavour != "blocking":
+        source = Source(source.edited(asynchronous(source, flavour)[0]))
+    return source, findings
 
 
 def _replace(file: Path, data: bytes) -> None:

@@ -1,0 +1,170 @@
+"""Idioms of pynetdicom that the library does not have: what becomes of them, and what needs a hand."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Set
+
+from ._changes import OURS, THEIRS, Edit, Finding, Source
+
+_FAILS = "associate() raises AssociationError if nothing is established"
+
+
+def uses(source: Source) -> bool:
+    """Return whether a program imports pynetdicom, the drop-in or the library."""
+    names: list[str] = []
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Import):
+            names += [name.name for name in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names.append(node.module or "")
+    return any(name.partition(".")[0] in (THEIRS, OURS.partition(".")[0]) for name in names)
+
+
+def idioms(source: Source, guarded: Set[int] = frozenset()) -> tuple[list[Edit], list[Finding]]:
+    """Return the edits of expressions, and the idioms that the library does not have.
+
+    `guarded` has the ids of the statements that are rewritten for the failure of `associate`.
+    """
+    edits: list[Edit] = []
+    findings: list[Finding] = []
+    certain = _accepted_names(source.tree)
+    statuses = _status_names(source.tree)
+    tried = _tried(source.tree) | guarded
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Subscript) and _is_first(node):
+            where, value = source.place(node), source.place(node.value)
+            if where is not None and value is not None and _is_accepted(node.value, certain):
+                edits.append(Edit(value[1], where[1], ""))
+            else:
+                text = "transfer_syntax[0]: an accepted context has one transfer syntax, a text without [0]"
+                findings.append(Finding(node.lineno, text))
+        elif isinstance(node, ast.If | ast.While | ast.IfExp):
+            if id(node) not in guarded:
+                findings += _branches(node, statuses)
+        elif isinstance(node, ast.Subscript) and _named(node.value, statuses):
+            text = "a status is a response, not a Dataset: use attributes or get()"
+            findings.append(Finding(node.lineno, text))
+        elif isinstance(node, ast.Assign) and id(node) not in tried and _is_call(node.value, "associate"):
+            findings.append(Finding(node.lineno, _FAILS))
+        elif isinstance(node, ast.Call):
+            findings += _calls(source, node, edits)
+        elif isinstance(node, ast.Attribute):
+            findings += _attributes(node)
+    return edits, findings
+
+
+def _is_call(node: ast.expr, method: str) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == method
+
+
+def _tried(tree: ast.Module) -> set[int]:
+    """Return the ids of what is inside a `try` with a handler."""
+    return {
+        id(part)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Try) and node.handlers
+        for statement in node.body
+        for part in ast.walk(statement)
+    }
+
+
+def _calls(source: Source, call: ast.Call, edits: list[Edit]) -> Iterator[Finding]:
+    function = call.func
+    name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+    if name == "getLogger" and call.args and isinstance(call.args[0], ast.Constant):
+        if str(call.args[0].value).partition(".")[0] == THEIRS:
+            yield Finding(call.lineno, "the library logs below the logger 'dicomproto'")
+    elif name in ("send_reject", "send_abort") and isinstance(function, ast.Attribute):
+        path = ast.unparse(function.value)
+        owner = function.value.value if isinstance(function.value, ast.Attribute) else None
+        if name == "send_reject" and path.endswith(".assoc.acse") and isinstance(owner, ast.Attribute):
+            edits.append(Edit(source.span(owner.value)[1], source.span(function)[1], ".reject"))
+        else:
+            yield Finding(
+                call.lineno, f"{name}(): use event.reject(result, source, reason), or assoc.abort()"
+            )
+
+
+def _attributes(node: ast.Attribute) -> Iterator[Finding]:
+    if node.attr == "service_class":
+        yield Finding(node.lineno, "UIDs have no service_class: use service_class_of of dicomproto.services")
+    elif node.attr in ("scu_role", "scp_role") and isinstance(node.ctx, ast.Store):
+        text = f"contexts are values: assign [cx.replace({node.attr}=True) for cx in ae.supported_contexts]"
+        yield Finding(node.lineno, text)
+    elif node.attr == "CLIENT_AUTH":
+        yield Finding(node.lineno, "a context for CLIENT_AUTH is one for servers; tls_args takes SERVER_AUTH")
+
+
+def _is_first(node: ast.Subscript) -> bool:
+    value = node.value
+    named = isinstance(value, ast.Attribute) and value.attr == "transfer_syntax"
+    return named and isinstance(node.slice, ast.Constant) and node.slice.value == 0
+
+
+def _is_list(node: ast.expr) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr == "accepted_contexts"
+
+
+def _accepted_names(tree: ast.Module) -> set[str]:
+    """Return the names that only loops over accepted contexts bind."""
+    loops = [node for node in ast.walk(tree) if isinstance(node, (ast.For, ast.comprehension))]
+    targets = [node.target for node in loops if _is_list(node.iter)]
+    certain = {id(target) for target in targets}
+    others = {
+        node.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load) and id(node) not in certain
+    } | {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    return {target.id for target in targets if isinstance(target, ast.Name)} - others
+
+
+def _is_accepted(value: ast.expr, certain: set[str]) -> bool:
+    if not isinstance(value, ast.Attribute):
+        return False
+    owner = value.value
+    if isinstance(owner, ast.Subscript):
+        return _is_list(owner.value) and not isinstance(owner.slice, ast.Slice)
+    return _named(owner, certain)
+
+
+def _named(node: ast.expr, names: set[str]) -> bool:
+    return isinstance(node, ast.Name) and node.id in names
+
+
+def _status_names(tree: ast.Module) -> set[str]:
+    """Return the names that hold what a request returned."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign):
+            target, value = node.targets[0], node.value
+        elif isinstance(node, ast.For):
+            target, value = node.target, node.iter
+        else:
+            continue
+        if not (isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute)):
+            continue
+        if value.func.attr.startswith(("send_c_", "send_n_")):
+            first = target.elts[0] if isinstance(target, ast.Tuple) and target.elts else target
+            if isinstance(first, ast.Name):
+                names.add(first.id)
+    return names
+
+
+def _branches(node: ast.If | ast.While | ast.IfExp, statuses: set[str]) -> Iterator[Finding]:
+    negated = isinstance(node.test, ast.UnaryOp) and isinstance(node.test.op, ast.Not)
+    if not (negated or node.orelse):
+        return
+    for part in ast.walk(node.test):
+        if isinstance(part, ast.Attribute) and part.attr in ("is_established", "is_rejected", "is_aborted"):
+            yield Finding(part.lineno, f"a branch on {part.attr}: {_FAILS}")
+        elif isinstance(part, ast.Name) and part.id in statuses and _is_truth(node.test, part):
+            yield Finding(
+                part.lineno, "a branch on an empty status: the call raises AssociationError instead"
+            )
+
+
+def _is_truth(test: ast.expr, name: ast.Name) -> bool:
+    if isinstance(test, ast.UnaryOp):
+        return test.operand is name
+    return test is name
