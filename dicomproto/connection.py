@@ -343,12 +343,24 @@ class Connection:
         return self._agreement.find_context(request, sop_class_uid, meta_uid, type_id, self.rejected_contexts)
 
     def send_request(self, command: Request, context_id: int) -> int:
-        """Queue a request on an accepted context; return its Message ID, allotted if it is 0.
+        """Queue a request on an accepted context; return its Message ID.
+
+        An ID of 0 is replaced by one that no response is awaited or may come late for. So is the ID of an
+        operation whose peer may well go on: one that was cancelled, or a C-FIND that ended with a warning.
 
         If the command has a data set, give it with `send_data`, to its last chunk, before you send anything
         else.
         """
         return self._invoker.send_request(command, context_id)
+
+    def is_ambiguous(self, request: Request) -> bool:
+        """Tell whether a late response to an operation that has ended would answer `request`.
+
+        The operation had the same Message ID and the same service, and no later request has its response yet.
+        Then take another Message ID: a faulty peer may send a second final response.
+        """
+        late = self._operations.late.get(request.MessageID)
+        return late is not None and late.request.response_class is request.response_class
 
     def send_response(self, response: Response) -> None:
         """Queue a response to the peer's request with that Message ID; give its data set as for requests.

@@ -11,11 +11,20 @@ _OBJECTS_UNDER_WAY = 2
 class OutstandingOperation:
     """A request without a final response; `timer` is the field of `Timeouts` that bounds the next wait."""
 
-    __slots__ = ("_patience", "context_id", "deadline", "is_held_up", "is_waiting", "request", "timer")
+    __slots__ = (
+        "_patience", "began", "context_id", "deadline", "ended", "is_doubtful", "is_held_up", "is_waiting",
+        "request", "timer",
+    )  # fmt: skip
 
     def __init__(self, request: Request, context_id: int) -> None:
         self.request: Request = request
         self.context_id: int = context_id
+        self.began: int = 0
+        """The number of operations that had ended when this one began."""
+        self.ended: int = 0
+        """The number of operations that had ended with this one."""
+        self.is_doubtful: bool = False
+        """Whether the peer may go on after the final response: that of a C-CANCEL, or a warning to C-FIND."""
         self.timer: str = "response"
         if isinstance(request, NActionRQ):
             self.timer = "action"
@@ -36,7 +45,7 @@ class OutstandingOperation:
 
         A C-GET may finish the object that it is sending, and one more that it began before it knew.
         """
-        self.timer = "cancel"
+        self.timer, self.is_doubtful = "cancel", True
         self._patience = _OBJECTS_UNDER_WAY if isinstance(self.request, CGetRQ) else 0
         self.wait()
 
@@ -60,28 +69,47 @@ class OutstandingOperation:
 
 
 class Operations(dict[int, OutstandingOperation]):
-    """The operations of one association, by Message ID."""
+    """The operations of one association, by Message ID.
+
+    A faulty peer sends another response after the final one. That comes before the response to any request
+    that was sent after the final one; up to then, `late` has the operation and its Message ID is not reused.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.window = 1
         """Most operations that may be outstanding at once (PS3.7 D.3.3.3)."""
+        self.late: dict[int, OutstandingOperation] = {}
+        """The operations that have ended and to which more responses may come, the oldest first."""
+        self._ended = 0
         self._last_message_id = 0
 
     def next_message_id(self) -> int:
         """Return the Message ID, 1 to 65535, that has been out of use the longest."""
+        late = self.late if len(self) + len(self.late) < 65535 else ()
         message_id = self._last_message_id % 65535 + 1
-        while message_id in self:
+        while message_id in self or message_id in late:
             message_id = message_id % 65535 + 1
         return message_id
 
     def add(self, request: Request, context_id: int) -> None:
         """Add a request that was sent; its wait starts now if no data set is to follow."""
-        if request.MessageID == self.next_message_id():
+        is_next = request.MessageID == self._last_message_id % 65535 + 1  # mostly, and then without a call
+        if is_next or request.MessageID == self.next_message_id():
             self._last_message_id = request.MessageID
         operation = self[request.MessageID] = OutstandingOperation(request, context_id)
+        operation.began = self._ended
         if not request.has_data_set:
             operation.wait()
+
+    def end(self, message_id: int) -> None:
+        """Remove an operation that has its final response; those that ended before it began are over."""
+        operation, late = self.pop(message_id), self.late
+        while late and late[oldest := next(iter(late))].ended <= operation.began:
+            del late[oldest]
+        self._ended += 1
+        operation.ended = self._ended
+        late[message_id] = operation
 
     def next_deadline(self, now: float, timeouts: Timeouts, *, is_receiving: bool) -> float | None:
         """Return when the first wait is over, or None; waits since the last call start to run at `now`.

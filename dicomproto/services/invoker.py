@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..dimse.assembly import CommandReceived
-from ..dimse.commands import CANCELLABLE, CCancelRQ, Request, Response
+from ..dimse.commands import CANCELLABLE, CCancelRQ, CFindRQ, Request, Response
 from ..dimse.events import MessageEvent, ResponseReceived
 from ..dimse.inbox import Inbox
 from ..dimse.operations import Operations
@@ -57,7 +57,8 @@ class Invoker:
             raise LocalProtocolError(
                 f"{command.name}: {len(operations)} operations are outstanding, as many as negotiated"
             )
-        if not command.MessageID:
+        late = operations.late.get(command.MessageID)
+        if not command.MessageID or (late is not None and late.is_doubtful):
             command = command.replace(MessageID=operations.next_message_id())
         message_id = command.MessageID
         if message_id in operations:
@@ -88,7 +89,9 @@ class Invoker:
         message_id = response.MessageIDBeingRespondedTo
         operation = self.operations.get(message_id)
         if operation is None:
-            if self._upper.state is State.STA7:  # a late response does no harm after our A-RELEASE-RQ
+            late = self.operations.late.get(message_id)
+            # A late response does no harm after our A-RELEASE-RQ either.
+            if self._upper.state is State.STA7 or (late is not None and late.is_doubtful):
                 self._inbox.drop(received.has_data_set)
                 return
             raise InvalidCommand(f"{response.name} to Message ID {message_id}, which is not outstanding")
@@ -109,7 +112,9 @@ class Invoker:
         if received.context_id != operation.context_id:
             warnings += (f"other-context: request on {operation.context_id}",)
         if is_final:
-            del self.operations[message_id]
+            # PS3.7 9.1.2.1.6 has no warning for C-FIND, so some peers go on after that of PS3.4 C.4.1.1.4.
+            operation.is_doubtful |= category is Category.WARNING and isinstance(request, CFindRQ)
+            self.operations.end(message_id)
         else:
             operation.pending()
         context = self._agreement.contexts[operation.context_id]

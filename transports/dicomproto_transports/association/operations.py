@@ -28,10 +28,12 @@ class Reply(Generic[R]):
 class Operation:
     """A request of ours with outstanding responses, and the replies received so far."""
 
-    __slots__ = ("message_id", "replies", "size")
+    __slots__ = ("asked_for", "message_id", "replies", "size")
 
-    def __init__(self, message_id: int) -> None:
+    def __init__(self, message_id: int, asked_for: int) -> None:
         self.message_id: int = message_id
+        self.asked_for: int = asked_for
+        """The Message ID that the caller gave, if any; the engine may have chosen another one."""
         self.replies: deque[Reply[Any]] = deque()
         self.size: int = 0
         """Bytes of the data sets in `replies`."""

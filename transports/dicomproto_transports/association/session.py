@@ -49,10 +49,10 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound=Response)
 
 Serve = Callable[["Session", RequestReceived], Awaitable[object]]
-"""What answers a request of the peer."""
+"""The provider: it answers a request of the peer."""
 
 MakeAssociation = Callable[["Session"], evt.AnyAssociation]
-"""What makes the association object of a session."""
+"""The maker of the association object of a session."""
 
 # Most responses of one operation that are kept until a call takes them.
 _MOST_REPLIES = 4096
@@ -75,7 +75,7 @@ class Session:
     stream: Stream
     backend: Backend
     association: AnyAssociation
-    """What users and handlers see of it. Both hold each other up to the end, and no longer."""
+    """The object that users and handlers see. Both hold each other up to the end, and no longer."""
     timeouts: Timeouts
     sender: Sender
     ending: Ending
@@ -143,11 +143,11 @@ class Session:
 
     @property
     def is_established(self) -> bool:
-        """Whether messages can be exchanged."""
+        """True while messages can be exchanged."""
         return self.ending.reason is None and self.connection.is_established
 
     def is_under_way(self) -> bool:
-        """Whether a message or a request of the peer is unfinished."""
+        """True while a message or a request of the peer is unfinished."""
         return bool(self.depth or self.sender.has_output or self.connection.unanswered)
 
     # -- handlers -----------------------------------------------------------------------------
@@ -321,7 +321,11 @@ class Session:
         if source is not None:
             # Read before anything is sent: an unreadable file then fails only its own request.
             piece, last = source.next_piece()
-        operation = Operation(self.connection.send_request(request, context_id))
+        asked_for = request.MessageID
+        if asked_for and self.connection.is_ambiguous(request):
+            request = request.replace(MessageID=0)
+        message_id = self.connection.send_request(request, context_id)
+        operation = Operation(message_id, asked_for or message_id)
         self._awaited[operation.message_id] = operation
         if source is not None and piece is not None:
             self.sender.begin(source, piece, last)
@@ -364,11 +368,15 @@ class Session:
         self._awaited.pop(operation.message_id, None)
 
     async def cancel(self, message_id: int) -> None:
-        """Ask the peer to end an operation of ours; see `Association.send_c_cancel`."""
+        """Ask the peer to end an operation of ours; see `Association.send_c_cancel`.
+
+        `message_id` is its Message ID, or the one that the caller asked for.
+        """
         self.enter("send_c_cancel")
         try:
-            operation = self._awaited.get(message_id)
-            if operation is None or message_id not in self.connection.outstanding:
+            asked_for = (one for one in self._awaited.values() if one.asked_for == message_id)
+            operation = self._awaited.get(message_id) or next(asked_for, None)
+            if operation is None or operation.message_id not in self.connection.outstanding:
                 raise LocalProtocolError(
                     f"send_c_cancel: no operation with Message ID {message_id} is outstanding"
                 )

@@ -83,8 +83,9 @@ class Association(BaseAssociation):
     async def send_c_echo(self, msg_id: int | None = None) -> CEchoRSP:
         """Verify that the peer answers, with C-ECHO (PS3.7 9.1.5).
 
-        `msg_id` is the Message ID; None lets the library choose one. Raises NoAcceptedContext if no context
-        for Verification was accepted.
+        `msg_id` is the Message ID; None lets the library choose one. As in all requests, that of a request of
+        the same service just before is replaced, so that a late response to that does not answer this one.
+        Raises NoAcceptedContext if no context for Verification was accepted.
         """
         session = session_of(self)
         session.enter("send_c_echo")
@@ -226,8 +227,9 @@ class Association(BaseAssociation):
     ) -> None:
         """Cancel a C-FIND, C-GET or C-MOVE of ours (PS3.7 9.3.2.3); its final response still comes.
 
-        `context_id` and `query_model` are ignored: the request is known. Raises LocalProtocolError if no such
-        operation is outstanding.
+        `msg_id` is the one that was given to the request, or `message_id` of its responses. `context_id` and
+        `query_model` are ignored: the request is known. Raises LocalProtocolError if no such operation is
+        outstanding.
         """
         await session_of(self).cancel(arguments.number("msg_id", msg_id))
 
