@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -19,6 +20,7 @@ DROP_IN = "dicomproto_transports.pynetdicom"
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 FIND = "1.2.840.10008.5.1.4.1.2.2.1"
+REPOSITORY_QUERY = "1.2.840.10008.5.1.4.1.1.201.6"
 STEP_NOTIFICATION = "1.2.840.10008.3.1.2.3.5"
 
 
@@ -171,3 +173,24 @@ def test_cancellation_is_told_once(package: Any) -> None:
     assoc.release()
     server.shutdown()
     assert told == [False, True, False]
+
+
+def test_handler_goes_on_after_a_warning(package: Any) -> None:
+    """pynetdicom sends the warning at once and 0000H at the end; the drop-in sends one final response."""
+    ended = threading.Event()
+
+    def find(event: Any) -> Iterator[tuple[int, Dataset | None]]:
+        yield 0xFF00, event.identifier
+        yield 0xB001, None
+        yield 0xFF00, event.identifier
+        ended.set()
+
+    server, assoc = serve(package, REPOSITORY_QUERY, [(package.evt.EVT_C_FIND, find)])
+    query = Dataset()
+    query.PatientID = "1"
+    found = [(status.Status, data) for status, data in assoc.send_c_find(query, REPOSITORY_QUERY)]
+    assoc.release()
+    server.shutdown()
+    assert [data for code, data in found if code == 0xFF00] == [query, query]
+    assert [code for code, _ in found].count(0xB001) == 1
+    assert ended.is_set()

@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from dicomproto.upper_layer import encode_pdu
+from tests.dialogues import associate_rq
+
 OURS, THEIRS = "dicomproto_transports.pynetdicom", "pynetdicom"
 VERIFICATION = "1.2.840.10008.1.1"
 FIND = "1.2.840.10008.5.1.4.1.2.2.1"
@@ -81,6 +84,46 @@ def test_a_rejection_says_why(package: Any, ae: Any, setting: str, value: Any, a
     primitive = assoc.acceptor.primitive
     assert (primitive.result, primitive.result_source, primitive.diagnostic) == answer
     assert not assoc.is_alive()
+
+
+def test_the_limit_of_associations_is_that_of_all_servers(package: Any, ae: Any) -> None:
+    ae.maximum_associations = 1
+    first, second = served(package, ae), served(package, ae)
+    held = requested(ae, first)
+    assert held.is_established
+    refused = requested(ae, second)
+    assert refused.is_rejected
+    primitive = refused.acceptor.primitive
+    assert (primitive.result, primitive.result_source, primitive.diagnostic) == (2, 3, 2)
+    held.release()
+
+
+@pytest.mark.parametrize(
+    ("codecs", "title", "read"),
+    [
+        (("ascii",), b"M\xc3\xa4X", None),
+        (("ascii", "utf-8"), b"M\xc3\xa4X", "MX"),
+        (("ascii", "utf-8"), b"X\xffY", None),
+    ],
+)
+def test_titles_of_peers_are_read_with_the_codecs(
+    package: Any, ae: Any, monkeypatch: pytest.MonkeyPatch, codecs: Any, title: bytes, read: str | None
+) -> None:
+    """Other characters than ASCII are left out; the association is aborted if no codec fits."""
+    ae.acse_timeout = 1  # pynetdicom's thread waits for so long after it has aborted
+    monkeypatch.setattr(import_module(f"{package.__name__}._config"), "CODECS", codecs)
+    titles: list[str] = []
+    server = served(
+        package,
+        ae,
+        EVT_REQUESTED=lambda event: titles.append(event.assoc.requestor.primitive.calling_ae_title),
+    )
+    rq = encode_pdu(associate_rq(calling_ae_title="TITLE")).replace(b"TITLE".ljust(16), title.ljust(16))
+    with socket.create_connection(server.server_address[:2], 10) as peer:
+        peer.sendall(rq)
+        answer = peer.recv(6)
+    assert answer[0] == (7 if read is None else 2)  # A-ABORT or A-ASSOCIATE-AC
+    assert titles == ([] if read is None else [read])
 
 
 def test_no_accepted_context_is_an_abort(package: Any, ae: Any) -> None:
@@ -362,3 +405,16 @@ def test_private_names_name_the_public_ones() -> None:
     assoc = ours.Association(ae, "requestor")
     with pytest.raises(AttributeError, match="EVT_PDU_RECV"):
         assoc.dul  # noqa: B018
+
+
+def test_every_private_attribute_of_pynetdicoms_entity_names_a_public_one() -> None:
+    ae = import_module(OURS).AE()
+    names = {name for name in vars(import_module(THEIRS).AE()) if name.startswith("_")} - {"_lock"}
+    assert len(names) > 10
+    for name in names:
+        with pytest.raises(AttributeError, match=f"{name} is a private name") as told:
+            getattr(ae, name)
+        with pytest.raises(AttributeError, match=f"{name} is a private name"):
+            setattr(ae, name, None)
+        public = str(told.value).rpartition("; use ")[2].removesuffix("()")
+        assert hasattr(type(ae), public), name

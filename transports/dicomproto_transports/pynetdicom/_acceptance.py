@@ -28,11 +28,16 @@ from ._negotiation_items import to_record
 from .pdu_primitives import SOPClassCommonExtendedNegotiation
 from .pdu_primitives import SOPClassExtendedNegotiation as ExtendedItem
 from .presentation import negotiate_as_acceptor, negotiate_unrestricted
+from .utils import received_title
 
 if TYPE_CHECKING:
     from ..server.places import Place
 
 LOGGER = logging.getLogger("pynetdicom.acse")
+
+
+TOO_MANY = AssociateRJ(result=2, source=3, reason=2)
+"""The rejection above the limit of associations (PS3.8 Table 9-21: local limit exceeded)."""
 
 
 class Acceptance(ServerCore):
@@ -47,6 +52,10 @@ class Acceptance(ServerCore):
         """Return the answer to a request, from the settings of the application entity and the handlers."""
         assoc: Any = place.session.association
         refusal = self.enter(place)
+        calling, called = map(received_title, (rq.calling_ae_title, rq.called_ae_title))
+        if calling is None or called is None:
+            await place.session.end()
+            return TOO_MANY, rules.policy  # not sent: the connection is closed
         acse = Negotiation(assoc)
         assoc.acse = acse
         with place.session.runner.running():
@@ -54,7 +63,7 @@ class Acceptance(ServerCore):
             changed = self.rules()
             if changed is not rules:
                 refusal = self.enter_again(place, changed)
-            assoc.requestor.name(normalize_ae_title(rq.calling_ae_title))
+            assoc.requestor.name(normalize_ae_title(calling))
             answer = acse.rejection or acse.answer(rq, refusal)
             if isinstance(answer, AssociateRJ):
                 assoc.note_rejection()
@@ -100,9 +109,9 @@ class Negotiation:
         assoc, ae = self._assoc, self._assoc.ae
         rejection = None
         titles = [title.strip() for title in ae.require_calling_aet]
-        if titles and normalize_ae_title(rq.calling_ae_title) not in titles:
+        if titles and assoc.requestor.ae_title not in titles:
             rejection = AssociateRJ(result=1, source=1, reason=3)
-        called = normalize_ae_title(rq.called_ae_title)
+        called = normalize_ae_title(assoc.requestor.primitive.called_ae_title)
         if ae.require_called_aet and called != assoc.acceptor.ae_title.strip():
             rejection = AssociateRJ(result=1, source=1, reason=7)
         identity = self._identity(rq)
@@ -111,7 +120,7 @@ class Negotiation:
         extended = self._extended()
         self._common()
         window = self._window(rq)
-        rejection = refusal or rejection
+        rejection = refusal or self._over_limit() or rejection
         if rejection is not None:
             LOGGER.info("Rejecting Association")
             return rejection
@@ -131,6 +140,12 @@ class Negotiation:
             reserved=rq.reserved,
             raw_ae_titles=rq.raw_ae_titles,
         )
+
+    def _over_limit(self) -> AssociateRJ | None:
+        """Return the rejection if all servers together have as many associations as the entity allows."""
+        ae = self._assoc.ae
+        others = [one for one in ae.active_associations if one.is_acceptor and one.is_established]
+        return TOO_MANY if len(others) >= ae.maximum_associations else None
 
     def _ask(self, event: evt.InterventionEvent, facts: dict[str, Any], failed: Any) -> Any:
         """Return the result of a handler; `failed` after an exception, None without a handler."""

@@ -15,7 +15,7 @@ from ..scp.cancelling import poll_peer
 from . import _config
 from . import events as evt
 from ._answers import log_failure, response_of, status_of
-from ._globals import STATUS_PENDING
+from ._globals import STATUS_PENDING, STATUS_WARNING
 from ._logs import log_identifier
 from ._requests import RequestEvent
 from .service_class import RelevantPatientInformationQueryServiceClass, ServiceClass
@@ -100,41 +100,30 @@ async def _send_matches(
     *,
     only_one: bool,
 ) -> Response | int:
-    """Send the pending responses, and return the final one or its status."""
+    """Send the pending responses, and return the final one or its status.
+
+    A warning does not end the handler, but an operation has one final response: it comes after the matches.
+    """
     request, encoding = event.command, Encoding(session)
+    final: Response | int = 0x0000
     try:
         if not results.begin():
-            return 0x0000
+            return final
     except Ended:
         raise
     except Exception as error:
         results.check()
         log_failure("EVT_C_FIND", error)
         return HANDLER_FAILED
-    while True:
-        try:
-            result: Any = results.next()
-            failure = None
-        except StopAsyncIteration:
-            results.check()
-            await poll_peer(session)
-            return 0x0000
-        except Exception as error:
-            result, failure = None, error
-        results.check()
-        await poll_peer(session)
-        if failure is not None:
-            log_failure("EVT_C_FIND", failure)
-            return HANDLER_FAILED
-        try:
-            given, dataset = result
-        except (TypeError, ValueError) as error:
-            log_failure("EVT_C_FIND", error)
-            return HANDLER_FAILED
+    while isinstance(result := await _next_result(session, results), tuple):
+        given, dataset = result
         code, fields = status_of(given, statuses)
         category = statuses[code][0] if code in statuses else ""
         response = response_of(request, code, fields)
-        if category != STATUS_PENDING:  # pynetdicom sends two final responses after a warning
+        if category == STATUS_WARNING and not only_one:
+            final = response
+            continue
+        if category != STATUS_PENDING:
             return response
         match = _match(session, event, response, dataset, encoding)
         if match is None:
@@ -143,6 +132,25 @@ async def _send_matches(
         await session.send_queued()
         if only_one:
             return 0x0000
+    return result or final
+
+
+async def _next_result(session: Session, results: Results) -> tuple[Any, Any] | int:
+    """Return the status and the data set that a handler yields next; the final status after the last."""
+    failure = None
+    found: tuple[Any, Any] | int = 0x0000
+    try:
+        given, dataset = results.next()
+        found = given, dataset
+    except StopAsyncIteration:
+        pass
+    except Exception as error:
+        failure, found = error, HANDLER_FAILED
+    results.check()
+    await poll_peer(session)
+    if failure is not None:
+        log_failure("EVT_C_FIND", failure)
+    return found
 
 
 def _match(

@@ -32,7 +32,7 @@ from ._negotiation_items import (
     items_of,
 )
 from .presentation import PresentationContext, context_of
-from .utils import received_uid, set_ae, set_uid
+from .utils import received_title, received_uid, set_ae, set_uid
 
 __all__ = [
     "A_ABORT",
@@ -329,8 +329,8 @@ def associate_primitive(
         fill(
             primitive,
             application_context_name=received_uid(titles.application_context_name),
-            calling_ae_title=titles.calling_ae_title,
-            called_ae_title=titles.called_ae_title,
+            calling_ae_title=received_title(titles.calling_ae_title),
+            called_ae_title=received_title(titles.called_ae_title),
         )
     if isinstance(given, pdu.AssociateRJ):
         return fill(primitive, result=given.result, result_source=given.source, diagnostic=given.reason)

@@ -38,6 +38,16 @@ def decode_bytes(encoded_value: bytes) -> str:
     raise ValueError(f"Unable to decode '{shown}' using the {', '.join(('ascii', *others))} codec(s)")
 
 
+def received_title(title: str) -> str | None:
+    """Return an AE title that a peer sent, read with `_config.CODECS`; None if none of them fits."""
+    if title.isascii():
+        return title
+    try:
+        return decode_bytes(title.encode("latin-1")).strip()  # the library reads titles as Latin-1
+    except ValueError:
+        return None
+
+
 def make_target(target_fn: Callable[[], _T]) -> Callable[[], _T]:
     """Return a function for a thread; with `_config.PASS_CONTEXTVARS` it has the caller's context."""
     if not _config.PASS_CONTEXTVARS:
