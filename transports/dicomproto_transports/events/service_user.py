@@ -21,7 +21,7 @@ from ..uid_values import with_uids
 
 
 class UserInfo(TypedDict):
-    """What a program mostly wants of one end, by the keys that pynetdicom's users know."""
+    """The facts of one end that programs read most, by the keys that pynetdicom's users know."""
 
     ae_title: str
     address: str | None

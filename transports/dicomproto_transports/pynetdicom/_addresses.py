@@ -50,12 +50,12 @@ class AddressInformation:
 
     @property
     def is_ipv4(self) -> bool:
-        """Whether this is an IPv4 address."""
+        """True for an IPv4 address."""
         return "." in self._addr
 
     @property
     def is_ipv6(self) -> bool:
-        """Whether this is an IPv6 address."""
+        """True for an IPv6 address."""
         return ":" in self._addr
 
 

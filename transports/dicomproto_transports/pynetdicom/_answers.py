@@ -1,4 +1,4 @@
-"""What a handler's result stands for: a status, with the elements beside it, in the response."""
+"""A handler's result as a response: its status, with the elements beside it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NO_STATUS_IN_DATA_SET = 0xC001
 NO_STATUS = 0xC002
 
 _OF_THE_OBJECT = ("AffectedSOPClassUID", "AffectedSOPInstanceUID")
-"""What a status Dataset replaces of what the response repeats."""
+"""The elements that a response repeats from its request, unless the status Dataset has its own."""
 
 
 def status_of(result: Any, statuses: StatusDictType) -> tuple[int, dict[str, Any]]:

@@ -65,7 +65,7 @@ LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 class Finding(NamedTuple):
-    """What needs a hand: the line, from 1, and the words."""
+    """The places that need a hand: the line, from 1, and the words."""
 
     line: int
     text: str

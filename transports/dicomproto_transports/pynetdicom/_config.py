@@ -11,7 +11,7 @@ from typing import Any
 from pydicom.uid import UID
 
 LOG_HANDLER_LEVEL: str = "standard"
-"""What is logged of associations and messages: "standard", or "none" for warnings and errors only."""
+"""The log of associations and messages: "standard", or "none" for warnings and errors only."""
 
 ENFORCE_UID_CONFORMANCE: bool = False
 """Refuse UIDs that PS3.5 does not allow, not only those that are longer than 64 characters."""

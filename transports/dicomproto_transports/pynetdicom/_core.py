@@ -1,4 +1,4 @@
-"""What the drop-in gives the library: settings, sessions, timeouts that change, and waits that give way."""
+"""The drop-in's parts for the library: settings, sessions, timeouts that change, waits that give way."""
 
 from __future__ import annotations
 

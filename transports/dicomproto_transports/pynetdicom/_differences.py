@@ -1,4 +1,4 @@
-"""What of a program differs from pynetdicom: parts without counterpart, and idioms of the library."""
+"""The differences that a program meets: parts without counterpart, and idioms of the library."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _AMBIGUOUS = {"lock", "_kill"}
 """Names that are those of an association only behind `assoc`."""
 
 _IN_A_NEGOTIATION = {"send_reject", "send_abort"}
-"""What handlers of EVT_REQUESTED may call of `acse`."""
+"""The methods of `acse` that handlers of EVT_REQUESTED may call."""
 
 _NAME_IN_TEXT = re.compile(r"pynetdicom(\.\w+)*", re.ASCII)
 _LOADERS = {

@@ -1,4 +1,4 @@
-"""What programs may not touch of pynetdicom, with the public way, and the error that names it."""
+"""The internal parts of pynetdicom, with the public way, and the error that names it."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ NumberField: TypeAlias = Judged[int | None, int | None]
 
 
 class Primitive:
-    """What consists of judged attributes."""
+    """An object that consists of judged attributes."""
 
     fields: ClassVar[tuple[str, ...]] = ()
     """The names of the attributes."""

@@ -38,9 +38,9 @@ class Link(OwnThread):
         """The session of the library, None before the connection stands."""
         self.contexts: NegotiatedContexts = NegotiatedContexts(self.negotiated)
         self.failure: AssociationError | None = None
-        """Why there is no session."""
+        """The error that kept the session from being made."""
         self.is_told_rejected: bool = False
-        """Whether this side rejects the association, and the handlers of EVT_REJECTED have run."""
+        """True once this side rejects the association and the handlers of EVT_REJECTED have run."""
         self.live_timeouts: ChangingTimeouts = timeouts_of(
             acse=ae.acse_timeout, dimse=ae.dimse_timeout, connection=ae.connection_timeout, tls=15.0
         )
@@ -71,12 +71,12 @@ class Link(OwnThread):
 
     @property
     def is_acceptor(self) -> bool:
-        """Whether the peer has requested it."""
+        """True if the peer has requested it."""
         return self._mode == MODE_ACCEPTOR
 
     @property
     def is_requestor(self) -> bool:
-        """Whether this side has requested it."""
+        """True if this side has requested it."""
         return self._mode == MODE_REQUESTOR
 
     # -- state --------------------------------------------------------------------------------------
@@ -88,23 +88,23 @@ class Link(OwnThread):
 
     @property
     def is_established(self) -> bool:
-        """Whether it was accepted, and has not ended."""
+        """True if it was accepted, and has not ended."""
         session = self.session
         return session is not None and session.ending.reason is None and session.connection.answer is not None
 
     @property
     def is_released(self) -> bool:
-        """Whether it ended in order."""
+        """True if it ended in order."""
         return isinstance(self.ending, AssociationReleased)
 
     @property
     def is_rejected(self) -> bool:
-        """Whether the acceptor rejected it."""
+        """True if the acceptor rejected it."""
         return self.is_told_rejected or isinstance(self.ending, AssociationRejected)
 
     @property
     def is_aborted(self) -> bool:
-        """Whether it ended otherwise: aborted, lost, timed out, or never connected."""
+        """True if it ended otherwise: aborted, lost, timed out, or never connected."""
         return not isinstance(self.ending, AssociationReleased | AssociationRejected | None)
 
     # -- timeouts -----------------------------------------------------------------------------------

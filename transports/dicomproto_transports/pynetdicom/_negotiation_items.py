@@ -93,7 +93,7 @@ class ImplementationVersionNameNotification(ServiceParameter):
 
 
 class AsynchronousOperationsWindowNegotiation(ServiceParameter):
-    """How many operations may be outstanding; 0 is no limit (PS3.7 D.3.3.3)."""
+    """The numbers of operations that may be outstanding; 0 is no limit (PS3.7 D.3.3.3)."""
 
     maximum_number_operations_invoked: Judged[int, int] = Judged(
         _number("Maximum Number Operations Invoked"), 1
@@ -225,7 +225,7 @@ Record: TypeAlias = (
     | pdu.SOPClassCommonExtendedNegotiation
     | pdu.UserIdentityRQ
 )
-"""What the library takes as `ext_neg`."""
+"""The items that the library takes as `ext_neg`."""
 
 
 def to_record(item: Item) -> Record:

@@ -21,7 +21,7 @@ _FACTS: dict[str, tuple[str, ...]] = {
     "EVT_PDU_SENT": ("pdu",),
     "EVT_FSM_TRANSITION": ("fsm_event", "current_state", "action", "next_state"),
 }
-"""What each event has besides association, kind and time."""
+"""The facts of each event besides association, kind and time."""
 
 
 def library_binding(assoc: Any, event: evt.NotificationEvent) -> tuple[Any, Callable[[Any], None]]:

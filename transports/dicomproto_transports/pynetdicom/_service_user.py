@@ -80,7 +80,7 @@ class ServiceUser:
 
     @property
     def writeable(self) -> bool:
-        """Whether values may be set."""
+        """True if values may be set."""
         return self.primitive is None
 
     def _writing(self, what: str) -> None:
@@ -102,12 +102,12 @@ class ServiceUser:
 
     @property
     def is_acceptor(self) -> bool:
-        """Whether this is the acceptor."""
+        """True for the acceptor."""
         return self._mode == MODE_ACCEPTOR
 
     @property
     def is_requestor(self) -> bool:
-        """Whether this is the requestor."""
+        """True for the requestor."""
         return self._mode == MODE_REQUESTOR
 
     @property

@@ -176,7 +176,7 @@ class Settings(ContextLists):
 
     @property
     def require_called_aet(self) -> bool:
-        """Whether servers reject a request for another AE title."""
+        """True if servers reject a request for another AE title."""
         return self._values.require_called_aet
 
     @require_called_aet.setter

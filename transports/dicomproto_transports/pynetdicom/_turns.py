@@ -13,7 +13,7 @@ from ..streams.blocking_waits import Wake
 
 
 class Turns:
-    """Whose turn it is; a context manager for one call. A handler's calls are within the turn it runs in."""
+    """The turns at one association; a context manager for one call. A handler's calls are within its turn."""
 
     __slots__ = ("uses", "_lock", "_guard", "_wanted", "_wake", "_is_idle", "_free")
 
@@ -60,7 +60,7 @@ class Turns:
 
     @property
     def interruption(self) -> Wake | None:
-        """What ends the wait for the peer; None while the thread must not be interrupted."""
+        """The descriptors that end the wait for the peer; None while the thread must not be interrupted."""
         return self._wake if self._is_idle else None
 
     def take(self, *, wait: bool = True) -> bool:

@@ -132,7 +132,7 @@ def _tag_list() -> Judged[Any, Tags]:
 
 
 class DIMSEPrimitive(Primitive):
-    """What all requests and responses have; one object may be either.
+    """The attributes of all requests and responses; one object may be either.
 
     `STATUS_OPTIONAL_KEYWORDS` may come with a status, `REQUEST_KEYWORDS` and `RESPONSE_KEYWORDS` are what a
     request and a response have to have.
@@ -150,12 +150,12 @@ class DIMSEPrimitive(Primitive):
 
     @property
     def is_valid_request(self) -> bool:
-        """Whether it has what a request has to have."""
+        """True if it has all that a request needs."""
         return None not in [getattr(self, keyword) for keyword in self.REQUEST_KEYWORDS]
 
     @property
     def is_valid_response(self) -> bool:
-        """Whether it has what a response has to have."""
+        """True if it has all that a response needs."""
         return None not in [getattr(self, keyword) for keyword in self.RESPONSE_KEYWORDS]
 
     @property
@@ -165,7 +165,7 @@ class DIMSEPrimitive(Primitive):
 
 
 class _Composite(DIMSEPrimitive):
-    """What C-STORE, C-FIND, C-GET and C-MOVE have."""
+    """The common attributes of C-STORE, C-FIND, C-GET and C-MOVE."""
 
     STATUS_OPTIONAL_KEYWORDS: ClassVar[tuple[str, ...]] = ("OffendingElement", "ErrorComment")
 
@@ -204,7 +204,7 @@ class C_FIND(_Composite):
 
 
 class _Retrieve(_Composite):
-    """What C-GET and C-MOVE have."""
+    """The common attributes of C-GET and C-MOVE."""
 
     STATUS_OPTIONAL_KEYWORDS: ClassVar[tuple[str, ...]] = ("ErrorComment", "OffendingElement", *_COUNTERS)
 
@@ -254,7 +254,7 @@ class C_CANCEL(Primitive):
 
 
 class _Normalized(DIMSEPrimitive):
-    """What all N-services have."""
+    """The common attributes of all N-services."""
 
     STATUS_OPTIONAL_KEYWORDS: ClassVar[tuple[str, ...]] = ("ErrorComment", "ErrorID")
 
@@ -263,7 +263,7 @@ class _Normalized(DIMSEPrimitive):
 
 
 class _OfInstance(_Normalized):
-    """What the N-services of an instance have."""
+    """The common attributes of the N-services of an instance."""
 
     REQUEST_KEYWORDS: ClassVar[tuple[str, ...]] = (
         "MessageID",

@@ -245,7 +245,7 @@ class Event:
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether the peer has cancelled the operation, or no longer waits for its results."""
+        """True if the peer has cancelled the operation, or no longer waits for its results."""
         return False
 
     @property

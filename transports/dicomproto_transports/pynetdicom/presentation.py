@@ -122,7 +122,7 @@ class PresentationContext:
 
     @property
     def scu_role(self) -> bool | None:
-        """Whether the role of SCU is proposed or allowed; None to use the default roles."""
+        """True if the role of SCU is proposed or allowed; None to use the default roles."""
         return self._scu_role
 
     @scu_role.setter
@@ -131,7 +131,7 @@ class PresentationContext:
 
     @property
     def scp_role(self) -> bool | None:
-        """Whether the role of SCP is proposed or allowed; None to use the default roles."""
+        """True if the role of SCP is proposed or allowed; None to use the default roles."""
         return self._scp_role
 
     @scp_role.setter
@@ -140,12 +140,12 @@ class PresentationContext:
 
     @property
     def as_scp(self) -> bool | None:
-        """Whether our side may act as SCP on the context; None before the negotiation."""
+        """True if our side may act as SCP on the context; None before the negotiation."""
         return self._as_scp
 
     @property
     def as_scu(self) -> bool | None:
-        """Whether our side may act as SCU on the context; None before the negotiation."""
+        """True if our side may act as SCU on the context; None before the negotiation."""
         return self._as_scu
 
     @property

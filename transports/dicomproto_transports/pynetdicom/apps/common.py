@@ -1,4 +1,4 @@
-"""What programs import of pynetdicom's applications: logging, data sets from keywords, stored files."""
+"""The common helpers of pynetdicom's applications: logging, data sets from keywords, stored files."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ class ElementPath:
 
     @property
     def is_sequence(self) -> bool:
-        """Whether the first part names an item. Raises ValueError for brackets that do not."""
+        """True if the first part names an item. Raises ValueError for brackets that do not."""
         return self.item_nr is not None
 
     @property
