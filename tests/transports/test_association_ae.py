@@ -17,6 +17,7 @@ from dicomproto.errors import (
     RemoteProtocolError,
     TimedOut,
 )
+from dicomproto.negotiation import SupportedContext
 from dicomproto.uids import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
@@ -169,13 +170,30 @@ def test_supported_contexts() -> None:
 
 
 def test_roles_of_the_contexts_of_an_entity() -> None:
-    """The errors of assignments name what works."""
+    """They are set on the entity; the errors of other assignments name what works."""
     ae = AECore()
     ae.supported_contexts = [CT_IMAGE, MR_IMAGE]
-    with pytest.raises(AttributeError, match=r"use replace\(scp_role=...\), which returns a changed copy"):
-        ae.supported_contexts[0].scp_role = True  # type: ignore[misc]
-    ae.supported_contexts = [cx.replace(scp_role=True) for cx in ae.supported_contexts]
+    for cx in ae.supported_contexts:
+        cx.scp_role = True  # type: ignore[misc]
+        assert cx.scp_role is True
     assert [(cx.scp_role, cx.scu_role) for cx in ae.supported_contexts] == [(True, None)] * 2
+    ct, mr = ae.supported_contexts
+    ct.scp_role, ct.scu_role = None, False  # type: ignore[misc]
+    assert [(cx.scp_role, cx.scu_role) for cx in ae.supported_contexts] == [(None, False), (True, None)]
+    with pytest.raises(TypeError, match="scu_role: must be True or False, not 'yes'"):
+        ct.scu_role = "yes"  # type: ignore[misc, assignment]
+    with pytest.raises(AttributeError, match=r"is immutable; use replace\(abstract_syntax=...\)"):
+        ct.abstract_syntax = MR_IMAGE  # type: ignore[misc]
+    ae.remove_supported_context(MR_IMAGE)
+    mr.scp_role = False  # type: ignore[misc]
+    assert ae.supported_contexts == [ct]
+    plain = SupportedContext(abstract_syntax=CT_IMAGE, transfer_syntaxes=ct.transfer_syntax, scu_role=False)
+    assert ct == plain == ct != mr
+    assert hash(ct) == hash(plain)
+    ae.supported_contexts = [cx.replace(scp_role=True) for cx in ae.supported_contexts]
+    assert [(cx.scp_role, cx.scu_role) for cx in ae.supported_contexts] == [(True, False)]
+    with pytest.raises(AttributeError, match=r"is immutable; use replace\(scp_role=...\)"):
+        ct.replace(scp_role=True).scp_role = False  # type: ignore[misc]
     ae.requested_contexts = [CT_IMAGE]
     with pytest.raises(AttributeError, match=r"no roles: give build_role\(\) in ext_neg of associate\(\)"):
         ae.requested_contexts[0].scp_role = True  # type: ignore[attr-defined]

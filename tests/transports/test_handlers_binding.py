@@ -26,11 +26,13 @@ from dicomproto.upper_layer.pdu import (
 )
 from dicomproto_transports import blocking, evt
 from dicomproto_transports import trio as trio_flavour
+from dicomproto_transports.contexts import build_role
 from dicomproto_transports.events.handlers import Bound, Handlers
 from tests.associations import (
     CT_IMAGE,
     INSTANCE,
     MR_IMAGE,
+    associate,
     associated,
     data_set,
     make_ae,
@@ -532,6 +534,27 @@ def test_items_that_are_made_empty_and_filled_are_negotiated(backend: AnyBackend
 
     backend.run(main)
     assert sorted(map(str, seen)) == sorted(map(str, [(1, b"me"), {CT_IMAGE: b"\1"}, [CT_IMAGE]]))
+
+
+def test_roles_that_are_set_on_the_contexts_of_an_entity_are_negotiated(backend: AnyBackend) -> None:
+    """From the next association on, also while it serves; the error of a requested context names a remedy."""
+
+    async def main() -> None:
+        scp, scu = make_ae(backend, "SCP"), make_ae(backend, "SCU")
+        with pytest.raises(AttributeError, match=r"give build_role\(\) in ext_neg of associate\(\)"):
+            scu.requested_contexts[0].scp_role = True  # type: ignore[attr-defined]
+        ext_neg = [
+            build_role(cx.abstract_syntax, scu_role=True, scp_role=True) for cx in scu.requested_contexts
+        ]
+        async with backend.serving(make_server(backend, ae=scp)) as server:
+            for scu_role, scp_role in ((False, True), (True, False), (None, None)):
+                for cx in scp.supported_contexts:
+                    cx.scp_role, cx.scu_role = scp_role, scu_role  # type: ignore[misc]
+                async with await associate(backend, server.port, scu, ext_neg=ext_neg) as assoc:
+                    roles = {(one.requestor_is_scu, one.requestor_is_scp) for one in assoc.accepted_contexts}
+                    assert roles == {(scu_role is not False, scp_role is not False)}
+
+    backend.run(main)
 
 
 def test_a_user_identity_is_rejected_when_its_handler_fails(caplog: pytest.LogCaptureFixture) -> None:

@@ -57,6 +57,7 @@ from ..contexts import PresentationContext
 from ..error_text import known_as
 from ..streams.supplied import connecting_by
 from ..uid_values import with_uids
+from .entity_context import EntityContext, entity_context
 from .timeouts import NamedTimeouts
 
 if TYPE_CHECKING:
@@ -299,18 +300,25 @@ class Settings(NamedTimeouts):
         return self._requested if contexts is None else _proposals("contexts", contexts)
 
     @property
-    def supported_contexts(self) -> list[SupportedContext]:
+    def supported_contexts(self) -> list[EntityContext]:
         """The contexts that servers accept, sorted by UID.
 
         Contexts of any form that are assigned are added to them, as by `add_supported_context`; an empty list
-        removes all. To change roles, assign changed copies: `[cx.replace(scp_role=True) for cx in ...]`.
+        removes all. The roles of each can be set: `for cx in ae.supported_contexts: cx.scp_role = True`.
         """
-        return [with_uids(self._supported[uid]) for uid in sorted(self._supported)]
+        return [entity_context(self._supported[uid], self._set_role) for uid in sorted(self._supported)]
 
     @supported_contexts.setter
     def supported_contexts(self, contexts: Iterable[Context | SupportedContext]) -> None:
         added = list(checked("supported_contexts", several, contexts))
         vars(self)["_supported"] = supported_index([*self._supported.values(), *added]) if added else {}
+
+    def _set_role(self, uid: str, name: str, given: object) -> None:
+        granted = role(**{name: given})
+        known = self._supported.get(uid)
+        if known is not None:
+            self._supported[uid] = known.replace(**{name: granted})
+            self._note_change()
 
     def add_supported_context(
         self,

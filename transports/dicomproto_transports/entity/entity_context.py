@@ -1,0 +1,54 @@
+"""The supported contexts that an application entity shows, whose roles can be set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from dicomproto.negotiation import SupportedContext
+from dicomproto.record import maker_of, values_of
+
+from ..uid_values import with_uids
+
+SetRole = Callable[[str, str, object], None]
+"""Sets a role on the entity: takes the SOP class, the name of the role, and whether it is granted."""
+
+
+class _Noted:
+    """Gives a record a `__dict__`, for what is no field."""
+
+
+class EntityContext(_Noted, SupportedContext):
+    """A context that an application entity supports.
+
+    In `for cx in ae.supported_contexts: cx.scp_role = True` the roles are set on the entity, from the next
+    association on, if it still supports the SOP class. All else is immutable. It equals a `SupportedContext`
+    with the same values.
+    """
+
+    @property
+    def transfer_syntax(self) -> tuple[str, ...]:
+        """The same as `transfer_syntaxes`."""
+        return self.transfer_syntaxes
+
+    if not TYPE_CHECKING:  # a checker takes the fields for read-only: use add_supported_context()
+
+        def __setattr__(self, name: str, value: object) -> None:
+            set_role = vars(self).get("set_role")
+            if set_role is None or name not in ("scu_role", "scp_role"):
+                super().__setattr__(name, value)  # says why not
+            set_role(self.abstract_syntax, name, value)
+            object.__setattr__(self, name, value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SupportedContext) and values_of(self) == values_of(other)
+
+    def __hash__(self) -> int:
+        return hash(maker_of(SupportedContext)(**values_of(self)))
+
+
+def entity_context(context: SupportedContext, set_role: SetRole) -> EntityContext:
+    """Return a supported context with UIDs of pydicom, and with roles that can be set."""
+    shown = with_uids(maker_of(EntityContext)(**values_of(context)))
+    vars(shown)["set_role"] = set_role
+    return shown
