@@ -214,16 +214,37 @@ def maker_of(kind: type[RecordT]) -> Callable[..., RecordT]:
 
 
 @cache
+def changer_of(kind: type[RecordT], *fields: str) -> Callable[..., RecordT]:
+    """Return a function that copies a record of `kind` with other values of some fields, given in order.
+
+    `replace` takes three times as long.
+    """
+    parameters = [f"new_{field}" for field in fields]
+    kept = {field: f"record.{slot}" for field, slot in kind._slots.items()}
+    values = kept | dict(zip(fields, parameters, strict=True))
+    changer: Callable[..., RecordT] = _write_function(kind, ", ".join(["record", *parameters]), values)
+    return changer
+
+
+@cache
 def _write_maker(kind: type[Record]) -> Any:
+    scope: dict[str, Any] = {}
+    parameters, values = _parameters(kind._fields, kind._converters, scope)
+    defaults = ["=" in parameter for parameter in parameters]
+    order = "" if defaults == sorted(defaults) else "*, "
+    return _write_function(kind, order + ", ".join(parameters), dict(values), scope)
+
+
+def _write_function(
+    kind: type[Record], parameters: str, values: dict[str, str], scope: dict[str, Any] | None = None
+) -> Any:
+    """Return a function that makes records of `kind`; `values` are the expressions for its fields."""
     # Without both of them, Python would store each field through a call of `__setattr__`.
     plain = {"__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
     namespace = {"__slots__": kind.__dict__["__slots__"]} | plain
     blank = type.__new__(_RecordType, kind.__name__, kind.__bases__, namespace)
-    scope: dict[str, Any] = {"_new": object.__new__, "_blank": blank, "_kind": kind}
-    parameters, values = _parameters(kind._fields, kind._converters, scope)
-    defaults = ["=" in parameter for parameter in parameters]
-    order = "" if defaults == sorted(defaults) else "*, "
-    stores = "".join([f"    made.{kind._slots[field]} = {value}\n" for field, value in values])
-    head = f"def make({order}{', '.join(parameters)}):\n"
-    _run(f"{head}    made = _new(_blank)\n{stores}    made.__class__ = _kind\n    return made\n", scope)
-    return scope["make"]
+    names = (scope or {}) | {"_new": object.__new__, "_blank": blank, "_kind": kind}
+    stores = "".join([f"    made.{kind._slots[field]} = {value}\n" for field, value in values.items()])
+    head = f"def make({parameters}):\n    made = _new(_blank)\n"
+    _run(f"{head}{stores}    made.__class__ = _kind\n    return made\n", names)
+    return names["make"]

@@ -10,34 +10,40 @@ command set, or were misread.
 Each class has a plan, made once from its fields and the element table: one `attrgetter` for all values, and
 one prepared encoder an element. `decode_command` reads a command set in one pass, and takes a second look
 only at odd ones.
+
+Most command sets begin as earlier ones did, up to their Status or Command Data Set Type, but for the Message
+ID. Both directions keep some of these heads, of valid length only; the one that was not used for the longest
+time gives way. No other value of a peer is kept.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
-from functools import cache, partial
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache, lru_cache, partial
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import InvalidCommand, LocalProtocolError
-from ..record import maker_of, slots_of
-from ..uids import is_valid_uid
+from ..record import changer_of, maker_of, slots_of
 from ..upper_layer.conformance import MAXIMUM_AE_TITLE_LENGTH, is_plain_text
 from ..upper_layer.pdu import Buffer
 from .commands import COMMANDS, NO_DATA_SET, Command, Request, Response
+from .element_reader import HEADER, MAXIMUM_UID_LENGTH, SHORTS, TAG, read_elements, read_uid
 from .elements import ELEMENTS, RETIRED_ELEMENTS, Element
 
 _Encoder = Callable[[object], bytes]
-_Reader = Callable[[bytes, str, list[str]], object]
+_Absent = tuple[object, ...]
 
-MAXIMUM_UID_LENGTH = 64  # PS3.5 9.1
+_COMMAND_FIELD, _STATUS = 0x0100, 0x0900  # element numbers
+_INSTANCE = "AffectedSOPInstanceUID"
+
+_MOST_HEADS = 256  # beginnings of command sets that are kept, each of some hundred bytes
+
 MAXIMUM_COMMENT_LENGTH = 64  # LO
 
-_HEADER = struct.Struct("<HHI")
 _GROUP_LENGTH = struct.Struct("<HHII")
-_GROUP_LENGTH_HEADER = _HEADER.pack(0, 0, 4)
-_TAG = struct.Struct("<HH")
+_GROUP_LENGTH_HEADER = HEADER.pack(0, 0, 4)
 _SHORT = struct.Struct("<HHIH")
 
 # A retrieval may have more sub-operations than its counters of 16 bits can hold.
@@ -64,8 +70,8 @@ def _encode_own_text(number: int, maximum: int, pad: bytes, value: object) -> by
         raise ValueError("have printable ASCII characters only, and no backslash")
     data = value.encode("ascii")
     if size & 1:
-        return _HEADER.pack(0, number, size + 1) + data + pad
-    return _HEADER.pack(0, number, size) + data
+        return HEADER.pack(0, number, size + 1) + data + pad
+    return HEADER.pack(0, number, size) + data
 
 
 def _encode_echoed_uid(number: int, value: object) -> bytes:
@@ -75,7 +81,7 @@ def _encode_echoed_uid(number: int, value: object) -> bytes:
     data = value.encode("latin-1")
     if len(data) & 1:
         data += b"\0"
-    return _HEADER.pack(0, number, len(data)) + data
+    return HEADER.pack(0, number, len(data)) + data
 
 
 def error_comment(text: str) -> str:
@@ -93,14 +99,14 @@ def _encode_comment(number: int, value: object) -> bytes:
     data = error_comment(value).encode("ascii")
     if len(data) & 1:
         data += b" "
-    return _HEADER.pack(0, number, len(data)) + data
+    return HEADER.pack(0, number, len(data)) + data
 
 
 def _encode_tags(number: int, value: object) -> bytes:
     if not isinstance(value, tuple):
         raise TypeError
-    tags = [_TAG.pack(tag >> 16, tag & 0xFFFF) for tag in value]
-    return b"".join([_HEADER.pack(0, number, 4 * len(value)), *tags])
+    tags = [TAG.pack(tag >> 16, tag & 0xFFFF) for tag in value]
+    return b"".join([HEADER.pack(0, number, 4 * len(value)), *tags])
 
 
 def _encoder_for(element: Element, command: type[Command]) -> _Encoder:
@@ -119,23 +125,38 @@ def _encoder_for(element: Element, command: type[Command]) -> _Encoder:
 
 
 class _Plan:
-    """How one class is encoded, and which elements its command set must and may have."""
+    """How one class is encoded, and which elements its command set must and may have.
+
+    The elements are in three parts: those up to the Status, which are the same in many messages, the Message
+    ID, and the others.
+    """
 
     def __init__(self, command: type[Command]) -> None:
         defaults = command._fields
-        self.elements = [e for e in ELEMENTS.values() if e.keyword in defaults or e.number == 0x0100]
+        vital = "MessageID" if issubclass(command, Request) else "MessageIDBeingRespondedTo"
+        elements = [e for e in ELEMENTS.values() if e.keyword in defaults or e.number == _COMMAND_FIELD]
+        self.elements = sorted(elements, key=lambda e: (e.number > _STATUS, e.keyword == vital))
         self.names = [_attribute(element) for element in self.elements]
         optional = {name for name in self.names if defaults.get(name, 0) is None}
         self.make = maker_of(command)
         slots = slots_of(command)
         self.values = attrgetter(*[slots.get(name, name) for name in self.names])
-        self.encoders = [_encoder_for(element, command) for element in self.elements]
+        encoders = [_encoder_for(element, command) for element in self.elements]
         # Values that count as absent.
-        self.absent = [(None, "", ()) if name in optional else () for name in self.names]
+        absent = [(None, "", ()) if name in optional else () for name in self.names]
+        self.encoders = list(zip(encoders, absent, strict=True))
+        self.message_id = self.names.index(vital)
+        self.encode_message_id = encoders[self.message_id]
+        self.field = self.names.index("command_field")
+        self.rest = self.encoders[self.message_id + 1 :]
+        rest = self.names[self.message_id + 1 :]
+        self.no_rest = (None,) * len(rest) if optional.issuperset(rest) else ()
+        self.instance = -1  # place of the instance in the rest, if it may stand there alone
+        if rest.count(_INSTANCE) and optional.issuperset(set(rest) - {_INSTANCE}):
+            self.instance = rest.index(_INSTANCE)
         self.allowed = frozenset(e.keyword for e in self.elements)
         self.mandatory = self.allowed - optional - {"CommandField"}
-        vital = ("MessageID",) if issubclass(command, Request) else ("MessageIDBeingRespondedTo",)
-        self.vital = (*vital, "Status") if issubclass(command, Response) else vital
+        self.vital = (vital, "Status") if issubclass(command, Response) else (vital,)
 
 
 def _attribute(element: Element) -> str:
@@ -157,21 +178,44 @@ def encode_command(command: Command) -> bytes:
     `unknown_elements` and `foreign_elements` are not sent. Raises LocalProtocolError for a value that the
     standard does not allow; UIDs in responses are echoed as they are.
     """
-    plan = _plan_of(type(command))
+    kind = type(command)
+    plan = _plan_of(kind)
     if command.CommandDataSetType == NO_DATA_SET:
         if command.data_set_required:
             raise LocalProtocolError(f"{command.name} has a data set; set CommandDataSetType to 0001H")
     elif not command.data_set_allowed:
         raise LocalProtocolError(f"{command.name} has no data set; set CommandDataSetType to 0101H")
-    values, parts = plan.values(command), []
+    values, at = plan.values(command), plan.message_id
+    class_uid, rest = values[0], values[at + 1 :]
+    is_long = isinstance(class_uid, str) and len(class_uid) > MAXIMUM_UID_LENGTH
+    encode_head = _encode_head if is_long else _kept_head  # nothing long is kept
     try:
-        for encode, absent, value in zip(plan.encoders, plan.absent, values, strict=True):
-            if value not in absent:
-                parts.append(encode(value))
+        before, after = encode_head(kind, *values[:at])
+        parts = [before, plan.encode_message_id(values[at]), after]
+        if (place := plan.instance) >= 0 and rest[place] and rest.count(None) == len(rest) - 1:
+            parts.append(plan.rest[place][0](rest[place]))
+        elif rest != plan.no_rest:
+            parts += _encode_each(plan.rest, rest)
     except (struct.error, TypeError, ValueError):
         raise LocalProtocolError(_fault(plan, command, values)) from None
-    body = b"".join(parts)
-    return _GROUP_LENGTH.pack(0, 0, 4, len(body)) + body
+    return _with_group_length(b"".join(parts))
+
+
+def _encode_head(kind: type[Command], *values: object) -> tuple[bytes, bytes]:
+    """Return the elements before the Message ID, and those behind it up to the Status."""
+    plan = _plan_of(kind)
+    encoders, middle = plan.encoders[: plan.message_id], plan.field + 1
+    before = _encode_each(encoders[:middle], values[:middle])
+    return b"".join(before), b"".join(_encode_each(encoders[middle:], values[middle:]))
+
+
+_kept_head = lru_cache(_MOST_HEADS, typed=True)(_encode_head)
+
+
+def _encode_each(encoders: Iterable[tuple[_Encoder, _Absent]], values: Iterable[object]) -> list[bytes]:
+    return [
+        encode(value) for (encode, absent), value in zip(encoders, values, strict=True) if value not in absent
+    ]
 
 
 # For VRs whose own errors speak of Python's types and formats.
@@ -181,7 +225,7 @@ _DEMANDS = {"US": "be a number from 0 to 65535", "AT": "be a tuple of tags, each
 def _fault(plan: _Plan, command: Command, values: tuple[object, ...]) -> str:
     """Return the name of the value that could not be encoded, and the reason; never the value itself."""
     reason = ""
-    for element, encode, absent, value in zip(plan.elements, plan.encoders, plan.absent, values, strict=True):
+    for element, (encode, absent), value in zip(plan.elements, plan.encoders, values, strict=True):
         try:
             if value not in absent:
                 encode(value)
@@ -196,57 +240,6 @@ def _fault(plan: _Plan, command: Command, values: tuple[object, ...]) -> str:
 # --- decoding -----------------------------------------------------------------------------
 
 
-def _read_short(raw: bytes, keyword: str, warnings: list[str]) -> object:
-    """Read an US whose length is not 2: its first value, Little Endian."""
-    if not raw:
-        return None
-    warnings.append(f"wrong-length: {keyword} has {len(raw)} bytes, not 2")
-    return int.from_bytes(raw[:2], "little")
-
-
-def _read_uid(raw: bytes, keyword: str, warnings: list[str]) -> object:
-    if raw[-1:] == b"\0":
-        raw = raw[:-1]
-    text = raw.decode("latin-1")
-    if len(raw) <= MAXIMUM_UID_LENGTH and raw.replace(b".", b"").isdigit():
-        # A quick test for most valid UIDs: no empty component, and no leading zero but in "0" itself.
-        dotted = b"." + raw + b"."
-        if b".." not in dotted and b".0" not in dotted.replace(b".0.", b"."):
-            return text
-    if "\\" in text:
-        # All values are kept: the first one alone would name another object.
-        warnings.append(f"several-values: {keyword}")
-    elif text and not is_valid_uid(text):
-        warnings.append(f"invalid-uid: {keyword}")
-    return text or None
-
-
-def _read_text(raw: bytes, keyword: str, warnings: list[str]) -> object:
-    """Read an AE or LO without the trailing spaces and NULs, which are padding (Q18)."""
-    return raw.rstrip(b" \0").decode("latin-1") or None
-
-
-def _read_tags(raw: bytes, keyword: str, warnings: list[str]) -> object:
-    told = f"wrong-length: {keyword} has "
-    # An element too short for a tag counts as absent, so thousands of them may follow: warn once.
-    if len(raw) % 4 and not any(warning.startswith(told) for warning in warnings):
-        warnings.append(f"{told}{len(raw)} bytes, no multiple of 4")
-    pairs = _TAG.iter_unpack(raw[: len(raw) // 4 * 4])
-    return tuple([group << 16 | number for group, number in pairs]) or None
-
-
-_READERS: dict[str, _Reader] = {
-    "US": _read_short,
-    "UI": _read_uid,
-    "AE": _read_text,
-    "LO": _read_text,
-    "AT": _read_tags,
-}
-_KNOWN = {e.number: (e.keyword, _READERS[e.vr]) for e in ELEMENTS.values() if e.number}
-# Whole headers of the elements of two bytes; most elements of a command set are of this kind.
-_SHORTS = {_HEADER.pack(0, e.number, 2): e.keyword for e in ELEMENTS.values() if e.vr == "US"}
-
-
 def decode_command(data: Buffer) -> Command:
     """Return the command in a command set; its `warnings` list the tolerated faults.
 
@@ -256,9 +249,26 @@ def decode_command(data: Buffer) -> Command:
     caller bounds (`Limits.command_length`).
     """
     data = bytes(data)
-    fields: dict[str, Any] = {}
+    at, head = _head_of(data)
+    if head is None:
+        return _decode(data, {}, 12 if _has_group_length(data) else 0)
+    message_id, end, rest = data[at] | data[at + 1] << 8, len(data), data[at + 22 :]
+    if int.from_bytes(data[8:12], "little") == end - 12:
+        if not rest and head.make is not None:
+            return head.make(message_id)
+        is_uid = rest.startswith(_INSTANCE_UID_TAG) and int.from_bytes(rest[4:8], "little") == len(rest) - 8
+        if is_uid and head.make_with_uid is not None:
+            warnings: list[str] = []
+            uid = read_uid(rest[8:], _INSTANCE, warnings)
+            if uid is not None and not warnings:
+                return head.make_with_uid(message_id, uid)
+    return _decode(data, head.values | {head.keyword: message_id}, end - len(rest))
+
+
+def _decode(data: bytes, fields: dict[str, Any], position: int) -> Command:
+    """Return the command in a command set whose elements before `position` are in `fields`."""
     warnings: list[str] = []
-    position, is_odd = _read_elements(data, fields, warnings)
+    position, is_odd = read_elements(data, position, fields, warnings)
     command = COMMANDS.get(fields.get("CommandField", -1))
     if command is None:
         raise InvalidCommand(_unknown(fields))
@@ -283,59 +293,84 @@ def decode_command(data: Buffer) -> Command:
     return plan.make(**fields)
 
 
-def _read_elements(data: bytes, fields: dict[str, Any], warnings: list[str]) -> tuple[int, bool]:
-    """Read the known elements of group 0000 into `fields`; return where they end, and whether others came."""
-    end = len(data)
-    is_odd = False
-    position = begin = 12 if data.startswith(_GROUP_LENGTH_HEADER) and end >= 12 else 0
-    unpack = _HEADER.unpack_from
-    while position < end:
-        start = position + 8
-        short = _SHORTS.get(data[position:start])
-        if short is not None and short not in fields and start + 2 <= end:
-            fields[short] = data[start] | data[start + 1] << 8
-            position = start + 2
-            continue
-        if start > end or (header := unpack(data, position))[0] or start + header[2] > end:
-            _check_foreign(data, position)
-            break
-        _, number, length = header
-        position = start + length
-        known = _KNOWN.get(number)
-        if known is None or known[0] in fields:
-            is_odd = True
-            continue
-        keyword, read = known
-        value = read(data[start:position], keyword, warnings)
-        if value is not None:
-            fields[keyword] = value
-    if not begin:
-        warnings.insert(0, "missing-group-length")
-    elif int.from_bytes(data[8:12], "little") != position - 12:
-        warnings.insert(0, "wrong-group-length")
-    return position, is_odd
+def _with_group_length(body: bytes) -> bytes:
+    return _GROUP_LENGTH.pack(0, 0, 4, len(body)) + body
+
+
+def _has_group_length(data: bytes) -> bool:
+    return data.startswith(_GROUP_LENGTH_HEADER) and len(data) >= 12
+
+
+# Headers of the SOP class that a command set begins with; no valid UID is longer.
+_CLASS_UIDS = {
+    HEADER.pack(0, number, size) for number in (2, 3) for size in range(0, MAXIMUM_UID_LENGTH + 1, 2)
+}
+_INSTANCE_UID = 0x1000
+_INSTANCE_UID_TAG = TAG.pack(0, _INSTANCE_UID)
+_MESSAGE_IDS = ("MessageID", "MessageIDBeingRespondedTo")
+_BEFORE_MESSAGE_ID = 38  # bytes before its value, besides the UID of the SOP class
+
+
+class _Head(NamedTuple):
+    """How command sets begin, apart from the Message ID.
+
+    `keyword` is that of the Message ID, and `values` are those of the other elements. `make` makes the
+    command of a Message ID, if nothing has to follow, and `make_with_uid` that of a Message ID and an
+    Affected SOP Instance UID, if nothing else has to.
+    """
+
+    keyword: str
+    values: dict[str, Any]
+    make: Callable[[int], Command] | None
+    make_with_uid: Callable[[int, object], Command] | None
+
+
+def _head_of(data: bytes) -> tuple[int, _Head | None]:
+    """Return where the value of the Message ID stands in a command set, and its head, if it has one.
+
+    Those of earlier command sets are known.
+    """
+    if len(data) <= 16 or data[16] > MAXIMUM_UID_LENGTH or not data.startswith(_GROUP_LENGTH_HEADER):
+        return 0, None
+    at = _BEFORE_MESSAGE_ID + data[16]  # which is the length of the UID
+    return at, _read_head(data[12:at], data[at + 2 : at + 22]) if at + 2 <= len(data) else None
+
+
+@lru_cache(_MOST_HEADS)
+def _read_head(before: bytes, after: bytes) -> _Head | None:
+    """Return the head whose bytes stand before and after the value of the Message ID.
+
+    None unless they are a UID, the Command Field, the header of the Message ID and up to two numbers, all of
+    them whole and in order: a part of an element would be taken for one.
+    """
+    numbers = [after[at : at + 8] for at in range(0, len(after), 10)]
+    is_whole = len(after) % 10 == 0 and all(number in SHORTS for number in (before[-18:-10], *numbers))
+    keyword = SHORTS.get(before[-8:])
+    if not is_whole or before[:8] not in _CLASS_UIDS or keyword not in _MESSAGE_IDS:
+        return None
+    values: dict[str, Any] = {}
+    warnings: list[str] = []
+    body = before + bytes(2) + after
+    _, is_odd = read_elements(_with_group_length(body), 12, values, warnings)
+    kind = COMMANDS.get(values.get("CommandField", -1))
+    if is_odd or warnings or kind is None or not values.keys() >= set(_plan_of(kind).vital):
+        return None
+    uid = HEADER.pack(0, _INSTANCE_UID, 2) + b"1\0"
+    make_with_uid = _maker_of_likes(body + uid, keyword, _INSTANCE)
+    del values[keyword]
+    return _Head(keyword, values, _maker_of_likes(body, keyword), make_with_uid)
+
+
+def _maker_of_likes(body: bytes, *keywords: str) -> Callable[..., Command] | None:
+    """Return a function that makes commands with other values of some elements, unless this one is odd."""
+    command = _decode(_with_group_length(body), {}, 12)
+    return None if command.warnings else partial(changer_of(type(command), *keywords), command)
 
 
 def _unknown(fields: dict[str, Any]) -> str:
     if "CommandField" not in fields:
         return "the Command Field is missing"
     return f"unknown Command Field {fields['CommandField']:04X}H"
-
-
-def _check_foreign(data: bytes, position: int) -> None:
-    """Raise InvalidCommand unless an element outside group 0000, with others before it, begins here."""
-    left = len(data) - position
-    if position and left >= 2 and data[position : position + 2] != b"\0\0":
-        return
-    if left < 8:
-        raise InvalidCommand(f"{left} bytes at byte {position} are no element")
-    group, number, length = _HEADER.unpack_from(data, position)
-    where = f"({group:04X},{number:04X}) at byte {position}"
-    if group:
-        raise InvalidCommand(f"{where} is outside group 0000")
-    if length == 0xFFFFFFFF:
-        raise InvalidCommand(f"{where} has an undefined length")
-    raise InvalidCommand(f"{where} has {length} bytes, of which {left - 8} are there")
 
 
 def _complete(fields: dict[str, object], plan: _Plan, command: type[Command], warnings: list[str]) -> None:
@@ -357,7 +392,7 @@ def _elements(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield (element number, value) from a command set whose structure was checked."""
     position = 0
     while position < len(data):
-        _, number, length = _HEADER.unpack_from(data, position)
+        _, number, length = HEADER.unpack_from(data, position)
         yield number, data[position + 8 : position + 8 + length]
         position += 8 + length
 
