@@ -400,11 +400,13 @@ class Connection:
         """
         if self._events:
             return self._events.popleft()
+        upper, inbox = self._upper, self._inbox
         for _ in range(MOST_CHUNKS):
-            event = self._upper.next_event()
-            if type(event) is PDVChunk:
+            event = upper.plain_pdv() or upper.next_event()
+            if isinstance(event, (tuple, PDVChunk)):
                 try:
-                    if (command := self._inbox.take(event)) is not None:
+                    command = inbox.take_plain(event) if isinstance(event, tuple) else inbox.take(event)
+                    if command is not None:
                         self._command(command)
                 except InvalidCommand as error:
                     self._violate(str(error))

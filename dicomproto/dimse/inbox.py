@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..upper_layer.events import PDVChunk
+from ..upper_layer.framer import PlainPDV, chunk_of
 from ..upper_layer.machine import UpperLayer
-from .assembly import Assembler, CommandReceived
+from .assembly import SMALL, Assembler, CommandReceived
 from .commands import Command
 from .events import DataSetChunk, MessageEvent, MessageIncomplete, UnexpectedDataSet
 
-_SMALL = 1024  # bytes; to copy a smaller piece costs less than an event of its own
 _MOST_FOLDED = 64  # small pieces that are joined
+
+_Item = CommandReceived | DataSetChunk | UnexpectedDataSet | None
 
 
 class Inbox:
@@ -36,23 +38,32 @@ class Inbox:
         """Drop the data set of the last command, if it has one."""
         self._drops_data_set = has_data_set
 
+    def take_plain(self, pdv: PlainPDV) -> CommandReceived | None:
+        """Take what `UpperLayer.plain_pdv` returns; otherwise as `take`."""
+        item = self.assembler.feed_plain(pdv)
+        return self.take(chunk_of(pdv)) if item is None else self._sorted(item)
+
     def take(self, chunk: PDVChunk) -> CommandReceived | None:
         """Take a PDV or a part of one; return the command that it completes. Raises InvalidCommand."""
         assembler = self.assembler
         if chunk.is_command and assembler.lacks_data_set:
             self._end_missing_data_set()
         item = assembler.feed(chunk)
-        if type(item) is DataSetChunk:
-            if not self._drops_data_set:
-                if len(item.data) < _SMALL and chunk.end_of_pdv and not item.last:
-                    item = self._folded(item)
-                self._emit(item)
-            elif item.last:
-                self._drops_data_set = False
-        elif type(item) is CommandReceived:
+        if type(item) is DataSetChunk and len(item.data) < SMALL and not self._drops_data_set:
+            item = self._folded(item) if chunk.end_of_pdv and not item.last else item
+        return self._sorted(item)
+
+    def _sorted(
+        self, item: CommandReceived | DataSetChunk | UnexpectedDataSet | None
+    ) -> CommandReceived | None:
+        """Return a command; emit anything else, but no data set that is dropped."""
+        if type(item) is CommandReceived:
             self._drops_data_set = False
             return item
-        elif isinstance(item, UnexpectedDataSet):
+        if type(item) is DataSetChunk and self._drops_data_set:
+            self._drops_data_set = not item.last
+        elif item is not None:
+            assert not isinstance(item, CommandReceived)
             self._emit(item)
         return None
 
@@ -70,7 +81,7 @@ class Inbox:
         upper, assembler, context_id = self._upper, self.assembler, chunk.context_id
         pieces, warnings, last = [chunk.data], chunk.warnings, False
         while len(pieces) <= _MOST_FOLDED and not last and not assembler.stays_tiny:
-            if not upper.has_fragment(context_id, _SMALL):
+            if not upper.has_fragment(context_id, SMALL):
                 break
             fragment = upper.next_event()
             assert isinstance(fragment, PDVChunk)

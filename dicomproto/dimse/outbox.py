@@ -13,6 +13,8 @@ from .codec import encode_command
 from .commands import Command, Response
 from .status import Category
 
+_COMMAND, _LAST = 0b01, 0b10  # bits of the message control header (PS3.8 Annex E.2)
+
 
 class Outbox:
     """Our current message, and the responses that wait for its end; `pack_pdvs` as for `Connection`."""
@@ -50,9 +52,13 @@ class Outbox:
             self._upper.check_p_data(context_id, len(encoded))
             self._held_command = encoded
         else:
-            self._upper.send_p_data(context_id, (encoded,), is_command=True, is_last=True)
+            self._send_command_set(context_id, encoded)
         if has_data_set:
             self.command, self._context_id = command, context_id
+
+    def _send_command_set(self, context_id: int, encoded: bytes) -> None:
+        if not self._upper.send_plain_pdv(context_id, encoded, _COMMAND | _LAST):
+            self._upper.send_p_data(context_id, (encoded,), is_command=True, is_last=True)
 
     def send_in_turn(self, response: Response, context_id: int) -> None:
         """Queue a response without a data set after the current data set, if there is one."""
@@ -70,6 +76,11 @@ class Outbox:
             raise LocalProtocolError("send_data() without a request or response that has a data set")
         if isinstance(data, memoryview):
             data = data.cast("B")  # a view of wider items counts items
+        is_whole = not self._odd_byte and not self._held_command
+        if is_whole and self._upper.send_plain_pdv(self._context_id, data, _LAST if last else 0):
+            if last:
+                self._end()
+            return
         parts: list[Buffer] = [self._odd_byte, data] if self._odd_byte else [data]
         odd_byte = b""
         if last and self.is_early and not any(map(len, parts)):
@@ -100,7 +111,7 @@ class Outbox:
         self.command, self.is_early = None, False
         waiting, self.waiting = self.waiting, []
         for _, context_id, encoded, _ in waiting:
-            self._upper.send_p_data(context_id, (encoded,), is_command=True, is_last=True)
+            self._send_command_set(context_id, encoded)
 
     def discard(self) -> None:
         """Forget the current message and what waits for its end, since the association has ended."""

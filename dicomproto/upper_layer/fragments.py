@@ -14,7 +14,9 @@ from .pdu import Buffer
 UNLIMITED_LENGTH = 1 * MIB
 """Most bytes of a P-DATA-TF after its header, for a peer that announces no maximum length."""
 
-_JOINED = 512  # bytes; up to this size header and data share one buffer, since the copy costs nothing
+JOINED = 512
+"""Bytes; up to this size header and data share one buffer, since the copy costs nothing."""
+
 _COMMAND, _LAST = 0b01, 0b10  # bits of the message control header (PS3.8 Annex E.2)
 
 
@@ -27,15 +29,21 @@ def fragments(
     most `maximum_length` bytes after its header. A length of 0 makes one empty PDV.
     """
     room = maximum_length - 6
-    if length <= min(room, _JOINED):
+    if length <= min(room, JOINED):
         return [b"".join((p_data_header(context_id, control, length), *views))]
     buffers: list[Buffer] = []
+    header = p_data_header(context_id, control & ~_LAST, room)  # of all but the last
+    rest = (length - 1) % room + 1
+    if len(views) == 1:
+        for start in range(0, length - rest, room):
+            buffers += (header, views[0][start : start + room])
+        return [*buffers, p_data_header(context_id, control, rest), views[0][length - rest :]]
     queue = deque(views)
-    while length:
-        size = min(room, length)
-        length -= size
-        buffers.append(p_data_header(context_id, control & ~_LAST if length else control, size))
-        _move(queue, buffers, size)
+    for _ in range(0, length - rest, room):
+        buffers.append(header)
+        _move(queue, buffers, room)
+    buffers.append(p_data_header(context_id, control, rest))
+    _move(queue, buffers, rest)
     return buffers
 
 

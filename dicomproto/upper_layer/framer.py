@@ -9,18 +9,20 @@ cut. Nothing is held but received bytes.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Container
 from typing import Final
 
 from ..config import Limits
 from ..errors import InvalidPDU
 from ..record import maker_of
 from .decoding import check_pdv, decode_body
-from .events import PDVChunk
+from .events import NEED_DATA, NeedData, PDVChunk
 from .layout import (
     ASSOCIATE_AC,
     ASSOCIATE_RQ,
     HEADER,
     INVALID_PARAMETER,
+    P_DATA_AND_PDV,
     P_DATA_TF,
     PDU_NAMES,
     PDV_HEADER,
@@ -39,6 +41,16 @@ _make_chunk = maker_of(PDVChunk)
 
 Item = PDU | PDVChunk | _PDataHeader
 
+PlainPDV = tuple[int, int, memoryview, bool, bool]
+"""A PDV, or a part of one: context, message control header, data, `end_of_pdv` and `starts_pdu`."""
+
+
+def chunk_of(pdv: PlainPDV, warnings: tuple[str, ...] = ()) -> PDVChunk:
+    """Return a PDV as an event."""
+    context_id, control, data, end_of_pdv, starts_pdu = pdv
+    is_command, is_last = control & 1 != 0, control & 2 != 0
+    return _make_chunk(context_id, is_command, is_last, data, end_of_pdv, starts_pdu, warnings)
+
 
 class Framer:
     """Cuts a byte stream into PDUs and PDV chunks. Raises InvalidPDU with offsets into the stream."""
@@ -52,7 +64,7 @@ class Framer:
         self._body: tuple[int, int] | None = None  # type and length of the PDU that is collected
         self._pdu_rest = 0  # bytes of the P-DATA-TF that are not consumed yet
         self._pdv_rest = 0  # bytes of the PDV that are not returned yet
-        self._pdv = (0, False, False)
+        self._pdv = (0, 0)  # its context and its message control header
         self._starts_pdu = False
         self._warnings: tuple[str, ...] = ()
         self.maximum_length = 0
@@ -115,6 +127,43 @@ class Framer:
         if rest > 0:
             return rest, received
         return 0, [bytes(self._partial), *received]
+
+    def plain_pdv(self, contexts: Container[int]) -> PlainPDV | NeedData | None:
+        """Return the next PDV, or the part of it that is here, if nothing is odd about it: the short way.
+
+        It is then the only PDV of its P-DATA-TF, on one of `contexts`, of even length and not empty. The PDU
+        keeps the maximum length that we announced. Both headers and some data are in one buffer. NEED_DATA
+        means that no byte is here or held. None leaves everything to `next`.
+        """
+        view, start = self._view, self._position
+        if start == len(view):
+            if not self._waiting:
+                self._view, self._position = _NOTHING, 0  # release a used buffer
+                return None if self._pdu_rest or self._partial or self._body else NEED_DATA
+            view, start = self._waiting.popleft(), 0
+            self._view, self._position = view, start
+        here, rest = len(view) - start, self._pdv_rest
+        if starts_pdu := not rest:
+            if here < 13 or self._pdu_rest or self._partial or self._body:
+                return None
+            pdu_type, pdu_length, length, context_id, control = P_DATA_AND_PDV.unpack_from(view, start)
+            maximum, rest = self.maximum_length, length - 2
+            if pdu_type != P_DATA_TF or pdu_length != length + 4 or (maximum and pdu_length > maximum):
+                return None
+            if rest <= 0 or rest & 1 or context_id not in contexts:
+                return None
+            start, here = start + 12, here - 12
+            self.pdu_offset = self.consumed
+            self.pdv_offset = self.consumed + 6
+            self.consumed += 12
+            self._pdv = context_id, control
+        elif self._starts_pdu or self._warnings:
+            return None  # nothing of this PDV has been returned
+        size = rest if rest < here else here
+        self._position = end = start + size
+        self._pdv_rest = rest - size
+        self.consumed += size
+        return (*self._pdv, view[start:end], size == rest, starts_pdu)
 
     def next(self) -> Item | None:
         """Return the next item, or None if more bytes are needed."""
@@ -244,7 +293,7 @@ class Framer:
             self._partial = bytearray()
         self._pdu_rest -= 4 + length
         self._pdv_rest = length - 2
-        self._pdv = context_id, control & 1 != 0, control & 2 != 0
+        self._pdv = context_id, control
         if length & 1:
             self._warnings += (f"odd-fragment: {length - 2} bytes",)
         if not self._pdv_rest:
@@ -264,11 +313,10 @@ class Framer:
         return self._give(self._view[start:end])
 
     def _give(self, data: memoryview) -> PDVChunk:
-        context_id, is_command, is_last = self._pdv
-        is_end, starts_pdu, warnings = not self._pdv_rest, self._starts_pdu, self._warnings
+        plain = (*self._pdv, data, not self._pdv_rest, self._starts_pdu)
+        warnings, self._warnings = self._warnings, ()
         self._starts_pdu = False
-        self._warnings = ()
-        return _make_chunk(context_id, is_command, is_last, data, is_end, starts_pdu, warnings)
+        return chunk_of(plain, warnings)
 
     def _gathered(self) -> PDU | None:
         assert self._body is not None

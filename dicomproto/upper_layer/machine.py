@@ -19,7 +19,7 @@ from ..config import Limits, Timeouts
 from ..errors import InvalidPDU, LocalProtocolError
 from .conformance import MINIMUM_LENGTH, check_associate_ac, check_associate_rj, check_associate_rq
 from .contexts import answered_contexts, is_usable
-from .encoding import encode_pdu
+from .encoding import encode_pdu, p_data_header
 from .events import (
     CLOSED,
     NEED_DATA,
@@ -34,8 +34,8 @@ from .events import (
     TimerExpired,
     UpperLayerEvent,
 )
-from .fragments import UNLIMITED_LENGTH, fragments, packed_fragments
-from .framer import P_DATA_HEADER, Framer, Item
+from .fragments import JOINED, UNLIMITED_LENGTH, fragments, packed_fragments
+from .framer import P_DATA_HEADER, Framer, Item, PlainPDV
 from .layout import INVALID_PARAMETER, PDU_NAMES, UNEXPECTED_PDU
 from .pdu import PDU, Abort, AssociateAC, AssociateRJ, AssociateRQ, Buffer, PDataTF, ReleaseRP, ReleaseRQ
 from .states import TRANSITIONS, State
@@ -56,6 +56,7 @@ _SENT_EVENTS: dict[type, str] = {
     ReleaseRP: "Evt14",
     Abort: "Evt15",
 }
+_STA6 = State.STA6  # a member of an enumeration costs a call
 _UNCONNECTED = (State.STA1, State.STA4)
 _RECEIVED_EVENTS: dict[type, tuple[str, str]] = {
     AssociateRQ: ("Evt6", PDU_NAMES[1]),
@@ -171,6 +172,17 @@ class UpperLayer:
             else:
                 self._fire("Evt17", None)
 
+    def plain_pdv(self) -> PlainPDV | NeedData | None:
+        """Return what `next_event` would return, if it is a PDV with nothing odd about it, or NEED_DATA.
+
+        This is the short way of `Framer.plain_pdv`. It is open in Sta6, where Evt10 changes nothing (DT-2),
+        while nobody looks at the transitions. None means that `next_event` has to tell.
+        """
+        if self.state is not _STA6 or self._events or self.on_transition is not None:
+            return None
+        pdv = self._framer.plain_pdv(self._accepted)
+        return None if pdv is NEED_DATA and self._eof else pdv
+
     def has_fragment(self, context_id: int, most: int) -> bool:
         """Tell whether the next event is a whole PDV of 1 to `most` bytes of a data set on that context."""
         return self._framer.has_fragment(context_id, most)
@@ -269,6 +281,21 @@ class UpperLayer:
         else:
             buffers = fragments(context_id, views, length, is_command | is_last << 1, maximum)
         self._fire("Evt9", buffers)
+
+    def send_plain_pdv(self, context_id: int, data: Buffer, control: int) -> bool:
+        """Queue `data`, of single bytes, as one PDV: the short way of `send_p_data`. Tell whether it is open.
+
+        It is if the data fits in one P-DATA-TF, has an even length and is not empty, in Sta6, where Evt9 only
+        queues the PDU (DT-1), while nobody looks at the transitions. `control` is the message control header.
+        """
+        length = len(data)
+        if self.state is not _STA6 or self.on_transition is not None or context_id not in self._accepted:
+            return False
+        if not 0 < length <= self.peer_maximum_length - 6 or length & 1:
+            return False
+        header = p_data_header(context_id, control, length)
+        self._outbox += (header + data,) if length <= JOINED else (header, memoryview(data))
+        return True
 
     # --- time ----------------------------------------------------------------------------------
 
