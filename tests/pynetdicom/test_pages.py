@@ -24,6 +24,10 @@ import pynetdicom
 import pytest
 from pydicom.uid import UID
 
+import dicomproto_transports
+from dicomproto_transports import blocking
+from dicomproto_transports.pynetdicom.migrate import main
+
 OURS, THEIRS = "dicomproto_transports.pynetdicom", "pynetdicom"
 PAGE = Path(__file__).parents[2] / "docs" / "pynetdicom-drop-in.md"
 
@@ -204,3 +208,29 @@ def test_what_the_page_calls_the_same_is_the_same(place: str) -> None:
                     f"{name} {text}" for text in differences(getattr(ours, name), getattr(at_home, name))
                 ]
     assert found == []
+
+
+def test_defaults_are_those_that_the_page_of_the_library_names() -> None:
+    text = " ".join((PAGE.parent / "from-pynetdicom.md").read_text(encoding="utf-8").split())
+    ours, theirs = blocking.AE(), pynetdicom.AE()
+    assert f"a response has {ours.dimse_timeout:g} s ({theirs.dimse_timeout} in pynetdicom)" in text
+    assert f"an idle association {ours.network_timeout:g} s ({theirs.network_timeout})" in text
+    assert f"a connection {ours.connection_timeout:g} s (no limit)" in text
+    assert theirs.connection_timeout is None
+    assert f"The default AE title is {ours.ae_title}." in text
+    assert ours.maximum_associations == theirs.maximum_associations
+    syntaxes = dicomproto_transports.DEFAULT_TRANSFER_SYNTAXES
+    second, first, *others = pynetdicom.DEFAULT_TRANSFER_SYNTAXES
+    assert list(syntaxes) == [first, second, *others]
+    assert "but Explicit VR Little Endian comes before Implicit VR Little Endian" in text
+
+
+@pytest.mark.parametrize("page", ["pynetdicom-drop-in.md", "from-pynetdicom.md"])
+def test_the_commands_of_a_page_are_taken(page: str, tmp_path: Path) -> None:
+    text = (PAGE.parent / page).read_text(encoding="utf-8")
+    shown = re.findall(
+        r"^\$ python -m dicomproto_transports.pynetdicom (migrate src/.*)$", text, re.MULTILINE
+    )
+    assert len(shown) == 2
+    for command in shown:
+        assert main(command.replace("src/", str(tmp_path)).split()) == 0

@@ -1,6 +1,7 @@
 """The names and manners of pynetdicom 3, on the blocking flavour.
 
-Programs written for pynetdicom move here by their import lines. What differs is in :doc:`from-pynetdicom`.
+Programs written for pynetdicom move here by their import lines. What differs is in
+:doc:`pynetdicom-drop-in`.
 """
 
 from __future__ import annotations
