@@ -23,6 +23,11 @@ class RequestData(Protocol):
     """The data set of a request."""
 
     @property
+    def data(self) -> Buffer:
+        """The encoded data set, as received."""
+        ...
+
+    @property
     def dataset(self) -> Dataset:
         """The data set, decoded by pydicom at first use."""
         ...
@@ -30,11 +35,6 @@ class RequestData(Protocol):
 
 class StoreData(RequestData, Protocol):
     """The data set of a C-STORE request."""
-
-    @property
-    def data(self) -> Buffer:
-        """The encoded data set, as received."""
-        ...
 
     @property
     def file_meta(self) -> FileMetaDataset:

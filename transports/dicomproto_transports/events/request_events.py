@@ -240,6 +240,11 @@ class IdentifierEvent(RequestEvent[A_co, Q_co, "RequestData"], Generic[A_co, Q_c
         """The identifier, decoded by pydicom at first use."""
         return self._data.dataset
 
+    @property
+    def encoded_identifier(self) -> bytes:
+        """The identifier as received, in the context's transfer syntax."""
+        return bytes(self._data.data)
+
 
 class FindEvent(IdentifierEvent[A_co, CFindRQ]):
     """A C-FIND request (EVT_C_FIND)."""

@@ -20,7 +20,7 @@ from ..error_text import printable
 from ..files.sources import Encoding, MemorySource, piece_size
 from .cancelling import PeerLeaves, final_result, poll_peer, report_failure, settle
 from .result_iterator import END, ResultIterator
-from .results import dataset_of, fields_of, pair_of, response_for, status_of
+from .results import encode_identifier, fields_of, identifier_of, pair_of, response_for, status_of
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -77,22 +77,22 @@ async def _send_matches(
             if result is END:
                 # A cancelled handler may have ended early: that is no success.
                 result = CANCEL if request.MessageID in session.driver.cancelled else 0
-            status, dataset = pair_of(result)
+            status, identifier = pair_of(result)
             is_pending = category_of(status_of(status)) is Category.PENDING
             if is_pending and request.MessageID in session.driver.cancelled:
                 status, _ = await final_result(results)
-                dataset = None  # a match after a cancel
+                identifier = None  # a match after a cancel
             final = None
             if category_of(status_of(status)) is not Category.PENDING:
                 final = response_for(request, status, FINAL)
-            dataset = dataset_of(dataset)
+            identifier = identifier_of(identifier)
         except PeerLeaves:
             raise
         except Exception as error:
             code, comment = report_failure(session, event, error, failed)
             return request.response(code, ErrorComment=comment)
         if final is not None:
-            if dataset:
+            if identifier:
                 _tell_unsent(session, event, final)
             if only is not None and final.category in (Category.SUCCESS, Category.WARNING):
                 await session.answer(*only)
@@ -101,7 +101,7 @@ async def _send_matches(
             event.drop_deferred()
             return request.response(MORE_THAN_ONE_MATCH, ErrorComment="more than one match found")
         try:
-            match = _match(session, event, request, status, dataset, encoding)
+            match = _match(session, event, request, status, identifier, encoding)
         except Exception as error:
             return _unsendable(session, event, request, error)
         if has_one_at_most:
@@ -136,11 +136,11 @@ def _match(
     event: evt.RequestEvent,
     request: Request,
     status: object,
-    dataset: Dataset | None,
+    identifier: Dataset | bytes | None,
     encoding: Encoding,
 ) -> tuple[Response, MemorySource]:
-    if not dataset:
+    if not identifier:
         raise ValueError("a pending status needs an identifier that is not empty")
-    data = encoding.encode(dataset, event.accepted_context.transfer_syntax)
+    data = encode_identifier(identifier, encoding, event.accepted_context.transfer_syntax)
     response = request.response(status_of(status), CommandDataSetType=DATA_SET_PRESENT, **fields_of(status))
     return response, MemorySource(data, piece_size(session.connection.peer_maximum_length))

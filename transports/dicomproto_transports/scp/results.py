@@ -8,18 +8,22 @@ type of another result, without its content.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, TypeGuard, cast
+from typing import TYPE_CHECKING, Literal, TypeGuard, cast
 
 from dicomproto.dimse.codec import error_comment
 from dicomproto.dimse.commands import Request, Response
 from dicomproto.dimse.status import Category, category_of
+from dicomproto.encoded import Walk
 from dicomproto.errors import DataSetError
+from dicomproto.uids import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN, normalize_uid
 
 from ..arguments import is_data_set
 from ..error_text import named
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
+
+    from ..files.sources import Encoding
 
 _MOST_TAGS = 4096
 """Most tags in one element of a response: a quarter of a command set of 64 KiB."""
@@ -124,3 +128,35 @@ def dataset_of(result: object) -> Dataset | None:
     if result is None or is_data_set(result):
         return cast("Dataset | None", result)
     raise TypeError(f"{named(result)} in place of a data set: a pydicom Dataset, or None, is wanted")
+
+
+def identifier_of(result: object) -> Dataset | bytes | None:
+    """Return the identifier of a result, which may be encoded already, or None."""
+    return bytes(result) if is_encoded(result) else dataset_of(result)
+
+
+def is_encoded(identifier: object) -> TypeGuard[bytes | bytearray | memoryview]:
+    """Tell whether an identifier is given as its bytes."""
+    return isinstance(identifier, (bytes, bytearray, memoryview))
+
+
+def encode_identifier(identifier: Dataset | bytes, encoding: Encoding, transfer_syntax: str) -> bytes:
+    """Return an identifier in `transfer_syntax`. Raises DataSetError, also if given bytes are not that."""
+    if not isinstance(identifier, bytes):
+        return encoding.encode(identifier, transfer_syntax)
+    syntax = normalize_uid(transfer_syntax)
+    if syntax == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
+        from dicomproto.datasets import decode_data_set
+
+        decode_data_set(identifier, syntax, file_meta=False)
+        return identifier
+    walk = Walk(syntax)
+    walk.feed(identifier)
+    walk.finish()
+    if walk.warnings or not (walk.elements and walk.is_checked):
+        fault = walk.warnings[0] if walk.warnings else "no elements can be found"
+        raise DataSetError(f"an encoded identifier is not in the transfer syntax of its context: {fault}")
+    order: Literal["big", "little"] = "big" if syntax == EXPLICIT_VR_BIG_ENDIAN else "little"
+    if int.from_bytes(identifier[:2], order) <= 2:
+        raise DataSetError("an encoded identifier begins with elements of a command or of File Meta")
+    return identifier

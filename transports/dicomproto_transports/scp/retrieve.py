@@ -34,7 +34,7 @@ from .cancelling import PeerLeaves, final_result, poll_peer, report_failure, set
 from .destination import CancelledMeanwhile, Destination, Destinations, Unreachable
 from .prefetch import PrefetchedResults, came_as_path, close_file_in
 from .result_iterator import END
-from .results import dataset_of, fields_of, pair_of, status_of
+from .results import encode_identifier, fields_of, identifier_of, is_encoded, pair_of, status_of
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -148,7 +148,7 @@ class Retrieval:
         is_pair = isinstance(result, tuple) and len(result) == 2 and result[0] is not None
         if is_pair or hasattr(result, "Status"):
             status, identifier = pair_of(result)
-            if identifier is None or is_data_set(identifier):
+            if identifier is None or is_data_set(identifier) or is_encoded(identifier):
                 if category_of(status_of(status)) is Category.PENDING:
                     raise TypeError("a pending status in place of the number of sub-operations")
                 raise _Final(status, identifier)
@@ -189,7 +189,7 @@ class Retrieval:
         code = status_of(final.status)
         if category_of(code) is Category.SUCCESS:
             code = self._outcome()
-        return self._final(code, dataset_of(final.identifier), **fields_of(final.status))
+        return self._final(code, identifier_of(final.identifier), **fields_of(final.status))
 
     def _outcome(self) -> int:
         """Return the status that follows from the counts; what was announced and not yielded has failed."""
@@ -201,7 +201,7 @@ class Retrieval:
             log.warning(text, self._session.peer_name, self._event.event.name, missing, counts.status)
         return counts.status
 
-    def _final(self, status: int, identifier: Dataset | None = None, **fields: object) -> Answer:
+    def _final(self, status: int, identifier: Dataset | bytes | None = None, **fields: object) -> Answer:
         counts = self._counts
         if status != CANCEL:
             counts.give_up()
@@ -213,7 +213,8 @@ class Retrieval:
         identifier = identifier or self._failed_list()
         if not identifier:
             return response, None
-        data = Encoding(self._session).encode(identifier, self._event.accepted_context.transfer_syntax)
+        syntax = self._event.accepted_context.transfer_syntax
+        data = encode_identifier(identifier, Encoding(self._session), syntax)
         size = piece_size(self._session.connection.peer_maximum_length)
         return response.replace(CommandDataSetType=DATA_SET_PRESENT), MemorySource(data, size)
 
