@@ -162,9 +162,9 @@ def test_a_call_wakes_a_thread_that_waits(package: Any, ae: Any) -> None:
         return  # its thread never waits
     assoc = requested(package, ae, served(package, ae))
     for _ in range(3):
-        assert becomes(lambda: assoc.turns.interruption is not None)
+        assert becomes(lambda: assoc.turns.is_idle)
         assert assoc.send_c_echo().Status == 0x0000
-    assert becomes(lambda: assoc.turns.interruption is not None)
+    assert becomes(lambda: assoc.turns.is_idle)
     assoc.release()
     assert assoc.is_released
 

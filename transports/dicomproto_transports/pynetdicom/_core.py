@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dicomproto.config import Timeouts
@@ -11,7 +10,7 @@ from dicomproto.services import SOPClass, SOPClassRegistry
 
 from .. import blocking
 from ..association.session import Session
-from ..streams.blocking_waits import BlockingBackend, InterruptibleWaiter, Wake
+from ..streams.blocking_waits import BlockingBackend, InterruptibleWaiter
 from . import sop_class
 from ._provider import serve
 
@@ -56,22 +55,7 @@ def timeouts_of(
     )
 
 
-def _interruption() -> Wake | None:
-    """Return what ends the wait of the running thread, if it is that of an association without a call."""
-    thread = threading.current_thread()
-    return thread.turns.interruption if isinstance(thread, OwnThread) else None
-
-
-make_waiter = partial(InterruptibleWaiter, current=_interruption)
-"""Makes the waiters of all associations of the drop-in."""
-
-BACKEND = BlockingBackend(make_waiter=make_waiter)
-
-
-class OwnThread(threading.Thread):
-    """The thread of an association, which waits for the peer while nobody calls."""
-
-    turns: Any
+BACKEND = BlockingBackend(make_waiter=InterruptibleWaiter)
 
 
 class Core(blocking.AE):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,7 +14,7 @@ from dicomproto.errors import AssociationError, AssociationRejected, Association
 from ..files.sources import Encoding
 from ..streams.blocking_waits import run
 from ._accepted_contexts import NegotiatedContexts
-from ._core import ChangingTimeouts, OwnThread, timeouts_of
+from ._core import ChangingTimeouts, timeouts_of
 from ._globals import MODE_ACCEPTOR, MODE_REQUESTOR
 from ._turns import Turns
 from .presentation import PresentationContext
@@ -26,7 +27,7 @@ LOGGER = logging.getLogger("pynetdicom.association")
 T = TypeVar("T")
 
 
-class Link(OwnThread):
+class Link(threading.Thread):
     """One association as the library has it."""
 
     def __init__(self, ae: Any, mode: str, **options: Any) -> None:

@@ -30,20 +30,20 @@ def object_to_send(dataset: str | Path | Dataset) -> tuple[ObjectToSend, bool]:
         assert item is not None
         item.transfer_syntax_uid = _transfer_syntax(dataset)
         return item, True
-    path = Path(dataset)
+    path = dataset if isinstance(dataset, str) else os.fspath(Path(dataset))
     try:
         if _config.STORE_SEND_CHUNKED_DATASET:
             _check_head(path)
-        return prepare(os.fspath(path)), not _config.STORE_SEND_CHUNKED_DATASET
+        return prepare(path), not _config.STORE_SEND_CHUNKED_DATASET
     except TruncatedFile:
         raise
     except InvalidFile as error:
         raise InvalidDicomError(str(error)) from error
 
 
-def _check_head(path: Path) -> None:
+def _check_head(path: str) -> None:
     """Raise AttributeError for a file that does not say what it holds; only its head is read."""
-    head, _ = split_dataset(path)
+    head, _ = split_dataset(Path(path))
     missing = [keyword for keyword in _IN_HEAD if keyword not in head]
     if missing:
         raise AttributeError(

@@ -67,7 +67,7 @@ class PeerThread(Link):
             try:
                 session.enter("the association's thread")
                 try:
-                    self._serve_until_wanted(session)
+                    run(self._serve_until_wanted(session))
                 finally:
                     session.leave()
             except AssociationError:
@@ -83,48 +83,48 @@ class PeerThread(Link):
         session, turns = self.session, self.turns
         assert session is not None
         while True:
-            self._serve_until_wanted(session)
+            run(self._serve_until_wanted(session))
             session.leave()
             try:
                 turns.let_others()
             finally:
                 session.enter("the server")
 
-    def _serve_until_wanted(self, session: Session) -> None:
+    async def _serve_until_wanted(self, session: Session) -> None:
         """Serve the peer until another thread wants the association; raises AssociationError at the end."""
-        turns = self.turns
+        turns, now = self.turns, session.stream.now
         while turns.begin_wait():
-            timeout = self.network_timeout
-            deadline = None if timeout is None else session.stream.now() + timeout
+            timeout = self._network_timeout
             try:
-                event = run(session.next_event(deadline))
+                event = await session.next_event(None if timeout is None else now() + timeout)
             except Interrupted:
                 return
             except TimeoutError:
                 turns.end_wait()
-                self._end_idle(session)
+                await self._end_idle(session)
                 continue
             finally:
                 turns.end_wait()
-            run(session.dispatch(event))
-            run(session.send_all())
+            await session.dispatch(event)
+            if session.sender.source is not None:  # a small response leaves before the next wait
+                await session.send_all()
             if self._is_release_due:
-                session.leave()
-                try:
-                    run(release(session, self.acse_timeout))
-                finally:
-                    session.enter("the association's thread")
+                await self._release(session, self.acse_timeout)
+        await session.send_all()
 
-    def _end_idle(self, session: Session) -> None:
+    async def _end_idle(self, session: Session) -> None:
         LOGGER.error("Network timeout reached")
         if self.network_timeout_response == "A-RELEASE":
-            session.leave()
-            try:
-                run(release(session))
-            finally:
-                session.enter("the association's thread")
+            await self._release(session)
         else:
-            run(session.end())
+            await session.end()
+
+    async def _release(self, session: Session, timeout: float | None = None) -> None:
+        session.leave()
+        try:
+            await release(session, timeout)
+        finally:
+            session.enter("the association's thread")
 
     def release_later(self) -> None:
         """Let the thread release the association once no request of the peer waits for a response."""

@@ -49,7 +49,6 @@ from dicomproto.dimse.status import (
 )
 from dicomproto.encoded import IDENTIFIER_BOUNDS, NORMALIZED_BOUNDS, Bounds
 from dicomproto.errors import DataSetError, DataSetTooLarge
-from dicomproto.services import ServiceClass as Service
 from dicomproto.services import allowed_requests, sop_class_uids
 
 from ..files.sources import Encoding, MemorySource, piece_size
@@ -189,18 +188,17 @@ def _service_of(session: Session, received: RequestReceived) -> type[ServiceClas
     return found
 
 
-_requests: dict[Service | None, frozenset[type[Request]]] = {None: frozenset()}
+_requests: dict[type[ServiceClass], frozenset[type[Request]]] = {}
 
 
 def _requests_of(service: type[ServiceClass]) -> frozenset[type[Request]]:
     """Return the requests of a service class: those of any of its SOP classes."""
-    kept, known = service.service, _requests.get(service.service)
-    if known is None and kept is not None:
-        uids = sop_class_uids(kept)
-        known = _requests[kept] = frozenset(
-            request for uid in uids for request in allowed_requests(uid) or ()
-        )
-    return known or frozenset()
+    known = _requests.get(service)
+    if known is None:
+        uids = () if service.service is None else sop_class_uids(service.service)
+        known = frozenset(request for uid in uids for request in allowed_requests(uid) or ())
+        _requests[service] = known
+    return known
 
 
 def run_handler(session: Session, event: RequestEvent) -> Any:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag
 
 from dicomproto.dimse.commands import Response
 from dicomproto.record import slots_of
 
 from .dimse_primitives import DIMSEPrimitive, primitive_class
+
+_STATUS = BaseTag(0x0000_0900)
 
 _kept: dict[type[Response], list[tuple[str, str]]] = {}
 """The keywords of the elements that may come with a status, each with the attribute of its value."""
@@ -25,8 +29,8 @@ def status_data_set(response: Response) -> Dataset:
     names = _kept.get(kind)
     if names is None:
         names = _kept[kind] = _names_of(kind)
-    status = Dataset()
-    status.Status = int(response.Status)
+    # `Dataset.Status = ` would look for the element and its VR, and would check the value.
+    status = Dataset({_STATUS: DataElement(_STATUS, "US", int(response.Status), already_converted=True)})
     for name, slot in names:
         value = getattr(response, slot)
         if value is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from types import TracebackType
 
-from ..streams.blocking_waits import Wake
+from ..streams.blocking_waits import INTERRUPTION, Wake
 
 
 class Turns:
@@ -59,9 +59,9 @@ class Turns:
     # -- the thread of the association -------------------------------------------------------------
 
     @property
-    def interruption(self) -> Wake | None:
-        """The descriptors that end the wait for the peer; None while the thread must not be interrupted."""
-        return self._wake if self._is_idle else None
+    def is_idle(self) -> bool:
+        """True while the thread waits for the peer, and lets itself be interrupted."""
+        return self._is_idle
 
     def take(self, *, wait: bool = True) -> bool:
         """Take the turn for the association's own thread; False if it is taken, without `wait`."""
@@ -73,13 +73,16 @@ class Turns:
 
     def begin_wait(self) -> bool:
         """Let others interrupt from now on; False if another thread wants the turn already."""
-        with self._guard:
-            if self._wake is None:
-                self._wake = Wake()
-            elif not self._wanted:
-                self._wake.clear()
-            self._is_idle = not self._wanted
-            return self._is_idle
+        wake = self._wake
+        if wake is None or wake.is_set:  # a wake that another thread sets from now on stays set
+            with self._guard:
+                wake = self._wake = self._wake or Wake()
+                if not self._wanted:
+                    wake.clear()
+        if self._wanted:
+            return False
+        self._is_idle, INTERRUPTION.wake = True, wake
+        return True
 
     def nudge(self) -> None:
         """Have the association's own thread begin its wait again, with what was set meanwhile."""
@@ -89,7 +92,7 @@ class Turns:
 
     def end_wait(self) -> None:
         """Let nobody interrupt from now on."""
-        self._is_idle = False
+        self._is_idle, INTERRUPTION.wake = False, None
 
     def let_others(self) -> None:
         """Give the turn to the threads that want it, and take it back after them."""

@@ -78,11 +78,20 @@ _SERVICE_TO_UID_GROUP: dict[type[ServiceClass], dict[str, str]] = {
 }
 
 
+_known: dict[str, tuple[type[ServiceClass], dict[str, str], str]] = {}
+"""Where a SOP class was found: its service class, the group, and its keyword there."""
+
+
 def uid_to_service_class(uid: str) -> type[ServiceClass]:
     """Return the service class of a SOP class, or `ServiceClass` if it is not known."""
+    known = _known.get(uid)
+    if known is not None and known[1].get(known[2]) == uid:  # programs change the groups
+        return known[0]
     for service, group in _SERVICE_TO_UID_GROUP.items():
-        if uid in group.values():
-            return service
+        for keyword, member in group.items():
+            if member == uid:
+                _known[uid] = service, group, keyword
+                return service
     return _SERVICE_CLASSES.get(uid, ServiceClass)
 
 
@@ -157,6 +166,7 @@ def register_uid(uid: str, keyword: str, service_class: type[ServiceClass], dims
     if service_class.service is not None:
         _registry = _registry.with_sop_class(uid, keyword, service_class.service, operation)
     group[keyword] = uid
+    _known.clear()
     globals()[keyword] = _sop_class(uid, uid_to_service_class(uid))
 
 

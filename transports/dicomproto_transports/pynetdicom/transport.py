@@ -11,10 +11,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from ..server.threaded import Server
+from ..streams.blocking_waits import InterruptibleWaiter
 from . import events as evt
 from ._acceptance import Acceptance
 from ._addresses import AddressInformation
-from ._core import make_waiter
 from ._globals import MODE_ACCEPTOR
 from .association import Association
 from .presentation import PresentationContext
@@ -86,7 +86,7 @@ class AssociationServer:
             Acceptance(self),
             self._listen_on(address),
             make_thread=partial(_thread_of, weakref.ref(self)),
-            make_waiter=make_waiter,
+            make_waiter=InterruptibleWaiter,
         )
         found: Any = self._server.address
         self.server_address: Address = found

@@ -177,26 +177,26 @@ class Interrupted(Exception):
     """A wait has ended because another thread wants the association."""
 
 
+class Interruption(threading.local):
+    """An object that ends the running thread's waits for input."""
+
+    wake: Wake | None = None
+    """It ends them once it is set; None while they must not be interrupted."""
+
+
+INTERRUPTION = Interruption()
+
+
 class InterruptibleWaiter(PollWaiter):
-    """Polls one socket; a wait for input ends with `Interrupted` once the wake of this thread is set.
+    """Polls one socket; a wait for input ends with `Interrupted` once `INTERRUPTION.wake` is set."""
 
-    `current` returns the wake of the running thread, None while its waits must not be interrupted.
-    """
-
-    def __init__(
-        self,
-        sock: socket.socket | int,
-        wake: Wake | None = None,
-        *,
-        current: Callable[[], Wake | None],
-    ) -> None:
+    def __init__(self, sock: socket.socket | int, wake: Wake | None = None) -> None:
         super().__init__(sock, wake)
-        self._current = current
         self._interrupt: tuple[Wake, select.poll] | None = None
 
     async def readable(self, deadline: float | None) -> None:
         """Wait until a receive would not block. Raises `Interrupted`."""
-        interrupt = self._current()
+        interrupt = INTERRUPTION.wake
         if interrupt is None:
             self._wait(select.POLLIN, deadline)
             return
