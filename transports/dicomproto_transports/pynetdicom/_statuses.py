@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pydicom.dataelem import DataElement
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
@@ -12,6 +15,16 @@ from dicomproto.record import slots_of
 from .dimse_primitives import DIMSEPrimitive, primitive_class
 
 _STATUS = BaseTag(0x0000_0900)
+
+
+class _Unchecked(Dataset):
+    """A data set while it is made: `Dataset()` takes ten microseconds to check what it sets itself."""
+
+    if not TYPE_CHECKING:  # it has other names for its parameters
+        __setattr__ = object.__setattr__
+
+
+_unchecked: Callable[[dict[BaseTag, DataElement | RawDataElement]], Dataset] = _Unchecked
 
 _kept: dict[type[Response], list[tuple[str, str]]] = {}
 """The keywords of the elements that may come with a status, each with the attribute of its value."""
@@ -29,8 +42,9 @@ def status_data_set(response: Response) -> Dataset:
     names = _kept.get(kind)
     if names is None:
         names = _kept[kind] = _names_of(kind)
-    # `Dataset.Status = ` would look for the element and its VR, and would check the value.
-    status = Dataset({_STATUS: DataElement(_STATUS, "US", int(response.Status), already_converted=True)})
+    code = DataElement(_STATUS, "US", int(response.Status), already_converted=True)
+    status = _unchecked({_STATUS: code})
+    status.__class__ = Dataset
     for name, slot in names:
         value = getattr(response, slot)
         if value is not None:
