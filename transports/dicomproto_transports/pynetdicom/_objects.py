@@ -8,7 +8,8 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
-from pydicom.uid import UID, ExplicitVRBigEndian, ImplicitVRLittleEndian
+from pydicom.tag import BaseTag
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from ..files.objects import DatasetToSend, ObjectToSend, prepare
 from ..files.part10 import InvalidFile, TruncatedFile
@@ -16,6 +17,14 @@ from . import _config
 from .dsutils import split_dataset
 
 _IN_HEAD = ("MediaStorageSOPClassUID", "MediaStorageSOPInstanceUID", "TransferSyntaxUID")
+
+_NEEDED = {"SOPClassUID": BaseTag(0x0008_0016), "SOPInstanceUID": BaseTag(0x0008_0018)}
+
+_ENCODINGS = {
+    syntax: (syntax.is_implicit_VR, syntax.is_little_endian)
+    for syntax in (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
+}
+"""The transfer syntaxes of nearly all data sets, with whether they have implicit VR and are little endian."""
 
 LOGGER = logging.getLogger("pynetdicom.association")
 
@@ -26,8 +35,8 @@ def object_to_send(dataset: str | Path | Dataset) -> tuple[ObjectToSend, bool]:
     Raises AttributeError for one that lacks something, InvalidDicomError for a file that is no DICOM file.
     """
     if isinstance(dataset, Dataset):
-        item = DatasetToSend(dataset) if _lacks_nothing(dataset) else None
-        assert item is not None
+        _check_uids(dataset)
+        item = DatasetToSend(dataset)
         item.transfer_syntax_uid = _transfer_syntax(dataset)
         return item, True
     path = dataset if isinstance(dataset, str) else os.fspath(Path(dataset))
@@ -52,12 +61,12 @@ def _check_head(path: str) -> None:
         )
 
 
-def _lacks_nothing(dataset: Dataset) -> bool:
-    missing = [keyword for keyword in ("SOPClassUID", "SOPInstanceUID") if keyword not in dataset]
+def _check_uids(dataset: Dataset) -> None:
+    """Raise AttributeError for a data set that does not say what it is."""
+    missing = [keyword for keyword, tag in _NEEDED.items() if tag not in dataset]
     if missing:
         text = f"one or more required element are missing: {', '.join(missing)}"
         raise AttributeError(f"Unable to send the dataset as {text}")
-    return True
 
 
 def _transfer_syntax(dataset: Dataset) -> str:
@@ -72,11 +81,9 @@ def _transfer_syntax(dataset: Dataset) -> str:
     read = dataset.original_encoding
     implicit = dataset.is_implicit_VR if read[0] is None else read[0]
     little = dataset.is_little_endian if read[1] is None else read[1]
-    if (
-        implicit is None
-        or little is None
-        or (syntax.is_implicit_VR, syntax.is_little_endian) == (implicit, little)
-    ):
+    if implicit is None or little is None:
+        return str(syntax)
+    if (_ENCODINGS.get(syntax) or (syntax.is_implicit_VR, syntax.is_little_endian)) == (implicit, little):
         return str(syntax)
     encoding = f"{'implicit' if implicit else 'explicit'} VR {'little' if little else 'big'} endian"
     declared = f"a (0002,0010) Transfer Syntax UID of '{syntax.name}'"
