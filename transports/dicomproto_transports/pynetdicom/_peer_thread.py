@@ -94,7 +94,7 @@ class PeerThread(Link):
         """Serve the peer until another thread wants the association; raises AssociationError at the end."""
         turns, now = self.turns, session.stream.now
         while turns.begin_wait():
-            timeout = self._network_timeout
+            timeout = self.network_timeout
             try:
                 event = await session.next_event(None if timeout is None else now() + timeout)
             except Interrupted:
