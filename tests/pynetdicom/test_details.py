@@ -194,3 +194,30 @@ def test_handler_goes_on_after_a_warning(package: Any) -> None:
     assert [data for code, data in found if code == 0xFF00] == [query, query]
     assert [code for code, _ in found].count(0xB001) == 1
     assert ended.is_set()
+
+
+def test_request_of_an_object_in_a_file_has_all_but_its_data_set(
+    package: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_module(f"{package.__name__}._config"), "STORE_RECV_CHUNKED_DATASET", True)
+    seen: list[Any] = []
+
+    def handle_store(event: Any) -> int:
+        request = event.request
+        seen.extend([request.AffectedSOPInstanceUID, request.DataSet.getvalue(), event.message_id])
+        seen.extend([event.dataset.PatientID, event.dataset_path])
+        if package.__name__ == DROP_IN:  # pynetdicom returns a head without a data set
+            with pytest.raises(AttributeError, match="dataset_path"):
+                event.encoded_dataset()
+        return 0x0000
+
+    server, assoc = serve(package, CT, [(package.evt.EVT_C_STORE, handle_store)])
+    dataset = Dataset()
+    dataset.SOPClassUID, dataset.SOPInstanceUID, dataset.PatientID = CT, "1.2.3", "4"
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    assert assoc.send_c_store(dataset, msg_id=9).Status == 0
+    assert seen[:4] == ["1.2.3", b"", 9, "4"]
+    assert not seen[4].exists()
+    assoc.release()
+    server.shutdown()

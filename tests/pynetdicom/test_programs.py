@@ -27,7 +27,7 @@ def test_table_has_each_program_in_each_situation() -> None:
     recorded = json.loads(table.RECORDED[True].read_text(encoding="utf-8"))
     jobs = table.jobs(own=True)
     assert sorted(recorded) == sorted(table.key(job) for job in jobs)
-    assert len({job["name"] for job in jobs}) >= 30
+    assert len({job["name"] for job in jobs}) >= 40
 
 
 @pytest.mark.dcmtk

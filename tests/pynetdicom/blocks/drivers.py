@@ -194,19 +194,23 @@ def ask(situation: str, port: int, other: int, record: Record, folder: Path, *, 
     calls = calls_of(assoc, ct)
     if own:
         calls += more_calls_of(assoc, ct, reports)
-    accepted = {context.abstract_syntax for context in assoc.accepted_contexts if context.as_scu}
+    accepted, lost = {context.abstract_syntax for context in assoc.accepted_contexts if context.as_scu}, False
     for number, (uid, call) in enumerate(calls):
         if uid in accepted and assoc.is_established:
             for answer in call():
                 record.add(uid.keyword, str(answer))
+                lost = own and (answer[0] if isinstance(answer, tuple) else answer) == Dataset()
                 if situation == "aborts in the middle":
                     assoc.abort()
                     break
+        if lost:  # it may still say that it is established for a moment
+            record.add("lost")
+            break
         if own and situation == "asks" and not number:
             visit(port, record)
-    if assoc.is_established:
+    if not lost:
         assoc.release()
-    record.add("end", assoc.is_released, assoc.is_aborted)
+        record.add("end", assoc.is_released, assoc.is_aborted)
     if own and situation == "asks":
         for _ in range(3):
             visit(port, record)

@@ -58,8 +58,10 @@ class RequestEvent(evt.Event):
 
     @cached_property
     def request(self) -> Any:
-        """The request as a primitive, with its data set as a stream."""
-        data = bytes(self._data.data) if self._data.received.has_data_set and self._name else None
+        """The request as a primitive, with its data set as a stream, empty for one that is in a file."""
+        data = None
+        if self._data.received.has_data_set and self._name:
+            data = bytes(self._data.data) if self.stored_at is None else b""
         return primitive_of(self.command, data, self._data.received.context_id)
 
     def _parameter(self, name: str, text: str) -> Any:
@@ -85,7 +87,12 @@ class RequestEvent(evt.Event):
         )
 
     def encoded_dataset(self, include_meta: bool = True) -> bytes:
-        """Return the data set of a C-STORE as received, by default as the content of a Part 10 file."""
+        """Return the data set of a C-STORE as received, by default as the content of a Part 10 file.
+
+        Raises AttributeError for one that is in a file: pynetdicom returns a head without a data set.
+        """
+        if self.stored_at is not None:
+            raise AttributeError("the data set is in a file: read 'dataset_path'")
         if self._name != "DataSet" or "request" in self.__dict__:
             return super().encoded_dataset(include_meta)
         data = self._data.data
