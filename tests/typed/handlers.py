@@ -18,7 +18,8 @@ from dicomproto_transports.evt import AnyAssociation, Binding, EventKind
 def on_echo(event: evt.EchoEvent) -> int:
     assert_type(event.assoc, AnyAssociation)
     assert_type(event.request, CEchoRQ)
-    assert_type(event.context, AcceptedContext)
+    context: AcceptedContext = event.context  # its UIDs are pydicom's
+    print(context.service_class_uid)
     print(event.identifier)  # type: ignore[attr-defined]
     print(event.assoc.send_c_ehco())  # type: ignore[attr-defined]
     print(event.assoc.requestor.ae_title, event.assoc.accepted_contexts[0].abstract_syntax)

@@ -1,19 +1,45 @@
 """UIDs as pydicom's `UID`, made when a program asks for them; the engine has plain text.
 
-A `UID` is text as well, and has `name`, `keyword`, `is_little_endian` and more.
+A `UID` is text as well, and has `name`, `keyword`, `is_little_endian` and more. The classes of what is shown
+are for type checkers alone: at run time it is of the class of the engine.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, overload
 
 from dicomproto.record import Record
 from dicomproto.uids import normalize_uid
 
+R = TypeVar("R", bound=Record)
+
 if TYPE_CHECKING:
     from pydicom.uid import UID
 
-R = TypeVar("R", bound=Record)
+    from dicomproto.negotiation import AcceptedContext, RejectedContext
+    from dicomproto.upper_layer.pdu import PresentationContextRQ
+
+    from .contexts import PresentationContext
+
+    class ShownAcceptedContext(AcceptedContext):
+        abstract_syntax: UID
+        transfer_syntax: UID
+
+    class ShownRejectedContext(RejectedContext):
+        abstract_syntax: UID
+        transfer_syntaxes: tuple[UID, ...]
+
+    class ShownProposedContext(PresentationContextRQ):
+        abstract_syntax: UID
+        transfer_syntaxes: tuple[UID, ...]
+
+    class ShownRequestedContext(PresentationContext, ShownProposedContext):
+        abstract_syntax: UID
+        transfer_syntaxes: tuple[UID, ...]
+
+        @property
+        def transfer_syntax(self) -> tuple[UID, ...]: ...
+
 
 _UID_FIELDS = frozenset(
     (
@@ -32,7 +58,17 @@ def uid_of(text: str) -> UID:
     return UID(normalize_uid(text), config.IGNORE)
 
 
-def with_uids(record: R) -> R:
+@overload
+def with_uids(record: AcceptedContext) -> ShownAcceptedContext: ...
+@overload
+def with_uids(record: RejectedContext) -> ShownRejectedContext: ...
+@overload
+def with_uids(record: PresentationContext) -> ShownRequestedContext: ...
+@overload
+def with_uids(record: PresentationContextRQ) -> ShownProposedContext: ...
+@overload
+def with_uids(record: R) -> R: ...
+def with_uids(record: Record) -> Record:
     """Return a copy of a command or presentation context whose UIDs are pydicom's."""
     changed: dict[str, object] = {}
     for name in _UID_FIELDS.intersection(type(record)._fields):
@@ -41,4 +77,5 @@ def with_uids(record: R) -> R:
             changed[name] = uid_of(value)
         elif isinstance(value, tuple):
             changed[name] = tuple([uid_of(one) for one in value])
-    return record.replace(**changed)
+    shown: Record = record.replace(**changed)
+    return shown

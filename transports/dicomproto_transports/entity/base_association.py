@@ -18,11 +18,11 @@ from .service_users import acceptor_of, requestor_of
 
 if TYPE_CHECKING:
     from dicomproto.config import Timeouts
-    from dicomproto.negotiation import AcceptedContext, RejectedContext
 
     from .. import evt
     from ..association.session import Session
     from ..events.event_kind import E
+    from ..uid_values import ShownAcceptedContext, ShownRejectedContext
     from .settings import Settings
 
 
@@ -89,12 +89,12 @@ class BaseAssociation:
         return self._session.connection.role is Role.ACCEPTOR
 
     @property
-    def accepted_contexts(self) -> list[AcceptedContext]:
+    def accepted_contexts(self) -> list[ShownAcceptedContext]:
         """The accepted presentation contexts; their UIDs are `pydicom.uid.UID`."""
         return [with_uids(context) for context in self._session.connection.accepted_contexts.values()]
 
     @property
-    def rejected_contexts(self) -> list[RejectedContext]:
+    def rejected_contexts(self) -> list[ShownRejectedContext]:
         """The rejected presentation contexts, each with the reason; their UIDs are `pydicom.uid.UID`."""
         return [with_uids(context) for context in self._session.connection.rejected_contexts.values()]
 

@@ -10,6 +10,9 @@ from dicomproto.record import maker_of, values_of
 
 from ..uid_values import with_uids
 
+if TYPE_CHECKING:
+    from pydicom.uid import UID
+
 SetRole = Callable[[str, str, object], None]
 """Sets a role on the entity: takes the SOP class, the name of the role, and whether it is granted."""
 
@@ -26,8 +29,12 @@ class EntityContext(_Noted, SupportedContext):
     with the same values.
     """
 
+    if TYPE_CHECKING:
+        abstract_syntax: UID
+        transfer_syntaxes: tuple[UID, ...]
+
     @property
-    def transfer_syntax(self) -> tuple[str, ...]:
+    def transfer_syntax(self) -> tuple[UID, ...]:
         """The same as `transfer_syntaxes`."""
         return self.transfer_syntaxes
 

@@ -65,6 +65,7 @@ if TYPE_CHECKING:
 
     from ..checks import Network
     from ..streams.interface import Backend, Connect
+    from ..uid_values import ShownRequestedContext
 
 MAXIMUM_ASSOCIATIONS = 10
 MAXIMUM_COLLECTED = 2 * 1024 * 1024 * 1024
@@ -257,7 +258,7 @@ class Settings(NamedTimeouts):
     # -- presentation contexts ----------------------------------------------------------------
 
     @property
-    def requested_contexts(self) -> list[PresentationContext]:
+    def requested_contexts(self) -> list[ShownRequestedContext]:
         """The presentation contexts that `associate` proposes by default, at most 128.
 
         Contexts of any form that are assigned are added to them; an empty list removes all.

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 if TYPE_CHECKING:
     from dicomproto.config import Timeouts
     from dicomproto.errors import AssociationError
-    from dicomproto.negotiation import AcceptedContext, RejectedContext
 
+    from ..uid_values import ShownAcceptedContext, ShownRejectedContext
     from .event_kind import EventKind, Handler, HandlerOf
     from .service_user import ServiceUser, UserInfo
 
@@ -41,9 +41,9 @@ class AnyAssociation(Protocol):
     @property
     def is_acceptor(self) -> bool: ...
     @property
-    def accepted_contexts(self) -> list[AcceptedContext]: ...
+    def accepted_contexts(self) -> list[ShownAcceptedContext]: ...
     @property
-    def rejected_contexts(self) -> list[RejectedContext]: ...
+    def rejected_contexts(self) -> list[ShownRejectedContext]: ...
     @property
     def peer_certificate(self) -> Mapping[str, object] | None: ...
     @property

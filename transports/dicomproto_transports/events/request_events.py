@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from dicomproto.negotiation import AcceptedContext
     from dicomproto.upper_layer.pdu import Buffer
 
+    from ..uid_values import ShownAcceptedContext
     from .event_kind import EventKind, Handler
     from .request_data import HandlerRunner, RequestData, StoreData, StreamedData
 
@@ -64,7 +65,7 @@ class RequestEvent(Event[A_co], Generic[A_co, Q_co, D_co]):
     _runner: HandlerRunner
     _data: D_co
     _request: Q_co
-    _context: AcceptedContext
+    _context: ShownAcceptedContext
 
     def __init__(
         self,
@@ -98,7 +99,7 @@ class RequestEvent(Event[A_co], Generic[A_co, Q_co, D_co]):
             return self._request
 
     @property
-    def context(self) -> AcceptedContext:
+    def context(self) -> ShownAcceptedContext:
         """The accepted presentation context that the request came on; its UIDs are `pydicom.uid.UID`."""
         try:
             return self._context

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 from dicomproto.record import Record
 from dicomproto.uids import normalize_uid
@@ -10,7 +10,6 @@ from dicomproto.upper_layer.pdu import (
     AssociateAC,
     AssociateRQ,
     AsynchronousOperationsWindow,
-    PresentationContextRQ,
     RoleSelection,
     SOPClassCommonExtendedNegotiation,
     UserIdentityAC,
@@ -18,6 +17,9 @@ from dicomproto.upper_layer.pdu import (
 )
 
 from ..uid_values import with_uids
+
+if TYPE_CHECKING:
+    from ..uid_values import ShownProposedContext
 
 
 class UserInfo(TypedDict):
@@ -99,7 +101,7 @@ class ServiceUser(Record):
         return None if self.primitive is None else self.primitive.user_identity
 
     @property
-    def requested_contexts(self) -> tuple[PresentationContextRQ, ...]:
+    def requested_contexts(self) -> tuple[ShownProposedContext, ...]:
         """The presentation contexts that the requestor proposed; empty for the acceptor.
 
         Their UIDs are `pydicom.uid.UID`.
