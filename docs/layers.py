@@ -50,6 +50,7 @@ ADAPTERS = [
         "arguments": "the checks of arguments",
         "extras": "missing packages, with the command that installs them",
         "contexts": "ready-made presentation contexts",
+        "uid_types": "what has UIDs of pydicom, for type checkers",
         "uid_values": "UIDs as pydicom's `UID`, for programs that ask for them",
         "files": "heads of Part 10 files, pieces of data sets, objects to send",
     },

@@ -31,8 +31,8 @@ def test_what_events_and_associations_show_are_uids_of_pydicom(
         seen.append(event)
         assert_uids(event.request.AffectedSOPClassUID, event.request.AffectedSOPInstanceUID)
         assert_uids(event.request.sop_class_uid, event.context.abstract_syntax, event.context.transfer_syntax)
-        assert event.request.AffectedSOPClassUID.name == "CT Image Storage"  # type: ignore[attr-defined]
-        assert event.context.transfer_syntax.is_little_endian  # type: ignore[attr-defined]
+        assert event.request.AffectedSOPClassUID.name == "CT Image Storage"
+        assert event.context.transfer_syntax.is_little_endian
         assert event.request is event.request
         assert event.context is event.context
         assert event.request == event.command
@@ -64,7 +64,7 @@ def test_contexts_of_an_entity_show_uids_of_pydicom(backend: AnyBackend) -> None
     ae.add_supported_context(CT_IMAGE)
     for context in (*ae.requested_contexts, *ae.supported_contexts):
         assert_uids(context.abstract_syntax, *context.transfer_syntaxes)
-    assert ae.requested_contexts[-1].abstract_syntax.keyword == "CTImageStorage"  # type: ignore[attr-defined]
+    assert ae.requested_contexts[-1].abstract_syntax.keyword == "CTImageStorage"
 
 
 def test_pydicom_is_not_imported_before_a_program_asks() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, assert_type
 
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import UID
 
 from dicomproto.dimse.commands import CEchoRQ, CEchoRSP, CFindRQ, CGetRQ, CStoreRQ, Request
 from dicomproto.negotiation import AcceptedContext
@@ -17,9 +18,9 @@ from dicomproto_transports.evt import AnyAssociation, Binding, EventKind
 
 def on_echo(event: evt.EchoEvent) -> int:
     assert_type(event.assoc, AnyAssociation)
-    assert_type(event.request, CEchoRQ)
+    request: CEchoRQ = event.request
     context: AcceptedContext = event.context  # its UIDs are pydicom's
-    print(context.service_class_uid)
+    print(request.MessageID, context.service_class_uid)
     print(event.identifier)  # type: ignore[attr-defined]
     print(event.assoc.send_c_ehco())  # type: ignore[attr-defined]
     print(event.assoc.requestor.ae_title, event.assoc.accepted_contexts[0].abstract_syntax)
@@ -27,8 +28,9 @@ def on_echo(event: evt.EchoEvent) -> int:
 
 
 def on_store(event: evt.StoreEvent) -> int:
-    assert_type(event.request, CStoreRQ)
-    assert_type(event.request.AffectedSOPInstanceUID, str)
+    request: CStoreRQ = event.request
+    print(request.Priority)
+    assert_type(event.request.AffectedSOPInstanceUID, UID)
     assert_type(event.dataset, Dataset)
     assert_type(event.file_meta, FileMetaDataset)
     assert_type(event.encoded_dataset(), bytes)
@@ -45,7 +47,8 @@ def on_store_stream(event: evt.StoreStreamEvent) -> int:
 
 
 def on_find(event: evt.FindEvent) -> Iterator[tuple[int, Dataset | None]]:
-    assert_type(event.request, CFindRQ)
+    request: CFindRQ = event.request
+    print(request.Priority)
     yield 0xFF00, event.identifier
 
 
@@ -112,7 +115,8 @@ async def in_trio(event: evt.EchoEvent[trio.Association]) -> int:
 
 
 async def in_anyio(event: evt.GetEvent[anyio.Association]) -> int:
-    assert_type(event.request, CGetRQ)
+    request: CGetRQ = event.request
+    print(request.Priority)
     assert_type(await event.assoc.send_c_echo(), CEchoRSP)
     return 0x0000
 

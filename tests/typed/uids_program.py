@@ -17,9 +17,20 @@ def on_store(event: evt.StoreEvent) -> int:
     assert_type(event.accepted_context.transfer_syntax, str)
     if not event.context.transfer_syntax.is_little_endian or event.context.transfer_syntax.is_compressed:
         return 0xA700
+    assert_type(event.command.AffectedSOPClassUID, str)
+    print(event.request.AffectedSOPClassUID.name, event.request.sop_instance_uid.is_private)
     print(event.context.abstract_syntax.name, event.assoc.accepted_contexts[0].abstract_syntax.keyword)
     print([context.transfer_syntaxes[0].name for context in event.assoc.requestor.requested_contexts])
     return 0x0000
+
+
+def on_n_create(event: evt.NCreateEvent) -> int:
+    assert_type(event.request.AffectedSOPInstanceUID, UID | None)
+    return 0x0000 if event.request.sop_class_uid.keyword else 0x0118
+
+
+def on_n_set(event: evt.NSetEvent) -> int:
+    return 0x0112 if event.request.RequestedSOPInstanceUID.is_private else 0x0000
 
 
 def main() -> None:

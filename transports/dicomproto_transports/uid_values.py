@@ -1,7 +1,6 @@
 """UIDs as pydicom's `UID`, made when a program asks for them; the engine has plain text.
 
-A `UID` is text as well, and has `name`, `keyword`, `is_little_endian` and more. The classes of what is shown
-are for type checkers alone: at run time it is of the class of the engine.
+A `UID` is text as well, and has `name`, `keyword`, `is_little_endian` and more.
 """
 
 from __future__ import annotations
@@ -20,26 +19,12 @@ if TYPE_CHECKING:
     from dicomproto.upper_layer.pdu import PresentationContextRQ
 
     from .contexts import PresentationContext
-
-    class ShownAcceptedContext(AcceptedContext):
-        abstract_syntax: UID
-        transfer_syntax: UID
-
-    class ShownRejectedContext(RejectedContext):
-        abstract_syntax: UID
-        transfer_syntaxes: tuple[UID, ...]
-
-    class ShownProposedContext(PresentationContextRQ):
-        abstract_syntax: UID
-        transfer_syntaxes: tuple[UID, ...]
-
-    class ShownRequestedContext(PresentationContext, ShownProposedContext):
-        abstract_syntax: UID
-        transfer_syntaxes: tuple[UID, ...]
-
-        @property
-        def transfer_syntax(self) -> tuple[UID, ...]: ...
-
+    from .uid_types import (
+        ShownAcceptedContext,
+        ShownProposedContext,
+        ShownRejectedContext,
+        ShownRequestedContext,
+    )
 
 _UID_FIELDS = frozenset(
     (

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .. import evt
     from ..association.session import Session
     from ..events.event_kind import E
-    from ..uid_values import ShownAcceptedContext, ShownRejectedContext
+    from ..uid_types import ShownAcceptedContext, ShownRejectedContext
     from .settings import Settings
 
 

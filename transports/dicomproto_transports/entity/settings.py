@@ -65,7 +65,7 @@ if TYPE_CHECKING:
 
     from ..checks import Network
     from ..streams.interface import Backend, Connect
-    from ..uid_values import ShownRequestedContext
+    from ..uid_types import ShownRequestedContext
 
 MAXIMUM_ASSOCIATIONS = 10
 MAXIMUM_COLLECTED = 2 * 1024 * 1024 * 1024

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from dicomproto.config import Timeouts
     from dicomproto.errors import AssociationError
 
-    from ..uid_values import ShownAcceptedContext, ShownRejectedContext
+    from ..uid_types import ShownAcceptedContext, ShownRejectedContext
     from .event_kind import EventKind, Handler, HandlerOf
     from .service_user import ServiceUser, UserInfo
 

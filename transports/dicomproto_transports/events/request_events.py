@@ -29,7 +29,20 @@ if TYPE_CHECKING:
     from dicomproto.negotiation import AcceptedContext
     from dicomproto.upper_layer.pdu import Buffer
 
-    from ..uid_values import ShownAcceptedContext
+    from ..uid_types import (
+        ShownAcceptedContext,
+        ShownCEchoRQ,
+        ShownCFindRQ,
+        ShownCGetRQ,
+        ShownCMoveRQ,
+        ShownCStoreRQ,
+        ShownNActionRQ,
+        ShownNCreateRQ,
+        ShownNDeleteRQ,
+        ShownNEventReportRQ,
+        ShownNGetRQ,
+        ShownNSetRQ,
+    )
     from .event_kind import EventKind, Handler
     from .request_data import HandlerRunner, RequestData, StoreData, StreamedData
 
@@ -156,6 +169,11 @@ class EchoEvent(RequestEvent[A_co, CEchoRQ, "RequestData"]):
 
     __slots__ = ()
 
+    if TYPE_CHECKING:
+
+        @property
+        def request(self) -> ShownCEchoRQ: ...
+
 
 # --- C-STORE ------------------------------------------------------------------------------------
 
@@ -164,6 +182,11 @@ class AnyStoreEvent(RequestEvent[A_co, CStoreRQ, S_co], Generic[A_co, S_co]):
     """A C-STORE request, with its whole data set or with chunks."""
 
     __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        @property
+        def request(self) -> ShownCStoreRQ: ...
 
     @property
     def file_meta(self) -> FileMetaDataset:
@@ -252,17 +275,32 @@ class FindEvent(IdentifierEvent[A_co, CFindRQ]):
 
     __slots__ = ()
 
+    if TYPE_CHECKING:
+
+        @property
+        def request(self) -> ShownCFindRQ: ...
+
 
 class GetEvent(IdentifierEvent[A_co, CGetRQ]):
     """A C-GET request (EVT_C_GET)."""
 
     __slots__ = ()
 
+    if TYPE_CHECKING:
+
+        @property
+        def request(self) -> ShownCGetRQ: ...
+
 
 class MoveEvent(IdentifierEvent[A_co, CMoveRQ]):
     """A C-MOVE request (EVT_C_MOVE)."""
 
     __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        @property
+        def request(self) -> ShownCMoveRQ: ...
 
     @property
     def move_destination(self) -> str:
@@ -277,6 +315,11 @@ class EventReportEvent(RequestEvent[A_co, NEventReportRQ, "RequestData"]):
     """An N-EVENT-REPORT request (EVT_N_EVENT_REPORT)."""
 
     __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        @property
+        def request(self) -> ShownNEventReportRQ: ...
 
     @property
     def event_type(self) -> int:
@@ -294,6 +337,11 @@ class NGetEvent(RequestEvent[A_co, NGetRQ, "RequestData"]):
 
     __slots__ = ()
 
+    if TYPE_CHECKING:
+
+        @property
+        def request(self) -> ShownNGetRQ: ...
+
     @property
     def attribute_identifiers(self) -> list[int]:
         """The requested tags; empty for all attributes."""
@@ -304,6 +352,11 @@ class NSetEvent(RequestEvent[A_co, NSetRQ, "RequestData"]):
     """An N-SET request (EVT_N_SET)."""
 
     __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        @property
+        def request(self) -> ShownNSetRQ: ...
 
     @property
     def modification_list(self) -> Dataset:
@@ -321,6 +374,11 @@ class NActionEvent(RequestEvent[A_co, NActionRQ, "RequestData"]):
 
     __slots__ = ()
 
+    if TYPE_CHECKING:
+
+        @property
+        def request(self) -> ShownNActionRQ: ...
+
     @property
     def action_type(self) -> int:
         """The Action Type ID."""
@@ -337,6 +395,11 @@ class NCreateEvent(RequestEvent[A_co, NCreateRQ, "RequestData"]):
 
     __slots__ = ()
 
+    if TYPE_CHECKING:
+
+        @property
+        def request(self) -> ShownNCreateRQ: ...
+
     @property
     def attribute_list(self) -> Dataset:
         """The Attribute List, empty if none was sent."""
@@ -347,3 +410,8 @@ class NDeleteEvent(RequestEvent[A_co, NDeleteRQ, "RequestData"]):
     """An N-DELETE request (EVT_N_DELETE)."""
 
     __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        @property
+        def request(self) -> ShownNDeleteRQ: ...

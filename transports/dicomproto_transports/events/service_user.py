@@ -19,7 +19,7 @@ from dicomproto.upper_layer.pdu import (
 from ..uid_values import with_uids
 
 if TYPE_CHECKING:
-    from ..uid_values import ShownProposedContext
+    from ..uid_types import ShownProposedContext
 
 
 class UserInfo(TypedDict):
