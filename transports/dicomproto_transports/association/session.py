@@ -68,7 +68,8 @@ class Session:
         "connection", "stream", "backend", "timeouts", "driver", "sender", "ending", "runner", "association",
         "ae_title", "text", "held_bytes", "maximum_collected", "data_sets", "depth", "unfinished",
         "piece_buffers", "contexts", "abort_on_cut", "next_event", "end", "send_queued", "respond", "enter",
-        "leave", "_serve", "_limit", "_awaited", "_make_association", "_ended", "__weakref__",
+        "leave", "keeps_message_ids", "_serve", "_limit", "_awaited", "_make_association", "_ended",
+        "__weakref__",
     )  # fmt: skip
 
     connection: Connection
@@ -119,6 +120,8 @@ class Session:
         """The contexts found for requests and objects, by their needs."""
         self._serve, self._limit = serve, connection.limits.collect
         self._awaited: dict[int, Operation] = {}
+        self.keeps_message_ids: bool = False
+        """True if a Message ID that the caller gives is sent, also that of the operation before."""
         self.driver: Driver = Driver(connection, stream, backend, timeouts, self._tell_end)
         self.sender, self.ending = self.driver.sender, self.driver.ending
         self.runner: HandlerRunner = HandlerRunner(self.driver, connection, stream, backend, handlers, drive)
@@ -322,7 +325,7 @@ class Session:
             # Read before anything is sent: an unreadable file then fails only its own request.
             piece, last = source.next_piece()
         asked_for = request.MessageID
-        if asked_for and self.connection.is_ambiguous(request):
+        if asked_for and not self.keeps_message_ids and self.connection.is_ambiguous(request):
             request = request.replace(MessageID=0)
         message_id = self.connection.send_request(request, context_id)
         operation = Operation(message_id, asked_for or message_id)

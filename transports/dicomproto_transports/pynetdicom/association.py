@@ -233,6 +233,7 @@ class Association(CompositeServices, NormalizedServices, PeerThread):
     def attach(self, session: Session) -> Association:
         """Take the session that this association is the face of."""
         self.session = session
+        session.keeps_message_ids = True  # pynetdicom's default is 1 for each request
         stream, connection = session.stream, session.connection
         local, peer = stream.local_address, stream.peer_address
         ours, theirs = self.requestor, self.acceptor
