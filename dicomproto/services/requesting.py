@@ -89,12 +89,9 @@ def find_request_context(
         if context.abstract_syntax in carriers:
             reason = _why_not(context, request, uid, type_id, registry, by_requestor=by_requestor)
             is_wrong_class = is_wrong_class or reason.startswith(_NOT_CARRIED)
-            name = registry.name_of(context.abstract_syntax)
-            reasons.append(f"context {context.context_id} ({name}): {reason}")
-    for refused in rejected.values():
-        if refused.abstract_syntax in carriers:
-            name = registry.name_of(refused.abstract_syntax)
-            reasons.append(f"context {refused.context_id} ({name}): {refused.reason}")
+            reasons.append(f"{_named(context, registry)}: {reason}")
+    refused = [context for context in rejected.values() if context.abstract_syntax in carriers]
+    reasons += [f"{_named(context, registry)}: {context.reason}" for context in refused]
     if not reasons:
         names = needed if needed and not meta_uid else [registry.name_of(normalize_uid(meta_uid or uid))]
         reasons.append(f"no context was proposed for SOP class {' or '.join(names)}")
@@ -103,6 +100,10 @@ def find_request_context(
     if is_wrong_class and find(allow_unknown=True):
         reasons.append("with allow_unknown=True it is sent all the same")
     return ContextMatch(context=None, alternatives=(), reasons=tuple(reasons))
+
+
+def _named(context: AcceptedContext | RejectedContext, registry: SOPClassRegistry) -> str:
+    return f"context {context.context_id} ({registry.name_of(context.abstract_syntax)})"
 
 
 _NOT_CARRIED = "does not carry"
