@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..judging import octets, short, text, texts, truth
 from ..record import Record
@@ -83,14 +83,12 @@ class NegotiationItem(Record):
             field: partial(_judged, cls, field, kind) for field, kind in cls.__annotations__.items()
         }
 
-    if not TYPE_CHECKING:  # a checker takes the fields for read-only: give them when the item is made
-
-        def __setattr__(self, name: str, value: object) -> None:
-            fields, judges = type(self)._fields, type(self)._converters
-            if name in fields and getattr(self, name) == fields[name]:
-                object.__setattr__(self, name, judges[name](value))
-            else:
-                super().__setattr__(name, value)
+    def __setattr__(self, name: str, value: object) -> None:
+        fields, judges = type(self)._fields, type(self)._converters
+        if name in fields and getattr(self, name) == fields[name]:
+            object.__setattr__(self, name, judges[name](value))
+        else:
+            super().__setattr__(name, value)
 
 
 class AsynchronousOperationsWindow(NegotiationItem):

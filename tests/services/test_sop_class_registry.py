@@ -136,3 +136,10 @@ def test_what_allows_no_request(given: object) -> None:
 def test_what_is_no_uid(given: object) -> None:
     with pytest.raises(TypeError, match="uid: must be text, not "):
         STANDARD.with_sop_class(given, "PrivateClass", ServiceClass.STORAGE)  # type: ignore[arg-type]
+
+
+def test_what_is_no_keyword() -> None:
+    with pytest.raises(TypeError, match="keyword: must be text, not bytes"):
+        STANDARD.with_sop_class(PRIVATE, b"PrivateClass", ServiceClass.STORAGE)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="keyword: must be the name of the SOP class"):
+        STANDARD.with_sop_class(PRIVATE, " ", ServiceClass.STORAGE)

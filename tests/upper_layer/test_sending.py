@@ -321,6 +321,10 @@ def test_a_proposal_that_is_not_conformant_is_refused(fields: dict[str, object],
         {"called_ae_title": "16 characters .."},
         contexts(128),
         context(context_id=255),
+        {
+            "sop_class_extended": (EXTENDED,),
+            "sop_class_common_extended": (COMMON.replace(related_general_sop_class_uids=["1.4"]),),
+        },
     ],
     ids=str,
 )
