@@ -327,7 +327,7 @@ def test_what_waits_is_awaited(program: str, flavour: str) -> None:
         ("def f(assoc):\n    return list(assoc.send_c_find(q, m))\n", "iterated with `async for`"),
         ("class C:\n    def __init__(self, assoc):\n        assoc.release()\n", "cannot in __init__()"),
         ("f = lambda assoc: assoc.release()\n", "cannot in a lambda()"),
-        ("@property\ndef f(assoc):\n    assoc.release()\n", "cannot in f()"),
+        ("@property\ndef f(assoc):\n    assoc.release()\n    time.sleep(1)\n", "cannot in f()"),
         ("def f(ae):\n    s = ae.start_server(('', 0), block=False)\n", "enter it with `async with`"),
     ],
 )

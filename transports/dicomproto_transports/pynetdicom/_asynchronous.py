@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
 
 from ._changes import Edit, Finding, Source
 
@@ -20,6 +19,7 @@ _ENDINGS = {"release", "abort"}
 _QUERIES = {"send_c_find", "send_c_get", "send_c_move"}
 _EVENT = re.compile(r"(^|\.)EVT_\w+$")
 _BINDS_TIGHTER = (ast.Attribute, ast.Subscript)
+_PLAIN = {"staticmethod", "classmethod"}
 _UNIT = "    "
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -40,12 +40,10 @@ class _Program:
         self.findings: list[Finding] = []
         self.serving: list[ast.Expr] = []
         self.last: list[Edit] = []  # behind all others
-        self.parents = {
-            id(child): node for node in ast.walk(source.tree) for child in ast.iter_child_nodes(node)
-        }
+        self.parents = {id(child): node for node in source.nodes for child in ast.iter_child_nodes(node)}
         self.functions: dict[str, Function] = {}
         several: set[str] = set()
-        for node in ast.walk(source.tree):
+        for node in source.nodes:
             if isinstance(node, Function):
                 several |= {node.name} & self.functions.keys()
                 self.functions[node.name] = node
@@ -53,14 +51,14 @@ class _Program:
             del self.functions[name]
         self.associations = {
             target.id
-            for node in ast.walk(source.tree)
+            for node in source.nodes
             if isinstance(node, ast.Assign) and _method(node.value) == "associate"
             for target in node.targets
             if isinstance(target, ast.Name)
         }
         self.queries = {
             target.id
-            for node in ast.walk(source.tree)
+            for node in source.nodes
             if isinstance(node, ast.Assign) and _method(node.value) in _QUERIES
             for target in node.targets
             if isinstance(target, ast.Name)
@@ -131,16 +129,16 @@ class _Program:
         """Return the ids of the functions that wait, and of those that call one."""
         waiting = {
             id(scope)
-            for node in ast.walk(self.source.tree)
-            if self._waits(node) and isinstance(scope := self._scope(node), Function)
+            for node in self.source.nodes
+            if self._waits(node) and _can_wait(scope := self._scope(node))
         }
-        calls = [node for node in ast.walk(self.source.tree) if isinstance(node, ast.Call)]
+        calls = [node for node in self.source.nodes if isinstance(node, ast.Call)]
         size = -1
         while size != len(waiting):
             size = len(waiting)
             for call in calls:
                 called, scope = self.functions.get(self._called(call)), self._scope(call)
-                if called is not None and id(called) in waiting and isinstance(scope, Function):
+                if called is not None and id(called) in waiting and _can_wait(scope):
                     waiting.add(id(scope))
         return waiting
 
@@ -149,18 +147,18 @@ class _Program:
     def changes(self) -> tuple[list[Edit], list[Finding]]:
         """Return the edits and what needs a hand."""
         at_top: list[ast.AST] = []
-        for node in ast.walk(self.source.tree):
+        for node in self.source.nodes:
             if isinstance(node, ast.Call | ast.For | ast.Expr) and self._is_wanted(node):
                 scope = self._scope(node)
                 if isinstance(scope, ast.Module):
                     at_top.append(node)
-                elif isinstance(scope, ast.Lambda) or _cannot_wait(scope):
+                elif not _can_wait(scope):
                     self._note(node, f"it waits, and cannot in {getattr(scope, 'name', 'a lambda')}()")
                     continue
                 self._edit(node)
             elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
                 self._value(node)
-            elif isinstance(node, ast.FunctionDef) and id(node) in self.waiting and not _cannot_wait(node):
+            elif isinstance(node, ast.FunctionDef) and id(node) in self.waiting:
                 start = self.source.span(node)[0]
                 self.edits.append(Edit(start, start, "async "))
             elif isinstance(node, ast.Call):
@@ -305,7 +303,7 @@ class _Program:
         return node
 
     def _names(self) -> set[str]:
-        tree = ast.walk(self.source.tree)
+        tree = self.source.nodes
         return {getattr(node, "id", "") or getattr(node, "name", "") or "" for node in tree}
 
     def _shared(self, body: list[ast.stmt]) -> set[str]:
@@ -331,7 +329,7 @@ class _Program:
         """Return the numbers of the lines that begin inside a text."""
         return {
             number
-            for node in ast.walk(self.source.tree)
+            for node in self.source.nodes
             if isinstance(node, ast.JoinedStr)
             or (isinstance(node, ast.Constant) and isinstance(node.value, str | bytes))
             for number in range(node.lineno + 1, (node.end_lineno or node.lineno) + 1)
@@ -347,8 +345,7 @@ def _method(node: ast.AST) -> str:
 
 def _is_generator(function: Function) -> bool:
     """Tell whether a function yields, not one inside it."""
-    nodes: Iterator[ast.AST] = iter(function.body)
-    left = list(nodes)
+    left: list[ast.AST] = [*function.body]
     while left:
         node = left.pop()
         if isinstance(node, ast.Yield | ast.YieldFrom):
@@ -358,8 +355,9 @@ def _is_generator(function: Function) -> bool:
     return False
 
 
-def _cannot_wait(function: Function) -> bool:
-    """Tell whether a function is called by Python itself, or by way of a decorator."""
-    known = {"staticmethod", "classmethod"}
-    decorated = any(getattr(one, "id", "") not in known for one in function.decorator_list)
-    return decorated or (function.name.startswith("__") and function.name.endswith("__"))
+def _can_wait(scope: Scope) -> bool:
+    """Tell whether a scope is a function that may wait: none that Python itself calls, or a decorator has."""
+    if not isinstance(scope, Function):
+        return False
+    decorated = any(getattr(one, "id", "") not in _PLAIN for one in scope.decorator_list)
+    return not (decorated or (scope.name.startswith("__") and scope.name.endswith("__")))

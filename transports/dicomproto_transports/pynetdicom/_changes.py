@@ -89,10 +89,11 @@ class Source:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what the program's own compilation has to say
             self.tree = ast.parse(self.text)
+        self.nodes = list(ast.walk(self.tree))
         self._starts = [0, *(found.end() for found in LINE_END.finditer(self.text))]
         self._formatted = {
             id(part): text
-            for text in ast.walk(self.tree)
+            for text in self.nodes
             if isinstance(text, ast.JoinedStr)
             for part in ast.walk(text)
             if part is not text
@@ -150,11 +151,11 @@ class Source:
 
     def edited(self, edits: list[Edit]) -> str:
         """Return the text with the edits, which do not overlap; those at one place keep their order."""
-        text = self.text
-        ordered = sorted(edits, key=lambda edit: (edit.start, edit.end))
-        for edit in ordered[::-1]:
-            text = text[: edit.start] + edit.text + text[edit.end :]
-        return text
+        parts, place = [], 0
+        for edit in sorted(edits, key=lambda edit: (edit.start, edit.end)):
+            parts += [self.text[place : edit.start], edit.text]
+            place = edit.end
+        return "".join([*parts, self.text[place:]])
 
 
 def inside(module: str | None) -> str | None:
@@ -174,7 +175,7 @@ def _is_theirs(module: str | None) -> bool:
 def to_drop_in(source: Source) -> list[Edit]:
     """Return the edits that turn imports of pynetdicom into those of the drop-in."""
     edits = []
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.ImportFrom) and node.level == 0 and _is_theirs(node.module):
             start, end = source.span(node)
             found = re.compile(THEIRS).search(source.text, start + len("from"), end)
@@ -203,7 +204,7 @@ def to_library(source: Source, flavour: str) -> tuple[list[Edit], list[Finding]]
     """Return the edits from the names of pynetdicom to the library's, and the imports that stay."""
     edits: list[Edit] = []
     findings: list[Finding] = []
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Import):
             findings += [
                 Finding(node.lineno, f"import {name.name}: import the names that are used")

@@ -69,7 +69,7 @@ def differences(source: Source) -> list[Finding]:
     findings: list[Finding] = []
     registered = _registered(source.tree)
     used = False
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.ImportFrom) and node.level == 0:
             part = inside(node.module)
             if part is not None:

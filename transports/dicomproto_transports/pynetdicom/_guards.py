@@ -33,7 +33,7 @@ def guards(source: Source) -> tuple[list[Edit], set[int]]:
     """
     edits: list[Edit] = []
     rewritten: set[int] = set()
-    for scope in ast.walk(source.tree):
+    for scope in source.nodes:
         if isinstance(scope, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef):
             for guard in _found(source, scope):
                 changes = list(_edits(source, guard, scope))

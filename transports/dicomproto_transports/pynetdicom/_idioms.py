@@ -13,7 +13,7 @@ _FAILS = "associate() raises AssociationError if nothing is established"
 def uses(source: Source) -> bool:
     """Return whether a program imports pynetdicom, the drop-in or the library."""
     names: list[str] = []
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Import):
             names += [name.name for name in node.names]
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
@@ -31,7 +31,7 @@ def idioms(source: Source, guarded: Set[int] = frozenset()) -> tuple[list[Edit],
     certain = _accepted_names(source.tree)
     statuses = _status_names(source.tree)
     tried = _tried(source.tree) | guarded
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Subscript) and _is_first(node):
             where, value = source.place(node), source.place(node.value)
             if where is not None and value is not None and _is_accepted(node.value, certain):
