@@ -270,7 +270,7 @@ class Connection:
             received=upper.bytes_received,
             message=assembler.message_number,
             is_answer_held_up=assembler.context_id is not None,
-            is_idle=not is_busy and upper.role is Role.ACCEPTOR and self.is_established,
+            is_idle=not is_busy and upper.role is Role.ACCEPTOR and upper.state is State.STA6,
             unread=unread,
         )
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from ..config import Timeouts
-from .commands import CGetRQ, CMoveRQ, NActionRQ, Request
+from .commands import NO_DATA_SET, CGetRQ, CMoveRQ, NActionRQ, Request
 
 _OBJECTS_UNDER_WAY = 2
+_TIMERS: dict[type[Request], str] = {NActionRQ: "action", CGetRQ: "retrieve", CMoveRQ: "retrieve"}
 
 
 class OutstandingOperation:
@@ -25,12 +26,8 @@ class OutstandingOperation:
         """The number of operations that had ended with this one."""
         self.is_doubtful: bool = False
         """Whether the peer may go on after the final response: that of a C-CANCEL, or a warning to C-FIND."""
-        self.timer: str = "response"
-        if isinstance(request, NActionRQ):
-            self.timer = "action"
-        elif isinstance(request, (CGetRQ, CMoveRQ)):
-            self.timer = "retrieve"
-        self.is_waiting: bool = False
+        self.timer: str = _TIMERS.get(type(request), "response")
+        self.is_waiting: bool = request.CommandDataSetType == NO_DATA_SET
         self.is_held_up: bool = False
         self.deadline: float | None = None
         self._patience = 0
@@ -99,8 +96,6 @@ class Operations(dict[int, OutstandingOperation]):
             self._last_message_id = request.MessageID
         operation = self[request.MessageID] = OutstandingOperation(request, context_id)
         operation.began = self._ended
-        if not request.has_data_set:
-            operation.wait()
 
     def end(self, message_id: int) -> None:
         """Remove an operation that has its final response; those that ended before it began are over."""

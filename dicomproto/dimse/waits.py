@@ -14,12 +14,14 @@ class Watch:
 
     def __init__(self) -> None:
         self._progress: object = None
+        self.is_running: bool = False
+        """Whether something is waited for."""
         self.deadline: float | None = None
 
     def look(self, progress: object, duration: float | None, now: float) -> float | None:
         """Return the deadline: `duration` after `now` if `progress` changed; None if either is None."""
         if progress != self._progress:
-            self._progress = progress
+            self._progress, self.is_running = progress, progress is not None
             self.deadline = None if progress is None or duration is None else now + duration
         return self.deadline
 
@@ -81,10 +83,14 @@ class Waits:
         no wait.
         """
         timeouts, operations = self._timeouts, self._operations
-        earliest = operations.next_deadline(now, timeouts, is_receiving=is_answer_held_up)
-        idle = self._idle.look(received if is_idle else None, timeouts.idle, now)
-        rest = self._message.look(None if message is None else received, timeouts.pdu, now)
-        slow, rate = None, timeouts.minimum_rate
+        earliest = idle = rest = slow = None
+        if operations:
+            earliest = operations.next_deadline(now, timeouts, is_receiving=is_answer_held_up)
+        if is_idle or self._idle.is_running:
+            idle = self._idle.look(received if is_idle else None, timeouts.idle, now)
+        if message is not None or self._message.is_running:
+            rest = self._message.look(None if message is None else received, timeouts.pdu, now)
+        rate = timeouts.minimum_rate
         if message is None or not rate:
             self._pace = None
         else:

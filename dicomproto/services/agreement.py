@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping
 from types import MappingProxyType
 
-from ..dimse.commands import NEventReportRQ, Request, Response
+from ..dimse.commands import CEchoRQ, CFindRQ, CGetRQ, CMoveRQ, CStoreRQ, NEventReportRQ, Request, Response
+from ..dimse.status import Status
 from ..negotiation import (
     AcceptedContext,
     ContextMatch,
@@ -21,6 +22,12 @@ from .requesting import find_request_context
 from .sop_classes import SOPClassRegistry
 from .statuses import status_of
 
+Judgement = tuple[str, Verdict]
+"""Whether the role was negotiated ("yes", "warn" or "no"), and what the SOP class says."""
+
+_PASSED: Judgement = "yes", Verdict()
+_USUAL = frozenset({CEchoRQ, CStoreRQ, CFindRQ, CGetRQ, CMoveRQ})  # requests without a type
+_MOST_STATUSES = 64  # that are remembered; a peer may send 65536
 
 class Agreement:
     """The presentation contexts and roles that both sides agreed on; arguments as for `Connection`."""
@@ -42,6 +49,9 @@ class Agreement:
         self._sop_classes = sop_classes
         self._allow_unknown = allow_unknown
         self._rejected: dict[int, RejectedContext] | None = None
+        # What was found of requests for the SOP class of their context, by context and kind.
+        self._passed: set[tuple[bool, int, type[Request]]] = set()
+        self._statuses: dict[tuple[int, int, type[Request]], Status] = {}
         self.contexts: dict[int, AcceptedContext] = {}
         """The accepted presentation contexts, by id."""
 
@@ -86,8 +96,26 @@ class Agreement:
             rejected=rejected,
         )
 
-    def check(self, command: Request, context: AcceptedContext, *, by_us: bool) -> Verdict:
-        """Tell whether a context carries a request, by its SOP class."""
+    def judge(self, command: Request, context: AcceptedContext, *, by_us: bool) -> Judgement:
+        """Tell whether a context carries a request, by role and by SOP class.
+
+        A request of a C-service for the very SOP class of its context passes if such a one has passed before.
+        """
+        kind = type(command)
+        is_usual = (
+            kind in _USUAL
+            and getattr(command, "AffectedSOPClassUID", None) == context.abstract_syntax
+            and "\\" not in (getattr(command, "AffectedSOPInstanceUID", None) or "")
+        )
+        key = by_us, context.context_id, kind
+        if is_usual and key in self._passed:
+            return _PASSED
+        judgement = self._may_invoke(kind, context, by_us=by_us), self._check(command, context, by_us=by_us)
+        if is_usual and judgement == _PASSED:
+            self._passed.add(key)
+        return judgement
+
+    def _check(self, command: Request, context: AcceptedContext, *, by_us: bool) -> Verdict:
         if by_us and self._allow_unknown:
             return Verdict()
         return check_request(
@@ -99,22 +127,27 @@ class Agreement:
             strict=self._strict_dispatch and not by_us,
         )
 
-    def may_invoke(self, command: Request, context: AcceptedContext, *, by_us: bool) -> str:
-        """Tell whether the role for a request was negotiated: "yes", "warn" or "no"."""
+    def _may_invoke(self, kind: type[Request], context: AcceptedContext, *, by_us: bool) -> str:
         return may_invoke(
             context,
             by_requestor=(self._role is Role.REQUESTOR) is by_us,
-            is_event_report=isinstance(command, NEventReportRQ),
+            is_event_report=kind is NEventReportRQ,
             strict=self._strict_roles,
         )
 
     def explain(self, response: Response, request: Request, context: AcceptedContext) -> None:
         """Give the status of a response its service class; its number does not change."""
-        sop_class = self._sop_classes.find(request.sop_class_uid, context.service_class_uid)
-        if sop_class is not None:
-            # Records do not change, but nobody has seen this one yet, and a copy costs five times as much.
-            status = status_of(response.Status, sop_class, type(request))
-            object.__setattr__(response, "Status", status)
+        kind = type(request)
+        is_usual = getattr(request, "AffectedSOPClassUID", None) == context.abstract_syntax
+        key = response.Status, context.context_id, kind
+        status = self._statuses.get(key) if is_usual else None
+        if status is None:
+            sop_class = self._sop_classes.find(request.sop_class_uid, context.service_class_uid)
+            status = status_of(response.Status, sop_class, kind)
+            if is_usual and len(self._statuses) < _MOST_STATUSES:
+                self._statuses[key] = status
+        # Records do not change, but nobody has seen this one yet, and a copy costs five times as much.
+        object.__setattr__(response, "Status", status)
 
     def name_of(self, context: AcceptedContext) -> str:
         """Return id and SOP class of a context, for messages."""

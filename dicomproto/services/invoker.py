@@ -10,9 +10,9 @@ from ..dimse.events import MessageEvent, ResponseReceived
 from ..dimse.inbox import Inbox
 from ..dimse.operations import Operations
 from ..dimse.outbox import Outbox
-from ..dimse.status import Category
+from ..dimse.status import Category, category_of
 from ..errors import InvalidCommand, LocalProtocolError
-from ..record import maker_of
+from ..record import changer_of, maker_of
 from ..upper_layer.machine import UpperLayer
 from ..upper_layer.states import State
 from .agreement import Agreement
@@ -42,14 +42,16 @@ class Invoker:
     def send_request(self, command: Request, context_id: int) -> int:
         """Queue a request; see `Connection.send_request`."""
         agreement, operations = self._agreement, self.operations
-        self._outbox.check_free(command.name)
+        if self._outbox.command is not None:
+            self._outbox.check_free(command.name)
         state = self._upper.state
         if state is not State.STA6:
             raise LocalProtocolError(f"{command.name} needs an association, this is {state.value}")
         context = agreement.contexts.get(context_id)
         if context is None:
             raise LocalProtocolError(f"{command.name}: presentation context {context_id} was not accepted")
-        if agreement.may_invoke(command, context, by_us=True) == "no":
+        invocation, verdict = agreement.judge(command, context, by_us=True)
+        if invocation == "no":
             raise LocalProtocolError(
                 f"{command.name}: not in our role on context {agreement.name_of(context)}"
             )
@@ -59,11 +61,10 @@ class Invoker:
             )
         late = operations.late.get(command.MessageID)
         if not command.MessageID or (late is not None and late.is_doubtful):
-            command = command.replace(MessageID=operations.next_message_id())
+            command = changer_of(type(command), "MessageID")(command, operations.next_message_id())
         message_id = command.MessageID
         if message_id in operations:
             raise LocalProtocolError(f"{command.name}: Message ID {message_id} is in use")
-        verdict = agreement.check(command, context, by_us=True)
         if verdict.status is not None:
             raise LocalProtocolError(
                 f"{command.name} on context {agreement.name_of(context)}: {verdict.text};"
@@ -98,7 +99,7 @@ class Invoker:
         request = operation.request
         if type(response) is not request.response_class:
             raise InvalidCommand(f"{response.name} to a {request.name}")
-        category = response.category
+        category = category_of(response.Status)
         is_final = category is not Category.PENDING
         if not is_final and not isinstance(request, CANCELLABLE):
             raise InvalidCommand(f"{response.name} with pending status {response.Status:04X}H")
@@ -119,13 +120,9 @@ class Invoker:
             operation.pending()
         context = self._agreement.contexts[operation.context_id]
         self._agreement.explain(response, request, context)
-        event = _make_response_received(
-            context_id=received.context_id,
-            command=response,
-            request=request,
-            has_data_set=received.has_data_set,
-            is_final=is_final,
-            is_early=is_early,
-            warnings=warnings,
+        has_data_set = received.has_data_set
+        self._emit(
+            _make_response_received(
+                received.context_id, response, request, has_data_set, is_final, is_early, warnings
+            )
         )
-        self._emit(event)

@@ -13,7 +13,7 @@ from ..dimse.commands import CANCELLABLE, CCancelRQ, CFindRSP, Request, Response
 from ..dimse.events import CancelReceived, MessageEvent, RequestReceived, RequestRefused
 from ..dimse.inbox import Inbox
 from ..dimse.outbox import Outbox
-from ..dimse.status import DUPLICATE_INVOCATION, SOP_CLASS_NOT_SUPPORTED, Category
+from ..dimse.status import DUPLICATE_INVOCATION, SOP_CLASS_NOT_SUPPORTED, Category, category_of
 from ..errors import InvalidCommand, LocalProtocolError
 from ..record import maker_of
 from ..upper_layer.machine import UpperLayer
@@ -53,8 +53,7 @@ class Performer:
         context = agreement.contexts[context_id]
         if len(self.unanswered) + (outbox.count_final() if outbox.waiting else 0) >= self.limit:
             raise InvalidCommand(f"more than {self.limit} unanswered requests (Limits.outstanding_requests)")
-        invocation = agreement.may_invoke(request, context, by_us=False)
-        verdict = agreement.check(request, context, by_us=False)
+        invocation, verdict = agreement.judge(request, context, by_us=False)
         waiting = outbox.waiting and outbox.has_response_to(message_id)
         if waiting or message_id in self.unanswered:
             self._refuse(received, request, DUPLICATE_INVOCATION, f"Message ID {message_id} is in use")
@@ -71,12 +70,7 @@ class Performer:
                 warnings += (f"role-not-negotiated: for {request.name}",)
             if verdict.warning is not None:
                 warnings += (verdict.warning,)
-            event = _make_request_received(
-                context_id=context_id,
-                command=request,
-                has_data_set=received.has_data_set,
-                warnings=warnings,
-            )
+            event = _make_request_received(context_id, request, received.has_data_set, warnings)
             self.unanswered[message_id] = event
             self._emit(event)
 
@@ -114,7 +108,7 @@ class Performer:
             )
         if type(response) is not received.command.response_class:
             raise LocalProtocolError(f"{response.name} does not answer a {received.command.name}")
-        category = response.category
+        category = category_of(response.Status)
         is_failure = category in (Category.FAILURE, Category.CANCEL)
         if not is_failure and self._inbox.is_incomplete(received.command):
             raise LocalProtocolError(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import product
 from unittest import mock
 
 import pytest
@@ -17,16 +18,25 @@ from dicomproto import Connection, Limits, LocalProtocolError
 from dicomproto.dimse import codec
 from dicomproto.dimse.codec import decode_command, encode_command
 from dicomproto.dimse.commands import CEchoRQ, Command
+from dicomproto.dimse.events import RequestRefused
 from dicomproto.errors import InvalidCommand
+from dicomproto.services import ServiceClass, agreement
 from dicomproto.strategies import commands
 from dicomproto.upper_layer import PDataTF, PresentationDataValue, ProtocolViolation, Role, encode_pdu
 from dicomproto.upper_layer.machine import UpperLayer
 from tests.dialogues import (
+    ACTION,
+    CT,
     ECHO,
+    EVENT,
+    FIND,
     FIND_RQ,
+    GET_RQ,
+    MOVE_RQ,
     STORE,
     VERIFICATION,
     associate_ac,
+    associate_rq,
     command_pdu,
     data_pdu,
     established,
@@ -34,6 +44,7 @@ from tests.dialogues import (
     feed,
     fragment,
     message,
+    roles,
 )
 from tests.engine.test_message_properties import LOCAL, SITUATIONS, STREAMS
 from tests.streams import cut, cut_every
@@ -41,13 +52,15 @@ from tests.streams import cut, cut_every
 
 @contextmanager
 def the_long_way() -> Iterator[None]:
-    """Close the short ways: of PDVs in and out, and of command sets that begin as others did."""
+    """Close the short ways of PDVs in and out; nothing of earlier messages is remembered."""
     with ExitStack() as stack:
         for owner, name, closed in (
             (UpperLayer, "plain_pdv", lambda self: None),
             (UpperLayer, "send_plain_pdv", lambda self, *plain: False),
             (codec, "_head_of", lambda data: (0, None)),
             (codec, "_kept_head", codec._encode_head),
+            (agreement, "_USUAL", frozenset()),
+            (agreement, "_MOST_STATUSES", 0),
         ):
             stack.enter_context(mock.patch.object(owner, name, closed))
         yield
@@ -256,6 +269,64 @@ def test_what_a_peer_sends_is_kept_in_bounds() -> None:
     for number in range(1000):
         decode_command(encode_command(ECHO.replace(AffectedSOPClassUID=f"1.2.{number}")))
     assert [cache.cache_info().currsize for cache in kept] == [256, 256]
+
+
+# --- what has passed before ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"strict_roles": True, "strict_dispatch": True}, {"allow_unknown": True}]
+)
+@pytest.mark.parametrize("role", Role)
+def test_what_has_passed_before_changes_no_judgement(role: Role, options: dict[str, bool]) -> None:
+    """Requests as they should be, and with another SOP class or instance, on every context."""
+    requests = []
+    for request in (ECHO, STORE, FIND_RQ, MOVE_RQ, GET_RQ, ACTION, EVENT):
+        keyword = "AffectedSOPClassUID" if hasattr(request, "AffectedSOPClassUID") else "RequestedSOPClassUID"
+        requests += [
+            request,
+            *(request.replace(**{keyword: uid}) for uid in (CT, FIND, f"{CT}\0", "", "1.2.3")),
+        ]
+        if request is STORE:
+            requests.append(request.replace(AffectedSOPInstanceUID="1.2\\1.3"))
+    chosen = roles(CT) if role is Role.ACCEPTOR else {}
+    connection = established(role, rq=associate_rq(**chosen), ac=associate_ac(**chosen), **options)
+    agreed = connection._agreement
+    every = [
+        (request, context, by_us)
+        for request, context, by_us in product(requests, agreed.contexts.values(), (True, False))
+    ]
+    with the_long_way():
+        anew = [agreed.judge(request, context, by_us=by_us) for request, context, by_us in every]
+    for _ in range(2):
+        assert [agreed.judge(request, context, by_us=by_us) for request, context, by_us in every] == anew
+    assert agreed._passed
+
+
+def test_one_of_several_instances_is_refused_after_others_have_passed() -> None:
+    connection = established(Role.ACCEPTOR)
+    instance = STORE.replace(AffectedSOPInstanceUID="1.2.1.3")
+    several = command_pdu(instance.replace(MessageID=3), 3).replace(b"1.2.1.3", b"1.2\\1.3")
+    for message_id in (1, 2):
+        feed(connection, message(instance.replace(MessageID=message_id), b"ab"))
+    refused = feed(connection, several, data_pdu(b"ab", 3))
+    assert [type(event) for event in refused] == [RequestRefused]
+    assert refused[0].status == 0x0117
+
+
+def test_the_statuses_that_are_remembered_are_few() -> None:
+    """Each has its meaning all the same."""
+    connection = established(Role.REQUESTOR)
+    for code in (*range(0xC000, 0xC100), 0x0000, 0xA700):
+        connection.send_request(STORE.replace(MessageID=0), 3)
+        connection.send_data(b"ab", last=True)
+        (message_id,) = connection.outstanding
+        (response,) = feed(
+            connection, message(STORE.replace(MessageID=message_id).response(Status=code), None, 3)
+        )
+        assert response.command.Status == code
+        assert response.command.Status.service_class is ServiceClass.STORAGE
+    assert len(connection._agreement._statuses) == 64
 
 
 # --- what is odd takes the long way ----------------------------------------------------------------
