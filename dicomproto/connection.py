@@ -319,7 +319,7 @@ class Connection:
         request, answer = self._upper.request, self._upper.answer
         assert request is not None
         assert answer is not None
-        self._agreement.settle(request, answer, common_extended)
+        self._agreement.settle(request, answer, self._upper.usable, common_extended)
         window = operations_window(request, answer)
         ours, theirs = window.maximum_invoked, window.maximum_performed
         if self.role is Role.ACCEPTOR:

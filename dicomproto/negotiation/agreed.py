@@ -12,7 +12,7 @@ from ..uids import (
     UNCOMPRESSED_TRANSFER_SYNTAXES,
     normalize_uid,
 )
-from ..upper_layer.contexts import answered_contexts, is_usable
+from ..upper_layer.contexts import UsableContext, answered_contexts, is_usable, usable_contexts
 from ..upper_layer.pdu import (
     AssociateAC,
     AssociateRQ,
@@ -99,14 +99,25 @@ def accepted_contexts(
     negotiation, since the answer has none: for a requestor its own, for an acceptor those that it acts on
     (`accepted_common_extended`).
     """
+    usable = usable_contexts(rq, ac)
+    return contexts_in_use(usable, rq, ac, strict_roles=strict_roles, common_extended=common_extended)
+
+
+def contexts_in_use(
+    usable: Iterable[UsableContext],
+    rq: AssociateRQ,
+    ac: AssociateAC,
+    *,
+    strict_roles: bool,
+    common_extended: Iterable[SOPClassCommonExtendedNegotiation],
+) -> dict[int, AcceptedContext]:
+    """Return the `usable_contexts` by id; see `accepted_contexts`."""
     roles_proposed, roles_answered = proposed_roles(rq), roles_by_class(ac)
     service_classes = {
         normalize_uid(item.sop_class_uid): normalize_uid(item.service_class_uid) for item in common_extended
     }
     accepted = {}
-    for proposal, answer in answered_contexts(rq, ac):
-        if answer is None or not is_usable(proposal, answer):
-            continue
+    for proposal, answer in usable:
         uid = normalize_uid(proposal.abstract_syntax)
         proposed, answered = roles_proposed.get(uid), roles_answered.get(uid)
         scu, scp = True, False

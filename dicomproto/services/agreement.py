@@ -11,10 +11,11 @@ from ..negotiation import (
     AcceptedContext,
     ContextMatch,
     RejectedContext,
-    accepted_contexts,
     may_invoke,
     rejected_contexts,
 )
+from ..negotiation.agreed import contexts_in_use
+from ..upper_layer.contexts import UsableContext
 from ..upper_layer.events import Role
 from ..upper_layer.pdu import AssociateAC, AssociateRQ, SOPClassCommonExtendedNegotiation
 from .dispatch import Verdict, check_request
@@ -28,6 +29,7 @@ Judgement = tuple[str, Verdict]
 _PASSED: Judgement = "yes", Verdict()
 _USUAL = frozenset({CEchoRQ, CStoreRQ, CFindRQ, CGetRQ, CMoveRQ})  # requests without a type
 _MOST_STATUSES = 64  # that are remembered; a peer may send 65536
+
 
 class Agreement:
     """The presentation contexts and roles that both sides agreed on; arguments as for `Connection`."""
@@ -59,11 +61,12 @@ class Agreement:
         self,
         request: AssociateRQ,
         answer: AssociateAC,
+        usable: Iterable[UsableContext],
         common_extended: Iterable[SOPClassCommonExtendedNegotiation],
     ) -> None:
-        """Take the contexts that an A-ASSOCIATE-AC accepts; `common_extended` are the items to act on."""
-        self.contexts = accepted_contexts(
-            request, answer, strict_roles=self._strict_roles, common_extended=common_extended
+        """Take the `usable` contexts of an A-ASSOCIATE-AC; `common_extended` are the items to act on."""
+        self.contexts = contexts_in_use(
+            usable, request, answer, strict_roles=self._strict_roles, common_extended=common_extended
         )
 
     def rejected(

@@ -39,3 +39,15 @@ def is_usable(proposal: PresentationContextRQ, answer: PresentationContextAC | N
     chosen = normalize_uid(answer.transfer_syntax)
     proposed = proposal.transfer_syntaxes
     return chosen != "" and (chosen in proposed or chosen in map(normalize_uid, proposed))
+
+
+UsableContext = tuple[PresentationContextRQ, PresentationContextAC]
+
+
+def usable_contexts(rq: AssociateRQ, ac: AssociateAC) -> list[UsableContext]:
+    """Return each proposed context that is usable, with its answer."""
+    return [
+        (proposal, answer)
+        for proposal, answer in answered_contexts(rq, ac)
+        if answer is not None and is_usable(proposal, answer)
+    ]

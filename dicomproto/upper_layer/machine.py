@@ -18,7 +18,7 @@ from typing import TypeVar
 from ..config import Limits, Timeouts
 from ..errors import InvalidPDU, LocalProtocolError
 from .conformance import MINIMUM_LENGTH, check_associate_ac, check_associate_rj, check_associate_rq
-from .contexts import answered_contexts, is_usable
+from .contexts import UsableContext, usable_contexts
 from .encoding import encode_pdu, p_data_header
 from .events import (
     CLOSED,
@@ -91,6 +91,8 @@ class UpperLayer:
         """The A-ASSOCIATE-RQ that was sent or received."""
         self.answer: AssociateAC | None = None
         """The A-ASSOCIATE-AC that was sent or received."""
+        self.usable: list[UsableContext] = []
+        """The accepted presentation contexts: proposal and answer."""
         self.peer_maximum_length: int = UNLIMITED_LENGTH
         """Most bytes of a P-DATA-TF of ours after its header."""
         self.on_transition: Transition | None = None
@@ -419,8 +421,8 @@ class UpperLayer:
         if self.role is Role.REQUESTOR:
             self._set_peer_maximum_length(peer_maximum_length)
         assert self.request is not None
-        answered = answered_contexts(self.request, answer)
-        self._accepted = frozenset([rq.context_id for rq, ac in answered if is_usable(rq, ac)])
+        self.usable = usable_contexts(self.request, answer)
+        self._accepted = frozenset([proposal.context_id for proposal, _ in self.usable])
 
     def _set_peer_maximum_length(self, announced: int | None) -> None:
         """Set the peer's maximum length: 0 is no limit (PS3.8 D.1), and an odd one is rounded down.

@@ -7,12 +7,12 @@ import pytest
 from tests.benchmarks.engine import calls, tasks
 
 MOST = {
-    "C-ECHO, SCP": 63,
-    "C-ECHO, SCU": 73,
-    "C-STORE 40 KB, SCP": 72,
-    "C-STORE 40 KB, SCU": 79,
-    "C-STORE 525 KB, SCP": 217,
-    "C-STORE 525 KB, SCU": 86,
+    "C-ECHO, SCP": 50,
+    "C-ECHO, SCU": 51,
+    "C-STORE 40 KB, SCP": 60,
+    "C-STORE 40 KB, SCU": 59,
+    "C-STORE 525 KB, SCP": 199,
+    "C-STORE 525 KB, SCU": 66,
 }
 TASKS = {name: (role, take) for name, role, _, take in tasks()}
 

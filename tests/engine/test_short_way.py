@@ -369,7 +369,7 @@ def test_what_is_odd_takes_the_long_way(odd: bytes) -> None:
 
 
 def test_too_many_tiny_fragments_take_the_long_way() -> None:
-    pieces = [message(STORE), *[data_pdu(b"ab", 3, is_last=False)] * 3, data_pdu(bytes(1024), 3)]
+    pieces = [message(STORE), *[data_pdu(b"ab", 3, is_last=False)] * 2, data_pdu(bytes(1024), 3)]
     limits = Limits(tiny_fragments=2)
     both_ways_show_the_same(lambda: established(Role.ACCEPTOR, limits=limits), pieces)
     assert isinstance(feed(established(Role.ACCEPTOR, limits=limits), *pieces)[-1], ProtocolViolation)
