@@ -15,7 +15,7 @@ from ..upper_layer.events import PDVChunk
 from ..upper_layer.framer import PlainPDV
 from ..upper_layer.pdu import Buffer
 from .codec import decode_command
-from .commands import Command, Response
+from .commands import NO_DATA_SET, Command, Response
 from .events import DataSetChunk, UnexpectedDataSet
 
 
@@ -71,9 +71,7 @@ class Assembler:
 
     def reset(self) -> None:
         """Forget the message that is under way."""
-        self._gathered = bytearray()
-        self._warnings = {}
-        self._empty_fragments = 0
+        self._gathered, self._warnings, self._empty_fragments = bytearray(), {}, 0
         self.context_id = self.command = self.message_number = self._stray = None
 
     def feed_plain(self, pdv: PlainPDV) -> CommandReceived | DataSetChunk | None:
@@ -167,17 +165,17 @@ class Assembler:
         """Return the command of a complete command set. Raises InvalidCommand within the message."""
         command = decode_command(data)
         # A C-ECHO or C-CANCEL never has a data set, but peers write all sorts of values there.
-        has_data_set = command.has_data_set and command.data_set_allowed
+        has_data_set = command.data_set_allowed and command.CommandDataSetType != NO_DATA_SET
         warnings = (*self._warnings.values(), *command.warnings)
         received = _make_received(context_id, command, has_data_set, warnings)
-        self.reset()
         self._command_length = self._length
         if has_data_set:
-            self.context_id = context_id
+            self._gathered, self._warnings, self._empty_fragments = bytearray(), {}, 0
             self.command = command
-            self.message_number = self._begun
-        elif isinstance(command, Response) or not command.data_set_allowed:
-            self._stray = context_id
+        else:
+            self.reset()
+            if isinstance(command, Response) or not command.data_set_allowed:
+                self._stray = context_id
         return received
 
     def _data_set(self, chunk: PDVChunk) -> DataSetChunk | None:

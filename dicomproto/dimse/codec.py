@@ -198,7 +198,8 @@ def encode_command(command: Command) -> bytes:
             parts += _encode_each(plan.rest, rest)
     except (struct.error, TypeError, ValueError):
         raise LocalProtocolError(_fault(plan, command, values)) from None
-    return _with_group_length(b"".join(parts))
+    body = b"".join(parts)
+    return _GROUP_LENGTH.pack(0, 0, 4, len(body)) + body
 
 
 def _encode_head(kind: type[Command], *values: object) -> tuple[bytes, bytes]:

@@ -41,6 +41,9 @@ class Inbox:
     def take_plain(self, pdv: PlainPDV) -> CommandReceived | None:
         """Take what `UpperLayer.plain_pdv` returns; otherwise as `take`."""
         item = self.assembler.feed_plain(pdv)
+        if type(item) is DataSetChunk and not self._drops_data_set:
+            self._emit(item)
+            return None
         return self.take(chunk_of(pdv)) if item is None else self._sorted(item)
 
     def take(self, chunk: PDVChunk) -> CommandReceived | None:

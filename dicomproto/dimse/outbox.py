@@ -10,7 +10,7 @@ from ..errors import LocalProtocolError
 from ..upper_layer.machine import UpperLayer
 from ..upper_layer.pdu import Buffer
 from .codec import encode_command
-from .commands import Command, Response
+from .commands import NO_DATA_SET, Command, Response
 from .status import Category
 
 _COMMAND, _LAST = 0b01, 0b10  # bits of the message control header (PS3.8 Annex E.2)
@@ -47,18 +47,14 @@ class Outbox:
 
     def send(self, command: Command, context_id: int) -> None:
         """Queue a command set; its data set, if it has one, is then under way."""
-        encoded, has_data_set = encode_command(command), command.has_data_set
+        encoded, has_data_set = encode_command(command), command.CommandDataSetType != NO_DATA_SET
         if self._pack_pdvs and has_data_set:
             self._upper.check_p_data(context_id, len(encoded))
             self._held_command = encoded
-        else:
-            self._send_command_set(context_id, encoded)
+        elif not self._upper.send_plain_pdv(context_id, encoded, _COMMAND | _LAST):
+            self._upper.send_p_data(context_id, (encoded,), is_command=True, is_last=True)
         if has_data_set:
             self.command, self._context_id = command, context_id
-
-    def _send_command_set(self, context_id: int, encoded: bytes) -> None:
-        if not self._upper.send_plain_pdv(context_id, encoded, _COMMAND | _LAST):
-            self._upper.send_p_data(context_id, (encoded,), is_command=True, is_last=True)
 
     def send_in_turn(self, response: Response, context_id: int) -> None:
         """Queue a response without a data set after the current data set, if there is one."""
@@ -111,7 +107,7 @@ class Outbox:
         self.command, self.is_early = None, False
         waiting, self.waiting = self.waiting, []
         for _, context_id, encoded, _ in waiting:
-            self._send_command_set(context_id, encoded)
+            self._upper.send_p_data(context_id, (encoded,), is_command=True, is_last=True)
 
     def discard(self) -> None:
         """Forget the current message and what waits for its end, since the association has ended."""

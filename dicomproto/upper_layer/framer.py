@@ -78,7 +78,8 @@ class Framer:
 
     def receive(self, data: Buffer) -> None:
         """Add received bytes, at least one; they must not change afterwards."""
-        self._waiting.append(memoryview(data).cast("B").toreadonly())
+        view = memoryview(data)
+        self._waiting.append(view if type(data) is bytes else view.cast("B").toreadonly())
 
     def discard(self) -> None:
         """Forget all bytes, since the rest of the stream does not matter any more."""
@@ -100,16 +101,18 @@ class Framer:
         return bool(self._partial or self._body or self._pdu_rest or self._pdv_rest)
 
     @property
-    def is_in_p_data(self) -> bool:
-        """Whether the PDU under way is a P-DATA-TF with a complete header."""
-        return bool(self._pdu_rest or self._pdv_rest)
-
-    @property
     def begun_at(self) -> int:
         """Offset in the stream of the PDU under way."""
-        if self._body is not None or self.is_in_p_data:
+        if self._body is not None or self._pdu_rest or self._pdv_rest:
             return self.pdu_offset
         return self.consumed - len(self._partial)
+
+    @property
+    def progress(self) -> tuple[int, int] | None:
+        """Where the PDU under way began, and how far it is if it is a P-DATA-TF; None without one."""
+        if self._pdv_rest or self._pdu_rest:
+            return self.pdu_offset, self.consumed
+        return (self.begun_at, 0) if self._partial or self._body else None
 
     @property
     def first_bytes(self) -> bytes:

@@ -19,7 +19,7 @@ from ..config import Limits, Timeouts
 from ..errors import InvalidPDU, LocalProtocolError
 from .conformance import MINIMUM_LENGTH, check_associate_ac, check_associate_rj, check_associate_rq
 from .contexts import UsableContext, usable_contexts
-from .encoding import encode_pdu, p_data_header
+from .encoding import encode_pdu
 from .events import (
     CLOSED,
     NEED_DATA,
@@ -36,7 +36,7 @@ from .events import (
 )
 from .fragments import JOINED, UNLIMITED_LENGTH, fragments, packed_fragments
 from .framer import P_DATA_HEADER, Framer, Item, PlainPDV
-from .layout import INVALID_PARAMETER, PDU_NAMES, UNEXPECTED_PDU
+from .layout import INVALID_PARAMETER, P_DATA_AND_PDV, P_DATA_TF, PDU_NAMES, UNEXPECTED_PDU
 from .pdu import PDU, Abort, AssociateAC, AssociateRJ, AssociateRQ, Buffer, PDataTF, ReleaseRP, ReleaseRQ
 from .states import TRANSITIONS, State
 from .timers import Timers
@@ -295,7 +295,7 @@ class UpperLayer:
             return False
         if not 0 < length <= self.peer_maximum_length - 6 or length & 1:
             return False
-        header = p_data_header(context_id, control, length)
+        header = P_DATA_AND_PDV.pack(P_DATA_TF, length + 6, length + 2, context_id, control)
         self._outbox += (header + data,) if length <= JOINED else (header, memoryview(data))
         return True
 

@@ -61,12 +61,10 @@ class Timers:
 
     def _watch_pdu(self) -> None:
         """Arm the `pdu` timer again for each new PDU, and at each progress within a P-DATA-TF."""
-        framer = self._framer
-        if self._is_over or not framer.is_mid_pdu:
-            self._progress = None
-            self._armed.pop("pdu", None)
-            return
-        progress = framer.begun_at, framer.consumed if framer.is_in_p_data else 0
+        progress = None if self._is_over else self._framer.progress
         if progress != self._progress:
             self._progress = progress
-            self.arm("pdu")
+            if progress is None:
+                self.disarm("pdu")
+            else:
+                self.arm("pdu")

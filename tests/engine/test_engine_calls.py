@@ -7,12 +7,12 @@ import pytest
 from tests.benchmarks.engine import calls, tasks
 
 MOST = {
-    "C-ECHO, SCP": 50,
-    "C-ECHO, SCU": 51,
-    "C-STORE 40 KB, SCP": 60,
-    "C-STORE 40 KB, SCU": 59,
-    "C-STORE 525 KB, SCP": 199,
-    "C-STORE 525 KB, SCU": 66,
+    "C-ECHO, SCP": 45,
+    "C-ECHO, SCU": 46,
+    "C-STORE 40 KB, SCP": 53,
+    "C-STORE 40 KB, SCU": 53,
+    "C-STORE 525 KB, SCP": 173,
+    "C-STORE 525 KB, SCU": 61,
 }
 TASKS = {name: (role, take) for name, role, _, take in tasks()}
 

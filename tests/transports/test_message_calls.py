@@ -57,7 +57,7 @@ def send(assoc: Association, event: evt.EventKind) -> int:
 
 @pytest.mark.parametrize(
     ("event", "most_of_user", "most_of_provider"),
-    [(evt.EVT_C_STORE, 218, 144), (evt.EVT_C_ECHO, 104, 120)],
+    [(evt.EVT_C_STORE, 210, 136), (evt.EVT_C_ECHO, 99, 115)],
     ids=["C-STORE", "C-ECHO"],
 )
 def test_a_message_takes_few_calls(event: evt.EventKind, most_of_user: int, most_of_provider: int) -> None:
@@ -107,7 +107,7 @@ def test_an_association_takes_few_calls() -> None:
                 ae.associate("127.0.0.1", server.address[1]).release()
             finally:
                 user.end()
-    for calls, most in ((user, 515), (provider, 460)):
+    for calls, most in ((user, 515), (provider, 455)):
         count, by_function = calls.of_a_message()
         assert count <= most, (count, by_function)
 

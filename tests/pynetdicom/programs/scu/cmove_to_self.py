@@ -42,11 +42,11 @@ ds.PatientID = "1234567"
 assoc = ae.associate("127.0.0.1", PORT, ae_title="QRSCP")
 try:
     if assoc.is_established:
-        for number, destination in enumerate(("OUR_STORE_SCP", "ELSEWHERE"), 1):
+        for destination in ("OUR_STORE_SCP", "ELSEWHERE"):
             if lost:
                 print("lost before", destination)
                 continue
-            responses = assoc.send_c_move(ds, destination, PatientRootMove, msg_id=number)
+            responses = assoc.send_c_move(ds, destination, PatientRootMove)
             for status, identifier in responses:
                 if status:
                     print(f"C-MOVE query status: 0x{status.Status:04X}", identifier is None)
