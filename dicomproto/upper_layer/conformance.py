@@ -50,9 +50,9 @@ def _invalid_uid(uid: str, field: str) -> LocalProtocolError:
     return LocalProtocolError(f"{field} {uid!r} is no valid UID (PS3.5 9.1)")
 
 
-def _check_filled(*items: NegotiationItem | None) -> None:
+def _check_filled(*items: NegotiationItem) -> None:
     for item in items:
-        missing = [name for name, value in values_of(item).items() if value is None] if item else []
+        missing = [name for name, value in values_of(item).items() if value is None]
         if missing:
             how = f"set it, or give it when the item is made: {type(item).__name__}({missing[0]}=..., ...)"
             raise LocalProtocolError(f"{type(item).__name__} has no {' and no '.join(missing)}: {how}")
@@ -60,11 +60,16 @@ def _check_filled(*items: NegotiationItem | None) -> None:
 
 def _check_common(pdu: AssociateRQ | AssociateAC, proposed: AssociateRQ | None = None) -> None:
     """Check what both have; a role in answer to one that was `proposed` has its UID, valid or not."""
-    _check_filled(*pdu.role_selections, pdu.asynchronous_operations_window)
-    answered = {normalize_uid(role.sop_class_uid) for role in proposed.role_selections} if proposed else ()
-    for role in pdu.role_selections:
-        if role.sop_class_uid not in answered:
-            _check_uid(role.sop_class_uid, "SOP class of a role selection")
+    if pdu.asynchronous_operations_window is not None:
+        _check_filled(pdu.asynchronous_operations_window)
+    if pdu.role_selections:
+        _check_filled(*pdu.role_selections)
+        answered = (
+            {normalize_uid(role.sop_class_uid) for role in proposed.role_selections} if proposed else ()
+        )
+        for role in pdu.role_selections:
+            if role.sop_class_uid not in answered:
+                _check_uid(role.sop_class_uid, "SOP class of a role selection")
     if not pdu.protocol_version & 1:
         raise LocalProtocolError(f"protocol_version {pdu.protocol_version} lacks bit 0 (PS3.8 9.3.2)")
     if pdu.maximum_length is not None and 0 < pdu.maximum_length < MINIMUM_LENGTH:
@@ -87,10 +92,12 @@ def check_associate_rq(pdu: AssociateRQ) -> None:
     _check_common(pdu)
     if pdu.user_identity_response is not None:
         raise LocalProtocolError("user_identity_response belongs into the A-ASSOCIATE-AC")
-    _check_filled(pdu.user_identity)
-    if pdu.user_identity is not None and not 1 <= pdu.user_identity.identity_type <= 5:
-        raise LocalProtocolError(f"user identity type {pdu.user_identity.identity_type} is not 1 to 5")
-    _check_extended(pdu)
+    if pdu.user_identity is not None:
+        _check_filled(pdu.user_identity)
+        if not 1 <= pdu.user_identity.identity_type <= 5:
+            raise LocalProtocolError(f"user identity type {pdu.user_identity.identity_type} is not 1 to 5")
+    if pdu.sop_class_extended or pdu.sop_class_common_extended:
+        _check_extended(pdu)
     contexts = pdu.presentation_contexts
     if not 1 <= len(contexts) <= 128:
         raise LocalProtocolError(

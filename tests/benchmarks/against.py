@@ -251,9 +251,9 @@ def image(folder: Path, size: int) -> Path:
 def rows(folder: Path) -> dict[str, Row]:
     """Return the rows by their names; their files are written to `folder`."""
 
-    def store(size: int) -> Callable[[Side, int], float]:
+    def store(size: int, task: str = "store", **words: object) -> Callable[[Side, int], float]:
         path = str(image(folder, size))
-        return lambda side, count: side.ask("store", side.port, path=path, **with_warm_up(count))
+        return lambda side, count: side.ask(task, side.port, path=path, **with_warm_up(count), **words)
 
     tools = Tools(folder)
     return {
@@ -270,6 +270,14 @@ def rows(folder: Path) -> dict[str, Row]:
             20,
             "operations a second",
         ),
+        "count": Row(
+            "C-FIND of 20 encoded matches",
+            lambda side, count: side.ask("count", side.port, **with_warm_up(count)),
+            20,
+            "operations a second",
+        ),
+        "dataset": Row("C-STORE of a Dataset, 40 KB", store(40 * KB, is_read=True), 200),
+        "changed": Row("read, change one tag, send, 40 KB", store(40 * KB, "changed"), 100),
         "store40KB": Row("C-STORE, 40 KB", store(40 * KB), 200),
         "store525KB": Row("C-STORE, 525 KB", store(525 * KB), 100),
         "store8MB": Row("C-STORE, 8 MB", store(8 * MB), 10),
@@ -376,8 +384,8 @@ def report(chosen: list[Row], title: str) -> list[str]:
 def main(arguments: list[str]) -> int:
     """Measure, print, and tell by the exit status whether every row keeps its bound."""
     names = [
-        "echo", "find", "worklist", "store40KB", "store525KB", "store8MB", "associations", "import",
-        "echoscu", "storescp", "storescu",
+        "echo", "find", "worklist", "count", "dataset", "changed", "store40KB", "store525KB", "store8MB",
+        "associations", "import", "echoscu", "storescp", "storescu",
     ]  # fmt: skip
     parser = argparse.ArgumentParser(prog="make bench AGAINST=REVISION", description=__doc__)
     parser.add_argument("revision", help="what git knows the other revision by")

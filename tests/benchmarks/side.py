@@ -20,10 +20,12 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 import dicomproto
+from dicomproto.datasets import encode_data_set
 from dicomproto_transports import apps
 
 VERIFICATION, CT, FIND = "1.2.840.10008.1.1", "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.2.1.1"
-WORKLIST = "1.2.840.10008.5.1.4.31"
+WORKLIST, ENCODED = "1.2.840.10008.5.1.4.31", "1.2.840.10008.5.1.4.1.2.2.1"
+CLASSES = VERIFICATION, CT, FIND, WORKLIST, ENCODED
 EXPLICIT = "1.2.840.10008.1.2.1"
 MATCHES = 20
 """The matches of each C-FIND."""
@@ -68,21 +70,28 @@ def step(number: int) -> Dataset:
     return found
 
 
-def find(event: Any) -> Iterator[tuple[int, Dataset]]:
-    """Answer each C-FIND with the same matches."""
+def find(event: Any) -> Iterator[tuple[int, Dataset | bytes]]:
+    """Answer each C-FIND with the same matches; on one SOP class with encoded ones, where these may be."""
+    sop_class = event.request.AffectedSOPClassUID
+    if sop_class == ENCODED and hasattr(event, "encoded_identifier"):
+        assert event.encoded_identifier
+        for encoded in READY:
+            yield 0xFF00, encoded
+        return
     assert event.identifier.PatientID == ""
-    for match in STEPS if event.request.AffectedSOPClassUID == WORKLIST else FOUND:
+    for match in STEPS if sop_class == WORKLIST else FOUND:
         yield 0xFF00, match
 
 
 FOUND = [entry(number) for number in range(MATCHES)]
 STEPS = [step(number) for number in range(MATCHES)]
+READY = [encode_data_set(found, EXPLICIT) for found in FOUND]
 
 
 def provide() -> None:
     """Serve C-ECHO, C-FIND and C-STORE with handlers that do next to nothing."""
     ae = entity("PROVIDER")
-    for abstract_syntax in (VERIFICATION, CT, FIND, WORKLIST):
+    for abstract_syntax in CLASSES:
         ae.add_supported_context(abstract_syntax, EXPLICIT)
     handlers: list[Any] = [(evt.EVT_C_STORE, lambda event: 0), (evt.EVT_C_FIND, find)]
     server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
@@ -102,7 +111,7 @@ def request() -> None:
 def on_an_association(port: int, warm_up: int, count: int, one: Callable[[Any], object]) -> float:
     """Return the seconds that `count` calls take, after some that are not counted."""
     ae = entity("REQUESTOR")
-    for abstract_syntax in (VERIFICATION, CT, FIND, WORKLIST):
+    for abstract_syntax in CLASSES:
         ae.add_requested_context(abstract_syntax, EXPLICIT)
     association = ae.associate("127.0.0.1", port)
     try:
@@ -129,7 +138,7 @@ def echo(port: int, warm_up: int, count: int) -> float:
 def associate(port: int, warm_up: int, count: int) -> float:
     """Open and release associations."""
     ae = entity("REQUESTOR")
-    for abstract_syntax in (VERIFICATION, CT, FIND, WORKLIST):
+    for abstract_syntax in CLASSES:
         ae.add_requested_context(abstract_syntax, EXPLICIT)
     started = 0.0
     for number in range(warm_up + count):
@@ -146,6 +155,30 @@ def store(port: int, path: str, warm_up: int, count: int, *, is_read: bool = Fal
     def one(association: Any) -> None:
         if association.send_c_store(given).Status != 0:
             raise RuntimeError("a C-STORE failed")
+
+    return on_an_association(port, warm_up, count, one)
+
+
+def store_changed(port: int, path: str, warm_up: int, count: int) -> float:
+    """Read a file, change one element and send the data set, again and again."""
+
+    def one(association: Any) -> None:
+        dataset = dcmread(path)
+        dataset.PatientID = "CHANGED"
+        if association.send_c_store(dataset).Status != 0:
+            raise RuntimeError("a C-STORE failed")
+
+    return on_an_association(port, warm_up, count, one)
+
+
+def count_matches(port: int, warm_up: int, count: int) -> float:
+    """Send C-FIND requests, and count the matches, which the provider may have encoded."""
+    identifier = Dataset()
+    identifier.PatientID = ""
+
+    def one(association: Any) -> None:
+        if sum(1 for _ in association.send_c_find(identifier, ENCODED)) != MATCHES + 1:
+            raise RuntimeError("a C-FIND failed")
 
     return on_an_association(port, warm_up, count, one)
 
@@ -193,6 +226,8 @@ JOBS: dict[str, Callable[..., float]] = {
     "find": query,
     "worklist": worklist,
     "store": store,
+    "changed": store_changed,
+    "count": count_matches,
     "storescu": run_storescu,
 }
 

@@ -11,6 +11,7 @@ import json
 
 import pytest
 
+from dicomproto_transports.pynetdicom.migrate import migrated
 from tests.pynetdicom.blocks import table
 
 DIFFERENT = {
@@ -34,3 +35,31 @@ def test_each_program_does_the_same_with_the_drop_in() -> None:
 @pytest.mark.slow
 def test_table_is_what_pynetdicom_does() -> None:
     assert not table.outdated()
+
+
+SHOWN_OTHERWISE = (
+    "ae_scp.rst:119",
+    "ae_scp.rst:140",
+    "ae_scu.rst:123",
+    "ae_scu.rst:143",
+    "introduction.rst:53",
+)
+"""Programs that print a presentation context, which the library shows on one line."""
+
+
+@pytest.mark.slow
+def test_what_is_migrated_to_the_library_without_a_finding_does_the_same() -> None:
+    jobs = []
+    for job in table.jobs():
+        text, findings = migrated(job["text"], "blocking")
+        if job["situation"] in ("serves", "asks", "alone") and not findings:
+            jobs.append((job, job | {"text": text}))
+    assert len(jobs) > 50
+    theirs = table.run([before for before, _ in jobs], "pynetdicom")
+    ours = table.run([after for _, after in jobs], table.DROP_IN)
+    differing = {
+        name
+        for name in theirs
+        if any(ours[name][part] != theirs[name][part] for part in ("exit", "output", "error", "files"))
+    }
+    assert [name for name in differing if not name.split()[0].endswith(SHOWN_OTHERWISE)] == []

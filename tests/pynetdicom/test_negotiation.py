@@ -9,7 +9,13 @@ from importlib import import_module
 from typing import Any
 
 import pytest
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import (
+    CTImageStorage,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEGBaseline8Bit,
+)
 
 from dicomproto.upper_layer import encode_pdu
 from tests.dialogues import associate_rq
@@ -150,6 +156,24 @@ def test_contexts_are_those_of_the_start_of_the_server(package: Any, ae: Any) ->
     assert (accepted.context_id, accepted.abstract_syntax.name) == (1, "Verification SOP Class")
     assert accepted.transfer_syntax[0].is_implicit_VR
     assert [context.context_id for context in assoc.rejected_contexts] == [3]
+    assoc.release()
+
+
+def test_the_context_of_a_message_is_found_as_findscu_does(package: Any, ae: Any) -> None:
+    syntaxes = ExplicitVRLittleEndian, ImplicitVRLittleEndian
+    ae.add_supported_context(CTImageStorage, syntaxes)
+    contexts = [package.build_context(CTImageStorage, syntax) for syntax in syntaxes]
+    assoc = requested(ae, served(package, ae), contexts=contexts)
+    find = assoc._get_valid_context
+    assert find(CTImageStorage, "", "scu").context_id == 1
+    assert find(CTImageStorage, ImplicitVRLittleEndian).context_id == 3
+    assert find(CTImageStorage, "", "scu", context_id=3).context_id == 3
+    assert find(CTImageStorage, DeflatedExplicitVRLittleEndian, "scu").context_id == 1
+    for wrong in ((CTImageStorage, "", "scp"), (VERIFICATION, ""), (CTImageStorage, JPEGBaseline8Bit)):
+        with pytest.raises(ValueError, match="No presentation context"):
+            find(*wrong)
+    with pytest.raises(ValueError, match="No presentation context"):
+        find(CTImageStorage, DeflatedExplicitVRLittleEndian, allow_conversion=False)
     assoc.release()
 
 

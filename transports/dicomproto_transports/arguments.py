@@ -92,11 +92,16 @@ def is_local_address(given: object) -> TypeGuard[tuple[str, int]]:
 
 def title(name: str, given: object) -> str:
     """Return the argument `name` of a call, an AE title, without padding."""
-    return checked(name, own_title, given)
+    try:
+        return own_title(given)
+    except (TypeError, ValueError) as error:  # in place of `checked`: each association has two titles
+        raise type(error)(f"{name}: {error}") from None
 
 
 def timeouts_of(given: object, defaults: Timeouts) -> Timeouts:
     """Return the timeouts of one association, given whole or as a mapping of those that differ."""
+    if given is None:
+        return defaults
     changed = checked("timeouts", changed_timeouts, given)
     if isinstance(changed, Timeouts):
         return changed

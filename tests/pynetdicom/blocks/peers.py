@@ -112,6 +112,13 @@ def serve(situation: str, port: int, other: int, record: Record, folder: Path, *
 
         return handle
 
+    def find(event: Any) -> Any:
+        waits = own and "PatientComments" in event.identifier
+        yield from stream((0xFF00, match), *(() if waits else [(0xFF00, match)]))(event)
+        if waits and not aborts:
+            cancelled.wait(10)
+            yield 0xFE00, None
+
     def move(event: Any) -> Any:
         if aborts:
             event.assoc.abort()
@@ -136,6 +143,7 @@ def serve(situation: str, port: int, other: int, record: Record, folder: Path, *
             record.add("report", report(other, event))
         return 0, None
 
+    cancelled = threading.Event()
     match = Dataset()
     match.PatientName, match.PatientID, match.QueryRetrieveLevel = "CITIZEN^Jan", "1234567", "PATIENT"
 
@@ -151,6 +159,8 @@ def serve(situation: str, port: int, other: int, record: Record, folder: Path, *
         context = event.message.context_id
         accepted = {c.context_id: c.transfer_syntax[0] for c in event.assoc.accepted_contexts}
         record.add("received", context, *words_of(event.message, accepted[context]))
+        if event.message.command_set.CommandField == 0x0FFF:
+            cancelled.set()
 
     def sent(event: Any) -> None:
         record.add("sent", type(event.message).__name__, event.message.command_set.get("Status"))
@@ -165,7 +175,7 @@ def serve(situation: str, port: int, other: int, record: Record, folder: Path, *
         (evt.EVT_REJECTED, lambda event: record.add("rejected")),
         (evt.EVT_C_ECHO, reply(0)),
         (evt.EVT_C_STORE, reply(0)),
-        (evt.EVT_C_FIND, stream((0xFF00, match), (0xFF00, match))),
+        (evt.EVT_C_FIND, find),
         (evt.EVT_C_GET, stream(1, (0xFF00, ct))),
         (evt.EVT_C_MOVE, move),
         (evt.EVT_N_GET, reply(attributes)),

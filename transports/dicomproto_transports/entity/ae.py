@@ -23,7 +23,7 @@ from ..association.charset import CharsetCheck
 from ..association.handler_runner import Drive
 from ..association.held_bytes import HeldBytes
 from ..association.session import MakeAssociation, Serve, Session
-from ..checks import charset_or_none, checked, or_none, pdu_size
+from ..checks import charset_or_none, checked, pdu_size
 from ..error_text import known_as
 from ..events.handlers import Handlers
 from ..logs import with_dumps
@@ -176,7 +176,8 @@ class Requestor:
         """
         port = arguments.check_address(addr, port)
         arguments.check_bind_address(bind_address)
-        checked("max_pdu", or_none(pdu_size), max_pdu)
+        if max_pdu is not None:
+            checked("max_pdu", pdu_size, max_pdu)
         arguments.check_window(operations_window)
         arguments.check_flag("strict_roles", strict_roles, or_none=True)
         arguments.check_flag("allow_unknown", allow_unknown, or_none=True)

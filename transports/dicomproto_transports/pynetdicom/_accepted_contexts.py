@@ -37,7 +37,7 @@ class NegotiatedContexts:
     def __init__(self, outcome: Callable[[], list[PresentationContext] | None]) -> None:
         self._outcome = outcome
         self._answered: list[PresentationContext] | None = None
-        self._found: dict[tuple[str, str, str | None, bool], PresentationContext] = {}
+        self._found: dict[tuple[str, str, str | None, int | None, bool], PresentationContext] = {}
 
     def settle(self, contexts: list[PresentationContext]) -> None:
         """Note the outcome of the negotiation."""
@@ -64,36 +64,24 @@ class NegotiatedContexts:
         abstract_syntax: str | UID,
         transfer_syntax: str | UID = "",
         role: str | None = "scu",
+        context_id: int | None = None,
         *,
         converts: bool = True,
     ) -> PresentationContext:
         """Return the accepted context for a SOP class. Raises ValueError.
 
-        With `converts`, it may have another uncompressed transfer syntax; `role` None is for any role.
+        With `converts`, it may have another uncompressed transfer syntax; `role` None is for any role. Where
+        the context with `context_id` was accepted, no other one will do.
         """
-        key = str(abstract_syntax), str(transfer_syntax), role, converts
+        key = str(abstract_syntax), str(transfer_syntax), role, context_id, converts
         context = self._found.get(key)
         if context is None:
-            context = self._search(UID(abstract_syntax), UID(transfer_syntax), role, converts=converts)
-            self._found[key] = context
+            uid, syntax = UID(abstract_syntax), UID(transfer_syntax)
+            possible = self._possible(uid, role)
+            if context_id in {accepted.context_id for accepted in self.accepted}:
+                possible = [found for found in possible if found.context_id == context_id]
+            context = self._found[key] = _chosen(possible, uid, syntax, role, converts=converts)
         return context
-
-    def _search(self, uid: UID, syntax: UID, role: str | None, *, converts: bool) -> PresentationContext:
-        similar = None
-        for context in self._possible(uid, role):
-            given = context.transfer_syntax[0]
-            if syntax == given:
-                return context
-            if similar is None and (not syntax or _is_convertible(syntax, given)):
-                similar = context
-        if similar is not None and converts:
-            return similar
-        text = f"No presentation context for '{uid.name}' has been accepted by the peer"
-        if syntax:
-            text += f" with '{syntax.name}' transfer syntax"
-        text += f" for the {(role or 'scu').upper()} role"
-        LOGGER.error(text)
-        raise ValueError(text)
 
     def _possible(self, uid: UID, role: str | None) -> list[PresentationContext]:
         """Return the accepted contexts of a SOP class in which this side has a role."""
@@ -104,6 +92,26 @@ class NegotiatedContexts:
         if role is None:
             return possible
         return [context for context in possible if (context.as_scu if role == "scu" else context.as_scp)]
+
+
+def _chosen(
+    possible: list[PresentationContext], uid: UID, syntax: UID, role: str | None, *, converts: bool
+) -> PresentationContext:
+    similar = None
+    for context in possible:
+        given = context.transfer_syntax[0]
+        if syntax == given:
+            return context
+        if similar is None and (not syntax or _is_convertible(syntax, given)):
+            similar = context
+    if similar is not None and converts:
+        return similar
+    text = f"No presentation context for '{uid.name}' has been accepted by the peer"
+    if syntax:
+        text += f" with '{syntax.name}' transfer syntax"
+    text += f" for the {(role or 'scu').upper()} role"
+    LOGGER.error(text)
+    raise ValueError(text)
 
 
 def _is_convertible(syntax: UID, other: UID) -> bool:

@@ -159,6 +159,20 @@ class Association(CompositeServices, NormalizedServices, PeerThread):
         """The rejected presentation contexts."""
         return self.contexts.rejected
 
+    def _get_valid_context(
+        self,
+        ab_syntax: str | UID,
+        tr_syntax: str | UID,
+        role: str | None = None,
+        context_id: int | None = None,
+        allow_conversion: bool = True,
+    ) -> PresentationContext:
+        """Return the accepted context for a SOP class, as pynetdicom's own programs ask for it.
+
+        Raises ValueError.
+        """
+        return self.contexts.find(ab_syntax, tr_syntax, role, context_id, converts=allow_conversion)
+
     def negotiated(self) -> list[PresentationContext] | None:
         """Return the contexts with the acceptor's answers; None before there are any."""
         session = self.session

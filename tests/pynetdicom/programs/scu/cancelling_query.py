@@ -13,12 +13,13 @@ ae.add_requested_context(Verification)
 ds = Dataset()
 ds.QueryRetrieveLevel = "PATIENT"
 ds.PatientName = "CITIZEN*"
+ds.PatientComments = ""
 assoc = ae.associate("127.0.0.1", int(sys.argv[1]))
 if assoc.is_established:
     first, lost = True, False
     for status, identifier in assoc.send_c_find(ds, FIND, msg_id=21):
         print(
-            "match" if identifier is not None and status else "end", status.get("Status") in (0xFF00, 0, None)
+            "match" if identifier is not None and status else "end", status.get("Status") in (0xFF00, 0xFE00)
         )
         lost = lost or not status
         if first and status:

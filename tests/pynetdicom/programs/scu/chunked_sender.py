@@ -16,8 +16,8 @@ ae.add_requested_context(PatientRootQueryRetrieveInformationModelMove)
 assoc = ae.associate("127.0.0.1", int(sys.argv[1]), max_pdu=0)
 if assoc.is_established:
     print(assoc.requestor.maximum_length, assoc.acceptor.maximum_length)
-    for path in ("CT.dcm", Path("instances", "1.dcm")):
-        status = assoc.send_c_store(path, originator_aet="MOVER", originator_id=5)
+    for number, path in enumerate(("CT.dcm", Path("instances", "1.dcm")), 1):
+        status = assoc.send_c_store(path, msg_id=number, originator_aet="MOVER", originator_id=5)
         print("status", status.get("Status"))
         if not status:
             sys.exit("lost")

@@ -42,11 +42,11 @@ ds.PatientID = "1234567"
 assoc = ae.associate("127.0.0.1", PORT, ae_title="QRSCP")
 try:
     if assoc.is_established:
-        for destination in ("OUR_STORE_SCP", "ELSEWHERE"):
+        for number, destination in enumerate(("OUR_STORE_SCP", "ELSEWHERE"), 1):
             if lost:
                 print("lost before", destination)
                 continue
-            responses = assoc.send_c_move(ds, destination, PatientRootMove)
+            responses = assoc.send_c_move(ds, destination, PatientRootMove, msg_id=number)
             for status, identifier in responses:
                 if status:
                     print(f"C-MOVE query status: 0x{status.Status:04X}", identifier is None)

@@ -15,7 +15,7 @@ def beat(assoc):
     global count
     while assoc.is_established:
         try:
-            status = assoc.send_c_echo()
+            status = assoc.send_c_echo(msg_id=count + 1)
         except (RuntimeError, ValueError) as error:
             print(type(error).__name__)
             break

@@ -31,7 +31,11 @@ try:
             else:
                 print("Connection timed out, was aborted or received invalid response")
                 sys.exit(2)
-        found = [identifier for (status, identifier) in assoc.send_c_find(ds, FIND) if identifier is not None]
+        found = [
+            identifier
+            for (status, identifier) in assoc.send_c_find(ds, FIND, msg_id=2)
+            if identifier is not None
+        ]
         print(len(found), len(results), found[0] == found[1])
         assoc.release()
     else:
