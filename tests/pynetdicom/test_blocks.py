@@ -37,13 +37,10 @@ def test_table_is_what_pynetdicom_does() -> None:
     assert not table.outdated()
 
 
-SHOWN_OTHERWISE = (
-    "ae_scp.rst:119",
-    "ae_scp.rst:140",
-    "ae_scu.rst:123",
-    "ae_scu.rst:143",
-    "introduction.rst:53",
-)
+SHOWN_OTHERWISE = {
+    "ae_scp.rst:119", "ae_scp.rst:140", "ae_scu.rst:123", "ae_scu.rst:143",
+    "presentation_introduction.rst:53",
+}  # fmt: skip
 """Programs that print a presentation context, which the library shows on one line."""
 
 
@@ -53,13 +50,15 @@ def test_what_is_migrated_to_the_library_without_a_finding_does_the_same() -> No
     for job in table.jobs():
         text, findings = migrated(job["text"], "blocking")
         if job["situation"] in ("serves", "asks", "alone") and not findings:
-            jobs.append((job, job | {"text": text}))
+            jobs.append((job, job | {"moved": text}))
     assert len(jobs) > 50
-    theirs = table.run([before for before, _ in jobs], "pynetdicom")
-    ours = table.run([after for _, after in jobs], table.DROP_IN)
-    differing = {
-        name
-        for name in theirs
-        if any(ours[name][part] != theirs[name][part] for part in ("exit", "output", "error", "files"))
-    }
-    assert [name for name in differing if not name.split()[0].endswith(SHOWN_OTHERWISE)] == []
+    for _ in range(3):  # a busy machine changes the order of what happens at once
+        theirs = table.run([before for before, _ in jobs], "pynetdicom")
+        ours = table.run([after for _, after in jobs], table.DROP_IN)
+        parts = ("exit", "output", "error", "files")
+        jobs = [
+            job
+            for job, name in ((job, table.key(job[0])) for job in jobs)
+            if any(ours[name][part] != theirs[name][part] for part in parts)
+        ]
+    assert {job["name"].rpartition("/")[2] for job, _ in jobs} == SHOWN_OTHERWISE
