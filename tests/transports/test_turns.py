@@ -36,17 +36,19 @@ MOST_ITEMS = 4000
 
 
 class Counter:
-    """Counts the calls of a method, of all objects together."""
+    """Counts the calls of some methods, of all objects together."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, kind: type, name: str) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, kind: type, *names: str) -> None:
         self.count = 0
-        original = getattr(kind, name)
+        for name in names:
+            monkeypatch.setattr(kind, name, self._counted(getattr(kind, name)))
 
+    def _counted(self, original: Callable[..., object]) -> Callable[..., object]:
         def counting(instance: Any, *args: object) -> object:
             self.count += 1
             return original(instance, *args)
 
-        monkeypatch.setattr(kind, name, counting)
+        return counting
 
 
 def most_in_one_turn(
@@ -109,7 +111,7 @@ def test_a_turn_takes_a_bounded_number_of_events(
     kind: str, async_backend: Async, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     events = Counter(monkeypatch, Connection, "next_event")
-    items = Counter(monkeypatch, Framer, "next")
+    items = Counter(monkeypatch, Framer, "next", "plain_pdv")
     data = BLOCKS[kind] * (20 if kind == "C-CANCELs" else 5)
     most_events, most_items = most_in_one_turn(async_backend, data, [events, items], [STORED])
     assert 0 < most_events <= 2 * MOST_EVENTS
@@ -122,7 +124,7 @@ def test_one_that_is_observed_takes_turns_too(
 ) -> None:
     """The observer frames the bytes once more; it does so in pieces, and tells all."""
     told: list[str] = []
-    items = Counter(monkeypatch, Framer, "next")
+    items = Counter(monkeypatch, Framer, "next", "plain_pdv")
     listening = (evt.EVT_DIMSE_RECV, lambda event: told.append(event.message.command.name))
     block = BLOCKS[kind]
     (most_items,) = most_in_one_turn(async_backend, block, [items], [STORED, listening])
@@ -170,7 +172,7 @@ def test_a_release_that_has_much_to_look_at_takes_turns(monkeypatch: pytest.Monk
     """1000 fragments that are no event came with the last answer; the release takes them in first."""
     backend = Lockstep()
     released = Gate(backend)
-    taken = Counter(monkeypatch, Assembler, "feed")
+    taken = Counter(monkeypatch, Assembler, "feed_plain")
     cancels = message(CCancelRQ(MessageIDBeingRespondedTo=9), 1) * 1000
 
     async def answer(peer: Peer) -> None:
