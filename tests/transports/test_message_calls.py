@@ -57,7 +57,7 @@ def send(assoc: Association, event: evt.EventKind) -> int:
 
 @pytest.mark.parametrize(
     ("event", "most_of_user", "most_of_provider"),
-    [(evt.EVT_C_STORE, 210, 136), (evt.EVT_C_ECHO, 99, 115)],
+    [(evt.EVT_C_STORE, 207, 120), (evt.EVT_C_ECHO, 98, 92)],
     ids=["C-STORE", "C-ECHO"],
 )
 def test_a_message_takes_few_calls(event: evt.EventKind, most_of_user: int, most_of_provider: int) -> None:

@@ -151,28 +151,15 @@ class HandlerRunner:
 
     # -- handlers -----------------------------------------------------------------------------
 
-    @contextmanager
-    def running(self, *, may_use: bool = True) -> Iterator[None]:
-        """A block in which a handler runs: only the handler may use the association, if `may_use`.
-
-        pydicom decodes values when a handler reads them, and must not quote them on stderr or in a log.
-        """
-        busy, self._busy = self._busy, not may_use
-        user, self._user = self._user, self._backend.current_task()
-        quiet, self._is_quiet = self._is_quiet, may_use
-        try:
-            with Quiet():
-                yield
-        finally:
-            with self._looking:
-                self._is_quiet = quiet
-            self._busy, self._user = busy, user
+    def running(self, *, may_use: bool = True) -> Running:
+        """A block in which a handler runs: only the handler may use the association, if `may_use`."""
+        return Running(self, may_use)
 
     async def run(self, bound: Bound, event: object, *, may_use: bool = True) -> object:
         """Run a handler and return its result; `event` is its first argument."""
         if bound.in_thread:
             return await self.in_thread(lambda: bound.handler(event, *bound.args), may_look=may_use)
-        with self.running(may_use=may_use):
+        with Running(self, may_use):
             return await call(bound, event, is_blocking=self.drive is not None)
 
     async def in_thread(self, function: Callable[[], T], *, may_look: bool = True) -> T:
@@ -263,3 +250,31 @@ class HandlerRunner:
             return self._stream.now()
         except RuntimeError:  # a thread without an event loop
             return monotonic() + self._clock_offset
+
+
+class Running(Quiet):
+    """A block in which a handler runs; see `HandlerRunner.running`.
+
+    pydicom decodes values when a handler reads them, and must not quote them on stderr or in a log.
+    """
+
+    __slots__ = ("_runner", "_may_use", "_before")
+
+    def __init__(self, runner: HandlerRunner, may_use: bool) -> None:
+        self._runner = runner
+        self._may_use = may_use
+
+    def __enter__(self) -> None:
+        runner, may_use = self._runner, self._may_use
+        super().__enter__()
+        self._before = runner._busy, runner._user, runner._is_quiet
+        runner._busy, runner._user = not may_use, runner._backend.current_task()
+        runner._is_quiet = may_use
+
+    def __exit__(self, *_: object) -> None:
+        runner = self._runner
+        busy, user, is_quiet = self._before
+        with runner._looking:
+            runner._is_quiet = is_quiet
+        runner._busy, runner._user = busy, user
+        super().__exit__()

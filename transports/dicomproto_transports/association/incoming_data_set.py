@@ -132,4 +132,5 @@ class Incoming:
     def end(self) -> None:
         """Count it neither now nor later: its request has been served."""
         self.is_over = True
-        self.let_go()
+        if self.counted:
+            self.let_go()

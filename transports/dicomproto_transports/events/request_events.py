@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from .request_data import HandlerRunner, RequestData, StoreData, StreamedData
 
     Q_co = TypeVar("Q_co", bound=Request, covariant=True, default=Request)
-    D_co = TypeVar("D_co", bound=RequestData, covariant=True, default=RequestData)
+    D_co = TypeVar("D_co", bound=RequestData | None, covariant=True, default=RequestData | None)
     S_co = TypeVar("S_co", bound=StoreData, covariant=True, default=StoreData)
 else:
     from typing import TypeVar
@@ -164,7 +164,7 @@ class RequestEvent(Event[A_co], Generic[A_co, Q_co, D_co]):
         return self.verdict
 
 
-class EchoEvent(RequestEvent[A_co, CEchoRQ, "RequestData"]):
+class EchoEvent(RequestEvent[A_co, CEchoRQ, None]):
     """A C-ECHO request (EVT_C_ECHO)."""
 
     __slots__ = ()
@@ -332,7 +332,7 @@ class EventReportEvent(RequestEvent[A_co, NEventReportRQ, "RequestData"]):
         return self._data.dataset
 
 
-class NGetEvent(RequestEvent[A_co, NGetRQ, "RequestData"]):
+class NGetEvent(RequestEvent[A_co, NGetRQ, None]):
     """An N-GET request (EVT_N_GET)."""
 
     __slots__ = ()
@@ -406,7 +406,7 @@ class NCreateEvent(RequestEvent[A_co, NCreateRQ, "RequestData"]):
         return self._data.dataset
 
 
-class NDeleteEvent(RequestEvent[A_co, NDeleteRQ, "RequestData"]):
+class NDeleteEvent(RequestEvent[A_co, NDeleteRQ, None]):
     """An N-DELETE request (EVT_N_DELETE)."""
 
     __slots__ = ()

@@ -31,11 +31,16 @@ async def refuse(session: Session, received: RequestReceived, status: int, comme
     """Send a failure at once, then discard the data set (PS3.7 9.3.1)."""
     session.respond(received.command.response(status, ErrorComment=comment))
     if received.has_data_set:
-        await Incoming(session, session.held_bytes, session.maximum_collected).drain()
+        await discard(session)
+
+
+async def discard(session: Session) -> None:
+    """Read the data set of the request to its end, without use for it."""
+    await Incoming(session, session.held_bytes, session.maximum_collected).drain()
 
 
 def event_of(
-    kind: evt.EventKind[Q], session: Session, received: RequestReceived, data_set: IncomingDataSet
+    kind: evt.EventKind[Q], session: Session, received: RequestReceived, data_set: IncomingDataSet | None
 ) -> Q:
     """Return the event of a request, for the handler of its kind."""
     context = session.connection.accepted_contexts[received.context_id]
@@ -58,6 +63,8 @@ async def ask_handler(
     except Exception as error:
         code, comment = report_failure(session, event, error, failed)
         return request.response(code, ErrorComment=comment), None
+    if type(result) is int and not result:
+        return request.response(), None
     try:
         status, dataset = pair_of(result)
         return response_for(request, status), dataset_of(dataset)
@@ -70,8 +77,7 @@ async def ask_handler(
 
 async def run_deferred(session: Session, event: evt.RequestEvent) -> None:
     """Run the functions given to `event.after_response`, and those that they add."""
-    if event.deferred:
-        await session.send_all()
+    await session.send_all()
     while event.deferred:
         function, args = event.take_deferred()
         try:

@@ -68,7 +68,7 @@ async def final_result(results: ResultSource) -> tuple[object, object]:
 def settle(session: Session, event: evt.RequestEvent, *, is_over: bool = False) -> None:
     """Fix the value of `event.is_cancelled` once it is true or the operation `is_over`."""
     if event.verdict is None:
-        if session.ending.is_leaving or event.message_id in session.driver.cancelled:
+        if session.ending.is_leaving or event.command.MessageID in session.driver.cancelled:
             event.verdict = True
         elif is_over:
             event.verdict = False

@@ -47,7 +47,10 @@ async def answer(
         event.drop_deferred()
         comment = "the handler's data set cannot be sent"
         response, source = request.response(PROCESSING_FAILURE, ErrorComment=comment), None
-    await session.answer(response, source)
+    if source is None:
+        session.respond(response)
+    else:
+        await session.answer(response, source)
 
 
 def _created(

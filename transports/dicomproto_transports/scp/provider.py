@@ -56,7 +56,7 @@ from dicomproto.encoded import IDENTIFIER_BOUNDS, NORMALIZED_BOUNDS, Bounds
 from dicomproto.errors import DataSetError, DataSetTooLarge
 
 from .. import evt
-from .answering import ask_handler, event_of, refuse, run_deferred
+from .answering import ask_handler, discard, event_of, refuse, run_deferred
 from .cancelling import PeerLeaves, settle
 from .data_sets import IncomingDataSet
 from .destination import Destinations
@@ -150,15 +150,17 @@ class Provider:
         if request.data_set_required and not received.has_data_set:
             await refuse(session, received, service.no_data_set, "no data set")
             return
-        data_set = IncomingDataSet(session, received, service.bounds)
-        session.data_sets.append(data_set)
-        if not request.data_set_allowed:
-            await data_set.drain()
-        elif (refusal := await _judge(session, data_set, service)) is not None:
-            status, comment = refusal
-            session.respond(request.response(status, ErrorComment=comment))
-            await data_set.drain()
-            return
+        data_set = None
+        if request.data_set_allowed:
+            data_set = IncomingDataSet(session, received, service.bounds)
+            session.data_sets.append(data_set)
+            if (refusal := await _judge(session, data_set, service)) is not None:
+                status, comment = refusal
+                session.respond(request.response(status, ErrorComment=comment))
+                await data_set.drain()
+                return
+        elif received.has_data_set:
+            await discard(session)
         event = event_of(service.event, session, received, data_set)
         try:
             if isinstance(request, CFindRQ):
@@ -176,7 +178,8 @@ class Provider:
                 await answer(session, event, received, response, dataset)
         finally:
             settle(session, event, is_over=True)
-        await run_deferred(session, event)
+        if event.deferred:
+            await run_deferred(session, event)
 
 
 async def _judge(session: Session, data_set: IncomingDataSet, service: Service) -> tuple[int, str] | None:

@@ -54,4 +54,5 @@ async def serve_store(session: Session, received: RequestReceived) -> None:
             session.respond(response)
     finally:
         settle(session, event, is_over=True)
-    await run_deferred(session, event)
+    if event.deferred:
+        await run_deferred(session, event)

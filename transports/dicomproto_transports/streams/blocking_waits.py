@@ -214,6 +214,7 @@ class BlockingBackend:
     """The blocking `Backend`. With the wake pipe of a server, a shutdown ends all waits on its streams."""
 
     flavour = Flavour.BLOCKING
+    current_task: staticmethod[[], object] = staticmethod(threading.get_ident)
 
     def __init__(self, wake: Wake | None = None, make_waiter: Callable[..., PollWaiter] = PollWaiter) -> None:
         self._wake = wake
@@ -229,10 +230,6 @@ class BlockingBackend:
         """Raise `ServerShutdown` if the server shuts down; threads need no turns."""
         if self._wake is not None and self._wake.is_set:
             raise ServerShutdown
-
-    def current_task(self) -> object:
-        """Return the number of the running thread."""
-        return threading.get_ident()
 
     def shield(self, seconds: float) -> AbstractContextManager[object]:
         """A block that nothing interrupts, since blocking calls do not suspend."""
