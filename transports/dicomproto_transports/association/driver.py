@@ -300,9 +300,12 @@ class Driver:
     def look_ahead(self) -> bool:
         """Read what has arrived, so that a C-CANCEL is known at once.
 
-        Tells whether the peer still takes results; other events wait for `next_event`.
+        Tells whether the peer still takes results; other events wait for `next_event`. Responses that wait to
+        be sent together are sent first: the peer may answer them.
         """
         ahead, has_looked, ending = self._ahead, False, self.ending
+        if self.sender.is_owing:
+            self.sender.send_at_once()
         while not ending.is_leaving:
             if len(ahead) >= _MOST_EVENTS_AHEAD:
                 self._notice_end()

@@ -75,6 +75,11 @@ class Sender:
         return self.source is not None or bool(self.unsent)
 
     @property
+    def is_free(self) -> bool:
+        """Whether the peer takes what is sent, and no data set is under way."""
+        return self.source is None and not (self.unsent or self._ending.has_send_failed)
+
+    @property
     def is_done(self) -> bool:
         """Whether every message and response was sent to its end."""
         return self.source is None and not (self.unsent or self.has_piece or self.is_owing)
@@ -129,7 +134,7 @@ class Sender:
         return bool(self.unsent)
 
     def send_at_once(self) -> None:
-        """Send what the network takes without a wait, after the end; the close sends the rest."""
+        """Send what the network takes without a wait; the next send, or the close, sends the rest."""
         if self._ending.has_send_failed:
             return
         observer = self.observer

@@ -24,7 +24,7 @@ from dicomproto.errors import (
 from dicomproto.upper_layer.pdu import ReleaseRP, ReleaseRQ
 
 from .. import evt
-from ..files.sources import PieceBuffers, Source
+from ..files.sources import MemorySource, PieceBuffers, Source
 from .driver import Driver
 from .endings import AbortOnCut
 from .handler_runner import Drive, HandlerRunner
@@ -417,8 +417,12 @@ class Session:
                 await self.dispatch(event)
 
     async def answer(self, response: Response, source: Source | None = None) -> None:
-        """Send a response, with its data set; nothing is sent to a peer that is gone."""
-        if source is not None and not self.ending.is_gone:
+        """Queue a response, with its data set; nothing is sent to a peer that is gone.
+
+        Responses with data sets in memory may wait for `send_queued` together.
+        """
+        may_wait = type(source) is MemorySource and self.sender.is_free
+        if source is not None and not may_wait and not self.ending.is_gone:
             await self._until_sendable(source)
         if source is None or self.ending.is_gone:
             self.respond(response)

@@ -1,13 +1,14 @@
 """C-FIND as a provider: one pending response for each match of the handler (PS3.7 9.1.2, PS3.4 C.4.1).
 
-Input is read between two matches. A C-CANCEL is answered with FE00H: the handler may yield that when it sees
-`event.is_cancelled`; if it yields another match, the library sends FE00H instead. A release or the end of the
-association closes the handler, and nothing more is sent.
+The matches of a quick handler leave together. Input is read between two sends. A C-CANCEL is answered with
+FE00H: the handler may yield that when it sees `event.is_cancelled`; if it yields another match, the library
+sends FE00H instead. A release or the end of the association closes the handler, and nothing more is sent.
 """
 
 from __future__ import annotations
 
 import logging
+from math import inf
 from typing import TYPE_CHECKING
 
 from dicomproto.dimse.commands import DATA_SET_PRESENT, Request, Response
@@ -39,6 +40,16 @@ MORE_THAN_ONE_MATCH = 0xC100
 FINAL = frozenset((Category.SUCCESS, Category.WARNING, Category.FAILURE, Category.CANCEL))
 
 
+_MOST_WAITING = 64 * 1024
+"""Most bytes of matches that wait for each other."""
+
+_LONGEST_WAIT = 0.001
+"""Seconds for which they wait."""
+
+_QUICK = 0.0005
+"""Seconds that a handler takes for a match, at most, for which the matches before it wait."""
+
+
 async def serve_find(
     session: Session,
     received: RequestReceived,
@@ -68,12 +79,13 @@ async def _send_matches(
     has_one_at_most: bool,
 ) -> Response:
     """Send the pending responses and return the final one."""
-    only: tuple[Response, MemorySource] | None = None  # the one match, held back until no other follows
-    encoding = Encoding(session)
+    only: tuple[Response, bytes] | None = None  # the one match, held back until no other follows
+    encoding, matches = Encoding(session), _Matches(session)
     while True:
         try:
             result = await results.next()
-            await poll_peer(session)
+            if not matches.are_waiting:
+                await poll_peer(session)
             if result is END:
                 # A cancelled handler may have ended early: that is no success.
                 result = CANCEL if request.MessageID in session.driver.cancelled else 0
@@ -95,20 +107,49 @@ async def _send_matches(
             if identifier:
                 _tell_unsent(session, event, final)
             if only is not None and final.category in (Category.SUCCESS, Category.WARNING):
-                await session.answer(*only)
+                await matches.send(*only)
             return final
         if only is not None:
             event.drop_deferred()
             return request.response(MORE_THAN_ONE_MATCH, ErrorComment="more than one match found")
         try:
-            match = _match(session, event, request, status, identifier, encoding)
+            match = _match(event, request, status, identifier, encoding)
         except Exception as error:
             return _unsendable(session, event, request, error)
         if has_one_at_most:
             only = match
             continue
-        await session.answer(*match)
-        await session.send_queued()
+        await matches.send(*match)
+
+
+class _Matches:
+    """The matches of one query: those that its handler gives in quick succession are sent together."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._size = piece_size(session.connection.peer_maximum_length)
+        self._waiting = 0  # bytes
+        self._since = self._asked = -inf
+
+    @property
+    def are_waiting(self) -> bool:
+        """Whether there are matches that will be sent with the next ones."""
+        return self._waiting > 0
+
+    async def send(self, response: Response, data: bytes) -> None:
+        """Send a match, now or with the next ones."""
+        session = self._session
+        await session.answer(response, MemorySource(data, self._size))
+        now = session.stream.now()
+        if not self._waiting:
+            self._since = now
+        self._waiting += len(data)
+        is_quick = now - self._asked < _QUICK
+        if not is_quick or self._waiting >= _MOST_WAITING or now - self._since >= _LONGEST_WAIT:
+            await session.send_queued()
+            self._waiting = 0
+            now = session.stream.now()
+        self._asked = now
 
 
 def _unsendable(session: Session, event: evt.RequestEvent, request: Request, error: Exception) -> Response:
@@ -132,15 +173,14 @@ def _has_one_at_most(sop_classes: SOPClassRegistry, context: AcceptedContext) ->
 
 
 def _match(
-    session: Session,
     event: evt.RequestEvent,
     request: Request,
     status: object,
     identifier: Dataset | bytes | None,
     encoding: Encoding,
-) -> tuple[Response, MemorySource]:
+) -> tuple[Response, bytes]:
     if not identifier:
         raise ValueError("a pending status needs an identifier that is not empty")
     data = encode_identifier(identifier, encoding, event.accepted_context.transfer_syntax)
     response = request.response(status_of(status), CommandDataSetType=DATA_SET_PRESENT, **fields_of(status))
-    return response, MemorySource(data, piece_size(session.connection.peer_maximum_length))
+    return response, data

@@ -8,8 +8,9 @@ that its `finally` runs however the operation ends.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, cast
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 from dicomproto.dimse.status import Category, category_of
 
@@ -18,6 +19,7 @@ from ..error_text import named
 from .results import status_of
 
 if TYPE_CHECKING:
+    from ..association.sender import Sender
     from ..association.session import Session
     from ..events.handlers import Bound
 
@@ -49,17 +51,22 @@ class ResultIterator:
         self._is_begun = False
 
     async def next(self) -> object:
-        """Return the next result, `END` after the last. Raises the exceptions of the handler."""
+        """Return the next result, `END` after the last. Raises the exceptions of the handler.
+
+        If the handler waits for it, or another thread makes it, queued responses are sent first.
+        """
         if not self._is_begun:
             self._is_begun = True
             await self._begin()
         iterator = self._async
         if iterator is not None:
             with self._session.runner.running():
-                return await anext(iterator, END)
+                return await _Sending(anext(iterator, END), self._session.sender)
         sync = self._sync
         assert sync is not None
         if self.bound.in_thread:
+            if self._session.sender.is_owing:
+                await self._session.send_queued()
             return await self._session.runner.in_thread(lambda: next(sync, END))
         with self._session.runner.running():
             return next(sync, END)
@@ -95,6 +102,29 @@ class ResultIterator:
             if not self._session.runner.explains(error, self._event):
                 what = "%s: the handler of %s failed when it was closed"
                 log.exception(what, self._session.peer_name, self._event.event.name)
+
+
+class _Sending:
+    """Waits for `awaited`, and sends queued responses if it is not there at once."""
+
+    def __init__(self, awaited: Awaitable[object], sender: Sender) -> None:
+        self._awaited = awaited
+        self._sender = sender
+
+    def __await__(self) -> Generator[Any, Any, object]:
+        awaited = cast("Generator[object, object, object]", self._awaited.__await__())
+        step: Callable[[], object] = partial(next, awaited)
+        while True:
+            try:
+                signal = step()
+            except StopIteration as stop:
+                return stop.value
+            if self._sender.is_owing:
+                self._sender.send_at_once()
+            try:
+                step = partial(awaited.send, (yield signal))
+            except BaseException as error:  # such as a cancellation: it is the handler's
+                step = partial(awaited.throw, error)
 
 
 def _is_status(result: object) -> bool:
