@@ -45,7 +45,7 @@ def _parameters(
 class _FirstInit:
     """The `__init__` of a class until its first use: writes the real one, and gives way to it."""
 
-    def __init__(self, cls: _RecordType, slots: dict[str, Any]) -> None:
+    def __init__(self, cls: RecordType, slots: dict[str, Any]) -> None:
         self._cls = cls
         self._slots = slots
 
@@ -55,7 +55,7 @@ class _FirstInit:
         return init if instance is None else init.__get__(instance, owner)
 
 
-def _write_init(cls: _RecordType, slots: dict[str, Any]) -> Any:
+def _write_init(cls: RecordType, slots: dict[str, Any]) -> Any:
     """Return an `__init__` that converts each field and stores it through its slot descriptor."""
     name, fields, converters = cls.__name__, cls._fields, cls._converters
     scope: dict[str, Any] = {f"_set_{field}": slots[field].__set__ for field in fields}
@@ -91,10 +91,10 @@ def _run(source: str, scope: dict[str, Any]) -> None:
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
-class _RecordType(type):
+class RecordType(type):
     """Makes slots and an `__init__` from the annotations of a class body."""
 
-    def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> _RecordType:
+    def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> RecordType:
         own = [
             field
             for field, kind in namespace.get("__annotations__", {}).items()
@@ -139,7 +139,7 @@ def _shown(value: object) -> str:
     return repr(value)
 
 
-class Record(metaclass=_RecordType):
+class Record(metaclass=RecordType):
     """Base of all value classes: immutable, compared by value, shown without payloads."""
 
     _converters: ClassVar[dict[str, Callable[[object], object]]] = {}
@@ -242,7 +242,7 @@ def _write_function(
     # Without both of them, Python would store each field through a call of `__setattr__`.
     plain = {"__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
     namespace = {"__slots__": kind.__dict__["__slots__"]} | plain
-    blank = type.__new__(_RecordType, kind.__name__, kind.__bases__, namespace)
+    blank = type.__new__(RecordType, kind.__name__, kind.__bases__, namespace)
     names = (scope or {}) | {"_new": object.__new__, "_blank": blank, "_kind": kind}
     stores = "".join([f"    made.{kind._slots[field]} = {value}\n" for field, value in values.items()])
     head = f"def make({parameters}):\n    made = _new(_blank)\n"

@@ -174,18 +174,18 @@ def test_roles_of_the_contexts_of_an_entity() -> None:
     ae = AECore()
     ae.supported_contexts = [CT_IMAGE, MR_IMAGE]
     for cx in ae.supported_contexts:
-        cx.scp_role = True  # type: ignore[misc]
+        cx.scp_role = True
         assert cx.scp_role is True
     assert [(cx.scp_role, cx.scu_role) for cx in ae.supported_contexts] == [(True, None)] * 2
     ct, mr = ae.supported_contexts
-    ct.scp_role, ct.scu_role = None, False  # type: ignore[misc]
+    ct.scp_role, ct.scu_role = None, False
     assert [(cx.scp_role, cx.scu_role) for cx in ae.supported_contexts] == [(None, False), (True, None)]
     with pytest.raises(TypeError, match="scu_role: must be True or False, not 'yes'"):
-        ct.scu_role = "yes"  # type: ignore[misc, assignment]
+        ct.scu_role = "yes"  # type: ignore[assignment]
     with pytest.raises(AttributeError, match=r"is immutable; use replace\(abstract_syntax=...\)"):
         ct.abstract_syntax = MR_IMAGE  # type: ignore[misc]
     ae.remove_supported_context(MR_IMAGE)
-    mr.scp_role = False  # type: ignore[misc]
+    mr.scp_role = False
     assert ae.supported_contexts == [ct]
     plain = SupportedContext(abstract_syntax=CT_IMAGE, transfer_syntaxes=ct.transfer_syntax, scu_role=False)
     assert ct == plain == ct != mr
@@ -193,7 +193,7 @@ def test_roles_of_the_contexts_of_an_entity() -> None:
     ae.supported_contexts = [cx.replace(scp_role=True) for cx in ae.supported_contexts]
     assert [(cx.scp_role, cx.scu_role) for cx in ae.supported_contexts] == [(True, False)]
     with pytest.raises(AttributeError, match=r"is immutable; use replace\(scp_role=...\)"):
-        ct.replace(scp_role=True).scp_role = False  # type: ignore[misc]
+        ct.replace(scp_role=True).scp_role = False
     ae.requested_contexts = [CT_IMAGE]
     with pytest.raises(AttributeError, match=r"no roles: give build_role\(\) in ext_neg of associate\(\)"):
         ae.requested_contexts[0].scp_role = True  # type: ignore[attr-defined]

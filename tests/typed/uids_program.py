@@ -41,6 +41,10 @@ def main() -> None:
     plain: list[SupportedContext] = [*ae.supported_contexts]
     ae.requested_contexts = given
     ae.supported_contexts = plain
+    for context in ae.supported_contexts:
+        context.scu_role, context.scp_role = None, True
+        context.scp_role = "yes"  # type: ignore[assignment]
+        context.abstract_syntax = UID("1.2.3")  # type: ignore[misc]
     with ae.associate("localhost", 11112) as assoc:
         print(requested, supported, assoc.accepted_contexts[0].transfer_syntax.is_implicit_VR)
         print(assoc.rejected_contexts[0].transfer_syntaxes[0].is_deflated)

@@ -13,12 +13,31 @@ from ..uid_values import with_uids
 if TYPE_CHECKING:
     from pydicom.uid import UID
 
+    from dicomproto.record import RecordType
+
 SetRole = Callable[[str, str, object], None]
 """Sets a role on the entity: takes the SOP class, the name of the role, and whether it is granted."""
 
 
-class _Noted:
-    """Gives a record a `__dict__`, for what is no field."""
+if TYPE_CHECKING:
+    # Checkers take the fields of a record for read-only, also in a derived class. pyright finds these plain
+    # attributes first. mypy freezes no fields of a class that names the metaclass itself (PEP 681).
+
+    class _PlainRoles:
+        scu_role: bool | None
+        scp_role: bool | None
+
+    class _RoleFields(metaclass=RecordType):
+        scu_role: bool | None = None
+        scp_role: bool | None = None
+
+    class _Noted(_PlainRoles, _RoleFields):
+        """Has roles that can be set."""
+
+else:
+
+    class _Noted:
+        """Gives a record a `__dict__`, for what is no field."""
 
 
 class EntityContext(_Noted, SupportedContext):
@@ -38,7 +57,7 @@ class EntityContext(_Noted, SupportedContext):
         """The same as `transfer_syntaxes`."""
         return self.transfer_syntaxes
 
-    if not TYPE_CHECKING:  # a checker takes the fields for read-only: use add_supported_context()
+    if not TYPE_CHECKING:  # with it, a checker would allow any name to be set
 
         def __setattr__(self, name: str, value: object) -> None:
             set_role = vars(self).get("set_role")
