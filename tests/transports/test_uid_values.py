@@ -11,10 +11,16 @@ import pytest
 from pydicom.uid import UID
 
 from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
+from dicomproto.upper_layer.pdu import (
+    RoleSelection,
+    SOPClassCommonExtendedNegotiation,
+    SOPClassExtendedNegotiation,
+)
 from dicomproto_transports import evt
 from tests.associations import CT_IMAGE, associated, data_set, make_ae, make_server, part10
 from tests.backends import AnyBackend
 
+STORAGE_SERVICE = "1.2.840.10008.4.2"
 PRIVATE = "1.2.826.0.1.3680043.8.498.99"
 
 
@@ -58,6 +64,50 @@ def test_what_events_and_associations_show_are_uids_of_pydicom(
     assert not recwarn.list
 
 
+def test_what_is_negotiated_is_shown_by_uids_of_pydicom(backend: AnyBackend) -> None:
+    """A handler returns them as it got them; the association then has what it returned."""
+    items = [
+        RoleSelection(sop_class_uid=CT_IMAGE, scu_role=True, scp_role=True),
+        SOPClassExtendedNegotiation(sop_class_uid=CT_IMAGE, application_information=b"\1"),
+        SOPClassCommonExtendedNegotiation(sop_class_uid=CT_IMAGE, service_class_uid=STORAGE_SERVICE),
+    ]
+    seen: list[str] = []
+
+    def extended(event: evt.SOPExtendedEvent) -> Any:
+        seen.extend(uid.keyword for uid in event.app_info)
+        return event.app_info
+
+    def common(event: evt.SOPCommonEvent) -> Any:
+        seen.extend(uid.keyword for uid in event.items)
+        return event.items
+
+    def requested(event: evt.RequestedEvent) -> None:
+        requestor = event.assoc.requestor
+        for by_uid in (
+            requestor.role_selection,
+            requestor.sop_class_extended,
+            requestor.sop_class_common_extended,
+        ):
+            assert_uids(*by_uid)
+        assert_uids(requestor.implementation_class_uid)
+        seen.append("requested")
+
+    async def main() -> None:
+        handlers = [
+            (evt.EVT_REQUESTED, requested),
+            (evt.EVT_SOP_EXTENDED, extended),
+            (evt.EVT_SOP_COMMON, common),
+        ]
+        async with associated(backend, make_server(backend, handlers), ext_neg=items) as assoc:
+            assert {uid.keyword: sent for uid, sent in assoc.acceptor.sop_class_extended.items()} == {
+                "CTImageStorage": b"\1"
+            }
+            assert_uids(*assoc.acceptor.role_selection, assoc.acceptor.implementation_class_uid)
+
+    backend.run(main)
+    assert sorted(seen) == ["CTImageStorage", "CTImageStorage", "requested"]
+
+
 def test_contexts_of_an_entity_show_uids_of_pydicom(backend: AnyBackend) -> None:
     ae = make_ae(backend, "ME")
     ae.add_requested_context(CT_IMAGE)
@@ -71,6 +121,11 @@ def test_pydicom_is_not_imported_before_a_program_asks() -> None:
     program = f"""
 import sys
 from io import BytesIO
+from dicomproto.upper_layer.pdu import (
+    RoleSelection,
+    SOPClassCommonExtendedNegotiation,
+    SOPClassExtendedNegotiation,
+)
 from dicomproto_transports import evt
 from dicomproto_transports.blocking import AE
 ae = AE()

@@ -5,12 +5,14 @@ A `UID` is text as well, and has `name`, `keyword`, `is_little_endian` and more.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeVar, overload
 
 from dicomproto.record import Record
 from dicomproto.uids import normalize_uid
 
 R = TypeVar("R", bound=Record)
+V = TypeVar("V")
 
 if TYPE_CHECKING:
     from pydicom.uid import UID
@@ -41,6 +43,11 @@ def uid_of(text: str) -> UID:
     from pydicom.uid import UID
 
     return UID(normalize_uid(text), config.IGNORE)
+
+
+def by_uid(given: Iterable[tuple[str, V]]) -> dict[UID, V]:
+    """Return a dictionary of what is given by UIDs."""
+    return {uid_of(uid): value for uid, value in given}
 
 
 @overload

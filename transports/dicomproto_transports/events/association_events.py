@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 from dicomproto.upper_layer.conformance import check_associate_rj
 from dicomproto.upper_layer.pdu import AssociateRJ
 
+from ..uid_values import by_uid
 from .event import A_co, Event
 
 if TYPE_CHECKING:
+    from pydicom.uid import UID
+
     from dicomproto.upper_layer.pdu import PDU, AssociateRQ, Buffer, SOPClassCommonExtendedNegotiation
 
     from .event_kind import EventKind
@@ -105,8 +108,8 @@ class SOPCommonEvent(NegotiationEvent[A_co]):
 
     __slots__ = ("items",)
 
-    items: dict[str, SOPClassCommonExtendedNegotiation]
-    """The proposed items by SOP class UID."""
+    items: dict[UID, SOPClassCommonExtendedNegotiation]
+    """The proposed items by SOP class UID, as `pydicom.uid.UID`."""
 
     def __init__(
         self,
@@ -116,7 +119,7 @@ class SOPCommonEvent(NegotiationEvent[A_co]):
         items: dict[str, SOPClassCommonExtendedNegotiation],
     ) -> None:
         super().__init__(kind, assoc, associate_request)
-        self.items = items
+        self.items = by_uid(items.items())
 
 
 class SOPExtendedEvent(NegotiationEvent[A_co]):
@@ -124,8 +127,8 @@ class SOPExtendedEvent(NegotiationEvent[A_co]):
 
     __slots__ = ("app_info",)
 
-    app_info: dict[str, bytes]
-    """The application information by SOP class UID."""
+    app_info: dict[UID, bytes]
+    """The application information by SOP class UID, as `pydicom.uid.UID`."""
 
     def __init__(
         self,
@@ -135,7 +138,7 @@ class SOPExtendedEvent(NegotiationEvent[A_co]):
         app_info: dict[str, bytes],
     ) -> None:
         super().__init__(kind, assoc, associate_request)
-        self.app_info = app_info
+        self.app_info = by_uid(app_info.items())
 
 
 class UserIdentityEvent(NegotiationEvent[A_co]):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, TypedDict
 
 from dicomproto.record import Record
-from dicomproto.uids import normalize_uid
 from dicomproto.upper_layer.pdu import (
     AssociateAC,
     AssociateRQ,
@@ -16,9 +15,11 @@ from dicomproto.upper_layer.pdu import (
     UserIdentityRQ,
 )
 
-from ..uid_values import with_uids
+from ..uid_values import by_uid, uid_of, with_uids
 
 if TYPE_CHECKING:
+    from pydicom.uid import UID
+
     from ..uid_types import ShownProposedContext
 
 
@@ -37,7 +38,7 @@ class ServiceUser(Record):
     """One end of an association: its name, its address and what it sent in the negotiation.
 
     `primitive` is the A-ASSOCIATE PDU that it sent, None before that. Values that it did not send are None or
-    empty.
+    empty. UIDs are `pydicom.uid.UID`, but those of the PDU and its items.
     """
 
     ae_title: str
@@ -61,9 +62,10 @@ class ServiceUser(Record):
         return None if self.primitive is None else self.primitive.maximum_length
 
     @property
-    def implementation_class_uid(self) -> str | None:
+    def implementation_class_uid(self) -> UID | None:
         """The Implementation Class UID, of item 52H (PS3.7 D.3.3.2.1)."""
-        return None if self.primitive is None else self.primitive.implementation_class_uid
+        uid = None if self.primitive is None else self.primitive.implementation_class_uid
+        return None if uid is None else uid_of(uid)
 
     @property
     def implementation_version_name(self) -> str | None:
@@ -76,22 +78,22 @@ class ServiceUser(Record):
         return None if self.primitive is None else self.primitive.asynchronous_operations_window
 
     @property
-    def role_selection(self) -> dict[str, RoleSelection]:
+    def role_selection(self) -> dict[UID, RoleSelection]:
         """The roles that this end proposed or answered, by SOP class UID."""
         items = () if self.primitive is None else self.primitive.role_selections
-        return {normalize_uid(item.sop_class_uid): item for item in items}
+        return by_uid((item.sop_class_uid, item) for item in items)
 
     @property
-    def sop_class_extended(self) -> dict[str, bytes]:
+    def sop_class_extended(self) -> dict[UID, bytes]:
         """The application information that this end sent, by SOP class UID."""
         items = () if self.primitive is None else self.primitive.sop_class_extended
-        return {normalize_uid(item.sop_class_uid): item.application_information for item in items}
+        return by_uid((item.sop_class_uid, item.application_information) for item in items)
 
     @property
-    def sop_class_common_extended(self) -> dict[str, SOPClassCommonExtendedNegotiation]:
+    def sop_class_common_extended(self) -> dict[UID, SOPClassCommonExtendedNegotiation]:
         """The common extended negotiation items that this end sent, by SOP class UID."""
         items = () if self.primitive is None else self.primitive.sop_class_common_extended
-        return {normalize_uid(item.sop_class_uid): item for item in items}
+        return by_uid((item.sop_class_uid, item) for item in items)
 
     @property
     def user_identity(self) -> UserIdentityRQ | UserIdentityAC | None:
@@ -102,9 +104,6 @@ class ServiceUser(Record):
 
     @property
     def requested_contexts(self) -> tuple[ShownProposedContext, ...]:
-        """The presentation contexts that the requestor proposed; empty for the acceptor.
-
-        Their UIDs are `pydicom.uid.UID`.
-        """
+        """The presentation contexts that the requestor proposed; empty for the acceptor."""
         proposed = self.primitive.presentation_contexts if isinstance(self.primitive, AssociateRQ) else ()
         return tuple([with_uids(context) for context in proposed])
