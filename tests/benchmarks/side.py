@@ -177,7 +177,8 @@ def count_matches(port: int, warm_up: int, count: int) -> float:
     identifier.PatientID = ""
 
     def one(association: Any) -> None:
-        if sum(1 for _ in association.send_c_find(identifier, ENCODED)) != MATCHES + 1:
+        responses = association.send_c_find(identifier, ENCODED)
+        if sum(1 for _ in getattr(responses, "encoded", responses.__iter__)()) != MATCHES + 1:
             raise RuntimeError("a C-FIND failed")
 
     return on_an_association(port, warm_up, count, one)

@@ -16,7 +16,7 @@ from dicomproto.uids import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
-from dicomproto_transports import evt
+from dicomproto_transports import blocking, evt
 from tests.associations import associated, make_ae, make_server, part10
 from tests.backends import AnyBackend, Lockstep
 from tests.identifiers import dataset
@@ -56,6 +56,47 @@ def test_matches_may_be_bytes(backend: AnyBackend, syntax: str, kind: Any) -> No
     backend.run(main)
     assert asked == [encode_data_set(QUERY, syntax)]
     assert type(asked[0]) is bytes
+
+
+def find_three(event: evt.FindEvent) -> Iterator[tuple[int, object]]:
+    yield 0xFF00, MATCHES[0]
+    yield 0xFF00, MATCHES[1]
+    yield 0xFF01, MATCHES[2]
+
+
+def test_responses_may_be_taken_as_bytes(backend: AnyBackend) -> None:
+    """Also from the middle on."""
+
+    async def main() -> None:
+        ae = an_ae(backend, EXPLICIT)
+        async with associated(backend, make_server(backend, [(evt.EVT_C_FIND, find_three)], ae), ae) as assoc:
+            responses = assoc.send_c_find(QUERY, FIND)
+            assert (await anext(responses))[1] == MATCHES[0]
+            rest = [(status.Status, data) async for status, data in responses.encoded()]
+            assert rest == [
+                (0xFF00, encode_data_set(MATCHES[1], EXPLICIT)),
+                (0xFF01, encode_data_set(MATCHES[2], EXPLICIT)),
+                (0x0000, None),
+            ]
+            assert responses.is_over
+            assert [one async for one in responses.encoded()] == []
+
+    backend.run(main)
+
+
+def test_responses_may_be_taken_as_bytes_with_for() -> None:
+    ae = blocking.AE()
+    ae.add_supported_context(FIND, EXPLICIT)
+    ae.add_requested_context(FIND, EXPLICIT)
+    with (
+        ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_FIND, find_three)]) as server,
+        ae.associate("127.0.0.1", server.port) as assoc,
+    ):
+        for status, data in assoc.send_c_find(QUERY, FIND).encoded():
+            assert (status.Status, data) == (0xFF00, encode_data_set(MATCHES[0], EXPLICIT))
+            break
+        # The query is cancelled before the next one.
+        assert len(list(assoc.send_c_find(QUERY, FIND).encoded())) == 4
 
 
 @pytest.mark.parametrize("model", [GET, MOVE])

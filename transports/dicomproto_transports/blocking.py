@@ -5,7 +5,7 @@ The high level is written as coroutines; `streams/blocking_waits.py` runs them a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import suppress
 from functools import wraps
 from types import TracebackType
@@ -145,6 +145,18 @@ class Responses(Iterating[tuple[R, "Dataset | None"]], Generic[R]):
     def is_over(self) -> bool:
         """Whether the final response has come, or the association has ended."""
         return self._core.is_over
+
+    def encoded(self) -> Iterator[tuple[R, bytes | None]]:
+        """Return the responses from here on with their identifiers as they came.
+
+        Identifiers are `bytes` in the context's transfer syntax, or None; nothing checks them.
+        """
+        core = self._core.encoded()
+        try:
+            while True:
+                yield run(core.__anext__())
+        except StopAsyncIteration:
+            pass
 
     def cancel(self) -> None:
         """Send C-CANCEL; further responses may come, up to the final one (PS3.7 9.3.2.3)."""

@@ -28,6 +28,23 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound=Response)
 
 
+class EncodedResponses(Generic[R]):
+    """The responses to one operation, each with its identifier as it came, or None."""
+
+    def __init__(self, responses: Responses[R]) -> None:
+        self._responses = responses
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> tuple[R, bytes | None]:
+        reply = await self._responses.next_reply()
+        if reply is None:
+            raise StopAsyncIteration
+        response: R = reply.response
+        return response, None if reply.data is None else bytes(reply.data)
+
+
 class Responses(Generic[R]):
     """The responses to one operation, each with its identifier or None; the last one is final.
 
@@ -114,6 +131,13 @@ class Responses(Generic[R]):
             raise StopAsyncIteration
         response: R = reply.response
         return response, decoded(self._session, reply)
+
+    def encoded(self) -> EncodedResponses[R]:
+        """Return the responses from here on with their identifiers as they came, for `async for`.
+
+        Identifiers are `bytes` in the context's transfer syntax, or None; nothing checks them.
+        """
+        return EncodedResponses(self)
 
     async def next_reply(self) -> Reply[Any] | None:
         """Return the next response with its encoded identifier; None after the final one."""
