@@ -231,6 +231,23 @@ def test_both_ways_decode_the_same(command: Command, at: int, other: bytes, unti
     both_ways_decode_the_same(data + other)
 
 
+@pytest.mark.parametrize(
+    "uid", [b"1.2.3.4", b"1.02.34", b"1.2\\3.4", b"1.2.3.\0", b"A.2.3.4", b"1.2.3  ", bytes(7)]
+)
+def test_both_ways_decode_the_same_uid(uid: bytes) -> None:
+    """Of the instance, and of the SOP class."""
+    for command in (STORE, STORE.replace(AffectedSOPClassUID="1.2.3.4", AffectedSOPInstanceUID="1.2")):
+        both_ways_decode_the_same(encode_command(command).replace(b"1.2.3.4", uid))
+
+
+@pytest.mark.parametrize("data_set_type", [0x0101, 0x0001])
+def test_both_ways_decode_the_same_in_another_order(data_set_type: int) -> None:
+    """The Command Data Set Type stands where the Message ID is mostly."""
+    data = encode_command(FIND_RQ)
+    kind = data[-10:-2] + data_set_type.to_bytes(2, "little")
+    both_ways_decode_the_same(data[:-30] + kind + data[-30:-10])
+
+
 @given(commands())
 def test_both_ways_encode_the_same(command: Command) -> None:
     first, again = encode_command(command), encode_command(command)
@@ -337,6 +354,14 @@ def pdv(data: bytes, *, context_id: int = 3, is_command: bool = False, is_last: 
 
 
 ODD = {
+    "an odd PDV behind another": encode_pdu(
+        PDataTF(
+            values=(
+                PresentationDataValue(context_id=3, is_command=False, is_last=False, data=b"ab"),
+                PresentationDataValue(context_id=3, is_command=False, is_last=True, data=b"cde"),
+            )
+        )
+    ),
     "two PDVs": encode_pdu(
         PDataTF(
             values=(
