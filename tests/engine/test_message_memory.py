@@ -104,3 +104,12 @@ def test_a_collector_of_tiny_chunks_holds_their_bytes_alone() -> None:
     finally:
         tracemalloc.stop()
     assert len(collector) == 200
+
+
+def test_a_collector_copies_to_the_memory_that_it_is_given() -> None:
+    """Which has room for the first chunks, and grows for the last."""
+    memory = bytearray(b"-" * 5)
+    collector = DataSetCollector(1000, memory)
+    for chunk in (b"ab", b"cd", b"efgh"):
+        assert collector.add(chunk)
+    assert collector.collected() == b"abcdefgh" == bytes(memory)
