@@ -344,7 +344,15 @@ def test_what_cannot_be_awaited_is_listed(body: str, words: str) -> None:
     [
         ("logging.getLogger('pynetdicom').setLevel(10)", "below the logger 'dicomproto'"),
         ("uid.service_class", "service_class_of"),
-        ("cx.scp_role = True", "cx.replace(scp_role=True)"),
+        ("cx.scp_role = True", "build_role() in ext_neg of associate()"),
+        ("print(ae.requested_contexts[0])", "the text of a context is that of a value"),
+        ("print('proposed', build_context(uid))", "the text of a context is that of a value"),
+        ("[str(cx) for cx in ae.supported_contexts]", "the text of a context is that of a value"),
+        ("[f'{cx}' for cx in assoc.accepted_contexts]", "the text of a context is that of a value"),
+        (
+            "[LOG.info('%s', cx) for cx in assoc.rejected_contexts]",
+            "the text of a context is that of a value",
+        ),
         ("assoc.acse.send_reject(1, 1, 1)", "event.reject(result, source, reason)"),
         ("from pynetdicom import register_uid", "use AE.register_uid"),
         ("from pynetdicom.pdu_primitives import UserIdentityNegotiation", "use dicomproto.UserIdentityRQ"),
@@ -354,6 +362,18 @@ def test_what_cannot_be_awaited_is_listed(body: str, words: str) -> None:
 def test_what_the_library_does_otherwise_is_listed_with_the_way(line: str, words: str) -> None:
     findings = migrated(AE + line + "\n", "blocking")[1]
     assert [finding.line for finding in findings if words in finding.text] == [2]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "for cx in ae.supported_contexts: cx.scp_role = True",
+        "[print(cx.abstract_syntax, f'{cx!r}') for cx in ae.supported_contexts]",
+        "print(ae.requested_contexts[:1])",
+    ],
+)
+def test_what_the_library_does_as_well_is_not_listed(line: str) -> None:
+    assert migrated(f"{AE}{line}\n", "blocking") == (library(f"{line}\n", "blocking"), [])
 
 
 @pytest.mark.parametrize(

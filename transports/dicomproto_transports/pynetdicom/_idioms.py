@@ -7,6 +7,9 @@ from collections.abc import Iterator, Set
 
 from ._changes import OURS, THEIRS, Edit, Finding, Source
 
+_CONTEXTS = frozenset({"requested_contexts", "supported_contexts", "accepted_contexts", "rejected_contexts"})
+_SHOWING = frozenset({"print", "str", "debug", "info", "warning", "error", "critical", "log"})
+
 _FAILS = "associate() raises AssociationError if nothing is established"
 
 
@@ -28,7 +31,9 @@ def idioms(source: Source, guarded: Set[int] = frozenset()) -> tuple[list[Edit],
     """
     edits: list[Edit] = []
     findings: list[Finding] = []
-    certain = _accepted_names(source.tree)
+    certain = _names_of(source.tree, {"accepted_contexts"})
+    contexts = _names_of(source.tree, _CONTEXTS)
+    supported = _names_of(source.tree, {"supported_contexts"})
     statuses = _status_names(source.tree)
     tried = _tried(source.tree) | guarded
     for node in source.nodes:
@@ -49,8 +54,11 @@ def idioms(source: Source, guarded: Set[int] = frozenset()) -> tuple[list[Edit],
             findings.append(Finding(node.lineno, _FAILS))
         elif isinstance(node, ast.Call):
             findings += _calls(source, node, edits)
+            findings += _shown(node, contexts)
+        elif isinstance(node, ast.FormattedValue):
+            findings += _shown(node, contexts)
         elif isinstance(node, ast.Attribute):
-            findings += _attributes(node)
+            findings += _attributes(node, supported)
     return edits, findings
 
 
@@ -86,12 +94,33 @@ def _calls(source: Source, call: ast.Call, edits: list[Edit]) -> Iterator[Findin
             )
 
 
-def _attributes(node: ast.Attribute) -> Iterator[Finding]:
+def _shown(node: ast.Call | ast.FormattedValue, contexts: Set[str]) -> Iterator[Finding]:
+    """Yield that the text of a context is another, if a call or an f-string shows one."""
+    if isinstance(node, ast.FormattedValue):
+        given = [] if node.conversion == ord("r") else [node.value]
+    else:
+        name = getattr(node.func, "id", "") or getattr(node.func, "attr", "")
+        given = node.args if name in _SHOWING else []
+    if any(_is_context(value, contexts) for value in given):
+        text = "the text of a context is that of a value, with its UIDs: print what you need, such as"
+        yield Finding(node.lineno, f"{text} cx.abstract_syntax")
+
+
+def _is_context(value: ast.expr, contexts: Set[str]) -> bool:
+    if isinstance(value, ast.Subscript):
+        return _is_list(value.value, _CONTEXTS) and not isinstance(value.slice, ast.Slice)
+    return _named(value, contexts) or (
+        isinstance(value, ast.Call) and getattr(value.func, "id", "") == "build_context"
+    )
+
+
+def _attributes(node: ast.Attribute, supported: Set[str]) -> Iterator[Finding]:
     if node.attr == "service_class":
         yield Finding(node.lineno, "UIDs have no service_class: use service_class_of of dicomproto.services")
     elif node.attr in ("scu_role", "scp_role") and isinstance(node.ctx, ast.Store):
-        text = f"contexts are values: assign [cx.replace({node.attr}=True) for cx in ae.supported_contexts]"
-        yield Finding(node.lineno, text)
+        if not _named(node.value, supported):
+            text = f"{node.attr} can be set on the contexts of ae.supported_contexts only;"
+            yield Finding(node.lineno, f"{text} a requestor gives build_role() in ext_neg of associate()")
     elif node.attr == "CLIENT_AUTH":
         yield Finding(node.lineno, "a context for CLIENT_AUTH is one for servers; tls_args takes SERVER_AUTH")
 
@@ -102,14 +131,14 @@ def _is_first(node: ast.Subscript) -> bool:
     return named and isinstance(node.slice, ast.Constant) and node.slice.value == 0
 
 
-def _is_list(node: ast.expr) -> bool:
-    return isinstance(node, ast.Attribute) and node.attr == "accepted_contexts"
+def _is_list(node: ast.expr, lists: Set[str]) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr in lists
 
 
-def _accepted_names(tree: ast.Module) -> set[str]:
-    """Return the names that only loops over accepted contexts bind."""
+def _names_of(tree: ast.Module, lists: Set[str]) -> set[str]:
+    """Return the names that only loops over those lists of contexts bind."""
     loops = [node for node in ast.walk(tree) if isinstance(node, (ast.For, ast.comprehension))]
-    targets = [node.target for node in loops if _is_list(node.iter)]
+    targets = [node.target for node in loops if _is_list(node.iter, lists)]
     certain = {id(target) for target in targets}
     others = {
         node.id
@@ -119,16 +148,16 @@ def _accepted_names(tree: ast.Module) -> set[str]:
     return {target.id for target in targets if isinstance(target, ast.Name)} - others
 
 
-def _is_accepted(value: ast.expr, certain: set[str]) -> bool:
+def _is_accepted(value: ast.expr, certain: Set[str]) -> bool:
     if not isinstance(value, ast.Attribute):
         return False
     owner = value.value
     if isinstance(owner, ast.Subscript):
-        return _is_list(owner.value) and not isinstance(owner.slice, ast.Slice)
+        return _is_list(owner.value, {"accepted_contexts"}) and not isinstance(owner.slice, ast.Slice)
     return _named(owner, certain)
 
 
-def _named(node: ast.expr, names: set[str]) -> bool:
+def _named(node: ast.expr, names: Set[str]) -> bool:
     return isinstance(node, ast.Name) and node.id in names
 
 
