@@ -381,20 +381,36 @@ class Recording(socket.socket):
         return super().sendmsg(buffers)
 
 
-def test_quickack_is_armed_before_every_receive() -> None:
+def test_quickack_is_armed_before_a_wait_for_the_rest_of_what_comes() -> None:
+    """Once a peer has sent in parts, before every wait: it may leave Nagle's algorithm on."""
     left, right = socket_pair()
     recording = Recording(right)
     stream = SocketStream(recording, PollWaiter(recording))
-    for _ in range(3):
-        left.sendall(b"x")
-        assert blocking.run(stream.receive(None)) == b"x"
-        assert stream.try_receive() is None
-    left.close()
-    assert blocking.run(stream.receive(None)) == b""
-    calls = recording.calls
-    assert calls.count("recv") >= 7
-    assert calls == ["quickack", "recv"] * calls.count("recv")
+
+    def receive() -> bytes:
+        recording.calls.clear()
+        return blocking.run(stream.receive(stream.now()))
+
+    for _ in range(3):  # questions and answers: an answer acknowledges
+        left.sendall(b"whole")
+        assert receive() == b"whole"
+        assert recording.calls == ["recv"]
+        assert not blocking.run(stream.send([b"answer"], None))
+    with pytest.raises(TimeoutError):
+        receive()
+    assert recording.calls == []
+    left.sendall(b"part")
+    assert receive() == b"part"
+    for _ in range(2):
+        with pytest.raises(TimeoutError):
+            receive()
+        assert recording.calls == ["quickack"]
+    assert not blocking.run(stream.send([b"answer"], None))
+    left.sendall(b"rest")
+    assert receive() == b"rest"
+    assert recording.calls == ["quickack", "recv"]
     stream.close_now()
+    left.close()
 
 
 def test_one_system_call_for_many_buffers() -> None:

@@ -412,7 +412,7 @@ class _LockstepWaiter:
     """Waits for one `MemorySocket`."""
 
     flavour = Flavour.LOCKSTEP
-    is_checkpoint_cheap = False
+    is_wait_cheap = False
 
     def __init__(self, world: Lockstep, sock: MemorySocket) -> None:
         self._world = world

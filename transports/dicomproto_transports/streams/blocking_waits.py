@@ -29,6 +29,9 @@ T = TypeVar("T")
 LONGEST_POLL = 1e9
 """Milliseconds of one call of `poll` at most."""
 
+_IN, _OUT = select.POLLIN, select.POLLOUT
+_EITHER = _IN | _OUT
+
 _ONE = (1).to_bytes(8, sys.byteorder)
 """What sets a `Wake`."""
 
@@ -91,7 +94,7 @@ class PollWaiter:
     """Polls one socket, the wake pipe of the server if there is one, and that of its own association."""
 
     flavour = Flavour.BLOCKING
-    is_checkpoint_cheap = True
+    is_wait_cheap = True
     now: staticmethod[[], float] = staticmethod(monotonic)
 
     def __init__(self, sock: socket.socket | int, wake: Wake | None = None) -> None:
@@ -119,15 +122,15 @@ class PollWaiter:
 
     async def readable(self, deadline: float | None) -> None:
         """Wait until a receive would not block."""
-        self._wait(select.POLLIN, deadline)
+        self._wait(self._polls.get(_IN) or self._poll_for(_IN), deadline)
 
     async def writable(self, deadline: float | None) -> None:
         """Wait until a send would not block."""
-        self._wait(select.POLLOUT, deadline)
+        self._wait(self._polls.get(_OUT) or self._poll_for(_OUT), deadline)
 
     async def either(self, deadline: float | None) -> None:
         """Wait until a receive or a send would not block."""
-        self._wait(select.POLLIN | select.POLLOUT, deadline)
+        self._wait(self._polls.get(_EITHER) or self._poll_for(_EITHER), deadline)
 
     async def checkpoint(self) -> None:
         """Raise `ServerShutdown` if the server shuts down, also on a connection that never has to wait."""
@@ -144,10 +147,7 @@ class PollWaiter:
         finally:
             self._wake, self._polls = wake, {}
 
-    def _wait(self, events: int, deadline: float | None) -> None:
-        self._wait_on(self._polls.get(events) or self._poll_for(events), deadline)
-
-    def _wait_on(self, poll: select.poll, deadline: float | None) -> None:
+    def _wait(self, poll: select.poll, deadline: float | None) -> None:
         while not self._is_interrupted:
             left = LONGEST_POLL if deadline is None else ceil((deadline - monotonic()) * 1000)
             ready = poll.poll(min(max(left, 0), LONGEST_POLL))
@@ -198,14 +198,14 @@ class InterruptibleWaiter(PollWaiter):
         """Wait until a receive would not block. Raises `Interrupted`."""
         interrupt = INTERRUPTION.wake
         if interrupt is None:
-            self._wait(select.POLLIN, deadline)
+            await super().readable(deadline)
             return
         if self._interrupt is None or self._interrupt[0] is not interrupt:
-            poll = self._poll_for(select.POLLIN)
-            del self._polls[select.POLLIN]
+            poll = self._poll_for(_IN)
+            del self._polls[_IN]
             poll.register(interrupt, select.POLLIN)
             self._interrupt = interrupt, poll
-        self._wait_on(self._interrupt[1], deadline)
+        self._wait(self._interrupt[1], deadline)
         if interrupt.is_set:
             raise Interrupted
 

@@ -87,7 +87,7 @@ class Library(Protocol):
 class AsyncWaiter:
     """Waits for one socket in the event loop."""
 
-    is_checkpoint_cheap = False
+    is_wait_cheap = False
 
     def __init__(self, library: Library, sock: socket.socket | int) -> None:
         self._library = library

@@ -1,13 +1,16 @@
 """The non-blocking TCP socket, the same for all flavours: try, wait, resume.
 
 A flavour only has its own `Waiter`. A call tries the system call first and waits only when the kernel says
-EAGAIN, so that a busy association costs one system call per message and no trip through a scheduler.
+EAGAIN, so that a busy association costs one system call per message and no trip through a scheduler. A
+receive after one that has emptied the socket waits first, where such a wait costs less than a try in vain.
 
 - Output leaves through `sendmsg`, many buffers at a time. After a partial count the rest is found
   by index; nothing is copied or sliced twice.
-- TCP_NODELAY is set. On Linux TCP_QUICKACK is armed before every receive, in both roles: a peer
-  that leaves Nagle's algorithm on (DCMTK's tools) waits for our acknowledgement between the two
-  writes of a message, and 40 ms of delayed ACK limit it to 23 round trips a second.
+- TCP_NODELAY is set. On Linux TCP_QUICKACK is armed, in both roles, before a wait for the rest of
+  what has begun to come, that is if nothing was sent since; and from then on before every wait. A peer
+  that leaves Nagle's algorithm on (DCMTK's tools) waits for our acknowledgement between the two writes
+  of a message, and 40 ms of delayed ACK limit it to 23 round trips a second. What we send acknowledges
+  what came before it.
 - Keepalive is on: it finds an idle peer whose machine is gone within two minutes, so that this peer does not
   hold its place in a server until the idle timeout.
 - TLS lies over it, see `secure.py`.
@@ -102,8 +105,8 @@ class RawSocket(Protocol):
 class Waiter(Protocol):
     """The waits of one flavour for one socket; each raises TimeoutError at its deadline."""
 
-    is_checkpoint_cheap: bool
-    """Whether every receive may make a checkpoint."""
+    is_wait_cheap: bool
+    """Whether a wait for input that is there already costs little."""
 
     def now(self) -> float:
         """Seconds on this flavour's clock."""
@@ -175,6 +178,9 @@ class SocketStream:
         self.peer_address: Address = plain_address(_peer_name(sock))
         self._read_size = SMALL_READ
         self._bytes_left, self._calls_left = YIELD_BYTES, YIELD_CALLS
+        self._is_drained = False  # nothing more was there at the last look
+        self._is_unanswered = False  # bytes came after the last send, and are perhaps not acknowledged
+        self._comes_in_parts = False  # a wait has begun with unanswered bytes
         self._rest: list[Buffer] = []
         self._cut = self._eof = self._closed = self._is_interrupted = False
         self._spares_port = spares_port
@@ -195,30 +201,41 @@ class SocketStream:
 
     def try_receive(self) -> bytes | None:
         """Return the bytes that have arrived, None if there are none, b"" at the end; see `Stream`."""
+        asked = self._read_size
         try:
-            if self._quickack is not None:
-                self._sock.setsockopt(socket.IPPROTO_TCP, self._quickack, 1)
-            data = self._sock.recv(self._read_size)
+            data = self._sock.recv(asked)
         except BlockingIOError:
+            self._is_drained = True
             return None
         except TimeoutError as error:  # the kernel's ETIMEDOUT is not our deadline
             raise ConnectionAbortedError(error.errno, error.strerror) from error
         size = len(data)
         self._eof = not size
+        self._is_unanswered = True
+        self._is_drained = size < asked and self._waiter.is_wait_cheap
         self._read_size = LARGE_READ if size >= SMALL_READ else SMALL_READ
         self._bytes_left -= size
         return data
 
     async def receive(self, deadline: float | None) -> bytes:
         """Return the bytes that have arrived, b"" at the end; see `Stream`."""
-        if self._waiter.is_checkpoint_cheap:
-            await self._waiter.checkpoint()
-        else:
+        self._calls_left -= 1
+        if self._bytes_left <= 0 or self._calls_left <= 0:
             await self._let_others_run()
-        while (data := self.try_receive()) is None:
+        while self._is_drained or (data := self.try_receive()) is None:
+            if self._is_unanswered or self._comes_in_parts:
+                self._acknowledge()
             await self._waiter.readable(deadline)
+            self._is_drained = False
             self._bytes_left, self._calls_left = YIELD_BYTES, YIELD_CALLS
         return data
+
+    def _acknowledge(self) -> None:
+        """Have the kernel acknowledge at once, now and during the wait, and not in 40 ms."""
+        self._is_unanswered, self._comes_in_parts = False, True
+        if self._quickack is not None:
+            with suppress(OSError):  # the connection broke; the next receive tells
+                self._sock.setsockopt(socket.IPPROTO_TCP, self._quickack, 1)
 
     async def read(self, size: int, deadline: float | None) -> bytes:
         """Return at most `size` bytes, b"" at the end: for a header before the protocol, see `receive`."""
@@ -230,16 +247,16 @@ class SocketStream:
         self.peer_address = source
 
     async def _let_others_run(self) -> None:
-        self._calls_left -= 1
-        if self._bytes_left <= 0 or self._calls_left <= 0:
-            self._bytes_left, self._calls_left = YIELD_BYTES, YIELD_CALLS
-            await self._waiter.checkpoint()
+        self._bytes_left, self._calls_left = YIELD_BYTES, YIELD_CALLS
+        await self._waiter.checkpoint()
 
     # Sending
 
     async def send(self, buffers: Sequence[Buffer], deadline: float | None) -> list[Buffer]:
         """Send the buffers and return the unsent rest; see `Stream`."""
-        await self._let_others_run()
+        self._calls_left -= 1
+        if self._bytes_left <= 0 or self._calls_left <= 0:
+            await self._let_others_run()
         rest = list(buffers)
         self._cut = True  # stays True after an exception
         index = sent = 0
@@ -251,7 +268,7 @@ class SocketStream:
             if self._input_waits():
                 break
             try:
-                await (self._waiter.writable if self._eof else self._waiter.either)(deadline)
+                await self._room(deadline)
             except TimeoutError:
                 if not (sent or self._is_interrupted):
                     raise
@@ -260,6 +277,12 @@ class SocketStream:
         self._rest = rest[index:]
         self._cut = False
         return self._rest.copy()
+
+    async def _room(self, deadline: float | None) -> None:
+        """Wait until a send would not block, or until input that has not ended can be read."""
+        if self._is_unanswered or self._comes_in_parts:
+            self._acknowledge()
+        await (self._waiter.writable if self._eof else self._waiter.either)(deadline)
 
     def try_send(self, buffers: Sequence[Buffer]) -> list[Buffer]:
         """Send what the network takes at once, and return the unsent rest; see `try_send`."""
@@ -284,6 +307,7 @@ class SocketStream:
             return index, 0
         except TimeoutError as error:
             raise ConnectionAbortedError(error.errno, error.strerror) from error
+        self._is_unanswered = False
         ends = list(accumulate(map(len, vector), initial=0))
         whole = bisect_right(ends, count) - 1
         index += whole
@@ -344,7 +368,7 @@ class SocketStream:
         while index < len(words):
             index, count = self._write(words, index)
             if not count and index < len(words):
-                await (self._waiter.writable if self._eof else self._waiter.either)(deadline)
+                await self._room(deadline)
                 if not self._eof:
                     self.try_receive()
         self._cut = self._spares_port
