@@ -19,6 +19,7 @@ from dicomproto.errors import (
     DataSetError,
     LocalProtocolError,
     NoAcceptedContext,
+    RemoteProtocolError,
     TimedOut,
 )
 from dicomproto.uids import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN as DEFLATED
@@ -38,6 +39,7 @@ from tests.associations import (
     timeouts,
 )
 from tests.backends import AnyBackend
+from tests.dialogues import message
 
 FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 MOVE = "1.2.840.10008.5.1.4.1.2.2.2"
@@ -471,6 +473,45 @@ def test_blocking_form() -> None:
     finally:
         server.shutdown()
     assert finder.closed == finder.cancelled == 3
+
+
+# --- late responses -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [0x0000, 0xB001])
+def test_a_late_response_does_not_answer_the_next_query_of_the_same_message_id(
+    backend: AnyBackend, status: int
+) -> None:
+    """Many programs give each query the same one. After B001H, which ended the query, the rest is dropped."""
+    asked: list[int] = []
+
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        first = await peer.until(RequestReceived)
+        await peer.until(DataSetChunk)
+        peer.connection.send_response(first.command.response(status))
+        second = await peer.until(RequestReceived)
+        await peer.until(DataSetChunk)
+        asked.extend([first.command.MessageID, second.command.MessageID])
+        await peer.stream.send([message(first.command.response(0xA700), context_id=first.context_id)], None)
+        if status:
+            peer.connection.send_response(second.command.response())
+        await peer.until_closed()
+
+    async def main() -> None:
+        async with backend.serving(Script(script)) as server:
+            assoc = await associate(backend, server.port, finding_ae(backend))
+            queries = [assoc.send_c_find(identifier(), FIND, msg_id=5) for _ in range(2)]
+            assert [response.Status async for response, _ in queries[0]] == [status]
+            if status:
+                assert [response.Status async for response, _ in queries[1]] == [0x0000]
+                await assoc.abort()
+            else:
+                with pytest.raises(RemoteProtocolError, match="to Message ID 5, which is not outstanding"):
+                    await anext(queries[1])
+
+    backend.run(main)
+    assert asked[0] == 5 != asked[1]
 
 
 # --- a query for one match ------------------------------------------------------------------------

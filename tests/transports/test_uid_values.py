@@ -121,11 +121,6 @@ def test_pydicom_is_not_imported_before_a_program_asks() -> None:
     program = f"""
 import sys
 from io import BytesIO
-from dicomproto.upper_layer.pdu import (
-    RoleSelection,
-    SOPClassCommonExtendedNegotiation,
-    SOPClassExtendedNegotiation,
-)
 from dicomproto_transports import evt
 from dicomproto_transports.blocking import AE
 ae = AE()
