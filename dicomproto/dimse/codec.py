@@ -22,7 +22,7 @@ import struct
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache, lru_cache, partial
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..errors import InvalidCommand, LocalProtocolError
 from ..record import changer_of, maker_of, slots_of
@@ -253,17 +253,18 @@ def decode_command(data: Buffer) -> Command:
     at, head = _head_of(data)
     if head is None:
         return _decode(data, {}, 12 if _has_group_length(data) else 0)
+    keyword, values, make, make_with_uid = head
     message_id, end, rest = data[at] | data[at + 1] << 8, len(data), data[at + 22 :]
     if int.from_bytes(data[8:12], "little") == end - 12:
-        if not rest and head.make is not None:
-            return head.make(message_id)
+        if not rest and make is not None:
+            return make(message_id)
         is_uid = rest.startswith(_INSTANCE_UID_TAG) and int.from_bytes(rest[4:8], "little") == len(rest) - 8
-        if is_uid and head.make_with_uid is not None:
+        if is_uid and make_with_uid is not None:
             warnings: list[str] = []
             uid = read_uid(rest[8:], _INSTANCE, warnings)
             if uid is not None and not warnings:
-                return head.make_with_uid(message_id, uid)
-    return _decode(data, head.values | {head.keyword: message_id}, end - len(rest))
+                return make_with_uid(message_id, uid)
+    return _decode(data, values | {keyword: message_id}, end - len(rest))
 
 
 def _decode(data: bytes, fields: dict[str, Any], position: int) -> Command:
@@ -312,18 +313,12 @@ _MESSAGE_IDS = ("MessageID", "MessageIDBeingRespondedTo")
 _BEFORE_MESSAGE_ID = 38  # bytes before its value, besides the UID of the SOP class
 
 
-class _Head(NamedTuple):
-    """How command sets begin, apart from the Message ID.
+_Head = tuple[str, dict[str, Any], Callable[..., Command] | None, Callable[..., Command] | None]
+"""How command sets begin, apart from the Message ID: its keyword, and the values of the other elements.
 
-    `keyword` is that of the Message ID, and `values` are those of the other elements. `make` makes the
-    command of a Message ID, if nothing has to follow, and `make_with_uid` that of a Message ID and an
-    Affected SOP Instance UID, if nothing else has to.
-    """
-
-    keyword: str
-    values: dict[str, Any]
-    make: Callable[[int], Command] | None
-    make_with_uid: Callable[[int, object], Command] | None
+Then functions that make commands: of a Message ID, if nothing has to follow; of a Message ID and an Affected
+SOP Instance UID, if nothing else has to.
+"""
 
 
 def _head_of(data: bytes) -> tuple[int, _Head | None]:
@@ -359,7 +354,7 @@ def _read_head(before: bytes, after: bytes) -> _Head | None:
     uid = HEADER.pack(0, _INSTANCE_UID, 2) + b"1\0"
     make_with_uid = _maker_of_likes(body + uid, keyword, _INSTANCE)
     del values[keyword]
-    return _Head(keyword, values, _maker_of_likes(body, keyword), make_with_uid)
+    return keyword, values, _maker_of_likes(body, keyword), make_with_uid
 
 
 def _maker_of_likes(body: bytes, *keywords: str) -> Callable[..., Command] | None:
