@@ -9,7 +9,7 @@ message at a time; fragments of two messages never interleave.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Container, Iterable, Mapping, Set
+from collections.abc import Container, Iterable, Mapping, Sequence, Set
 from types import MappingProxyType
 
 from .config import Limits, Timeouts
@@ -25,6 +25,7 @@ from .services import STANDARD, SOPClassRegistry
 from .services.agreement import Agreement
 from .services.invoker import Invoker
 from .services.performer import Performer
+from .upper_layer.associate_cache import AssociateCache
 from .upper_layer.events import (
     BUSY,
     CLOSED,
@@ -70,7 +71,7 @@ class Connection:
     its idle time is up; without it, it aborts. Objects of the `supported_sop_classes` may come on the context
     of another SOP class; None stands for every known storage SOP class. `sop_classes` adds private SOP
     classes to those of the standard. `allow_unknown` lets us send requests that they do not have, on the
-    context of their SOP class.
+    context of their SOP class. A `cache` may serve many associations.
     """
 
     def __init__(
@@ -86,8 +87,10 @@ class Connection:
         supported_sop_classes: Container[str] | None = None,
         sop_classes: SOPClassRegistry = STANDARD,
         allow_unknown: bool = False,
+        cache: AssociateCache | None = None,
     ) -> None:
-        self._upper = UpperLayer(role, limits=limits, timeouts=timeouts)
+        cache = AssociateCache(most=0) if cache is None else cache
+        self._upper = UpperLayer(role, limits=limits, timeouts=timeouts, cache=cache)
         self._agreement = Agreement(
             role,
             strict_roles=strict_roles,
@@ -95,6 +98,7 @@ class Connection:
             supported_sop_classes=supported_sop_classes,
             sop_classes=sop_classes,
             allow_unknown=allow_unknown,
+            cache=cache,
         )
         self._idle_release = idle_release
         self._events: deque[ConnectionEvent] = deque()
@@ -315,7 +319,7 @@ class Connection:
                     f"A-RELEASE-RQ while requests {what} are not answered: {sorted(ids)}"
                 )
 
-    def _establish(self, common_extended: Iterable[SOPClassCommonExtendedNegotiation]) -> None:
+    def _establish(self, common_extended: Sequence[SOPClassCommonExtendedNegotiation]) -> None:
         request, answer = self._upper.request, self._upper.answer
         assert request is not None
         assert answer is not None

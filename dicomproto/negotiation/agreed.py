@@ -100,14 +100,13 @@ def accepted_contexts(
     (`accepted_common_extended`).
     """
     usable = usable_contexts(rq, ac)
-    return contexts_in_use(usable, rq, ac, strict_roles=strict_roles, common_extended=common_extended)
+    return contexts_in_use(usable, rq, ac, strict_roles, common_extended)
 
 
 def contexts_in_use(
     usable: Iterable[UsableContext],
     rq: AssociateRQ,
     ac: AssociateAC,
-    *,
     strict_roles: bool,
     common_extended: Iterable[SOPClassCommonExtendedNegotiation],
 ) -> dict[int, AcceptedContext]:

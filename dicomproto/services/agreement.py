@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Mapping, Sequence
 from types import MappingProxyType
 
 from ..dimse.commands import CEchoRQ, CFindRQ, CGetRQ, CMoveRQ, CStoreRQ, NEventReportRQ, Request, Response
@@ -15,6 +15,7 @@ from ..negotiation import (
     rejected_contexts,
 )
 from ..negotiation.agreed import contexts_in_use
+from ..upper_layer.associate_cache import AssociateCache
 from ..upper_layer.contexts import UsableContext
 from ..upper_layer.events import Role
 from ..upper_layer.pdu import AssociateAC, AssociateRQ, SOPClassCommonExtendedNegotiation
@@ -43,6 +44,7 @@ class Agreement:
         supported_sop_classes: Container[str] | None,
         sop_classes: SOPClassRegistry,
         allow_unknown: bool,
+        cache: AssociateCache,
     ) -> None:
         self._role = role
         self._strict_roles = strict_roles
@@ -50,24 +52,27 @@ class Agreement:
         self._supported = supported_sop_classes
         self._sop_classes = sop_classes
         self._allow_unknown = allow_unknown
+        self._cache = cache
         self._rejected: dict[int, RejectedContext] | None = None
         # What was found of requests for the SOP class of their context, by context and kind.
         self._passed: set[tuple[bool, int, type[Request]]] = set()
         self._statuses: dict[tuple[int, int, type[Request]], Status] = {}
-        self.contexts: dict[int, AcceptedContext] = {}
+        self.contexts: Mapping[int, AcceptedContext] = {}
         """The accepted presentation contexts, by id."""
 
     def settle(
         self,
         request: AssociateRQ,
         answer: AssociateAC,
-        usable: Iterable[UsableContext],
-        common_extended: Iterable[SOPClassCommonExtendedNegotiation],
+        usable: Sequence[UsableContext],
+        common_extended: Sequence[SOPClassCommonExtendedNegotiation],
     ) -> None:
         """Take the `usable` contexts of an A-ASSOCIATE-AC; `common_extended` are the items to act on."""
-        self.contexts = contexts_in_use(
-            usable, request, answer, strict_roles=self._strict_roles, common_extended=common_extended
-        )
+        agreed = usable, request, answer, self._strict_roles, common_extended
+        if common_extended:
+            self.contexts = contexts_in_use(*agreed)
+        else:
+            self.contexts = self._cache.once(contexts_in_use, *agreed)
 
     def rejected(
         self, request: AssociateRQ | None, answer: AssociateAC | None

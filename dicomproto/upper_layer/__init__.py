@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .associate_cache import AssociateCache
 from .decoding import decode_pdu
 from .encoding import encode_pdu
 from .events import (
@@ -51,6 +52,7 @@ __all__ = [
     "PDU",
     "Abort",
     "AssociateAC",
+    "AssociateCache",
     "AssociateRJ",
     "AssociateRQ",
     "AsynchronousOperationsWindow",

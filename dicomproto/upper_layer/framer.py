@@ -15,6 +15,7 @@ from typing import Final
 from ..config import Limits
 from ..errors import InvalidPDU
 from ..record import maker_of
+from .associate_cache import AssociateCache
 from .decoding import check_pdv, decode_body
 from .events import NEED_DATA, NeedData, PDVChunk
 from .layout import (
@@ -55,8 +56,9 @@ def chunk_of(pdv: PlainPDV, warnings: tuple[str, ...] = ()) -> PDVChunk:
 class Framer:
     """Cuts a byte stream into PDUs and PDV chunks. Raises InvalidPDU with offsets into the stream."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, cache: AssociateCache | None = None) -> None:
         self._limits = limits
+        self._cache = AssociateCache(most=0) if cache is None else cache
         self._waiting: deque[memoryview] = deque()
         self._view = _NOTHING
         self._position = 0
@@ -330,6 +332,8 @@ class Framer:
         self._partial = bytearray()
         self._body = None
         try:
+            if pdu_type in (ASSOCIATE_RQ, ASSOCIATE_AC):
+                return self._cache.decode(pdu_type, body, self._limits)
             return decode_body(pdu_type, body, self._limits)
         except InvalidPDU as error:
             offset = self.pdu_offset + error.offset

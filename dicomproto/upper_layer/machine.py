@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from ..config import Limits, Timeouts
 from ..errors import InvalidPDU, LocalProtocolError
+from .associate_cache import AssociateCache
 from .conformance import MINIMUM_LENGTH, check_associate_ac, check_associate_rj, check_associate_rq
 from .contexts import UsableContext, usable_contexts
 from .encoding import encode_pdu
@@ -69,6 +70,22 @@ _RECEIVED_EVENTS: dict[type, tuple[str, str]] = {
 }
 
 
+def _checked_request(pdu: AssociateRQ) -> bytes:
+    check_associate_rq(pdu)
+    return encode_pdu(pdu)
+
+
+def _checked_answer(pdu: AssociateAC, request: AssociateRQ) -> bytes:
+    check_associate_ac(pdu, request)
+    return encode_pdu(pdu)
+
+
+def _usable(request: AssociateRQ, answer: AssociateAC) -> tuple[Sequence[UsableContext], frozenset[int]]:
+    """Return the usable contexts, and their ids."""
+    usable = usable_contexts(request, answer)
+    return usable, frozenset([proposal.context_id for proposal, _ in usable])
+
+
 def _given(name: str, given: T, kind: type[T]) -> T:
     if not isinstance(given, kind):  # any other value would count as the role of an acceptor
         raise TypeError(f"{name}: a {kind.__name__} is wanted, not {type(given).__name__}")
@@ -79,10 +96,18 @@ class UpperLayer:
     """One end of one association at the P-DATA level: for proxies, routers, test rigs and fuzzers.
 
     A requestor calls `send(AssociateRQ(...))`, then `transport_connected()` when the TCP connection
-    stands; an acceptor calls `transport_connected()` and waits for the AssociateRQ event.
+    stands; an acceptor calls `transport_connected()` and waits for the AssociateRQ event. A `cache` may serve
+    many associations.
     """
 
-    def __init__(self, role: Role, *, limits: Limits | None = None, timeouts: Timeouts | None = None) -> None:
+    def __init__(
+        self,
+        role: Role,
+        *,
+        limits: Limits | None = None,
+        timeouts: Timeouts | None = None,
+        cache: AssociateCache | None = None,
+    ) -> None:
         self.role: Role = _given("role", role, Role)
         self.limits: Limits = Limits() if limits is None else _given("limits", limits, Limits)
         self.timeouts: Timeouts = Timeouts() if timeouts is None else _given("timeouts", timeouts, Timeouts)
@@ -91,7 +116,7 @@ class UpperLayer:
         """The A-ASSOCIATE-RQ that was sent or received."""
         self.answer: AssociateAC | None = None
         """The A-ASSOCIATE-AC that was sent or received."""
-        self.usable: list[UsableContext] = []
+        self.usable: Sequence[UsableContext] = ()
         """The accepted presentation contexts: proposal and answer."""
         self.peer_maximum_length: int = UNLIMITED_LENGTH
         """Most bytes of a P-DATA-TF of ours after its header."""
@@ -101,7 +126,8 @@ class UpperLayer:
         It must not raise, and must not call this object.
         """
         self._encoded_request = b""  # until the transport connection stands
-        self._framer = Framer(self.limits)
+        self._cache = AssociateCache(most=0) if cache is None else cache
+        self._framer = Framer(self.limits, self._cache)
         self._events: deque[UpperLayerEvent] = deque()
         self._outbox: list[Buffer] = []
         self._accepted: frozenset[int] = frozenset()
@@ -222,17 +248,17 @@ class UpperLayer:
         if isinstance(pdu, AssociateRQ):
             if self.role is not Role.REQUESTOR:
                 raise LocalProtocolError("an acceptor sends no AssociateRQ")
-            check_associate_rq(pdu)
+            encoded = self._cache.once(_checked_request, pdu)
         elif isinstance(pdu, AssociateAC):
             assert self.request is not None
-            check_associate_ac(pdu, self.request)
-        elif isinstance(pdu, AssociateRJ):
-            check_associate_rj(pdu)
-        elif isinstance(pdu, PDataTF):
-            self._check_p_data(pdu)
-            self._fire(event, [encode_pdu(pdu)])
-            return
-        self._fire(event, (pdu, encode_pdu(pdu)))
+            encoded = self._cache.once(_checked_answer, pdu, self.request)
+        else:
+            if isinstance(pdu, AssociateRJ):
+                check_associate_rj(pdu)
+            elif isinstance(pdu, PDataTF):
+                self._check_p_data(pdu)
+            encoded = encode_pdu(pdu)
+        self._fire(event, [encoded] if isinstance(pdu, PDataTF) else (pdu, encoded))
 
     def _check_p_data(self, pdu: PDataTF) -> None:
         length = sum(memoryview(value.data).nbytes + 6 for value in pdu.values)
@@ -421,8 +447,7 @@ class UpperLayer:
         if self.role is Role.REQUESTOR:
             self._set_peer_maximum_length(peer_maximum_length)
         assert self.request is not None
-        self.usable = usable_contexts(self.request, answer)
-        self._accepted = frozenset([proposal.context_id for proposal, _ in self.usable])
+        self.usable, self._accepted = self._cache.once(_usable, self.request, answer)
 
     def _set_peer_maximum_length(self, announced: int | None) -> None:
         """Set the peer's maximum length: 0 is no limit (PS3.8 D.1), and an odd one is rounded down.

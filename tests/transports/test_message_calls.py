@@ -107,7 +107,7 @@ def test_an_association_takes_few_calls() -> None:
                 ae.associate("127.0.0.1", server.address[1]).release()
             finally:
                 user.end()
-    for calls, most in ((user, 515), (provider, 455)):
+    for calls, most in ((user, 340), (provider, 285)):
         count, by_function = calls.of_a_message()
         assert count <= most, (count, by_function)
 

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from ..streams.tcp import SocketStream
     from ..tls import Context as TLSContext
     from .ae import AECore
-    from .settings import Settings
+    from .settings import Settled
 
 T = TypeVar("T")
 S = TypeVar("S", bound="Stream")
@@ -60,7 +60,7 @@ class Rules:
     """The rules for one association with a server, from the settings at its request."""
 
     def __init__(
-        self, settings: Settings, ae_title: str | None, contexts: Iterable[SupportedContext] | None
+        self, settings: Settled, ae_title: str | None, contexts: Iterable[SupportedContext] | None
     ) -> None:
         self.settings = settings
         self.policy: AcceptorPolicy = settings.policy(ae_title, contexts)
@@ -280,7 +280,7 @@ class ServerCore:
         if refusal is not None:
             return refusal, policy
         # Handlers do not see requests that the policy rejects by itself.
-        answer = negotiate(rq, policy)
+        answer = rules.settings.negotiate(rq, policy)
         if isinstance(answer, AssociateRJ):
             if place.leaver is None:
                 return answer, policy

@@ -23,7 +23,7 @@ from ..association.log_lines import log_acceptance, log_connection
 from ..error_text import shown, uid_named
 from ..streams.addresses import name_of
 from ..streams.supplied import check_stream
-from .settings import Settings
+from .settings import RequestKey, Settled
 
 if TYPE_CHECKING:
     from dicomproto.config import Timeouts
@@ -46,7 +46,7 @@ T = TypeVar("T")
 
 
 def request_of(
-    settings: Settings,
+    settings: Settled,
     contexts: Iterable[Context] | None,
     called: str | bytes,
     calling: str | bytes | None,
@@ -54,7 +54,37 @@ def request_of(
     items: Iterable[object],
     operations_window: AsynchronousOperationsWindow | None,
 ) -> AssociateRQ:
-    """Return the A-ASSOCIATE-RQ from the arguments, and from the settings where an argument is None."""
+    """Return the A-ASSOCIATE-RQ from the arguments, and from the settings where an argument is None.
+
+    The request of earlier associations is returned again if it would be the same.
+    """
+    key = _key_of(called, calling, max_pdu)
+    if key is None or contexts is not None or operations_window is not None or items:
+        return _new_request(settings, contexts, called, calling, max_pdu, items, operations_window)
+    known = settings.request(key)
+    if known is None:
+        known = _new_request(settings, None, called, calling, max_pdu, (), None)
+        settings.keep_request(key, known)
+    return known
+
+
+def _key_of(called: object, calling: object, max_pdu: int | None) -> RequestKey | None:
+    """Return the key of a request, None if the AE titles are none."""
+    if not isinstance(called, str | bytes) or not isinstance(calling, str | bytes | None):
+        return None
+    return called, calling, max_pdu
+
+
+def _new_request(
+    settings: Settled,
+    contexts: Iterable[Context] | None,
+    called: str | bytes,
+    calling: str | bytes | None,
+    max_pdu: int | None,
+    items: Iterable[object],
+    operations_window: AsynchronousOperationsWindow | None,
+) -> AssociateRQ:
+    """Return the A-ASSOCIATE-RQ from the arguments, checked."""
     proposals = settings.proposals(contexts)
     if not proposals:
         raise LocalProtocolError(

@@ -21,6 +21,7 @@ from dicomproto.negotiation import (
     SupportedContext,
     accept_anything,
     index_supported,
+    negotiate,
 )
 from dicomproto.services import STANDARD, ServiceClass, SOPClassRegistry
 from dicomproto.uids import (
@@ -28,8 +29,9 @@ from dicomproto.uids import (
     IMPLEMENTATION_VERSION_NAME,
     is_valid_uid,
 )
+from dicomproto.upper_layer.associate_cache import AssociateCache
 from dicomproto.upper_layer.events import Role
-from dicomproto.upper_layer.pdu import PresentationContextRQ
+from dicomproto.upper_layer.pdu import AssociateAC, AssociateRJ, AssociateRQ, PresentationContextRQ
 
 from ..arguments import (
     Context,
@@ -68,6 +70,7 @@ if TYPE_CHECKING:
     from ..uid_types import ShownRequestedContext
 
 MAXIMUM_ASSOCIATIONS = 10
+_MOST_REQUESTS = 32
 MAXIMUM_COLLECTED = 2 * 1024 * 1024 * 1024
 
 DEFAULTS: dict[str, object] = {
@@ -180,7 +183,7 @@ class Settings(NamedTimeouts):
     _requested: list[tuple[str, tuple[str, ...]]]
     _supported: dict[str, SupportedContext]
     _revision: object  # replaced at each change
-    _settled: tuple[object, Settings] | None
+    _settled: tuple[object, Settled] | None
     """A copy of the settings, with its revision."""
 
     def __init__(
@@ -229,7 +232,7 @@ class Settings(NamedTimeouts):
     def _note_change(self) -> None:
         vars(self)["_revision"] = object()
 
-    def settled(self) -> Settings:
+    def settled(self) -> Settled:
         """Return an unchanging copy of the settings; the same object until a setting changes."""
         revision, settled = self._revision, self._settled
         if (
@@ -241,8 +244,8 @@ class Settings(NamedTimeouts):
         values = {name: value for name, value in vars(self).copy().items() if name in _KEPT}
         for name in ("_requested", "_supported", "move_destinations"):
             values[name] = values[name].copy()
-        copied = Settings.__new__(Settings)
-        vars(copied).update(values, _revision=revision, _settled=None)
+        copied = Settled.__new__(Settled)
+        vars(copied).update(values, _revision=revision, _settled=None, _cache=AssociateCache(), _requests={})
         vars(self)["_settled"] = revision, copied
         return copied
 
@@ -369,38 +372,6 @@ class Settings(NamedTimeouts):
         """
         self.sop_classes = self.sop_classes.with_sop_class(uid, keyword, service_class, dimse_msg_type)
 
-    def new_connection(
-        self,
-        role: Role,
-        supported_sop_classes: Container[str] | None = None,
-        *,
-        timeouts: Timeouts | None = None,
-        strict_roles: bool | None = None,
-        allow_unknown: bool | None = None,
-        pack_pdvs: bool = False,
-    ) -> Connection:
-        """Return an engine with the settings of this application entity, except for those given.
-
-        `supported_sop_classes` is for acceptors only.
-        """
-        sop_classes = self.sop_classes
-        if self.unrestricted_storage and role is Role.ACCEPTOR:
-            sop_classes = sop_classes.replace(unknown=ServiceClass.STORAGE)
-        if self.unrestricted_storage or self.unknown_context is not None:
-            supported_sop_classes = None  # `unknown_context` may accept any
-        return Connection(
-            role,
-            limits=self.limits,
-            timeouts=timeouts or self.timeouts,
-            strict_roles=self.strict_roles if strict_roles is None else strict_roles,
-            pack_pdvs=pack_pdvs,
-            strict_dispatch=self.strict_dispatch,
-            idle_release=self.idle_release,
-            supported_sop_classes=supported_sop_classes,
-            sop_classes=sop_classes,
-            allow_unknown=self.allow_unknown if allow_unknown is None else allow_unknown,
-        )
-
     def connecting(self, backend: Backend) -> Backend:
         """Return the backend for requested associations: the given one, or one that uses `connect`."""
         return backend if self.connect is None else connecting_by(self.connect, backend)
@@ -432,6 +403,69 @@ class Settings(NamedTimeouts):
             called_ae_titles=ae_titles(called) or None,
             calling_ae_titles=ae_titles(self.require_calling_aet) or None,
         )
+
+
+RequestKey = tuple[str | bytes, str | bytes | None, int | None]
+"""Called and calling AE title and maximum length, as they are given to `associate`."""
+
+
+class Settled(Settings):
+    """Settings that do not change, with the PDUs that their associations keep for one another."""
+
+    _cache: AssociateCache
+    _requests: dict[RequestKey, AssociateRQ]
+
+    def new_connection(
+        self,
+        role: Role,
+        supported_sop_classes: Container[str] | None = None,
+        *,
+        timeouts: Timeouts | None = None,
+        strict_roles: bool | None = None,
+        allow_unknown: bool | None = None,
+        pack_pdvs: bool = False,
+    ) -> Connection:
+        """Return an engine with these settings, except for those given.
+
+        `supported_sop_classes` is for acceptors only.
+        """
+        sop_classes = self.sop_classes
+        if self.unrestricted_storage and role is Role.ACCEPTOR:
+            sop_classes = sop_classes.replace(unknown=ServiceClass.STORAGE)
+        if self.unrestricted_storage or self.unknown_context is not None:
+            supported_sop_classes = None  # `unknown_context` may accept any
+        return Connection(
+            role,
+            limits=self.limits,
+            timeouts=timeouts or self.timeouts,
+            strict_roles=self.strict_roles if strict_roles is None else strict_roles,
+            pack_pdvs=pack_pdvs,
+            strict_dispatch=self.strict_dispatch,
+            idle_release=self.idle_release,
+            supported_sop_classes=supported_sop_classes,
+            sop_classes=sop_classes,
+            allow_unknown=self.allow_unknown if allow_unknown is None else allow_unknown,
+            cache=self._cache,
+        )
+
+    def request(self, key: RequestKey) -> AssociateRQ | None:
+        """Return the request that was kept under a key; None without one."""
+        rq = self._requests.get(key)
+        self._cache.keep(rq)  # it may have forgotten it
+        return rq
+
+    def keep_request(self, key: RequestKey, rq: AssociateRQ) -> None:
+        """Keep a request that consists of the key and these settings."""
+        if len(self._requests) >= _MOST_REQUESTS:
+            self._requests.clear()
+        self._requests[key] = rq
+        self._cache.keep(rq)
+
+    def negotiate(self, rq: AssociateRQ, policy: AcceptorPolicy) -> AssociateAC | AssociateRJ:
+        """Return the answer to a request by the `policy` of these settings."""
+        if self.unknown_context is not None and not self.unrestricted_storage:
+            return negotiate(rq, policy)  # the user's function may answer differently each time
+        return self._cache.once(negotiate, rq, policy)
 
 
 # --- names and values ---------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from ._provider import serve
 if TYPE_CHECKING:
     from dicomproto.connection import Connection
 
-    from ..entity.settings import Settings
+    from ..entity.settings import Settings, Settled
     from ..events.handlers import Handlers
     from ..streams.interface import Backend, Stream
 
@@ -65,7 +65,7 @@ class Core(blocking.AE):
         super().__init__("PYNETDICOM")
         vars(self).update(_face=face, _taken=())
 
-    def settled(self) -> Settings:
+    def settled(self) -> Settled:
         """Return the present settings."""
         face = vars(self)["_face"]
         wanted = (
