@@ -413,6 +413,17 @@ def test_quickack_is_armed_before_a_wait_for_the_rest_of_what_comes() -> None:
     left.close()
 
 
+def test_a_receive_after_the_close_fails() -> None:
+    left, right = socket_pair()
+    stream = SocketStream(right, PollWaiter(right))
+    left.sendall(b"all of it")
+    assert blocking.run(stream.receive(None)) == b"all of it"
+    stream.close_now()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        blocking.run(stream.receive(None))
+    left.close()
+
+
 def test_one_system_call_for_many_buffers() -> None:
     left, right = socket_pair()
     recording = Recording(right)

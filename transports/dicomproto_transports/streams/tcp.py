@@ -383,6 +383,7 @@ class SocketStream:
         with _interrupting:
             self._closed = True
             self._waiter.close()
+        self._is_drained = False  # nothing is waited for any more: a receive fails
         if self._owner is not None:
             self._owner.remove(self)
         if self._cut:
