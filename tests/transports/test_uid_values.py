@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
+from copy import copy
 from io import BytesIO
 from typing import Any
 
@@ -16,7 +18,7 @@ from dicomproto.upper_layer.pdu import (
     SOPClassCommonExtendedNegotiation,
     SOPClassExtendedNegotiation,
 )
-from dicomproto_transports import evt
+from dicomproto_transports import VerificationPresentationContexts, build_context, evt
 from tests.associations import CT_IMAGE, associated, data_set, make_ae, make_server, part10
 from tests.backends import AnyBackend
 
@@ -117,14 +119,23 @@ def test_contexts_of_an_entity_show_uids_of_pydicom(backend: AnyBackend) -> None
     assert ae.requested_contexts[-1].abstract_syntax.keyword == "CTImageStorage"
 
 
+def test_contexts_that_are_built_or_ready_made_show_uids_of_pydicom() -> None:
+    for context in (build_context(CT_IMAGE), *VerificationPresentationContexts):
+        assert_uids(context.abstract_syntax, *context.transfer_syntaxes, *context.transfer_syntax)
+        assert context == context.replace() == copy(context) == pickle.loads(pickle.dumps(context))
+        assert hash(context) == hash(copy(context))
+    assert build_context(CT_IMAGE).abstract_syntax.name == "CT Image Storage"
+
+
 def test_pydicom_is_not_imported_before_a_program_asks() -> None:
     program = f"""
 import sys
 from io import BytesIO
 from dicomproto_transports import evt
+from dicomproto_transports import VerificationPresentationContexts
 from dicomproto_transports.blocking import AE
 ae = AE()
-ae.add_requested_context({VERIFICATION!r})
+ae.requested_contexts = VerificationPresentationContexts
 ae.add_supported_context({VERIFICATION!r})
 def echo(event):
     seen.append("pydicom" in sys.modules)

@@ -25,7 +25,7 @@ from .checks import (
     truth,
     wrong,
 )
-from .contexts import ABSTRACT_SYNTAX, TRANSFER_SYNTAX, plain_uid
+from .contexts import ABSTRACT_SYNTAX, TRANSFER_SYNTAX, held_by, plain_uid
 from .error_text import named
 
 if TYPE_CHECKING:
@@ -192,7 +192,9 @@ def role(**argument: object) -> bool | None:
 
 def proposal_of(context: object) -> tuple[str, tuple[str, ...]]:
     """Return the SOP class and transfer syntaxes of a context of any form."""
-    if isinstance(context, PresentationContextRQ | SupportedContext):
+    if isinstance(context, PresentationContextRQ):
+        context = held_by(context)
+    if isinstance(context, SupportedContext):
         return context_uid(context.abstract_syntax), transfer_syntaxes(context.transfer_syntaxes)
     if isinstance(context, str):
         return context_uid(context), DEFAULT_TRANSFER_SYNTAXES

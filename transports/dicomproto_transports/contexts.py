@@ -16,14 +16,41 @@ from dicomproto.uids import DEFAULT_TRANSFER_SYNTAXES as _DEFAULT
 from dicomproto.uids import is_valid_uid, normalize_uid
 from dicomproto.upper_layer.pdu import PresentationContextRQ, RoleSelection
 
+if TYPE_CHECKING:
+    from pydicom.uid import UID
+
+
+_HELD = vars(PresentationContextRQ)
+"""The members that hold the UIDs of a context."""
+
+
+def _by_pydicom(name: str) -> property:
+    """Return a property that shows the UIDs of a field as pydicom's, made when a program asks for them."""
+
+    def shown(context: PresentationContext) -> UID | tuple[UID, ...]:
+        held = _HELD[name].__get__(context)
+        return uid_of(held) if isinstance(held, str) else tuple([uid_of(uid) for uid in held])
+
+    return property(shown, _HELD[name].__set__)
+
+
+def held_by(context: PresentationContextRQ) -> tuple[str, tuple[str, ...]]:
+    """Return the SOP class and the transfer syntaxes of a context as it holds them: plain text, mostly."""
+    return _HELD["abstract_syntax"].__get__(context), _HELD["transfer_syntaxes"].__get__(context)
+
 
 class PresentationContext(PresentationContextRQ):
     """A SOP class with transfer syntaxes, to be proposed or supported.
 
-    `context_id` is 0 unless it is one of the `requested_contexts` of an application entity.
+    `context_id` is 0 unless it is one of the `requested_contexts` of an application entity. The UIDs are
+    `pydicom.uid.UID`, though type checkers know text alone.
     """
 
     context_id: int = 0
+
+    if not TYPE_CHECKING:
+        abstract_syntax = _by_pydicom("abstract_syntax")
+        transfer_syntaxes = _by_pydicom("transfer_syntaxes")
 
     @property
     def transfer_syntax(self) -> tuple[str, ...]:
@@ -189,6 +216,14 @@ def build_role(uid: str, scu_role: bool = False, scp_role: bool = False) -> Role
 
 ABSTRACT_SYNTAX = "an abstract syntax"
 TRANSFER_SYNTAX = "a transfer syntax"
+
+
+def uid_of(text: str) -> UID:
+    """Return a UID without padding; pydicom would warn of one that a peer sent and PS3.5 does not allow."""
+    from pydicom import config  # not at the top: it takes a tenth of a second to import
+    from pydicom.uid import UID
+
+    return UID(normalize_uid(text), config.IGNORE)
 
 
 def plain_uid(what: str, given: object) -> str:

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeVar, overload
 
 from dicomproto.record import Record
-from dicomproto.uids import normalize_uid
+
+from .contexts import uid_of
 
 R = TypeVar("R", bound=Record)
 V = TypeVar("V")
@@ -35,14 +36,6 @@ _UID_FIELDS = frozenset(
     )
 )  # fmt: skip
 """The fields of commands and presentation contexts that hold a UID, or several."""
-
-
-def uid_of(text: str) -> UID:
-    """Return a UID without padding; pydicom would warn of one that a peer sent and PS3.5 does not allow."""
-    from pydicom import config
-    from pydicom.uid import UID
-
-    return UID(normalize_uid(text), config.IGNORE)
 
 
 def by_uid(given: Iterable[tuple[str, V]]) -> dict[UID, V]:

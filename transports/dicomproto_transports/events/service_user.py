@@ -15,7 +15,8 @@ from dicomproto.upper_layer.pdu import (
     UserIdentityRQ,
 )
 
-from ..uid_values import by_uid, uid_of, with_uids
+from ..contexts import uid_of
+from ..uid_values import by_uid, with_uids
 
 if TYPE_CHECKING:
     from pydicom.uid import UID
