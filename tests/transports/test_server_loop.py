@@ -18,7 +18,8 @@ from dicomproto_transports.server.tasks import Server as AsyncServer
 from dicomproto_transports.streams import event_loop as _event_loop
 from dicomproto_transports.streams.blocking_waits import PollWaiter
 from dicomproto_transports.streams.interface import Backend, ServerShutdown, Stream
-from dicomproto_transports.streams.listening import accept, listen
+from dicomproto_transports.streams.listening import accept, listen, listeners
+from dicomproto_transports.streams.tcp import SocketStream
 from tests.associations import associate, make_server
 from tests.backends import LONGEST_WAIT, AnyBackend, Async, socket_pair
 
@@ -569,3 +570,29 @@ def test_a_server_that_was_left_at_once(async_backend: Async) -> None:
             pass
 
     async_backend.run(scenario)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+@pytest.mark.parametrize("is_given", [False, True], ids=["bound here", "given"])
+def test_accepted_connections_have_the_options_of_ours(host: str, is_given: bool) -> None:
+    """Those of a given listener may wait there before its options could be set."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    given = socket.create_server((host, 0), family=family)
+    (listener,) = (given,) if is_given else listen((host, 0))
+    with given, listener, socket.create_connection(listener.getsockname()[:2]), socket.socket(family) as ours:
+        listeners(listener)
+        SocketStream(ours, PollWaiter(ours))
+        taken: list[socket.socket] = []
+
+        def make_waiter(sock: socket.socket | int) -> PollWaiter:
+            assert isinstance(sock, socket.socket)
+            taken.append(sock)
+            return PollWaiter(sock)
+
+        stream = accept(listener, make_waiter)
+        assert stream is not None
+        names = ("TCP_NODELAY", "TCP_KEEPIDLE", "TCP_KEEPALIVE", "TCP_KEEPINTVL", "TCP_KEEPCNT")
+        options = [(socket.IPPROTO_TCP, getattr(socket, name)) for name in names if hasattr(socket, name)]
+        options.append((socket.SOL_SOCKET, socket.SO_KEEPALIVE))
+        assert [taken[0].getsockopt(*one) for one in options] == [ours.getsockopt(*one) for one in options]
+        blocking.run(stream.close([], 0))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from ..arguments import is_local_address
 from ..checks import checked, truth, wrong
 from .addresses import Address, plain_address
-from .tcp import MakeWaiter, SocketStream, StreamOwner
+from .tcp import INHERITS_OPTIONS, MakeWaiter, SocketStream, StreamOwner, set_options
 
 BACKLOG = 1024
 """Connections that the kernel may keep for us; it may have a lower limit."""
@@ -27,6 +27,10 @@ _GONE = (
 _NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 _FIRST_DESCRIPTOR = 3  # SD_LISTEN_FDS_START
+
+
+class _BoundHere(socket.socket):
+    """A listener whose options were set before it could have a connection."""
 
 
 def listeners(where: ListenOn, *, reuse_port: bool = False) -> list[socket.socket]:
@@ -102,13 +106,15 @@ def listen(
 def _listen_at(
     family: int, address: tuple[object, ...], backlog: int, reuse_port: bool, both: bool = False
 ) -> socket.socket:
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener = _BoundHere(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if reuse_port:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not both)
+        if INHERITS_OPTIONS:
+            set_options(listener)
         listener.bind(address)
         listener.listen(backlog)
         listener.setblocking(False)
@@ -154,6 +160,7 @@ def accept(
                 raise
             continue
         try:
-            return SocketStream(sock, make_waiter(sock), owner=owner)
+            inherits = INHERITS_OPTIONS and isinstance(listener, _BoundHere)
+            return SocketStream(sock, make_waiter(sock), owner=owner, has_options=inherits)
         except OSError:  # gone again already
             sock.close()

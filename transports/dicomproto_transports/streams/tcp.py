@@ -21,6 +21,7 @@ from __future__ import annotations
 import select
 import socket
 import struct
+import sys
 import threading
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Sequence
@@ -73,6 +74,16 @@ _OPTIONS = [
     ),
 ]
 """Set on every connection: (level, option, value)."""
+
+INHERITS_OPTIONS = sys.platform == "linux"
+"""Whether an accepted connection has the options of its listener (tcp(7)); elsewhere it has some of them."""
+
+
+def set_options(sock: RawSocket) -> None:
+    """Set the options of a connection, or those that a listener hands on to its connections."""
+    with suppress(OSError):  # macOS refuses options on a connection that is gone already
+        for level, option, value in _OPTIONS:
+            sock.setsockopt(level, option, value)
 
 
 def _keep_freed_memory() -> None:
@@ -159,7 +170,7 @@ class SocketStream:
 
     The side that closes a connection first cannot use its two ports again for a minute (TIME_WAIT, RFC 9293
     3.6). With `spares_port` the stream waits for the peer to close, until the deadline and 0.1 s at least,
-    and then resets the connection.
+    and then resets the connection. `has_options` says that `set_options` is not needed.
     """
 
     def __init__(
@@ -169,6 +180,7 @@ class SocketStream:
         *,
         spares_port: bool = False,
         owner: StreamOwner | None = None,
+        has_options: bool = False,
     ) -> None:
         self._sock = sock
         self._waiter = waiter
@@ -189,10 +201,8 @@ class SocketStream:
         sock.setblocking(False)
         is_inet = sock.family in _INET  # the family is made an enumerated value each time
         self._quickack = _QUICKACK if is_inet else None
-        if is_inet:
-            with suppress(OSError):  # macOS refuses options on a connection that is gone already
-                for level, option, value in _OPTIONS:
-                    sock.setsockopt(level, option, value)
+        if is_inet and not has_options:
+            set_options(sock)
 
     def __repr__(self) -> str:
         return f"<SocketStream {self.local_address} - {self.peer_address}>"
