@@ -35,7 +35,7 @@ IMPLEMENTATION_CLASS_UID = "2.25.309536743520180466219374226474853067201"
 IMPLEMENTATION_VERSION_NAME = "DICOMPROTO_010"
 """Sent in item 55H, at most 16 characters (PS3.7 D.3.3.2)."""
 
-_VALID_UID = re.compile(r"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*")
+_VALID_UID = re.compile(r"(?:0|[1-9][0-9]*+)(?:\.(?:0|[1-9][0-9]*+))*+")
 
 
 def normalize_uid(uid: str) -> str:

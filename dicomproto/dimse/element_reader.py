@@ -31,18 +31,13 @@ def _read_short(raw: bytes, keyword: str, warnings: list[str]) -> object:
 
 def read_uid(raw: bytes, keyword: str, warnings: list[str]) -> object:
     """Read a UID without its padding; None if it is empty."""
-    if raw[-1:] == b"\0":
-        raw = raw[:-1]
-    text = raw.decode("latin-1")
-    if len(raw) <= MAXIMUM_UID_LENGTH and raw.replace(b".", b"").isdigit():
-        # A quick test for most valid UIDs: no empty component, and no leading zero but in "0" itself.
-        dotted = b"." + raw + b"."
-        if b".." not in dotted and b".0" not in dotted.replace(b".0.", b"."):
-            return text
+    text = (raw[:-1] if raw[-1:] == b"\0" else raw).decode("latin-1")
+    if is_valid_uid(text):
+        return text
     if "\\" in text:
         # All values are kept: the first one alone would name another object.
         warnings.append(f"several-values: {keyword}")
-    elif text and not is_valid_uid(text):
+    elif text:
         warnings.append(f"invalid-uid: {keyword}")
     return text or None
 

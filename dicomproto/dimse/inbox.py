@@ -44,6 +44,9 @@ class Inbox:
         if type(item) is DataSetChunk and not self._drops_data_set:
             self._emit(item)
             return None
+        if type(item) is CommandReceived:
+            self._drops_data_set = False
+            return item
         return self.take(chunk_of(pdv)) if item is None else self._sorted(item)
 
     def take(self, chunk: PDVChunk) -> CommandReceived | None:

@@ -7,8 +7,8 @@ import pytest
 from tests.benchmarks.engine import calls, tasks
 
 MOST = {
-    "C-ECHO, SCP": 45,
-    "C-ECHO, SCU": 46,
+    "C-ECHO, SCP": 44,
+    "C-ECHO, SCU": 45,
     "C-STORE 40 KB, SCP": 53,
     "C-STORE 40 KB, SCU": 53,
     "C-STORE 525 KB, SCP": 173,
