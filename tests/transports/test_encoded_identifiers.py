@@ -58,6 +58,23 @@ def test_matches_may_be_bytes(backend: AnyBackend, syntax: str, kind: Any) -> No
     assert type(asked[0]) is bytes
 
 
+def test_deflated_bytes_of_an_odd_length_are_padded(backend: AnyBackend) -> None:
+    """zlib ends where it ends (PS3.5 A.5)."""
+    plain = (encode_data_set(dataset(PatientID="P" * size), EXPLICIT) for size in range(2, 64, 2))
+    odd = next(data for one in plain if len(data := zlib.compress(one, wbits=-15)) & 1)
+
+    def find(event: evt.FindEvent) -> Iterator[tuple[int, object]]:
+        yield 0xFF00, odd
+
+    async def main() -> None:
+        ae = an_ae(backend, DEFLATED)
+        async with associated(backend, make_server(backend, [(evt.EVT_C_FIND, find)], ae), ae) as assoc:
+            sent = [data async for _, data in assoc.send_c_find(QUERY, FIND).encoded()]
+            assert sent == [odd + b"\0", None]
+
+    backend.run(main)
+
+
 def find_three(event: evt.FindEvent) -> Iterator[tuple[int, object]]:
     yield 0xFF00, MATCHES[0]
     yield 0xFF00, MATCHES[1]
@@ -130,6 +147,8 @@ BAD = {
     "with a command": (EXPLICIT, b"\0\0\0\x01US\x02\0\x01\0" + NAME),
     "not deflated": (DEFLATED, NAME),
     "deflated and cut": (DEFLATED, zlib.compress(NAME[:-2], wbits=-15)),
+    "nothing, deflated": (DEFLATED, zlib.compress(b"", wbits=-15)),
+    "with File Meta, deflated": (DEFLATED, zlib.compress(part10(NAME)[132:], wbits=-15)),
     "text": (EXPLICIT, b"DOE^JANE"),
 }
 

@@ -141,15 +141,32 @@ def is_encoded(identifier: object) -> TypeGuard[bytes | bytearray | memoryview]:
 
 
 def encode_identifier(identifier: Dataset | bytes, encoding: Encoding, transfer_syntax: str) -> bytes:
-    """Return an identifier in `transfer_syntax`. Raises DataSetError, also if given bytes are not that."""
+    """Return an identifier in `transfer_syntax`. Raises DataSetError, also if given bytes are not that.
+
+    Given bytes that are deflated may have an odd length; a NUL pads them (PS3.5 A.5).
+    """
     if not isinstance(identifier, bytes):
         return encoding.encode(identifier, transfer_syntax)
     syntax = normalize_uid(transfer_syntax)
-    if syntax == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
-        from dicomproto.datasets import decode_data_set
+    is_deflated = syntax == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
+    first = _first_group_deflated(identifier) if is_deflated else _first_group(identifier, syntax)
+    if first <= 2:
+        raise DataSetError("an encoded identifier begins with elements of a command or of File Meta")
+    return identifier + b"\0" if len(identifier) & 1 else identifier
 
-        decode_data_set(identifier, syntax, file_meta=False)
-        return identifier
+
+def _first_group_deflated(identifier: bytes) -> int:
+    """Return the group of the first element of a deflated identifier, which is checked."""
+    from dicomproto.datasets import decode_data_set
+
+    tags = decode_data_set(identifier, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, file_meta=False).keys()
+    if not tags:
+        raise DataSetError("an encoded identifier has no elements")
+    return min(tags) >> 16
+
+
+def _first_group(identifier: bytes, syntax: str) -> int:
+    """Return the group of the first element of an identifier, which is checked."""
     walk = Walk(syntax)
     walk.feed(identifier)
     walk.finish()
@@ -157,6 +174,4 @@ def encode_identifier(identifier: Dataset | bytes, encoding: Encoding, transfer_
         fault = walk.warnings[0] if walk.warnings else "no elements can be found"
         raise DataSetError(f"an encoded identifier is not in the transfer syntax of its context: {fault}")
     order: Literal["big", "little"] = "big" if syntax == EXPLICIT_VR_BIG_ENDIAN else "little"
-    if int.from_bytes(identifier[:2], order) <= 2:
-        raise DataSetError("an encoded identifier begins with elements of a command or of File Meta")
-    return identifier
+    return int.from_bytes(identifier[:2], order)
