@@ -16,7 +16,7 @@ from pydicom.multival import MultiValue
 from pydicom.uid import UID
 from pydicom.valuerep import IS, DSdecimal, DSfloat, PersonName
 
-from .characters import EXTENDED_VRS, is_plain
+from .characters import EXTENDED_VRS
 from .headers import LONG_VRS, SHORT_VRS
 
 ASCII_VRS = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "UR"})
@@ -114,7 +114,7 @@ class PlainElements:
                 return False
             if element.is_little_endian is not self._is_little_endian or vr not in _COPIED:
                 return False
-            if vr in EXTENDED_VRS and not is_plain(value):
+            if vr in EXTENDED_VRS and not (value.isascii() and b"\x1b" not in value):
                 return False
         elif type(element) is DataElement and not element.is_undefined_length:
             vr, value = element.VR, element.value

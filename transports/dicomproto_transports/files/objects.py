@@ -158,12 +158,15 @@ class DatasetToSend:
 
         self._dataset = dataset
         with Quiet():
-            for keyword in ("SOPClassUID", "SOPInstanceUID"):
-                if not getattr(dataset, keyword, None):
-                    raise ValueError(f"the data set has no {keyword}, which C-STORE needs")
-            self.sop_class_uid: str = str(dataset.SOPClassUID)
-            self.sop_instance_uid: str = str(dataset.SOPInstanceUID)
+            self.sop_class_uid: str = self._uid("SOPClassUID")
+            self.sop_instance_uid: str = self._uid("SOPInstanceUID")
             self.transfer_syntax_uid: str = _transfer_syntax_of(dataset)
+
+    def _uid(self, keyword: str) -> str:
+        uid = getattr(self._dataset, keyword, None)
+        if not uid:
+            raise ValueError(f"the data set has no {keyword}, which C-STORE needs")
+        return str(uid)
 
     def source(self, size: int, buffers: PieceBuffers, peer: Peer) -> Source:
         return self.converted(self.transfer_syntax_uid, size, peer)
@@ -202,12 +205,12 @@ def prepare(what: object, *, send_truncated: bool = False) -> ObjectToSend:
         return FileToSend(
             open(path, "rb", buffering=0), path, is_ours=True, known=known, send_truncated=send_truncated
         )
+    if is_data_set(what):
+        return DatasetToSend(cast("Dataset", what))
     if hasattr(what, "readinto") and not _is_text(what):
         file = cast("ObjectFile", what)
         name = str(getattr(file, "name", "the file"))
         return FileToSend(file, name, is_ours=False, send_truncated=send_truncated)
-    if is_data_set(what):
-        return DatasetToSend(cast("Dataset", what))
     raise TypeError(
         f"a pydicom Dataset, the path of a DICOM file or an open binary file is wanted, not {_advised(what)}"
     )
