@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from typing import Any
 
 import pytest
@@ -184,6 +186,8 @@ def test_roles_of_the_contexts_of_an_entity() -> None:
         ct.scu_role = "yes"  # type: ignore[assignment]
     with pytest.raises(AttributeError, match=r"is immutable; use replace\(abstract_syntax=...\)"):
         ct.abstract_syntax = MR_IMAGE  # type: ignore[misc]
+    with pytest.raises(AttributeError, match=r"add_supported_context\(\) and remove_supported_context\(\)"):
+        ct.transfer_syntax = [IMPLICIT_VR_LITTLE_ENDIAN]  # type: ignore[assignment, misc]
     ae.remove_supported_context(MR_IMAGE)
     mr.scp_role = False
     assert ae.supported_contexts == [ct]
@@ -199,6 +203,27 @@ def test_roles_of_the_contexts_of_an_entity() -> None:
         ae.requested_contexts[0].scp_role = True  # type: ignore[attr-defined]
     with pytest.raises(AttributeError, match=r"use replace\(transfer_syntaxes=...\)"):
         ae.requested_contexts[0].transfer_syntax = ()  # type: ignore[misc]
+
+
+def test_supported_contexts_are_read_while_another_thread_removes_some() -> None:
+    ae = AECore()
+    ae.supported_contexts = [VERIFICATION, CT_IMAGE]
+    is_over = threading.Event()
+
+    def change() -> None:
+        while not is_over.is_set():
+            ae.remove_supported_context(CT_IMAGE)
+            ae.add_supported_context(CT_IMAGE)
+
+    thread, interval = threading.Thread(target=change), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        thread.start()
+        assert {len(ae.supported_contexts) for _ in range(2000)} <= {1, 2}
+    finally:
+        is_over.set()
+        thread.join()
+        sys.setswitchinterval(interval)
 
 
 def test_contexts_that_are_none() -> None:

@@ -60,6 +60,9 @@ class EntityContext(_Noted, SupportedContext):
     if not TYPE_CHECKING:  # with it, a checker would allow any name to be set
 
         def __setattr__(self, name: str, value: object) -> None:
+            if name in ("transfer_syntax", "transfer_syntaxes"):
+                how = "add_supported_context() and remove_supported_context() of the AE change them"
+                raise AttributeError(f"the {name} of an EntityContext cannot be set: {how}")
             set_role = vars(self).get("set_role")
             if set_role is None or name not in ("scu_role", "scp_role"):
                 super().__setattr__(name, value)  # says why not

@@ -310,7 +310,8 @@ class Settings(NamedTimeouts):
         Contexts of any form that are assigned are added to them, as by `add_supported_context`; an empty list
         removes all. The roles of each can be set: `for cx in ae.supported_contexts: cx.scp_role = True`.
         """
-        return [entity_context(self._supported[uid], self._set_role) for uid in sorted(self._supported)]
+        supported = self._supported.copy()  # other threads may change it
+        return [entity_context(supported[uid], self._set_role) for uid in sorted(supported)]
 
     @supported_contexts.setter
     def supported_contexts(self, contexts: Iterable[Context | SupportedContext]) -> None:
