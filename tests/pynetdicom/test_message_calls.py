@@ -18,7 +18,7 @@ from tests.transports.test_message_calls import CT_SMALL, MESSAGES, WARM_UP, Cal
 
 @pytest.mark.parametrize(
     ("event", "most_of_user", "most_of_provider"),
-    [(pynetdicom.evt.EVT_C_STORE, 221, 147), (pynetdicom.evt.EVT_C_ECHO, 105, 105)],
+    [(pynetdicom.evt.EVT_C_STORE, 211, 131), (pynetdicom.evt.EVT_C_ECHO, 94, 93)],
     ids=["C-STORE", "C-ECHO"],
 )
 def test_a_message_takes_few_calls(event: Any, most_of_user: int, most_of_provider: int) -> None:

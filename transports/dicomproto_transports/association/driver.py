@@ -48,7 +48,13 @@ if TYPE_CHECKING:
 
 _TERMINAL_KINDS = frozenset(get_args(Terminal))
 
-# Most reads of available bytes of one message between two checks of the deadlines.
+# Seconds; most input comes within this time, so that a wait begins without the deadlines of the engine.
+_SOON = 0.01
+
+# Seconds between two looks at the deadlines while input comes.
+_UNWATCHED = 0.1
+
+# Most reads of one message between two waits.
 _MOST_AT_ONCE = 8
 
 # Limits of `look_ahead`: events, and bytes of data sets.
@@ -64,8 +70,8 @@ class Driver:
 
     __slots__ = (
         "ending", "sender", "cancelled", "observer", "close_timeout", "_connection", "_stream", "_backend",
-        "_timeouts", "_on_end", "_turn", "_ahead", "_held", "_read_at_once", "_is_input_over", "_is_fresh",
-        "_overdue", "_is_closing",
+        "_timeouts", "_on_end", "_turn", "_ahead", "_held", "_read_at_once", "_look_at", "_is_input_over",
+        "_is_fresh", "_overdue", "_is_closing",
     )  # fmt: skip
 
     def __init__(
@@ -91,7 +97,8 @@ class Driver:
         self._turn = Turn(stream.now())
         self._ahead: deque[ConnectionEvent | Terminal] = deque()  # events read by `look_ahead`
         self._held: Buffer = b""  # received; waits until the observer has reported all before it
-        self._read_at_once = 0  # reads since the last check of the deadlines
+        self._read_at_once = 0  # reads without a wait
+        self._look_at = 0.0  # when the deadlines of the engine are due to be looked at
         self._is_input_over = False  # the engine hears of it after all events before it
         self._is_fresh = False  # bytes came, and no request was served since
         self._overdue: float | None = None
@@ -211,21 +218,47 @@ class Driver:
         if self._read_at_once < _MOST_AT_ONCE and connection.is_receiving and self._read_on():
             return
         self._read_at_once = 0
-        now, turn = stream.now(), self._turn
-        if turn.is_over(now):
-            now = await self._let_others_run()
-        due = connection.next_deadline(now, unread=now - turn.wait_ended_at)
-        if due is not None and due <= now:
+        begun, turn = stream.now(), self._turn
+        if turn.is_over(begun):
+            begun = await self._let_others_run()
+        soon = begun + _SOON
+        try:
+            if begun >= self._look_at or self.ending.has_send_failed:
+                data = await self._receive_watched(begun, deadline)
+            else:
+                try:
+                    data = await stream.receive(soon if deadline is None or soon < deadline else deadline)
+                except TimeoutError:
+                    data = await self._receive_watched(begun, deadline)
+        except TimeoutError:
+            raise
+        except OSError as error:
+            self._break(error)
+        else:
+            if data is not None:
+                self._take(data)
+        finally:
+            turn.end_wait(begun, stream.now())
+
+    async def _receive_watched(self, begun: float, deadline: float | None) -> Buffer | None:
+        """Receive with a look at the deadlines of the engine; None if one has passed, and was acted on.
+
+        Nothing came since `begun`, or the last look is long past. Timers armed since that run from `begun`.
+        """
+        connection, stream = self._connection, self._stream
+        self._look_at = begun + _UNWATCHED
+        due = connection.next_deadline(begun, unread=self._turn.take_unread(begun))
+        if due is not None and due <= begun:
             # The bytes may have come while a handler ran: read once more before the deadline counts.
             if self._overdue == due:
-                connection.handle_timeout(now)
-                return
+                connection.handle_timeout(begun)
+                return None
             self._overdue = due
         until = due if deadline is None or (due is not None and due < deadline) else deadline
         if self.ending.has_send_failed:
-            until = now + self.close_time()
+            until = begun + self.close_time()
         try:
-            data = await stream.receive(until)
+            return await stream.receive(until)
         except TimeoutError:
             if self.ending.reason is not None:
                 raise await self.ended() from None
@@ -235,12 +268,7 @@ class Driver:
                 raise
             else:
                 connection.handle_timeout(stream.now())
-        except OSError as error:
-            self._break(error)
-        else:
-            self._take(data)
-        finally:
-            turn.end_wait(now, stream.now())
+            return None
 
     def _read_on(self) -> bool:
         """Read available bytes of the message that has begun; tell whether there were any."""
@@ -334,9 +362,8 @@ class Driver:
 
     def notice_overdue(self, now: float) -> None:
         """Note, while no call reads, that the rest of a message is overdue."""
-        connection, turn = self._connection, self._turn
-        due = connection.next_deadline(now, unread=now - turn.wait_ended_at)
-        turn.wait_ended_at = now
+        connection = self._connection
+        due = connection.next_deadline(now, unread=self._turn.take_unread(now))
         if due is not None and due <= now:
             connection.handle_timeout(now)
             self.look_ahead()

@@ -22,15 +22,15 @@ CLOCK_INTERVAL = 8
 class Turn:
     """The turn of one association: its work in seconds and events since other tasks last ran."""
 
-    __slots__ = ("_left", "_worked_since", "events", "wait_ended_at", "look_at")
+    __slots__ = ("_left", "_unread", "_wait_ended_at", "_worked_since", "events", "look_at")
 
     def __init__(self, now: float) -> None:
         self.events: int = 0
         """Events taken in this turn; a message counts as `MESSAGE`."""
         self.look_at: int = CLOCK_INTERVAL
         """The value of `events` at the next read of the clock."""
-        self.wait_ended_at: float = now
-        """The time at which the last wait for input ended."""
+        self._unread = 0.0  # seconds between waits for input, since `take_unread`
+        self._wait_ended_at = now
         self._worked_since = now
         self._left = LENGTH
 
@@ -49,4 +49,11 @@ class Turn:
     def end_wait(self, begun: float, now: float) -> None:
         """Take out of the turn the time of a wait for input since `begun`; it may have been no wait."""
         self._left -= begun - self._worked_since
-        self.wait_ended_at = self._worked_since = now
+        self._unread += begun - self._wait_ended_at
+        self._wait_ended_at = self._worked_since = now
+
+    def take_unread(self, now: float) -> float:
+        """Return the seconds, since this was last asked for, in which nothing waited for input."""
+        unread, self._unread = self._unread + now - self._wait_ended_at, 0.0
+        self._wait_ended_at = now
+        return unread
