@@ -66,7 +66,7 @@ class Framer:
         self._body: tuple[int, int] | None = None  # type and length of the PDU that is collected
         self._pdu_rest = 0  # bytes of the P-DATA-TF that are not consumed yet
         self._pdv_rest = 0  # bytes of the PDV that are not returned yet
-        self._pdv = (0, 0)  # its context and its message control header
+        self._pdv: tuple[int, int] = (0, 0)  # its context and its message control header
         self._starts_pdu = False
         self._warnings: tuple[str, ...] = ()
         self.maximum_length = 0

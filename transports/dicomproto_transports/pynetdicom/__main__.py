@@ -9,7 +9,7 @@ from .migrate import main
 
 if __name__ == "__main__":
     try:
-        code = main()
+        code: int = main()
         sys.stdout.flush()
     except BrokenPipeError:  # nobody reads on, as behind `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -72,7 +72,7 @@ class IncomingDataSet(Incoming):
         """
         if self._data is not None:
             return True
-        self.memory = self._session.held_bytes.lend()
+        self.memory: bytearray | None = self._session.held_bytes.lend()
         if self.bounds is None:
             self._data = await self.gather(self.limit)
             return self._data is not None
