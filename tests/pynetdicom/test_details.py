@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -65,6 +66,35 @@ def test_started_server_serves_whoever_holds_it(package: Any) -> None:
     assert assoc.is_established
     assoc.release()
     ae.shutdown()
+
+
+@pytest.mark.parametrize("end", ["unused", "released first", "released last", "aborted"])
+def test_server_that_is_shut_down_leaves_no_descriptor(end: str) -> None:
+    def descriptors() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    ae = import_module(DROP_IN).AE()
+    ae.add_supported_context(CT)
+    ae.add_requested_context(CT)
+    before = descriptors()
+    server = ae.start_server(("127.0.0.1", 0), block=False)
+    if end != "unused":
+        assoc = ae.associate(*server.server_address)
+        if end == "released first":
+            assoc.release()
+            assert becomes(lambda: not ae.active_associations)
+        server.shutdown()
+        assoc.abort() if end == "aborted" else assoc.release()
+    server.shutdown()
+    assert becomes(lambda: descriptors() <= before)
+
+
+def test_server_that_was_only_made_is_closed_at_the_end_of_its_block(package: Any) -> None:
+    ae = package.AE()
+    ae.add_supported_context(CT)
+    with ae.make_server(("127.0.0.1", 0)) as server:
+        address = server.server_address
+    ae.start_server(address, block=False).shutdown()
 
 
 def test_one_warning_for_a_list_of_bytes(package: Any) -> None:

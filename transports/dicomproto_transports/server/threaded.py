@@ -134,6 +134,7 @@ class Server(Serving):
         with self._changed:
             while self._acceptor is not None:
                 self._changed.wait(_POLL_INTERVAL)
+            self._close_when_done()
 
     def _begin_shutdown(self, grace: float, *, refuse: bool) -> None:
         self._associations.begin_shutdown()
@@ -174,10 +175,11 @@ class Server(Serving):
                 self._changed.notify_all()
 
     def _close_when_done(self) -> None:
-        """Close the sockets of a server that was shut down; the caller holds `_changed`."""
+        """Close the sockets of a server that stops, after its last thread; the caller holds `_changed`."""
         is_last = self._acceptor is None and not self._threads
-        if self._end.is_set and is_last and not self._closed:
+        if self._stop.is_set and is_last and not self._closed:
             self._closed = True
+            self._end.set()
             for listener in self._listeners:
                 listener.close()
             self._end.close()
