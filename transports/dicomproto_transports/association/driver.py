@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Set
 from typing import TYPE_CHECKING, cast, get_args
 
-from dicomproto.dimse.events import CancelReceived, DataSetChunk
+from dicomproto.dimse.events import CancelReceived, DataSetChunk, RequestRefused
 from dicomproto.upper_layer.events import (
     BUSY,
     CLOSED,
@@ -351,6 +351,7 @@ class Driver:
                 break
             elif not isinstance(event, CancelReceived):  # the engine keeps C-CANCELs
                 ahead.append(event)
+                self.sender.is_owing |= type(event) is RequestRefused  # the engine has answered it
                 ending.is_gone = type(event) in _TERMINAL_KINDS
                 ending.is_leaving = ending.is_gone or type(event) is ReleaseRQ
         return not ending.is_leaving

@@ -65,7 +65,7 @@ class Sender:
         self.has_piece: bool = False
         """Whether the engine holds a piece of a data set for the next send."""
         self.is_owing: bool = False
-        """Whether a response was queued and waits for the next send."""
+        """Whether a response was queued, here or by the engine, and waits for the next send."""
         self._is_reply = False  # the data set under way belongs to a response
         self._due: float | None = None
 
@@ -201,7 +201,7 @@ class Sender:
         """End the data set under way early: the peer has answered a failure (PS3.7 9.3.1)."""
         if self.source is not None:
             self._connection.send_data(b"", last=True)
-            self.source = None
+            self.source, self.has_piece = None, True
 
     def _abandon(self) -> None:
         """Forget the data set under way: the peer takes no more bytes.

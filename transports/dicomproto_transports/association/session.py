@@ -361,7 +361,7 @@ class Session:
             for operation in operations:
                 if operation.replies:
                     reply = operation.take()
-                    if reply.is_final:
+                    if reply.is_final and not self.sender.is_done:
                         await self.send_all()
                     return operation, reply
             await self.dispatch(await self.next_event())
@@ -399,9 +399,14 @@ class Session:
         async with self.abort_on_cut:
             operation = await self._begin(request, context_id, source)
             try:
-                while not (reply := (await self._next_of((operation,)))[1]).is_final:
-                    pass
-                return reply
+                while True:
+                    await self.dispatch(await self.next_event())
+                    while operation.replies:
+                        reply = operation.take()
+                        if reply.is_final:
+                            if not self.sender.is_done:
+                                await self.send_all()
+                            return reply
             finally:
                 self.forget(operation)
 
