@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gc
+import socket
 import sys
 from collections import Counter
-from statistics import median
+from collections.abc import Sequence
+from statistics import median, mode
 from types import CodeType, FrameType
+from typing import Any
 
 import pytest
 from pydicom.data import get_testdata_file
@@ -14,6 +17,9 @@ from pydicom.data import get_testdata_file
 from dicomproto.uids import UNCOMPRESSED_TRANSFER_SYNTAXES, VERIFICATION
 from dicomproto_transports import evt
 from dicomproto_transports.blocking import AE, Association
+from dicomproto_transports.streams import Stream
+from dicomproto_transports.streams.blocking_waits import PollWaiter
+from dicomproto_transports.streams.tcp import SocketStream
 from tests.associations import CT_IMAGE
 
 WARM_UP, MESSAGES = 20, 50
@@ -87,6 +93,65 @@ def test_a_message_takes_few_calls(event: evt.EventKind, most_of_user: int, most
     for calls, most in ((user, most_of_user), (provider, most_of_provider)):
         count, by_function = calls.of_a_message()
         assert count <= most, by_function
+
+
+class Counting(socket.socket):
+    """A real socket that notes each system call."""
+
+    calls: list[str]
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        self.calls.append("recv")
+        return super().recv(size, flags)
+
+    def sendmsg(self, buffers: Sequence[bytes]) -> int:  # type: ignore[override]
+        self.calls.append("sendmsg")
+        return super().sendmsg(buffers)
+
+    def setsockopt(self, *arguments: Any) -> None:
+        self.calls.append("setsockopt")
+        super().setsockopt(*arguments)
+
+
+class CountingWaiter(PollWaiter):
+    """Notes each wait for input, which is one `poll`."""
+
+    calls: list[str]
+
+    async def readable(self, deadline: float | None) -> None:
+        self.calls.append("poll")
+        await super().readable(deadline)
+
+
+@pytest.mark.parametrize("event", [evt.EVT_C_STORE, evt.EVT_C_ECHO], ids=["C-STORE", "C-ECHO"])
+def test_a_message_takes_three_system_calls(event: evt.EventKind) -> None:
+    """One to send it, one to wait, one to receive the response; beside those for the file."""
+    calls: list[str] = []
+
+    def connect(host: str, port: int, **_: object) -> Stream:
+        sock = Counting(socket.AF_INET, socket.SOCK_STREAM)
+        sock.calls = calls
+        sock.connect((host, port))
+        waiter = CountingWaiter(sock)
+        waiter.calls = calls
+        return SocketStream(sock, waiter)
+
+    server_ae, ae = AE(), AE(connect=connect)
+    for uid in (CT_IMAGE, VERIFICATION):
+        ae.add_requested_context(uid)
+        server_ae.add_supported_context(uid)
+    of_messages = []
+    with (
+        server_ae.start_server(
+            ("127.0.0.1", 0), block=False, evt_handlers=[(event, lambda _: 0x0000)]
+        ) as server,
+        ae.associate("127.0.0.1", server.address[1]) as assoc,
+    ):
+        for _ in range(MESSAGES):
+            calls.clear()
+            assert send(assoc, event) == 0x0000
+            of_messages.append(tuple(calls))
+    assert mode(of_messages) == ("sendmsg", "poll", "recv")
 
 
 def test_an_association_takes_few_calls() -> None:
