@@ -264,14 +264,33 @@ def test_roles_of_a_supported_context(package: Any, ae: Any) -> None:
     assoc.release()
 
 
-@ours_alone
-def test_a_handler_of_a_request_may_reject(package: Any, ae: Any) -> None:
+@pytest.mark.parametrize(
+    ("after", "is_left_to_chance"),
+    [((), True), (("abort",), True), (("kill",), False), (("send_reject",), True)],
+    ids=["nothing", "abort", "kill", "another rejection"],
+)
+def test_a_handler_of_a_request_may_reject(
+    package: Any, ae: Any, after: tuple[str, ...], is_left_to_chance: bool
+) -> None:
+    """Nothing that the handler does next replaces it. pynetdicom may lose it without `kill`."""
+    seen: list[Any] = []
+
     def handle_requested(event: Any) -> None:
-        event.assoc.acse.send_reject(1, 1, 3)
+        assoc = event.assoc
+        assoc.acse.send_reject(1, 1, 3)
+        seen.append((assoc.is_established, assoc.is_rejected))
+        for name in after:
+            if name == "send_reject":
+                assoc.acse.send_reject(2, 1, 7)
+            else:
+                getattr(assoc, name)()
 
     assoc = requested(ae, served(package, ae, EVT_REQUESTED=handle_requested))
-    assert state_of(assoc) == (False, True, False, False)
-    assert assoc.acceptor.primitive.diagnostic == 3
+    assert seen == [(False, True)]
+    if package.__name__ == OURS or not is_left_to_chance:
+        assert state_of(assoc) == (False, True, False, False)
+        primitive = assoc.acceptor.primitive
+        assert (primitive.result, primitive.result_source, primitive.diagnostic) == (1, 1, 3)
 
 
 @pytest.mark.parametrize("situation", ["accepted", "no context", "rejected", "down"])

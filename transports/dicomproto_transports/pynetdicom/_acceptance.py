@@ -86,7 +86,10 @@ class Negotiation:
         self.rejection: AssociateRJ | None = None
 
     def send_reject(self, result: int, source: int, diagnostic: int) -> None:
-        """Reject the association, with values of PS3.8 Table 9-21. Raises ValueError for others."""
+        """Reject the association, with values of PS3.8 Table 9-21. Raises ValueError for others.
+
+        The first rejection is the answer, once the handler has returned, whatever it calls next.
+        """
         if result not in (1, 2):
             raise ValueError("Invalid 'result' parameter value")
         valid = {1: (1, 2, 3, 7), 2: (1, 2), 3: (1, 2)}
@@ -94,7 +97,9 @@ class Negotiation:
             raise ValueError("Invalid 'source' parameter value")
         if diagnostic not in valid[source]:
             raise ValueError("Invalid 'diagnostic' parameter value")
-        self.rejection = AssociateRJ(result=result, source=source, reason=diagnostic)
+        if self.rejection is None:
+            self.rejection = AssociateRJ(result=result, source=source, reason=diagnostic)
+            self._assoc.is_told_rejected = True
 
     def send_abort(self, source: int = 0) -> None:
         """Abort the association. Raises ValueError for another source than 0 and 2."""

@@ -41,7 +41,7 @@ class Link(threading.Thread):
         self.failure: AssociationError | None = None
         """The error that kept the session from being made."""
         self.is_told_rejected: bool = False
-        """True once this side rejects the association and the handlers of EVT_REJECTED have run."""
+        """True once this side rejects the association."""
         self.live_timeouts: ChangingTimeouts = timeouts_of(
             acse=ae.acse_timeout, dimse=ae.dimse_timeout, connection=ae.connection_timeout, tls=15.0
         )

@@ -279,7 +279,9 @@ class Association(CompositeServices, NormalizedServices, PeerThread):
     # -- end ----------------------------------------------------------------------------------------
 
     def abort(self, block: bool = True) -> None:
-        """Abort the association; does nothing after its end."""
+        """Abort the association; does nothing after its end, nor in a handler after a rejection."""
+        if self.is_told_rejected and threading.current_thread() is self:
+            return  # the rejection ends it
         session = self.session
         if session is not None and session.ending.reason is None:
             LOGGER.info("Aborting Association")
@@ -287,7 +289,7 @@ class Association(CompositeServices, NormalizedServices, PeerThread):
         self.end_thread(wait=block)
 
     def kill(self) -> None:
-        """End the association at once."""
+        """End the association at once, as `abort`."""
         self.abort()
 
     def release(self) -> None:
