@@ -43,12 +43,12 @@ if "tests" not in sys.modules:
     sys.modules["tests"] = _tests
 
 
-_LOGGERS = ("dicomproto", "dicomproto.dumps", "dicomproto.dumps.datasets")
+_LOGGERS = ("dicomproto", "dicomproto.dumps", "dicomproto.dumps.datasets", "pynetdicom")
 
 
 @pytest.fixture(autouse=True)
 def logger_restored() -> Iterator[None]:
-    """Give the library's logger back as it was: applications and `debug_logger` change it."""
+    """Give the loggers back as they were: applications and `debug_logger` change them."""
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     before = [(logger.handlers[:], logger.propagate, logger.level) for logger in loggers]
     yield

@@ -444,7 +444,7 @@ class Driver:
         ending, sender = self.ending, self.sender
         terminal = ending.terminal
         quiet = isinstance(terminal, ConnectionClosed) and terminal.quiet  # a port probe
-        level = logging.DEBUG if quiet else logging.INFO
+        level = logging.DEBUG if quiet or ending.is_told else logging.INFO
         if log.isEnabledFor(level):
             log.log(level, "%s", printable(str(ending.error)))
         now = self._stream.now()

@@ -104,8 +104,8 @@ class Ending:
     """The end of one association, as far as it is known."""
 
     __slots__ = (
-        "terminal", "is_leaving", "is_gone", "has_send_failed", "broken", "reason", "waiting", "_connection",
-        "_stream",
+        "terminal", "is_leaving", "is_gone", "has_send_failed", "broken", "reason", "waiting", "is_told",
+        "_connection", "_stream",
     )  # fmt: skip
 
     def __init__(self, connection: Connection, stream: Stream) -> None:
@@ -131,6 +131,8 @@ class Ending:
         """
         self.waiting: threading.Condition | None = None
         """Threads that abort the association wait on it until its own thread has ended or left it."""
+        self.is_told: bool = False
+        """Whether the caller logs the end: it is then logged at DEBUG only."""
 
     def tell_waiting(self) -> None:
         """Wake the threads that abort the association."""

@@ -1,4 +1,4 @@
-"""The logs of the drop-in, below the logger `pynetdicom`.
+"""The logs of the drop-in, below the logger `pynetdicom`, which becomes the parent of the library's.
 
 | level | records                                                                              |
 |-------|--------------------------------------------------------------------------------------|
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger("pynetdicom")
 LOGGER.addHandler(logging.NullHandler())
+
+_LIBRARY = logging.getLogger("dicomproto")
+_LIBRARY.parent = LOGGER  # level and handlers that a program sets for pynetdicom hold for all records
+_LIBRARY.setLevel(_LIBRARY.level)  # what the loggers know of the levels of their parents is found anew
 
 EVENTS = logging.getLogger("pynetdicom.events")
 

@@ -70,8 +70,8 @@ class PeerThread(Link):
                     run(self._serve_until_wanted(session))
                 finally:
                     session.leave()
-            except AssociationError:
-                pass
+            except AssociationError as error:
+                LOGGER.info("The association has ended: %s", error)
             except Exception as error:  # a fault of the library is not to leave the peer alone
                 LOGGER.exception(error)
                 run(session.end())

@@ -248,6 +248,7 @@ class Association(CompositeServices, NormalizedServices, PeerThread):
         """Take the session that this association is the face of."""
         self.session = session
         session.keeps_message_ids = True  # pynetdicom's default is 1 for each request
+        session.ending.is_told = self.is_requestor
         stream, connection = session.stream, session.connection
         local, peer = stream.local_address, stream.peer_address
         ours, theirs = self.requestor, self.acceptor
