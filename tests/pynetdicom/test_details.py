@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
 from collections.abc import Iterator
+from copy import copy
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from pydicom import dcmwrite
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -70,9 +71,7 @@ def test_started_server_serves_whoever_holds_it(package: Any) -> None:
 
 @pytest.mark.parametrize("end", ["unused", "released first", "released last", "aborted"])
 def test_server_that_is_shut_down_leaves_no_descriptor(end: str) -> None:
-    def descriptors() -> int:
-        return len(os.listdir("/proc/self/fd"))
-
+    descriptors = psutil.Process().num_fds
     ae = import_module(DROP_IN).AE()
     ae.add_supported_context(CT)
     ae.add_requested_context(CT)
@@ -95,6 +94,42 @@ def test_server_that_was_only_made_is_closed_at_the_end_of_its_block(package: An
     with ae.make_server(("127.0.0.1", 0)) as server:
         address = server.server_address
     ae.start_server(address, block=False).shutdown()
+
+
+def test_settings_of_a_copied_entity_change_apart(package: Any) -> None:
+    ae = package.AE("ONE")
+    ae.add_requested_context(CT)
+    ae.note = "kept"
+    copied = copy(ae)
+    copied.ae_title, copied.dimse_timeout = "TWO", 5
+    assert (ae.ae_title, ae.dimse_timeout, copied.ae_title, copied.dimse_timeout) == ("ONE", 30, "TWO", 5)
+    assert (len(copied.requested_contexts), copied.note) == (1, "kept")
+
+
+def test_one_context_may_be_proposed_twice(package: Any) -> None:
+    server, assoc = serve(package, CT, [])
+    assoc.release()
+    (context,) = assoc.ae.requested_contexts
+    assoc = assoc.ae.associate(*server.socket.getsockname(), contexts=[context, context])
+    assert assoc.is_established
+    assoc.release()
+    server.shutdown()
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
+def test_handler_that_ends_the_program_fails_its_request(package: Any, error: type[BaseException]) -> None:
+    def handle(_: Any) -> int:
+        raise error
+
+    server, assoc = serve(package, CT, [(package.evt.EVT_C_STORE, handle)])
+    sent = Dataset()
+    sent.SOPClassUID, sent.SOPInstanceUID = CT, "1.2.3"
+    sent.file_meta = FileMetaDataset()
+    sent.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    assert assoc.send_c_store(sent).Status == 0xC211
+    assert assoc.is_established
+    assoc.release()
+    server.shutdown()
 
 
 def test_one_warning_for_a_list_of_bytes(package: Any) -> None:

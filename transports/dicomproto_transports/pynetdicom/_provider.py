@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -202,10 +203,19 @@ def _requests_of(service: type[ServiceClass]) -> frozenset[type[Request]]:
 
 
 def run_handler(session: Session, event: RequestEvent) -> Any:
-    """Run the handler of a request in this thread, and return its result."""
+    """Run the handler of a request in this thread, and return its result.
+
+    SystemExit and KeyboardInterrupt fail the request, but for C-ECHO, and where the program itself waits.
+    """
     bound = event.assoc.bindings.one[event.event]
-    with session.runner.running():
-        return evt.call(bound, event)
+    try:
+        with session.runner.running():
+            return evt.call(bound, event)
+    except (SystemExit, KeyboardInterrupt) as error:
+        thread: object = threading.current_thread()
+        if event.event is evt.EVT_C_ECHO or thread is not session.association:
+            raise
+        raise RuntimeError(f"the handler raised {type(error).__name__}") from error
 
 
 def _echo(session: Session, event: RequestEvent, request: Request) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import TYPE_CHECKING
+from copy import copy
+from typing import TYPE_CHECKING, Self
 
 from pydicom.uid import UID
 
@@ -47,6 +48,12 @@ class Settings(ContextLists):
         super().__init__()
         self._values = _Values()
         self.ae_title = ae_title
+
+    def __copy__(self) -> Self:
+        """Return the same settings, which change apart; the lists of contexts are the same."""
+        copied = type(self).__new__(type(self))
+        vars(copied).update(vars(self), _values=copy(self._values))
+        return copied
 
     if not TYPE_CHECKING:  # with it, a checker would allow any name
 

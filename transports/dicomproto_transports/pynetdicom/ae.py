@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from pydicom.uid import UID
 
@@ -36,6 +36,12 @@ class ApplicationEntity(Settings):
         super().__init__(ae_title)
         self.core: Core = Core(self)
         self.servers: list[AssociationServer] = []
+
+    def __copy__(self) -> Self:
+        """Return an application entity whose settings change apart; the lists of contexts are the same."""
+        copied = super().__copy__()
+        copied.core = Core(copied)
+        return copied
 
     # -- associations -------------------------------------------------------------------------------
 
@@ -74,7 +80,7 @@ class ApplicationEntity(Settings):
             raise RuntimeError(
                 "At least one requested presentation context is required before associating with a peer"
             )
-        proposed = deepcopy(proposed)
+        proposed = [deepcopy(context) for context in proposed]  # one may be there twice
         for number, context in enumerate(proposed):
             context.context_id = 2 * number + 1
         requestor.requested_contexts = proposed

@@ -205,7 +205,7 @@ class Association(CompositeServices, NormalizedServices, PeerThread):
                 run(self._negotiate(rq))
             except AssociationError as error:
                 if self.session is None:
-                    self.failure = error
+                    self.failure: AssociationError | None = error
                     peer = self.acceptor.address_info
                     evt.trigger(self, evt.EVT_CONN_CLOSE, {"address": peer and peer.as_tuple})
                     evt.trigger(self, evt.EVT_ABORTED, {})
@@ -246,7 +246,7 @@ class Association(CompositeServices, NormalizedServices, PeerThread):
 
     def attach(self, session: Session) -> Association:
         """Take the session that this association is the face of."""
-        self.session = session
+        self.session: Session | None = session
         session.keeps_message_ids = True  # pynetdicom's default is 1 for each request
         session.ending.is_told = self.is_requestor
         stream, connection = session.stream, session.connection
