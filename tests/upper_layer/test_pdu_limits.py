@@ -14,6 +14,7 @@ from dicomproto.upper_layer import (
     ProtocolViolation,
     Role,
     State,
+    UpperLayer,
     decode_pdu,
     encode_pdu,
 )
@@ -175,13 +176,14 @@ DECLARED = {
 
 @pytest.mark.parametrize(("state", "data"), DECLARED.values(), ids=DECLARED)
 def test_nothing_is_allocated_for_what_was_only_declared(state: State, data: bytes) -> None:
-    machine = machine_in(Role.ACCEPTOR, state)
+    first, machine = machine_in(Role.ACCEPTOR, state), machine_in(Role.ACCEPTOR, state)
 
-    def receive() -> None:
+    def receive(machine: UpperLayer) -> None:
         machine.receive_data(data)
         events_of(machine)
 
-    assert peak_of(receive) < 32 * KIB
+    receive(first)  # some functions are written when they are first needed
+    assert peak_of(lambda: receive(machine)) < 32 * KIB
 
 
 def test_an_unlimited_p_data_passes_through() -> None:
