@@ -162,7 +162,7 @@ class Framer:
             self.pdv_offset = self.consumed + 6
             self.consumed += 12
             self._pdv = context_id, control
-        elif self._starts_pdu or self._warnings:
+        elif self._starts_pdu or self._warnings or self._pdv[0] not in contexts:
             return None  # nothing of this PDV has been returned
         size = rest if rest < here else here
         self._position = end = start + size

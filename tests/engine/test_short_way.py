@@ -375,6 +375,19 @@ ODD = {
     "too long": pdv(bytes(16384)),
     "another context": pdv(b"ab", context_id=1),
     "a refused context": pdv(b"ab", context_id=13),
+    "a refused context behind another": encode_pdu(
+        PDataTF(
+            values=(
+                PresentationDataValue(context_id=3, is_command=False, is_last=True, data=b"ab"),
+                PresentationDataValue(
+                    context_id=13,
+                    is_command=True,
+                    is_last=True,
+                    data=encode_command(ECHO.replace(MessageID=3)),
+                ),
+            )
+        )
+    ),
     "a command set within": pdv(encode_command(STORE), is_command=True),
     "small pieces": pdv(b"ab", is_last=False) * 3 + pdv(b"ab"),
     "another PDU": b"\x05\0\0\0\0\x04\0\0\0\0",
