@@ -7,6 +7,7 @@ status of each response.
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Iterator
 
@@ -32,7 +33,7 @@ STEP, META = UnifiedProcedureStepPush, BasicGrayscalePrintManagementMeta
 def call(port: int) -> None:
     """Ask for this and that on one association."""
     entity, dataset = AE(), Dataset()
-    entity.requested_contexts = CONTEXTS
+    entity.requested_contexts, entity.dimse_timeout = CONTEXTS, 10
     dataset.PatientID = "1"
     association = entity.associate("127.0.0.1", port)
     assert association.is_established
@@ -72,5 +73,6 @@ def serve(port: int) -> None:
 
 
 if __name__ == "__main__":
+    logging.basicConfig(level=logging.WARNING)
     *what, port = sys.argv[1:]
     (serve if what else call)(int(port))
