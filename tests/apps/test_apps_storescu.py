@@ -669,8 +669,14 @@ def test_ctrl_c_names_what_was_not_sent(files: list[Path]) -> None:
             go_on.wait()
         return 0
 
+    program = (
+        "import sys; from dicomproto_transports.apps import main;"
+        " from dicomproto_transports.apps.sending import transfer;"
+        " transfer._PAUSE = 100; sys.exit(main())"
+    )
     with storing(store) as server:
-        command = [*APPLICATION, "storescu", "--json", "127.0.0.1", str(server.port), *map(str, files)]
+        command = [sys.executable, "-c", program]
+        command += ["storescu", "--json", "127.0.0.1", str(server.port), *map(str, files)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             assert arrived.wait(applications.PATIENCE)
             process.send_signal(signal.SIGINT)
@@ -712,8 +718,14 @@ def test_ctrl_c_while_nothing_is_under_way_names_it_too(files: list[Path]) -> No
         event.assoc.abort()  # type: ignore[attr-defined]
         return 0
 
+    program = (
+        "import sys; from dicomproto_transports.apps import main;"
+        " from dicomproto_transports.apps.sending import transfer;"
+        " transfer._PAUSE = 100; sys.exit(main())"
+    )
     with storing(store) as server:
-        command = [*APPLICATION, "storescu", "--json", "127.0.0.1", str(server.port), *map(str, files)]
+        command = [sys.executable, "-c", program]
+        command += ["storescu", "--json", "127.0.0.1", str(server.port), *map(str, files)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             assert process.stderr is not None
             assert process.stderr.readline().startswith("W: ")  # there is a pause now

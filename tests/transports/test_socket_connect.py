@@ -6,6 +6,7 @@ import os
 import re
 import select
 import socket
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from math import inf
@@ -507,3 +508,34 @@ def test_the_shutdown_of_a_server_ends_the_attempts_of_its_handlers(
         blocking.run(BlockingBackend(wake).connect(NAME, silent_port))
     assert descriptors() <= before
     wake.close()
+
+
+def test_a_wake_stays_open_while_it_is_being_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    wake = Wake()
+    closer = threading.Thread(target=wake.close)  # a server ends as soon as it sees that it is to stop
+
+    def write(descriptor: int, data: bytes) -> int:
+        closer.start()
+        closer.join(0.1)
+        return os_write(descriptor, data)
+
+    os_write = os.write
+    monkeypatch.setattr(os, "write", write)
+    wake.set()
+    closer.join()
+    assert wake.fileno() == -1
+
+
+def test_a_closed_wake_writes_to_nobody_elses_descriptor() -> None:
+    reader, writer = os.pipe()
+    wake = Wake()
+    descriptor = wake.fileno()
+    wake.close()
+    os.dup2(writer, descriptor)
+    wake.set()
+    assert wake.is_set
+    os.set_blocking(reader, False)
+    with pytest.raises(BlockingIOError):
+        os.read(reader, 1)
+    for number in (reader, writer, descriptor):
+        os.close(number)

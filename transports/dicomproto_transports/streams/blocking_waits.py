@@ -35,6 +35,9 @@ _EITHER = _IN | _OUT
 _ONE = (1).to_bytes(8, sys.byteorder)
 """What sets a `Wake`."""
 
+_CLOSED = -1
+"""Stands for a descriptor that is closed."""
+
 
 def run(coroutine: Coroutine[object, object, T]) -> T:
     """Run a coroutine over blocking streams to its end in this thread, and return its result."""
@@ -54,11 +57,13 @@ def run(coroutine: Coroutine[object, object, T]) -> T:
 class Wake:
     """Ends waits: those of one association, or of all threads of a server; any thread may set it.
 
-    It stays readable once it is set, so that every wait of every thread sees it. It is set before `close`.
+    It stays readable once it is set, so that every wait of every thread sees it. A thread that sees it set
+    may close it while the one that set it has not returned.
     """
 
     def __init__(self) -> None:
         self._pipe: tuple[int, ...] = (os.eventfd(0),) if hasattr(os, "eventfd") else os.pipe()
+        self._open = threading.RLock()  # guards the descriptors; a signal handler may set it as well
         self.is_set: bool = False
 
     def fileno(self) -> int:
@@ -67,9 +72,11 @@ class Wake:
 
     def set(self) -> None:
         """End all waits, those that begin later as well."""
-        if not self.is_set:
-            self.is_set = True
-            os.write(self._pipe[-1], _ONE)
+        with self._open:
+            if not self.is_set:
+                self.is_set = True
+                if self._pipe[-1] != _CLOSED:
+                    os.write(self._pipe[-1], _ONE)
 
     def clear(self) -> None:
         """Let waits wait again; not to be called while another thread sets it."""
@@ -85,9 +92,10 @@ class Wake:
 
     def close(self) -> None:
         """Close the descriptors, when no thread waits any more."""
-        for descriptor in self._pipe:
-            os.close(descriptor)
-        self._pipe = (-1,)
+        with self._open:
+            descriptors, self._pipe = self._pipe, (_CLOSED,)
+            for descriptor in descriptors:
+                os.close(descriptor)
 
 
 class PollWaiter:
