@@ -8,6 +8,7 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
 from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
@@ -18,7 +19,7 @@ from tests.transports.test_message_calls import CT_SMALL, MESSAGES, WARM_UP, Cal
 
 @pytest.mark.parametrize(
     ("event", "most_of_user", "most_of_provider"),
-    [(pynetdicom.evt.EVT_C_STORE, 211, 131), (pynetdicom.evt.EVT_C_ECHO, 94, 93)],
+    [(pynetdicom.evt.EVT_C_STORE, 203, 131), (pynetdicom.evt.EVT_C_ECHO, 88, 93)],
     ids=["C-STORE", "C-ECHO"],
 )
 def test_a_message_takes_few_calls(event: Any, most_of_user: int, most_of_provider: int) -> None:
@@ -63,9 +64,22 @@ def test_a_status_is_a_data_set_like_any_other() -> None:
     expected = Dataset()
     expected.Status = 0x0000
     for status in (first, deepcopy(first), pickle.loads(pickle.dumps(first))):
-        assert type(status) is Dataset
+        assert isinstance(status, Dataset)
         assert status == expected
         assert str(status) == str(expected)
         assert vars(status).keys() == vars(expected).keys()
+        assert (expected == status, status == Dataset(), Dataset() == status) == (True, False, False)
     first.Status, first.ErrorComment = 0x0110, "mine"
     assert second == expected
+    assert (first.Status, first[0x0000_0900].value, first["Status"].value) == (0x0110,) * 3
+    first[0x0000_0900].value = 0xFE00
+    assert (first.Status, first.get("Status")) == (0xFE00, 0xFE00)
+    first[0x0000_0900] = DataElement(0x0000_0900, "US", 0xC000)
+    assert (first.Status, first.to_json_dict()["00000900"]) == (0xC000, {"vr": "US", "Value": [0xC000]})
+    del first.Status
+    assert not hasattr(first, "Status")
+    assert "Status" not in first
+    with pytest.raises(AttributeError, match="object has no attribute 'Status'"):
+        first.Status  # noqa: B018
+    first.Status = 0x0000
+    assert first.Status == 0x0000

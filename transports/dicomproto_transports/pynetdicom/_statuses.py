@@ -17,14 +17,27 @@ from .dimse_primitives import DIMSEPrimitive, primitive_class
 _STATUS = BaseTag(0x0000_0900)
 
 
-class _Unchecked(Dataset):
-    """A data set while it is made: `Dataset()` takes ten microseconds to check what it sets itself."""
+class StatusDataset(Dataset):
+    """The status of one response. A program reads it after each message: its code needs no look at a table."""
+
+    @property
+    def Status(self) -> int:
+        """The code."""
+        try:
+            code: int = self[_STATUS].value
+        except KeyError:
+            raise AttributeError("'Dataset' object has no attribute 'Status'") from None
+        return code
+
+
+class _Unchecked(StatusDataset):
+    """A status while it is made: to call its class takes ten microseconds, to check what that sets itself."""
 
     if not TYPE_CHECKING:  # it has other names for its parameters
         __setattr__ = object.__setattr__
 
 
-_unchecked: Callable[[dict[BaseTag, DataElement | RawDataElement]], Dataset] = _Unchecked
+_unchecked: Callable[[dict[BaseTag, DataElement | RawDataElement]], StatusDataset] = _Unchecked
 
 _kept: dict[type[Response], list[tuple[str, str]]] = {}
 """The keywords of the elements that may come with a status, each with the attribute of its value."""
@@ -36,7 +49,7 @@ def _names_of(kind: type[Response]) -> list[tuple[str, str]]:
     return [(name, slots[name]) for name in keywords if name in slots]
 
 
-def status_data_set(response: Response) -> Dataset:
+def status_data_set(response: Response) -> StatusDataset:
     """Return the Status of a response and the elements beside it."""
     kind = type(response)
     names = _kept.get(kind)
@@ -44,7 +57,7 @@ def status_data_set(response: Response) -> Dataset:
         names = _kept[kind] = _names_of(kind)
     code = DataElement(_STATUS, "US", int(response.Status), already_converted=True)
     status = _unchecked({_STATUS: code})
-    status.__class__ = Dataset
+    status.__class__ = StatusDataset
     for name, slot in names:
         value = getattr(response, slot)
         if value is not None:

@@ -206,7 +206,7 @@ class InterruptibleWaiter(PollWaiter):
         """Wait until a receive would not block. Raises `Interrupted`."""
         interrupt = INTERRUPTION.wake
         if interrupt is None:
-            await super().readable(deadline)
+            self._wait(self._polls.get(_IN) or self._poll_for(_IN), deadline)
             return
         if self._interrupt is None or self._interrupt[0] is not interrupt:
             poll = self._poll_for(_IN)
