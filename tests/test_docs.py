@@ -84,7 +84,8 @@ def test_a_loop_that_is_shown_passes_over_busy(
 
 
 def test_every_example_has_its_output_and_a_page() -> None:
-    pages = "".join(path.read_text(encoding="utf-8") for path in DOCS.glob("*.rst"))
+    sources = [*DOCS.glob("*.rst"), *DOCS.glob("*.md")]
+    pages = "".join(path.read_text(encoding="utf-8") for path in sources)
     for path in (DOCS / "examples").glob("*.py"):
         if path.name not in NOT_FROM_OUTPUT:
             assert path.with_suffix(".txt").exists(), f"{path.name} has no output to compare with"

@@ -5,12 +5,39 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Set
 
+from pydicom.dataset import Dataset
+
+from dicomproto.dimse.commands import Response
+
 from ._changes import OURS, THEIRS, Edit, Finding, Source
+from ._library_names import (
+    BYTES_OF_REQUESTS,
+    WAYS_OF_ASSOCIATIONS,
+    WAYS_OF_ATTRIBUTES,
+    WAYS_OF_OUTCOMES,
+    WAYS_OF_PRIMITIVES,
+    WAYS_OF_SIDES,
+)
 
 _CONTEXTS = frozenset({"requested_contexts", "supported_contexts", "accepted_contexts", "rejected_contexts"})
+_OUTCOMES = frozenset({"accepted_contexts", "rejected_contexts"})
 _SHOWING = frozenset({"print", "str", "debug", "info", "warning", "error", "critical", "log"})
 
 _FAILS = "associate() raises AssociationError if nothing is established"
+_GUARD = "only an `if assoc.is_established:` right behind it, with no use of a failed one, becomes a `try`"
+
+_NOT_A_DATASET = "a status is a response, not a Dataset: use attributes, get() or keys()"
+
+_CONSUMING = frozenset({"len", "list", "tuple", "set", "sorted", "iter", "dict", "enumerate", "reversed"})
+
+_OF_A_DATA_SET = {name for name in dir(Dataset) if not name.startswith("_")} - {*dir(Response), "get", "keys"}
+"""The members of a status of pynetdicom that a response does not have."""
+
+_ERRORS = {
+    "RuntimeError": "AssociationError of an association that has ended, and LocalProtocolError",
+    "ValueError": "NoAcceptedContext without a context, and DataSetError for a data set",
+}
+"""What a `send_*` call of the library raises in place of an error."""
 
 
 def uses(source: Source) -> bool:
@@ -34,9 +61,14 @@ def idioms(source: Source, guarded: Set[int] = frozenset()) -> tuple[list[Edit],
     certain = _names_of(source.tree, {"accepted_contexts"})
     contexts = _names_of(source.tree, _CONTEXTS)
     supported = _names_of(source.tree, {"supported_contexts"})
+    outcomes = _names_of(source.tree, _OUTCOMES)
     statuses = _status_names(source.tree)
     tried = _tried(source.tree) | guarded
+    associations = _association_names(source.tree)
+    rewritten = _bytes_of_requests(source, edits)
     for node in source.nodes:
+        if id(node) in rewritten:
+            continue
         if isinstance(node, ast.Subscript) and _is_first(node):
             where, value = source.place(node), source.place(node.value)
             if where is not None and value is not None and _is_accepted(node.value, certain):
@@ -48,17 +80,23 @@ def idioms(source: Source, guarded: Set[int] = frozenset()) -> tuple[list[Edit],
             if id(node) not in guarded:
                 findings += _branches(node, statuses)
         elif isinstance(node, ast.Subscript) and _named(node.value, statuses):
-            text = "a status is a response, not a Dataset: use attributes or get()"
-            findings.append(Finding(node.lineno, text))
+            findings.append(Finding(node.lineno, _NOT_A_DATASET))
         elif isinstance(node, ast.Assign) and id(node) not in tried and _is_call(node.value, "associate"):
-            findings.append(Finding(node.lineno, _FAILS))
+            findings.append(Finding(node.lineno, f"{_FAILS}; {_GUARD}"))
+        elif isinstance(node, ast.For | ast.comprehension) and _named(node.iter, statuses):
+            findings.append(Finding(node.iter.lineno, _NOT_A_DATASET))
+        elif isinstance(node, ast.Try):
+            findings += _caught(node)
         elif isinstance(node, ast.Call):
             findings += _calls(source, node, edits)
             findings += _shown(node, contexts)
+            if getattr(node.func, "id", "") in _CONSUMING and node.args and _named(node.args[0], statuses):
+                findings.append(Finding(node.lineno, _NOT_A_DATASET))
         elif isinstance(node, ast.FormattedValue):
             findings += _shown(node, contexts)
         elif isinstance(node, ast.Attribute):
             findings += _attributes(node, supported)
+            findings += _without_counterpart(node, associations, outcomes, statuses)
     return edits, findings
 
 
@@ -106,9 +144,9 @@ def _shown(node: ast.Call | ast.FormattedValue, contexts: Set[str]) -> Iterator[
         yield Finding(node.lineno, f"{text} cx.abstract_syntax")
 
 
-def _is_context(value: ast.expr, contexts: Set[str]) -> bool:
+def _is_context(value: ast.expr, contexts: Set[str], lists: Set[str] = _CONTEXTS) -> bool:
     if isinstance(value, ast.Subscript):
-        return _is_list(value.value, _CONTEXTS) and not isinstance(value.slice, ast.Slice)
+        return _is_list(value.value, lists) and not isinstance(value.slice, ast.Slice)
     return _named(value, contexts) or (
         isinstance(value, ast.Call) and getattr(value.func, "id", "") == "build_context"
     )
@@ -123,6 +161,66 @@ def _attributes(node: ast.Attribute, supported: Set[str]) -> Iterator[Finding]:
             yield Finding(node.lineno, f"{text} a requestor gives build_role() in ext_neg of associate()")
     elif node.attr == "CLIENT_AUTH":
         yield Finding(node.lineno, "a context for CLIENT_AUTH is one for servers; tls_args takes SERVER_AUTH")
+
+
+def _without_counterpart(
+    node: ast.Attribute, associations: Set[str], outcomes: Set[str], statuses: Set[str]
+) -> Iterator[Finding]:
+    """Yield what to use in place of an attribute that no object of the library has, or not this one."""
+    name, owner = node.attr, node.value
+    of = owner.attr if isinstance(owner, ast.Attribute) else getattr(owner, "id", "")
+    ways = WAYS_OF_ATTRIBUTES
+    if of in ("requestor", "acceptor"):
+        ways = ways | WAYS_OF_SIDES
+    elif of == "primitive":
+        ways = ways | WAYS_OF_PRIMITIVES
+    elif of in associations or "assoc" in of:
+        ways = ways | WAYS_OF_ASSOCIATIONS
+    elif isinstance(node.ctx, ast.Load) and _is_context(owner, outcomes, _OUTCOMES):
+        ways = ways | WAYS_OF_OUTCOMES
+    if name in ways:
+        yield Finding(node.lineno, f".{name} has no counterpart in the library; use {ways[name]}")
+    elif name in _OF_A_DATA_SET and _named(owner, statuses):
+        yield Finding(node.lineno, _NOT_A_DATASET)
+
+
+def _association_names(tree: ast.Module) -> set[str]:
+    """Return the names and attributes that are bound to what `associate` returns."""
+    assigned = [node for node in ast.walk(tree) if isinstance(node, ast.Assign)]
+    targets = [node.targets[0] for node in assigned if _is_call(node.value, "associate")]
+    return {getattr(target, "id", "") or getattr(target, "attr", "") for target in targets} - {""}
+
+
+def _bytes_of_requests(source: Source, edits: list[Edit]) -> set[int]:
+    """Rewrite `event.request.DataSet.getvalue()`; return the ids of the nodes that are rewritten."""
+    rewritten: set[int] = set()
+    for call in source.nodes:
+        if not (isinstance(call, ast.Call) and _is_call(call, "getvalue") and not call.args):
+            continue
+        stream = call.func.value if isinstance(call.func, ast.Attribute) else call
+        request = stream.value if isinstance(stream, ast.Attribute) else stream
+        if not (isinstance(stream, ast.Attribute) and stream.attr in BYTES_OF_REQUESTS):
+            continue
+        if isinstance(request, ast.Attribute) and request.attr == "request":
+            where, event = source.place(call), source.place(request.value)
+            if where is not None and event is not None:
+                edits.append(Edit(event[1], where[1], f".{BYTES_OF_REQUESTS[stream.attr]}"))
+                rewritten |= {id(call), id(call.func), id(stream), id(request)}
+    return rewritten
+
+
+def _caught(node: ast.Try) -> Iterator[Finding]:
+    """Yield the errors of pynetdicom's `send_*` that are caught, and are others in the library."""
+    calls = [part for statement in node.body for part in ast.walk(statement) if isinstance(part, ast.Call)]
+    methods = [getattr(call.func, "attr", "") for call in calls]
+    if not any(method.startswith(("send_c_", "send_n_")) for method in methods):
+        return
+    for handler in node.handlers:
+        caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+        for error in caught:
+            name = getattr(error, "id", "")
+            if name in _ERRORS:
+                yield Finding(handler.lineno, f"{name} of a send_*: the library raises {_ERRORS[name]}")
 
 
 def _is_first(node: ast.Subscript) -> bool:

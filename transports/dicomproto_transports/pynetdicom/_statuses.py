@@ -18,7 +18,7 @@ _STATUS = BaseTag(0x0000_0900)
 
 
 class StatusDataset(Dataset):
-    """The status of one response. A program reads it after each message: its code needs no look at a table."""
+    """The status of one response; its code, which is read after each message, needs no look at a table."""
 
     @property
     def Status(self) -> int:
