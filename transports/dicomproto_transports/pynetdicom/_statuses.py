@@ -49,7 +49,7 @@ def _names_of(kind: type[Response]) -> list[tuple[str, str]]:
     return [(name, slots[name]) for name in keywords if name in slots]
 
 
-def status_data_set(response: Response) -> StatusDataset:
+def status_data_set(response: Response) -> Dataset:
     """Return the Status of a response and the elements beside it."""
     kind = type(response)
     names = _kept.get(kind)
