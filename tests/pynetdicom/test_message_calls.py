@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import pickle
 import sys
-from copy import deepcopy
+from copy import copy, deepcopy
 from typing import Any
 
 import pytest
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
+from dicomproto.dimse.commands import CStoreRSP
 from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
 from dicomproto_transports import pynetdicom
+from dicomproto_transports.pynetdicom._statuses import status_data_set
 from tests.associations import CT_IMAGE
 from tests.transports.test_message_calls import CT_SMALL, MESSAGES, WARM_UP, Calls
 
 
 @pytest.mark.parametrize(
     ("event", "most_of_user", "most_of_provider"),
-    [(pynetdicom.evt.EVT_C_STORE, 203, 131), (pynetdicom.evt.EVT_C_ECHO, 88, 93)],
+    [(pynetdicom.evt.EVT_C_STORE, 202, 131), (pynetdicom.evt.EVT_C_ECHO, 86, 93)],
     ids=["C-STORE", "C-ECHO"],
 )
 def test_a_message_takes_few_calls(event: Any, most_of_user: int, most_of_provider: int) -> None:
@@ -71,15 +73,77 @@ def test_a_status_is_a_data_set_like_any_other() -> None:
         assert (expected == status, status == Dataset(), Dataset() == status) == (True, False, False)
     first.Status, first.ErrorComment = 0x0110, "mine"
     assert second == expected
-    assert (first.Status, first[0x0000_0900].value, first["Status"].value) == (0x0110,) * 3
-    first[0x0000_0900].value = 0xFE00
-    assert (first.Status, first.get("Status")) == (0xFE00, 0xFE00)
-    first[0x0000_0900] = DataElement(0x0000_0900, "US", 0xC000)
-    assert (first.Status, first.to_json_dict()["00000900"]) == (0xC000, {"vr": "US", "Value": [0xC000]})
-    del first.Status
-    assert not hasattr(first, "Status")
-    assert "Status" not in first
-    with pytest.raises(AttributeError, match="object has no attribute 'Status'"):
-        first.Status  # noqa: B018
-    first.Status = 0x0000
-    assert first.Status == 0x0000
+
+
+def changed(status: Any) -> object:
+    status.Status, status.ErrorComment = 0x0110, "mine"
+    return status
+
+
+def set_within(status: Any) -> object:
+    status[0x0000_0900].value = 0xFE00
+    return status.Status
+
+
+def replaced(status: Any) -> object:
+    status[0x0000_0900] = DataElement(0x0000_0900, "US", 0xC000)
+    return status.Status, status.get("Status"), status["Status"].value
+
+
+def without_status(status: Any) -> object:
+    del status.Status
+    with pytest.raises(AttributeError, match="'Dataset' object has no attribute 'Status'|StatusDataset"):
+        status.Status  # noqa: B018
+    return hasattr(status, "Status"), "Status" in status, len(status)
+
+
+def set_again(status: Any) -> object:
+    del status.Status
+    status.Status = 0x0001
+    return status.Status
+
+
+def extended(status: Any) -> object:
+    status.mine = 7
+    status.PatientName = "A^B"
+    return status.mine, status.Status, str(status)
+
+
+USES: list[Any] = [
+    bool, len, list, str, repr, deepcopy, copy, changed, set_within, replaced, without_status, set_again,
+    extended, Dataset,
+    lambda status: status.Status,
+    lambda status: (status.ErrorComment, status.OffendingElement),
+    lambda status: (hasattr(status, "ErrorComment"), hasattr(status, "Nothing"), hasattr(status, "ErrorID")),
+    lambda status: status.to_json_dict(),
+    lambda status: pickle.loads(pickle.dumps(status)),
+    lambda status: (Dataset() == status, status == Dataset(), status == deepcopy(status)),
+    lambda status: [status.keys(), list(status.values()), status.items(), status.elements()][0],
+    lambda status: (status.get("Status"), status.get(0x0000_0900), status.get("Nothing", 3)),
+    lambda status: ("Status" in status, 0x0000_0900 in status, status[0x0000_0900].VR),
+    lambda status: status.walk(lambda within, element: None),
+    lambda status: {name for name in dir(status) if not name.startswith("_")},
+    lambda status: (status.pop("Status").value, len(status)),
+    lambda status: status.update({"ErrorComment": "other"}) or str(status),
+    lambda status: (status.is_little_endian, status.original_encoding, status.is_implicit_VR),
+    lambda status: f"{status.Status:04X} {status.get('ErrorComment', '')}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize("fields", [{}, {"ErrorComment": "why", "OffendingElement": (0x0010_0010,)}])
+def test_whatever_is_done_first_with_a_status_a_data_set_does(use: Any, fields: Any) -> None:
+    """It is filled when more than its code is asked for."""
+    response = CStoreRSP(MessageIDBeingRespondedTo=1, Status=0xA700, **fields)
+    plain = Dataset()
+    plain.Status = 0xA700
+    for name, value in fields.items():
+        setattr(plain, name, list(value) if isinstance(value, tuple) else value)
+
+    def outcome(status: Dataset) -> object:
+        try:
+            return use(status)
+        except AttributeError as error:
+            return type(error)
+
+    assert outcome(status_data_set(response)) == outcome(plain)

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
-
-from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
@@ -16,50 +12,57 @@ from .dimse_primitives import DIMSEPrimitive, primitive_class
 
 _STATUS = BaseTag(0x0000_0900)
 
-
-class StatusDataset(Dataset):
-    """The status of one response; its code, which is read after each message, needs no look at a table."""
-
-    @property
-    def Status(self) -> int:
-        """The code."""
-        try:
-            code: int = self[_STATUS].value
-        except KeyError:
-            raise AttributeError("'Dataset' object has no attribute 'Status'") from None
-        return code
-
-
-class _Unchecked(StatusDataset):
-    """A status while it is made: to call its class takes ten microseconds, to check what that sets itself."""
-
-    if not TYPE_CHECKING:  # it has other names for its parameters
-        __setattr__ = object.__setattr__
-
-
-_unchecked: Callable[[dict[BaseTag, DataElement | RawDataElement]], StatusDataset] = _Unchecked
-
 _kept: dict[type[Response], list[tuple[str, str]]] = {}
 """The keywords of the elements that may come with a status, each with the attribute of its value."""
 
 
+class StatusDataset(Dataset):
+    """The Status of a response and the elements beside it.
+
+    It is filled when anything but the Status is asked for: most programs read nothing else, and to make a
+    data set takes as long as to encode a message.
+    """
+
+    @property
+    def Status(self) -> int:
+        """The code."""
+        response: Response | None = vars(self).get("made_of")
+        if response is not None:
+            return int(response.Status)
+        if _STATUS not in self:
+            raise AttributeError("'Dataset' object has no attribute 'Status'")
+        code: int = self[_STATUS].value
+        return code
+
+    def __getattr__(self, name: str) -> object:
+        response = vars(self).pop("made_of", None)
+        if response is None:
+            return super().__getattr__(name)
+        Dataset.__init__(self)
+        self.add_new(_STATUS, "US", int(response.Status))
+        for keyword, slot in _names_of(type(response)):
+            value = getattr(response, slot)
+            if value is not None:
+                setattr(self, keyword, list(value) if isinstance(value, tuple) else value)
+        found: object = getattr(self, name)
+        return found
+
+    def __dir__(self) -> list[str]:
+        len(self)  # fills it
+        return super().__dir__()
+
+
 def _names_of(kind: type[Response]) -> list[tuple[str, str]]:
-    primitive, slots = primitive_class(kind), slots_of(kind)
-    keywords = primitive.STATUS_OPTIONAL_KEYWORDS if issubclass(primitive, DIMSEPrimitive) else ()
-    return [(name, slots[name]) for name in keywords if name in slots]
+    names = _kept.get(kind)
+    if names is None:
+        primitive, slots = primitive_class(kind), slots_of(kind)
+        keywords = primitive.STATUS_OPTIONAL_KEYWORDS if issubclass(primitive, DIMSEPrimitive) else ()
+        names = _kept[kind] = [(name, slots[name]) for name in keywords if name in slots]
+    return names
 
 
 def status_data_set(response: Response) -> Dataset:
-    """Return the Status of a response and the elements beside it."""
-    kind = type(response)
-    names = _kept.get(kind)
-    if names is None:
-        names = _kept[kind] = _names_of(kind)
-    code = DataElement(_STATUS, "US", int(response.Status), already_converted=True)
-    status = _unchecked({_STATUS: code})
-    status.__class__ = StatusDataset
-    for name, slot in names:
-        value = getattr(response, slot)
-        if value is not None:
-            setattr(status, name, list(value) if isinstance(value, tuple) else value)
+    """Return the status of a response."""
+    status = StatusDataset.__new__(StatusDataset)
+    vars(status)["made_of"] = response
     return status
