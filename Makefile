@@ -18,7 +18,7 @@ help:
 	@echo 'make test FILE=tests/engine  all tests of a folder or a file, or one test, and nothing else'
 	@echo 'make test      every gate: lint, types, the wheel and its tests, docs, 20 s of fuzzing'
 	@echo 'make test-all  the same, with attack, kill and long fuzz runs'
-	@echo 'make bench     against DCMTK and pynetdicom in the same run'
+	@echo 'make bench     against DCMTK and others in the same run, with goals; ROW=scu-* chooses rows, JSON=FILE keeps the figures'
 	@echo 'make bench AGAINST=REVISION  against another revision of ours; it fails where this one is slower'
 	@echo 'make lint, make format, make types, make docs, make clean: one part'
 
@@ -34,9 +34,10 @@ test: .venv/.developer
 test-all: .venv/.developer
 	@$(BIN)/python tests/gates.py --all $(if $(SEED),--seed $(SEED))
 
+# Rows with goals; ROW=name or a pattern chooses, JSON=FILE keeps the figures, DOCS=FOLDER gets table and plot.
 # Against another revision (AGAINST=v0.1.0), by pairs; ROWS=echo,find chooses rows, PAIRS=31 how many.
 bench: .venv/.developer
-	@$(BIN)/python -m tests.benchmarks$(if $(AGAINST),.against $(AGAINST) $(if $(PAIRS),--pairs $(PAIRS)) $(if $(ROWS),--rows $(ROWS)))
+	@$(BIN)/python -m tests.benchmarks.$(if $(AGAINST),against $(AGAINST) $(if $(ROWS),--rows $(ROWS)),goals $(if $(ROW),--row '$(ROW)') $(if $(JSON),--json $(JSON)) $(if $(DOCS),--docs $(DOCS))) $(if $(PAIRS),--pairs $(PAIRS))
 
 lint docs: .venv/.developer
 	@$(BIN)/python tests/gates.py --only $@

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.benchmarks import goals
 from tests.benchmarks.against import BOUND, BenchmarkFailed, Row, Side, image, install
 from tests.benchmarks.dropin import DROPIN, MAXIMUM_LENGTH
+from tests.benchmarks.plot import table
 
 SIDES = Side("old", Path("old")), Side("new", Path("new"))
 
@@ -30,6 +32,26 @@ def test_a_row_fails_when_most_of_its_ratios_lie_below_the_bound() -> None:
     noisy = [90.0, 90.0, 105.0, 105.0, 96.0, 96.0]  # two turns a pair
     assert not verdict(*noisy)
     assert verdict(*(rate - 9 for rate in noisy))
+
+
+@pytest.mark.parametrize(
+    ("ratio", "is_time", "goal", "verdict"),
+    [
+        (0.9, False, 0.8, "ok"),
+        (0.9, False, 1.0, "below"),
+        (3.0, True, 3.2, "ok"),
+        (3.0, True, 2.0, "above"),
+        (0.9, False, None, ""),
+    ],
+)
+def test_a_row_is_judged_by_its_goal(ratio: float, is_time: bool, goal: float | None, verdict: str) -> None:
+    ours, theirs = (ratio, 1.0) if is_time else (1.0, ratio)
+    row = goals.Row("any", "any", goal, lambda n: n * ours, lambda n: n * theirs, is_time=is_time)
+    for number in range(4):
+        row.pair((3, 5), ours_first=number % 2 == 0)
+    assert row.ratios == pytest.approx([ratio] * 4)
+    assert row.verdict == verdict
+    assert f"- {ratio:.2f}" in table([row.result()])
 
 
 def test_a_side_loads_nothing_but_its_own_revision(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`make bench`: this project, DCMTK and pynetdicom in turn, in the same run, with ratios.
+"""`python -m tests.benchmarks`: this project, DCMTK and pynetdicom in turn, as whole programs.
 
 Each row is one task. Every product does it once per round, in turn, so that a machine that speeds
 up or slows down does so for all; the figure is the median over the rounds, and the ratio is the
@@ -145,7 +145,7 @@ def bench_bare_socket(rounds: int) -> None:
 
 def main() -> str | None:
     """Measure what is wanted; return why it failed, if it did."""
-    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="times that each product does each task")
     parser.add_argument("--only", choices=SUITES + ON_REQUEST, action="append", help="this suite alone")
     parser.add_argument("--against", metavar="REVISION", help="of the engine, what git knows it by")

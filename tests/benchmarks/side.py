@@ -91,6 +91,7 @@ READY = [encode_data_set(found, EXPLICIT) for found in FOUND]
 def provide() -> None:
     """Serve C-ECHO, C-FIND and C-STORE with handlers that do next to nothing."""
     ae = entity("PROVIDER")
+    ae.maximum_associations = 1000
     for abstract_syntax in CLASSES:
         ae.add_supported_context(abstract_syntax, EXPLICIT)
     handlers: list[Any] = [(evt.EVT_C_STORE, lambda event: 0), (evt.EVT_C_FIND, find)]

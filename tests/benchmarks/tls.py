@@ -11,7 +11,9 @@ import socket
 import ssl
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 
@@ -70,33 +72,44 @@ def _send(kind: str, port: int, context: ssl.SSLContext) -> None:
     run(stream.close([], stream.now() + 10))
 
 
-Rates = dict[str, list[float]]
-
-
-def tls_rates(in_turn: Callable[[dict[str, Callable[[], float]], int], Rates], rounds: int) -> Rates:
-    """Return MB/s by kind, as measured by `in_turn`."""
+@contextmanager
+def tls_tasks() -> Iterator[dict[str, Callable[[], object]]]:
+    """Run a receiver of each kind; yield what sends all bytes to it."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         context = client_context(Authority(folder).ca_file)
         drains = []
 
-        def task(kind: str) -> Callable[[], float]:
+        def task(kind: str) -> Callable[[], object]:
             ours, theirs = multiprocessing.Pipe()
             drain = multiprocessing.Process(target=_drain, args=(kind, folder, theirs), daemon=True)
             drain.start()
             drains.append(drain)
             port = ours.recv()
 
-            def send() -> float:
-                started = time.perf_counter()
+            def send() -> None:
                 _send(kind, port, context)
                 ours.recv()
-                return TIMES * SIZE / 1e6 / (time.perf_counter() - started)
 
             return send
 
         try:
-            return in_turn({kind: task(kind) for kind in KINDS}, rounds)
+            yield {kind: task(kind) for kind in KINDS}
         finally:
             for drain in drains:
                 drain.terminate()
+
+
+Rates = dict[str, list[float]]
+
+
+def tls_rates(in_turn: Callable[[dict[str, Callable[[], float]], int], Rates], rounds: int) -> Rates:
+    """Return MB/s by kind, as measured by `in_turn`."""
+
+    def rate(send: Callable[[], object]) -> float:
+        started = time.perf_counter()
+        send()
+        return TIMES * SIZE / 1e6 / (time.perf_counter() - started)
+
+    with tls_tasks() as tasks:
+        return in_turn({kind: partial(rate, send) for kind, send in tasks.items()}, rounds)
