@@ -87,6 +87,8 @@ def install(place: Path, revision: str | None) -> Path:
 class Side:
     """One revision: its environment, and its processes while a round lasts, with words for them."""
 
+    program = "side.py"
+
     def __init__(self, name: str, place: Path, *words: str) -> None:
         self.name = name
         self.place = place
@@ -121,7 +123,7 @@ class Side:
 
     @contextmanager
     def _program(self, role: str) -> Iterator[subprocess.Popen[str]]:
-        command = [sys.executable, str(Path(__file__).with_name("side.py")), role, *self._words]
+        command = [sys.executable, str(Path(__file__).with_name(self.program)), role, *self._words]
         environment = os.environ | self.environment
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         with subprocess.Popen(

@@ -220,6 +220,24 @@ def programs(folder: Path) -> Iterator[Row]:
         yield Row(f"programs-{name}", title, goal, ours, theirs, 1, 1)
 
 
+class Asynchronous(Side):
+    """A side whose programs are those of trio or anyio."""
+
+    program = "flavours.py"
+
+
+def flavours(side: Side, folder: Path, stack: ExitStack) -> Iterator[Row]:
+    """trio and anyio on both sides, beside the blocking flavour on both sides."""
+    for flavour, low, high in (("trio", 0.75, 0.9), ("anyio", 0.6, 0.75)):
+        other = stack.enter_context(Asynchronous("ours", side.place, flavour).running())
+        for name in ("echo", "40KB", "525KB", "8MB"):
+            path = None if name == "echo" else image(folder, SIZES[name])
+            title = "C-ECHO" if path is None else f"C-STORE {name}"
+            goal = low if name in ("echo", "40KB") else high
+            takes = (our_scu(each, each.port, path) for each in (other, side))
+            yield Row(f"{flavour}-{name}", f"{title}, {flavour} / blocking", goal, *takes)
+
+
 def start_up(side: Side) -> Iterator[Row]:
     """`echoscu` as a whole process, and the import of what it takes to use the engine."""
 
@@ -276,6 +294,7 @@ def rows(side: Side, folder: Path, stack: ExitStack) -> Iterator[Row]:
     """Yield all rows."""
     yield from transfers(side, folder, stack)
     yield from associations(side, stack)
+    yield from flavours(side, folder, stack)
     yield from programs(folder)
     yield from start_up(side)
     yield from parts(stack)
