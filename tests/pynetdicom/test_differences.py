@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,7 +20,7 @@ FIND, STEP = StudyRootQueryRetrieveInformationModelFind, ModalityPerformedProced
 
 @pytest.fixture
 def set_handlers() -> list[Any]:
-    """What a handler of N-SET returns, one a call."""
+    """What a handler returns, one a call."""
     return []
 
 
@@ -29,7 +30,7 @@ def assoc(set_handlers: list[Any]) -> Iterator[Any]:
     for uid in (FIND, STEP):
         ae.add_supported_context(uid)
         ae.add_requested_context(uid)
-    handlers: list[Any] = [(evt.EVT_N_SET, lambda event: set_handlers.pop(0))]
+    handlers: list[Any] = [(event, lambda _: set_handlers.pop(0)) for event in (evt.EVT_N_SET, evt.EVT_C_FIND)]
     server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
     assert server is not None
     found = ae.associate("127.0.0.1", server.server_address[1])
@@ -60,9 +61,26 @@ def test_text_outside_its_character_set_is_not_sent(assoc: Any, caplog: pytest.L
     query = Dataset()
     query.QueryRetrieveLevel, query.PatientName = "STUDY", "Ärzte^漢"
     assert dsutils.encode(query, True, True) is None
-    with pytest.raises(ValueError, match="Failed to encode"):
+    reason = r"\(0010,0010\): .*Character Set"
+    with pytest.raises(ValueError, match=f"Failed to encode the supplied Dataset: .*{reason}"):
         assoc.send_c_find(query, FIND)
+    with pytest.raises(ValueError, match=f"Failed to encode the supplied .*: .*{reason}"):
+        assoc.send_n_set(query, STEP, "1.2.3")
     assert assoc.is_established
+    assert re.search(f"ERROR .*{reason}", caplog.text)
+    assert "Ärzte" not in caplog.text
+
+
+def test_a_match_with_text_outside_its_character_set_ends_the_query_and_names_the_element(
+    assoc: Any, set_handlers: list[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    match = Dataset()
+    match.QueryRetrieveLevel, match.PatientName = "STUDY", "Ärzte^漢"
+    set_handlers.append([(0xFF00, match)])
+    query = Dataset()
+    query.QueryRetrieveLevel = "STUDY"
+    assert [status.Status for status, _ in assoc.send_c_find(query, FIND)] == [0xC312]
+    assert re.search(r"The match cannot be encoded: .*\(0010,0010\): .*Character Set", caplog.text)
     assert "Ärzte" not in caplog.text
 
 

@@ -9,6 +9,7 @@ from pydicom.dataset import Dataset
 
 from dicomproto.dimse.codec import error_comment
 from dicomproto.dimse.commands import Request, Response
+from dicomproto.errors import DataSetError
 
 from ..scp.results import fields_of
 from .dimse_primitives import primitive_class
@@ -60,6 +61,11 @@ def response_of(request: Request, code: int, fields: dict[str, Any] | None = Non
         else:
             LOGGER.warning("A handler returned a status with %s, which %s has not", name, request.name)
     return request.response(code, **known)
+
+
+def reason_of(error: BaseException) -> str:
+    """Return why a data set cannot be used, for logs and error texts: none of its values is in it."""
+    return str(error) if isinstance(error, DataSetError) else type(error).__name__
 
 
 def log_failure(event_name: str, error: BaseException) -> None:

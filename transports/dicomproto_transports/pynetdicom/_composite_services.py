@@ -96,8 +96,9 @@ class CompositeServices(Link):
                 else:
                     source = item.converted(syntax, size, session)
             except DataSetError as error:
-                LOGGER.error("Failed to encode the supplied dataset")
-                raise ValueError("Failed to encode the supplied dataset") from error
+                text = f"Failed to encode the supplied dataset: {error}"
+                LOGGER.error(text)
+                raise ValueError(text) from error
             request = make_request(
                 MessageID=msg_id,
                 AffectedSOPClassUID=item.sop_class_uid,

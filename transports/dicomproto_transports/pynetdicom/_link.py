@@ -14,6 +14,7 @@ from dicomproto.errors import AssociationError, AssociationRejected, Association
 from ..files.sources import Encoding
 from ..streams.blocking_waits import run
 from ._accepted_contexts import NegotiatedContexts
+from ._answers import reason_of
 from ._core import ChangingTimeouts, timeouts_of
 from ._globals import MODE_ACCEPTOR, MODE_REQUESTOR
 from ._turns import Turns
@@ -179,8 +180,9 @@ def encoded(session: Session, dataset: Dataset, context: PresentationContext, wh
         return Encoding(session).encode(dataset, context.transfer_syntax[0])
     except Exception as error:
         verb = "Unable" if "Event Information" in what else "Failed"
-        LOGGER.error("%s to encode the supplied %s", verb, what)
-        raise ValueError(f"{verb} to encode the supplied {what}") from error
+        text = f"{verb} to encode the supplied {what}: {reason_of(error)}"
+        LOGGER.error(text)
+        raise ValueError(text) from error
 
 
 def check_numbers(msg_id: int, priority: int = 2) -> None:

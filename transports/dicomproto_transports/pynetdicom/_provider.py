@@ -59,7 +59,7 @@ from ..scp.data_sets import IncomingDataSet
 from ..scp.results import comment_on
 from . import _config
 from . import events as evt
-from ._answers import log_failure, response_of, status_of
+from ._answers import log_failure, reason_of, response_of, status_of
 from ._globals import STATUS_SUCCESS, STATUS_WARNING
 from ._logs import log_identifier
 from ._queries import serve_find
@@ -286,7 +286,7 @@ async def _answer_normalized(
         try:
             data = Encoding(session).encode(dataset, event.context.transfer_syntax)
         except Exception as error:
-            LOGGER.error("The handler's data set cannot be encoded: %s", type(error).__name__)
+            LOGGER.error("The handler's data set cannot be encoded: %s", reason_of(error))
             response = response_of(request, PROCESSING_FAILURE)
         else:
             source = MemorySource(data, piece_size(session.connection.peer_maximum_length))

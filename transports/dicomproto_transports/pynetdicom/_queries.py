@@ -14,7 +14,7 @@ from ..files.sources import Encoding, MemorySource, piece_size
 from ..scp.cancelling import poll_peer
 from . import _config
 from . import events as evt
-from ._answers import log_failure, response_of, status_of
+from ._answers import log_failure, reason_of, response_of, status_of
 from ._globals import STATUS_PENDING, STATUS_WARNING
 from ._logs import log_identifier
 from ._requests import RequestEvent
@@ -162,11 +162,12 @@ def _match(
         try:
             data = encoding.encode(dataset, event.context.transfer_syntax)
         except Exception as error:
-            LOGGER.error("A match cannot be encoded: %s", type(error).__name__)
+            LOGGER.error("The match cannot be encoded: %s", reason_of(error))
+            return None
         else:
             log_identifier(LOGGER, "Response Identifier", dataset, wanted=_config.LOG_RESPONSE_IDENTIFIERS)
     if not data:
-        LOGGER.error("The response has no Identifier, or one that cannot be encoded")
+        LOGGER.error("The handler yields a match without elements, or none")
         return None
     size = piece_size(session.connection.peer_maximum_length)
     return response.replace(CommandDataSetType=DATA_SET_PRESENT), MemorySource(data, size)

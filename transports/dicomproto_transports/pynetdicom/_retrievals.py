@@ -16,7 +16,7 @@ from dicomproto.dimse.commands import DATA_SET_PRESENT, CMoveRQ, Response
 from ..files.bulk_data import without_bulk_data
 from ..files.sources import Encoding, MemorySource, piece_size
 from ..scp.cancelling import PeerLeaves, poll_peer
-from ._answers import log_failure, response_of, status_of
+from ._answers import log_failure, reason_of, response_of, status_of
 from ._globals import STATUS_CANCEL, STATUS_FAILURE, STATUS_PENDING, STATUS_SUCCESS, STATUS_WARNING
 from ._queries import Ended, Results
 from ._requests import RequestEvent
@@ -199,7 +199,7 @@ class _Retrieval:
             except PeerLeaves:
                 raise
             except Exception as error:
-                LOGGER.warning("A C-STORE sub-operation failed: %s", type(error).__name__)
+                LOGGER.warning("A C-STORE sub-operation failed: %s", reason_of(error))
             self.failed += category == STATUS_FAILURE
             self.warned += category == STATUS_WARNING
             self.completed += category == STATUS_SUCCESS
@@ -249,7 +249,7 @@ class _Retrieval:
             try:
                 data = Encoding(session).encode(final.identifier, self.event.context.transfer_syntax)
             except Exception as error:
-                LOGGER.error("The list of failed instances cannot be encoded: %s", type(error).__name__)
+                LOGGER.error("The list of failed instances cannot be encoded: %s", reason_of(error))
             else:
                 if data:
                     source = MemorySource(data, piece_size(session.connection.peer_maximum_length))
