@@ -30,7 +30,9 @@ def assoc(set_handlers: list[Any]) -> Iterator[Any]:
     for uid in (FIND, STEP):
         ae.add_supported_context(uid)
         ae.add_requested_context(uid)
-    handlers: list[Any] = [(event, lambda _: set_handlers.pop(0)) for event in (evt.EVT_N_SET, evt.EVT_C_FIND)]
+    handlers: list[Any] = [
+        (event, lambda _: set_handlers.pop(0)) for event in (evt.EVT_N_SET, evt.EVT_C_FIND)
+    ]
     server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
     assert server is not None
     found = ae.associate("127.0.0.1", server.server_address[1])
