@@ -9,7 +9,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
+from time import time
 from typing import Any, NamedTuple, TypeAlias
 
 from pydicom import dcmread
@@ -111,12 +113,10 @@ _DATA_SETS: dict[str, tuple[str, str]] = {
 class Event:
     """The argument of a handler: the association, the kind of event, its time, and what belongs to it.
 
-    `attrs` become attributes. A member of another kind of event raises AttributeError. `timestamp` is a local
-    time without a zone.
+    `attrs` become attributes. A member of another kind of event raises AttributeError.
     """
 
     assoc: Any
-    timestamp: datetime
     request: Any
     context: Any
     stored_at: Path | None = None
@@ -126,9 +126,18 @@ class Event:
         """Make an event; AttributeError if it has an attribute of `attrs` already."""
         self.assoc = assoc
         self._event = event
-        self.timestamp = datetime.now()
+        self._seconds = time()
         self._decoded: dict[str, tuple[int, Dataset]] = {}
-        for name, value in (attrs or {}).items():
+        if attrs:
+            self._add(attrs)
+
+    @cached_property
+    def timestamp(self) -> datetime:
+        """The local time at which the event was made, without a zone."""
+        return datetime.fromtimestamp(self._seconds)
+
+    def _add(self, attrs: dict[str, Any]) -> None:
+        for name, value in attrs.items():
             if hasattr(self, name):
                 raise AttributeError(f"'Event' object already has an attribute '{name}'")
             setattr(self, name, value)
