@@ -24,11 +24,13 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from . import wire
 from .against import BUILD, KB, MB, Side, image, install, quartiles, with_warm_up
 from .bare import Visitor, serving_bare
 from .codec import decoding
+from .network import DELAYS, in_a_namespace
 from .objects import data_sets, write_objects
 from .peers import Product, dcmtk, dicomproto
 from .plot import table, write_plot
@@ -88,7 +90,7 @@ class Row:
             return "ok" if upper <= self.goal else "above"
         return "ok" if lower >= self.goal else "below"
 
-    def result(self) -> dict[str, object]:
+    def result(self) -> dict[str, Any]:
         """Return what is kept of the row."""
         lower, median, upper = quartiles(self.ratios)
         ours, theirs = (statistics.median(rates) for rates in self.rates)
@@ -178,6 +180,20 @@ def bare_loop(port: int, name: str) -> Take:
     uid = "1.2.3.1"
     (message,) = wire.messages([(uid, data_sets([uid], SIZES[name], 25)[0])], 131_000)
     return lambda count: wire.send_all(port, [message], [message] * count)
+
+
+def queries(side: Side) -> Iterator[Row]:
+    """C-FIND of 20 matches at our SCP: our SCU beside findscu."""
+    keys = ["-k", "QueryRetrieveLevel=STUDY", "-k", "PatientID"]
+    for name, task, model in (("find", "find", "-P"), ("find-encoded", "count", "-S")):
+        findscu = ["/usr/bin/findscu", "-q", model, *keys, "127.0.0.1", str(side.port)]
+
+        def ours(count: int, task: str = task) -> float:
+            return side.ask(task, side.port, **with_warm_up(count))
+
+        matches = "Dataset" if task == "find" else "encoded"
+        title = f"C-FIND of 20 {matches} matches at our SCP: our SCU / findscu"
+        yield Row(name, title, None, ours, repeated(findscu, NODELAY))
 
 
 def associations(side: Side, stack: ExitStack) -> Iterator[Row]:
@@ -294,6 +310,7 @@ def rows(side: Side, folder: Path, stack: ExitStack) -> Iterator[Row]:
     """Yield all rows."""
     yield from transfers(side, folder, stack)
     yield from associations(side, stack)
+    yield from queries(side)
     yield from flavours(side, folder, stack)
     yield from programs(folder)
     yield from start_up(side)
@@ -301,15 +318,19 @@ def rows(side: Side, folder: Path, stack: ExitStack) -> Iterator[Row]:
 
 
 def measure(row: Row, pairs: int) -> None:
-    """Measure a row and print it."""
+    """Measure a row, and show progress on a terminal."""
     counts = row.calibrate()
     for number in range(pairs):
         row.pair(counts, ours_first=number % 2 == 0)
         if sys.stderr.isatty():
             print(f"\r{row.name}: {number + 1} of {pairs} ", end="", file=sys.stderr, flush=True)
-    lower, median, upper = quartiles(row.ratios)
-    goal = "" if row.goal is None else f"{row.goal:g}"
-    print(f"{row.title:<72}{lower:>8.2f}{median:>8.2f}{upper:>8.2f}{goal:>7}  {row.verdict}", flush=True)
+
+
+def show(result: dict[str, Any]) -> None:
+    """Print a row."""
+    goal = "" if result["goal"] is None else f"{result['goal']:g}"
+    figures = "".join(f"{result[key]:>8.2f}" for key in ("lower", "median", "upper"))
+    print(f"{result['title']:<72}{figures}{goal:>7}  {result['verdict']}", flush=True)
 
 
 def main(arguments: list[str]) -> int:
@@ -324,7 +345,7 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     if options.pairs < 2:
         parser.error("quartiles need at least 2 pairs")
-    started, results = time.monotonic(), []
+    started, results, left_out = time.monotonic(), list[dict[str, Any]](), 0
     memory = Path("/dev/shm")
     place = str(memory) if os.access(memory, os.W_OK) else None
     tempfile.tempdir = place
@@ -337,9 +358,22 @@ def main(arguments: list[str]) -> int:
             if any(fnmatch(row.name, pattern) for pattern in options.row or ["*"]):
                 measure(row, options.pairs)
                 results.append(row.result())
+                show(results[-1])
                 if options.json:
                     options.json.write_text(json.dumps(results, indent=1) + "\n")
-    if not results:
+    for delay in DELAYS:
+        if any(fnmatch(f"network-{delay}ms", pattern) for pattern in options.row or ["*"]):
+            found = in_a_namespace(delay)
+            if isinstance(found, str):
+                print(f"left out: rows with MTU 1500 and {delay} ms of delay ({found})", flush=True)
+                left_out += 1
+                continue
+            for result in found:
+                show(result)
+            results += found
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=1) + "\n")
+    if not results and not left_out:
         parser.error("no such row")
     if options.docs:
         (options.docs / "speed_table.rst").write_text(table(results))
