@@ -35,8 +35,11 @@ def object_to_send(dataset: str | Path | Dataset) -> tuple[ObjectToSend, bool]:
     Raises AttributeError for one that lacks something, InvalidDicomError for a file that is no DICOM file.
     """
     if isinstance(dataset, Dataset):
-        _check_uids(dataset)
-        item = DatasetToSend(dataset)
+        try:
+            item = DatasetToSend(dataset)
+        except ValueError:
+            _check_uids(dataset)
+            raise
         item.transfer_syntax_uid = _transfer_syntax(dataset)
         return item, True
     path = dataset if isinstance(dataset, str) else os.fspath(Path(dataset))
