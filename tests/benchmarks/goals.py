@@ -250,8 +250,8 @@ def flavours(side: Side, folder: Path, stack: ExitStack) -> Iterator[Row]:
             path = None if name == "echo" else image(folder, SIZES[name])
             title = "C-ECHO" if path is None else f"C-STORE {name}"
             goal = low if name in ("echo", "40KB") else high
-            takes = (our_scu(each, each.port, path) for each in (other, side))
-            yield Row(f"{flavour}-{name}", f"{title}, {flavour} / blocking", goal, *takes)
+            ours, theirs = (our_scu(each, each.port, path) for each in (other, side))
+            yield Row(f"{flavour}-{name}", f"{title}, {flavour} / blocking", goal, ours, theirs)
 
 
 def start_up(side: Side) -> Iterator[Row]:
@@ -346,6 +346,7 @@ def main(arguments: list[str]) -> int:
     if options.pairs < 2:
         parser.error("quartiles need at least 2 pairs")
     started, results, left_out = time.monotonic(), list[dict[str, Any]](), 0
+    failed: list[str] = []
     memory = Path("/dev/shm")
     place = str(memory) if os.access(memory, os.W_OK) else None
     tempfile.tempdir = place
@@ -356,7 +357,12 @@ def main(arguments: list[str]) -> int:
         print(f"{'ratio':<72}{'lower':>8}{'median':>8}{'upper':>8}{'goal':>7}")
         for row in rows(side, folder, stack):
             if any(fnmatch(row.name, pattern) for pattern in options.row or ["*"]):
-                measure(row, options.pairs)
+                try:
+                    measure(row, options.pairs)
+                except (RuntimeError, OSError) as error:
+                    print(f"{row.title}: FAILED: {error}", flush=True)
+                    failed.append(row.name)
+                    continue
                 results.append(row.result())
                 show(results[-1])
                 if options.json:
@@ -373,12 +379,12 @@ def main(arguments: list[str]) -> int:
             results += found
     if options.json:
         options.json.write_text(json.dumps(results, indent=1) + "\n")
-    if not results and not left_out:
+    if not results and not left_out and not failed:
         parser.error("no such row")
     if options.docs:
         (options.docs / "speed_table.rst").write_text(table(results))
         write_plot(options.docs / "speed.svg", results)
-    missed = [str(result["name"]) for result in results if result["verdict"] in ("below", "above")]
+    missed = failed + [str(result["name"]) for result in results if result["verdict"] in ("below", "above")]
     print(f"{time.monotonic() - started:.0f} s in all; goals missed: {', '.join(missed) or 'none'}")
     return 1 if missed else 0
 
