@@ -7,20 +7,25 @@ import socket
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from io import FileIO
+from pathlib import Path
 from statistics import mode, quantiles
 from types import CodeType, FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from pydicom.data import get_testdata_file
 
-from dicomproto.uids import UNCOMPRESSED_TRANSFER_SYNTAXES, VERIFICATION
+from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN, UNCOMPRESSED_TRANSFER_SYNTAXES, VERIFICATION
 from dicomproto_transports import evt
 from dicomproto_transports.blocking import AE, Association
 from dicomproto_transports.streams import Stream
 from dicomproto_transports.streams.blocking_waits import PollWaiter
 from dicomproto_transports.streams.tcp import SocketStream
 from tests.associations import CT_IMAGE
+from tests.benchmarks.objects import data_sets, write_file
+
+T = TypeVar("T")
 
 WARM_UP, MESSAGES = 20, 50
 CT_SMALL = str(get_testdata_file("CT_small.dcm", download=False))
@@ -155,6 +160,55 @@ def test_a_message_takes_three_system_calls(event: evt.EventKind) -> None:
             assert send(assoc, event) == 0x0000
             of_messages.append(tuple(calls))
     assert mode(of_messages) == ("sendmsg", "poll", "recv")
+
+
+class CountingFile(FileIO):
+    """A real file that notes each call that asks the system for something, and the bytes that it gives."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.calls = Counter[str]()
+        self.bytes = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        data: bytes = super().read(size)
+        return self._noted("read", len(data), data)
+
+    def readinto(self, buffer: Any) -> int:
+        count: int = super().readinto(buffer)
+        return self._noted("readinto", count, count)
+
+    def seek(self, position: int, whence: int = 0) -> int:
+        return self._noted("seek", 0, super().seek(position, whence))
+
+    def tell(self) -> int:
+        return self._noted("tell", 0, super().tell())
+
+    def _noted(self, call: str, size: int, result: T) -> T:
+        self.calls[call] += 1
+        self.bytes += size
+        return result
+
+
+@pytest.mark.parametrize(("size", "most_reads"), [(40_000, 3), (525_000, 11)])
+def test_a_file_is_read_once_and_its_head_twice(size: int, most_reads: int, tmp_path: Path) -> None:
+    """Three reads for the head, the headers of the elements, and the first piece; then one for each piece."""
+    path = tmp_path / "image.dcm"
+    (content,) = data_sets(["1.2.3"], size, 250)
+    write_file(path, "1.2.3", content)
+    server_ae, ae = AE(), AE()
+    server_ae.add_supported_context(CT_IMAGE, EXPLICIT_VR_LITTLE_ENDIAN)
+    ae.add_requested_context(CT_IMAGE, EXPLICIT_VR_LITTLE_ENDIAN)
+    handlers: Any = [(evt.EVT_C_STORE, lambda _: 0x0000)]
+    with (
+        server_ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers) as server,
+        ae.associate("127.0.0.1", server.address[1]) as assoc,
+        CountingFile(str(path)) as file,
+    ):
+        assert assoc.send_c_store(file).Status == 0x0000
+    assert file.calls["read"] + file.calls["readinto"] <= most_reads, file.calls
+    assert file.calls["seek"] + file.calls["tell"] <= 5, file.calls
+    assert file.bytes <= path.stat().st_size + 16 * 1024
 
 
 def test_an_association_takes_few_calls() -> None:
