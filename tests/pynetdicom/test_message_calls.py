@@ -46,6 +46,7 @@ def test_a_message_takes_few_calls(event: Any, most_of_user: int, most_of_provid
             status = assoc.send_c_echo() if is_echo else assoc.send_c_store(CT_SMALL)
         finally:
             user.end()
+        assert status
         assert status.Status == 0x0000
     assoc.release()
     ae.shutdown()
@@ -123,7 +124,7 @@ USES: list[Any] = [
     lambda status: ("Status" in status, 0x0000_0900 in status, status[0x0000_0900].VR),
     lambda status: status.walk(lambda within, element: None),
     lambda status: {name for name in dir(status) if not name.startswith("_")},
-    lambda status: (status.pop("Status").value, len(status)),
+    lambda status: (status.pop("Status").value, len(status), bool(status)),
     lambda status: status.update({"ErrorComment": "other"}) or str(status),
     lambda status: (status.is_little_endian, status.original_encoding, status.is_implicit_VR),
     lambda status: f"{status.Status:04X} {status.get('ErrorComment', '')}",

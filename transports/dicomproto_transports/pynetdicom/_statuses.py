@@ -34,6 +34,9 @@ class StatusDataset(Dataset):
         code: int = self[_STATUS].value
         return code
 
+    def __bool__(self) -> bool:
+        return "made_of" in vars(self) or len(self) > 0
+
     def __getattr__(self, name: str) -> object:
         response = vars(self).pop("made_of", None)
         if response is None:
