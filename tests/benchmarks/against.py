@@ -87,7 +87,7 @@ def install(place: Path, revision: str | None) -> Path:
 class Side:
     """One revision: its environment, and its processes while a round lasts, with words for them."""
 
-    program = "side.py"
+    program, provider = "side.py", "provide"
 
     def __init__(self, name: str, place: Path, *words: str) -> None:
         self.name = name
@@ -101,7 +101,7 @@ class Side:
     @contextmanager
     def running(self) -> Iterator[Self]:
         """Run its provider and its requestor."""
-        with self._program("provide") as provider, self._program("request") as self._requestor:
+        with self._program(self.provider) as provider, self._program("request") as self._requestor:
             self.port = self._answer(provider)["port"]
             self._answer(self._requestor)
             yield self

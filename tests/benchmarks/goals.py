@@ -147,22 +147,30 @@ def dcmtk_scp(environment: dict[str, str]) -> Product:
 # --- the rows -----------------------------------------------------------------------------------
 
 
+class Streaming(Side):
+    """A side whose provider takes objects as they come."""
+
+    provider = "stream"
+
+
 def transfers(side: Side, folder: Path, stack: ExitStack) -> Iterator[Row]:
     """Our SCU and SCP, DCMTK's, and both mixtures; and the bare loop."""
     nd = stack.enter_context(dcmtk_scp(NODELAY).serving())
     packaged = stack.enter_context(dcmtk_scp({}).serving())
     bare = stack.enter_context(serving_bare())
+    streaming = stack.enter_context(Streaming("ours", side.place).running())
     goals = {"echo": 0.36, "40KB": 0.9, "525KB": 0.85, "8MB": 1.3, "210MB": 2.2}
     paths = {"echo": None} | {name: image(folder, size) for name, size in SIZES.items()}
     for name, path in paths.items():
         title = "C-ECHO" if path is None else f"C-STORE {name}"
         first = {"210MB": 1, "8MB": 4}.get(name, 50)
         theirs = dcmtk_scu(nd, path, NODELAY)
-        ours = our_scu(side, side.port, path)
+        port = streaming.port if name == "210MB" else side.port
+        ours = our_scu(side, port, path)
         row = partial(Row, theirs=theirs, first=first)
         yield row(name, f"{title}, our SCU and SCP / DCMTK nd", goals[name], ours)
         yield row(f"scu-{name}", f"{title}, our SCU, their SCP / DCMTK nd", 0.95, our_scu(side, nd, path))
-        mixed = dcmtk_scu(side.port, path, NODELAY)
+        mixed = dcmtk_scu(port, path, NODELAY)
         yield row(f"scp-{name}", f"{title}, their SCU, our SCP / DCMTK nd", 0.95, mixed)
         if path is not None and name != "210MB":
             yield Row(f"bare-{name}", f"{title}, ours / bare loop", None, ours, bare_loop(bare, name), first)

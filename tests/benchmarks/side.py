@@ -14,6 +14,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from pydicom import dcmread
@@ -26,7 +27,7 @@ from dicomproto_transports import apps
 VERIFICATION, CT, FIND = "1.2.840.10008.1.1", "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.2.1.1"
 WORKLIST, ENCODED = "1.2.840.10008.5.1.4.31", "1.2.840.10008.5.1.4.1.2.2.1"
 CLASSES = VERIFICATION, CT, FIND, WORKLIST, ENCODED
-EXPLICIT = "1.2.840.10008.1.2.1"
+IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 MATCHES = 20
 """The matches of each C-FIND."""
 
@@ -88,13 +89,22 @@ STEPS = [step(number) for number in range(MATCHES)]
 READY = [encode_data_set(found, EXPLICIT) for found in FOUND]
 
 
-def provide() -> None:
+def stream(event: Any) -> int:
+    """Take an object as it comes, in constant memory."""
+    for _ in event.chunks:
+        pass
+    return 0
+
+
+def provide(*, streamed: bool = False) -> None:
     """Serve C-ECHO, C-FIND and C-STORE with handlers that do next to nothing."""
     ae = entity("PROVIDER")
     ae.maximum_associations = 1000
     for abstract_syntax in CLASSES:
         ae.add_supported_context(abstract_syntax, EXPLICIT)
-    handlers: list[Any] = [(evt.EVT_C_STORE, lambda event: 0), (evt.EVT_C_FIND, find)]
+    ae.add_supported_context(VERIFICATION, IMPLICIT)  # echoscu proposes nothing else
+    store = (evt.EVT_C_STORE_STREAM, stream) if streamed else (evt.EVT_C_STORE, lambda event: 0)
+    handlers: list[Any] = [store, (evt.EVT_C_FIND, find)]
     server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
     say(port=server.port if hasattr(server, "port") else server.server_address[1])
     sys.stdin.read()
@@ -240,4 +250,4 @@ def say(**words: object) -> None:
 
 
 if __name__ == "__main__":
-    {"provide": provide, "request": request}[ROLE]()
+    {"provide": provide, "stream": partial(provide, streamed=True), "request": request}[ROLE]()
