@@ -15,7 +15,7 @@ release = version = dicomproto.__version__
 copyright = "the dicomproto authors, MIT licence"
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.viewcode", "directives"]
-exclude_patterns = ["_build", "examples"]
+exclude_patterns = ["_build", "examples", "speed_table.rst"]
 html_theme = "alabaster"
 html_theme_options = {"description": "DICOM networking as a sans-IO engine", "page_width": "1100px"}
 html_sidebars = {"**": ["about.html", "navigation.html", "searchbox.html"]}
