@@ -37,7 +37,7 @@ _ERRORS = {
     "RuntimeError": "AssociationError of an association that has ended, and LocalProtocolError",
     "ValueError": "NoAcceptedContext without a context, and DataSetError for a data set",
 }
-"""What a `send_*` call of the library raises in place of an error."""
+"""The errors of the library in place of those of a `send_*` call."""
 
 
 def uses(source: Source) -> bool:

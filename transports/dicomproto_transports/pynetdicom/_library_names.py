@@ -73,7 +73,7 @@ WAYS_OF_ATTRIBUTES = {
     "RESPONSE_KEYWORDS": "keys() of the message",
     "STATUS_OPTIONAL_KEYWORDS": "keys() of the response",
 }
-"""What to use in place of an attribute, whatever has it."""
+"""The way for each attribute, on any object."""
 
 _THREAD = "nothing: an association has no thread"
 WAYS_OF_ASSOCIATIONS = {
@@ -86,7 +86,7 @@ WAYS_OF_ASSOCIATIONS = {
     ("daemon", "getName", "ident", "isDaemon", "join", "native_id", "run", "setDaemon", "setName", "start"),
     _THREAD,
 )
-"""What to use in place of an attribute of an association, by names that other objects have as well."""
+"""The way for each attribute of an association whose name other objects have as well."""
 
 WAYS_OF_SIDES = {
     "is_acceptor": "that of the association",
@@ -96,17 +96,17 @@ WAYS_OF_SIDES = {
     "supported_contexts": "AE.supported_contexts",
     "assoc": "the association",
 }
-"""What to use in place of an attribute of `assoc.requestor` or `assoc.acceptor`."""
+"""The way for each attribute of `assoc.requestor` and `assoc.acceptor`."""
 
 WAYS_OF_PRIMITIVES = {"mode": "nothing: it is always 'normal'"}
-"""What to use in place of an attribute of `primitive`."""
+"""The way for each attribute of `primitive`."""
 
 WAYS_OF_OUTCOMES = {
     "scu_role": "requestor_is_scu of the accepted context",
     "scp_role": "requestor_is_scp of the accepted context",
     "status": "`reason` of the rejected context",
 }
-"""What to use in place of an attribute of a context that was accepted or rejected."""
+"""The way for each attribute of a context that was accepted or rejected."""
 
 BYTES_OF_REQUESTS = {
     "DataSet": "encoded_dataset(include_meta=False)",

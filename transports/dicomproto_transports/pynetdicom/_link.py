@@ -153,7 +153,7 @@ class Link(threading.Thread):
     def established(self, what: str) -> Session:
         """Return the session, to send `what`. Raises RuntimeError unless the association is established."""
         session = self.session
-        if session is None or not self.is_established:
+        if session is None or not session.is_established:
             text = f"The association with a peer SCP must be established before sending {what} request"
             raise RuntimeError(text)
         return session

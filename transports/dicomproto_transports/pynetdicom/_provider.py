@@ -207,10 +207,10 @@ def run_handler(session: Session, event: RequestEvent) -> Any:
 
     SystemExit and KeyboardInterrupt fail the request, but for C-ECHO, and where the program itself waits.
     """
-    handler, args = event.assoc.bindings.one[event.event]
+    bound = event.assoc.bindings.one[event.event]
     try:
         with session.runner.running():
-            return handler(event, *args) if args else handler(event)
+            return evt.call(bound, event)
     except (SystemExit, KeyboardInterrupt) as error:
         thread: object = threading.current_thread()
         if event.event is evt.EVT_C_ECHO or thread is not session.association:
@@ -250,9 +250,6 @@ def _answer_status(
         code = failed
     else:
         if not session.is_established:  # the handler has ended the association
-            return
-        if type(result) is int and result in service.statuses:
-            session.respond(request.response(result))
             return
         code, fields = status_of(result, service.statuses)
     session.respond(response_of(request, code, fields))

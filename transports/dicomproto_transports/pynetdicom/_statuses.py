@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from typing import SupportsIndex
+
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
@@ -16,43 +19,47 @@ _kept: dict[type[Response], list[tuple[str, str]]] = {}
 """The keywords of the elements that may come with a status, each with the attribute of its value."""
 
 
-class StatusDataset(Dataset):
-    """The Status of a response and the elements beside it.
+class Unfilled(Dataset):
+    """A status of which only the code was asked for; it becomes a Dataset when anything else is.
 
-    It is filled when anything but the Status is asked for: most programs read nothing else, and to make a
-    data set takes as long as to encode a message.
+    Most programs read nothing else, and to make a data set takes as long as to encode a message.
     """
 
     @property
     def Status(self) -> int:
         """The code."""
-        response: Response | None = vars(self).get("made_of")
-        if response is not None:
-            return int(response.Status)
-        if _STATUS not in self:
-            raise AttributeError("'Dataset' object has no attribute 'Status'")
-        code: int = self[_STATUS].value
-        return code
+        response: Response = vars(self)["made_of"]
+        return int(response.Status)
 
     def __bool__(self) -> bool:
-        return "made_of" in vars(self) or len(self) > 0
+        return True
 
     def __getattr__(self, name: str) -> object:
-        response = vars(self).pop("made_of", None)
-        if response is None:
-            return super().__getattr__(name)
-        Dataset.__init__(self)
-        self.add_new(_STATUS, "US", int(response.Status))
-        for keyword, slot in _names_of(type(response)):
-            value = getattr(response, slot)
-            if value is not None:
-                setattr(self, keyword, list(value) if isinstance(value, tuple) else value)
-        found: object = getattr(self, name)
+        found: object = getattr(_filled(self), name)
         return found
 
     def __dir__(self) -> list[str]:
-        len(self)  # fills it
-        return super().__dir__()
+        return dir(_filled(self))
+
+    def __deepcopy__(self, memo: dict[int, object] | None) -> Dataset:
+        return deepcopy(_filled(self), memo)
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[object, ...]:
+        return _filled(self).__reduce_ex__(protocol)
+
+
+def _filled(status: Unfilled) -> Dataset:
+    """Make a status a Dataset, in place, with the elements that were sent."""
+    response: Response = vars(status).pop("made_of")
+    object.__setattr__(status, "__class__", Dataset)
+    data_set: Dataset = status
+    Dataset.__init__(data_set)
+    data_set.add_new(_STATUS, "US", int(response.Status))
+    for keyword, slot in _names_of(type(response)):
+        value = getattr(response, slot)
+        if value is not None:
+            setattr(data_set, keyword, list(value) if isinstance(value, tuple) else value)
+    return data_set
 
 
 def _names_of(kind: type[Response]) -> list[tuple[str, str]]:
@@ -66,6 +73,6 @@ def _names_of(kind: type[Response]) -> list[tuple[str, str]]:
 
 def status_data_set(response: Response) -> Dataset:
     """Return the status of a response."""
-    status = StatusDataset.__new__(StatusDataset)
+    status = Unfilled.__new__(Unfilled)
     vars(status)["made_of"] = response
     return status
