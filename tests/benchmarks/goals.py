@@ -27,11 +27,12 @@ from pathlib import Path
 from typing import Any
 
 from . import wire
-from .against import BUILD, KB, MB, Side, image, install, quartiles, with_warm_up
+from .against import BUILD, KB, MB, Side, install, quartiles, with_warm_up
+from .against import image as plain_image
 from .bare import Visitor, serving_bare
 from .codec import decoding
 from .network import DELAYS, in_a_namespace
-from .objects import data_sets, write_objects
+from .objects import ct, data_sets, write_objects
 from .peers import Product, dcmtk, dicomproto
 from .plot import table, write_plot
 from .tls import KINDS, tls_tasks
@@ -153,6 +154,14 @@ class Streaming(Side):
     provider = "stream"
 
 
+def image(folder: Path, name: str) -> Path:
+    """Write a CT image of the size of that name, and return its path."""
+    path = folder / f"{name}.dcm"
+    if not path.exists():
+        ct(SIZES[name]).save_as(path, enforce_file_format=True)
+    return path
+
+
 def transfers(side: Side, folder: Path, stack: ExitStack) -> Iterator[Row]:
     """Our SCU and SCP, DCMTK's, and both mixtures; and the bare loop."""
     nd = stack.enter_context(dcmtk_scp(NODELAY).serving())
@@ -160,7 +169,7 @@ def transfers(side: Side, folder: Path, stack: ExitStack) -> Iterator[Row]:
     bare = stack.enter_context(serving_bare())
     streaming = stack.enter_context(Streaming("ours", side.place).running())
     goals = {"echo": 0.36, "40KB": 0.9, "525KB": 0.85, "8MB": 1.3, "210MB": 2.2}
-    paths = {"echo": None} | {name: image(folder, size) for name, size in SIZES.items()}
+    paths = {"echo": None} | {name: image(folder, name) for name in SIZES}
     for name, path in paths.items():
         title = "C-ECHO" if path is None else f"C-STORE {name}"
         first = {"210MB": 1, "8MB": 4}.get(name, 50)
@@ -174,6 +183,9 @@ def transfers(side: Side, folder: Path, stack: ExitStack) -> Iterator[Row]:
         yield row(f"scp-{name}", f"{title}, their SCU, our SCP / DCMTK nd", 0.95, mixed)
         if path is not None and name != "210MB":
             yield Row(f"bare-{name}", f"{title}, ours / bare loop", None, ours, bare_loop(bare, name), first)
+    plain = plain_image(folder, 40 * KB)
+    title = "C-STORE 40KB of 25 elements, our SCU and SCP / DCMTK nd"
+    yield Row("plain-40KB", title, None, our_scu(side, side.port, plain), dcmtk_scu(nd, plain, NODELAY), 50)
     small = paths["40KB"]
     slow = partial(Row, theirs=dcmtk_scu(packaged, small, {}), first=8)
     title = "C-STORE 40KB, DCMTK as packaged"
@@ -255,7 +267,7 @@ def flavours(side: Side, folder: Path, stack: ExitStack) -> Iterator[Row]:
     for flavour, low, high in (("trio", 0.75, 0.9), ("anyio", 0.6, 0.75)):
         other = stack.enter_context(Asynchronous("ours", side.place, flavour).running())
         for name in ("echo", "40KB", "525KB", "8MB"):
-            path = None if name == "echo" else image(folder, SIZES[name])
+            path = None if name == "echo" else image(folder, name)
             title = "C-ECHO" if path is None else f"C-STORE {name}"
             goal = low if name in ("echo", "40KB") else high
             ours, theirs = (our_scu(each, each.port, path) for each in (other, side))

@@ -6,10 +6,12 @@ import struct
 from collections.abc import Sequence
 from pathlib import Path
 
+from pydicom import dcmread
+from pydicom.data import get_testdata_file
 from pydicom.datadict import DicomDictionary
-from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.filewriter import write_file_meta_info
-from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 
 CT, EXPLICIT = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1"
 TEXT = {
@@ -24,29 +26,21 @@ TEXT = {
 """A value of each VR of which the objects are made."""
 
 
+def ct(size: int) -> FileDataset:
+    """Return a CT image of about `size` bytes: pydicom's, of 39 KB, with as many pixels as that takes."""
+    image = dcmread(get_testdata_file("CT_small.dcm"), force=True)
+    frame = len(image.PixelData)
+    image.NumberOfFrames = frames = max(1, round((size - 6_500) / frame))
+    image.PixelData = image.PixelData * frames
+    return image
+
+
 def write_objects(folder: Path, size: int, count: int) -> None:
     """Write `count` CT images of about `size` bytes to `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    rows = 256
-    columns = max(size // 2 // rows, 1)
-    study, series = generate_uid(), generate_uid()
+    image = ct(size)
     for number in range(count):
-        image = Dataset()
-        image.SOPClassUID = CTImageStorage
-        image.SOPInstanceUID = generate_uid()
-        image.StudyInstanceUID, image.SeriesInstanceUID = study, series
-        image.PatientName, image.PatientID = "Benchmark^Object", "BENCH"
-        image.Modality, image.InstanceNumber = "CT", number
-        # No field for rows and columns is wide enough for the largest; frames are.
-        image.NumberOfFrames = max(columns // 256, 1)
-        image.Rows, image.Columns = rows, min(columns, 256)
-        image.SamplesPerPixel, image.PhotometricInterpretation = 1, "MONOCHROME2"
-        image.BitsAllocated, image.BitsStored, image.HighBit, image.PixelRepresentation = 16, 16, 15, 0
-        pixels = int(image.NumberOfFrames) * image.Rows * image.Columns
-        image.PixelData = bytes(2 * pixels)
-        image["PixelData"].VR = "OW"
-        image.file_meta = FileMetaDataset()
-        image.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = generate_uid()
         image.save_as(folder / f"{number:05}.dcm", enforce_file_format=True)
 
 
