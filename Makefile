@@ -34,10 +34,10 @@ test: .venv/.developer
 test-all: .venv/.developer
 	@$(BIN)/python tests/gates.py --all $(if $(SEED),--seed $(SEED))
 
-# Rows with goals; ROW=name or a pattern chooses, JSON=FILE keeps the figures, DOCS=FOLDER gets table and plot.
+# Rows with goals; ROW=name or a pattern chooses, JSON=FILE keeps the figures, DOCS=FOLDER gets tables and a plot.
 # Against another revision (AGAINST=v0.1.0), by pairs; ROWS=echo,find chooses rows, PAIRS=31 how many.
 bench: .venv/.developer
-	@$(BIN)/python -m tests.benchmarks.$(if $(AGAINST),against $(AGAINST) $(if $(ROWS),--rows $(ROWS)),goals $(if $(ROW),--row '$(ROW)') $(if $(JSON),--json $(JSON)) $(if $(DOCS),--docs $(DOCS))) $(if $(PAIRS),--pairs $(PAIRS))
+	@$(BIN)/python -m tests.benchmarks$(if $(AGAINST),.against $(AGAINST) $(if $(ROWS),--rows $(ROWS)), $(if $(ROW),--row '$(ROW)') $(if $(JSON),--json $(JSON)) $(if $(DOCS),--docs $(DOCS))) $(if $(PAIRS),--pairs $(PAIRS))
 
 lint docs: .venv/.developer
 	@$(BIN)/python tests/gates.py --only $@

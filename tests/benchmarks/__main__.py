@@ -1,187 +1,157 @@
-"""`python -m tests.benchmarks`: this project, DCMTK and pynetdicom in turn, as whole programs.
+"""`make bench`: this project beside DCMTK and others in interleaved pairs, each row with its goal.
 
-Each row is one task. Every product does it once per round, in turn, so that a machine that speeds
-up or slows down does so for all; the figure is the median over the rounds, and the ratio is the
-median of the ratios within a round. C-ECHO and C-STORE are whole programs from start to exit
-(process start, association and all, as their users wait for them).
+Of each row the lower quartile of the ratios is compared with the goal. Start-up is taken off on both sides:
+DCMTK's tools run twice, for many units and for one, and the difference counts. Rows of start-up count time,
+so for them the upper quartile is not to lie above the goal. DCMTK "nd" runs with TCP_NODELAY=1, which is its
+best case; "as packaged" leaves Nagle on. Figures without a contender have a most.
 """
 
 from __future__ import annotations
 
 import argparse
-import multiprocessing
-import socket
-import statistics
+import json
+import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from contextlib import ExitStack
-from multiprocessing.connection import Connection as Pipe
+from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
-from .codec import codec_rows
-from .dropin import bench_dropin
-from .engine import bench_engine
-from .objects import write_objects
-from .peers import Product, associate_once, dcmtk, dicomproto, pynetdicom
-from .pourers import bench_pourers
-from .servers import bench_servers
-from .tls import tls_rates
+from .associations import associations
+from .memory import figures, show_figure
+from .network import DELAYS, in_a_namespace
+from .parts import codec, start_up, tls
+from .plot import table, table_of_figures, write_plot
+from .queries import queries
+from .row import Row, show, show_head
+from .sides import BUILD, Side, install
+from .transfers import against_pynetdicom, flavours, programs, transfers
 
-KB, MB = 1000, 1_000_000
-SIZES = {"40 KB": (40 * KB, 500), "525 KB": (525 * KB, 100), "8 MB": (8 * MB, 20), "200 MB": (200 * MB, 1)}
-SUITES = ("echo", "store", "associations", "servers", "codec", "socket", "tls")
-ON_REQUEST = ("pourers", "engine", "dropin")
-"""Suites that run only with `--only`: they take long, or measure one part."""
-SLOW = {"DCMTK as packaged", "pynetdicom"}
+PAIRS = 9
 
 
-def timed(task: Callable[[], object]) -> float:
-    """Return the seconds that `task` took."""
-    started = time.perf_counter()
-    task()
-    return time.perf_counter() - started
+def rows(side: Side, folder: Path, stack: ExitStack) -> Iterator[Row]:
+    """Yield all rows."""
+    yield from transfers(side, folder, stack)
+    yield from associations(side, stack)
+    yield from queries(side, folder, stack)
+    yield from flavours(side, folder, stack)
+    yield from programs(folder)
+    yield from start_up(side)
+    yield from tls(stack)
+    yield from codec()
+    yield from against_pynetdicom(side, folder, stack)
 
 
-def in_turn(tasks: dict[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """Run each task once per round, in turn, and return its rates (units per second)."""
-    rates: dict[str, list[float]] = {name: [] for name in tasks}
-    for name, task in tasks.items():
-        if name not in SLOW:
-            task()  # warm caches
-    for _ in range(rounds):
-        for name, task in tasks.items():
-            rates[name].append(task())
-    return rates
+class Run:
+    """What one run of the command measures, and what it found."""
+
+    def __init__(self, patterns: list[str], pairs: int, kept: Path | None) -> None:
+        self._patterns = patterns
+        self._pairs = pairs
+        self._kept = kept
+        self.results = list[dict[str, Any]]()
+        self.figures = list[dict[str, Any]]()
+        self.failed = list[str]()
+        self.left_out = 0
+
+    def is_wanted(self, name: str) -> bool:
+        """Tell whether somebody asked for a row."""
+        return any(fnmatch(name, pattern) for pattern in self._patterns)
+
+    def measure(self, row: Row) -> None:
+        """Measure a row, show progress on a terminal, and print it; a row that fails ends no other."""
+        try:
+            for number in range(self._pairs):
+                row.pair(ours_first=number % 2 == 0)
+                if sys.stderr.isatty():
+                    print(
+                        f"\r{row.name}: {number + 1} of {self._pairs} ", end="", file=sys.stderr, flush=True
+                    )
+        except (RuntimeError, OSError) as error:
+            print(f"{row.title}: FAILED: {error}", flush=True)
+            self.failed.append(row.name)
+        else:
+            self.results.append(row.result())
+            show(self.results[-1])
+            self._keep()
+
+    def measure_networks(self) -> None:
+        """Measure the rows of a network namespace, for each delay that this machine can give."""
+        for delay in DELAYS:
+            if self.is_wanted(f"network-{delay}ms"):
+                found = in_a_namespace(delay)
+                if isinstance(found, str):
+                    print(f"left out: rows with MTU 1500 and {delay} ms of delay ({found})", flush=True)
+                    self.left_out += 1
+                    continue
+                for result in found:
+                    show(result)
+                self.results += found
+                self._keep()
+
+    def _keep(self) -> None:
+        if self._kept is not None:
+            self._kept.write_text(json.dumps(self.results + self.figures, indent=1) + "\n")
+
+    def measure_figures(self, side: Side, folder: Path) -> None:
+        """Measure what has no contender."""
+        for figure in figures(side, folder):
+            if self.is_wanted(figure.name):
+                try:
+                    self.figures.append(figure.result())
+                except FileNotFoundError as error:
+                    print(f"left out: {figure.title} ({error.filename} is missing)", flush=True)
+                    self.left_out += 1
+                    continue
+                show_figure(self.figures[-1])
+                self._keep()
+
+    @property
+    def missed(self) -> list[str]:
+        """The names of the rows that failed or missed their goals."""
+        found = self.results + self.figures
+        return self.failed + [str(each["name"]) for each in found if each["verdict"] in ("below", "above")]
 
 
-def show(title: str, unit: str, rates: dict[str, list[float]]) -> None:
-    """Print a row per product: the median rate, and ours against it."""
-    ours = rates["dicomproto"]
-    print(f"\n{title}")
-    for name, values in rates.items():
-        ratio = statistics.median(a / b for a, b in zip(ours, values, strict=True))
-        against = "" if name == "dicomproto" else f"   dicomproto / {name}: {ratio:.2f}"
-        print(f"  {name:<20}{statistics.median(values):>12,.1f} {unit}{against}", flush=True)
-
-
-def bench_echo(products: list[Product], ports: dict[str, int], rounds: int) -> None:
-    def task(product: Product, count: int) -> Callable[[], float]:
-        command = product.echo(ports[product.name], count)
-        return lambda: count / timed(lambda: product.run(command))
-
-    # As packaged, Nagle and delayed acknowledgements leave DCMTK some 23 a second.
-    counts = {"DCMTK as packaged": 60, "pynetdicom": 300}
-    tasks = {product.name: task(product, counts.get(product.name, 5000)) for product in products}
-    show("C-ECHO, one association", "a second", in_turn(tasks, rounds))
-
-
-def bench_store(products: list[Product], ports: dict[str, int], rounds: int, files: Path) -> None:
-    for title, (size, count) in SIZES.items():
-        folder = files / title.replace(" ", "")
-        write_objects(folder, size, count)
-
-        def task(product: Product, folder: Path = folder, count: int = count) -> Callable[[], float]:
-            command = product.store(ports[product.name], folder)
-            return lambda: count / timed(lambda: product.run(command))
-
-        rates = in_turn({product.name: task(product) for product in products}, rounds)
-        show(f"C-STORE, {count} objects of {title}", "objects/s", rates)
-        megabytes = {name: [value * size / MB for value in values] for name, values in rates.items()}
-        show(f"C-STORE, {count} objects of {title}", "MB/s", megabytes)
-        for file in folder.iterdir():
-            file.unlink()
-
-
-def bench_associations(products: list[Product], ports: dict[str, int], rounds: int) -> None:
-    def task(port: int, count: int) -> Callable[[], float]:
-        def associate() -> None:
-            for _ in range(count):
-                if not associate_once(port):
-                    raise RuntimeError("an association was not accepted")
-
-        return lambda: count / timed(associate)
-
-    counts = {"pynetdicom": 20}
-    tasks = {product.name: task(ports[product.name], counts.get(product.name, 200)) for product in products}
-    title = (
-        "Associations accepted and released by the SCP, one requestor for all (our engine on a bare socket)"
+def main(arguments: list[str]) -> int:
+    """Measure what is wanted, print it and write it where it is asked for."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument(
+        "--row", action="append", metavar="NAME", help="this row, or those of a pattern such as scu-*"
     )
-    show(title, "a second", in_turn(tasks, rounds))
-
-
-def _drain(pipe: Pipe) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        pipe.send(server.getsockname()[1])
-        buffer = bytearray(1 << 20)
-        while True:
-            peer, _ = server.accept()
-            with peer:
-                while peer.recv_into(buffer):
-                    pass
-                peer.sendall(b".")
-
-
-def bench_bare_socket(rounds: int) -> None:
-    """What loopback itself carries between two Python processes: the ceiling for MB/s."""
-    ours, theirs = multiprocessing.Pipe()
-    drain = multiprocessing.Process(target=_drain, args=(theirs,), daemon=True)
-    drain.start()
-    port = ours.recv()
-    payload = bytes(1 << 20)
-
-    def send() -> None:
-        with socket.create_connection(("127.0.0.1", port)) as peer:
-            for _ in range(200):
-                peer.sendall(payload)
-            peer.shutdown(socket.SHUT_WR)
-            peer.recv(1)
-
-    rate = statistics.median(200 * (1 << 20) / MB / timed(send) for _ in range(rounds))
-    drain.terminate()
-    print(f"\nA bare socket loop, 200 MiB\n  {'two processes':<20}{rate:>12,.1f} MB/s", flush=True)
-
-
-def main() -> str | None:
-    """Measure what is wanted; return why it failed, if it did."""
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3, help="times that each product does each task")
-    parser.add_argument("--only", choices=SUITES + ON_REQUEST, action="append", help="this suite alone")
-    parser.add_argument("--against", metavar="REVISION", help="of the engine, what git knows it by")
-    chosen = parser.parse_args()
-    wanted = set(chosen.only or SUITES)
-    found = [dicomproto(), dcmtk(packaged=False), dcmtk(packaged=True), pynetdicom()]
-    products = [product for product in found if product is not None]
-    if len(products) < len(found):
-        print("DCMTK is missing (Debian package dcmtk): measured without it")
+    parser.add_argument("--pairs", type=int, default=PAIRS, help=f"how many (default {PAIRS})")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    parser.add_argument("--docs", type=Path, metavar="FOLDER", help="write tables and a plot there")
+    options = parser.parse_args(arguments)
+    if options.pairs < 2:
+        parser.error("quartiles need at least 2 pairs")
+    started = time.monotonic()
+    run = Run(options.row or ["*"], options.pairs, options.json)
+    memory = Path("/dev/shm")
+    tempfile.tempdir = str(memory) if os.access(memory, os.W_OK) else None
     with ExitStack() as stack:
-        ports: dict[str, int] = {}
-        if wanted & {"echo", "store", "associations"}:
-            ports = {product.name: stack.enter_context(product.serving()) for product in products}
-        files = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        if "echo" in wanted:
-            bench_echo(products, ports, chosen.rounds)
-        if "store" in wanted:
-            bench_store(products, ports, chosen.rounds, files)
-        if "associations" in wanted:
-            bench_associations(products, ports, chosen.rounds)
-    if "servers" in wanted:
-        bench_servers(chosen.rounds)
-    if "pourers" in wanted:
-        bench_pourers(chosen.rounds)
-    if "engine" in wanted:
-        bench_engine(chosen.rounds, chosen.against)
-    if "socket" in wanted:
-        bench_bare_socket(chosen.rounds)
-    if "tls" in wanted:
-        show("200 MiB through a stream of ours with TLS", "MB/s", tls_rates(in_turn, chosen.rounds))
-    if "codec" in wanted:
-        for title, unit, rates in codec_rows(chosen.rounds):
-            show(title, unit, rates)
-    failed = bench_dropin(chosen.rounds) if "dropin" in wanted else []
-    return f"the drop-in is slower: {'; '.join(failed)}" if failed else None
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        side = Side("ours", install(BUILD.with_name("bench"), None))
+        stack.enter_context(side.running())
+        show_head(f"rates a second, and the quartiles of the ratios of {options.pairs} pairs")
+        for row in rows(side, folder, stack):
+            if run.is_wanted(row.name):
+                run.measure(row)
+        run.measure_figures(side, folder)
+    run.measure_networks()
+    if not (run.results or run.figures or run.failed or run.left_out):
+        parser.error("no such row")
+    if options.docs:
+        (options.docs / "speed_table.rst").write_text(table(run.results))
+        (options.docs / "speed_figures.rst").write_text(table_of_figures(run.figures))
+        write_plot(options.docs / "speed.svg", run.results)
+    print(f"{time.monotonic() - started:.0f} s in all; goals missed: {', '.join(run.missed) or 'none'}")
+    return 1 if run.missed else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection as Pipe
 
@@ -25,18 +25,18 @@ from .codec import EXPLICIT, IMPLICIT
 from .servers import ADDRESS, VERIFICATION
 
 
-def _serve(pipe: Pipe) -> None:
+def _serve(pipe: Pipe, answer: Callable[..., object], *words: bytes) -> None:
     with socket.create_server((ADDRESS, 0)) as listener:
         pipe.send(listener.getsockname()[1])
         while True:
-            wire.receive_all(listener)
+            answer(listener, *words)
 
 
 @contextmanager
-def serving_bare() -> Iterator[int]:
-    """Run the receiver of `wire.py` in a process of its own; yield its port."""
+def serving_bare(answer: Callable[..., object], *words: bytes) -> Iterator[int]:
+    """Run an acceptor of `wire.py` in a process of its own; yield its port."""
     ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.Process(target=_serve, args=(theirs,), daemon=True)
+    process = multiprocessing.Process(target=_serve, args=(theirs, answer, *words), daemon=True)
     process.start()
     try:
         yield ours.recv()

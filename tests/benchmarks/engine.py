@@ -4,12 +4,13 @@ Two connections in memory talk once, and what each read would bring is recorded.
 recording again and again, and does what an adapter does: it asks for the deadline before each read, and for
 what is to be sent. Nothing waits and nothing is sent, so the least of several batches is a steady figure.
 
-`python -m tests.benchmarks --only engine --against REVISION` measures two revisions in turn. This file then
+`python -m tests.benchmarks.engine --against REVISION` measures two revisions in turn. This file then
 runs as a program of each and uses nothing but names that every revision has.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
@@ -213,7 +214,7 @@ def measure(batches: int) -> dict[str, tuple[float, int]]:
 
 def bench_engine(rounds: int, against: str | None) -> None:
     """Print a row for each message and side; beside it that of the revision `against`, if there is one."""
-    from .against import BUILD, install  # not there when this file is the program of a revision
+    from .sides import BUILD, install  # not there when this file is the program of a revision
 
     places = {"new": install(BUILD / "new", None)}
     if against is not None:
@@ -236,7 +237,9 @@ def bench_engine(rounds: int, against: str | None) -> None:
 def _ask(place: Path) -> dict[str, tuple[float, int]]:
     """Return what this file measures as a program of the revision in `place`."""
     environment = os.environ | {"PYTHONPATH": str(place), "PYTHONSAFEPATH": "1"}
-    ran = subprocess.run([sys.executable, __file__], env=environment, capture_output=True, check=True)
+    ran = subprocess.run(
+        [sys.executable, __file__, "figures"], env=environment, capture_output=True, check=True
+    )
     answer = json.loads(ran.stdout)
     if not Path(answer["from"]).is_relative_to(place):
         raise RuntimeError(f"the engine was loaded from {answer['from']}, not from {place}")
@@ -244,4 +247,9 @@ def _ask(place: Path) -> dict[str, tuple[float, int]]:
 
 
 if __name__ == "__main__":
-    print(json.dumps({"from": dicomproto.__file__, "figures": measure(40)}))
+    if sys.argv[1:] == ["figures"]:
+        print(json.dumps({"from": dicomproto.__file__, "figures": measure(40)}))
+    else:
+        parser = argparse.ArgumentParser(description=__doc__)
+        parser.add_argument("--against", metavar="REVISION", help="another one, by what git knows it by")
+        bench_engine(3, parser.parse_args().against)

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from .against import ROOT
+from .sides import ROOT
 
 DELAYS = 0, 1, 10
 """Milliseconds, each way."""
@@ -32,7 +32,7 @@ def in_a_namespace(delay: int) -> list[dict[str, Any]] | str:
         return tried.stderr.strip()
     with tempfile.TemporaryDirectory() as folder:
         figures = Path(folder, "figures.json")
-        words = [sys.executable, "-m", "tests.benchmarks.goals", "--pairs", str(FEW), "--json", str(figures)]
+        words = [sys.executable, "-m", "tests.benchmarks", "--pairs", str(FEW), "--json", str(figures)]
         words += [word for row in ROWS for word in ("--row", row)]
         command = [*enter, f'{setting} && exec "$@"', "sh", *words]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

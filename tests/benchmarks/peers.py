@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from dicomproto import Connection, ReleaseRQ, Role, build_associate_rq
@@ -19,6 +18,7 @@ from tests.ports import free_port
 
 VERIFICATION = "1.2.840.10008.1.1"
 STARTUP_TIMEOUT = 30.0
+NODELAY = {"TCP_NODELAY": "1"}
 
 
 class Product:
@@ -28,15 +28,13 @@ class Product:
         self,
         name: str,
         *,
-        scp: list[str],
-        store: list[str],
-        echo: list[str],
-        environment: dict[str, str] | None = None,
+        scp: Sequence[str],
+        store: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.name = name
         self._scp = scp
         self._store = store
-        self._echo = echo
         self._environment = os.environ | (environment or {})
         # Installed programs start from bytecode; ours, run from the source tree, shall too.
         self._environment.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -64,10 +62,6 @@ class Product:
     def store(self, port: int, folder: Path) -> list[str]:
         """Return the command that sends the files of `folder`."""
         return [part.format(port=port, folder=folder) for part in self._store]
-
-    def echo(self, port: int, count: int) -> list[str]:
-        """Return the command that sends `count` C-ECHO requests on one association."""
-        return [part.format(port=port, count=count) for part in self._echo]
 
     def run(self, command: list[str]) -> None:
         """Run a command of this product; a failure ends the benchmark with what it printed."""
@@ -124,7 +118,6 @@ def dicomproto() -> Product:
         "dicomproto",
         scp=[*ours, "storescp", "{port}", "-od", "{folder}", "-q"],
         store=[*ours, "storescu", "127.0.0.1", "{port}", "{folder}", "-q"],
-        echo=[*ours, "echoscu", "127.0.0.1", "{port}", "--repeat", "{count}", "-q"],
     )
 
 
@@ -135,25 +128,31 @@ def pynetdicom() -> Product:
         "pynetdicom",
         scp=[*theirs, "storescp", "{port}", "-od", "{folder}", "-q"],
         store=[*theirs, "storescu", "127.0.0.1", "{port}", "{folder}", "-cx", "-q"],
-        echo=[*theirs, "echoscu", "127.0.0.1", "{port}", "--repeat", "{count}", "-q"],
     )
 
 
-def dcmtk(*, packaged: bool) -> Product | None:
-    """DCMTK's tools as packaged, or at their best: no Nagle, large PDUs, data sets stored undecoded.
+def dcmtk(*, preserving: bool = False) -> Product:
+    """DCMTK's tools without Nagle and with large PDUs; `preserving` stores data sets undecoded.
 
     pynetdicom installs scripts of the same names, so they are looked for where Debian has them.
     """
-    tools = {name: shutil.which(name, path="/usr/bin") for name in ("storescp", "storescu", "echoscu")}
-    if None in tools.values():
-        return None
-    storescp, storescu, echoscu = (str(tools[name]) for name in ("storescp", "storescu", "echoscu"))
-    scp_options = [] if packaged else ["+B", "-pdu", "131072"]
-    scu_options = [] if packaged else ["-pdu", "131072"]
+    option = ["+B"] if preserving else []
     return Product(
-        "DCMTK as packaged" if packaged else "DCMTK",
-        scp=[storescp, *scp_options, "+xa", "-od", "{folder}", "{port}"],
-        store=[storescu, *scu_options, "-R", "+sd", "127.0.0.1", "{port}", "{folder}"],
-        echo=[echoscu, "--repeat", "{count}", "127.0.0.1", "{port}"],
-        environment=None if packaged else {"TCP_NODELAY": "1"},
+        "DCMTK nd +B" if preserving else "DCMTK nd",
+        scp=["/usr/bin/storescp", *option, "-pdu", "131072", "+xa", "-od", "{folder}", "{port}"],
+        store=["/usr/bin/storescu", "-pdu", "131072", "-R", "+sd", "127.0.0.1", "{port}", "{folder}"],
+        environment=NODELAY,
     )
+
+
+def dcmqrscp(folder: Path) -> Product:
+    """DCMTK's archive, which has its index in `folder`."""
+    settings = [
+        "MaxPDUSize = 131072", "MaxAssociations = 16", "HostTable BEGIN", "HostTable END",
+        "VendorTable BEGIN", "VendorTable END", "AETable BEGIN", f"ANY-SCP {folder} RW (200, 1024mb) ANY",
+        "AETable END", "",
+    ]  # fmt: skip
+    configuration = folder / "dcmqrscp.cfg"
+    configuration.write_text("\n".join(settings))
+    command = ["/usr/bin/dcmqrscp", "-c", str(configuration), "{port}"]
+    return Product("dcmqrscp", scp=command, environment=NODELAY)

@@ -14,16 +14,28 @@ LINE, LEFT, WIDTH = 22, 440, 420
 
 def table(results: Sequence[dict[str, Any]]) -> str:
     """Return the results as a table in reStructuredText."""
-    lines = [".. list-table::", "   :header-rows: 1", ""]
     heads = ("Ratio", "Lower quartile", "Median", "Upper quartile", "Goal", "")
-    cells = [heads] + [
+    return _table(heads, [
         (
             result["title"], *(f"{result[key]:.2f}" for key in ("lower", "median", "upper")),
             "" if result["goal"] is None else f"{result['goal']:g}", result["verdict"],
         )
         for result in results
-    ]  # fmt: skip
-    for row in cells:
+    ])  # fmt: skip
+
+
+def table_of_figures(figures: Sequence[dict[str, Any]]) -> str:
+    """Return what is measured without a contender as a table in reStructuredText."""
+    cells = [
+        (figure["title"], f"{figure['value']:.1f} {figure['unit']}", f"{figure['goal']:g}", figure["verdict"])
+        for figure in figures
+    ]
+    return _table(("Figure", "Measured", "At most", ""), cells)
+
+
+def _table(heads: tuple[str, ...], cells: Sequence[tuple[str, ...]]) -> str:
+    lines = [".. list-table::", "   :header-rows: 1", ""]
+    for row in [heads, *cells]:
         lines += [f"   {'*' if number == 0 else ' '} - {cell}".rstrip() for number, cell in enumerate(row)]
     return "\n".join(lines) + "\n"
 

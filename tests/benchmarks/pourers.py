@@ -1,4 +1,4 @@
-"""How long one peer waits while others pour out what costs much to take.
+"""`python -m tests.benchmarks.pourers`: how long a peer waits while others pour out what costs much to take.
 
 The server is a process of its own, and each pourer too, at nice 10. Of each run the longest of 100 waits of
 a standing association for the response to its C-ECHO counts, of all runs the best.
@@ -143,4 +143,7 @@ def bench_pourers(rounds: int, kinds: tuple[str, ...] = tuple(BLOCKS)) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1])
+    if sys.argv[1:]:
+        serve(sys.argv[1])
+    else:
+        bench_pourers(3)

@@ -10,10 +10,8 @@ import multiprocessing
 import socket
 import ssl
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 
@@ -98,18 +96,3 @@ def tls_tasks() -> Iterator[dict[str, Callable[[], object]]]:
         finally:
             for drain in drains:
                 drain.terminate()
-
-
-Rates = dict[str, list[float]]
-
-
-def tls_rates(in_turn: Callable[[dict[str, Callable[[], float]], int], Rates], rounds: int) -> Rates:
-    """Return MB/s by kind, as measured by `in_turn`."""
-
-    def rate(send: Callable[[], object]) -> float:
-        started = time.perf_counter()
-        send()
-        return TIMES * SIZE / 1e6 / (time.perf_counter() - started)
-
-    with tls_tasks() as tasks:
-        return in_turn({kind: partial(rate, send) for kind, send in tasks.items()}, rounds)
