@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 APPLICATION_CONTEXT_NAME = "1.2.840.10008.3.1.1.1"
 """The only DICOM application context (PS3.7 Annex A)."""
@@ -35,7 +36,9 @@ IMPLEMENTATION_CLASS_UID = "2.25.309536743520180466219374226474853067201"
 IMPLEMENTATION_VERSION_NAME = "DICOMPROTO_010"
 """Sent in item 55H, at most 16 characters (PS3.7 D.3.3.2)."""
 
-_VALID_UID = re.compile(r"(?:0|[1-9][0-9]*+)(?:\.(?:0|[1-9][0-9]*+))*+")
+_UID = r"(?:0|[1-9][0-9]*+)(?:\.(?:0|[1-9][0-9]*+))*+"
+_VALID_UID = re.compile(_UID)
+_VALID_UIDS = re.compile(rf"{_UID}(?:\n{_UID})*+")
 
 
 def normalize_uid(uid: str) -> str:
@@ -45,6 +48,15 @@ def normalize_uid(uid: str) -> str:
         return uid if bare == uid else bare  # of a subclass of str, the same object
     except (AttributeError, TypeError):  # a test before the call would cost time for every valid UID
         raise TypeError(f"a UID is text, not {type(uid).__name__}") from None
+
+
+def are_valid_uids(uids: Collection[str]) -> bool:
+    """Tell whether all are conformant, as `is_valid_uid` does of each."""
+    if not uids:
+        return True
+    joined = "\n".join(uids)  # one call for all; a UID with such a character in it is none
+    is_plain = joined.count("\n") == len(uids) - 1 and max(map(len, uids)) <= 64
+    return is_plain and _VALID_UIDS.fullmatch(joined) is not None
 
 
 def is_valid_uid(uid: str) -> bool:

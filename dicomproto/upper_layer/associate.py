@@ -46,6 +46,9 @@ from .pdu import (
     UserIdentityRQ,
 )
 
+_PROPOSAL = struct.Struct(">BxHB3xBxH")
+"""A proposed context up to the value of its first sub-item: two item headers, the context ID between."""
+
 _PDUS: dict[int, Callable[..., AssociateRQ | AssociateAC]] = {
     ASSOCIATE_RQ: AssociateRQ,
     ASSOCIATE_AC: AssociateAC,
@@ -65,6 +68,7 @@ class AssociateDecoder:
         self.contexts: list[PresentationContextRQ | PresentationContextAC] = []
         self.warnings: dict[str, str] = {}  # the first of each kind, since there may be many items
         self.items_left: int = limits.items
+        self.proposed: dict[bytes, tuple[str, ...]] = {}  # lists of transfer syntaxes, by their items
 
     def decode(self) -> AssociateRQ | AssociateAC:
         body = self.body
@@ -74,8 +78,12 @@ class AssociateDecoder:
         called, calling = title_texts(raw)
         if called.encode("latin-1").ljust(16) + calling.encode("latin-1").ljust(16) != raw:
             self.fields["raw_ae_titles"] = raw
-        for item_type, start, end in self.items(68, len(body), self.name):
-            self.top_level_item(item_type, start, end)
+        position = 68
+        while position < len(body):
+            item_type, start, position = self.item(position, len(body), self.name)
+            self.top_level_item(item_type, start, position)
+            if self.proposed:
+                position = self.similar_contexts(position)
         if "application_context_name" not in self.fields:
             self.warn("missing-item: application context")
             self.fields["application_context_name"] = ""
@@ -96,15 +104,20 @@ class AssociateDecoder:
     def items(self, position: int, end: int, path: str) -> Iterator[tuple[int, int, int]]:
         """Yield the type and the bounds of each item's value; all lie within [position, end)."""
         while position < end:
-            if end - position < 4:
-                raise invalid(path, position, f"{end - position} bytes are no item header")
-            item_type, _, length = ITEM_HEADER.unpack_from(self.body, position)
-            start = position + 4
-            position = start + length
-            if position > end:
-                text = f"item {item_type:02X}H declares {length} bytes, {end - start} are left of its parent"
-                raise invalid(path, start - 2, text)
-            yield item_type, start, position
+            item = self.item(position, end, path)
+            yield item
+            position = item[2]
+
+    def item(self, position: int, end: int, path: str) -> tuple[int, int, int]:
+        """Return the type and the bounds of the value of the item at `position`."""
+        if end - position < 4:
+            raise invalid(path, position, f"{end - position} bytes are no item header")
+        item_type, _, length = ITEM_HEADER.unpack_from(self.body, position)
+        start = position + 4
+        if start + length > end:
+            text = f"item {item_type:02X}H declares {length} bytes, {end - start} are left of its parent"
+            raise invalid(path, start - 2, text)
+        return item_type, start, start + length
 
     def count_item(self, path: str, position: int) -> None:
         self.items_left -= 1
@@ -173,6 +186,7 @@ class AssociateDecoder:
         abstract_syntax = ""
         transfer_syntaxes: list[str] = []
         unknown: list[UnknownItem] = []
+        items_left = self.items_left
         for item_type, sub_start, sub_end in self.items(start + 4, end, path):
             if item_type == TRANSFER_SYNTAX:
                 if transfer_syntaxes and self.pdu_type == ASSOCIATE_AC:
@@ -195,18 +209,52 @@ class AssociateDecoder:
                 unknown.append(UnknownItem(item_type=item_type, data=self.body[sub_start:sub_end]))
         context_id, result = self.body[start], self.body[start + 2]
         if self.pdu_type == ASSOCIATE_RQ:
-            return make_context_rq(
+            proposal = make_context_rq(
                 context_id=context_id,
                 abstract_syntax=abstract_syntax,
                 transfer_syntaxes=tuple(transfer_syntaxes),
                 unknown_items=tuple(unknown),
             )
+            if self.items_left == items_left - 1 and self.body[start + 4] == ABSTRACT_SYNTAX:
+                behind = self.body[start + 8 + len(abstract_syntax) : end]
+                self.proposed[behind] = proposal.transfer_syntaxes
+            return proposal
         return make_context_ac(
             context_id=context_id,
             result=result,
             transfer_syntax=transfer_syntaxes[0] if transfer_syntaxes else "",
             unknown_items=tuple(unknown),
         )
+
+    def similar_contexts(self, position: int) -> int:
+        """Decode proposals from `position` on that are like one before; return where another item is.
+
+        Such a proposal has an abstract syntax, and behind it the very items that another one has: most
+        peers propose the same transfer syntaxes for all abstract syntaxes.
+        """
+        body, end = self.body, len(self.body)
+        while end - position >= _PROPOSAL.size:
+            item_type, length, context_id, sub_type, sub_length = _PROPOSAL.unpack_from(body, position)
+            start = position + _PROPOSAL.size
+            behind, stop = start + sub_length, position + 4 + length
+            if (item_type, sub_type) != (CONTEXT_RQ, ABSTRACT_SYNTAX) or not sub_length:
+                break
+            syntaxes = self.proposed.get(body[behind:stop]) if behind <= stop <= end else None
+            if syntaxes is None or not self.items_left:
+                break
+            if len(self.contexts) == self.limits.presentation_contexts:
+                break
+            self.items_left -= 1
+            self.contexts.append(
+                make_context_rq(
+                    context_id=context_id,
+                    abstract_syntax=body[start:behind].decode("latin-1"),
+                    transfer_syntaxes=syntaxes,
+                    unknown_items=(),
+                )
+            )
+            position = stop
+        return position
 
     # user information sub-items (PS3.8 Annex D.1, PS3.7 Annex D.3.3)
 

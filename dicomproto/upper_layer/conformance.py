@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ..errors import LocalProtocolError
 from ..record import values_of
-from ..uids import is_valid_uid, normalize_uid
+from ..uids import are_valid_uids, is_valid_uid, normalize_uid
 from .contexts import first_of_each_id, is_usable
 from .pdu import REJECT_REASONS, AssociateAC, AssociateRJ, AssociateRQ, NegotiationItem
 
@@ -202,7 +202,7 @@ def _odd_contexts(pdu: AssociateRQ | AssociateAC) -> list[str]:
             found.append("unknown-result: of a presentation context")
     if not contexts:
         found.append("missing-item: presentation context")
-    if not all(map(is_valid_uid, set(uids))):  # most proposals repeat a few UIDs
+    if not are_valid_uids(set(uids)):  # most proposals repeat a few UIDs
         found.append("invalid-uid: in a presentation context")
     return found
 
