@@ -8,7 +8,6 @@ message at a time; fragments of two messages never interleave.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Container, Iterable, Mapping, Sequence, Set
 from types import MappingProxyType
 
@@ -101,7 +100,7 @@ class Connection:
             cache=cache,
         )
         self._idle_release = idle_release
-        self._events: deque[ConnectionEvent] = deque()
+        self._events: list[ConnectionEvent] = []  # few at any time
         emit = self._events.append
         self._inbox = Inbox(self._upper, emit)
         self._outbox = Outbox(self._upper, pack_pdvs=pack_pdvs)
@@ -176,7 +175,7 @@ class Connection:
     @property
     def cancelled(self) -> Set[int]:
         """Message IDs of the unanswered operations that the peer has cancelled; the set stays current."""
-        return self._performer.cancelled
+        return self._performer.cancelled.keys()
 
     @property
     def is_sending(self) -> bool:
@@ -403,7 +402,7 @@ class Connection:
         is a command set of `Limits.command_length`, another PDU, or up to 65 small fragments.
         """
         if self._events:
-            return self._events.popleft()
+            return self._events.pop(0)
         upper, inbox = self._upper, self._inbox
         for _ in range(MOST_CHUNKS):
             event = upper.plain_pdv() or upper.next_event()
@@ -426,7 +425,7 @@ class Connection:
             else:
                 self._interrupt(event)
             if self._events:
-                return self._events.popleft()
+                return self._events.pop(0)
         return BUSY
 
     def _violate(self, text: str) -> None:

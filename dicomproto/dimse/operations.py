@@ -72,9 +72,11 @@ class Operations(dict[int, OutstandingOperation]):
     that was sent after the final one; up to then, `late` has the operation and its Message ID is not reused.
     """
 
+    __slots__ = ("window", "late", "_ended", "_last_message_id")
+
     def __init__(self) -> None:
         super().__init__()
-        self.window = 1
+        self.window: int = 1
         """Most operations that may be outstanding at once (PS3.7 D.3.3.3)."""
         self.late: dict[int, OutstandingOperation] = {}
         """The operations that have ended and to which more responses may come, the oldest first."""

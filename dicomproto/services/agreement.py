@@ -55,7 +55,7 @@ class Agreement:
         self._cache = cache
         self._rejected: dict[int, RejectedContext] | None = None
         # What was found of requests for the SOP class of their context, by context and kind.
-        self._passed: set[tuple[bool, int, type[Request]]] = set()
+        self._passed: dict[tuple[bool, int, type[Request]], None] = {}
         self._statuses: dict[tuple[int, int, type[Request]], Status] = {}
         self.contexts: Mapping[int, AcceptedContext] = {}
         """The accepted presentation contexts, by id."""
@@ -120,7 +120,7 @@ class Agreement:
             return _PASSED
         judgement = self._may_invoke(kind, context, by_us=by_us), self._check(command, context, by_us=by_us)
         if is_usual and judgement == _PASSED:
-            self._passed.add(key)
+            self._passed[key] = None
         return judgement
 
     def _check(self, command: Request, context: AcceptedContext, *, by_us: bool) -> Verdict:

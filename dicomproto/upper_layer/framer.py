@@ -59,7 +59,7 @@ class Framer:
     def __init__(self, limits: Limits, cache: AssociateCache | None = None) -> None:
         self._limits = limits
         self._cache = AssociateCache(most=0) if cache is None else cache
-        self._waiting: deque[memoryview] = deque()
+        self._waiting: deque[memoryview] | None = None  # behind `_view`; most peers need none
         self._view = _NOTHING
         self._position = 0
         self._partial = bytearray()  # a header, or the body of a PDU that is not P-DATA-TF
@@ -81,11 +81,17 @@ class Framer:
     def receive(self, data: Buffer) -> None:
         """Add received bytes, at least one; they must not change afterwards."""
         view = memoryview(data)
-        self._waiting.append(view if type(data) is bytes else view.cast("B").toreadonly())
+        view = view if type(data) is bytes else view.cast("B").toreadonly()
+        if self._waiting:
+            self._waiting.append(view)
+        elif self._position == len(self._view):
+            self._view, self._position = view, 0
+        else:
+            self._waiting = deque((view,))
 
     def discard(self) -> None:
         """Forget all bytes, since the rest of the stream does not matter any more."""
-        self._waiting.clear()
+        self._waiting = None
         self._view = _NOTHING
         self._position = self._pdu_rest = self._pdv_rest = 0
         self._partial = bytearray()
@@ -93,7 +99,7 @@ class Framer:
 
     def forget_rest(self) -> None:
         """Forget the received bytes that are not consumed; the caller will pass them again."""
-        self._waiting.clear()
+        self._waiting = None
         self._view = _NOTHING
         self._position = 0
 
@@ -126,7 +132,7 @@ class Framer:
 
         A PDU begins with its whole header; a part of a header counts as not consumed.
         """
-        received: list[Buffer] = [self._view[self._position :], *self._waiting]
+        received: list[Buffer] = [self._view[self._position :], *(self._waiting or ())]
         begun = self._pdu_rest + self._pdv_rest if self._body is None else self._body[1]
         rest = begun - len(self._partial)
         if rest > 0:

@@ -11,7 +11,6 @@ A-ABORTs, but nothing may follow our last PDU while the sending side is shut dow
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -128,7 +127,7 @@ class UpperLayer:
         self._encoded_request = b""  # until the transport connection stands
         self._cache = AssociateCache(most=0) if cache is None else cache
         self._framer = Framer(self.limits, self._cache)
-        self._events: deque[UpperLayerEvent] = deque()
+        self._events: list[UpperLayerEvent] = []  # few at any time
         self._outbox: list[Buffer] = []
         self._accepted: frozenset[int] = frozenset()
         self._terminal: Terminal | None = None
@@ -173,7 +172,7 @@ class UpperLayer:
         """
         while True:
             if self._events:
-                return self._events.popleft()
+                return self._events.pop(0)
             if self._terminal is not None:
                 return CLOSED
             item = None

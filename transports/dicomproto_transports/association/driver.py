@@ -13,7 +13,6 @@ The terminal event closes the stream as the engine says; from then on `next_even
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable, Set
 from typing import TYPE_CHECKING, cast, get_args
 
@@ -95,7 +94,7 @@ class Driver:
         self.close_timeout: float | None = timeouts.close
         """Seconds that the end waits for the peer to close the connection."""
         self._turn = Turn(stream.now())
-        self._ahead: deque[ConnectionEvent | Terminal] = deque()  # events read by `look_ahead`
+        self._ahead: list[ConnectionEvent | Terminal] = []  # events read by `look_ahead`
         self._held: Buffer = b""  # received; waits until the observer has reported all before it
         self._read_at_once = 0  # reads without a wait
         self._look_at = 0.0  # when the deadlines of the engine are due to be looked at
@@ -119,7 +118,7 @@ class Driver:
         while True:
             if turn.events >= turn.look_at:
                 await self.take_turn()
-            event = ahead.popleft() if ahead else next_event()
+            event = ahead.pop(0) if ahead else next_event()
             if self.observer is not None:
                 await self._tell_observed(self.observer, event)
             if type(event) is DataSetChunk:
@@ -146,7 +145,7 @@ class Driver:
         while True:
             self._turn.events += MESSAGE
             await self.take_turn()
-            event = self._ahead.popleft() if self._ahead else self._connection.next_event()
+            event = self._ahead.pop(0) if self._ahead else self._connection.next_event()
             if self.observer is not None:
                 await self._tell_observed(self.observer, event)
             if event is BUSY:
@@ -168,7 +167,7 @@ class Driver:
 
     def put_back(self, event: ConnectionEvent) -> None:
         """Make an event the next one again."""
-        self._ahead.appendleft(event)
+        self._ahead.insert(0, event)
 
     async def take_turn(self) -> None:
         """Let other tasks run if the turn of this association is over; see `scheduling.py`.
@@ -196,7 +195,7 @@ class Driver:
             await self.take_turn()
         except BaseException:
             if not isinstance(event, Signal):
-                self._ahead.appendleft(event)
+                self._ahead.insert(0, event)
             raise
         if self.ending.reason is not None:  # a handler has aborted
             raise await self.ended()
@@ -427,7 +426,7 @@ class Driver:
         else:
             connection.send(abort or Abort())
         while ending.terminal is None:
-            event = self._ahead.popleft() if self._ahead else connection.next_event()
+            event = self._ahead.pop(0) if self._ahead else connection.next_event()
             if type(event) in _TERMINAL_KINDS:
                 self._note_end(cast(Terminal, event))
 

@@ -6,9 +6,9 @@ of its own. A failure of one connection does not affect others.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dicomproto.dimse.events import RequestReceived
 from dicomproto.errors import AssociationAborted, AssociationError, LocalProtocolError
@@ -151,21 +151,21 @@ class ServerCore:
         for session in self._places.sessions():
             session.observe()
 
-    async def serve_connection(
+    def serve_connection(
         self, stream: SocketStream, backend: Backend, associated: Callable[[], object]
-    ) -> None:
+    ) -> Coroutine[Any, Any, None]:
         """Run one association to its end and close the stream; see `ConnectionServer`.
 
         Raises only cancellation or `ServerShutdown`, after the association was aborted and the stream closed.
         """
-        await self._serve_connection(stream, self._admission.admit, backend, associated)
+        return self._serve_connection(stream, self._admission.admit, backend, associated)
 
-    async def serve_stream(self, stream: Stream, backend: Backend) -> None:
+    def serve_stream(self, stream: Stream, backend: Backend) -> Coroutine[Any, Any, None]:
         """Run one association over a stream that no server accepted, and close the stream.
 
         It counts from its first byte, and is never ended for another one. Raises as `serve_connection`.
         """
-        await self._serve_connection(stream, self._admission.admit_stream, backend, None)
+        return self._serve_connection(stream, self._admission.admit_stream, backend, None)
 
     async def _serve_connection(
         self,

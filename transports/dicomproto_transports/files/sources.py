@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from dicomproto.errors import AssociationAborted
 from dicomproto.upper_layer.pdu import Buffer
@@ -115,13 +115,16 @@ class MemorySource:
         return self._view[start:end], end >= len(self._view)
 
 
+_NONE: Final = bytearray()
+
+
 class PieceBuffers:
     """The two buffers of an association, made for the first file and used for all files."""
 
     __slots__ = ("_buffers", "_turn")
 
     def __init__(self) -> None:
-        self._buffers = [bytearray(), bytearray()]
+        self._buffers = [_NONE, _NONE]
         self._turn = 0
 
     def next_buffer(self, size: int) -> memoryview:
