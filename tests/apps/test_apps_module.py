@@ -63,7 +63,7 @@ def test_without_rich_there_is_no_progress_bar_and_who_asks_is_told_why(
     with open(theirs, "w", encoding="utf-8") as terminal:
         monkeypatch.setattr(sys, "stderr", terminal)
         with Progress(Console(INFO), 1, 100) as progress:
-            progress.file_done(100)
+            progress.file_done("a file", 100)
         shown = os.read(ours, 1000)
         monkeypatch.undo()
     os.close(ours)

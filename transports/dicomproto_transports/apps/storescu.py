@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
+from threading import Lock
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -20,7 +22,7 @@ from .cli.options import (
 )
 from .cli.tls import add_security
 from .cli.user_identity import add_identity
-from .cli.values import window
+from .cli.values import at_once, window
 
 if TYPE_CHECKING:
     from .sending.input_files import InputFile
@@ -56,6 +58,10 @@ def parser() -> argparse.ArgumentParser:
     network.add_argument(
         "--window", type=window, metavar="N",
         help="propose up to N outstanding requests (default: the window of the peer table, else 1)",
+    )  # fmt: skip
+    network.add_argument(
+        "--parallel", type=at_once, default=1, metavar="N",
+        help="send on up to N associations at once (default: 1); a peer may take fewer",
     )  # fmt: skip
     result.add_argument(
         "path", nargs="+",
@@ -116,6 +122,7 @@ class _Run:
         self.seconds = 0.0
         self.associations = 0
         self.given_up = ""
+        self.lock = Lock()
         self.is_whole = True  # nothing interrupted it
 
     @property
@@ -147,6 +154,7 @@ class _Run:
             return
         from .cli.progress import Progress
         from .requestor import Requestor
+        from .sending.parallel import ParallelTransfers
         from .sending.plan import plan_associations
         from .sending.transfer import Transfer
 
@@ -159,7 +167,8 @@ class _Run:
         requestor = Requestor(self.options, self.console)
         began = perf_counter()
         with Progress(self.console, len(sources), sum(source.size for source in sources)) as progress:
-            transfer = Transfer(
+            make = partial(
+                Transfer,
                 requestor.associate,
                 self.record,
                 self.console,
@@ -169,12 +178,13 @@ class _Run:
                 send_truncated=self.options.send_truncated,
                 show_comments=self.options.show_comments,
             )
+            transfers = ParallelTransfers(make, self.options.parallel)
             try:
                 for plan in plans:
-                    transfer.send(plan)
+                    transfers.send(plan)
             finally:
                 self.seconds = perf_counter() - began
-                self.associations, self.given_up = transfer.associations, transfer.given_up
+                self.associations, self.given_up = transfers.associations, transfers.given_up
 
     def interrupted(self) -> None:
         """Record the collected files that were not tried because of Ctrl-C."""
@@ -190,12 +200,16 @@ class _Run:
                 self.record(Outcome(path=source.path, state="untried", reason=INTERRUPTED, size=source.size))
 
     def record(self, outcome: Outcome) -> None:
-        """Count the result for a file, and keep it for the summary unless it was simply sent."""
-        self.states[outcome.state] += 1
-        self.recorded[outcome.path] += 1
-        self.bytes += outcome.size if outcome.is_stored else 0
-        if outcome.state != "sent":
-            self.remarkable.append(outcome)
+        """Count the result for a file, and keep it for the summary unless it was simply sent.
+
+        Several threads may call it.
+        """
+        with self.lock:
+            self.states[outcome.state] += 1
+            self.recorded[outcome.path] += 1
+            self.bytes += outcome.size if outcome.is_stored else 0
+            if outcome.state != "sent":
+                self.remarkable.append(outcome)
         self.console.event(
             "file",
             path=outcome.path,

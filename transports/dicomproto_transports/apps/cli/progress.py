@@ -53,13 +53,15 @@ class _Shown:
 
 
 class Progress(_Shown):
-    """The bar of `storescu`: files, bytes and rate."""
+    """The bar of `storescu`: files, bytes and rate. Several threads may use one."""
 
     def __init__(self, console: Console, files: int, total: int) -> None:
         super().__init__(console)
         self._files = files
         self._done_files = 0
         self._done_bytes = 0
+        self._under_way: dict[object, int] = {}
+        self._lock = Lock()
         if self._bar is not None:
             self._task = self._bar.add_task("sending", total=total, files=f"0/{files}")
 
@@ -71,19 +73,24 @@ class Progress(_Shown):
         """Whether the bytes of a file in progress are shown."""
         return self._bar is not None
 
-    def bytes_of_file(self, count: int) -> None:
-        """Show that `count` bytes of the file in progress were sent."""
-        if self._bar is not None:
-            self._bar.update(self._task, completed=self._done_bytes + count)
+    def bytes_of_file(self, file: object, count: int) -> None:
+        """Show that `count` bytes of a file in progress were sent."""
+        with self._lock:
+            self._under_way[file] = count
+            self._show()
 
-    def file_done(self, count: int) -> None:
+    def file_done(self, file: object, count: int) -> None:
         """Show that a file of `count` bytes is done."""
-        self._done_files += 1
-        self._done_bytes += count
+        with self._lock:
+            self._under_way.pop(file, None)
+            self._done_files += 1
+            self._done_bytes += count
+            self._show()
+
+    def _show(self) -> None:
         if self._bar is not None:
-            self._bar.update(
-                self._task, completed=self._done_bytes, files=f"{self._done_files}/{self._files}"
-            )
+            completed = self._done_bytes + sum(self._under_way.values())
+            self._bar.update(self._task, completed=completed, files=f"{self._done_files}/{self._files}")
 
 
 class RetrievalProgress(_Shown):

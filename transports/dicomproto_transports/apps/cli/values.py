@@ -56,6 +56,11 @@ def window(text: str) -> int:
     return _number(text, 1, 0xFFFF, "a window")
 
 
+def at_once(text: str) -> int:
+    """Return a number of associations or processes that work at once."""
+    return _number(text, 1, 64, "the value")
+
+
 def seconds(text: str) -> float:
     """Return a number of seconds, 0 or more and finite."""
     try:

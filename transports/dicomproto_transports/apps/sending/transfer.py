@@ -6,6 +6,8 @@ them may have made the peer end the association. Each of these suspects is the f
 of its own. If that one ends as well, no other file can be the reason, and the file is lost. No file is sent
 more than twice. A file that changes while it is sent has failed; the others are not suspects.
 
+Several transfers may share the files that wait; each keeps its own suspects.
+
 The attempts are bounded. Nothing more is tried after `FRUITLESS` attempts in a row without a response, if
 the peer cannot be reached, or if it rejects us permanently.
 """
@@ -16,6 +18,8 @@ import io
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from dicomproto.dimse.status import Category
@@ -33,7 +37,7 @@ from ..cli.console import Console
 from ..cli.progress import Progress
 from ..requestor import facts
 from .input_files import InputFile
-from .plan import AssociationPlan, Proposal, is_compressed
+from .plan import Proposal, is_compressed
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -116,69 +120,124 @@ class Transfer:
         self._fruitless = 0
         self.given_up: str = ""
         """Why the rest was not tried; empty if all was."""
+        self.is_superfluous: bool = False
+        """Whether this transfer is one of several, and the peer took no association of it."""
+        self._fresh: deque[InputFile] = deque()  # shared with other transfers
+        self._again: deque[InputFile] = deque()  # ours alone: suspects, and others that were under way
+        self._association: Association | None = None
+        self._is_interrupted = False
 
-    def send(self, plan: AssociationPlan) -> None:
-        """Send the files of a plan; record every file, also those that are not tried.
+    def send(
+        self,
+        contexts: Iterable[Proposal],
+        fresh: deque[InputFile],
+        established: Callable[[], object] = lambda: None,
+        *,
+        is_extra: bool = False,
+    ) -> None:
+        """Send the files of `fresh`, from which other transfers may take some; record each that is taken.
 
-        On KeyboardInterrupt only the outstanding files are recorded, as lost.
+        `established` is called when an association stands. An extra transfer ends when it gets none. On
+        KeyboardInterrupt, and in an interrupted transfer, only the outstanding files are recorded, as lost.
         """
-        waiting = deque(plan.sources)
+        self._fresh = fresh
+        self.is_superfluous = is_extra  # until it has an association
         self._setbacks.clear()
         try:
-            while (waiting or self._to_decompress) and not self.given_up:
-                self._use_one_association(plan.contexts, waiting)
+            while self._has_more() and not (self.given_up or self._is_interrupted):
+                self._use_one_association(contexts, established)
+                if self.is_superfluous:
+                    break
         except KeyboardInterrupt:
-            for source in self._forget_under_way():
-                self._finish(source, "lost", INTERRUPTED)
+            self._lose_under_way()
             raise
-        for source in (*self._to_decompress, *waiting):
-            self._finish(source, "untried", self.given_up)
+        if not self._is_interrupted:
+            self.leave_untried((*self._to_decompress, *self._again), self.given_up)
         self._to_decompress.clear()
+        self._again.clear()
 
-    def _use_one_association(self, contexts: Iterable[Proposal], waiting: deque[InputFile]) -> None:
+    def leave_untried(self, sources: Iterable[InputFile], reason: str) -> None:
+        """Record files that are not tried."""
+        for source in sources:
+            self._finish(source, "untried", reason)
+
+    def interrupt(self) -> None:
+        """End the transfer, whose thread is another one; it aborts its association."""
+        self._is_interrupted = True
+        if self._association is not None:
+            self._association.abort()
+
+    def _lose_under_way(self) -> None:
+        for source in self._forget_under_way():
+            self._finish(source, "lost", INTERRUPTED)
+
+    def _use_one_association(self, contexts: Iterable[Proposal], established: Callable[[], object]) -> None:
         associations, self._answered_before = self.associations, self._answered
         try:
-            self._use_association(contexts, waiting)
-        except NoAcceptedContext as error:  # none of the proposed contexts was accepted
-            while waiting:
-                self._finish(waiting.popleft(), "failed", str(error))
+            self._use_association(contexts, established)
         except DicomProtoError as error:
+            if self.is_superfluous:
+                self._console.warn(f"the peer takes no further association: {error}")
+                return
+            if self._is_interrupted:
+                self._lose_under_way()
+                return
+            if isinstance(error, NoAcceptedContext):  # none of the proposed contexts was accepted
+                while self._take_fresh():
+                    self._finish(self._again.popleft(), "failed", str(error))
+                return
             cause = read_failure(error)
             if cause is not None and self._under_way:
-                self._fail_last(cause, waiting)
+                self._fail_last(cause)
             else:
-                self._retreat(error, waiting)
+                self._retreat(error)
             self._console.warn(str(error))
             self._console.event("error", **facts(error))
             if cause is None:
                 self._judge(error, established=self.associations > associations)
+        finally:
+            self._association = None
 
-    def _use_association(self, contexts: Iterable[Proposal], waiting: deque[InputFile]) -> None:
+    def _use_association(self, contexts: Iterable[Proposal], established: Callable[[], object]) -> None:
         with self._associate(contexts) as association:
             self.associations += 1
-            while association.is_established and self._may_go_on(waiting):
-                items = self._items(association, waiting)
+            self._association, self.is_superfluous = association, False
+            established()
+            while association.is_established and self._may_go_on():
+                items = self._items(association)
                 with association.store_many(
                     items, never_convert=self._never_convert, send_truncated=self._send_truncated
                 ) as outcomes:
                     for outcome in outcomes:
                         self._take(outcome)
 
-    def _may_go_on(self, waiting: deque[InputFile]) -> bool:
+    def _has_more(self) -> bool:
+        """Tell whether a file waits that is not another transfer's."""
+        return bool(self._to_decompress or self._again or self._fresh)
+
+    def _take_fresh(self) -> bool:
+        """Put a fresh file before the suspects, if there is one; tell whether a file of ours waits."""
+        if not self._again or self._is_suspect(self._again[0]):
+            with suppress(IndexError):  # the other transfers were faster
+                self._again.appendleft(self._fresh.popleft())
+        return bool(self._again)
+
+    def _may_go_on(self) -> bool:
         """Tell whether the next file may go on this association: a suspect must be its first file."""
-        queue = self._to_decompress or waiting
+        if self._is_interrupted or not (self._to_decompress or self._take_fresh()):
+            return False
         is_fresh = self._answered == self._answered_before
-        return bool(queue) and (is_fresh or not self._is_suspect(queue[0]))
+        return is_fresh or not self._is_suspect((self._to_decompress or self._again)[0])
 
     def _is_suspect(self, source: InputFile) -> bool:
         return bool(self._setbacks) and self._setbacks[source] > 0
 
     # -- one file -----------------------------------------------------------------------------
 
-    def _items(self, association: Association, waiting: deque[InputFile]) -> Iterator[Item]:
+    def _items(self, association: Association) -> Iterator[Item]:
         """Yield the next files, as long as they may go beside the outstanding ones."""
-        while association.is_established and self._may_go_on(waiting):
-            queue = self._to_decompress or waiting
+        while association.is_established and self._may_go_on():
+            queue = self._to_decompress or self._again
             is_suspect = self._is_suspect(queue[0])
             if is_suspect and self._under_way:
                 return
@@ -199,7 +258,7 @@ class Transfer:
                 return _decompressed(source.path)
             self._console.info(f"sending {source.path}")
             if self._progress.wants_bytes:
-                return _CountingFile(source.path, self._progress.bytes_of_file)
+                return _CountingFile(source.path, partial(self._progress.bytes_of_file, source))
             return source.known or source.path
         except Exception as error:
             self._fail(source, error)
@@ -259,16 +318,16 @@ class Transfer:
 
     # -- associations that end ----------------------------------------------------------------
 
-    def _fail_last(self, error: OSError, waiting: deque[InputFile]) -> None:
+    def _fail_last(self, error: OSError) -> None:
         """Record that the last file could not be read to its end, for which we aborted.
 
         The other outstanding files are sent again.
         """
         *others, source = self._forget_under_way()
-        waiting.extend(others)
+        self._again.extend(others)
         self._fail(source, error)
 
-    def _retreat(self, error: DicomProtoError, waiting: deque[InputFile]) -> None:
+    def _retreat(self, error: DicomProtoError) -> None:
         """Put the outstanding files at the end of the queue, or record that they are lost.
 
         The first time they may be innocent: some peers take one object per association.
@@ -276,7 +335,7 @@ class Transfer:
         for source in self._forget_under_way():
             self._setbacks[source] += 1
             if self._setbacks[source] < _ATTEMPTS:
-                waiting.append(source)
+                self._again.append(source)
             else:
                 self._finish(source, "lost", str(error))
 
@@ -301,7 +360,7 @@ class Transfer:
         status: int | None = None,
         warnings: tuple[str, ...] = (),
     ) -> None:
-        self._progress.file_done(source.size)
+        self._progress.file_done(source, source.size)
         self._record(
             _make_outcome(
                 path=source.path,
