@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from functools import partial
 
 from .bare import Visitor
-from .peers import NODELAY
+from .peers import NODELAY, our_storescp
 from .row import Row
 from .sides import Side
 from .transfers import dcmtk_scp
@@ -29,5 +29,9 @@ def associations(side: Side, stack: ExitStack) -> Iterator[Row]:
             return time.perf_counter() - started
 
         title = f"associate, echo, release, {at_once} at once: our SCP / DCMTK nd"
-        ours = partial(take, side.port)
-        yield Row(f"associations-{at_once}", title, goal, ours, partial(take, theirs), 4 * at_once)
+        row = partial(Row, theirs=partial(take, theirs), first=4 * at_once)
+        yield row(f"associations-{at_once}", title, goal, partial(take, side.port))
+        if at_once == 16:
+            two = stack.enter_context(our_storescp("--ignore", "--processes", "2").serving())
+            title = f"the same, {at_once} at once: our storescp --processes 2 / DCMTK nd"
+            yield row("associations-processes-2", title, 0.5, partial(take, two))

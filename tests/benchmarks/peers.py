@@ -111,13 +111,20 @@ def wait_until_serving(port: int, process: subprocess.Popen[bytes]) -> None:
     raise RuntimeError("the SCP does not answer")
 
 
+OURS = [sys.executable, "-m", "dicomproto_transports.apps"]
+
+
+def our_storescp(*options: str) -> Product:
+    """Return our receiver, as installed in this environment, with options."""
+    return Product("dicomproto", scp=[*OURS, "storescp", "{port}", "-q", *options])
+
+
 def dicomproto() -> Product:
     """Ours, as installed in this environment."""
-    ours = [sys.executable, "-m", "dicomproto_transports.apps"]
     return Product(
         "dicomproto",
-        scp=[*ours, "storescp", "{port}", "-od", "{folder}", "-q"],
-        store=[*ours, "storescu", "127.0.0.1", "{port}", "{folder}", "-q"],
+        scp=[*OURS, "storescp", "{port}", "-od", "{folder}", "-q"],
+        store=[*OURS, "storescu", "127.0.0.1", "{port}", "{folder}", "-q"],
     )
 
 

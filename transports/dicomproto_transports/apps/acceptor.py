@@ -1,7 +1,6 @@
 """Acceptors listen until a signal comes, and finish the work in progress.
 
-The main thread waits for one pipe. Signals and the end of each piece of work are written to it, so that no
-signal is lost and no signal handler interrupts other code. After the first SIGINT or SIGTERM new
+The main thread waits for signals and for the end of each piece of work. After the first SIGINT or SIGTERM new
 associations are rejected as temporary congestion, and the established ones go on, so that a study in
 transfer is complete. The server ends when they have ended or were idle for a second, or when the grace
 period is over. The second signal ends it at once. SIGHUP reloads the certificate files.
@@ -10,22 +9,22 @@ period is over. The second signal ends it at once. SIGHUP reloads the certificat
 from __future__ import annotations
 
 import argparse
-import os
-import select
 import signal
 import threading
 from argparse import ArgumentTypeError
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from time import monotonic
 from types import TracebackType
 from typing import Self
 
-from ..blocking import AE, Association
+from ..blocking import AE, Association, Server
 from ..evt import Binding, Event
+from ..streams.addresses import Address, host_and_port
 from .cli.console import Console
 from .cli.listening import admit, listen_on
 from .cli.options import timeouts_of
+from .cli.signals import Signals
 from .cli.users import bindings_of
 from .cli.values import SYSTEMD
 
@@ -40,6 +39,25 @@ _IDLE = 1.0
 
 _LAST_RESPONSES = 0.25
 """Seconds to send the last responses after the grace period."""
+
+
+def tell_addresses(options: argparse.Namespace, console: Console, addresses: Sequence[Address]) -> None:
+    """Tell where the program listens."""
+    # Sockets from systemd may be of any kind; None is a Unix socket.
+    for host, port in map(host_and_port, addresses if options.port == SYSTEMD else addresses[:1]):
+        host = host if options.port == SYSTEMD else options.bind_address
+        console.result(
+            f"listening on {host or 'any address'}, port {port}" if port else "listening on a Unix socket"
+        )
+        console.event("listening", address=host, port=port)
+
+
+def report_deafness(options: argparse.Namespace, console: Console, error: Exception) -> None:
+    """Report why the program cannot listen."""
+    reason = error.strerror if isinstance(error, OSError) else error
+    text = f"cannot listen on {options.bind_address or 'any address'}, port {options.port}: {reason}"
+    console.error(text)
+    console.event("error", error=type(error).__name__, text=text)
 
 
 def calling_ae_title(event: Event) -> str:
@@ -57,14 +75,8 @@ def association_of(event: Event) -> Association:
 class Acceptor:
     """A server that runs until a signal comes; a context manager, which restores the signal handlers."""
 
-    def __init__(self, options: argparse.Namespace, console: Console) -> None:
-        self._reader, self._writer = os.pipe()
-        os.set_blocking(self._writer, False)
-        self._wakeup_before = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
-        self._handlers_before = {
-            number: signal.signal(number, lambda number, frame: None)
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        }
+    def __init__(self, options: argparse.Namespace, console: Console, signals: Signals | None = None) -> None:
+        self._signals = signals or Signals(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         console.take_logging()
         self.ae: AE = AE(ae_title=options.ae_title, timeouts=timeouts_of(options))
         self.ae.maximum_pdu_size = options.max_pdu
@@ -72,13 +84,12 @@ class Acceptor:
         if options.users is not None and options.users.have_passcodes and options.tls is None:
             console.warn("the passcodes of the users come in clear: the connections have no TLS")
         self._is_stopping = False
-        self._options = options
+        self.options = options
         self._console = console
         self._lock = threading.Lock()
         self._busy = 0
         self._is_over = False  # work in progress is discarded from now on
         self._thrown_away = 0
-        self._is_closed = False
 
     def __enter__(self) -> Self:
         return self
@@ -86,13 +97,7 @@ class Acceptor:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        signal.set_wakeup_fd(self._wakeup_before)
-        for number, handler in self._handlers_before.items():
-            signal.signal(number, handler)
-        with self._lock:  # a hanging piece of work may end later
-            self._is_closed = True
-            os.close(self._reader)
-            os.close(self._writer)
+        self._signals.close()
 
     @contextmanager
     def work(self) -> Iterator[None]:
@@ -113,43 +118,18 @@ class Acceptor:
     def _tell(self) -> None:
         """Wake the main thread if it waits for the end."""
         with self._lock:
-            if self._is_stopping and not self._is_closed:
-                with suppress(BlockingIOError):  # the pipe is full, which wakes it as well
-                    os.write(self._writer, _NEWS)
-
-    def _wait(self, deadline: float | None) -> bytes:
-        """Return the numbers of received signals, `_NEWS`, or b"" at the deadline."""
-        timeout = None if deadline is None else max(deadline - monotonic(), 0)
-        ready, _, _ = select.select([self._reader], [], [], timeout)
-        return os.read(self._reader, 100) if ready else b""
+            if self._is_stopping:
+                self._signals.tell(_NEWS)
 
     def run(self, handlers: Sequence[Binding]) -> bool:
         """Serve until a signal comes; return whether the server could listen and all work was finished."""
-        options, console = self._options, self._console
-        address = options.bind_address
+        options, console = self.options, self._console
         try:
-            server = self.ae.start_server(
-                listen_on(options),
-                block=False,
-                evt_handlers=[*handlers, *bindings_of(options)],
-                ssl_context=options.tls,
-                proxy_protocol_from=options.proxy_protocol_from,
-                reuse_port=options.reuse_port,
-            )
+            server = self.start([*handlers, *bindings_of(options)])
         except (OSError, ValueError) as error:  # sockets from systemd may be of any kind
-            reason = error.strerror if isinstance(error, OSError) else error
-            text = f"cannot listen on {address or 'any address'}, port {options.port}: {reason}"
-            console.error(text)
-            console.event("error", error=type(error).__name__, text=text)
+            report_deafness(options, console, error)
             return False
-        # Sockets from systemd may be of any kind; None is a Unix socket.
-        given = server.addresses if options.port == SYSTEMD else [(address, server.port)]
-        for host, port in ((None, None) if where is None else where[:2] for where in given):
-            console.result(
-                f"listening on {host or 'any address'}, port {port}" if port else "listening on a Unix socket"
-            )
-            console.event("listening", address=host, port=port)
-        while not self._wait(None).strip(_HANGUP):
+        while not self._signals.wait(None).strip(_HANGUP):
             self._reload()
         console.info("stopping")
         with self._lock:
@@ -167,13 +147,26 @@ class Acceptor:
         with self._lock:
             return not (self._thrown_away or self._busy)
 
+    def start(self, handlers: Sequence[Binding]) -> Server:
+        """Start to serve, and tell where; raises OSError or ValueError if the server cannot listen."""
+        server = self.ae.start_server(
+            listen_on(self.options),
+            block=False,
+            evt_handlers=handlers,
+            ssl_context=self.options.tls,
+            proxy_protocol_from=self.options.proxy_protocol_from,
+            reuse_port=self.options.reuse_port,
+        )
+        tell_addresses(self.options, self._console, server.addresses)
+        return server
+
     def _reload(self) -> None:
         """Reload the certificate files; keep the old certificates if that fails."""
-        if self._options.tls is None:
+        if self.options.tls is None:
             self._console.info("there are no certificates to reload")
             return
         try:
-            self._options.tls.reload()
+            self.options.tls.reload()
         except (ArgumentTypeError, OSError, ValueError) as error:
             self._console.error(f"the certificates are not reloaded: {error}")
         else:
@@ -184,7 +177,7 @@ class Acceptor:
         while closing.is_alive():
             with self._lock:
                 busy = self._busy
-            came = self._wait(deadline if busy else min(monotonic() + _IDLE, deadline))
+            came = self._signals.wait(deadline if busy else min(monotonic() + _IDLE, deadline))
             is_late = monotonic() >= deadline
             if came.strip(_NEWS + _HANGUP) or (is_late and not came):
                 return self._give_up(_LAST_RESPONSES if is_late else 0)

@@ -16,7 +16,7 @@ from .cli.options import (
     new_parser,
 )
 from .cli.tls import add_security
-from .cli.values import window
+from .cli.values import at_once, window
 from .receiving.options import add_acceptance, add_output, is_writable
 
 _DESCRIPTION = """Listen for associations; write the DICOM objects that come with C-STORE requests to files.
@@ -60,19 +60,35 @@ def parser() -> argparse.ArgumentParser:
         "--window", type=window, default=1, metavar="N",
         help="accept up to N outstanding requests from a requestor that proposes a window (default: 1)",
     )  # fmt: skip
+    other.add_argument(
+        "--processes", type=at_once, default=1, metavar="N",
+        help="receive in N processes (default: 1); limits, counts and exit status hold for all together, but"
+        " an association gives way only to a requestor at the same process",
+    )  # fmt: skip
     other.add_argument("--no-echo", action="store_true", help="do not answer C-ECHO")
     return result
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the application and return its exit status."""
-    options = parse_acceptor(parser(), arguments, _settle)
+    options = parse(arguments)
     console = console_of(options)
     if not is_writable(options, console):
         return EXIT_NOT_DONE
+    if options.processes > 1:
+        from .receiving.processes import serve_with_processes
+
+        return exit_status(serve_with_processes(options, console, parse), console)
     from .receiving.receiver import serve
 
     return exit_status(serve(options, console), console)
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the options; `words` are the arguments themselves."""
+    options = parse_acceptor(parser(), arguments, _settle)
+    options.words = list(arguments)
+    return options
 
 
 def _settle(options: argparse.Namespace) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
@@ -105,10 +106,13 @@ class Places:
 
     No foreign code runs under the lock: no handlers of the log, no policy. Reading the associations takes no
     lock, because a signal handler may do so at any time.
+
+    A subclass may share the places with other servers: it gives the lock, and `seat`, `unseat` and
+    `elsewhere` are called under it.
     """
 
-    def __init__(self) -> None:
-        self._lock = Lock()
+    def __init__(self, lock: AbstractContextManager[object] | None = None) -> None:
+        self._lock = lock or Lock()
         self._taken: dict[Session, Place] = {}
         self._told: dict[str, float] = {}  # the time of the last log line on each limit
         self._untold: Counter[str] = Counter()
@@ -122,6 +126,8 @@ class Places:
         now = place.session.stream.now()
         with self._lock:
             reached, place.leaver = self._look(place, now)
+            if reached is None and not self.seat(place):
+                reached = _IN_ALL
             if reached is None:
                 self._taken[place.session] = place
         if reached is not None:
@@ -156,19 +162,37 @@ class Places:
     def leave(self, session: Session) -> None:
         """Give a place back, if the association has one."""
         with self._lock:
-            self._taken.pop(session, None)
+            if self._taken.pop(session, None) is not None:
+                self.unseat(session)
+
+    def seat(self, place: Place) -> bool:
+        """Tell other servers of a place that is taken; False if they leave no room for it."""
+        return True
+
+    def unseat(self, session: Session) -> None:
+        """Tell other servers that a place is free again."""
+
+    def elsewhere(self, place: Place, index: int | None = None) -> int:
+        """Return the number of places at other servers: all, or those alike in `Place.alike[index]`."""
+        return 0
 
     def _look(self, place: Place, now: float) -> tuple[str | None, Place | None]:
         """Return the limit that leaves no place, or the place that has to give way."""
         live = [other for other in self._taken.values() if other.is_live and other is not place]
         for index, name in enumerate(_FOR_SOME):
             limit = getattr(place.settings, name)
-            if limit is not None and sum(other.alike[index] == place.alike[index] for other in live) >= limit:
+            if limit is None:
+                continue
+            alike = sum(other.alike[index] == place.alike[index] for other in live)
+            if alike + self.elsewhere(place, index) >= limit:
                 return name, None
         promised = {other.leaver for other in live}
         holders = [other for other in live if other not in promised]
         limit = place.settings.maximum_associations
-        if limit is None or len(holders) < limit:
+        if limit is None:
+            return None, None
+        limit -= self.elsewhere(place)
+        if len(holders) < limit:
             return None, None
         if len(holders) > limit:  # the limit was lowered, which ends no association
             return _IN_ALL, None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from threading import Lock
 from typing import TextIO
 
@@ -36,6 +37,8 @@ class Console:
         """Takes the diagnostics in place of stderr while a progress bar is shown."""
         self.lost_results: bool = False
         """Whether a line of the result could not be written; the exit status is then 1."""
+        self.between_processes: AbstractContextManager[object] = nullcontext()
+        """Held while a line is written, when several processes write to the same output."""
         self._lock = Lock()
 
     def result(self, text: str) -> None:
@@ -129,7 +132,7 @@ class Console:
             return ValueError("there is no standard output")
         encoding = stream.encoding or "utf-8"
         data = line.encode(encoding, "backslashreplace").decode(encoding, "replace")
-        with self._lock:
+        with self._lock, self.between_processes:
             try:
                 stream.write(data + "\n")
                 stream.flush()

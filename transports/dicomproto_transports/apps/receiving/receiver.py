@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from functools import partial
 from threading import Lock
@@ -30,6 +30,9 @@ from .transfer_syntaxes import TRANSFER_SYNTAXES
 
 OUTCOMES = ("stored", "identical", "variant", "replaced", "discarded", "refused", "failed", "lost")
 
+COUNTED = (*OUTCOMES, "bytes")
+"""What is counted."""
+
 FOREIGN = "foreign"
 """The outcome of an object that was not requested here; it does not count."""
 
@@ -42,11 +45,28 @@ _ODD = ("variant", "refused", "lost", FOREIGN)
 def serve(options: argparse.Namespace, console: Console) -> bool:
     """Receive objects until a signal comes; return whether every object could be written."""
     with Acceptor(options, console) as acceptor:
-        _support(options, acceptor)
         receiver = Receiver(options, console, acceptor)
-        ok = acceptor.run([(evt.EVT_C_STORE_STREAM, receiver.store)]) and not receiver.counts["failed"]
-        receiver.summarize(ok)
+        ok = receive(options, acceptor, receiver)
+        summarize(console, receiver.counts, ok=ok)
     return ok
+
+
+def receive(options: argparse.Namespace, acceptor: Acceptor, receiver: Receiver) -> bool:
+    """Receive objects until a signal comes; return whether every object could be written."""
+    _support(options, acceptor)
+    return acceptor.run([(evt.EVT_C_STORE_STREAM, receiver.store)]) and not receiver.counts["failed"]
+
+
+def summarize(console: Console, counts: Mapping[str, int], **facts: object) -> None:
+    """Print the counts."""
+    console.result(counts_summary(counts))
+    console.event("summary", **counts, **facts)
+
+
+def counts_summary(counts: Mapping[str, int]) -> str:
+    """Return the counts for a person."""
+    words = [f"{counts[outcome]} {outcome}" for outcome in OUTCOMES if counts[outcome]]
+    return f"objects: {', '.join(words) or 'none'}; {size(counts['bytes'])}"
 
 
 def _support(options: argparse.Namespace, acceptor: Acceptor) -> None:
@@ -241,15 +261,7 @@ class Receiver:
 
     def summary(self) -> str:
         """Return the counts for a person."""
-        counts = self.counts
-        count = counts.pop("bytes")
-        words = [f"{number} {outcome}" for outcome, number in counts.items() if number]
-        return f"objects: {', '.join(words) or 'none'}; {size(count)}"
-
-    def summarize(self, ok: bool) -> None:
-        """Print the counts."""
-        self._console.result(self.summary())
-        self._console.event("summary", **self.counts, ok=ok)
+        return counts_summary(self.counts)
 
 
 def _sop_class_uid(request: Request, context: AcceptedContext) -> str:
