@@ -22,10 +22,13 @@ Serve = Callable[..., applications.Server]
 CONTEXT = (CT, (EXPLICIT,))
 
 
-def processes_of(server: applications.Server) -> list[psutil.Process]:
-    """Return the processes that accept."""
-    children = psutil.Process(server.process.pid).children()
-    return [child for child in children if any("spawn_main" in word for word in child.cmdline())]
+def processes_of(server: applications.Server, count: int = 2) -> list[psutil.Process]:
+    """Return the processes that accept, once all are there."""
+    while True:
+        children = psutil.Process(server.process.pid).children()
+        found = [child for child in children if any("spawn_main" in word for word in child.cmdline())]
+        if len(found) == count:
+            return found
 
 
 def holder_of(server: applications.Server, peer: RawPeer) -> psutil.Process:
@@ -45,7 +48,7 @@ def test_objects_arrive_and_are_counted_together(run: Run, serve: Serve, tmp_pat
     stored.mkdir()
     contents = {f"1.{number}": write_object(path, f"1.{number}") for number, path in enumerate(files)}
     server = serve("storescp", "--json", "--processes", 2, "-od", stored)
-    assert len(processes_of(server)) == 2
+    assert processes_of(server)
     sent = run("storescu", "--parallel", 4, "127.0.0.1", server.port, *files)
     again = run("storescu", "127.0.0.1", server.port, files[0])
     assert (sent.status, again.status) == (0, 0)
@@ -139,7 +142,7 @@ def test_a_signal_to_all_of_them_lets_an_object_in_transfer_be_complete(serve: S
 
 def test_a_signal_while_they_start_ends_them_all_well(serve: Serve, tmp_path: Path) -> None:
     server = serve("storescp", "--json", "--processes", 4, "-od", tmp_path)
-    for process in (*processes_of(server), psutil.Process(server.process.pid)):
+    for process in (*processes_of(server, 4), psutil.Process(server.process.pid)):
         process.send_signal(signal.SIGTERM)
     done = server.wait()
     assert (done.status, done.err, done.events[-1]["ok"]) == (0, "", True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..attributes import refuse_on_server
 from ..error_text import known_as
@@ -27,9 +27,9 @@ class ConnectionServer(Protocol):
         """The associations with a place, as their handlers see them."""
         ...
 
-    async def serve_connection(
+    def serve_connection(
         self, stream: SocketStream, backend: Backend, associated: Callable[[], object]
-    ) -> None:
+    ) -> Coroutine[Any, Any, None]:
         """Run one association to its end and close the stream.
 
         `associated` is called when a requested association gets its place, before policy and handlers decide.
