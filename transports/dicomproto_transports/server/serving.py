@@ -39,6 +39,7 @@ class ConnectionServer(Protocol):
 
         Raises only a cancellation or `ServerShutdown`, after the stream was closed.
         """
+        ...
 
     def begin_shutdown(self) -> None:
         """Accept no more associations, since the server is about to end."""
