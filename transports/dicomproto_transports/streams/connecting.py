@@ -13,7 +13,7 @@ import os
 import select
 import socket
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from itertools import chain, zip_longest
 from math import inf
 from typing import Protocol
@@ -31,8 +31,8 @@ AddressInfo = tuple[int, int, int, str, tuple[object, ...]]
 class Waiting(Protocol):
     """The waits of a `Waiter` that connecting needs; each raises TimeoutError at its deadline."""
 
-    async def readable(self, deadline: float | None) -> None: ...
-    async def writable(self, deadline: float | None) -> None: ...
+    def readable(self, deadline: float | None) -> Awaitable[None]: ...
+    def writable(self, deadline: float | None) -> Awaitable[None]: ...
 
 
 MakeWaiting = Callable[[socket.socket | int], Waiting]

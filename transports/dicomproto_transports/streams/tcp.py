@@ -123,17 +123,21 @@ class Waiter(Protocol):
         """Seconds on this flavour's clock."""
         ...
 
-    async def readable(self, deadline: float | None) -> None:
+    def readable(self, deadline: float | None) -> Awaitable[None]:
         """Wait until a receive would not block."""
+        ...
 
-    async def writable(self, deadline: float | None) -> None:
+    def writable(self, deadline: float | None) -> Awaitable[None]:
         """Wait until a send would not block."""
+        ...
 
-    async def either(self, deadline: float | None) -> None:
+    def either(self, deadline: float | None) -> Awaitable[None]:
         """Wait until a receive or a send would not block."""
+        ...
 
-    async def checkpoint(self) -> None:
+    def checkpoint(self) -> Awaitable[None]:
         """Let others run, and notice that the association should end."""
+        ...
 
     def shield(self) -> AbstractContextManager[object]:
         """A block whose waits nothing interrupts."""

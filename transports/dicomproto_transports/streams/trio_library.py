@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from math import inf
 from typing import TypeVar
@@ -41,11 +41,11 @@ class TrioLibrary(Library):
     async def sleep(self, seconds: float, /) -> None:
         await trio.sleep(seconds)
 
-    async def wait_readable(self, sock: socket.socket | int, /) -> None:
-        await trio.lowlevel.wait_readable(sock)
+    def wait_readable(self, sock: socket.socket | int, /) -> Awaitable[None]:
+        return trio.lowlevel.wait_readable(sock)
 
-    async def wait_writable(self, sock: socket.socket | int, /) -> None:
-        await trio.lowlevel.wait_writable(sock)
+    def wait_writable(self, sock: socket.socket | int, /) -> Awaitable[None]:
+        return trio.lowlevel.wait_writable(sock)
 
     async def getaddrinfo(self, host: str, port: int, /) -> Sequence[AddressInfo]:
         return await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
