@@ -19,7 +19,8 @@ def start_up(side: Side) -> Iterator[Row]:
         return lambda count: sum(program([sys.executable, *words], side.environment) for _ in range(count))
 
     python = take("-c", "pass")
-    echoscu = take("-m", "dicomproto_transports.apps", "echoscu", "-q", "127.0.0.1", str(side.port))
+    script = "import sys; from dicomproto_transports.apps import main; sys.exit(main())"  # as pip installs it
+    echoscu = take("-c", script, "echoscu", "-q", "127.0.0.1", str(side.port))
     yield Row("echoscu", "echoscu, whole process / a bare interpreter", 3.2, echoscu, python, 2, 4, True)
     made = (
         "from dicomproto import Connection, Role, UpperLayer; "
