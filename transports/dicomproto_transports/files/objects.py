@@ -22,7 +22,8 @@ from dicomproto.uids import (
 
 from ..arguments import is_data_set
 from ..error_text import named
-from .part10 import FileHead, TruncatedFile, read_head
+from .opened import first_stamp_of, open_object
+from .part10 import FIRST_READ, FileHead, TruncatedFile, read_head
 from .sources import (
     Encoding,
     FileSource,
@@ -75,9 +76,12 @@ class KnownFile(Record):
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> KnownFile:
         """Read the head of a file; raises OSError and InvalidFile."""
-        with open(path, "rb", buffering=0) as file:
-            stamp = stamp_of(file)
+        file = open_object(path, FIRST_READ)
+        try:
+            stamp = first_stamp_of(file)
             return cls(path=os.fspath(path), head=read_head(file), stamp=stamp)
+        finally:
+            file.close()
 
 
 class FileToSend:
@@ -102,7 +106,7 @@ class FileToSend:
 
         try:
             # Taken before the head is read, so that a write in between is noticed.
-            self._stamp = stamp_of(file)
+            self._stamp = first_stamp_of(file)
             head = known.head if known and known.stamp == self._stamp else read_head(file)
             oddities = _walked(file, name, head, send_truncated=send_truncated)
         except BaseException:
@@ -202,9 +206,8 @@ def prepare(what: object, *, send_truncated: bool = False) -> ObjectToSend:
         known, what = what, what.path
     if isinstance(what, (str, os.PathLike)):
         path = os.fspath(what)
-        return FileToSend(
-            open(path, "rb", buffering=0), path, is_ours=True, known=known, send_truncated=send_truncated
-        )
+        file = open_object(path)
+        return FileToSend(file, path, is_ours=True, known=known, send_truncated=send_truncated)
     if is_data_set(what):
         return DatasetToSend(cast("Dataset", what))
     if hasattr(what, "readinto") and not _is_text(what):

@@ -178,4 +178,9 @@ def stamp_of(file: ObjectFile) -> Stamp | None:
         status = os.fstat(file.fileno())
     except (OSError, ValueError, AttributeError):  # io.UnsupportedOperation is the first two
         return None
+    return stamp_from(status)
+
+
+def stamp_from(status: os.stat_result) -> Stamp:
+    """Return the stamp that the status of a file gives."""
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
