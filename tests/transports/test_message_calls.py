@@ -1,4 +1,4 @@
-"""How many Python calls a message, and an association, cost in the blocking flavour."""
+"""What a message, and an association, cost in the blocking flavour: Python calls, system calls, memory."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import gc
 import os
 import socket
 import sys
+import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from io import FileIO
 from pathlib import Path
-from statistics import mode, quantiles
+from statistics import median, mode, quantiles
 from types import CodeType, FrameType
 from typing import Any, TypeVar
 
@@ -223,12 +225,37 @@ def test_a_file_takes_few_system_calls(
         assert file_calls == {"open": 1, "fstat": 2, "read": 1, "close": 1} | more
 
 
+@pytest.mark.parametrize(
+    ("size", "most"), [(0, 80_000), (40_000, 120_000), (525_000, 350_000), (8_000_000, 420_000)]
+)
+def test_a_message_allocates_little_at_once(size: int, most: int, tmp_path: Path) -> None:
+    """Both sides together, beside the buffers that they keep; 0 is a C-ECHO."""
+    path = tmp_path / "image.dcm"
+    if size:
+        (content,) = data_sets(["1.2.3"], size, 25)
+        write_file(path, "1.2.3", content)
+    with storing() as association:
+        send = partial(association.send_c_store, path) if size else association.send_c_echo
+        peaks = []
+        tracemalloc.start()
+        try:
+            for _ in range(20):
+                tracemalloc.reset_peak()
+                before, _ = tracemalloc.get_traced_memory()
+                assert send().Status == 0x0000
+                peaks.append(tracemalloc.get_traced_memory()[1] - before)
+        finally:
+            tracemalloc.stop()
+    assert median(peaks) <= most
+
+
 @contextmanager
 def storing() -> Iterator[Association]:
     """Yield an association with a provider that keeps nothing."""
     server_ae, ae = AE(), AE()
-    server_ae.add_supported_context(CT_IMAGE, EXPLICIT_VR_LITTLE_ENDIAN)
-    ae.add_requested_context(CT_IMAGE, EXPLICIT_VR_LITTLE_ENDIAN)
+    for uid in (CT_IMAGE, VERIFICATION):
+        server_ae.add_supported_context(uid, EXPLICIT_VR_LITTLE_ENDIAN)
+        ae.add_requested_context(uid, EXPLICIT_VR_LITTLE_ENDIAN)
     handlers: Any = [(evt.EVT_C_STORE, lambda _: 0x0000)]
     with (
         server_ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers) as server,

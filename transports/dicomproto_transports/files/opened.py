@@ -27,7 +27,8 @@ def open_object(path: str | os.PathLike[str], first: int = FIRST_BYTES) -> Objec
         if stat.S_ISDIR(status.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name)
         if stat.S_ISREG(status.st_mode) and status.st_size:
-            return OpenedFile(descriptor, name, stamp_from(status), os.read(descriptor, first))
+            data = os.read(descriptor, min(first, status.st_size))
+            return OpenedFile(descriptor, name, stamp_from(status), data)
         return os.fdopen(descriptor, "rb", buffering=0)
     except OSError as error:
         os.close(descriptor)
