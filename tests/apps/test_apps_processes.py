@@ -6,7 +6,9 @@ import os
 import signal
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
+from threading import Event, Thread
 
 import psutil
 import pytest
@@ -92,6 +94,37 @@ def wait_for_a_place(server: applications.Server) -> bool:
             if isinstance(peer.answer, AssociateAC):
                 return True
     return False
+
+
+@pytest.mark.parametrize(
+    ("policy", "outcome", "status", "files"),
+    [("keep", "variant", 0, 2), ("replace", "replaced", 0, 1), ("refuse", "refused", 0x0111, 1)],
+)
+def test_two_processes_receive_the_same_uid_at_once(
+    serve: Serve, tmp_path: Path, policy: str, outcome: str, status: int, files: int
+) -> None:
+    server = serve(
+        "storescp", "--json", "--processes", 2, "--max-associations", 1000, "--on-duplicate", policy,
+        "-od", tmp_path,
+    )  # fmt: skip
+    contents = [data_set("1.1", pixels=100_000) for _ in range(2)]
+    with ExitStack() as stack:
+        peers: dict[int, RawPeer] = {}
+        while len(peers) < 2:
+            peer = stack.enter_context(RawPeer(server.port, CONTEXT))
+            peers[holder_of(server, peer).pid] = peer
+        for peer, content in zip(peers.values(), contents, strict=True):
+            peer.begin_store("1.1", content[:50_000])
+        for peer, content in zip(peers.values(), contents, strict=True):
+            peer.go_on(content[50_000:], last=True)
+        assert sorted(peer.status() for peer in peers.values()) == [0, status]
+    done = server.stop()
+    assert done.status == 0
+    assert sorted(str(event["outcome"]) for event in done.named("object")) == sorted(["stored", outcome])
+    assert (done.events[-1]["stored"], done.events[-1][outcome]) == (1, 1)
+    stored = [path.read_bytes() for path in tmp_path.iterdir()]
+    assert len(stored) == files
+    assert all(any(there.endswith(content) for content in contents) for there in stored)
 
 
 def test_a_process_that_is_killed_is_reported_and_the_others_go_on(
@@ -180,9 +213,30 @@ def test_a_table_tells_each_process_of_the_others() -> None:
         assert taken == [*range(66), None]  # twice the limit, and 64
         ours.forget(1)
         assert ours.elsewhere(0, (None, None)) == 0
-        ours.tell(0, {"stored": 3, "bytes": 2**40})
-        theirs.tell(1, {"stored": 1, "bytes": 1})
+        ours.tell(0, lambda: {"stored": 3, "bytes": 2**40})
+        theirs.tell(1, lambda: {"stored": 1, "bytes": 1})
         assert theirs.totals() == {"stored": 4, "bytes": 2**40 + 1}
+
+
+def test_a_count_is_not_written_over_a_later_one() -> None:
+    with tempfile.TemporaryFile() as file:
+        table = SharedTable(file.fileno(), 1, ("stored",), 1)
+        is_counted = Event()
+
+        def later() -> dict[str, int]:
+            is_counted.set()
+            return {"stored": 2}
+
+        other = Thread(target=table.tell, args=(0, later))
+
+        def earlier() -> dict[str, int]:
+            other.start()
+            is_counted.wait(0.1)  # in vain: the other thread has to wait
+            return {"stored": 1}
+
+        table.tell(0, earlier)
+        other.join()
+        assert table.totals() == {"stored": 2}
 
 
 def two_of(descriptor: int) -> tuple[int, int]:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from time import process_time
@@ -301,6 +302,25 @@ def test_threads_that_write_the_same_uid_lose_nothing(tmp_path: Path) -> None:
         kept = [data_of(path) for path in tmp_path.glob(f"CT.1.{round_number}*")]
         assert sorted(kept) == sorted(variants)
     assert len(names(tmp_path)) == 40
+
+
+def test_of_threads_that_write_the_same_uid_one_is_the_first(tmp_path: Path) -> None:
+    barrier = threading.Barrier(8)
+    receipts: list[Receipt] = []
+
+    def work(number: int) -> None:
+        store = ObjectStore(str(tmp_path), on_duplicate="replace")
+        for round_number in range(20):
+            barrier.wait(30)
+            receipts.append(receive(store, DATA + bytes([number]) * 2, uid=f"1.{round_number}"))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert Counter(receipt.outcome for receipt in receipts) == {"stored": 20, "replaced": 140}
+    assert len(names(tmp_path)) == 20
 
 
 # Links are refused, as by the file systems that have none. It can be killed where it names an object.

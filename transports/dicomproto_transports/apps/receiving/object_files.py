@@ -119,17 +119,13 @@ class ObjectStore:
     ) -> Receipt:
         name = file_name(sop_class_uid, sop_instance_uid)
         path = os.path.join(self.directory, name)
-        if self.on_duplicate == "replace":
-            was_there = os.path.lexists(path)
+        if _claim(part.path, path):
+            self._settle()
+        elif self.on_duplicate == "replace":
             os.replace(part.path, path)
             self._settle()
-            if was_there:
-                return Receipt(
-                    status=SUCCESS, outcome="replaced", path=path, size=part.size,
-                    text="the old object is gone",
-                )  # fmt: skip
-        elif _claim(part.path, path):
-            self._settle()
+            text = "the old object is gone"
+            return Receipt(status=SUCCESS, outcome="replaced", path=path, size=part.size, text=text)
         elif self.on_duplicate == "refuse":
             return _refused(path)
         else:

@@ -183,7 +183,7 @@ def _work(
     with _ProcessAcceptor(options, console, signals) as acceptor:
         acceptor.join([socket.socket(fileno=each) for each in listening], SharedPlaces(table, number))
         receiver = Receiver(
-            options, console, acceptor, on_receipt=lambda size: table.tell(number, receiver.counts)
+            options, console, acceptor, on_receipt=lambda size: table.tell(number, lambda: receiver.counts)
         )
         ok = receive(options, acceptor, receiver)
     sys.exit(0 if ok else 1)

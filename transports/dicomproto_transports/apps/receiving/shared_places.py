@@ -10,7 +10,7 @@ import fcntl
 import mmap
 import os
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -62,6 +62,7 @@ class SharedTable:
         if os.fstat(file).st_size < size:
             os.truncate(file, size)
         self._map = mmap.mmap(file, size)
+        self._telling = Lock()
         self.places: FileLock = FileLock(file, 0)
         """Guards the slots."""
         self.output: FileLock = FileLock(file, 1)
@@ -69,11 +70,16 @@ class SharedTable:
 
     # -- counts, each written by its own process alone ----------------------------------------
 
-    def tell(self, process: int, counts: Mapping[str, int]) -> None:
-        """Set the counts of a process, from 0."""
+    def tell(self, process: int, count: Callable[[], Mapping[str, int]]) -> None:
+        """Set the counts of a process, from 0, to what `count` returns; any thread of it may call this.
+
+        They are counted and written in one step, so that none is written over a later one.
+        """
         place = process * len(self._names) * _NUMBER.size
-        for number, name in enumerate(self._names):
-            _NUMBER.pack_into(self._map, place + number * _NUMBER.size, counts[name])
+        with self._telling:
+            counts = count()
+            for number, name in enumerate(self._names):
+                _NUMBER.pack_into(self._map, place + number * _NUMBER.size, counts[name])
 
     def totals(self) -> dict[str, int]:
         """Return the counts of all processes together."""
