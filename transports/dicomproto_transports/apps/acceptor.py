@@ -135,14 +135,16 @@ class Acceptor:
         with self._lock:
             self._is_stopping = True
         grace = options.grace
+        is_closed = threading.Event()
 
         def close() -> None:
             server.shutdown(grace + _LAST_RESPONSES, refuse=True)
+            is_closed.set()  # first: who is told may look before the thread has ended
             self._tell()
 
         closing = threading.Thread(target=close)
         closing.start()
-        server.shutdown(self._finish(closing, monotonic() + grace), refuse=True)
+        server.shutdown(self._finish(is_closed, monotonic() + grace), refuse=True)
         closing.join()
         with self._lock:
             return not (self._thrown_away or self._busy)
@@ -172,9 +174,9 @@ class Acceptor:
         else:
             self._console.info("the certificates are reloaded")
 
-    def _finish(self, closing: threading.Thread, deadline: float) -> float:
+    def _finish(self, is_closed: threading.Event, deadline: float) -> float:
         """Wait until the associations have ended or are idle; return the seconds they have left."""
-        while closing.is_alive():
+        while not is_closed.is_set():
             with self._lock:
                 busy = self._busy
             came = self._signals.wait(deadline if busy else min(monotonic() + _IDLE, deadline))
