@@ -18,7 +18,7 @@ import pytest
 from dicomproto.errors import ConnectionLost, TimedOut
 from dicomproto_transports import blocking
 from dicomproto_transports.streams.addresses import plain_address
-from dicomproto_transports.streams.blocking_waits import BlockingBackend, PollWaiter, Wake
+from dicomproto_transports.streams.blocking_waits import BlockingBackend, PollWaiter, ServerWake, Wake
 from dicomproto_transports.streams.connecting import AddressInfo, Attempts
 from dicomproto_transports.streams.interface import ServerShutdown, Stream
 from dicomproto_transports.streams.tcp import SocketStream, connect
@@ -501,7 +501,7 @@ def test_the_shutdown_of_a_server_ends_the_attempts_of_its_handlers(
     addresses: list[AddressInfo], silent_port: int
 ) -> None:
     addresses[:] = [info("127.0.0.1", silent_port)] * 4
-    wake = Wake()
+    wake = ServerWake()
     wake.set()
     before = descriptors()
     with pytest.raises(ServerShutdown):
@@ -539,3 +539,24 @@ def test_a_closed_wake_writes_to_nobody_elses_descriptor() -> None:
         os.read(reader, 1)
     for number in (reader, writer, descriptor):
         os.close(number)
+
+
+def test_a_server_keeps_wakes_for_its_next_associations() -> None:
+    server = ServerWake()
+    wakes = [server.take() for _ in range(20)]
+    for wake in wakes:
+        server.give(wake)
+    kept = [wake for wake in wakes if wake.fileno() != -1]
+    assert len(kept) == 16
+    again = [server.take() for _ in kept]
+    assert set(again) == set(kept)
+    again[0].set()
+    server.give(again[0])  # it would end the waits of the next one
+    assert again[0].fileno() == -1
+    server.give(again[1])
+    server.close()
+    server.give(again[2])
+    assert [wake.fileno() for wake in again[1:3]] == [-1, -1]
+    for wake in again[3:]:
+        server.give(wake)
+    assert {wake.fileno() for wake in wakes} == {-1}

@@ -424,6 +424,25 @@ def test_a_receive_after_the_close_fails() -> None:
     left.close()
 
 
+def test_the_end_waits_only_for_a_peer_that_has_not_closed() -> None:
+    left, right = socket_pair()
+    waits: list[float | None] = []
+
+    class Noting(PollWaiter):
+        async def readable(self, deadline: float | None) -> None:
+            waits.append(deadline)
+
+    stream = SocketStream(right, Noting(right))
+    left.sendall(b"request")
+    assert blocking.run(stream.receive(None)) == b"request"
+    left.shutdown(socket.SHUT_WR)
+    blocking.run(stream.close([b"response"], stream.now() + 10))
+    assert waits == []
+    assert left.recv(100) == b"response"
+    assert left.recv(100) == b""
+    left.close()
+
+
 def test_one_system_call_for_many_buffers() -> None:
     left, right = socket_pair()
     recording = Recording(right)

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from ..arguments import check_shutdown
-from ..streams.blocking_waits import LONGEST_POLL, BlockingBackend, PollWaiter, Wake, run
+from ..streams.blocking_waits import LONGEST_POLL, BlockingBackend, PollWaiter, ServerWake, Wake, run
 from ..streams.interface import ServerShutdown
 from ..streams.listening import ListenOn, accept, addresses_of, listeners
 from ..streams.tcp import SocketStream
@@ -60,7 +60,7 @@ class Server(Serving):
         self._listeners = listeners(address, reuse_port=reuse_port)
         super().__init__(core, addresses_of(self._listeners))
         self._associations = core
-        self._stop, self._end = Wake(), Wake()
+        self._stop, self._end = Wake(), ServerWake()
         self._backend = BlockingBackend(self._end)
         self._deadline = inf  # of the associations, once `_stop` is set
         self._refuse = False

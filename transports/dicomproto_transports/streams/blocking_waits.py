@@ -12,6 +12,7 @@ import select
 import socket
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
@@ -34,6 +35,9 @@ _EITHER = _IN | _OUT
 
 _ONE = (1).to_bytes(8, sys.byteorder)
 """What sets a `Wake`."""
+
+_MOST_SPARE = 16
+"""The limit of wakes that a server keeps for associations to come."""
 
 _CLOSED = -1
 """Stands for a descriptor that is closed."""
@@ -98,6 +102,45 @@ class Wake:
                 os.close(descriptor)
 
 
+class ServerWake(Wake):
+    """Ends the waits of all threads of a server, and keeps the wakes of its associations for the next ones.
+
+    A new one costs each association two system calls, for which its thread gives up the interpreter's lock.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._spare: deque[Wake] = deque()
+        self._is_over = False
+
+    def take(self) -> Wake:
+        """Return a wake that is not set; raises OSError if no descriptor is left."""
+        try:
+            return self._spare.pop()
+        except IndexError:
+            return Wake()
+
+    def give(self, wake: Wake) -> None:
+        """Take a wake back that nobody will set any more."""
+        if wake.is_set or len(self._spare) >= _MOST_SPARE:
+            wake.close()
+            return
+        self._spare.append(wake)
+        if self._is_over:
+            self._close_spare()
+
+    def close(self) -> None:
+        """Close the descriptors, when no thread waits any more."""
+        super().close()
+        self._is_over = True
+        self._close_spare()
+
+    def _close_spare(self) -> None:
+        with suppress(IndexError):
+            while True:
+                self._spare.pop().close()
+
+
 class PollWaiter:
     """Polls one socket, the wake pipe of the server if there is one, and that of its own association."""
 
@@ -105,7 +148,7 @@ class PollWaiter:
     is_wait_cheap = True
     now: staticmethod[[], float] = staticmethod(monotonic)
 
-    def __init__(self, sock: socket.socket | int, wake: Wake | None = None) -> None:
+    def __init__(self, sock: socket.socket | int, wake: ServerWake | None = None) -> None:
         self._sock = sock
         self._wake = wake
         self._own: Wake | None = None
@@ -123,10 +166,14 @@ class PollWaiter:
             self._own.set()
 
     def close(self) -> None:
-        """Close the descriptor."""
-        if self._own is not None:
-            self._own.close()
-            self._own = None
+        """Let go of the descriptor."""
+        own, self._own = self._own, None
+        if own is None:
+            return
+        if self._wake is None:
+            own.close()
+        else:
+            self._wake.give(own)
 
     async def readable(self, deadline: float | None) -> None:
         """Wait until a receive would not block."""
@@ -175,7 +222,7 @@ class PollWaiter:
         if self._is_interruptible:
             if self._own is None:
                 with suppress(OSError):  # no descriptor is left
-                    self._own = Wake()
+                    self._own = Wake() if self._wake is None else self._wake.take()
             if self._own is not None:
                 poll.register(self._own, select.POLLIN)
         return poll
@@ -198,7 +245,7 @@ INTERRUPTION = Interruption()
 class InterruptibleWaiter(PollWaiter):
     """Polls one socket; a wait for input ends with `Interrupted` once `INTERRUPTION.wake` is set."""
 
-    def __init__(self, sock: socket.socket | int, wake: Wake | None = None) -> None:
+    def __init__(self, sock: socket.socket | int, wake: ServerWake | None = None) -> None:
         super().__init__(sock, wake)
         self._interrupt: tuple[Wake, select.poll] | None = None
 
@@ -224,7 +271,9 @@ class BlockingBackend:
     flavour = Flavour.BLOCKING
     current_task: staticmethod[[], object] = staticmethod(threading.get_ident)
 
-    def __init__(self, wake: Wake | None = None, make_waiter: Callable[..., PollWaiter] = PollWaiter) -> None:
+    def __init__(
+        self, wake: ServerWake | None = None, make_waiter: Callable[..., PollWaiter] = PollWaiter
+    ) -> None:
         self._wake = wake
         self.connect: Final = partial(
             connect, resolve=_resolve, make_waiter=partial(make_waiter, wake=wake), now=monotonic

@@ -388,6 +388,7 @@ class SocketStream:
         self._cut = self._spares_port
         if not self._spares_port:
             self._sock.shutdown(socket.SHUT_WR)
+        self._is_drained = False  # by now the peer has often closed, too
         while not self._eof and self.now() < deadline:
             await self.receive(deadline)
         self._cut = self._cut and not self._eof
