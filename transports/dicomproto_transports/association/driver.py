@@ -222,13 +222,15 @@ class Driver:
             begun = await self._let_others_run()
         soon = begun + _SOON
         try:
-            if begun >= self._look_at or self.ending.has_send_failed:
-                data = await self._receive_watched(begun, deadline)
-            else:
+            data: Buffer | None = None
+            must_look = begun >= self._look_at or self.ending.has_send_failed
+            if not must_look:
                 try:
                     data = await stream.receive(soon if deadline is None or soon < deadline else deadline)
                 except TimeoutError:
-                    data = await self._receive_watched(begun, deadline)
+                    must_look = True
+            if must_look:  # the long wait: no exception keeps what the short one used
+                data = await self._receive_watched(begun, deadline)
         except TimeoutError:
             raise
         except OSError as error:

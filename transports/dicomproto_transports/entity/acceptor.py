@@ -197,7 +197,7 @@ class ServerCore:
         )
         session.enter("the server")  # from now on only handlers may use it
         try:
-            await self._serve(session, associated)
+            await self.serve_requests(await self._accept(session, associated))
         except AssociationError:
             pass  # the end is logged already
         except Exception:
@@ -210,7 +210,8 @@ class ServerCore:
             self._places.leave(session)
             session.leave()
 
-    async def _serve(self, session: Session, associated: Callable[[], object] | None) -> None:
+    async def _accept(self, session: Session, associated: Callable[[], object] | None) -> Place:
+        """Answer the request of a peer, and return the place of the association."""
         connection = session.connection
         log_connection("%s has connected", session.ending)
         connection.transport_connected()
@@ -232,7 +233,7 @@ class ServerCore:
             await session.notify(evt.EVT_ACCEPTED)
             await session.notify(evt.EVT_ESTABLISHED)
             place.idle.append(session.stream.now())
-        await self.serve_requests(place)
+        return place
 
     async def serve_requests(self, place: Place) -> None:
         """Serve the requests of the peer to the end of the association, which raises."""
