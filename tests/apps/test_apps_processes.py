@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import subprocess
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -17,7 +19,7 @@ from dicomproto import AssociateAC, AssociateRJ
 from dicomproto.dimse.events import ResponseReceived
 from dicomproto_transports.apps.receiving.shared_places import SharedTable
 from tests import applications
-from tests.applications import CT, EXPLICIT, PATIENCE, Done, RawPeer, data_set, write_object
+from tests.applications import APPLICATION, CT, EXPLICIT, PATIENCE, Done, RawPeer, data_set, write_object
 
 Run = Callable[..., Done]
 Serve = Callable[..., applications.Server]
@@ -187,6 +189,17 @@ def test_processes_end_with_a_program_that_is_killed(serve: Serve, tmp_path: Pat
     server.process.kill()
     assert psutil.wait_procs(processes, PATIENCE)[1] == []
     server.wait()
+
+
+def test_processes_that_cannot_be_started_are_an_error(tmp_path: Path) -> None:
+    command = [*APPLICATION, "storescp", "--json", "--processes", "40", "0", "-od", str(tmp_path)]
+    limited = ["sh", "-c", 'ulimit -n 30 && exec "$@"', "sh", *command]  # descriptors
+    ran = subprocess.run(limited, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    done = Done(ran.returncode, ran.stdout, ran.stderr)
+    assert done.status == 1
+    assert re.fullmatch(r"E: process \d+ cannot be started: Too many open files\n", done.err)
+    assert [event["event"] for event in done.events] == ["error", "summary"]
+    assert done.events[-1]["ok"] is False
 
 
 def test_a_port_that_is_taken_is_an_error(run: Run, serve: Serve, tmp_path: Path) -> None:

@@ -54,12 +54,14 @@ def serve_with_processes(options: argparse.Namespace, console: Console, parse: P
         return False
     with tempfile.TemporaryFile() as file:
         table = _table(file.fileno(), options)
-        processes = _Processes(options, console, table, listening, file.fileno(), parse)
+        processes = _Processes(console, table)
         try:
-            tell_addresses(options, console, addresses_of(listening))
-            for sock in listening:
-                sock.close()
-            ok = processes.wait()
+            ok = processes.start(options, parse, listening, file.fileno())
+            if ok:
+                tell_addresses(options, console, addresses_of(listening))
+                for sock in listening:
+                    sock.close()
+                ok = processes.wait()
         finally:
             processes.close()
         counts = table.totals()
@@ -85,33 +87,38 @@ class _Descriptor:
 class _Processes:
     """The processes of the program, and the pipe to each."""
 
-    def __init__(
-        self,
-        options: argparse.Namespace,
-        console: Console,
-        table: SharedTable,
-        listening: Sequence[socket.socket],
-        file: int,
-        parse: Parse,
-    ) -> None:
+    def __init__(self, console: Console, table: SharedTable) -> None:
         self._console = console
         self._table = table
         self._signals = Signals(*_IGNORED, signal.SIGCHLD)
         self._running: dict[int, tuple[BaseProcess, Connection]] = {}
         self._is_stopping = False
+
+    def start(
+        self, options: argparse.Namespace, parse: Parse, listening: Sequence[socket.socket], file: int
+    ) -> bool:
+        """Start them, to accept from sockets and to share a file; tell whether all were started."""
         context = get_context("spawn")
         resource_tracker.ensure_running()  # it unblocks signals
         # A process is born with the signals blocked, until it can ignore them.
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _IGNORED)
-        for number in range(options.processes):
-            reader, writer = context.Pipe(duplex=False)
-            descriptors = [_Descriptor(sock.fileno()) for sock in listening], _Descriptor(file)
-            words = number, options.words, parse, *descriptors, reader
-            process = context.Process(target=_work, args=words, name=f"dicomproto storescp {number + 1}")
-            process.start()
-            reader.close()
-            self._running[number] = process, writer
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        try:
+            for number in range(options.processes):
+                reader, writer = context.Pipe(duplex=False)
+                descriptors = [_Descriptor(sock.fileno()) for sock in listening], _Descriptor(file)
+                words = number, options.words, parse, *descriptors, reader
+                process = context.Process(target=_work, args=words, name=f"dicomproto storescp {number + 1}")
+                process.start()
+                reader.close()
+                self._running[number] = process, writer
+        except OSError as error:
+            text = f"process {len(self._running) + 1} cannot be started: {error.strerror}"
+            self._console.error(text)
+            self._console.event("error", error=type(error).__name__, text=text)
+            return False
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        return True
 
     def wait(self) -> bool:
         """Pass signals on until all processes have ended; return whether all ended well."""
