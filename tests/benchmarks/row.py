@@ -131,7 +131,7 @@ def processor_time() -> float:
     """Return the seconds of processor time that our programs have taken; the side that rests takes none."""
     ended = psutil.Process().cpu_times()
     total = float(ended.children_user + ended.children_system)
-    for process in psutil.Process().children():
+    for process in psutil.Process().children(recursive=True):
         try:
             times = process.cpu_times()
         except psutil.NoSuchProcess:

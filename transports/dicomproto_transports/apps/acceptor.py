@@ -41,6 +41,12 @@ _LAST_RESPONSES = 0.25
 """Seconds to send the last responses after the grace period."""
 
 
+def warn_of_options(options: argparse.Namespace, console: Console) -> None:
+    """Warn, before the program listens, of what the options lack."""
+    if options.users is not None and options.users.have_passcodes and options.tls is None:
+        console.warn("the passcodes of the users come in clear: the connections have no TLS")
+
+
 def tell_addresses(options: argparse.Namespace, console: Console, addresses: Sequence[Address]) -> None:
     """Tell where the program listens."""
     # Sockets from systemd may be of any kind; None is a Unix socket.
@@ -81,8 +87,6 @@ class Acceptor:
         self.ae: AE = AE(ae_title=options.ae_title, timeouts=timeouts_of(options))
         self.ae.maximum_pdu_size = options.max_pdu
         admit(self.ae, options)
-        if options.users is not None and options.users.have_passcodes and options.tls is None:
-            console.warn("the passcodes of the users come in clear: the connections have no TLS")
         self._is_stopping = False
         self.options = options
         self._console = console
@@ -151,6 +155,7 @@ class Acceptor:
 
     def start(self, handlers: Sequence[Binding]) -> Server:
         """Start to serve, and tell where; raises OSError or ValueError if the server cannot listen."""
+        warn_of_options(self.options, self._console)
         server = self.ae.start_server(
             listen_on(self.options),
             block=False,

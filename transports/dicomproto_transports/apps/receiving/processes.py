@@ -26,10 +26,10 @@ from ...blocking import Server
 from ...entity.acceptor import ServerCore
 from ...evt import Binding
 from ...streams.listening import addresses_of, listeners
-from ..acceptor import Acceptor, report_deafness, tell_addresses
+from ..acceptor import Acceptor, report_deafness, tell_addresses, warn_of_options
 from ..cli.console import Console
 from ..cli.listening import listen_on
-from ..cli.options import console_of
+from ..cli.options import console_of, exit_status
 from ..cli.signals import Signals
 from .receiver import COUNTED, Receiver, receive, summarize
 from .shared_places import SharedPlaces, SharedTable
@@ -47,6 +47,7 @@ def serve_with_processes(options: argparse.Namespace, console: Console, parse: P
 
     `parse` is a function of a module: each process calls it, since options hold what cannot be passed on.
     """
+    warn_of_options(options, console)
     try:
         listening = listeners(listen_on(options), reuse_port=options.reuse_port)
     except (OSError, ValueError) as error:
@@ -193,7 +194,7 @@ def _work(
             options, console, acceptor, on_receipt=lambda size: table.tell(number, lambda: receiver.counts)
         )
         ok = receive(options, acceptor, receiver)
-    sys.exit(0 if ok else 1)
+    sys.exit(exit_status(ok, console))
 
 
 def _obey(pipe: Connection, signals: Signals) -> None:
