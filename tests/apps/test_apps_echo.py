@@ -54,6 +54,37 @@ def test_quiet_says_it_with_the_exit_status_alone(run: Run, serve: Serve) -> Non
     assert run("echoscu", "-q", "127.0.0.1", server.port) == Done(1, "", "")
 
 
+_UNUSED_BY_A_REQUESTOR = (
+    "dicomproto_transports.entity.acceptor",
+    "dicomproto_transports.entity.admission",
+    "dicomproto_transports.scp",
+    "dicomproto_transports.server.serving",
+    "dicomproto_transports.server.threaded",
+    "dicomproto_transports.tls",
+    "encodings.idna",
+    "pydicom",
+    "ssl",
+)
+
+
+def test_a_requestor_loads_nothing_that_serves(serve: Serve) -> None:
+    server = serve("echoscp")
+    program = """
+import sys
+from dicomproto_transports.apps import main
+status = main(sys.argv[1:])
+print(*sys.modules)
+sys.exit(status)
+"""
+    words = ("echoscu", "-q", "127.0.0.1", str(server.port))
+    command = [sys.executable, "-I", "-c", program, *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    loaded = set(done.stdout.split())
+    assert "dicomproto_transports.blocking" in loaded
+    assert not loaded.intersection(_UNUSED_BY_A_REQUESTOR)
+
+
 def test_verbose_and_debug_go_to_stderr(run: Run, serve: Serve) -> None:
     server = serve("echoscp")
     done = run("echoscu", "-v", "127.0.0.1", server.port)

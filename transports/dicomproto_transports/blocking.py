@@ -26,7 +26,6 @@ from weakref import WeakSet
 from . import evt
 from .arguments import Context
 from .checks import checked, truth
-from .entity.acceptor import ServerCore
 from .entity.ae import Requestor
 from .entity.association import Association as Coroutines
 from .entity.base_association import BaseAssociation
@@ -37,9 +36,8 @@ from .logs import debug_logger
 from .scu.responses import Responses as CoreResponses
 from .scu.store_many import StoreOutcome
 from .server.connections import MAXIMUM_PENDING
-from .server.threaded import Server, shut_down
 from .streams.blocking_waits import BACKEND, run, wrap_stream
-from .streams.listening import ListenOn, systemd_sockets
+from .streams.listening import systemd_sockets
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -51,7 +49,9 @@ if TYPE_CHECKING:
     from .association.handler_runner import Drive
     from .association.session import Session
     from .checks import Network
+    from .server.threaded import Server
     from .streams.interface import Connect
+    from .streams.listening import ListenOn
     from .tls import Context as TLSContext
 
 __all__ = [
@@ -64,6 +64,20 @@ P = ParamSpec("P")
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
 R = TypeVar("R", bound="Response")
+
+
+def __getattr__(name: str) -> object:
+    """Import `Server`, and all that serves, at its first use: a requestor needs none of it."""
+    if name != "Server":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from .server.threaded import Server
+
+    globals()[name] = Server
+    return Server
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), "Server"})
 
 
 class _Iterating(Protocol[T_co]):
@@ -351,6 +365,9 @@ class AE(Entity):
         ValueError for a network or socket that is not valid, and LocalProtocolError if no context is
         supported.
         """
+        from .entity.acceptor import ServerCore
+        from .server.threaded import Server
+
         checked("block", truth, block)
         core = ServerCore(self, evt_handlers, ae_title, contexts, ssl_context, proxy_protocol_from)
         server = Server(core, address, maximum_pending=maximum_pending, reuse_port=reuse_port)
@@ -367,4 +384,6 @@ class AE(Entity):
 
         Associations that it requested stay.
         """
+        from .server.threaded import shut_down
+
         shut_down(list(self._servers), grace, refuse=refuse)

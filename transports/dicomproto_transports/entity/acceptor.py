@@ -33,6 +33,7 @@ from ..association.session import Session
 from ..checks import checked, several
 from ..logs import with_dumps
 from ..scp.negotiation import intervene
+from ..scp.provider import Provider
 from ..server.places import Place, Places
 from ..streams.networks import Networks
 from .admission import Admission, is_allowed
@@ -194,6 +195,7 @@ class ServerCore:
             settings,
             ae_title=self._ae_title,
             held_bytes=self._held_bytes,
+            serve=Provider(settings.sop_classes, settings.move_destinations, self._ae.open_session).serve,
         )
         session.enter("the server")  # from now on only handlers may use it
         try:

@@ -6,7 +6,7 @@ supplies the backend, and the code that listens and accepts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import ref
 
@@ -27,13 +27,14 @@ from ..checks import charset_or_none, checked, pdu_size
 from ..error_text import known_as
 from ..events.handlers import Handlers
 from ..logs import with_dumps
-from ..scp.destination import Destinations
-from ..scp.provider import Provider
 from .association import Association
 from .requestor import NegotiationItem, connected_stream, establish, request_of
 from .settings import Settings
 
 if TYPE_CHECKING:
+    from dicomproto.dimse.events import RequestReceived
+
+    from ..scp.provider import Provider
     from ..streams.interface import Backend, Connect, Stream
     from ..tls import TLSArguments
 
@@ -94,16 +95,13 @@ class AECore(Settings):
         """
         if assume_charset is None:
             assume_charset = settings.assume_charset
-        if serve is None:
-            destinations = Destinations(settings.move_destinations, self.open_session)
-            serve = Provider(settings.sop_classes, destinations).serve
         session = Session(
             connection,
             stream,
             backend,
             timeouts or settings.timeouts,
             handlers,
-            serve=serve,
+            serve=serve or _LateProvider(self, settings),
             make_association=make_association or self.make_association,
             ae_title=ae_title or settings.ae_title,
             drive=type(self).drive,
@@ -121,6 +119,25 @@ class AECore(Settings):
     async def open_session(self, backend: Backend, *args: Any, **options: Any) -> Session:
         """Associate with a peer; takes the arguments of `associate`."""
         return await Requestor(self, backend).associate(*args, **options)
+
+
+class _LateProvider:
+    """The provider of a requested association, imported when the peer sends a request: few peers do."""
+
+    __slots__ = ("_ae", "_provider", "_settings")
+
+    def __init__(self, ae: AECore, settings: Settings) -> None:
+        self._ae = ae
+        self._settings = settings
+        self._provider: Provider | None = None
+
+    def __call__(self, session: Session, received: RequestReceived) -> Awaitable[None]:
+        if self._provider is None:
+            from ..scp.provider import Provider
+
+            settings = self._settings
+            self._provider = Provider(settings.sop_classes, settings.move_destinations, self._ae.open_session)
+        return self._provider.serve(session, received)
 
 
 def _without_result_type(function: F) -> F:

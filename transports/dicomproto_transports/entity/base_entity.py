@@ -13,7 +13,6 @@ from ..association.held_bytes import HeldBytes
 from ..error_text import known_as
 from ..server.places import Places
 from ..streams.supplied import check_stream
-from .acceptor import ServerCore
 from .ae import AECore
 
 if TYPE_CHECKING:
@@ -91,6 +90,8 @@ class StreamServer:
         for another argument that is not valid, and LocalProtocolError if no context is supported. These
         are raised before the stream is used: it stays open, and it is for you to close.
         """
+        from .acceptor import ServerCore  # not before: most application entities serve nobody
+
         check_stream(stream, "serve_stream()", self._backend)
         core = ServerCore(
             self._ae,

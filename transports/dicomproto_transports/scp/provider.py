@@ -27,6 +27,7 @@ An Error Comment gives the cause in at most 64 characters, without content of th
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dicomproto.dimse.commands import (
@@ -110,14 +111,20 @@ _ASKING = frozenset((CEchoRQ, CFindRQ, CGetRQ, CMoveRQ, NGetRQ))
 class Provider:
     """Answers the requests of the peer of one association.
 
-    `sop_classes` are the known SOP classes, `destinations` the destinations of C-MOVEs.
+    `sop_classes` are the known SOP classes, `destinations` those of C-MOVEs by name; `associate` opens the
+    associations with them, see `Destinations`.
     """
 
     __slots__ = ("_sop_classes", "_destinations")
 
-    def __init__(self, sop_classes: SOPClassRegistry, destinations: Destinations) -> None:
+    def __init__(
+        self,
+        sop_classes: SOPClassRegistry,
+        destinations: Mapping[str, tuple[object, ...]],
+        associate: Callable[..., Awaitable[Session]],
+    ) -> None:
         self._sop_classes = sop_classes
-        self._destinations = destinations
+        self._destinations = Destinations(destinations, associate)
 
     async def serve(self, session: Session, received: RequestReceived) -> None:
         """Serve one request to its end, data set included."""
