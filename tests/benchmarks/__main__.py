@@ -107,6 +107,10 @@ class Run:
                     print(f"left out: {figure.title} ({error.filename} is missing)", flush=True)
                     self.left_out += 1
                     continue
+                except RuntimeError as error:
+                    print(f"{figure.title}: FAILED: {error}", flush=True)
+                    self.failed.append(figure.name)
+                    continue
                 show_figure(self.figures[-1])
                 self._keep()
 

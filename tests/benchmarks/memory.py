@@ -12,8 +12,8 @@ from typing import Any
 import psutil
 
 from .servers import IDLE, open_association, serving
-from .sides import KB, Asynchronous, Side, Streaming
-from .transfers import image
+from .sides import KB, Asynchronous, Side, Streaming, image
+from .transfers import SIZES
 
 REST = 3.0
 """Seconds for which idle associations are watched."""
@@ -69,7 +69,7 @@ def figures(side: Side, folder: Path) -> Iterator[Figure]:
 
 def growth(side: Side, folder: Path) -> float:
     """Return the MiB by which the peak of either side grows with the object; the more of both."""
-    small, large = (str(image(folder, name)) for name in ("40KB", "210MB"))
+    small, large = (str(image(folder, SIZES[name])) for name in ("40KB", "210MB"))
     with side.running():
         side.ask("store", side.port, path=small, warm_up=1, count=20)
         before = [peak(process) for process in side.processes]
@@ -87,7 +87,7 @@ def peak(process: int) -> int:
 
 def faults(side: Side, folder: Path, count: int = 300) -> float:
     """Return the page faults of an object of 525 KB in the steady state, of the side that has more."""
-    path = str(image(folder, "525KB"))
+    path = str(image(folder, SIZES["525KB"]))
     with side.running():
         side.ask("store", side.port, path=path, warm_up=1, count=100)
         before = [minor_faults(process) for process in side.processes]

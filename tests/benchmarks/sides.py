@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from .objects import data_sets, write_file
+from .objects import ct
 from .peers import Product
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -115,10 +115,10 @@ class Side:
 
 
 def image(folder: Path, size: int) -> Path:
-    """Write a CT image of `size` bytes and 25 elements, and return its path."""
+    """Write a CT image of about `size` bytes, and return its path."""
     path = folder / f"{size}.dcm"
-    (content,) = data_sets(["1.2.3.1"], size, 25)
-    write_file(path, "1.2.3.1", content)
+    if not path.exists():
+        ct(size).save_as(path, enforce_file_format=True)
     return path
 
 

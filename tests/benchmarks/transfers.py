@@ -10,11 +10,10 @@ from pathlib import Path
 
 from . import wire
 from .bare import serving_bare
-from .objects import ct, data_sets, write_objects
+from .objects import data_sets, write_file, write_objects
 from .peers import NODELAY, Product, dcmtk, dicomproto, pynetdicom
 from .row import Row, Take, program, with_warm_up
-from .sides import KB, MB, Asynchronous, Side, Streaming
-from .sides import image as plain_image
+from .sides import KB, MB, Asynchronous, Side, Streaming, image
 
 SIZES = {"40KB": 40 * KB, "525KB": 525 * KB, "8MB": 8_400 * KB, "210MB": 210 * MB}
 
@@ -56,11 +55,11 @@ def dcmtk_scp(environment: dict[str, str]) -> Product:
 # --- the rows -----------------------------------------------------------------------------------
 
 
-def image(folder: Path, name: str) -> Path:
-    """Write a CT image of the size of that name, and return its path."""
-    path = folder / f"{name}.dcm"
-    if not path.exists():
-        ct(SIZES[name]).save_as(path, enforce_file_format=True)
+def plain_image(folder: Path, size: int) -> Path:
+    """Write a CT image of `size` bytes and 25 short elements, and return its path."""
+    path = folder / f"plain{size}.dcm"
+    (content,) = data_sets(["1.2.3.1"], size, 25)
+    write_file(path, "1.2.3.1", content)
     return path
 
 
@@ -71,7 +70,7 @@ def transfers(side: Side, folder: Path, stack: ExitStack) -> Iterator[Row]:
     bare = stack.enter_context(serving_bare(wire.receive_all))
     streaming = stack.enter_context(Streaming("ours", side.place).running())
     goals = {"echo": 0.36, "40KB": 0.9, "525KB": 0.85, "8MB": 1.3, "210MB": 2.2}
-    paths = {"echo": None} | {name: image(folder, name) for name in SIZES}
+    paths = {"echo": None} | {name: image(folder, SIZES[name]) for name in SIZES}
     for name, path in paths.items():
         title = "C-ECHO" if path is None else f"C-STORE {name}"
         first = {"210MB": 1, "8MB": 4}.get(name, 50)
@@ -109,7 +108,7 @@ def flavours(side: Side, folder: Path, stack: ExitStack) -> Iterator[Row]:
     for flavour, low, high in (("trio", 0.75, 0.9), ("anyio", 0.6, 0.75)):
         other = stack.enter_context(Asynchronous("ours", side.place, flavour).running())
         for name in ("echo", "40KB", "525KB", "8MB"):
-            path = None if name == "echo" else image(folder, name)
+            path = None if name == "echo" else image(folder, SIZES[name])
             title = "C-ECHO" if path is None else f"C-STORE {name}"
             goal = low if name in ("echo", "40KB") else high
             ours, theirs = (our_scu(each, each.port, path) for each in (other, side))
@@ -121,7 +120,7 @@ def against_pynetdicom(side: Side, folder: Path, stack: ExitStack) -> Iterator[R
     other = Side("pynetdicom", side.place, "pynetdicom", "131072")
     stack.enter_context(other.running())
     for name in ("echo", "40KB", "525KB", "8MB"):
-        path = None if name == "echo" else image(folder, name)
+        path = None if name == "echo" else image(folder, SIZES[name])
         title = "C-ECHO" if path is None else f"C-STORE {name}"
         ours, theirs = (our_scu(each, each.port, path) for each in (side, other))
         yield Row(f"pynetdicom-{name}", f"{title}, our SCU and SCP / pynetdicom", None, ours, theirs, 4)
