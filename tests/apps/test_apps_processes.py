@@ -56,7 +56,7 @@ def test_objects_arrive_and_are_counted_together(run: Run, serve: Serve, tmp_pat
     sent = run("storescu", "--parallel", 4, "127.0.0.1", server.port, *files)
     again = run("storescu", "127.0.0.1", server.port, files[0])
     assert (sent.status, again.status) == (0, 0)
-    done = server.stop()
+    done = server.stop(signal.SIGINT)
     assert (done.status, done.err) == (0, "")
     assert {event["outcome"] for event in done.named("object")} == {"stored", "identical"}
     summary = done.events[-1]

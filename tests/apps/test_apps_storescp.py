@@ -452,17 +452,19 @@ def test_the_end_is_bounded(serve: Serve, tmp_path: Path) -> None:
     assert (done.events[-1]["lost"], done.events[-1]["ok"]) == (1, False)
 
 
-def test_a_second_signal_ends_it_at_once(serve: Serve, tmp_path: Path) -> None:
-    server = serve("storescp", "-od", tmp_path, "-v")
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_second_signal_ends_it_at_once(serve: Serve, tmp_path: Path, processes: int) -> None:
+    server = serve("storescp", "-od", tmp_path, "-v", "--processes", processes)
     with RawPeer(server.port, (CT, (EXPLICIT,))) as peer:
         peer.begin_store("1.2.3", data_set("1.2.3", pixels=300_000)[:200_000])
         wait_for_part(tmp_path)
         server.process.send_signal(signal.SIGINT)
         assert server.process.stderr is not None
-        while "stopping" not in server.process.stderr.readline():
-            pass
+        for _ in range(processes):
+            while "stopping" not in server.process.stderr.readline():
+                pass
         done = server.stop(signal.SIGTERM)
-    assert done.status == 1
+    assert (done.status, done.events[-1]["lost"], done.events[-1]["ok"]) == (1, 1, False)
     assert names(tmp_path) == []
 
 
