@@ -431,13 +431,12 @@ def _peer_name(sock: RawSocket) -> Address:
 
 
 def resolve_numeric(host: str, port: int) -> Sequence[AddressInfo] | None:
-    """Return the address of a host given in digits, None for a name."""
-    known = (
-        host.encode() if host.isascii() else host
-    )  # a str needs the codec of IDNA, which takes 1 ms to load
+    """Return the address of a host given in digits, None for a name; raises UnicodeError for neither."""
+    digits = host.encode() if host.isascii() else host  # a str loads the codec of IDNA, which takes 1 ms
     try:
-        return socket.getaddrinfo(known, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+        return socket.getaddrinfo(digits, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except socket.gaierror:
+        host.encode("idna")
         return None
 
 
