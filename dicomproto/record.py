@@ -45,20 +45,20 @@ def _parameters(
 class _FirstInit:
     """The `__init__` of a class until its first use: writes the real one, and gives way to it."""
 
-    def __init__(self, cls: RecordType, slots: dict[str, Any]) -> None:
+    def __init__(self, cls: RecordType) -> None:
         self._cls = cls
-        self._slots = slots
 
     def __get__(self, instance: object, owner: type) -> Any:
-        init = _write_init(self._cls, self._slots)
+        init = _write_init(self._cls)
         type.__setattr__(self._cls, "__init__", init)
         return init if instance is None else init.__get__(instance, owner)
 
 
-def _write_init(cls: RecordType, slots: dict[str, Any]) -> Any:
+def _write_init(cls: RecordType) -> Any:
     """Return an `__init__` that converts each field and stores it through its slot descriptor."""
     name, fields, converters = cls.__name__, cls._fields, cls._converters
-    scope: dict[str, Any] = {f"_set_{field}": slots[field].__set__ for field in fields}
+    slots = cls._slots.items()
+    scope: dict[str, Any] = {f"_set_{field}": getattr(cls, slot).__set__ for field, slot in slots}
     parameters, values = _parameters(fields, converters, scope)
     stores = [f"    _set_{field}(self, {value})\n" for field, value in values]
     head = f"self, *, {', '.join(parameters)}" if parameters else "self"
@@ -68,6 +68,7 @@ def _write_init(cls: RecordType, slots: dict[str, Any]) -> Any:
     return init
 
 
+@cache  # the commands have many fields of the same names
 def _present(field: str, slot: str) -> property:
     """Return a property that is the value in a slot, and is no attribute while that is None."""
     read = attrgetter(slot)
@@ -117,8 +118,7 @@ class RecordType(type):
         cls._slots.update(slots)
         cls._compared = tuple(cls._slots[field] for field in fields if field != "warnings")
         if "__init__" not in namespace:
-            members = {field: getattr(cls, slot) for field, slot in cls._slots.items()}
-            type.__setattr__(cls, "__init__", _FirstInit(cls, members))
+            type.__setattr__(cls, "__init__", _FirstInit(cls))
         return cls
 
     _fields: dict[str, object]

@@ -25,8 +25,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     0: everything succeeded; 1: something failed, or a signal came; 2: the command line is not valid.
     """
+    import atexit
+    import gc
     import sys
 
+    if arguments is None:  # the process is ours: at its end nobody has to look for cycles
+        atexit.register(gc.freeze)
     try:
         with _signals_interrupt():
             return _run(sys.argv[1:] if arguments is None else arguments)
@@ -63,12 +67,30 @@ def _signals_interrupt() -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL)
 
 
+@contextmanager
+def importing() -> Iterator[None]:
+    """A block of imports, in which the cyclic garbage collector rests.
+
+    Imports make many objects and drop none of them: the collector would look through all of them in vain.
+    """
+    import gc
+
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
 def _run(arguments: Sequence[str]) -> int:
     words = list(arguments)
     if words and words[0] in APPLICATIONS:
         from importlib import import_module
 
-        application = import_module(f".{words[0]}", __name__)
+        with importing():
+            application = import_module(f".{words[0]}", __name__)
         status: int = application.main(words[1:])
         return status
     return _without_application(words)

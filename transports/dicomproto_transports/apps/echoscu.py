@@ -9,6 +9,7 @@ from time import perf_counter
 from dicomproto.errors import DicomProtoError
 from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
 
+from . import importing
 from .cli.address import parse_requestor
 from .cli.console import Console
 from .cli.options import (
@@ -82,7 +83,8 @@ class _Run:
 
     def echo(self) -> None:
         """Associate, send the requests, release."""
-        from .requestor import Requestor
+        with importing():
+            from .requestor import Requestor
 
         options = self.options
         only = only_syntax(options)
