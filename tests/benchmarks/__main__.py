@@ -30,7 +30,7 @@ from .row import Row, show, show_head
 from .sides import BUILD, Side, install
 from .transfers import against_pynetdicom, flavours, programs, transfers
 
-PAIRS = 9
+PAIRS = 7
 
 
 def rows(side: Side, folder: Path, stack: ExitStack) -> Iterator[Row]:

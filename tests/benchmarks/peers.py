@@ -128,16 +128,6 @@ def dicomproto() -> Product:
     )
 
 
-def pynetdicom() -> Product:
-    """pynetdicom's own applications."""
-    theirs = [sys.executable, "-m", "pynetdicom"]
-    return Product(
-        "pynetdicom",
-        scp=[*theirs, "storescp", "{port}", "-od", "{folder}", "-q"],
-        store=[*theirs, "storescu", "127.0.0.1", "{port}", "{folder}", "-cx", "-q"],
-    )
-
-
 def dcmtk(*, preserving: bool = False) -> Product:
     """DCMTK's tools without Nagle and with large PDUs; `preserving` stores data sets undecoded.
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from . import wire
 from .bare import serving_bare
 from .objects import data_sets, write_file, write_objects
-from .peers import NODELAY, Product, dcmtk, dicomproto, pynetdicom
+from .peers import NODELAY, Product, dcmtk, dicomproto
 from .row import Row, Take, program, with_warm_up
 from .sides import KB, MB, Asynchronous, Side, Streaming, image
 
@@ -128,14 +128,13 @@ def against_pynetdicom(side: Side, folder: Path, stack: ExitStack) -> Iterator[R
 
 def programs(folder: Path) -> Iterator[Row]:
     """`storescu` to `storescp` as programs; all files are in memory where it has a file system."""
-    products = {"": dcmtk(), "-preserving": dcmtk(preserving=True), "-pynetdicom": pynetdicom()}
+    products = {"": dcmtk(), "-preserving": dcmtk(preserving=True)}
     for name, count, goal in (("40KB", 500, 0.9), ("525KB", 150, 0.9), ("8MB", 60, 1.3)):
         take = partial(store_all, folder / f"files{name}", SIZES[name], count)
         for kind, product in products.items():
-            if kind != "-pynetdicom" or name == "40KB":
-                title = f"storescu to storescp, {count} files of {name} / {product.name}"
-                ours, theirs = partial(take, dicomproto()), partial(take, product)
-                yield Row(f"programs-{name}{kind}", title, None if kind else goal, ours, theirs, 1, 1)
+            title = f"storescu to storescp, {count} files of {name} / {product.name}"
+            ours, theirs = partial(take, dicomproto()), partial(take, product)
+            yield Row(f"programs-{name}{kind}", title, None if kind else goal, ours, theirs, 1, 1)
 
 
 def store_all(folder: Path, size: int, count: int, product: Product, _: int) -> float:
