@@ -13,7 +13,6 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from io import FileIO
 from pathlib import Path
 from threading import Event as Flag
 
@@ -24,7 +23,9 @@ from dicomproto_transports.apps import main
 from dicomproto_transports.apps.sending import input_files
 from dicomproto_transports.blocking import AE, Server, evt
 from dicomproto_transports.files import objects as _sending
+from dicomproto_transports.files.opened import OpenedFile, head_of
 from dicomproto_transports.files.part10 import FileHead, read_head
+from dicomproto_transports.files.sources import ObjectFile
 from tests import applications
 from tests.applications import APPLICATION, CT, EXPLICIT, Done, write_object
 from tests.cuts import cuts
@@ -90,11 +91,12 @@ def test_files_arrive_as_they_are(run: Run, serve: Serve, tmp_path: Path, files:
 def test_the_head_of_a_file_is_read_once(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
 
-    def spy(file: FileIO) -> FileHead:
-        read.append(str(file.name))
-        return read_head(file)
+    def spy(file: ObjectFile) -> FileHead:
+        assert isinstance(file, OpenedFile)
+        read.append(file.name)
+        return head_of(file)
 
-    monkeypatch.setattr(_sending, "read_head", spy)
+    monkeypatch.setattr(_sending, "head_of", spy)
     with storing() as server:
         assert main(["storescu", "-q", "127.0.0.1", str(server.port), *map(str, files)]) == 0
     assert read == [str(path) for path in files]

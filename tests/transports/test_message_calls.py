@@ -75,7 +75,7 @@ def send(assoc: Association, event: evt.EventKind) -> int:
 
 @pytest.mark.parametrize(
     ("event", "most_of_user", "most_of_provider"),
-    [(evt.EVT_C_STORE, 204, 107), (evt.EVT_C_ECHO, 80, 78)],
+    [(evt.EVT_C_STORE, 190, 107), (evt.EVT_C_ECHO, 80, 78)],
     ids=["C-STORE", "C-ECHO"],
 )
 def test_a_message_takes_few_calls(event: evt.EventKind, most_of_user: int, most_of_provider: int) -> None:

@@ -10,8 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from dicomproto_transports.files.opened import FIRST_BYTES, OpenedFile, first_stamp_of, open_object
-from dicomproto_transports.files.sources import stamp_of
+from dicomproto_transports.files.opened import (
+    FIRST_BYTES,
+    OpenedFile,
+    ReadSource,
+    first_stamp_of,
+    open_object,
+)
+from dicomproto_transports.files.sources import SourceChanged, stamp_of
 
 
 @pytest.mark.parametrize("size", [1, 100, FIRST_BYTES - 1, FIRST_BYTES, FIRST_BYTES + 1, 3 * FIRST_BYTES])
@@ -43,6 +49,27 @@ def test_reads_and_seeks_give_the_same(tmp_path: Path, size: int, first: int) ->
         assert first_stamp_of(ours) == stamp_of(theirs)
     ours.close()
     ours.close()
+
+
+@pytest.mark.parametrize("size", [100, 16_000, 1_000_000])
+def test_a_data_set_that_is_all_here_comes_in_pieces(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(bytes(500) + bytes(range(1, 251)) * 100)
+    file = open_object(path)
+    assert isinstance(file, OpenedFile)
+    assert file.is_all_here
+    source, pieces, is_last = ReadSource(file, 500, size), list[bytes](), False
+    while not is_last:
+        piece, is_last = source.next_piece()
+        pieces.append(bytes(piece))
+    assert b"".join(pieces) == bytes(range(1, 251)) * 100
+    assert [len(piece) for piece in pieces[:-1]] == [size] * (len(pieces) - 1)
+    source = ReadSource(file, 500, 20_000)
+    assert source.next_piece()[1] is False
+    os.truncate(path, 10_000)
+    with pytest.raises(SourceChanged, match="was written to while it was sent"):
+        source.next_piece()
+    file.close()
 
 
 def test_a_file_that_was_cut_gives_what_is_left(tmp_path: Path) -> None:

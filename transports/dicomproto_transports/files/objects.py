@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol, cast
 
-from dicomproto.encoded import walk_file
+from dicomproto.encoded import Walk, walk_file
 from dicomproto.errors import DataSetError
 from dicomproto.record import Record
 from dicomproto.uids import (
@@ -22,8 +22,8 @@ from dicomproto.uids import (
 
 from ..arguments import is_data_set
 from ..error_text import named
-from .opened import first_stamp_of, open_object
-from .part10 import FIRST_READ, FileHead, TruncatedFile, read_head
+from .opened import OpenedFile, ReadSource, first_stamp_of, head_of, open_object
+from .part10 import FIRST_READ, FileHead, TruncatedFile
 from .sources import (
     Encoding,
     FileSource,
@@ -79,7 +79,7 @@ class KnownFile(Record):
         file = open_object(path, FIRST_READ)
         try:
             stamp = first_stamp_of(file)
-            return cls(path=os.fspath(path), head=read_head(file), stamp=stamp)
+            return cls(path=os.fspath(path), head=head_of(file), stamp=stamp)
         finally:
             file.close()
 
@@ -107,7 +107,7 @@ class FileToSend:
         try:
             # Taken before the head is read, so that a write in between is noticed.
             self._stamp = first_stamp_of(file)
-            head = known.head if known and known.stamp == self._stamp else read_head(file)
+            head = known.head if known and known.stamp == self._stamp else head_of(file)
             oddities = _walked(file, name, head, send_truncated=send_truncated)
         except BaseException:
             self.close()
@@ -121,6 +121,9 @@ class FileToSend:
             self.warnings += ("odd-length: the data set was sent with a NUL at its end",)
 
     def source(self, size: int, buffers: PieceBuffers, peer: Peer) -> Source:
+        file = self._file
+        if isinstance(file, OpenedFile) and file.is_all_here:
+            return ReadSource(file, self._head.data_set_offset, size)
         self._file.seek(self._head.data_set_offset)
         return FileSource(self._file, self._head.data_set_length, size, buffers, self._name, self._stamp)
 
@@ -142,7 +145,12 @@ def _walked(file: ObjectFile, name: str, head: FileHead, *, send_truncated: bool
     """Return warnings about the encoding of a file's data set; raises TruncatedFile."""
     syntax = head.transfer_syntax_uid
     try:
-        walk = walk_file(file, head.data_set_offset, head.data_set_length, syntax)
+        if isinstance(file, OpenedFile) and file.is_all_here:
+            walk = Walk(syntax)
+            walk.feed(memoryview(file.first)[head.data_set_offset :])
+            walk.finish()
+        else:
+            walk = walk_file(file, head.data_set_offset, head.data_set_length, syntax)
         if walk.is_checked and not walk.elements:
             raise DataSetError("it is empty")
         return walk.warnings

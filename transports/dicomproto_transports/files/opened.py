@@ -10,7 +10,10 @@ import errno
 import os
 import stat
 
-from .sources import ObjectFile, Stamp, stamp_from, stamp_of
+from dicomproto.upper_layer.pdu import Buffer
+
+from .part10 import FileHead, head_within, read_head
+from .sources import ObjectFile, SourceChanged, Stamp, stamp_from, stamp_of
 
 FIRST_BYTES = 64 * 1024
 
@@ -36,6 +39,12 @@ def open_object(path: str | os.PathLike[str], first: int = FIRST_BYTES) -> Objec
         raise
 
 
+def head_of(file: ObjectFile) -> FileHead:
+    """Return the head of a file, as `read_head`."""
+    head = head_within(file.first, file.stamp[2], file.name) if isinstance(file, OpenedFile) else None
+    return head or read_head(file)
+
+
 def first_stamp_of(file: ObjectFile) -> Stamp | None:
     """Return the stamp of a file before anything of it was read; None for an object without a descriptor."""
     return file.stamp if isinstance(file, OpenedFile) else stamp_of(file)
@@ -44,15 +53,21 @@ def first_stamp_of(file: ObjectFile) -> Stamp | None:
 class OpenedFile:
     """A regular file by its descriptor, which it owns."""
 
-    __slots__ = ("name", "stamp", "_descriptor", "_first", "_position")
+    __slots__ = ("name", "stamp", "first", "_descriptor", "_position")
 
     def __init__(self, descriptor: int, name: str, stamp: Stamp, first: bytes) -> None:
         self.name: str = name
         self.stamp: Stamp = stamp
         """That of the file before its first bytes were read."""
+        self.first: bytes = first
+        """Its first bytes."""
         self._descriptor = descriptor
-        self._first = first
         self._position = 0
+
+    @property
+    def is_all_here(self) -> bool:
+        """Whether the first bytes are all."""
+        return len(self.first) == self.stamp[2]
 
     def fileno(self) -> int:
         """Return the descriptor, -1 after the end."""
@@ -73,7 +88,7 @@ class OpenedFile:
         start = self._position
         if size < 0:
             size = max(self.stamp[2] - start, 0)
-        data = self._first[start : start + size]
+        data = self.first[start : start + size]
         if len(data) < size and start + len(data) < self.stamp[2]:
             data += os.pread(self._descriptor, size - len(data), start + len(data))
         self._position = start + len(data)
@@ -81,7 +96,7 @@ class OpenedFile:
 
     def readinto(self, buffer: memoryview, /) -> int:
         """Fill a buffer, or less of it, and return how many bytes that are."""
-        data = self._first[self._position : self._position + len(buffer)]
+        data = self.first[self._position : self._position + len(buffer)]
         count = len(data)
         buffer[:count] = data
         if count < len(buffer):
@@ -94,3 +109,27 @@ class OpenedFile:
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
+
+
+class ReadSource:
+    """The data set of a file whose bytes are all here, from `offset` on in pieces of `size` bytes.
+
+    The stamp is compared before the last piece is returned, as `FileSource` does.
+    """
+
+    __slots__ = ("pad", "_file", "_view", "_position", "_size")
+
+    def __init__(self, file: OpenedFile, offset: int, size: int) -> None:
+        self.pad: bool = True  # a file may have an odd length, a data set must not (PS3.5 7.1.1)
+        self._file = file
+        self._view = memoryview(file.first)[offset:]
+        self._position = 0
+        self._size = size
+
+    def next_piece(self) -> tuple[Buffer, bool]:
+        start, end = self._position, self._position + self._size
+        self._position = end
+        is_last = end >= len(self._view)
+        if is_last and stamp_of(self._file) != self._file.stamp:
+            raise SourceChanged(self._file.name, "was written to while it was sent")
+        return self._view[start:end], is_last

@@ -117,6 +117,17 @@ def read_head(source: str | os.PathLike[str] | BinaryFile) -> FileHead:
     return _read_file(source, str(getattr(source, "name", "file")))
 
 
+def head_within(data: bytes, size: int, name: str) -> FileHead | None:
+    """Return the head of a file of `size` bytes that begins with `data`; None if these are too few.
+
+    Raises InvalidFile as `read_head`.
+    """
+    try:
+        return _Head(data, size, name).parse()
+    except _Short:
+        return None
+
+
 def find_data_set(data: bytes, name: str = "file") -> tuple[str, int]:
     """Return transfer syntax and offset of the data set of a file that is wholly in memory.
 
