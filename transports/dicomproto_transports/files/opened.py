@@ -66,7 +66,7 @@ class OpenedFile:
 
     @property
     def is_all_here(self) -> bool:
-        """Whether the first bytes are all."""
+        """True if the first bytes are all bytes of the file."""
         return len(self.first) == self.stamp[2]
 
     def fileno(self) -> int:

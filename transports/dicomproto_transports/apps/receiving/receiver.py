@@ -31,7 +31,7 @@ from .transfer_syntaxes import TRANSFER_SYNTAXES
 OUTCOMES = ("stored", "identical", "variant", "replaced", "discarded", "refused", "failed", "lost")
 
 COUNTED = (*OUTCOMES, "bytes")
-"""What is counted."""
+"""The names of the counts."""
 
 FOREIGN = "foreign"
 """The outcome of an object that was not requested here; it does not count."""

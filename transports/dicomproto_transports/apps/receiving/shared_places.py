@@ -1,4 +1,4 @@
-"""What the processes of one program know of each other: the places that are taken, and what was received.
+"""Facts that the processes of one program share: the places that are taken, and what was received.
 
 They all map one file without a name, and locks of the file guard it. A process that is killed leaves no lock
 behind; its counts stay, and `forget` frees its places.

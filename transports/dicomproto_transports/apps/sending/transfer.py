@@ -121,7 +121,7 @@ class Transfer:
         self.given_up: str = ""
         """Why the rest was not tried; empty if all was."""
         self.is_superfluous: bool = False
-        """Whether this transfer is one of several, and the peer took no association of it."""
+        """True for one of several transfers of which the peer took no association."""
         self._fresh: deque[InputFile] = deque()  # shared with other transfers
         self._again: deque[InputFile] = deque()  # ours alone: suspects, and others that were under way
         self._association: Association | None = None
