@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import re
 import sys
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
@@ -161,6 +162,27 @@ def test_the_adapters_import_only_what_is_declared(module: str, path: Path) -> N
     declared |= {"_typeshed", "typing_extensions"}  # for type checkers alone
     imported = {name.split(".")[0] for name in imports_of(module, path)}
     assert imported <= declared | sys.stdlib_module_names
+
+
+STARTERS = re.compile(r"(subprocess|pty|os\.(system|popen|exec|spawn|posix_spawn))")
+"""What runs a program or a line of a shell; a process that Python forks runs Python."""
+
+
+def programs_started(module: str, path: Path) -> set[str]:
+    """Return what a module imports or names of `STARTERS`."""
+    named = re.findall(r"\bos\.\w+", path.read_text(encoding="utf-8"))
+    return {name for name in (*imports_of(module, path), *named) if STARTERS.match(name)}
+
+
+def test_no_module_starts_a_program() -> None:
+    """So nothing that a peer sends gets into a command."""
+    assert {module for module, path in MODULES.items() if programs_started(module, path)} == set()
+
+
+def test_a_program_that_is_started_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "breach.py"
+    path.write_text("import os\nfrom os import execvp\nimport subprocess\nos.system('true')\n")
+    assert programs_started("breach", path) == {"os.system", "os.execvp", "subprocess"}
 
 
 def test_the_rules_would_catch_a_breach(tmp_path: Path) -> None:
