@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -236,9 +236,9 @@ def sent_by(connection: Connection) -> list[object]:
     return sent
 
 
-def outcome(connection: Connection) -> Outcome:
-    """Return the answer of a connection to the bytes that it has just received."""
-    events = take_events(connection)
+def outcome(connection: Connection, before: Sequence[object] = ()) -> Outcome:
+    """Return the answer of a connection to the bytes that it has received; `before` are events taken."""
+    events = [*before, *take_events(connection)]
     name = type(events[-1]).__name__ if events else ""
     answers = [pdu for pdu in sent_by(connection) if isinstance(pdu, (Abort, AssociateRJ, Response))]
     if not answers:

@@ -120,8 +120,18 @@ def _is_engine_test(path: Path, known: dict[Path, bool]) -> bool:
     return known[path]
 
 
+_COLLECTED = pytest.StashKey[frozenset[str]]()
+
+
+@pytest.fixture
+def collected(pytestconfig: pytest.Config) -> frozenset[str]:
+    """The tests that this run has found, whether it runs them or not."""
+    return pytestconfig.stash[_COLLECTED]
+
+
 @pytest.hookimpl(tryfirst=True)  # before `-m` selects by these markers
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    config.stash[_COLLECTED] = frozenset(item.nodeid for item in items)
     known: dict[Path, bool] = {}
     has_dcmtk = shutil.which("dcmdump") is not None
     for item in items:

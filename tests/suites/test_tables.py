@@ -1,0 +1,54 @@
+"""The tables are whole, and the tests that they name are collected."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from tests.suites.hostile import HOSTILE
+from tests.suites.rows import Row
+
+ROOT = Path(__file__).parents[2]
+TABLES = {"H": (HOSTILE, 35)}
+
+
+@pytest.mark.parametrize("letter", TABLES)
+def test_each_row_is_there_with_its_proof(letter: str) -> None:
+    table, count = TABLES[letter]
+    assert [row.row for row in table] == [f"{letter}{number:02}" for number in range(1, count + 1)]
+    assert len({row.name for row in table}) == count
+    for row in table:
+        assert row.wires or row.tests or row.cannot, row.row
+        assert row.peer, row.row
+        assert row.answer, row.row
+        inputs = [(wire.fault, wire.given, wire.sends) for wire in row.wires]
+        assert len(set(inputs)) == len(inputs), row.row
+
+
+def named_tests() -> set[str]:
+    """Return the tests that rows name, with the parameters that they name."""
+    rows: list[Row] = [row for table, _ in TABLES.values() for row in table]
+    return {test for row in rows for test in row.tests}
+
+
+def found(files: set[str]) -> set[str]:
+    """Return the tests that pytest finds in files."""
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-n", "0", "-p", "no:cacheprovider"]
+    done = subprocess.run([*command, *sorted(files)], cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(done.stdout.splitlines())
+
+
+def missing(tests: Iterable[str]) -> set[str]:
+    """Return the tests that rows name, with parameters or without, and that are not among `tests`."""
+    return named_tests().difference(tests, [test.partition("[")[0] for test in tests])
+
+
+def test_the_tests_that_rows_name_are_collected(collected: frozenset[str]) -> None:
+    """A run of the whole suite has found them all; a run of some files has to look at the others."""
+    if files := {test.partition("::")[0] for test in missing(collected)}:
+        collected |= found(files)
+    assert missing(collected) == set()
