@@ -328,6 +328,7 @@ HOSTILE = (
             f"{WIRE}operations_together.py::test_responses_that_nobody_takes_have_a_bound",
             f"{PROBED_IN_ALL}[04-stray_cancels-trio]",
         ),
+        served=False,
     ),
     Row(
         "H32",

@@ -41,10 +41,16 @@ class Row(NamedTuple):
     wires: tuple[Wire, ...] = ()
     tests: tuple[str, ...] = ()
     cannot: str = ""
+    served: bool = True
+    """Whether its inputs do to a server, which answers at once, what they do to an engine."""
 
     def of(self, role: str) -> tuple[Wire, ...]:
         """Return the inputs of the side that is put to the test."""
         return tuple(wire for wire in self.wires if role_of(wire) == role)
+
+    def at_servers(self) -> tuple[Wire, ...]:
+        """Return the inputs for servers."""
+        return self.of("acceptor") if self.served else ()
 
 
 def role_of(wire: Wire) -> str:

@@ -284,8 +284,12 @@ class OursServed(Ours):
             async with entity.start_server(
                 (LOCALHOST, 0), evt_handlers=list(handlers), ssl_context=ssl_context
             ) as server:
-                servers.put(server)
-                await backend.library.in_thread(over.wait)
+
+                def wait() -> None:  # the thread is there before the server is said to be
+                    servers.put(server)
+                    over.wait()
+
+                await backend.library.in_thread(wait)
 
         with ThreadPoolExecutor(1) as pool:
             served = pool.submit(backend.run, serve)

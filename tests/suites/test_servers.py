@@ -1,0 +1,104 @@
+"""Rows that are bytes on the wire, put to a server of each flavour; a good C-ECHO follows each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from dicomproto import CEchoRQ
+from dicomproto.dimse.codec import encode_command
+from dicomproto.uids import IMPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
+from dicomproto.upper_layer import Abort, AssociateAC, AssociateRJ, ReleaseRP
+from tests.suites.hostile import HOSTILE
+from tests.suites.rows import Row, Wire, provoking
+from tests.weaknesses import wire as bare
+from tests.weaknesses.products import Ours, OursServed
+
+FLAVOURS = ("blocking", "trio", "anyio-asyncio", "anyio-trio")
+MOST = 40
+"""Inputs of a row that servers get, spread over the row; the engine has had them all."""
+
+
+@pytest.fixture(scope="module", params=FLAVOURS)
+def port(request: pytest.FixtureRequest) -> Iterator[int]:
+    """The port of a server that stays the same for all rows."""
+    target = Ours() if request.param == "blocking" else OursServed(request.param)
+    contexts = [(uid, (IMPLICIT_VR_LITTLE_ENDIAN,)) for uid in provoking.CONTEXT_OF]
+    handlers = [
+        (target.evt.EVT_C_STORE, lambda event: 0),
+        (target.evt.EVT_C_FIND, lambda event: iter(())),
+    ]
+    with target.serving(handlers, contexts) as port:
+        yield port
+
+
+class Client(bare.Wire):
+    """A peer on a bare socket."""
+
+    @classmethod
+    def to(cls, port: int) -> Client:
+        return cls.connect(port, Ours.patience)
+
+    def echo(self, message_id: int) -> None:
+        """Send a C-ECHO, and read up to its response."""
+        echo = CEchoRQ(MessageID=message_id, AffectedSOPClassUID=VERIFICATION)
+        self.send(bare.pdv(encode_command(echo)))
+        while True:
+            response = self.message().command
+            if getattr(response, "MessageIDBeingRespondedTo", None) == message_id:
+                assert response.Status == 0
+                return
+
+    def end(self) -> object:
+        """Return the last PDU before the end of the connection."""
+        last: object = None
+        while (pdu := self.pdu()) is not None:
+            last = pdu
+        return last
+
+
+def is_served(port: int) -> None:
+    """Do a C-ECHO as a good client does."""
+    with Client.to(port) as client:
+        client.send(provoking.PROPOSAL)
+        client.expect(AssociateAC)
+        client.echo(1)
+        client.release()
+
+
+def put_to_server(wire: Wire, port: int) -> None:
+    """Give an input to a server; it answers as the engine does, and otherwise the association goes on."""
+    with Client.to(port) as client:
+        if wire.given is provoking.serving:
+            client.send(provoking.PROPOSAL)
+            client.expect(AssociateAC)
+        client.send(wire.sends)
+        answer, event = wire.expected
+        if isinstance(answer, Abort):
+            assert client.end() == answer
+        elif event == "AssociateRQ":
+            assert isinstance(client.pdu(), (AssociateAC, AssociateRJ))
+        elif event == "ReleaseRQ":
+            assert isinstance(client.end(), ReleaseRP)
+        elif event == "Abort":
+            client.end()
+        elif event not in ("", "DataSetChunk"):  # the message is whole
+            client.echo(99)
+            client.release()
+
+
+def cases(rows: tuple[Row, ...]) -> list[object]:
+    return [pytest.param(row, id=f"{row.row}-{row.name}") for row in rows if row.at_servers()]
+
+
+@pytest.mark.parametrize("row", cases(HOSTILE))
+def test_hostile(row: Row, port: int) -> None:
+    wires = row.at_servers()
+    for wire in wires[:: -(-len(wires) // MOST)]:
+        try:
+            put_to_server(wire, port)
+        except Exception as error:
+            error.add_note(wire.fault)
+            raise
+    is_served(port)
