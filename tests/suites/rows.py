@@ -1,20 +1,23 @@
 """The form of the two tables of this folder, and how their rows are put to the engine.
 
-A row stands for a kind of input. Its `wires` are the inputs that are bytes, each in a situation of
-docs/provoking.py, with the expected answer and event; `tests` names tests elsewhere that prove it; `cannot`
-says in a sentence why it cannot happen here. The row's number is that of the list that the kinds come from.
+A row stands for a kind of input. Its `inputs` are bytes in a situation of docs/provoking.py: a `Wire` has the
+expected answer and the last event, a `Quirk` all events with the codes of their warnings, and no answer.
+`tests` names tests elsewhere that prove the row; `cannot` says in a sentence why it cannot happen here. The
+row's number is that of the list that the kinds come from.
 """
 
 from __future__ import annotations
 
 import struct
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from dicomproto import CLOSED, CloseAction, Connection, Limits
 from dicomproto.upper_layer.events import Terminal
+from tests.dialogues import joined
 from tests.memory import KIB, peak_of
 from tests.streams import cut_every
 
@@ -24,8 +27,11 @@ try:
     import provoking
     import wire_faults as faults
     from provoking import Outcome, Wire
+    from quirks import Quirk
 finally:
     sys.path.remove(str(DOCS))
+
+Input = Wire | Quirk
 
 ACCEPTORS = (provoking.awaiting_request, provoking.serving)
 """The situations of an acceptor; a server can be brought into them. All others are those of a requestor."""
@@ -38,24 +44,34 @@ class Row(NamedTuple):
     name: str
     peer: str
     answer: str
-    wires: tuple[Wire, ...] = ()
+    inputs: tuple[Input, ...] = ()
     tests: tuple[str, ...] = ()
     cannot: str = ""
     served: bool = True
     """Whether its inputs do to a server, which answers at once, what they do to an engine."""
 
-    def of(self, role: str) -> tuple[Wire, ...]:
+    def of(self, role: str) -> tuple[Input, ...]:
         """Return the inputs of the side that is put to the test."""
-        return tuple(wire for wire in self.wires if role_of(wire) == role)
+        return tuple(one for one in self.inputs if role_of(one) == role)
 
-    def at_servers(self) -> tuple[Wire, ...]:
+    def at_servers(self) -> tuple[Input, ...]:
         """Return the inputs for servers."""
         return self.of("acceptor") if self.served else ()
 
 
-def role_of(wire: Wire) -> str:
+def role_of(one: Input) -> str:
     """Return the side that an input is put to."""
-    return "acceptor" if wire.given in ACCEPTORS else "requestor"
+    return "acceptor" if one.given in ACCEPTORS else "requestor"
+
+
+def name_of(one: Input) -> str:
+    """Return the name of an input within its row."""
+    return one.fault if isinstance(one, Wire) else one.quirk
+
+
+def outcome_of(one: Input) -> Outcome:
+    """Return the answer that is expected, and the last event."""
+    return one.expected if isinstance(one, Wire) else Outcome(None, one.events[-1] if one.events else "")
 
 
 # --- the parts of tables ----------------------------------------------------------------------------
@@ -112,35 +128,49 @@ def has_ended(events: list[object]) -> bool:
     return bool(ends)
 
 
-def put_to_engine(wire: Wire, size: int) -> Outcome:
-    """Give an input in pieces of `size` bytes; return the outcome, once all that holds for any input does."""
-    connection = wire.given(wire.limits)
+def put_to_engine(one: Input, size: int) -> None:
+    """Give an input in pieces of `size` bytes; check the outcome, and what holds for any input."""
+    connection = one.given(one.limits if isinstance(one, Wire) else Limits())
     connection.data_to_send()
     events: list[object] = []
-    for piece in cut_every(wire.sends, size):
+    for piece in cut_every(one.sends, size):
         connection.receive_data(piece)
         events += provoking.take_events(connection)
     ended = has_ended(events)
-    result = provoking.outcome(connection, events)
+    assert provoking.outcome(connection, events) == outcome_of(one)
     assert ended is (connection.next_event() is CLOSED)
     assert ended is (connection.close_action is not CloseAction.NONE)
+    if isinstance(one, Quirk):
+        told = joined(events)
+        codes = tuple(text.partition(":")[0] for event in told for text in getattr(event, "warnings", ()))
+        assert (tuple(type(event).__name__ for event in told), codes) == (one.events, one.warnings)
     if ended:
-        connection.receive_data(wire.sends)
+        connection.receive_data(one.sends)
         connection.receive_eof()
         assert connection.next_event() is CLOSED
         assert connection.data_to_send() == []
-    return result
 
 
-def check_on_engine(wires: Iterable[Wire]) -> None:
+def check_on_engine(inputs: tuple[Input, ...]) -> None:
     """Put inputs to the engine, whole and in pieces, and measure the memory that they take."""
-    bound = 256 * KIB + 16 * max(len(wire.sends) for wire in wires)
+    bound = 256 * KIB + 16 * max(len(one.sends) for one in inputs)
 
     def put_all() -> None:
-        for wire in wires:
-            assert put_to_engine(wire, len(wire.sends)) == wire.expected, wire.fault
+        for one in inputs:
+            with naming(one):
+                put_to_engine(one, len(one.sends))
 
     assert peak_of(put_all) < bound
-    for wire in wires:
-        size = 1 if len(wire.sends) <= SMALL else 1021
-        assert put_to_engine(wire, size) == wire.expected, f"{wire.fault}, {size} bytes at a time"
+    for one in inputs:
+        with naming(one):
+            put_to_engine(one, 1 if len(one.sends) <= SMALL else 1021)
+
+
+@contextmanager
+def naming(one: Input) -> Iterator[None]:
+    """Add the name of an input to what it causes."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"the input: {name_of(one)}")
+        raise

@@ -1,10 +1,11 @@
-"""Each row of the table of hostile input that is bytes on the wire, put to the engine in both roles."""
+"""The rows of both tables that are bytes on the wire, put to the engine in both roles."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.suites.hostile import HOSTILE
+from tests.suites.quirks import QUIRKS
 from tests.suites.rows import Row, check_on_engine
 
 
@@ -20,4 +21,9 @@ def cases(rows: tuple[Row, ...]) -> list[object]:
 
 @pytest.mark.parametrize(("row", "role"), cases(HOSTILE))
 def test_hostile(row: Row, role: str) -> None:
+    check_on_engine(row.of(role))
+
+
+@pytest.mark.parametrize(("row", "role"), cases(QUIRKS))
+def test_quirk(row: Row, role: str) -> None:
     check_on_engine(row.of(role))

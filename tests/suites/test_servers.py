@@ -9,9 +9,16 @@ import pytest
 from dicomproto import CEchoRQ
 from dicomproto.dimse.codec import encode_command
 from dicomproto.uids import IMPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
-from dicomproto.upper_layer import Abort, AssociateAC, AssociateRJ, ReleaseRP
+from dicomproto.upper_layer import (
+    Abort,
+    AssociateAC,
+    AssociateRJ,
+    ReleaseRP,
+    ReleaseRQ,
+)
 from tests.suites.hostile import HOSTILE
-from tests.suites.rows import Row, Wire, provoking
+from tests.suites.quirks import QUIRKS
+from tests.suites.rows import Input, Row, naming, outcome_of, provoking
 from tests.weaknesses import wire as bare
 from tests.weaknesses.products import Ours, OursServed
 
@@ -67,18 +74,26 @@ def is_served(port: int) -> None:
         client.release()
 
 
-def put_to_server(wire: Wire, port: int) -> None:
+def takes_echo(answer: object) -> bool:
+    """Tell whether an answer accepts the context for C-ECHO, which is the first one."""
+    contexts = answer.presentation_contexts if isinstance(answer, AssociateAC) else ()
+    return any(one.context_id == 1 and one.result == 0 for one in contexts)
+
+
+def put_to_server(one: Input, port: int) -> None:
     """Give an input to a server; it answers as the engine does, and otherwise the association goes on."""
     with Client.to(port) as client:
-        if wire.given is provoking.serving:
+        if one.given is provoking.serving:
             client.send(provoking.PROPOSAL)
             client.expect(AssociateAC)
-        client.send(wire.sends)
-        answer, event = wire.expected
-        if isinstance(answer, Abort):
+        client.send(one.sends)
+        answer, event = outcome_of(one)
+        if isinstance(answer, (Abort, AssociateRJ)):
             assert client.end() == answer
         elif event == "AssociateRQ":
-            assert isinstance(client.pdu(), (AssociateAC, AssociateRJ))
+            if takes_echo(client.expect(AssociateAC, AssociateRJ)):
+                client.echo(1)
+                client.release()
         elif event == "ReleaseRQ":
             assert isinstance(client.end(), ReleaseRP)
         elif event == "Abort":
@@ -89,16 +104,34 @@ def put_to_server(wire: Wire, port: int) -> None:
 
 
 def cases(rows: tuple[Row, ...]) -> list[object]:
+    """Return the rows with inputs for servers, under the names of their tests."""
     return [pytest.param(row, id=f"{row.row}-{row.name}") for row in rows if row.at_servers()]
+
+
+def put_all(row: Row, port: int) -> None:
+    """Give inputs of a row to a server, and see that it goes on."""
+    inputs = row.at_servers()
+    for one in inputs[:: -(-len(inputs) // MOST)]:
+        with naming(one):
+            put_to_server(one, port)
+    is_served(port)
 
 
 @pytest.mark.parametrize("row", cases(HOSTILE))
 def test_hostile(row: Row, port: int) -> None:
-    wires = row.at_servers()
-    for wire in wires[:: -(-len(wires) // MOST)]:
-        try:
-            put_to_server(wire, port)
-        except Exception as error:
-            error.add_note(wire.fault)
-            raise
+    put_all(row, port)
+
+
+@pytest.mark.parametrize("row", cases(QUIRKS))
+def test_quirk(row: Row, port: int) -> None:
+    put_all(row, port)
+
+
+def test_a_connection_has_one_association(port: int) -> None:
+    with Client.to(port) as client:
+        client.send(provoking.PROPOSAL)
+        client.expect(AssociateAC)
+        client.send(ReleaseRQ(), provoking.PROPOSAL)
+        client.expect(ReleaseRP)
+        assert client.end() is None
     is_served(port)

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.suites.hostile import HOSTILE
-from tests.suites.rows import Row
+from tests.suites.quirks import QUIRKS
+from tests.suites.rows import Row, name_of
 
 ROOT = Path(__file__).parents[2]
-TABLES = {"H": (HOSTILE, 35)}
+TABLES = {"H": (HOSTILE, 35), "Q": (QUIRKS, 40)}
 
 
 @pytest.mark.parametrize("letter", TABLES)
@@ -22,10 +23,10 @@ def test_each_row_is_there_with_its_proof(letter: str) -> None:
     assert [row.row for row in table] == [f"{letter}{number:02}" for number in range(1, count + 1)]
     assert len({row.name for row in table}) == count
     for row in table:
-        assert row.wires or row.tests or row.cannot, row.row
+        assert row.inputs or row.tests or row.cannot, row.row
         assert row.peer, row.row
         assert row.answer, row.row
-        inputs = [(wire.fault, wire.given, wire.sends) for wire in row.wires]
+        inputs = [(name_of(one), one.given, one.sends) for one in row.inputs]
         assert len(set(inputs)) == len(inputs), row.row
 
 
