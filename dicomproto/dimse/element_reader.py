@@ -43,7 +43,7 @@ def read_uid(raw: bytes, keyword: str, warnings: list[str]) -> object:
 
 
 def _read_text(raw: bytes, keyword: str, warnings: list[str]) -> object:
-    """Read an AE or LO without the trailing spaces and NULs, which are padding (Q18)."""
+    """Read an AE or LO without the trailing spaces and NULs, which are padding."""
     return raw.rstrip(b" \0").decode("latin-1") or None
 
 

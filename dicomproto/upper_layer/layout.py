@@ -35,7 +35,7 @@ STANDARD_ITEMS = {APPLICATION_CONTEXT, CONTEXT_RQ, CONTEXT_AC, ABSTRACT_SYNTAX, 
 
 
 def title_texts(raw: bytes) -> tuple[str, str]:
-    """Return both AE titles without the spaces and NULs that pad them (PS3.5 6.2, Q2)."""
+    """Return both AE titles without the spaces and NULs that pad them (PS3.5 6.2)."""
     called, calling = raw[:16].rstrip(b" \0"), raw[16:].rstrip(b" \0")
     return called.decode("latin-1"), calling.decode("latin-1")
 

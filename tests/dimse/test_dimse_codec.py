@@ -517,7 +517,7 @@ MOVED = CMoveRSP(MessageIDBeingRespondedTo=7, Status=0xFF00, AffectedSOPClassUID
 
 @pytest.mark.parametrize("spelling", [b"1.2.34 ", b"1.2.34\0", b"1.2.3\0\0\0", b" 1.2", b"\xff!", b"1" * 128])
 def test_a_uid_goes_back_as_it_came(spelling: bytes) -> None:
-    """Q7: peers compare the UIDs of a response byte by byte; an odd length gets the NUL it lacks."""
+    """Peers compare the UIDs of a response byte by byte; an odd length gets the NUL it lacks."""
     spelling += b"\0" * (len(spelling) % 2)
     request = decode_command(command_set(CLASS, FIELD, IDENTIFIER, PRIORITY, TYPE, element(0x1000, spelling)))
     assert isinstance(request, CStoreRQ)

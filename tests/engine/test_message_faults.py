@@ -73,7 +73,7 @@ def assert_violation(connection: Connection, events: list[object], text: str, ab
     assert not connection.is_receiving
 
 
-# --- messages cut short (H14) ---------------------------------------------------------------------
+# --- messages cut short ---------------------------------------------------------------------------
 
 WHOLE = [
     fragment(encode_command(STORE)[:20], context_id=3, is_command=True, is_last=False),
@@ -160,7 +160,7 @@ def test_a_bad_pdv_leaves_what_was_delivered_delivered() -> None:
     assert isinstance(request, RequestReceived)
 
 
-# --- disorder (H15) -------------------------------------------------------------------------------
+# --- disorder -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("order", [o for o in permutations(range(4)) if o != (0, 1, 2, 3)], ids=str)
@@ -219,7 +219,7 @@ def test_a_context_accepted_with_a_syntax_that_was_not_proposed() -> None:
 
 @pytest.mark.parametrize("role", Role)
 def test_any_fragment_on_any_context_gives_events_and_no_exception(role: Role) -> None:
-    """H15, all permutations of two fragments."""
+    """All permutations of two fragments."""
     kinds = [
         (context_id, is_command, is_last)
         for context_id in (0, 1, 3, REFUSED_CONTEXT)
@@ -299,7 +299,7 @@ def test_success_before_the_data_set_was_complete(status: int) -> None:
     assert not connection.is_sending
 
 
-# --- command sets that are none (H16) -------------------------------------------------------------
+# --- command sets that are none -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -408,7 +408,7 @@ def test_empty_fragments_are_counted_for_each_message() -> None:
 
 @pytest.mark.parametrize("limit", [1, 5, None])
 def test_outstanding_requests(limit: int | None) -> None:
-    """H31: a peer that sends on and on, whatever window was negotiated."""
+    """A peer that sends on and on, whatever window was negotiated."""
     limits = Limits() if limit is None else Limits(outstanding_requests=limit)
     limit = limits.outstanding_requests
     connection = established(A, limits=limits)
@@ -605,7 +605,7 @@ def test_half_a_dropped_message_is_not_reported() -> None:
 @pytest.mark.parametrize("claims", [False, True])
 @pytest.mark.parametrize("command", [ECHO, CCancelRQ(MessageIDBeingRespondedTo=9)], ids=lambda c: c.name)
 def test_what_cannot_have_a_data_set_has_none(command: Command, claims: bool) -> None:
-    """Whatever its Data Set Type says (Q15); one that follows all the same is dropped and reported."""
+    """Whatever its Data Set Type says; one that follows all the same is dropped and reported."""
     connection = established(A)
     encoded = encode_command(command)
     if claims:

@@ -311,7 +311,7 @@ def test_only_the_first_bytes_may_be_another_protocol() -> None:
 
 @pytest.mark.parametrize(("role", "state"), PLACES, ids=str)
 def test_every_pdu_in_every_state_ends_in_at_most_one_terminal_event(role: Role, state: State) -> None:
-    """H13: out of sequence is a protocol error, never an exception."""
+    """Out of sequence is a protocol error, never an exception."""
     for first in PDUS:
         for second in PDUS:
             machine = machine_in(role, state)
