@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
+from dicomproto import BUSY, Connection
 from dicomproto.config import Limits, Timeouts
 from dicomproto.upper_layer import (
     CLOSED,
@@ -105,7 +107,7 @@ PLACES = sorted(_ROUTES, key=lambda place: (place[0].value, int(place[1].value[3
 """Every role with every state that it can be in."""
 
 
-def fire(machine: UpperLayer, event: str) -> None:
+def fire(machine: UpperLayer | Connection, event: str) -> None:
     """Cause `event`: by a call, by bytes, by end of file or by the passing of time."""
     if event in SENT:
         machine.send(SENT[event])
@@ -120,17 +122,21 @@ def fire(machine: UpperLayer, event: str) -> None:
         machine.transport_connected()
 
 
-def events_of(machine: UpperLayer) -> list[object]:
-    """Return all events up to NEED_DATA or CLOSED; these two are left out."""
+def events_of(machine: UpperLayer | Connection) -> list[object]:
+    """Return all events up to NEED_DATA or CLOSED; these two are left out, and BUSY."""
     events: list[object] = []
-    while (event := machine.next_event()) not in (NEED_DATA, CLOSED):
-        events.append(event)
+    while (event := machine.next_event()) is not NEED_DATA and event is not CLOSED:
+        if event is not BUSY:
+            events.append(event)
     return events
 
 
 def sent_by(machine: UpperLayer) -> bytes:
     """Return what the machine wants sent, joined."""
     return b"".join(machine.data_to_send())
+
+
+M = TypeVar("M", UpperLayer, Connection)
 
 
 def machine_in(
@@ -140,9 +146,10 @@ def machine_in(
     timeouts: Timeouts | None = None,
     limits: Limits | None = None,
     drain: bool = True,
-) -> UpperLayer:
+    kind: type[M] = UpperLayer,
+) -> M:
     """Return a machine that got into `state` by a legal conversation; `drain` takes its events and output."""
-    machine = UpperLayer(role, timeouts=timeouts, limits=limits)
+    machine = kind(role, timeouts=timeouts, limits=limits)
     steps: list[str] = []
     place: State | None = state
     while place is not None:

@@ -46,8 +46,9 @@ from tests.dialogues import (
     message,
     roles,
 )
-from tests.engine.test_message_properties import LOCAL, SITUATIONS, STREAMS
 from tests.streams import cut, cut_every
+from tests.watched import HEARD, LOCAL, SITUATIONS
+from tests.wild import STREAMS_OF_MESSAGES
 
 
 @contextmanager
@@ -139,7 +140,7 @@ def stores(draw: st.DrawFn) -> bytes:
     return encode_pdu(PDataTF(values=values)) + b"".join(parts)
 
 
-WIRE = st.lists(st.one_of(stores(), stores(), p_data(), STREAMS), max_size=4).map(b"".join)
+WIRE = st.lists(st.one_of(stores(), stores(), p_data(), STREAMS_OF_MESSAGES), max_size=4).map(b"".join)
 
 
 @given(st.sampled_from(SITUATIONS), WIRE, st.lists(st.integers(0, 2**20), max_size=12), st.booleans())
@@ -148,7 +149,7 @@ def test_both_ways_show_the_same_of_any_stream(make, data: bytes, at: list[int],
     both_ways_show_the_same(make, [data] if data else [], end_of_file)
 
 
-@given(st.sampled_from(SITUATIONS), STREAMS)
+@given(st.sampled_from(SITUATIONS), STREAMS_OF_MESSAGES)
 def test_both_ways_show_the_same_byte_by_byte(make, data: bytes) -> None:
     both_ways_show_the_same(make, cut_every(data, 1))
 
@@ -166,7 +167,7 @@ def test_both_ways_show_the_same_for_every_cut_in_two() -> None:
             both_ways_show_the_same(lambda: established(Role.ACCEPTOR), [PLAIN[:at], PLAIN[at:]])
 
 
-@given(st.sampled_from(SITUATIONS), st.lists(st.sampled_from(LOCAL), max_size=8), st.booleans())
+@given(st.sampled_from(SITUATIONS), st.lists(st.sampled_from([*LOCAL, *HEARD]), max_size=8), st.booleans())
 def test_both_ways_send_the_same(make, actions, is_watched: bool) -> None:
     def outcome() -> list[object]:
         connection, seen = make(), []

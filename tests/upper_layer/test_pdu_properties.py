@@ -10,23 +10,16 @@ from dicomproto import strategies
 from dicomproto.config import Limits
 from dicomproto.errors import InvalidPDU, LocalProtocolError
 from dicomproto.upper_layer import (
-    CLOSED,
-    NEED_DATA,
     PDU,
-    CloseAction,
     Role,
     State,
     UpperLayer,
     decode_pdu,
     encode_pdu,
 )
-from dicomproto.upper_layer.events import Terminal
-from tests.conversations import AC, PLACES, RECEIVED, RQ, SENT, events_of, fire, machine_in, sent_by
-from tests.golden import ITEMS, PDUS
+from tests.conversations import AC, PLACES, RQ, events_of, machine_in, sent_by
 from tests.streams import cut, cut_every, framed, joined
-
-cuts = st.lists(st.integers(0, 2**20), max_size=12)
-
+from tests.wild import CUTS, mutated
 
 # --- the codec ------------------------------------------------------------------------------------
 
@@ -63,19 +56,6 @@ def test_any_bytes_are_a_pdu_or_invalid(data: bytes) -> None:
     decode_or_refuse(data)
 
 
-@st.composite
-def mutated(draw: st.DrawFn) -> bytes:
-    """Valid PDUs with a few bytes set, inserted or deleted."""
-    pdus = draw(st.lists(st.sampled_from([*PDUS, *ITEMS]), min_size=1, max_size=3))
-    data = bytearray(b"".join(pdu.data if hasattr(pdu, "data") else pdu.pdu for pdu in pdus))
-    for at, value, kind in draw(
-        st.lists(st.tuples(st.integers(0, 2**16), st.integers(0, 255), st.integers(0, 3)), max_size=6)
-    ):
-        at %= len(data) + 1
-        data[at : at + (kind != 1)] = b"" if kind == 2 else bytes((value,))
-    return bytes(data)
-
-
 def decode_or_refuse(data: bytes) -> None:
     try:
         decode_pdu(data, Limits(items=50))
@@ -90,7 +70,7 @@ def test_nearly_valid_bytes_are_a_pdu_or_invalid(data: bytes) -> None:
     decode_or_refuse(data)
 
 
-@given(mutated(), cuts)
+@given(mutated(), CUTS)
 def test_framing_does_not_depend_on_the_cuts(data: bytes, at: list[int]) -> None:
     whole = joined(framed([data], maximum_length=16))
     assert joined(framed(cut(data, at), maximum_length=16)) == whole
@@ -98,63 +78,6 @@ def test_framing_does_not_depend_on_the_cuts(data: bytes, at: list[int]) -> None
 
 
 # --- the machine ----------------------------------------------------------------------------------
-
-RUNNING_PLACES = [place for place in PLACES if place[1] not in (State.STA1, State.STA4)]
-
-
-STREAMS = st.lists(
-    st.one_of(
-        st.sampled_from([*RECEIVED.values(), *(pdu.data for pdu in PDUS)]),
-        strategies.pdus().map(encode_pdu),
-        strategies.p_data_tfs(st.binary(max_size=6)).map(encode_pdu),
-        mutated(),
-        st.binary(max_size=12),
-    ),
-    max_size=5,
-).map(b"".join)
-"""What a peer may send: PDUs that make sense, PDUs that do not, and bytes that are none."""
-
-
-def outcome(machine: UpperLayer, pieces: list[bytes], end_of_file: bool) -> tuple[object, ...]:
-    """Return all that a peer or a user can see of what `pieces` did, apart from where chunks were cut."""
-    events: list[object] = []
-    for piece in pieces:
-        machine.receive_data(piece)
-        events += events_of(machine)
-    if end_of_file:
-        machine.receive_eof()
-        events += events_of(machine)
-    terminal = [event for event in events if isinstance(event, Terminal)]
-    closed = machine.next_event()
-    assert closed is (CLOSED if machine.close_action is not CloseAction.NONE else NEED_DATA)
-    # A ReleaseRP that crosses our own release is not terminal (AR-10).
-    assert len(terminal) <= 1 + (machine.role is Role.ACCEPTOR)
-    return (
-        joined(events),
-        sent_by(machine),
-        machine.state,
-        machine.close_action,
-        machine.request,
-        machine.answer,
-        machine.is_mid_pdu if closed is NEED_DATA else None,
-        machine.bytes_received if closed is NEED_DATA else None,
-    )
-
-
-@given(st.sampled_from(RUNNING_PLACES), STREAMS, cuts, st.booleans())
-def test_nothing_depends_on_the_cuts(place, data: bytes, at: list[int], end_of_file: bool) -> None:
-    whole = outcome(machine_in(*place), [data] if data else [], end_of_file)
-    assert outcome(machine_in(*place), cut(data, at) if data else [], end_of_file) == whole
-    assert outcome(machine_in(*place), cut_every(data, 1), end_of_file) == whole
-
-
-@given(st.sampled_from(RUNNING_PLACES), st.binary(min_size=1, max_size=200))
-def test_any_bytes_give_events_and_no_exception(place, data: bytes) -> None:
-    machine = machine_in(*place)
-    machine.receive_data(data)
-    machine.receive_eof()
-    events_of(machine)
-    assert machine.next_event() is CLOSED
 
 
 def facts(machine: UpperLayer) -> tuple[object, ...]:
@@ -182,28 +105,10 @@ def test_a_local_error_changes_nothing(place, pdu: PDU) -> None:
         assert (machine.state, machine.data_to_send()) != (state, []) or state is State.STA13
 
 
-@given(st.sampled_from(PLACES), st.lists(st.sampled_from([*SENT, *RECEIVED, "Evt2", "Evt17", "Evt18"])))
-def test_any_sequence_of_events_keeps_to_the_rules(place, sequence: list[str]) -> None:
-    machine = machine_in(*place)
-    terminal = 0
-    for event in sequence:
-        before = machine.state
-        try:
-            fire(machine, event)
-        except LocalProtocolError:
-            assert machine.state is before
-        ended = machine.close_action is not CloseAction.NONE
-        given_events = events_of(machine)
-        terminal += machine.next_event() is CLOSED and bool(given_events)
-        if ended:
-            assert machine.next_event() is CLOSED
-    assert terminal <= 1
-
-
 messages = st.tuples(st.integers(0, 400).map(lambda half: 2 * half), st.booleans(), st.booleans())
 
 
-@given(st.lists(messages, max_size=6), st.sampled_from([128, 200, 1000, 16384]), cuts)
+@given(st.lists(messages, max_size=6), st.sampled_from([128, 200, 1000, 16384]), CUTS)
 def test_sent_buffers_may_be_overwritten(sent, maximum_length: int, at: list[int]) -> None:
     """Every buffer is overwritten once its send has returned; the peer gets what was sent."""
     sender, receiver = machine_in(Role.ACCEPTOR, State.STA2), machine_in(Role.REQUESTOR, State.STA5)
