@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))  # the modules that tables and diagrams come from
+sys.path.append(str(Path(__file__).parents[1]))  # the tables of the tests
 
 import dicomproto
 

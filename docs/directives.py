@@ -12,6 +12,7 @@ import faults
 import layers
 import quirks
 import rooms_diagram
+import row_tables
 import state_diagram
 from docutils import nodes
 from provoking import Negotiation, Wait, Wire
@@ -180,6 +181,16 @@ class QuirkTable(Generated):
             ]
             lines += list_table(["Deviation", "Warning"], cells, "quirks")
         return lines
+
+
+class RowTable(Generated):
+    """The rows of a table of the tests: input, answer and proof."""
+
+    required_arguments = 1
+
+    def lines(self) -> list[str]:
+        rows = map(row_tables.cells, row_tables.TABLES[self.arguments[0]])
+        return list_table(row_tables.HEADER, rows, "quirks", "25 30 45")
 
 
 class RecordFields(Generated):
@@ -437,6 +448,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("fault-table", FaultTable)
     app.add_directive("raised-table", RaisedTable)
     app.add_directive("quirk-table", QuirkTable)
+    app.add_directive("row-table", RowTable)
     app.add_directive("record-fields", RecordFields)
     app.add_directive("parameters", Parameters)
     app.add_directive("command-line", CommandLine)

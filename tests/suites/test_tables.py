@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -11,7 +12,7 @@ import pytest
 
 from tests.suites.hostile import HOSTILE
 from tests.suites.quirks import QUIRKS
-from tests.suites.rows import Row, name_of
+from tests.suites.rows import DOCS, Row, name_of
 
 ROOT = Path(__file__).parents[2]
 TABLES = {"H": (HOSTILE, 35), "Q": (QUIRKS, 40)}
@@ -53,3 +54,8 @@ def test_the_tests_that_rows_name_are_collected(collected: frozenset[str]) -> No
     if files := {test.partition("::")[0] for test in missing(collected)}:
         collected |= found(files)
     assert missing(collected) == set()
+
+
+def test_the_docs_print_each_table() -> None:
+    pages = "".join(path.read_text(encoding="utf-8") for path in sorted(DOCS.glob("*.rst")))
+    assert re.findall(r"^\.\. row-table:: (\w+)$", pages, re.MULTILINE) == ["hostile", "quirks"]
