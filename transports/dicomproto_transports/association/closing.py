@@ -48,16 +48,19 @@ async def release(
         session.leave()
 
 
-async def abort(session: Session) -> None:
-    """Abort an association; see `Association.abort`."""
+async def abort(session: Session, *, waits: bool = True) -> None:
+    """Abort an association; see `Association.abort`. Without `waits` the A-ABORT is tried once."""
     if session.ending.terminal is None:
-        await session.runner.abort()
+        await session.runner.abort(waits=waits)
 
 
-async def leave_block(session: Session, *, is_cut: bool) -> None:
-    """Release an association at the end of its block; abort it if an exception has cut the block short."""
-    if is_cut:
-        await abort(session)
+async def leave_block(session: Session, cut_by: type[BaseException] | None) -> None:
+    """Release an association at the end of its block; abort it if an exception has cut the block short.
+
+    After an error the peer has time to close; a cancellation is not held up.
+    """
+    if cut_by is not None:
+        await abort(session, waits=issubclass(cut_by, Exception))
         return
     try:
         await release(session)

@@ -391,14 +391,19 @@ class Driver:
 
     # -- ending -------------------------------------------------------------------------------
 
-    async def end(self, reason: Reason | None = None, abort: Abort | None = None) -> None:
-        """Abort and close; `reason` makes the error in place of a plain "aborted from this side"."""
+    async def end(
+        self, reason: Reason | None = None, abort: Abort | None = None, *, waits: bool = True
+    ) -> None:
+        """Abort and close; `reason` makes the error in place of a plain "aborted from this side".
+
+        It waits up to `close_time()` for the peer to close. Without `waits` the A-ABORT is tried once.
+        """
         if self.ending.terminal is None:
             self.cut(reason, abort)
         if not self._is_closing:
             self._is_closing = True
             self.ending.tell_waiting()
-            await self._close()
+            await self._close(waits=waits)
 
     async def ended(self) -> AssociationError:
         """End the association if that was asked for, close, and return the error of the end."""
@@ -440,7 +445,7 @@ class Driver:
             ending.reason = ending.why(terminal, self._timeouts)
         self.sender.source = None
 
-    async def _close(self) -> None:
+    async def _close(self, *, waits: bool) -> None:
         """Close the stream after the terminal event, as the engine says."""
         ending, sender = self.ending, self.sender
         terminal = ending.terminal
@@ -455,7 +460,7 @@ class Driver:
             observer.start()
         if self._connection.close_action is CloseAction.SHUTDOWN:
             words = sender.unsent + self._connection.data_to_send()
-            await self._stream.close(words, now + self.close_time())
+            await self._stream.close(words, now + self.close_time() if waits else now)
         else:
             await self._stream.close([], now)
         sender.close()

@@ -181,14 +181,14 @@ class Ending:
 class AbortOnCut:
     """A block that aborts the association when it is cut, by a cancellation or a shutdown.
 
-    Half a data set, or a response that no call takes, cannot be undone. An exception does not end the
+    The A-ABORT is tried once, and nobody waits for the peer to close: a cancellation is not held up. Half a data set, or a response that no call takes, cannot be undone. An exception does not end the
     association, nor does a cut while `when` is false.
     """
 
     __slots__ = ("_end", "_when")
 
     def __init__(
-        self, end: Callable[[], Awaitable[object]], when: Callable[[], object] = lambda: True
+        self, end: Callable[..., Awaitable[object]], when: Callable[[], object] = lambda: True
     ) -> None:
         self._end = end
         self._when = when
@@ -203,4 +203,4 @@ class AbortOnCut:
         traceback: TracebackType | None,
     ) -> None:
         if kind is not None and not issubclass(kind, Exception) and self._when():
-            await self._end()
+            await self._end(waits=False)

@@ -102,15 +102,15 @@ class HandlerRunner:
 
     # -- aborting -----------------------------------------------------------------------------
 
-    async def abort(self) -> None:
-        """End the association: here if no call is under way, else the call ends it.
+    async def abort(self, *, waits: bool = True) -> None:
+        """End the association: here if no call is under way, else the call ends it; see `Driver.end`.
 
         While a handler runs, the A-ABORT leaves at once, and the call that runs the handler closes after it.
         """
         driver, ending = self._driver, self._driver.ending
         if self._user is not None and self._user == self._backend.current_task():
             with self._own_abort():  # a handler may abort at any time
-                await driver.end()
+                await driver.end(waits=waits)
             return
         with self._looking:
             waiting = ending.waiting = ending.waiting or threading.Condition(self._looking)
@@ -130,7 +130,7 @@ class HandlerRunner:
                 return
             self._busy = True
         try:
-            await driver.end()
+            await driver.end(waits=waits)
         finally:
             self.leave()
 

@@ -206,7 +206,7 @@ class ServerCore:
             log.exception("serving %s failed", session.peer_name)
             await session.end()
         except BaseException:
-            await session.end()
+            await session.end(waits=False)
             raise
         finally:
             self._places.leave(session)

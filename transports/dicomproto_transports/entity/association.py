@@ -411,7 +411,7 @@ class Association(BaseAssociation):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await leave_block(session_of(self), is_cut=kind is not None)
+        await leave_block(session_of(self), kind)
 
 
 def _responses(session: Session, request: AnsweredBy[R], dataset: Dataset) -> Responses[R]:

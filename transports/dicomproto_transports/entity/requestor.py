@@ -152,8 +152,8 @@ async def establish(session: Session) -> None:
         log_acceptance(session.ending, connection)
         await session.notify(evt.EVT_ACCEPTED)
         await session.notify(evt.EVT_ESTABLISHED)
-    except BaseException:
-        await session.end()
+    except BaseException as error:
+        await session.end(waits=isinstance(error, Exception))
         raise
     finally:
         session.leave()

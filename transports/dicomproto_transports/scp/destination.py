@@ -220,8 +220,8 @@ class Destination:
         try:
             reply: Reply[Response] = await session.next_reply(operation)
             return reply.response.Status
-        except BaseException:  # the mover has ended, or is about to: no one needs the response
-            await session.end()
+        except BaseException as error:  # the mover has ended, or is about to: no one needs the response
+            await session.end(waits=isinstance(error, Exception))
             raise
         finally:
             session.forget(operation)

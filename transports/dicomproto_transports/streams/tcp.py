@@ -79,6 +79,10 @@ INHERITS_OPTIONS = sys.platform == "linux"
 """Whether an accepted connection has the options of its listener (tcp(7)); elsewhere it has some of them."""
 
 
+_MOST_DISCARDED = 64
+"""Most reads before a close that waits no longer for the peer."""
+
+
 def set_options(sock: RawSocket) -> None:
     """Set the options of a connection, or those that a listener hands on to its connections."""
     with suppress(OSError):  # macOS refuses options on a connection that is gone already
@@ -391,7 +395,14 @@ class SocketStream:
         self._is_drained = False  # by now the peer has often closed, too
         while not self._eof and self.now() < deadline:
             await self.receive(deadline)
+        self._discard()
         self._cut = self._cut and not self._eof
+
+    def _discard(self) -> None:
+        """Read what has arrived: a close with unread input resets the connection, and may undo our words."""
+        for _ in range(_MOST_DISCARDED):
+            if self._eof or self.try_receive() is None:
+                break
 
     def close_now(self) -> None:
         """Close at once; a connection whose send failed is reset."""
