@@ -36,7 +36,7 @@ from .events.association_events import (
 )
 from .events.event import Event
 from .events.event_kind import EventKind, Handler, HandlerOf
-from .events.handlers import Binding, in_thread
+from .events.handlers import Binding, cancellable, in_thread
 from .events.kinds import (
     EVT_ABORTED,
     EVT_ACCEPTED,
@@ -168,6 +168,7 @@ __all__ = [
     "Message",
     "ServiceUser",
     "UserInfo",
+    "cancellable",
     "in_thread",
 ]
 

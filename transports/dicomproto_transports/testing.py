@@ -33,8 +33,8 @@ the pipes slow, cut them or break them.
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterable
+from contextlib import AbstractContextManager, asynccontextmanager
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
@@ -54,6 +54,7 @@ from .streams.flavours import Flavour
 from .streams.interface import Backend, Connect, Stream
 from .streams.memory import CAPACITY, Faults, MemorySocket, connected
 from .streams.tcp import SocketStream
+from .streams.watched import WatchedOperation
 
 if TYPE_CHECKING:
     from dicomproto.config import Limits, Timeouts
@@ -100,7 +101,7 @@ class Task(Generic[T]):
         self._outcome: list[T] = []
         self._wait = _Wait("its first turn", lambda: True, None)
         self._is_cancelled = False
-        self._shields = 0
+        self._scopes: list[Scope] = []
 
     def __repr__(self) -> str:
         return f"<{self.name}: {'done' if self.done else f'waits for {self._wait.what}'}>"
@@ -115,6 +116,54 @@ class Task(Generic[T]):
     def cancel(self) -> None:
         """Raise `Cancelled` in the coroutine, at its next turn and in every wait after that."""
         self._is_cancelled = True
+
+    @property
+    def _cancelled_by(self) -> Scope | Task[T] | None:
+        """The outermost cancelled scope that no shield hides, or the whole task."""
+        found: Scope | Task[T] | None = None
+        for scope in reversed(self._scopes):
+            if scope.is_cancelled:
+                found = scope
+            if scope.shield:
+                return found
+        return self if self._is_cancelled else found
+
+
+class Scope:
+    """A block of the running coroutine that `cancel` ends, as in trio and anyio.
+
+    With `shield`, nothing else ends it.
+    """
+
+    def __init__(self, world: Lockstep, *, shield: bool = False) -> None:
+        self._world = world
+        self._task: Task[Any] | None = None
+        self.shield = shield
+        self.is_cancelled = False
+        self.cancelled_caught = False
+        """Whether a cancellation has ended the block."""
+
+    def cancel(self) -> None:
+        """Raise `Cancelled` in every wait of the block."""
+        self.is_cancelled = True
+
+    def __enter__(self) -> Self:
+        task = self._task = self._world._current
+        assert task is not None
+        task._scopes.append(self)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        assert self._task is not None
+        outermost = self._task._cancelled_by
+        self._task._scopes.remove(self)
+        self.cancelled_caught = isinstance(error, Cancelled) and outermost is self
+        return self.cancelled_caught
 
 
 class Lockstep:
@@ -183,16 +232,26 @@ class Lockstep:
         """Give the others a turn."""
         await _Wait("its turn", lambda: True, None)
 
-    @contextmanager
-    def shield(self) -> Iterator[None]:
+    def scope(self, *, shield: bool = False) -> Scope:
+        """Return a block of the running coroutine that can be cancelled; with `shield`, not from outside."""
+        return Scope(self, shield=shield)
+
+    def shield(self) -> Scope:
         """A block of the running coroutine in which `Task.cancel` takes no effect."""
-        task = self._current
-        assert task is not None
-        task._shields += 1
+        return self.scope(shield=True)
+
+    @asynccontextmanager
+    async def open_group(self) -> AsyncIterator[Group]:
+        """A block that ends when the coroutines that it has begun have ended."""
+        group = Group(self)
         try:
-            yield
+            yield group
         finally:
-            task._shields -= 1
+            await self.wait_for(group.has_ended, None, "coroutines to end")
+
+    def event(self) -> Event:
+        """Return an event that coroutines can wait for."""
+        return Event(self)
 
     def _turn(self) -> None:
         """Run one step of every coroutine that can go on, or advance the clock."""
@@ -208,14 +267,14 @@ class Lockstep:
 
     def _can_go_on(self, task: Task[Any]) -> bool:
         wait = task._wait
-        if task._is_cancelled and not task._shields:
+        if task._cancelled_by is not None:
             return True
         return wait.ready() or (wait.deadline is not None and wait.deadline <= self._now)
 
     def _step(self, task: Task[Any]) -> None:
         self._current = task
         try:
-            if task._is_cancelled and not task._shields:
+            if task._cancelled_by is not None:
                 task._wait = task._coroutine.throw(Cancelled())
             else:
                 task._wait = task._coroutine.send(None)
@@ -259,6 +318,38 @@ class Lockstep:
             raise OSError(errno.EADDRINUSE, f"port {port} is taken")
         server = self._ports[port] = LockstepServer(self, core, port, maximum_pending)
         return server
+
+
+class Group:
+    """Coroutines that have begun within a block; see `Lockstep.open_group`."""
+
+    def __init__(self, world: Lockstep) -> None:
+        self._world = world
+        self._tasks: list[Task[Any]] = []
+
+    def start_soon(self, function: Callable[..., Coroutine[Any, Any, object]], /, *args: object) -> None:
+        """Begin a coroutine."""
+        self._tasks.append(self._world.spawn(function(*args)))
+
+    def has_ended(self) -> bool:
+        """Tell whether all have ended."""
+        return all(task.done for task in self._tasks)
+
+
+class Event:
+    """A flag that coroutines can wait for; see `Lockstep.event`."""
+
+    def __init__(self, world: Lockstep) -> None:
+        self._world = world
+        self._is_set = False
+
+    def set(self) -> None:
+        """Let those go on that wait."""
+        self._is_set = True
+
+    async def wait(self) -> None:
+        """Wait until it is set."""
+        await self._world.wait_for(lambda: self._is_set, None, "an event")
 
 
 class LockstepBackend:
@@ -309,6 +400,10 @@ class LockstepBackend:
     def shield(self, seconds: float) -> AbstractContextManager[object]:
         """A block in which a cancellation takes no effect; `seconds` is ignored."""
         return self._world.shield()
+
+    def watched(self, watch: Callable[[], Awaitable[object]]) -> WatchedOperation:
+        """Return an operation that `watch` may cancel from beside it; see `watched`."""
+        return WatchedOperation(self._world, watch)
 
     async def in_thread(self, function: Callable[[], T], cancelled: Callable[[], object] | None = None) -> T:
         """Call the function here: there are no threads."""
@@ -423,6 +518,9 @@ class _LockstepWaiter:
 
     async def readable(self, deadline: float | None) -> None:
         await self._until(self._sock.is_readable, deadline, "input")
+
+    async def watch(self) -> None:
+        await self.readable(None)
 
     async def writable(self, deadline: float | None) -> None:
         await self._until(self._sock.is_writable, deadline, "room for output")

@@ -58,7 +58,7 @@ _MOST_AT_ONCE = 8
 
 # Limits of `look_ahead`: events, and bytes of data sets.
 _MOST_EVENTS_AHEAD = 64
-_MOST_AHEAD = 1024 * 1024
+MOST_AHEAD = 1024 * 1024
 
 # Seconds; the upper bound of `Timeouts.close`.
 _LONGEST_CLOSE = 3600.0
@@ -68,9 +68,9 @@ class Driver:
     """Moves the bytes of one association; awaits `on_end` after its end, when the stream is closed."""
 
     __slots__ = (
-        "ending", "sender", "cancelled", "observer", "close_timeout", "_connection", "_stream", "_backend",
-        "_timeouts", "_on_end", "_turn", "_ahead", "_held", "_read_at_once", "_look_at", "_is_input_over",
-        "_is_fresh", "_overdue", "_is_closing",
+        "ending", "sender", "cancelled", "observer", "close_timeout", "is_busy", "is_closing", "_connection",
+        "_stream", "_backend", "_timeouts", "_on_end", "_turn", "_ahead", "_held", "_read_at_once",
+        "_look_at", "_is_input_over", "_is_fresh", "_overdue",
     )  # fmt: skip
 
     def __init__(
@@ -93,6 +93,10 @@ class Driver:
         """Reports the bytes, PDUs and messages of the connection; None unless a handler asks for them."""
         self.close_timeout: float | None = timeouts.close
         """Seconds that the end waits for the peer to close the connection."""
+        self.is_busy: bool = False
+        """Whether the engine had more to do when `look_ahead` ended."""
+        self.is_closing: bool = False
+        """Whether the end is under way, or over."""
         self._turn = Turn(stream.now())
         self._ahead: list[ConnectionEvent | Terminal] = []  # events read by `look_ahead`
         self._held: Buffer = b""  # received; waits until the observer has reported all before it
@@ -101,7 +105,6 @@ class Driver:
         self._is_input_over = False  # the engine hears of it after all events before it
         self._is_fresh = False  # bytes came, and no request was served since
         self._overdue: float | None = None
-        self._is_closing = False
 
     def listen(self, observer: Observer | None) -> None:
         """Report to an observer from now on; None ends that."""
@@ -326,8 +329,8 @@ class Driver:
 
     # -- looking ahead ------------------------------------------------------------------------
 
-    def look_ahead(self) -> bool:
-        """Read what has arrived, so that a C-CANCEL is known at once.
+    def look_ahead(self, most: int = MOST_AHEAD) -> bool:
+        """Read what has arrived, up to `most` bytes of data sets, so that a C-CANCEL is known at once.
 
         Tells whether the peer still takes results; other events wait for `next_event`. Responses that wait to
         be sent together are sent first: the peer may answer them.
@@ -335,6 +338,7 @@ class Driver:
         ahead, has_looked, ending = self._ahead, False, self.ending
         if self.sender.is_owing:
             self.sender.send_at_once()
+        self.is_busy = False
         while not ending.is_leaving:
             if len(ahead) >= _MOST_EVENTS_AHEAD:
                 self._notice_end()
@@ -343,12 +347,13 @@ class Driver:
             if event is NEED_DATA:
                 if has_looked:
                     break
-                if self._is_far_ahead():
+                if self._is_far_ahead(most):
                     self._notice_end()
                     break
                 has_looked = True
                 self.look()
             elif event is CLOSED or event is BUSY:
+                self.is_busy = event is BUSY
                 break
             elif not isinstance(event, CancelReceived):  # the engine keeps C-CANCELs
                 ahead.append(event)
@@ -357,10 +362,26 @@ class Driver:
                 ending.is_leaving = ending.is_gone or type(event) is ReleaseRQ
         return not ending.is_leaving
 
-    def _is_far_ahead(self) -> bool:
+    def _is_far_ahead(self, most: int) -> bool:
         """Tell whether `look_ahead` holds as much of a data set as it may."""
         sizes = [len(event.data) for event in self._ahead if isinstance(event, DataSetChunk)]
-        return sum(sizes) >= _MOST_AHEAD
+        return sum(sizes) >= most
+
+    def can_look_further(self, most: int) -> bool:
+        """Tell whether `look_ahead` would read what arrives next."""
+        is_full = len(self._ahead) >= _MOST_EVENTS_AHEAD or self._is_far_ahead(most)
+        return not (is_full or self._held or self.ending.is_leaving)
+
+    @property
+    def has_last_chunk(self) -> bool:
+        """Whether the data set that arrives is whole, as far as `look_ahead` has read."""
+        return any(type(event) is DataSetChunk and event.last for event in self._ahead)
+
+    @property
+    def has_read_all(self) -> bool:
+        """Whether the input was read to its end, or to a release request."""
+        ends = [event for event in self._ahead if type(event) is ReleaseRQ or type(event) in _TERMINAL_KINDS]
+        return self._is_input_over or bool(ends)
 
     def notice_overdue(self, now: float) -> None:
         """Note, while no call reads, that the rest of a message is overdue."""
@@ -400,8 +421,8 @@ class Driver:
         """
         if self.ending.terminal is None:
             self.cut(reason, abort)
-        if not self._is_closing:
-            self._is_closing = True
+        if not self.is_closing:
+            self.is_closing = True
             self.ending.tell_waiting()
             await self._close(waits=waits)
 

@@ -181,8 +181,9 @@ class Ending:
 class AbortOnCut:
     """A block that aborts the association when it is cut, by a cancellation or a shutdown.
 
-    The A-ABORT is tried once, and nobody waits for the peer to close: a cancellation is not held up. Half a data set, or a response that no call takes, cannot be undone. An exception does not end the
-    association, nor does a cut while `when` is false.
+    Half a data set, or a response that no call takes, cannot be undone. The A-ABORT is tried once, and nobody
+    waits for the peer to close: a cancellation is not held up. An exception does not end the association, nor
+    does a cut while `when` is false.
     """
 
     __slots__ = ("_end", "_when")

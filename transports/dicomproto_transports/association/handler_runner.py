@@ -16,8 +16,9 @@ from dicomproto.errors import AssociationError, LocalProtocolError
 from dicomproto.quiet import Quiet
 
 from .. import evt
-from ..events.handlers import Bound, Handlers, call
+from ..events.handlers import Bound, Handlers, Step, call
 from ..streams.interface import ServerShutdown
+from .driver import MOST_AHEAD
 from .log_lines import log
 
 if TYPE_CHECKING:
@@ -100,6 +101,11 @@ class HandlerRunner:
         """Whether no other call and no handler of another task has the association."""
         return not self._busy and self._user in (None, self._backend.current_task())
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether a handler runs that does not use the association."""
+        return self._is_quiet
+
     # -- aborting -----------------------------------------------------------------------------
 
     async def abort(self, *, waits: bool = True) -> None:
@@ -155,12 +161,14 @@ class HandlerRunner:
         """A block in which a handler runs: only the handler may use the association, if `may_use`."""
         return Running(self, may_use)
 
-    async def run(self, bound: Bound, event: object, *, may_use: bool = True) -> object:
-        """Run a handler and return its result; `event` is its first argument."""
+    async def run(
+        self, bound: Bound, event: object, *, may_use: bool = True, step: Step | None = None
+    ) -> object:
+        """Run a handler and return its result; `event` is its first argument. See `call` for `step`."""
         if bound.in_thread:
             return await self.in_thread(lambda: bound.handler(event, *bound.args), may_look=may_use)
         with Running(self, may_use):
-            return await call(bound, event, is_blocking=self.drive is not None)
+            return await call(bound, event, is_blocking=self.drive is not None, step=step)
 
     async def in_thread(self, function: Callable[[], T], *, may_look: bool = True) -> T:
         """Run a function of a handler in a worker thread and return its result; see `Backend`."""
@@ -226,13 +234,18 @@ class HandlerRunner:
         Any thread may call it: it holds a lock, and the thread of the association takes that lock to go on.
         """
         driver = self._driver
-        if not driver.ending.is_leaving and self._looking.acquire(blocking=False):
+        if not driver.ending.is_leaving:
+            self.look_ahead(notices_time=True)
+        return driver.ending.is_leaving or message_id in driver.cancelled
+
+    def look_ahead(self, most: int = MOST_AHEAD, *, notices_time: bool = False) -> None:
+        """Read up to `most` bytes of data sets ahead, unless the association is in use."""
+        if self._looking.acquire(blocking=False):
             try:
-                if self._is_quiet and driver.look_ahead():
+                if self._is_quiet and self._driver.look_ahead(most) and notices_time:
                     self._notice_time()
             finally:
                 self._looking.release()
-        return driver.ending.is_leaving or message_id in driver.cancelled
 
     def _notice_time(self) -> None:
         """Note that the rest of a message is overdue, or that the server is shutting down."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from threading import Lock
 from types import CodeType, CoroutineType
@@ -13,7 +13,7 @@ from dicomproto.record import Record
 from ..error_text import named, shown
 from .event import Event
 from .event_kind import EventKind, Handler, HandlerOf
-from .kinds import EVT_C_STORE, EVT_C_STORE_STREAM, OBSERVED
+from .kinds import EVT_C_STORE, EVT_C_STORE_STREAM, OBSERVED, REQUESTS
 
 if TYPE_CHECKING:
     from .association_events import (
@@ -112,13 +112,41 @@ def in_thread(handler: Callable[P, object]) -> InThread[P]:
     return InThread(handler)
 
 
+class Cancellable(Generic[P]):
+    """An async handler that ends when its result is not wanted any more; made by `cancellable`."""
+
+    __slots__ = ("handler",)
+
+    def __init__(self, handler: Callable[P, object]) -> None:
+        self.handler: Callable[P, object] = handler
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> object:
+        return self.handler(*args, **kwargs)
+
+
+def cancellable(handler: Callable[P, object]) -> Cancellable[P]:
+    """Mark an async handler of a request that may be cancelled while it waits, at any `await`.
+
+    It is cancelled when its peer aborts, is lost or asks for a release. A handler of a C-FIND, C-GET or
+    C-MOVE is so without the mark; with it, a C-CANCEL does the same, and is answered with FE00H (PS3.7
+    9.3.2.3). One of EVT_C_STORE_STREAM is cancelled without the mark while its data set cannot become whole
+    any more. All others run to their end without it.
+
+    Raises TypeError for a sync handler: it reads `event.is_cancelled`.
+    """
+    if isinstance(handler, InThread) or not is_coroutine_function(handler):
+        text = "only an async handler can be cancelled; a sync one reads event.is_cancelled"
+        raise TypeError(f"cancellable: {_name(_unmarked(handler))} is sync: {text}")
+    return Cancellable(handler)
+
+
 def is_coroutine_function(handler: object) -> bool:
     """Tell whether `handler` is an `async def`, also through `partial`, methods and `__call__`.
 
     Without `inspect`, whose import takes longer than that of this package.
     """
-    while isinstance(handler, partial):
-        handler = handler.func
+    while isinstance(handler, partial | Cancellable):
+        handler = handler.func if isinstance(handler, partial) else handler.handler
     if not hasattr(handler, "__code__") and not hasattr(handler, "__func__"):
         handler = getattr(type(handler), "__call__", None)  # noqa: B004 - its code is needed
     code = getattr(getattr(handler, "__func__", handler), "__code__", None)
@@ -126,7 +154,7 @@ def is_coroutine_function(handler: object) -> bool:
 
 
 def _unmarked(handler: Handler) -> Handler:
-    return handler.handler if isinstance(handler, InThread) else handler
+    return handler.handler if isinstance(handler, InThread | Cancellable) else handler
 
 
 def _name(handler: object) -> str:
@@ -134,11 +162,16 @@ def _name(handler: object) -> str:
 
 
 class Bound(Record):
-    """One handler with its extra arguments; with `in_thread`, it runs in a worker thread."""
+    """One handler with its extra arguments.
+
+    With `in_thread`, it runs in a worker thread. With `is_cancellable`, it is cancelled when its result is
+    not wanted any more.
+    """
 
     handler: Handler
     args: tuple[object, ...] = ()
     in_thread: bool = False
+    is_cancellable: bool = False
 
 
 class Handlers:
@@ -161,16 +194,23 @@ class Handlers:
         if isinstance(args, (str, bytes)) or not isinstance(args, Sequence):
             raise TypeError(f"{kind.name}: the arguments of a handler are a list or tuple, not {shown(args)}")
         if is_coroutine_function(handler) and not self._allow_async:
+            name = _name(_unmarked(handler))
             raise TypeError(
-                f"{kind.name}: {_name(handler)} is a coroutine function; the blocking flavour has nothing to "
-                "run it, use dicomproto_transports.trio or .anyio"
+                f"{kind.name}: {name} is a coroutine function; the blocking flavour has nothing to run it, "
+                "use dicomproto_transports.trio or .anyio"
             )
         threaded = isinstance(handler, InThread)
         if threaded and kind is EVT_C_STORE_STREAM:
             raise TypeError(
                 "EVT_C_STORE_STREAM: chunks are read by the association's own task, not in_thread"
             )
-        bound = Bound(handler=_unmarked(handler), args=tuple(args), in_thread=threaded and self._allow_async)
+        is_cancellable = isinstance(handler, Cancellable)
+        if is_cancellable and kind not in REQUESTS:
+            raise TypeError(f"{kind.name}: cancellable is for the handlers of requests")
+        in_thread = threaded and self._allow_async
+        bound = Bound(
+            handler=_unmarked(handler), args=tuple(args), in_thread=in_thread, is_cancellable=is_cancellable
+        )
         with self._lock:
             if kind in _STORES and any(other in self._bound for other in _STORES if other is not kind):
                 raise ValueError("EVT_C_STORE and EVT_C_STORE_STREAM exclude each other; bind one of them")
@@ -239,12 +279,16 @@ def _check_kind(kind: object) -> None:
         raise TypeError(f"{_name(kind)} is no event; the events are the EVT_* names of `evt`")
 
 
-async def call(bound: Bound, event: object, *, is_blocking: bool) -> object:
-    """Run one handler, sync or async, and return its result."""
+Step = Callable[[Awaitable[object]], Awaitable[object]]
+"""Makes the awaitable that waits for a coroutine of a handler."""
+
+
+async def call(bound: Bound, event: object, *, is_blocking: bool, step: Step | None = None) -> object:
+    """Run one handler, sync or async, and return its result; `step` wraps what it awaits."""
     result = bound.handler(event, *bound.args)
     if isinstance(result, CoroutineType):
         if is_blocking:
             result.close()
             raise TypeError(f"{_name(bound.handler)} returned a coroutine; the blocking flavour runs none")
-        result = await result
+        result = await (result if step is None else step(result))
     return result

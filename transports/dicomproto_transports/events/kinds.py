@@ -163,3 +163,11 @@ EVT_N_CREATE: EventKind[NCreateEvent[Any]] = EventKind("EVT_N_CREATE", NCreateEv
 """An N-CREATE request was received."""
 EVT_N_DELETE: EventKind[NDeleteEvent[Any]] = EventKind("EVT_N_DELETE", NDeleteEvent, is_intervention=True)
 """An N-DELETE request was received."""
+
+REQUESTS: frozenset[EventKind] = frozenset(
+    (
+        EVT_C_ECHO, EVT_C_STORE, EVT_C_STORE_STREAM, EVT_C_FIND, EVT_C_GET, EVT_C_MOVE, EVT_N_EVENT_REPORT,
+        EVT_N_GET, EVT_N_SET, EVT_N_ACTION, EVT_N_CREATE, EVT_N_DELETE,
+    )
+)  # fmt: skip
+"""The events of the peer's requests."""

@@ -13,14 +13,16 @@ from .. import evt
 from ..association.incoming_data_set import Incoming
 from ..error_text import printable
 from ..events.handlers import Bound
-from .cancelling import report_failure
+from .cancelling import PeerLeaves, report_failure, result_of_cut
 from .results import dataset_of, pair_of, response_for
+from .watching import HandlerCut
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from ..association.session import Session
     from .data_sets import IncomingDataSet
+    from .watching import Watch
 
 log: logging.Logger = logging.getLogger("dicomproto.handlers")
 
@@ -56,10 +58,21 @@ async def ask_handler(
     request: Request,
     failed: int,
     nonsense: int,
+    watch: Watch | None = None,
 ) -> tuple[Response, Dataset | None]:
-    """Run the handler; return the response and the data set that its result stands for."""
+    """Run the handler; return the response and the data set that its result stands for.
+
+    Raises PeerLeaves if the `watch` has cancelled it.
+    """
     try:
-        result = await session.runner.run(bound, event)
+        if watch is None:
+            result = await session.runner.run(bound, event)
+        else:
+            step = watch.step
+            result = await watch.run(lambda: session.runner.run(bound, event, step=step))
+    except HandlerCut as cut:
+        result_of_cut(session, event, cut)
+        raise PeerLeaves from None
     except Exception as error:
         code, comment = report_failure(session, event, error, failed)
         return request.response(code, ErrorComment=comment), None

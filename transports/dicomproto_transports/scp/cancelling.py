@@ -17,12 +17,12 @@ from dicomproto.dimse.status import CANCEL, CANNOT_UNDERSTAND, Category, categor
 from dicomproto.errors import AssociationError, DataSetError
 
 from ..error_text import printable
-from .result_iterator import END
-from .results import comment_on, pair_of, status_of
+from .results import END, comment_on, pair_of, status_of
 
 if TYPE_CHECKING:
     from .. import evt
     from ..association.session import Session
+    from .watching import HandlerCut
 
 log: logging.Logger = logging.getLogger("dicomproto.handlers")
 
@@ -60,9 +60,24 @@ async def final_result(results: ResultSource) -> tuple[object, object]:
 
     The handler may yield both now. If it yields another pending result, or nothing, they are FE00H and None.
     """
-    result = await results.next()
+    return _final(await results.next())
+
+
+def _final(result: object) -> tuple[object, object]:
     status, beside = (CANCEL, None) if result is END else pair_of(result)
     return (CANCEL, None) if category_of(status_of(status)) is Category.PENDING else (status, beside)
+
+
+def result_of_cut(session: Session, event: evt.RequestEvent, cut: HandlerCut) -> tuple[object, object]:
+    """Return the final status of a handler that was cancelled, as `final_result`.
+
+    Raises PeerLeaves if the peer takes none.
+    """
+    event.drop_deferred()
+    log.info("%s: the handler of %s was cancelled", session.peer_name, event.event.name)
+    if session.ending.is_leaving:
+        raise PeerLeaves
+    return _final(cut.result)
 
 
 def settle(session: Session, event: evt.RequestEvent, *, is_over: bool = False) -> None:

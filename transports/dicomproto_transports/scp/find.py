@@ -19,9 +19,10 @@ from dicomproto.services import ServiceClass
 from .. import evt
 from ..error_text import printable
 from ..files.sources import Encoding, MemorySource, piece_size
-from .cancelling import PeerLeaves, final_result, poll_peer, report_failure, settle
-from .result_iterator import END, ResultIterator
-from .results import encode_identifier, fields_of, identifier_of, pair_of, response_for, status_of
+from .cancelling import PeerLeaves, final_result, poll_peer, report_failure, result_of_cut, settle
+from .result_iterator import ResultIterator
+from .results import END, encode_identifier, fields_of, identifier_of, pair_of, response_for, status_of
+from .watching import HandlerCut
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -62,10 +63,14 @@ async def serve_find(
     """Answer one C-FIND request, to its final response."""
     results = ResultIterator(session, bound, event, takes_status=True)
     has_one_at_most = _has_one_at_most(sop_classes, event.accepted_context)
+    request = received.command
     try:
-        response = await _send_matches(session, received.command, results, event, failed, has_one_at_most)
-    finally:
-        await results.close()
+        response = await results.run(
+            lambda: _send_matches(session, request, results, event, failed, has_one_at_most)
+        )
+    except HandlerCut as cut:
+        status, _ = result_of_cut(session, event, cut)
+        response = response_for(request, status, FINAL)
     settle(session, event)
     session.respond(response)
 

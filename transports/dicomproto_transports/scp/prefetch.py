@@ -9,9 +9,9 @@ fetching stops there. An end, a final status or an exception is kept until the f
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from os import PathLike
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from dicomproto.dimse.status import Category, category_of
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from ..association.session import Session
     from ..events.handlers import Bound
     from ..files.objects import ObjectToSend
+
+T = TypeVar("T")
 
 _MOST_FILES = 32
 """Most files fetched ahead; further ones would add few contexts."""
@@ -88,10 +90,15 @@ class PrefetchedResults:
         self._ahead = deque(result for result in self._ahead if _file_in(result) is None)
         return names
 
-    async def close(self) -> None:
-        """Close the handler and the files."""
-        self.drop_files()
-        await self._results.close()
+    async def run(self, operation: Callable[[], Awaitable[T]]) -> T:
+        """Run an operation that takes all results, then close the handler and the files.
+
+        Returns its result. Raises HandlerCut; see `ResultIterator.run`.
+        """
+        try:
+            return await self._results.run(operation)
+        finally:
+            self.drop_files()
 
 
 def came_as_path(item: ObjectToSend) -> bool:

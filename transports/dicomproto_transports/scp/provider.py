@@ -66,6 +66,7 @@ from .normalized import answer
 from .results import comment_on
 from .retrieve import serve_retrieve
 from .store import serve_store
+from .watching import watch_request
 
 if TYPE_CHECKING:
     from dicomproto.services import SOPClassRegistry
@@ -179,8 +180,9 @@ class Provider:
                     session, received, bound, event, failed=service.failed, destinations=self._destinations
                 )
             else:
+                watch = watch_request(session, event) if bound.is_cancellable else None
                 response, dataset = await ask_handler(
-                    session, bound, event, request, service.failed, service.failed
+                    session, bound, event, request, service.failed, service.failed, watch
                 )
                 await answer(session, event, received, response, dataset)
         finally:

@@ -8,25 +8,25 @@ that its `finally` runs however the operation ends.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator
-from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from dicomproto.dimse.status import Category, category_of
 
 from .. import evt
 from ..error_text import named
-from .results import status_of
+from ..events.handlers import is_coroutine_function
+from .results import END, status_of
+from .watching import HandlerStep, watch_results
 
 if TYPE_CHECKING:
-    from ..association.sender import Sender
     from ..association.session import Session
     from ..events.handlers import Bound
+    from .watching import Watch
+
+T = TypeVar("T")
 
 log: logging.Logger = logging.getLogger("dicomproto.handlers")
-
-END = object()
-"""Returned after the last result."""
 
 _LONGEST_CLEANUP = 5.0
 """Seconds for the `finally` of an async generator after the end of its association; and, for one in a thread,
@@ -49,6 +49,25 @@ class ResultIterator:
         self._sync: Iterator[object] | None = None
         self._async: AsyncIterator[object] | None = None
         self._is_begun = False
+        self._watch: Watch | None = None
+
+    async def run(self, operation: Callable[[], Awaitable[T]]) -> T:
+        """Run an operation that takes all results, and close the handler after it; return its result.
+
+        Raises HandlerCut if the handler is async and was cancelled; see `watching.py`.
+        """
+
+        async def whole() -> T:
+            try:
+                return await operation()
+            finally:
+                await self.close()
+
+        bound = self.bound
+        if not is_coroutine_function(bound.handler):
+            return await whole()
+        watch = self._watch = watch_results(self._session, self._event, is_cancellable=bound.is_cancellable)
+        return await watch.run(whole)
 
     async def next(self) -> object:
         """Return the next result, `END` after the last. Raises the exceptions of the handler.
@@ -61,7 +80,10 @@ class ResultIterator:
         iterator = self._async
         if iterator is not None:
             with self._session.runner.running():
-                return await _Sending(anext(iterator, END), self._session.sender)
+                result = await self._step(anext(iterator, END))
+            if self._watch is not None:
+                await self._watch.leave_if_cut(result)
+            return result
         sync = self._sync
         assert sync is not None
         if self.bound.in_thread:
@@ -71,8 +93,13 @@ class ResultIterator:
         with self._session.runner.running():
             return next(sync, END)
 
+    def _step(self, awaited: Awaitable[object]) -> Awaitable[object]:
+        return HandlerStep(awaited, self._session, self._watch)
+
     async def _begin(self) -> None:
-        result = await self._session.runner.run(self.bound, self._event)
+        result = await self._session.runner.run(self.bound, self._event, step=self._step)
+        if self._watch is not None:
+            await self._watch.leave_if_cut(END)
         if hasattr(result, "__aiter__"):
             if self._session.runner.drive is not None:
                 raise TypeError("an async generator, which the blocking flavour does not run")
@@ -102,29 +129,6 @@ class ResultIterator:
             if not self._session.runner.explains(error, self._event):
                 what = "%s: the handler of %s failed when it was closed"
                 log.exception(what, self._session.peer_name, self._event.event.name)
-
-
-class _Sending:
-    """Waits for `awaited`, and sends queued responses if it is not there at once."""
-
-    def __init__(self, awaited: Awaitable[object], sender: Sender) -> None:
-        self._awaited = awaited
-        self._sender = sender
-
-    def __await__(self) -> Generator[Any, Any, object]:
-        awaited = cast("Generator[object, object, object]", self._awaited.__await__())
-        step: Callable[[], object] = partial(next, awaited)
-        while True:
-            try:
-                signal = step()
-            except StopIteration as stop:
-                return stop.value
-            if self._sender.is_owing:
-                self._sender.send_at_once()
-            try:
-                step = partial(awaited.send, (yield signal))
-            except BaseException as error:  # such as a cancellation: it is the handler's
-                step = partial(awaited.throw, error)
 
 
 def _is_status(result: object) -> bool:

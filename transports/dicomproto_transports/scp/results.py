@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     from ..files.sources import Encoding
 
+END = object()
+"""Returned after the last result of a handler."""
+
 _MOST_TAGS = 4096
 """Most tags in one element of a response: a quarter of a command set of 64 KiB."""
 

@@ -30,11 +30,11 @@ from ..error_text import named, printable
 from ..files.objects import FileToSend, KnownFile, prepare
 from ..files.sources import Encoding, MemorySource, Source, SourceChanged, piece_size
 from ..scu.store import store
-from .cancelling import PeerLeaves, final_result, poll_peer, report_failure, settle
+from .cancelling import PeerLeaves, final_result, poll_peer, report_failure, result_of_cut, settle
 from .destination import CancelledMeanwhile, Destination, Destinations, Unreachable
 from .prefetch import PrefetchedResults, came_as_path, close_file_in
-from .result_iterator import END
-from .results import encode_identifier, fields_of, identifier_of, is_encoded, pair_of, status_of
+from .results import END, encode_identifier, fields_of, identifier_of, is_encoded, pair_of, status_of
+from .watching import HandlerCut
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -67,9 +67,9 @@ async def serve_retrieve(
     retrieval = Retrieval(session, received, event, results, failed, destinations)
     try:
         try:
-            answer = await retrieval.run()
-        finally:
-            await results.close()
+            answer = await results.run(retrieval.run)
+        except HandlerCut as cut:
+            answer = retrieval.end_cancelled(*result_of_cut(session, event, cut))
         settle(session, event)
         await retrieval.close()  # before the final response: the peer may use the objects then
         await session.answer(*answer)
@@ -234,6 +234,10 @@ class Retrieval:
         """Release the association to the destination, if there is one."""
         if self._destination is not None:
             await self._destination.close()
+
+    def end_cancelled(self, status: object, identifier: object) -> Answer:
+        """Return the final response after the handler was cancelled."""
+        return self._ended_by_handler(_Final(status, identifier))
 
     # -- one object ---------------------------------------------------------------------------
 

@@ -8,9 +8,11 @@ from dicomproto.dimse.events import RequestReceived
 from dicomproto.dimse.status import CANNOT_UNDERSTAND, OUT_OF_RESOURCES, SOP_CLASS_NOT_SUPPORTED, Category
 
 from .. import evt
+from ..events.handlers import is_coroutine_function
 from .answering import ask_handler, event_of, refuse, run_deferred
 from .cancelling import settle
 from .data_sets import IncomingStore
+from .watching import watch_request, watch_stream
 
 if TYPE_CHECKING:
     from ..association.session import Session
@@ -39,9 +41,14 @@ async def serve_store(session: Session, received: RequestReceived) -> None:
         return
     event = event_of(kind, session, received, store)
     request = received.command
+    watch = None
+    if store.is_streamed and is_coroutine_function(bound.handler):
+        watch = watch_stream(session, event, store, is_cancellable=bound.is_cancellable)
+    elif bound.is_cancellable:
+        watch = watch_request(session, event)
     try:
         response, _ = await ask_handler(
-            session, bound, event, request, STORE_HANDLER_FAILED, STORE_STATUS_UNKNOWN
+            session, bound, event, request, STORE_HANDLER_FAILED, STORE_STATUS_UNKNOWN, watch
         )
         if store.is_refused:
             await store.drain()

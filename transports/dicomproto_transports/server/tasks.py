@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, NoReturn, Self
 
 from ..arguments import check_shutdown
 from ..error_text import known_as
-from ..streams.event_loop import AsyncWaiter, Group, Library, refuse_with
+from ..streams.event_loop import AsyncWaiter, Library, refuse_with
 from ..streams.listening import ListenOn, accept, addresses_of, listeners
+from ..streams.scheduler import Group
 from ..streams.tcp import SocketStream
 from .connections import MAXIMUM_PENDING, PAUSE, Connections
 from .serving import ConnectionServer, Serving, report

@@ -11,8 +11,9 @@ from typing import TypeVar
 from ..extras import missing_extra
 from .addresses import Address, plain_address
 from .connecting import AddressInfo
-from .event_loop import AsyncBackend, Event, Group, Library, Scope
+from .event_loop import AsyncBackend, Library
 from .flavours import Flavour
+from .scheduler import Event, Group, Scope
 from .supplied import check_supplied
 from .wrapped import WrappedStream
 

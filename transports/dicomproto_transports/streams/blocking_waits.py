@@ -179,6 +179,10 @@ class PollWaiter:
         """Wait until a receive would not block."""
         self._wait(self._polls.get(_IN) or self._poll_for(_IN), deadline)
 
+    async def watch(self) -> None:
+        """Wait as `readable`: there is no other wait at the same time."""
+        await self.readable(None)
+
     async def writable(self, deadline: float | None) -> None:
         """Wait until a send would not block."""
         self._wait(self._polls.get(_OUT) or self._poll_for(_OUT), deadline)

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import select
 import socket
+import sys
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from math import inf
-from types import TracebackType
-from typing import Any, Final, NoReturn, Protocol, Self, TypeVar
+from typing import Final, NoReturn, Protocol, TypeVar
 
 from .connecting import AddressInfo
 from .flavours import Flavour
+from .scheduler import Scheduler, Scope
 from .tcp import connect
+from .watched import WatchedOperation
 
 T = TypeVar("T")
 
@@ -34,53 +36,19 @@ def refuse_with(what: str) -> NoReturn:
     raise TypeError(f"{what} of this flavour is entered with `async with`, not `with`")
 
 
-class Scope(Protocol):
-    """The part of a cancel scope that the adapters use."""
-
-    @property
-    def cancelled_caught(self) -> bool: ...
-    def cancel(self) -> None: ...
-    def __enter__(self) -> Self: ...
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-        /,
-    ) -> bool | None: ...
-
-
-class Group(Protocol):
-    """The part of a nursery or task group that the adapters use."""
-
-    def start_soon(
-        self, function: Callable[..., Coroutine[Any, Any, object]], /, *args: object
-    ) -> object: ...
-
-
-class Event(Protocol):
-    """The part of an event that the adapters use."""
-
-    def set(self) -> object: ...
-    async def wait(self) -> object: ...
-
-
-class Library(Protocol):
+class Library(Scheduler, Protocol):
     """The functions that trio and anyio both have."""
 
     flavour: Flavour
 
     def now(self) -> float: ...
     async def checkpoint(self) -> None: ...
-    async def sleep(self, seconds: float, /) -> None: ...
     def wait_readable(self, sock: socket.socket | int, /) -> Awaitable[None]: ...
     def wait_writable(self, sock: socket.socket | int, /) -> Awaitable[None]: ...
     async def getaddrinfo(self, host: str, port: int, /) -> Sequence[AddressInfo]: ...
     def current_task(self) -> object: ...
     async def in_thread(self, function: Callable[[], T], /) -> T: ...
     def scope(self, deadline: float = inf, *, shield: bool = False) -> Scope: ...
-    def open_group(self) -> AbstractAsyncContextManager[Group]: ...
-    def event(self) -> Event: ...
     def is_cancellation(self, error: BaseException, /) -> bool: ...
 
 
@@ -93,6 +61,7 @@ class AsyncWaiter:
         self._library = library
         self._sock = sock
         self._scope: Scope | None = None
+        self._watching: Scope | None = None
         self._is_interrupted = False
         self.flavour: Final = library.flavour
         self.now: Final = library.now
@@ -118,6 +87,19 @@ class AsyncWaiter:
         with both:  # an epoll descriptor can be waited on itself: a seventh of the cost of two tasks
             both.register(self._sock, select.EPOLLIN | select.EPOLLOUT)
             await self._until(deadline, self._library.wait_readable, both.fileno())
+
+    async def watch(self) -> None:
+        """Wait until a receive would not block, beside another wait of this socket."""
+        with _beside(self._sock) as number, self._library.scope() as scope:
+            if self._is_interrupted:
+                scope.cancel()
+            self._watching = scope
+            try:
+                await self._library.wait_readable(number)
+            finally:
+                self._watching = None
+        if scope.cancelled_caught:
+            raise TimeoutError
 
     async def _first(self) -> None:
         done = self._library.scope()
@@ -151,8 +133,9 @@ class AsyncWaiter:
     def interrupt(self) -> None:
         """End the wait, and those that follow, as at their deadlines."""
         self._is_interrupted = True
-        if self._scope is not None:
-            self._scope.cancel()
+        for scope in (self._scope, self._watching):
+            if scope is not None:
+                scope.cancel()
 
     def close(self) -> None:
         """Nothing is held."""
@@ -161,6 +144,22 @@ class AsyncWaiter:
         """A block that neither a cancellation nor `interrupt` ends."""
         self._is_interrupted = False
         return self._library.scope(shield=True)
+
+
+@contextmanager
+def _beside(sock: socket.socket | int) -> Iterator[int]:
+    """Give a descriptor that can be read when the socket can: no two tasks may wait for the same one."""
+    if sys.platform == "linux":
+        with select.epoll() as poll:
+            poll.register(sock, select.EPOLLIN)
+            yield poll.fileno()
+    else:
+        queue = select.kqueue()
+        try:
+            queue.control([select.kevent(sock, select.KQ_FILTER_READ, select.KQ_EV_ADD)], 0, 0)
+            yield queue.fileno()
+        finally:
+            queue.close()
 
 
 class AsyncBackend:
@@ -179,6 +178,10 @@ class AsyncBackend:
     def shield(self, seconds: float) -> AbstractContextManager[object]:
         """A block that only its time limit ends, and no cancellation."""
         return self._library.scope(self._library.now() + seconds, shield=True)
+
+    def watched(self, watch: Callable[[], Awaitable[object]]) -> WatchedOperation:
+        """Return an operation that `watch` may cancel from beside it; see `watched`."""
+        return WatchedOperation(self._library, watch)
 
     async def in_thread(self, function: Callable[[], T], cancelled: Callable[[], object] | None = None) -> T:
         """Call the function in a worker thread; see `Backend`."""

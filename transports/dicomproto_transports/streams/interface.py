@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from dicomproto.upper_layer.pdu import Buffer
 
     from .addresses import Address
+    from .watched import WatchedOperation
 
 
 T = TypeVar("T")
@@ -52,7 +53,8 @@ class Stream(Protocol):
 
     A stream may also have the methods of the functions below. With `glimpse()`, requests of a peer that is
     gone are not served, although they can still be read. With `interrupt()` and `try_send()`, an abort from
-    outside ends a wait, and the A-ABORT leaves while a handler runs.
+    outside ends a wait, and the A-ABORT leaves while a handler runs. With `wait_for_input()`, and a backend
+    that has `watched()`, an async handler is cancelled while it waits.
     """
 
     @property
@@ -132,6 +134,27 @@ def try_send(stream: Stream, buffers: Sequence[Buffer]) -> list[Buffer]:
     send_some = getattr(stream, "try_send", None)
     rest: list[Buffer] = list(buffers) if send_some is None else send_some(buffers)
     return rest
+
+
+async def wait_for_input(stream: Stream) -> None:
+    """Wait until `try_receive` has news, beside another use of the stream.
+
+    A stream has a method of this name for it. Raises TimeoutError after `interrupt`, and OSError if there is
+    nothing to wait with.
+    """
+    wait: Callable[[], Awaitable[None]] = getattr(stream, "wait_for_input")  # noqa: B009
+    await wait()
+
+
+def watched(
+    backend: Backend, stream: Stream, watch: Callable[[], Awaitable[object]]
+) -> WatchedOperation | None:
+    """Return what runs an operation, and `watch` beside it, which may cancel the operation.
+
+    A backend has a method of this name for it, and the stream `wait_for_input`. None without both.
+    """
+    make: Callable[..., WatchedOperation] | None = getattr(backend, "watched", None)
+    return None if make is None or not hasattr(stream, "wait_for_input") else make(watch)
 
 
 class Connect(Protocol):

@@ -24,7 +24,7 @@ from dicomproto.upper_layer.violations import sniff
 from ..error_text import PROTOCOLS, timed_out
 from ..tls import ReloadingContext
 from .addresses import Address
-from .interface import Stream, TLSBroken, glimpse, interrupt, try_send
+from .interface import Stream, TLSBroken, glimpse, interrupt, try_send, wait_for_input
 
 if TYPE_CHECKING:
     from dicomproto.config import Timeouts
@@ -211,6 +211,11 @@ class TlsStream:
     def interrupt(self) -> None:
         """End the wait of the stream below; see `interrupt`."""
         interrupt(self._inner)
+
+    async def wait_for_input(self) -> None:
+        """Wait until something can be read, or arrives below; see `wait_for_input`."""
+        if not self._has_news:
+            await wait_for_input(self._inner)
 
     def glimpse(self) -> str:
         """Return the end of the input of the stream below; see `glimpse`."""

@@ -83,6 +83,7 @@ class ConnectingBackend:
         self.current_task: Final = backend.current_task
         self.shield: Final = backend.shield
         self.in_thread: Final = backend.in_thread
+        self.watched: Final = getattr(backend, "watched", None)
 
     async def connect(
         self,

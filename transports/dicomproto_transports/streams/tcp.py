@@ -139,6 +139,10 @@ class Waiter(Protocol):
         """Wait until a receive or a send would not block."""
         ...
 
+    def watch(self) -> Awaitable[None]:
+        """Wait as `readable`, without a deadline, beside another wait of the same socket."""
+        ...
+
     def checkpoint(self) -> Awaitable[None]:
         """Let others run, and notice that the association should end."""
         ...
@@ -254,6 +258,10 @@ class SocketStream:
         if self._quickack is not None:
             with suppress(OSError):  # the connection broke; the next receive tells
                 self._sock.setsockopt(socket.IPPROTO_TCP, self._quickack, 1)
+
+    async def wait_for_input(self) -> None:
+        """Wait until something can be read, beside another use of this stream; see `wait_for_input`."""
+        await self._waiter.watch()
 
     async def read(self, size: int, deadline: float | None) -> bytes:
         """Return at most `size` bytes, b"" at the end: for a header before the protocol, see `receive`."""

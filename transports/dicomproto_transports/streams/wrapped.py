@@ -17,7 +17,8 @@ from .addresses import Address
 if TYPE_CHECKING:
     from dicomproto.upper_layer.pdu import Buffer
 
-    from .event_loop import Library, Scope
+    from .event_loop import Library
+from .scheduler import Event, Scope
 
 PIECE = 64 * 1024
 """Bytes joined for one send."""
@@ -65,6 +66,7 @@ class WrappedStream:
         self._failure: OSError | None = None
         self._rest: list[Buffer] = []
         self._receiving: Scope | None = None
+        self._watching: tuple[Scope, Event] | None = None  # of `wait_for_input`
         self._cut = self._eof = self._closed = self._is_interrupted = False
 
     def __repr__(self) -> str:
@@ -82,6 +84,7 @@ class WrappedStream:
 
     async def receive(self, deadline: float | None) -> bytes:
         """Return the bytes that have arrived, b"" at the end; see `Stream`."""
+        await self._end_watching()
         data = self.try_receive()
         if data is not None:
             return data
@@ -98,21 +101,46 @@ class WrappedStream:
         self._eof = not data
         return data
 
+    async def wait_for_input(self) -> None:
+        """Wait until something can be read, and keep it for `try_receive`; see `wait_for_input`."""
+        ended = self._library.event()
+        with self._library.scope() as scope:
+            if self._is_interrupted:
+                scope.cancel()
+            self._watching = scope, ended
+            try:
+                await self._keep_reading(most=1)
+            finally:
+                self._watching = None
+                ended.set()
+        if scope.cancelled_caught:
+            raise TimeoutError
+
+    async def _end_watching(self) -> None:
+        """End the wait of `wait_for_input`: two tasks must not read at once."""
+        if self._watching is not None:
+            scope, ended = self._watching
+            scope.cancel()
+            with self._library.scope(shield=True):
+                await ended.wait()
+
     def interrupt(self) -> None:
         """End waits for input as at their deadlines; a send ends with its piece."""
         if not self._closed:
             self._is_interrupted = True
-            if self._receiving is not None:
-                self._receiving.cancel()
+            for scope in (self._receiving, self._watching and self._watching[0]):
+                if scope is not None:
+                    scope.cancel()
 
     async def send(self, buffers: Sequence[Buffer], deadline: float | None) -> list[Buffer]:
         """Send the buffers and return the rest if input came meanwhile; see `Stream`."""
+        await self._end_watching()
         rest = list(buffers)
         index = 0
         failure: OSError | None = None
         reading = self._library.scope()
         async with self._library.open_group() as group:
-            group.start_soon(self._keep_reading, reading)  # the peer may not read before we do
+            group.start_soon(self._keep_reading_until, reading)  # the peer may not read before we do
             try:
                 while index < len(rest):
                     index = await self._send_piece(rest, index, deadline)
@@ -136,18 +164,22 @@ class WrappedStream:
             raise TimeoutError
         return index
 
-    async def _keep_reading(self, until: Scope) -> None:
+    async def _keep_reading_until(self, until: Scope) -> None:
         with until:
-            try:
-                while not self._eof and self._failure is None and self._kept_size < READ:
-                    data = await self._raw.receive(READ)
-                    if data:
-                        self._kept.append(data)
-                        self._kept_size += len(data)
-                    else:
-                        self._eof = True
-            except OSError as error:  # the next receive raises it
-                self._failure = error
+            await self._keep_reading(READ)
+
+    async def _keep_reading(self, most: int) -> None:
+        """Read and keep up to `most` bytes and the rest of a read, or to the end."""
+        try:
+            while not self._eof and self._failure is None and self._kept_size < most:
+                data = await self._raw.receive(READ)
+                if data:
+                    self._kept.append(data)
+                    self._kept_size += len(data)
+                else:
+                    self._eof = True
+        except OSError as error:  # the next receive raises it
+            self._failure = error
 
     async def close(self, last_words: Sequence[Buffer], deadline: float) -> None:
         """Flush, shut down writing, discard until EOF or the deadline, close; see `Stream`."""
@@ -155,6 +187,7 @@ class WrappedStream:
             return
         self._closed = True
         self._is_interrupted = False
+        await self._end_watching()
         if self._rest and not (last_words and last_words[0] is self._rest[0]):
             self._cut = True
         polite = False
