@@ -19,6 +19,7 @@ from dicomproto.services import ServiceClass
 from .. import evt
 from ..error_text import printable
 from ..files.sources import Encoding, MemorySource, piece_size
+from ..streams.interface import sends_at_once
 from .cancelling import PeerLeaves, final_result, poll_peer, report_failure, result_of_cut, settle
 from .result_iterator import ResultIterator
 from .results import END, encode_identifier, fields_of, identifier_of, pair_of, response_for, status_of
@@ -135,6 +136,7 @@ class _Matches:
         self._size = piece_size(session.connection.peer_maximum_length)
         self._waiting = 0  # bytes
         self._since = self._asked = -inf
+        self._may_wait = sends_at_once(session.stream)  # when the handler waits, they leave without a wait
 
     @property
     def are_waiting(self) -> bool:
@@ -149,7 +151,7 @@ class _Matches:
         if not self._waiting:
             self._since = now
         self._waiting += len(data)
-        is_quick = now - self._asked < _QUICK
+        is_quick = self._may_wait and now - self._asked < _QUICK
         if not is_quick or self._waiting >= _MOST_WAITING or now - self._since >= _LONGEST_WAIT:
             await session.send_queued()
             self._waiting = 0

@@ -136,6 +136,11 @@ def try_send(stream: Stream, buffers: Sequence[Buffer]) -> list[Buffer]:
     return rest
 
 
+def sends_at_once(stream: Stream) -> bool:
+    """Tell whether `try_send` can send something; a stream over another one says so in a property."""
+    return bool(getattr(stream, "sends_at_once", hasattr(stream, "try_send")))
+
+
 async def wait_for_input(stream: Stream) -> None:
     """Wait until `try_receive` has news, beside another use of the stream.
 

@@ -24,7 +24,7 @@ from dicomproto.upper_layer.violations import sniff
 from ..error_text import PROTOCOLS, timed_out
 from ..tls import ReloadingContext
 from .addresses import Address
-from .interface import Stream, TLSBroken, glimpse, interrupt, try_send, wait_for_input
+from .interface import Stream, TLSBroken, glimpse, interrupt, sends_at_once, try_send, wait_for_input
 
 if TYPE_CHECKING:
     from dicomproto.config import Timeouts
@@ -299,6 +299,11 @@ class TlsStream:
         size = sum(map(len, self._pending))
         await self._flush(deadline)
         return self._without_sent(rest, size)
+
+    @property
+    def sends_at_once(self) -> bool:
+        """Whether the stream below can send without a wait; see `sends_at_once`."""
+        return sends_at_once(self._inner)
 
     def try_send(self, buffers: Sequence[Buffer]) -> list[Buffer]:
         """Send what the network takes at once, and return the unsent rest; see `try_send`."""
