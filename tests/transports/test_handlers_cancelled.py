@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import operator
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
+from pydicom.dataset import Dataset
 
 from dicomproto.datasets import encode_data_set
+from dicomproto.dimse.codec import encode_command
 from dicomproto.dimse.commands import (
     CEchoRQ,
     CFindRQ,
@@ -18,14 +22,21 @@ from dicomproto.dimse.commands import (
     NGetRQ,
     Request,
 )
-from dicomproto.dimse.events import ResponseReceived
+from dicomproto.dimse.events import RequestReceived, ResponseReceived
 from dicomproto.errors import AssociationAborted
 from dicomproto.uids import EXPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
 from dicomproto.upper_layer.encoding import encode_pdu
-from dicomproto.upper_layer.events import CLOSED
-from dicomproto.upper_layer.pdu import Abort, ReleaseRP, ReleaseRQ
+from dicomproto.upper_layer.events import CLOSED, Role
+from dicomproto.upper_layer.pdu import (
+    Abort,
+    AsynchronousOperationsWindow,
+    ReleaseRP,
+    ReleaseRQ,
+    RoleSelection,
+)
 from dicomproto_transports import evt
 from dicomproto_transports.entity.acceptor import ServerCore
+from dicomproto_transports.streams import watched
 from tests.associations import (
     CT_IMAGE,
     PATIENT_ROOT_FIND,
@@ -51,6 +62,16 @@ LATEST = 0.2
 """Seconds within which the end is to arrive, on the virtual clock."""
 
 
+A_MOMENT = 0.02
+"""Seconds in which a watch begins to wait, most of the time."""
+
+
+@pytest.fixture(autouse=True)
+def watch_begins_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the watch begin without a delay, so that no test takes longer for it."""
+    monkeypatch.setattr(watched, "DELAY", 0.0)
+
+
 @pytest.fixture(params=[name for name in NAMES if name != "blocking"])
 def awaiting(request: pytest.FixtureRequest) -> Lockstep | Async:
     """Every flavour whose handlers may be async, and the lockstep scheduler."""
@@ -65,8 +86,6 @@ def lockstep() -> Lockstep:
 
 
 def identifier() -> Any:
-    from pydicom.dataset import Dataset
-
     dataset = Dataset()
     dataset.QueryRetrieveLevel, dataset.PatientID = "PATIENT", "1"
     return dataset
@@ -133,6 +152,13 @@ async def requested(backend: AnyBackend, port: int, request: Request) -> Peer:
     """Associate with a server and send it a request, with the head of its data set if that is a C-STORE."""
     peer = await connect(backend, port)
     await peer.request(*CLASSES)
+    send(peer, request)
+    await peer.flush()
+    return peer
+
+
+def send(peer: Peer, request: Request) -> None:
+    """Queue a request, with its data set, or the head of it if that is a C-STORE."""
     uid = request.sop_class_uid
     context = next(
         number
@@ -144,8 +170,6 @@ async def requested(backend: AnyBackend, port: int, request: Request) -> Peer:
         peer.connection.send_data(data_set(2000)[:1000], last=False)
     elif request.data_set_required:
         peer.connection.send_data(encode_data_set(identifier(), EXPLICIT_VR_LITTLE_ENDIAN), last=True)
-    await peer.flush()
-    return peer
 
 
 async def abort(peer: Peer) -> None:
@@ -370,8 +394,9 @@ def test_a_stream_that_is_whole_runs_to_its_end(lockstep: Lockstep, size: int, e
 # --- how ------------------------------------------------------------------------------------------
 
 
-def test_the_watch_begins_after_a_while(lockstep: Lockstep) -> None:
+def test_the_watch_begins_after_a_while(lockstep: Lockstep, monkeypatch: pytest.MonkeyPatch) -> None:
     """A handler that is quick has none; whatever happens before is seen then."""
+    monkeypatch.undo()
     backend = lockstep
 
     async def main() -> None:
@@ -393,9 +418,9 @@ def test_the_handler_may_use_the_association(awaiting: Lockstep | Async) -> None
         async def handler(event: evt.Event) -> AsyncIterator[object]:
             for _ in range(3):
                 answers.append((await event.assoc.send_c_echo()).Status)
-                await pause(backend, 0.15)
+                await pause(backend, A_MOMENT)
                 yield 0xFF00, identifier()
-                await pause(backend, 0.15)
+                await pause(backend, A_MOMENT)
                 answers.append((await event.assoc.send_c_echo()).Status)
             async for result in handled.generator(event):
                 yield result
@@ -419,13 +444,11 @@ def test_the_handler_may_use_the_association(awaiting: Lockstep | Async) -> None
 
 
 def role(uid: str) -> Any:
-    from dicomproto.upper_layer.pdu import RoleSelection
-
     return RoleSelection(sop_class_uid=uid, scu_role=True, scp_role=True)
 
 
 async def pause(backend: Lockstep | Async, seconds: float) -> None:
-    """Wait a moment within a handler; what is tested does not hang on how long."""
+    """Wait a moment, so that the watch has begun and waits; nothing tested depends on how long."""
     await (backend.world if isinstance(backend, Lockstep) else backend.library).sleep(seconds)
 
 
@@ -446,7 +469,7 @@ def test_a_group_is_held_over_a_yield(async_backend: Async) -> None:
             async with backend.library.open_group() as group:
                 group.start_soon(beside)
                 yield 0xFF00, identifier()
-                await pause(backend, 0.15)
+                await pause(backend, A_MOMENT)
                 yield 0xFF00, identifier()
                 await handled.coroutine(event)
 
@@ -459,7 +482,7 @@ def test_a_group_is_held_over_a_yield(async_backend: Async) -> None:
     assert ends == ["beside"]
 
 
-@pytest.mark.parametrize("status", [0xFE00, 0xFF00, None])
+@pytest.mark.parametrize("status", [0xC123, 0xFE00, 0xFF00, None])
 def test_a_handler_that_shields_itself_keeps_its_place(
     awaiting: Lockstep | Async, status: int | None
 ) -> None:
@@ -474,21 +497,21 @@ def test_a_handler_that_shields_itself_keeps_its_place(
             with scope_of(backend, shield=True):
                 handled.waits.open()
                 await go_on.passed()
-                await pause(backend, 0.15)
+                await pause(backend, A_MOMENT)
                 done.append(event.is_cancelled)
             if status is not None:
-                yield status, None if status == 0xFE00 else identifier()
+                yield status, identifier() if status == 0xFF00 else None
 
         binding = (evt.EVT_C_FIND, evt.cancellable(handler))
         async with backend.serving(make_core(backend, binding)) as server:
             peer = await requested(backend, server.port, FIND)
             await handled.waits.passed()
-            await pause(backend, 0.15)
+            await pause(backend, A_MOMENT)
             await cancel(peer)
             assert (await peer.until(ResponseReceived)).command.Status == 0xFF00
             go_on.open()
             response = (await peer.until(ResponseReceived)).command
-            assert response.Status == 0xFE00
+            assert response.Status == (0xC123 if status == 0xC123 else 0xFE00)
             await peer.close()
 
     backend.run(main)
@@ -508,7 +531,7 @@ def test_exceptions_come_out_bare(
     backend = awaiting
 
     async def coroutine(event: evt.Event) -> object:
-        await pause(backend, 0.15)
+        await pause(backend, A_MOMENT)
         raise ValueError("no database")
 
     async def generator(event: evt.Event) -> AsyncIterator[object]:
@@ -531,6 +554,54 @@ def test_exceptions_come_out_bare(
     assert isinstance(record.exc_info[1], ValueError)
 
 
+def test_a_failure_of_a_cancelled_handler_is_none(
+    lockstep: Lockstep, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its peer is gone, whatever its clean-up raises."""
+    backend = lockstep
+
+    async def main() -> None:
+        handled = Handled(backend)
+
+        async def handler(event: evt.Event) -> object:
+            handled.waits.open()
+            try:
+                await backend.world.sleep(100)
+            finally:
+                handled.cancelled_at = backend.world.now()
+                handled.ended.open()
+                raise ValueError("the cursor is closed")
+
+        async with backend.serving(make_core(backend, (evt.EVT_C_FIND, handler))) as server:
+            peer = await requested(backend, server.port, FIND)
+            await ended(backend, handled, abort(peer))
+
+    backend.run(main)
+    assert not [record for record in caplog.records if record.levelname in ("ERROR", "WARNING")]
+
+
+def test_an_end_behind_much_work_is_seen(lockstep: Lockstep) -> None:
+    """The engine does not read all at once; nothing more arrives that would wake the watch."""
+    backend = lockstep
+
+    async def main() -> None:
+        handled = Handled(backend)
+        async with backend.serving(make_core(backend, (evt.EVT_C_FIND, handled.coroutine))) as server:
+            peer = await requested(backend, server.port, FIND)
+            command = encode_command(N_GET.replace(MessageID=8, AttributeIdentifierList=(0x00100010,) * 400))
+            pieces = [command[at : at + 2] for at in range(0, len(command), 2)]
+            headers = [struct.pack(">IBB", 4, 11, 1 | 2 * (piece is pieces[-1])) for piece in pieces]
+            fragments = b"".join(map(operator.add, headers, pieces))
+            last = struct.pack(">BxI", 4, len(fragments)) + fragments + encode_pdu(Abort())
+
+            async def end() -> None:
+                assert not await peer.stream.send([last], None)
+
+            assert await ended(backend, handled, end()) == 0.0
+
+    backend.run(main)
+
+
 def test_a_cancellation_from_outside_wins(async_backend: Async) -> None:
     """A server that is cancelled ends its handlers, and its own cancel scope catches that."""
     backend = async_backend
@@ -541,7 +612,7 @@ def test_a_cancellation_from_outside_wins(async_backend: Async) -> None:
             async with backend.serving(make_core(backend, (evt.EVT_C_FIND, handled.generator))) as server:
                 peer = await requested(backend, server.port, FIND)
                 await handled.waits.passed()
-                await pause(backend, 0.15)
+                await pause(backend, A_MOMENT)
                 scope.cancel()
         await peer.until(Abort)
         await vanish(peer)
@@ -585,8 +656,6 @@ def test_a_sub_operation_under_way_is_finished(lockstep: Lockstep) -> None:
 
 
 def whole_object() -> Any:
-    from pydicom.dataset import Dataset
-
     dataset = Dataset()
     dataset.SOPClassUID, dataset.SOPInstanceUID, dataset.PatientID = CT_IMAGE, "1.2.3", "1"
     return dataset
@@ -621,6 +690,71 @@ def test_what_is_read_ahead_has_a_bound(lockstep: Lockstep) -> None:
     assert len(unread) == 1
 
 
+def test_a_handler_within_a_call_of_another_is_spared(lockstep: Lockstep) -> None:
+    """A C-ECHO that is served within a call of a C-FIND handler runs to its end; then that call raises."""
+    backend = lockstep
+    window = AsynchronousOperationsWindow(maximum_invoked=2, maximum_performed=2)
+    order: list[str] = []
+
+    async def find(event: evt.Event) -> object:
+        try:
+            await event.assoc.send_c_echo()
+        except AssociationAborted:
+            order.append("call")
+            raise
+        return []
+
+    async def echo(event: evt.Event) -> int:
+        await backend.world.sleep(10)
+        order.append("echo")
+        return 0x0000
+
+    async def main() -> None:
+        handlers = (evt.EVT_C_FIND, find), (evt.EVT_C_ECHO, echo), (evt.EVT_ASYNC_OPS, lambda event: (2, 2))
+        async with backend.serving(make_core(backend, *handlers)) as server:
+            peer = await connect(backend, server.port)
+            await peer.request(*CLASSES, role_selections=[role(VERIFICATION)], operations_window=window)
+            send(peer, FIND)
+            await peer.flush()
+            await peer.until(RequestReceived)
+            send(peer, CEchoRQ(MessageID=8, AffectedSOPClassUID=VERIFICATION))
+            await peer.flush()
+            await backend.world.sleep(1)
+            await abort(peer)
+            await backend.world.sleep(20)
+
+    backend.run(main)
+    assert order == ["echo", "call"]
+
+
+def test_a_handler_that_aborts_is_not_cancelled(awaiting: Lockstep | Async) -> None:
+    """Nor are the handlers that hear of the end: all go on after a wait."""
+    backend, order = awaiting, []
+
+    async def find(event: evt.Event) -> object:
+        await pause(backend, A_MOMENT)
+        await event.assoc.abort()
+        await pause(backend, A_MOMENT)
+        order.append("handler")
+        return []
+
+    async def hear(event: evt.Event) -> None:
+        await pause(backend, A_MOMENT)
+        order.append("abort")
+
+    async def main() -> None:
+        core = make_core(backend, (evt.EVT_C_FIND, find), (evt.EVT_ABORTED, hear))
+        async with backend.serving(core) as server:
+            peer = await requested(backend, server.port, FIND)
+            await peer.until(Abort)
+            await vanish(peer)
+            while len(order) < 2:
+                await pause(backend, A_MOMENT)
+
+    backend.run(main)
+    assert order == ["abort", "handler"]
+
+
 # --- other streams ----------------------------------------------------------------------------------
 
 
@@ -634,7 +768,7 @@ def test_over_other_streams(async_backend: Async, authority: Authority, kind: st
 
         async def handler(event: evt.Event) -> AsyncIterator[object]:
             for _ in range(2):
-                await pause(backend, 0.15)
+                await pause(backend, A_MOMENT)
                 answers.append((await event.assoc.send_c_echo()).Status)
                 yield 0xFF00, identifier()
             async for result in handled.generator(event):
@@ -660,7 +794,7 @@ def test_over_other_streams(async_backend: Async, authority: Authority, kind: st
             for _ in range(3):
                 await anext(responses)
             await handled.waits.passed()
-            await pause(backend, 0.15)
+            await pause(backend, A_MOMENT)
             await assoc.abort()
             await handled.ended.passed()
 
@@ -730,9 +864,6 @@ class ServerThatIsSilent:
         self.heard: list[object] = []
 
     async def serve_connection(self, stream: Any, backend: Any, associated: Callable[[], object]) -> None:
-        from dicomproto.dimse.events import RequestReceived
-        from dicomproto.upper_layer.events import Role
-
         associated()
         peer = Peer(stream, Role.ACCEPTOR)
         await peer.accept()

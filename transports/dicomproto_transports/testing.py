@@ -138,9 +138,9 @@ class Scope:
     def __init__(self, world: Lockstep, *, shield: bool = False) -> None:
         self._world = world
         self._task: Task[Any] | None = None
-        self.shield = shield
-        self.is_cancelled = False
-        self.cancelled_caught = False
+        self.shield: bool = shield
+        self.is_cancelled: bool = False
+        self.cancelled_caught: bool = False
         """Whether a cancellation has ended the block."""
 
     def cancel(self) -> None:
