@@ -330,6 +330,7 @@ QUIRKS = (
         "aborts; makes one association on each connection",
         tuple(pdus.second_associations()),
         ("tests/suites/test_servers.py::test_a_connection_has_one_association",),
+        served=False,
     ),
     Row(
         "Q30",
@@ -341,6 +342,7 @@ QUIRKS = (
             f"{NEGOTIATION}::test_association_without_acceptable_context_is_accepted",
             f"{WIRE}scenarios.py::test_nothing_accepted",
         ),
+        served=False,
     ),
     Row(
         "Q31",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -48,7 +48,7 @@ class Row(NamedTuple):
     tests: tuple[str, ...] = ()
     cannot: str = ""
     served: bool = True
-    """Whether its inputs do to a server, which answers at once, what they do to an engine."""
+    """Whether its inputs do to the adapters, which answer at once, what they do to the engine."""
 
     def of(self, role: str) -> tuple[Input, ...]:
         """Return the inputs of the side that is put to the test."""
@@ -72,6 +72,11 @@ def name_of(one: Input) -> str:
 def outcome_of(one: Input) -> Outcome:
     """Return the answer that is expected, and the last event."""
     return one.expected if isinstance(one, Wire) else Outcome(None, one.events[-1] if one.events else "")
+
+
+def spread(inputs: Sequence[Input], most: int) -> tuple[Input, ...]:
+    """Return some of the inputs, from the first on and at equal distances."""
+    return tuple(inputs[:: -(-len(inputs) // most)]) if inputs else ()
 
 
 # --- the parts of tables ----------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from dicomproto.upper_layer import (
 )
 from tests.suites.hostile import HOSTILE
 from tests.suites.quirks import QUIRKS
-from tests.suites.rows import Input, Row, naming, outcome_of, provoking
+from tests.suites.rows import Input, Row, naming, outcome_of, provoking, spread
 from tests.weaknesses import wire as bare
 from tests.weaknesses.products import Ours, OursServed
 
@@ -110,8 +110,7 @@ def cases(rows: tuple[Row, ...]) -> list[object]:
 
 def put_all(row: Row, port: int) -> None:
     """Give inputs of a row to a server, and see that it goes on."""
-    inputs = row.at_servers()
-    for one in inputs[:: -(-len(inputs) // MOST)]:
+    for one in spread(row.at_servers(), MOST):
         with naming(one):
             put_to_server(one, port)
     is_served(port)
