@@ -179,7 +179,7 @@ def test_steps_for_any_input(name: str, data: bytes) -> None:
 @pytest.mark.parametrize("kind", FLOODS)
 def test_twice_as_much_takes_twice_as_many_steps_and_no_more_memory(kind: str) -> None:
     """As fragments, cancels, refused requests and the like come; none of them is held."""
-    size = 16 * KIB
+    size = 8 * KIB
     steps = []
     for count in (size, 2 * size):
         pieces = cut_every((FLOODS[kind] * 2)[:count], 4 * KIB)
