@@ -6,6 +6,7 @@ as data, bounded time and memory, no exception, and a server that goes on.
 
 from __future__ import annotations
 
+from tests.suites import hostile_identifiers as identifiers
 from tests.suites import hostile_messages as messages
 from tests.suites import hostile_pdus as pdus
 from tests.suites.rows import Row
@@ -288,7 +289,8 @@ HOSTILE = (
         "deep-nesting",
         "nests sequences without end",
         "stops at `IDENTIFIER_BOUNDS`, and where a data set is decoded at a depth that Python bears",
-        tests=(
+        tuple(identifiers.deep()),
+        (
             "tests/test_datasets.py::test_deepest_nesting",
             "tests/test_encoded.py::test_what_is_too_much_is_told_from_what_is_not_whole",
             f"{WIRE}received_data_sets.py::test_a_data_set_that_is_too_much_reaches_no_handler",
@@ -299,7 +301,8 @@ HOSTILE = (
         "element-beyond-the-data-set",
         "sends an element that is longer than the rest of its data set",
         "refuses what certainly ends early, with a status, before a handler sees it",
-        tests=(
+        tuple(identifiers.beyond()),
+        (
             "tests/test_encoded.py::test_what_certainly_ends_early_is_refused",
             f"{WIRE}received_data_sets.py::test_a_data_set_that_is_not_whole_reaches_no_handler",
             f"{APPS}storescp.py::test_what_is_cut_short_is_refused",
@@ -368,7 +371,8 @@ HOSTILE = (
         "crafted-query",
         "sends an identifier made to crash who matches it",
         "matches within bounds, or answers with a status",
-        tests=(
+        tuple(identifiers.crafted()),
+        (
             "tests/test_matching_properties.py::test_any_bytes",
             "tests/test_matching_properties.py::test_any_query_and_any_entity",
             "tests/test_matching_bounds.py::test_no_entity_takes_long",

@@ -1,7 +1,8 @@
 """The form of the two tables of this folder, and how their rows are put to the engine.
 
 A row stands for a kind of input. Its `inputs` are bytes in a situation of docs/provoking.py: a `Wire` has the
-expected answer and the last event, a `Quirk` all events with the codes of their warnings, and no answer.
+expected answer and the last event, a `Quirk` all events with the codes of their warnings and no answer, a
+`Query` an identifier that the engine passes on unread, and the statuses that a server may answer.
 `tests` names tests elsewhere that prove the row; `cannot` says in a sentence why it cannot happen here. The
 row's number is that of the list that the kinds come from.
 """
@@ -15,7 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from dicomproto import CLOSED, CloseAction, Connection, Limits
+from dicomproto import CLOSED, DATA_SET_PRESENT, CFindRQ, CloseAction, Connection, Limits
+from dicomproto.dimse.codec import encode_command
 from dicomproto.upper_layer.events import Terminal
 from tests.dialogues import joined
 from tests.memory import KIB, peak_of
@@ -31,7 +33,35 @@ try:
 finally:
     sys.path.remove(str(DOCS))
 
-Input = Wire | Quirk
+
+class Query(NamedTuple):
+    """A C-FIND by its identifier."""
+
+    query: str
+    identifier: bytes
+    statuses: tuple[int, ...]
+
+    @property
+    def given(self) -> Callable[[Limits], Connection]:
+        """A server with an association."""
+        return provoking.serving
+
+    @property
+    def sends(self) -> bytes:
+        """The request, its identifier in PDUs that are not too long."""
+        data = self.identifier
+        request = CFindRQ(
+            MessageID=1, AffectedSOPClassUID=provoking.FIND, CommandDataSetType=DATA_SET_PRESENT
+        )
+        command = provoking.p_data((5, 3, encode_command(request)))
+        pieces = cut_every(data, 16_000)
+        last = len(pieces) - 1
+        return command + b"".join(
+            provoking.p_data((5, 2 * (number == last), piece)) for number, piece in enumerate(pieces)
+        )
+
+
+Input = Wire | Quirk | Query
 
 ACCEPTORS = (provoking.awaiting_request, provoking.serving)
 """The situations of an acceptor; a server can be brought into them. All others are those of a requestor."""
@@ -66,12 +96,14 @@ def role_of(one: Input) -> str:
 
 def name_of(one: Input) -> str:
     """Return the name of an input within its row."""
-    return one.fault if isinstance(one, Wire) else one.quirk
+    return one[0]
 
 
 def outcome_of(one: Input) -> Outcome:
     """Return the answer that is expected, and the last event."""
-    return one.expected if isinstance(one, Wire) else Outcome(None, one.events[-1] if one.events else "")
+    if isinstance(one, Query):
+        return Outcome(None, "DataSetChunk")
+    return one.expected if isinstance(one, Wire) else Outcome(None, one.events[-1])
 
 
 def spread(inputs: Sequence[Input], most: int) -> tuple[Input, ...]:
@@ -121,8 +153,8 @@ ASSOCIATED = (provoking.serving, provoking.calling)
 
 # --- the engine ---------------------------------------------------------------------------------------
 
-SMALL = 4 * KIB
-"""Bytes of an input up to which it is also given byte by byte."""
+SMALL, PIECE = KIB, 97
+"""Bytes of an input up to which it is also given byte by byte, and of the pieces of larger ones."""
 
 
 def has_ended(events: list[object]) -> bool:
@@ -168,7 +200,7 @@ def check_on_engine(inputs: tuple[Input, ...]) -> None:
     assert peak_of(put_all) < bound
     for one in inputs:
         with naming(one):
-            put_to_engine(one, 1 if len(one.sends) <= SMALL else 1021)
+            put_to_engine(one, 1 if len(one.sends) <= SMALL else PIECE)
 
 
 @contextmanager

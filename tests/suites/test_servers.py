@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from pydicom.dataset import Dataset
 
 from dicomproto import CEchoRQ
 from dicomproto.dimse.codec import encode_command
+from dicomproto.matching import matches, response_identifier
 from dicomproto.uids import IMPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
 from dicomproto.upper_layer import (
     Abort,
@@ -16,9 +19,10 @@ from dicomproto.upper_layer import (
     ReleaseRP,
     ReleaseRQ,
 )
+from tests.identifiers import dataset
 from tests.suites.hostile import HOSTILE
 from tests.suites.quirks import QUIRKS
-from tests.suites.rows import Input, Row, naming, outcome_of, provoking, spread
+from tests.suites.rows import Input, Query, Row, naming, outcome_of, provoking, spread
 from tests.weaknesses import wire as bare
 from tests.weaknesses.products import Ours, OursServed
 
@@ -27,15 +31,21 @@ MOST = 40
 """Inputs of a row that servers get, spread over the row; the engine has had them all."""
 
 
+def find(event: Any) -> Iterator[tuple[int, Dataset]]:
+    """Match a study as an archive does."""
+    study = dataset(
+        StudyInstanceUID="1.2.3", PatientName="DOE^JANE", StudyDate="20240101", StudyTime="101112"
+    )
+    if matches(event.identifier, study):
+        yield 0xFF00, response_identifier(event.identifier, study)
+
+
 @pytest.fixture(scope="module", params=FLAVOURS)
 def port(request: pytest.FixtureRequest) -> Iterator[int]:
     """The port of a server that stays the same for all rows."""
     target = Ours() if request.param == "blocking" else OursServed(request.param)
     contexts = [(uid, (IMPLICIT_VR_LITTLE_ENDIAN,)) for uid in provoking.CONTEXT_OF]
-    handlers = [
-        (target.evt.EVT_C_STORE, lambda event: 0),
-        (target.evt.EVT_C_FIND, lambda event: iter(())),
-    ]
+    handlers = [(target.evt.EVT_C_STORE, lambda event: 0), (target.evt.EVT_C_FIND, find)]
     with target.serving(handlers, contexts) as port:
         yield port
 
@@ -98,6 +108,10 @@ def put_to_server(one: Input, port: int) -> None:
             assert isinstance(client.end(), ReleaseRP)
         elif event == "Abort":
             client.end()
+        elif isinstance(one, Query):
+            assert client.status() in one.statuses
+            client.echo(99)
+            client.release()
         elif event not in ("", "DataSetChunk"):  # the message is whole
             client.echo(99)
             client.release()
